@@ -1,0 +1,82 @@
+// Package field names the place of a bad value in a configuration, so that every
+// room can say what is wrong with its own settings and the loader can add the
+// file and the line.
+package field
+
+import (
+	"errors"
+	"fmt"
+	"math"
+)
+
+// Error is a bad value at a path inside a configuration.
+type Error struct {
+	Path    string // dotted path below the struct that was validated, for example "source.exponent"
+	Problem string // what is wrong and what would be right
+}
+
+// Error implements the error interface: "path: problem".
+func (e *Error) Error() string { return e.Path + ": " + e.Problem }
+
+// Errorf returns an *Error at path.
+func Errorf(path, format string, args ...any) error {
+	return &Error{Path: path, Problem: fmt.Sprintf(format, args...)}
+}
+
+// In prefixes the paths of every *Error inside err with parent; nil stays nil.
+// Errors of other kinds become an *Error at parent.
+func In(parent string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var out []error
+	for _, e := range List(err) {
+		path := parent
+		if e.Path != "" {
+			path = parent + "." + e.Path
+		}
+		out = append(out, &Error{Path: path, Problem: e.Problem})
+	}
+	return errors.Join(out...)
+}
+
+// List flattens what errors.Join and In built into single errors, in order.
+func List(err error) []*Error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := err.(*Error); ok {
+		return []*Error{e}
+	}
+	if j, ok := err.(interface{ Unwrap() []error }); ok {
+		var out []*Error
+		for _, e := range j.Unwrap() {
+			out = append(out, List(e)...)
+		}
+		return out
+	}
+	return []*Error{{Problem: err.Error()}}
+}
+
+// Finite reports an error at path unless lo <= v <= hi; NaN never passes.
+func Finite(path string, v, lo, hi float64) error {
+	if v >= lo && v <= hi {
+		return nil
+	}
+	switch {
+	case math.IsInf(hi, 1) && math.IsInf(lo, -1):
+		return Errorf(path, "is %v; it must be a finite number", v)
+	case math.IsInf(hi, 1):
+		return Errorf(path, "is %v; it must be at least %v", v, lo)
+	default:
+		return Errorf(path, "is %v; it must be from %v to %v", v, lo, hi)
+	}
+}
+
+// Whole reports an error at path unless lo <= v <= hi.
+func Whole(path string, v, lo, hi int) error {
+	if v >= lo && v <= hi {
+		return nil
+	}
+	return Errorf(path, "is %d; it must be a whole number from %d to %d", v, lo, hi)
+}

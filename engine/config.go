@@ -1,0 +1,181 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"github.com/saspart/saspart/config/field"
+	"github.com/saspart/saspart/policy"
+)
+
+// Config is the shape of a job and what its work costs.
+type Config struct {
+	Workers      int           `yaml:"workers"`       // P, the combiner's parallelism
+	Partitioners int           `yaml:"partitioners"`  // partitioner subtasks, each with its own source and router
+	Reducers     int           `yaml:"reducers"`      // subtasks that merge split keys
+	Queue        int           `yaml:"queue"`         // records that fit a worker's input queue; a full one blocks its sender
+	Slide        time.Duration `yaml:"slide"`         // aggregation windows slide by this much event time
+	Window       time.Duration `yaml:"window"`        // length of an aggregation window, a multiple of Slide
+	MetricSlides int           `yaml:"metric_slides"` // slides per metric window
+	HotKeys      int           `yaml:"hot_keys"`      // heaviest keys named in each metric window
+	Speeds       Speeds        `yaml:"speeds"`
+	Costs        Costs         `yaml:"costs"`
+	WorkRatio    float64       `yaml:"work_ratio"` // scales the work per record (the reference's combinerWorkloadRatio)
+	Capacity     Capacity      `yaml:"capacity"`   // how the local engine spends service time
+}
+
+// Capacity says what bounds a worker of the local engine.
+type Capacity string
+
+const (
+	// Emulated workers do the work and then wait out the service time that Costs
+	// and Speeds give, so that many workers fit few cores.
+	Emulated Capacity = "emulated"
+	// Native workers are as fast as the machine; Costs and Speeds do not count.
+	Native Capacity = "native"
+)
+
+// Speeds gives each worker's speed: work per second against a worker of speed 1.
+type Speeds struct {
+	Kind   string    `yaml:"kind"`             // equal, list, uniform, straggler
+	List   []float64 `yaml:"list,omitempty"`   // list: one per worker
+	Low    float64   `yaml:"low,omitempty"`    // uniform: bounds of the draw
+	High   float64   `yaml:"high,omitempty"`   //
+	Worker int       `yaml:"worker,omitempty"` // straggler: which worker is slow
+	Factor float64   `yaml:"factor,omitempty"` // straggler: its speed
+}
+
+// Costs are service times at speed 1. `saspart calibrate` measures them.
+type Costs struct {
+	Record time.Duration `yaml:"record"` // combiner, per record
+	Unit   time.Duration `yaml:"unit"`   // combiner, per work unit of a record (word, value)
+	Emit   time.Duration `yaml:"emit"`   // combiner, per partial result handed on at a slide's end
+	Pane   time.Duration `yaml:"pane"`   // combiner, per entry (word, centroid) merged when panes are joined to a window
+	Merge  time.Duration `yaml:"merge"`  // reducer, per partial result merged
+	Entry  time.Duration `yaml:"entry"`  // reducer, per entry (word, centroid) of a partial result
+	Route  time.Duration `yaml:"route"`  // partitioner, per record: bounds what one subtask can send
+}
+
+// Default is a small job: 8 equal workers, one partitioner subtask.
+func Default() Config {
+	return Config{
+		Workers: 8, Partitioners: 1, Reducers: 2, Queue: 1024,
+		Slide: 250 * time.Millisecond, Window: time.Second, MetricSlides: 4, HotKeys: 64,
+		Speeds:    Speeds{Kind: "equal"},
+		Costs:     DefaultCosts(),
+		WorkRatio: 1, Capacity: Emulated,
+	}
+}
+
+// DefaultCosts are what `saspart calibrate` measured on a two-core cloud machine,
+// rounded.
+func DefaultCosts() Costs {
+	return Costs{
+		Record: 200 * time.Nanosecond, Unit: 60 * time.Nanosecond,
+		Emit: 300 * time.Nanosecond, Pane: 40 * time.Nanosecond,
+		Merge: 200 * time.Nanosecond, Entry: 40 * time.Nanosecond,
+	}
+}
+
+// WindowSlides is the number of slides in an aggregation window.
+func (c *Config) WindowSlides() int { return int(c.Window / c.Slide) }
+
+// MetricWindow is the length of a metric window.
+func (c *Config) MetricWindow() time.Duration { return time.Duration(c.MetricSlides) * c.Slide }
+
+// Validate reports every impossible value by its path.
+func (c *Config) Validate() error {
+	errs := []error{
+		field.Whole("workers", c.Workers, 1, policy.MaxWorkers),
+		field.Whole("partitioners", c.Partitioners, 1, 1024),
+		field.Whole("reducers", c.Reducers, 1, policy.MaxWorkers),
+		field.Whole("queue", c.Queue, 1, 1<<24),
+		field.Whole("metric_slides", c.MetricSlides, 1, 1<<16),
+		field.Whole("hot_keys", c.HotKeys, 1, 1<<16),
+		field.Finite("work_ratio", c.WorkRatio, 0, math.MaxFloat64),
+		field.In("speeds", c.Speeds.validate(c.Workers)),
+		field.In("costs", c.Costs.validate()),
+	}
+	if c.Slide < time.Millisecond {
+		errs = append(errs, field.Errorf("slide", "is %v; it must be at least 1ms", c.Slide))
+	} else if c.Window < c.Slide || c.Window%c.Slide != 0 {
+		errs = append(errs, field.Errorf("window", "is %v; it must be a multiple of the slide, %v", c.Window, c.Slide))
+	}
+	if c.Capacity != Emulated && c.Capacity != Native {
+		errs = append(errs, field.Errorf("capacity", "is %q; it must be %s or %s", c.Capacity, Emulated, Native))
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Speeds) validate(workers int) error {
+	switch s.Kind {
+	case "equal":
+		return nil
+	case "list":
+		if len(s.List) != workers {
+			return field.Errorf("list", "has %d speeds for %d workers", len(s.List), workers)
+		}
+		for i, v := range s.List {
+			if err := positive(fmt.Sprintf("list[%d]", i), v); err != nil {
+				return err
+			}
+		}
+		return nil
+	case "uniform":
+		if err := errors.Join(positive("low", s.Low), positive("high", s.High)); err != nil {
+			return err
+		}
+		if s.Low > s.High {
+			return field.Errorf("low", "is %v, above high, %v", s.Low, s.High)
+		}
+		return nil
+	case "straggler":
+		return errors.Join(field.Whole("worker", s.Worker, 0, workers-1), positive("factor", s.Factor))
+	}
+	return field.Errorf("kind", "is %q; it must be equal, list, uniform or straggler", s.Kind)
+}
+
+func positive(path string, v float64) error {
+	if v > 0 && !math.IsInf(v, 1) {
+		return nil
+	}
+	return field.Errorf(path, "is %v; it must be a finite number above 0", v)
+}
+
+func (c *Costs) validate() error {
+	var errs []error
+	for _, d := range []struct {
+		path string
+		cost time.Duration
+	}{{"record", c.Record}, {"unit", c.Unit}, {"emit", c.Emit}, {"pane", c.Pane}, {"merge", c.Merge}, {"entry", c.Entry}, {"route", c.Route}} {
+		if d.cost < 0 {
+			errs = append(errs, field.Errorf(d.path, "is %v; a cost must not be negative", d.cost))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Of returns the speed of each worker; the uniform draw depends on seed alone.
+func (s *Speeds) Of(workers int, seed uint64) []float64 {
+	out := make([]float64, workers)
+	rng := rand.New(rand.NewPCG(seed, 0x5bd1e995))
+	for i := range out {
+		switch s.Kind {
+		case "list":
+			out[i] = s.List[i]
+		case "uniform":
+			out[i] = s.Low + (s.High-s.Low)*rng.Float64()
+		case "straggler":
+			out[i] = 1
+			if i == s.Worker {
+				out[i] = s.Factor
+			}
+		default:
+			out[i] = 1
+		}
+	}
+	return out
+}

@@ -1,0 +1,37 @@
+// Package engine runs jobs: source, partitioners, workers (the combiner) and
+// reducers, on a virtual clock (sim), on goroutines and the wall clock (local) or
+// in closed form (fluid), and measures them in windows.
+package engine
+
+import (
+	"context"
+
+	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/stream"
+)
+
+// Job is a running job as the commands see it. Not for concurrent use.
+type Job interface {
+	// Next runs the job to the end of the next metric window and returns what
+	// was measured; io.EOF once a source that ends has been processed to the
+	// last record and every window has been handed out.
+	Next(ctx context.Context) (*policy.Window, error)
+	// Apply announces a route to the partitioner subtasks; it is in force from
+	// the next slide boundary that no subtask has passed.
+	Apply(r *policy.Route) error
+	// Close ends the job and frees what it holds. Without having reached io.EOF,
+	// open slides are not reduced.
+	Close() error
+}
+
+// Switcher is a Job whose partitioner can be exchanged while it runs, at the
+// next slide boundary that no subtask has passed.
+type Switcher interface {
+	Switch(s partition.Scheme) error
+}
+
+// ResultFunc receives the reduced result of one key over one aggregation window,
+// which ends with slide number slide; windows in order, keys of a window in byte
+// order. The state is only valid during the call.
+type ResultFunc func(slide int64, key string, s stream.State)

@@ -1,0 +1,101 @@
+// Package policy is the decision process: what a controller sees (Window,
+// observations), what it decides (Route, masks, actions) and how good that was
+// (reward). It is pure: no clock, no goroutine, no global randomness, and nothing
+// of engines or learning.
+package policy
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+)
+
+// Route is a whole assignment of keys to workers in three tiers: split keys and
+// placed keys by name, all others by hash slot. A Route is immutable once it has
+// been handed to a job.
+type Route struct {
+	Version uint64     // grows with every route of a job; 0 is the route a job starts with
+	Workers int        // P
+	Keys    []KeyRoute // split and placed keys, no hash twice
+	Slots   []uint16   // worker of each slot; the length is a power of two
+}
+
+// KeyRoute is where one named key goes: placed on one worker, or split over
+// several by share.
+type KeyRoute struct {
+	Hash    uint64
+	Name    string    // for people; routing goes by Hash
+	Workers []uint16  // distinct, ascending
+	Shares  []float64 // of Workers, each > 0, summing to 1
+}
+
+// MaxWorkers bounds P, so that a worker fits 16 bits.
+const MaxWorkers = 1 << 15
+
+// SlotCount is the number of hash slots for P workers: a power of two, at least
+// 4096 and at least 16 per worker.
+func SlotCount(workers int) int {
+	n := 4096
+	for n < 16*workers {
+		n *= 2
+	}
+	return n
+}
+
+// SlotOf is the slot of a key hash among n slots, n a power of two: the hash's
+// top bits.
+func SlotOf(hash uint64, n int) int { return int(hash >> (64 - uint(bits.TrailingZeros(uint(n))))) }
+
+// HashRoute is the route that names no key and deals the slots out evenly.
+func HashRoute(workers int) *Route {
+	r := &Route{Workers: workers, Slots: make([]uint16, SlotCount(workers))}
+	for i := range r.Slots {
+		r.Slots[i] = uint16(i % workers)
+	}
+	return r
+}
+
+// Validate reports the first thing that would make a router misbehave: a worker
+// out of range, shares that are not finite, positive and summing to 1, a hash
+// named twice, a slot table of another size. Whatever comes from a network or a
+// network's output is checked with it before it is followed.
+func (r *Route) Validate() error {
+	if r.Workers < 1 || r.Workers > MaxWorkers {
+		return fmt.Errorf("route: %d workers; from 1 to %d are possible", r.Workers, MaxWorkers)
+	}
+	if n := len(r.Slots); n == 0 || n&(n-1) != 0 {
+		return fmt.Errorf("route: %d slots; the number must be a power of two", n)
+	}
+	for i, w := range r.Slots {
+		if int(w) >= r.Workers {
+			return fmt.Errorf("route: slot %d goes to worker %d of %d", i, w, r.Workers)
+		}
+	}
+	seen := make(map[uint64]bool, len(r.Keys))
+	for _, k := range r.Keys {
+		if seen[k.Hash] {
+			return fmt.Errorf("route: key %q (hash %#x) is named twice", k.Name, k.Hash)
+		}
+		seen[k.Hash] = true
+		if len(k.Workers) == 0 || len(k.Workers) != len(k.Shares) {
+			return fmt.Errorf("route: key %q has %d workers and %d shares", k.Name, len(k.Workers), len(k.Shares))
+		}
+		sum := 0.0
+		for i, w := range k.Workers {
+			if int(w) >= r.Workers {
+				return fmt.Errorf("route: key %q goes to worker %d of %d", k.Name, w, r.Workers)
+			}
+			if i > 0 && w <= k.Workers[i-1] {
+				return fmt.Errorf("route: the workers of key %q are not ascending", k.Name)
+			}
+			if !(k.Shares[i] > 0) || math.IsInf(k.Shares[i], 1) {
+				return fmt.Errorf("route: key %q has share %v at worker %d", k.Name, k.Shares[i], w)
+			}
+			sum += k.Shares[i]
+		}
+		if math.Abs(sum-1) > 1e-6 {
+			return fmt.Errorf("route: the shares of key %q sum to %v", k.Name, sum)
+		}
+	}
+	return nil
+}

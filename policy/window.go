@@ -1,0 +1,82 @@
+package policy
+
+import "time"
+
+// Window is what was measured over one metric window: what the job hands out
+// and every controller, trace and learner sees. Slices indexed by worker have
+// one element per worker. A Window is immutable once handed out.
+type Window struct {
+	Episode int           // episode within the run, from 0
+	Step    int           // window within the episode, from 0
+	Start   time.Duration // since the job's start, on the job's clock
+	End     time.Duration
+
+	Records       int64   // records the workers finished
+	OfferedRate   float64 // records/s that were due
+	ActualRate    float64 // records/s that the partitioners sent on
+	Backpressured float64 // share of the window the partitioner subtasks were blocked, mean over them, 0..1
+
+	Counts  []int64   // records finished by each worker
+	Units   []int64   // work units (words, values) finished by each worker
+	Busy    []float64 // busy ratio of each worker, 0..1 (missing: NaN)
+	Queue   []float64 // fill of each worker's queue at the window's end, 0..1
+	Reducer []float64 // busy ratio of each reducer, 0..1
+
+	Hot   []HotKey // heaviest keys seen by the partitioners, by count descending
+	Slots []int64  // records per hash slot (SlotOf), all keys counted
+
+	Route    *Route // the route in force; nil where the partitioner follows none
+	RouteNew bool   // the route changed while this window ran: loads and busy times are of two routes
+
+	Realised []RealisedShare // where the keys that may be split went, by hash, then worker
+
+	Pairs      int           // distinct (key, worker) pairs with state at the window's end
+	FanOut     float64       // mean workers per key over the windows reduced since the last report
+	LatencyP50 time.Duration // from intended arrival to the end of service; 0 without records
+	LatencyP99 time.Duration
+	LatencyMax time.Duration
+}
+
+// HotKey is a heavy hitter found by the sketch.
+type HotKey struct {
+	Name  string // the key's bytes
+	Hash  uint64
+	Count int64 // estimated records in the window; never below the true count less Error
+	Error int64 // how much of Count may belong to other keys
+}
+
+// RealisedShare counts the records of a key that one worker finished.
+type RealisedShare struct {
+	Hash   uint64
+	Worker int
+	Count  int64
+}
+
+// Controller turns windows into routes.
+type Controller interface {
+	// Decide returns the route to follow from now on, or nil to keep the one in
+	// force. It must not keep or change w.
+	Decide(w *Window) *Route
+}
+
+// Imbalance is (max - mean) / (mean + 1e-6) of the busy ratios (reference.md,
+// Terms): 0 when all are equal. NaNs (missing workers) are left out; no workers
+// give 0.
+func Imbalance(busy []float64) float64 {
+	max, sum, n := 0.0, 0.0, 0
+	for _, b := range busy {
+		if b != b {
+			continue
+		}
+		if n == 0 || b > max {
+			max = b
+		}
+		sum += b
+		n++
+	}
+	if n == 0 {
+		return 0
+	}
+	mean := sum / float64(n)
+	return (max - mean) / (mean + 1e-6)
+}
