@@ -20,7 +20,7 @@ type Config struct {
 	Slide        time.Duration `yaml:"slide"`         // aggregation windows slide by this much event time
 	Window       time.Duration `yaml:"window"`        // length of an aggregation window, a multiple of Slide
 	MetricSlides int           `yaml:"metric_slides"` // slides per metric window
-	HotKeys      int           `yaml:"hot_keys"`      // heaviest keys named in each metric window
+	HotKeys      int           `yaml:"hot_keys"`      // heaviest keys named in each metric window; 0: four per worker, at least 64
 	Speeds       Speeds        `yaml:"speeds"`
 	Costs        Costs         `yaml:"costs"`
 	WorkRatio    float64       `yaml:"work_ratio"` // scales the work per record (the reference's combinerWorkloadRatio)
@@ -63,7 +63,7 @@ type Costs struct {
 func Default() Config {
 	return Config{
 		Workers: 8, Partitioners: 1, Reducers: 2, Queue: 1024,
-		Slide: 250 * time.Millisecond, Window: time.Second, MetricSlides: 4, HotKeys: 64,
+		Slide: 250 * time.Millisecond, Window: time.Second, MetricSlides: 4,
 		Speeds:    Speeds{Kind: "equal"},
 		Costs:     DefaultCosts(),
 		WorkRatio: 1, Capacity: Emulated,
@@ -80,6 +80,14 @@ func DefaultCosts() Costs {
 	}
 }
 
+// hotKeys resolves HotKeys' automatic value: what the planner can place and split.
+func (c *Config) hotKeys() int {
+	if c.HotKeys > 0 {
+		return c.HotKeys
+	}
+	return max(64, 4*c.Workers)
+}
+
 // WindowSlides is the number of slides in an aggregation window.
 func (c *Config) WindowSlides() int { return int(c.Window / c.Slide) }
 
@@ -94,7 +102,7 @@ func (c *Config) Validate() error {
 		field.Whole("reducers", c.Reducers, 1, policy.MaxWorkers),
 		field.Whole("queue", c.Queue, 1, 1<<24),
 		field.Whole("metric_slides", c.MetricSlides, 1, 1<<16),
-		field.Whole("hot_keys", c.HotKeys, 1, 1<<16),
+		field.Whole("hot_keys", c.HotKeys, 0, 1<<16),
 		field.Finite("work_ratio", c.WorkRatio, 0, math.MaxFloat64),
 		field.In("speeds", c.Speeds.validate(c.Workers)),
 		field.In("costs", c.Costs.validate()),
