@@ -6,10 +6,11 @@ import "time"
 // and every controller, trace and learner sees. Slices indexed by worker have
 // one element per worker. A Window is immutable once handed out.
 type Window struct {
-	Episode int           // episode within the run, from 0
-	Step    int           // window within the episode, from 0
-	Start   time.Duration // since the job's start, on the job's clock
-	End     time.Duration
+	Episode     int           // episode within the run, from 0
+	Step        int           // window within the episode, from 0
+	Partitioner string        // the partitioner in force, by its name in configurations; "" unknown
+	Start       time.Duration // since the job's start, on the job's clock
+	End         time.Duration
 
 	Records       int64   // records the workers finished
 	OfferedRate   float64 // records/s that were due
