@@ -1,0 +1,35 @@
+package partition
+
+import "github.com/saspart/saspart/stream"
+
+// hashRouter is `hash`, key grouping: what every keyed streaming system does
+// unless told otherwise, and the baseline of every comparison.
+//
+// Source: reference.md, Rivals.
+//
+// Rule: worker = hash mod P. A key always has one worker, so nothing is ever
+// merged.
+//
+// Constants: none.
+//
+// Deviations: the whole 64-bit hash is reduced, not 32 bits of it.
+type hashRouter struct {
+	workers uint64
+}
+
+// newHash makes the hash partitioner.
+func newHash(Config, int) (Scheme, error) {
+	return Scheme{NewRouter: func(env Env) Router { return &hashRouter{workers: uint64(env.Workers)} }}, nil
+}
+
+// Route implements Router.
+func (r *hashRouter) Route(b *stream.Batch, dst []Dest) {
+	workers := r.workers
+	hashes := b.Hashes[:len(dst)]
+	for i, h := range hashes {
+		dst[i] = Dest(h % workers)
+	}
+}
+
+// EndSlide implements Router; hash partitioning has no memory.
+func (r *hashRouter) EndSlide(int64) {}
