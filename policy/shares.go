@@ -1,0 +1,156 @@
+package policy
+
+import "fmt"
+
+// Shares is the reference's form of action (design.md, The route, and the two
+// ways to act): one number per (key, worker) pair of the mask. Hot keys past the
+// true hot ones are spread evenly, all others go by hash.
+type Shares struct {
+	Mask Mask
+	Hot  []HotKey // hot keys by rank, heaviest first; at least the mask's keys
+}
+
+// Dim is the length of an action: a number in [0, 1] per pair of the mask, key by
+// key, each key's workers ascending.
+func (s *Shares) Dim() int { return s.Mask.Pairs() }
+
+// Route turns an action into a route. A key's numbers are normalised to sum to 1;
+// a key whose numbers are all 0 is spread evenly over its workers. Numbers outside
+// [0, 1], NaN and an action of another length are errors.
+func (s *Shares) Route(action []float64, version uint64) (*Route, error) {
+	if err := s.check(action); err != nil {
+		return nil, err
+	}
+	p := s.Mask.Workers
+	r := HashRoute(p)
+	r.Version = version
+	r.Keys = make([]KeyRoute, len(s.Hot))
+	even := span(0, p)
+	for rank, hot := range s.Hot {
+		k := KeyRoute{Hash: hot.Hash, Name: hot.Name}
+		if rank < len(s.Mask.Keys) {
+			row := s.Mask.Keys[rank]
+			k.Workers, k.Shares = normalised(row, action[:len(row)])
+			action = action[len(row):]
+		} else {
+			k.Workers, k.Shares = normalised(even, nil)
+		}
+		r.Keys[rank] = k
+	}
+	return r, nil
+}
+
+// Loads sets loads[w], for each of P workers, to sum over the hot keys of
+// d[rank] * share, which is what Route's route sends there of the hot keys; cold
+// keys come on top. d has one element per hot key, of any scale; those past the
+// mask's are spread evenly. It is the step of a simulated environment: the action
+// must be valid, nothing is allocated.
+func (m *Mask) Loads(loads, d, action []float64) {
+	even := 0.0
+	for _, v := range d[len(m.Keys):] {
+		even += v
+	}
+	even /= float64(m.Workers)
+	for w := range loads {
+		loads[w] = even
+	}
+	for rank, row := range m.Keys {
+		a := action[:len(row)]
+		action = action[len(row):]
+		sum := 0.0
+		for _, v := range a {
+			sum += v
+		}
+		if sum == 0 {
+			part := d[rank] / float64(len(row))
+			for _, w := range row {
+				loads[w] += part
+			}
+			continue
+		}
+		scale := d[rank] / sum
+		for i, w := range row {
+			loads[w] += a[i] * scale
+		}
+	}
+}
+
+// Action is the inverse of Route, for learning from traces (reference.md, Its
+// offline data): the numbers of a key are its realised counts over their largest,
+// so that they lie in [0, 1] whatever the key's weight and normalise to the
+// realised shares. A key without any count gets ones. It appends Dim numbers to
+// dst. Counts at workers outside the mask are left out: no action yields them.
+func (s *Shares) Action(dst []float64, realised []RealisedShare) []float64 {
+	at := make(map[pair]int, s.Dim())
+	base := len(dst)
+	for rank, row := range s.Mask.Keys {
+		for _, w := range row {
+			at[pair{s.Hot[rank].Hash, int(w)}] = len(dst)
+			dst = append(dst, 0)
+		}
+	}
+	for _, c := range realised {
+		if i, ok := at[pair{c.Hash, c.Worker}]; ok && c.Count > 0 {
+			dst[i] += float64(c.Count)
+		}
+	}
+	rest := dst[base:]
+	for _, row := range s.Mask.Keys {
+		a := rest[:len(row)]
+		rest = rest[len(row):]
+		most := 0.0
+		for _, v := range a {
+			most = max(most, v)
+		}
+		for i := range a {
+			if most == 0 {
+				a[i] = 1
+			} else {
+				a[i] /= most
+			}
+		}
+	}
+	return dst
+}
+
+// pair is a key and a worker.
+type pair struct {
+	hash   uint64
+	worker int
+}
+
+func (s *Shares) check(action []float64) error {
+	if len(s.Hot) < len(s.Mask.Keys) {
+		return fmt.Errorf("shares action: %d hot keys for a mask of %d", len(s.Hot), len(s.Mask.Keys))
+	}
+	if len(action) != s.Dim() {
+		return fmt.Errorf("shares action: %d numbers for %d pairs of the mask", len(action), s.Dim())
+	}
+	for i, v := range action {
+		if !(v >= 0 && v <= 1) {
+			return fmt.Errorf("shares action: number %d is %v; it must lie in [0, 1]", i, v)
+		}
+	}
+	return nil
+}
+
+// normalised turns weights at workers into shares, without the zeros; weights nil
+// or all 0 means even.
+func normalised(workers []uint16, weights []float64) ([]uint16, []float64) {
+	sum := 0.0
+	for _, v := range weights {
+		sum += v
+	}
+	ws := make([]uint16, 0, len(workers))
+	shares := make([]float64, 0, len(workers))
+	for i, w := range workers {
+		share := 1 / float64(len(workers))
+		if sum > 0 {
+			share = weights[i] / sum
+		}
+		if share > 0 {
+			ws, shares = append(ws, w), append(shares, share)
+		}
+	}
+	return ws, shares
+}
