@@ -64,7 +64,8 @@ type State interface {
 	Add(r *Record)
 	// Merge folds other, a state of the same task, in; other stays as it is.
 	Merge(other State)
-	// Reset empties the state for reuse.
+	// Reset empties the state for reuse: from then on it behaves exactly as a
+	// new one.
 	Reset()
 	// Count is the number of records folded in.
 	Count() int64

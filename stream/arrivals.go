@@ -1,0 +1,180 @@
+package stream
+
+import (
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// Arrivals yields the intended arrival times of one subtask's records: an open
+// loop, which never depends on how the job is doing. It is pure: no clock inside.
+//
+// Evenly spaced, record n of the job (from 0) arrives when the rate's integral
+// over time reaches n, and subtask s of S has the records s, s+S, ...: the
+// subtasks interleave at equal gaps. Every time is computed from the start of the
+// rate in force, not from the time before it, so that rounding never adds up.
+// With Poisson spacing every subtask has independent exponential gaps of mean
+// S/rate.
+type Arrivals struct {
+	cfg  RateConfig
+	rng  *rand.Rand // poisson; nil: even
+	segs []segment  // rates by start, ascending; the current one is segs[cur]
+	cur  int
+
+	gap   float64 // of the current segment, ns per record of the job; +Inf in a pause
+	first float64 // records of the job from the segment's start to this subtask's first (poisson: next)
+	taken int64   // arrivals yielded in the segment (poisson: 0)
+	step  float64 // S
+	last  int64   // latest time yielded
+	acted int64   // adaptive: when the rate was last thought over
+}
+
+// segment is a rate in force from a time on until the next segment starts.
+type segment struct {
+	from int64   // ns since the job's start
+	rate float64 // records/s of the whole job
+}
+
+// NewArrivals returns the arrivals of subtask s of S. Only Poisson spacing draws
+// from the seed. cfg must be valid.
+func NewArrivals(cfg RateConfig, subtask, subtasks int, seed uint64) *Arrivals {
+	a := &Arrivals{cfg: cfg, first: float64(subtask), step: float64(subtasks)}
+	if cfg.Spacing == SpacingPoisson {
+		a.rng = rand.New(newPCG(seed, forArrivals, uint64(subtask)))
+		a.first = a.rng.ExpFloat64() * a.step
+	}
+	if cfg.Kind == RateStaged {
+		from := int64(0)
+		for _, s := range cfg.Stages {
+			a.segs = append(a.segs, segment{from, s.Rate})
+			from += int64(s.Duration)
+		}
+	} else {
+		a.segs = []segment{{0, cfg.Rate}}
+	}
+	a.gap = float64(time.Second) / a.segs[0].rate
+	return a
+}
+
+// Fill writes the next arrival times before until, ns since the job's start,
+// ascending, and returns how many. Fewer than len(times) mean that there are no
+// more before until.
+func (a *Arrivals) Fill(times []int64, until int64) int {
+	n := 0
+	for {
+		end := until
+		more := a.cur+1 < len(a.segs) && a.segs[a.cur+1].from < until
+		if more {
+			end = a.segs[a.cur+1].from
+		}
+		n += a.fill(times[n:], end)
+		if n == len(times) || !more {
+			break
+		}
+		a.advance()
+	}
+	if n > 0 {
+		a.last = times[n-1]
+	}
+	return n
+}
+
+// fill is Fill within the current segment.
+func (a *Arrivals) fill(times []int64, end int64) int {
+	from := a.segs[a.cur].from
+	limit := float64(end - from)
+	// t < limit is false for the NaN that 0 records times a pause's infinite gap is.
+	if a.rng != nil {
+		for i := range times {
+			t := a.first * a.gap
+			if !(t < limit) {
+				return i
+			}
+			times[i] = from + int64(t)
+			a.first += a.rng.ExpFloat64() * a.step
+		}
+		return len(times)
+	}
+	for i := range times {
+		t := (a.first + float64(a.taken)*a.step) * a.gap
+		if !(t < limit) {
+			return i
+		}
+		times[i] = from + int64(t)
+		a.taken++
+	}
+	return len(times)
+}
+
+// advance enters the next segment: the records that the current one still owed at
+// its end are owed by the next.
+func (a *Arrivals) advance() {
+	old, now := a.segs[a.cur], a.segs[a.cur+1]
+	done := float64(now.from-old.from) / float64(time.Second) * old.rate
+	a.first = max(0, a.first+float64(a.taken)*a.step-done)
+	a.taken = 0
+	a.gap = float64(time.Second) / now.rate
+	if a.cur++; a.cur > 256 { // what lies far back is forgotten: memory stays bounded
+		a.segs = slices.Delete(a.segs, 0, a.cur-64)
+		a.cur = 64
+	}
+}
+
+// RateAt is the rate of the whole job in force at time t, as far as it is known
+// by now, records/s. The rates of long ago are forgotten.
+func (a *Arrivals) RateAt(t int64) float64 {
+	i := len(a.segs) - 1
+	for i > 0 && a.segs[i].from > t {
+		i--
+	}
+	return a.segs[i].rate
+}
+
+// Set changes the rate from time from on, records/s of the whole job, 0 a pause,
+// and drops later stages. Times that have been yielded stand: a change that
+// comes too late takes effect after the last of them. Every subtask must be told
+// the same.
+func (a *Arrivals) Set(from int64, rate float64) {
+	from = max(from, a.last, a.segs[a.cur].from)
+	keep := a.cur + 1
+	for keep < len(a.segs) && a.segs[keep].from < from {
+		keep++
+	}
+	a.segs = append(a.segs[:keep], segment{from, min(max(rate, 0), maxRate)})
+}
+
+// Observe tells an adaptive rate the largest busy ratio of combiner and reducer
+// over a window that ended at end; every Interval it changes the rate from then
+// on. Other kinds take no notice. Every subtask must be told the same.
+func (a *Arrivals) Observe(end int64, busy float64) {
+	if a.cfg.Kind != RateAdaptive || end-a.acted < int64(a.cfg.Adaptive.Interval) {
+		return
+	}
+	a.acted = end
+	now := a.segs[len(a.segs)-1].rate
+	if next := a.cfg.Adaptive.next(now, busy); next != now {
+		a.Set(end, next)
+	}
+}
+
+// MeanRate is the mean rate of the whole job over from..to, ns: how much was due,
+// whatever became of it.
+func (a *Arrivals) MeanRate(from, to int64) float64 {
+	if to <= from {
+		return a.RateAt(from)
+	}
+	sum := 0.0
+	for i, s := range a.segs {
+		start, end := max(s.from, from), to
+		if i == 0 {
+			start = from
+		}
+		if i+1 < len(a.segs) {
+			end = min(end, a.segs[i+1].from)
+		}
+		if end > start {
+			sum += s.rate * float64(end-start)
+		}
+	}
+	return sum / float64(to-from)
+}

@@ -1,0 +1,239 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/ipc"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+	"github.com/apache/arrow/go/v17/parquet"
+	"github.com/apache/arrow/go/v17/parquet/file"
+	"github.com/apache/arrow/go/v17/parquet/pqarrow"
+)
+
+// arrowBatchRows is how many rows of a Parquet file are decoded at a time. Arrow
+// files come in the batches that they were written in.
+const arrowBatchRows = 4096
+
+// batches reads an Arrow or Parquet file batch by batch.
+type batches struct {
+	schema *arrow.Schema
+	next   func() (arrow.Record, error) // io.EOF after the last; valid until the next call
+	close  func()
+}
+
+// openIPCFile opens an Arrow IPC file.
+func openIPCFile(r *io.SectionReader, _ []string) (*batches, error) {
+	f, err := ipc.NewFileReader(r)
+	if err != nil {
+		return nil, err
+	}
+	return &batches{f.Schema(), f.Read, func() { f.Close() }}, nil
+}
+
+// openIPCStream opens an Arrow IPC stream.
+func openIPCStream(r *io.SectionReader, _ []string) (*batches, error) {
+	s, err := ipc.NewReader(r)
+	if err != nil {
+		return nil, err
+	}
+	return &batches{s.Schema(), s.Read, s.Release}, nil
+}
+
+// openParquet opens a Parquet file and reads of it the columns named.
+func openParquet(r *io.SectionReader, columns []string) (*batches, error) {
+	props := parquet.NewReaderProperties(memory.DefaultAllocator)
+	props.BufferedStreamEnabled = true // not whole column chunks at once
+	f, err := file.NewParquetReader(r, file.WithReadProps(props))
+	if err != nil {
+		return nil, err
+	}
+	a, err := pqarrow.NewFileReader(f, pqarrow.ArrowReadProperties{BatchSize: arrowBatchRows}, memory.DefaultAllocator)
+	if err != nil {
+		return nil, err
+	}
+	schema, err := a.Schema()
+	if err != nil {
+		return nil, err
+	}
+	leaves := []int{}
+	for _, name := range columns {
+		// A nested column has no leaf of its own name; its type is refused later.
+		if i := f.MetaData().Schema.ColumnIndexByName(name); i >= 0 {
+			leaves = append(leaves, i)
+		}
+	}
+	if len(leaves) < len(columns) {
+		return &batches{schema, func() (arrow.Record, error) { return nil, io.EOF }, func() {}}, nil
+	}
+	rr, err := a.GetRecordReader(context.Background(), leaves, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &batches{schema, rr.Read, rr.Release}, nil
+}
+
+// arrowRows reads the rows of an Arrow or Parquet file.
+type arrowRows struct {
+	columns columns
+	batches *batches
+	row     int64 // rows begun so far: the number, from 1, of the one read last
+
+	at, length int // in the batch
+	key        texts
+	text       texts
+	numbers    []floats
+}
+
+// texts is a column read as bytes, floats one read as numbers; ok is false for a
+// null.
+type (
+	texts  func(i int) (s string, ok bool)
+	floats func(i int) (v float64, ok bool)
+)
+
+// openArrow opens a file with open and checks the columns and their types.
+func openArrow(r *io.SectionReader, open func(*io.SectionReader, []string) (*batches, error), cols columns) (rows, error) {
+	a := &arrowRows{columns: cols}
+	names := append([]string{cols.key}, cols.numbers...)
+	if cols.text != "" {
+		names = append(names, cols.text)
+	}
+	err := guard(func() (err error) {
+		a.batches, err = open(r, names)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("can't be opened (%w): the file is truncated, damaged or still being written; write or copy it again", err)
+	}
+	if err := guard(func() error { return a.bind(emptyBatch(a.batches.schema)) }); err != nil {
+		a.close()
+		return nil, err
+	}
+	return a, nil
+}
+
+// emptyBatch stands in for a batch when only the types matter.
+func emptyBatch(schema *arrow.Schema) arrow.Record {
+	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
+	defer b.Release()
+	return b.NewRecord()
+}
+
+// bind looks the columns up in a batch.
+func (a *arrowRows) bind(batch arrow.Record) error {
+	var names []string
+	for _, f := range batch.Schema().Fields() {
+		names = append(names, f.Name)
+	}
+	i, err := column(names, a.columns.key)
+	if err != nil {
+		return err
+	}
+	if a.key = textsOf(batch.Column(i)); a.key == nil {
+		return fmt.Errorf("column %q has type %s; a key must be of one type out of text, bytes, whole numbers, booleans, dates and times: cast the column", names[i], batch.Column(i).DataType())
+	}
+	if a.columns.text != "" {
+		if i, err = column(names, a.columns.text); err != nil {
+			return err
+		}
+		if a.text = textsOf(batch.Column(i)); a.text == nil {
+			return fmt.Errorf("column %q has type %s; sentences must be text: cast the column", names[i], batch.Column(i).DataType())
+		}
+	}
+	a.numbers = a.numbers[:0]
+	for _, name := range a.columns.numbers {
+		if i, err = column(names, name); err != nil {
+			return err
+		}
+		n := floatsOf(batch.Column(i))
+		if n == nil {
+			return fmt.Errorf("column %q has type %s; values must be numbers: cast the column", name, batch.Column(i).DataType())
+		}
+		a.numbers = append(a.numbers, n)
+	}
+	a.at, a.length = 0, int(batch.NumRows())
+	return nil
+}
+
+// next implements rows.
+func (a *arrowRows) next(r *row, wanted bool) error {
+	for a.at == a.length {
+		if err := a.nextBatch(); err != nil {
+			return err
+		}
+	}
+	i := a.at
+	a.at++
+	a.row++
+	if !wanted {
+		return nil
+	}
+	var ok bool
+	if r.key, ok = a.key(i); !ok {
+		return a.null(a.columns.key)
+	}
+	if a.text != nil {
+		text, ok := a.text(i)
+		if !ok {
+			return a.null(a.columns.text)
+		}
+		r.text = strings.Clone(text) // the batch's memory may be reused
+	}
+	for j, n := range a.numbers {
+		v, ok := n(i)
+		if !ok {
+			return a.null(a.columns.numbers[j])
+		}
+		if problem := notFinite(v); problem != "" {
+			return &badRow{a.place(a.columns.numbers[j]), problem}
+		}
+		r.values[j] = v
+	}
+	return nil
+}
+
+func (a *arrowRows) nextBatch() error {
+	var batch arrow.Record
+	err := guard(func() (err error) {
+		if batch, err = a.batches.next(); err == nil {
+			err = a.bind(batch)
+		}
+		return err
+	})
+	if err == nil || err == io.EOF {
+		return err
+	}
+	return fmt.Errorf("after row %d: %w: the file is truncated or damaged; write or copy it again", a.row, err)
+}
+
+// place implements rows.
+func (a *arrowRows) place(column string) string {
+	return fmt.Sprintf("row %d, column %q", a.row, column)
+}
+
+func (a *arrowRows) null(column string) error {
+	return &badRow{a.place(column), "there is no value (null)"}
+}
+
+// close implements rows.
+func (a *arrowRows) close() { a.batches.close() }
+
+// guard turns a panic of the Arrow library, its answer to some damaged files,
+// into an error.
+func guard(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%v", p)
+		}
+	}()
+	if err = f(); errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("the data end early: %w", err)
+	}
+	return err
+}

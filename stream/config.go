@@ -1,0 +1,220 @@
+package stream
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"github.com/saspart/saspart/config/field"
+	"github.com/saspart/saspart/config/nearest"
+)
+
+// Kinds of sources.
+const (
+	KindZipf         = "zipf"
+	KindZipfSequence = "zipf-sequence"
+	KindDrift        = "drift"
+	KindFile         = "file"
+)
+
+// SourceKinds lists the kinds of sources there are.
+func SourceKinds() []string { return []string{KindZipf, KindZipfSequence, KindDrift, KindFile} }
+
+// SourceConfig says what the records of a job are.
+type SourceConfig struct {
+	Kind     string         `yaml:"kind"`     // zipf, zipf-sequence, drift, file
+	Keys     int            `yaml:"keys"`     // all but file: distinct keys
+	Exponent float64        `yaml:"exponent"` // zipf, drift: probability of the key of rank r is proportional to 1/r^exponent
+	Shuffle  bool           `yaml:"shuffle"`  // all but file: keys' numbers say nothing of their ranks; false: key-0 is the most frequent
+	Sequence SequenceConfig `yaml:"sequence"` // zipf-sequence
+	Drift    DriftConfig    `yaml:"drift"`    // drift
+	File     FileConfig     `yaml:"file"`     // file
+
+	Sentences SentenceConfig `yaml:"sentences"` // payload of wordcount, all but file
+	Values    ValueConfig    `yaml:"values"`    // payload of tdigest, all but file
+}
+
+// SequenceConfig says how the distribution of a zipf-sequence changes.
+type SequenceConfig struct {
+	Exponents []float64     `yaml:"exponents"` // in turn, from the start again after the last
+	Interval  time.Duration `yaml:"interval"`  // event time that each is in force
+	Reshuffle bool          `yaml:"reshuffle"` // deal the keys anew to the ranks at each change
+}
+
+// DriftConfig says how the probability of the drifting key moves.
+type DriftConfig struct {
+	Low    float64       `yaml:"low"`
+	High   float64       `yaml:"high"`
+	Period time.Duration `yaml:"period"` // event time from low to high and back to low
+}
+
+// SentenceConfig describes synthetic sentences.
+type SentenceConfig struct {
+	Words      int     `yaml:"words"`      // per record
+	Vocabulary int     `yaml:"vocabulary"` // distinct words
+	Exponent   float64 `yaml:"exponent"`   // of the zipf law of the words
+}
+
+// ValueConfig describes synthetic value lists: normal, with a mean that depends on
+// the key.
+type ValueConfig struct {
+	PerRecord int     `yaml:"per_record"`
+	Mean      float64 `yaml:"mean"`    // of the keys' means
+	Between   float64 `yaml:"between"` // standard deviation of the keys' means
+	Within    float64 `yaml:"within"`  // standard deviation of one key's values
+}
+
+// FileConfig says where records are read from and which columns matter. The
+// format is told by the content: CSV with a header line, Arrow IPC (file or
+// stream) or Parquet; CSV also gzipped.
+type FileConfig struct {
+	Path      string   `yaml:"path"`
+	Key       string   `yaml:"key"`        // column of the key
+	KeyType   string   `yaml:"key_type"`   // bytes: as it stands; integer: every key is a whole number, 007 and 7 the same
+	Payload   []string `yaml:"payload"`    // wordcount: the column with the sentence; tdigest: columns with numbers; count: none needed
+	Split     string   `yaml:"split"`      // none: a record per row; words: a record per word of the key column, whose key, and sentence unless there is a payload column, is the word
+	Loop      bool     `yaml:"loop"`       // start again at the end
+	OnBadRow  string   `yaml:"on_bad_row"` // error: stop; skip: leave the row out and count it
+	Delimiter string   `yaml:"delimiter"`  // CSV: between the fields, one character
+}
+
+// Values of FileConfig's KeyType, Split and OnBadRow.
+const (
+	KeyBytes   = "bytes"
+	KeyInteger = "integer"
+
+	SplitNone  = "none"
+	SplitWords = "words"
+
+	BadRowError = "error"
+	BadRowSkip  = "skip"
+)
+
+// maxKeys bounds the distinct keys of a synthetic source: 16 million take about
+// 1 GB.
+const maxKeys = 1 << 24
+
+// DefaultSource is the reference's main workload: zipf 1.5 over 10,000 keys.
+func DefaultSource() SourceConfig {
+	return SourceConfig{
+		Kind: KindZipf, Keys: 10_000, Exponent: 1.5,
+		Sequence:  SequenceConfig{Exponents: []float64{1, 1.5, 2}, Interval: 30 * time.Second},
+		Drift:     DriftConfig{Low: 0.001, High: 0.03, Period: time.Minute},
+		File:      FileConfig{KeyType: KeyBytes, Split: SplitNone, OnBadRow: BadRowError, Delimiter: ","},
+		Sentences: SentenceConfig{Words: 8, Vocabulary: 1000, Exponent: 1},
+		Values:    ValueConfig{PerRecord: 8, Mean: 100, Between: 20, Within: 10},
+	}
+}
+
+// Validate reports every impossible value by its path. Only what the kind of
+// source reads is looked at.
+func (c *SourceConfig) Validate() error {
+	switch c.Kind {
+	case KindZipf:
+		return errors.Join(c.validateKeys(1), exponent("exponent", c.Exponent), c.validatePayload())
+	case KindZipfSequence:
+		return errors.Join(c.validateKeys(1), field.In("sequence", c.Sequence.validate()), c.validatePayload())
+	case KindDrift:
+		return errors.Join(c.validateKeys(2), exponent("exponent", c.Exponent),
+			field.In("drift", c.Drift.validate()), c.validatePayload())
+	case KindFile:
+		return field.In("file", c.File.validate())
+	}
+	return field.Errorf("kind", "is %q; %s", c.Kind, nearest.Explain(c.Kind, SourceKinds()))
+}
+
+// ValidateFor reports what would make OpenSources fail before a file is opened: cfg
+// alone, and whether it has the payload that the task reads.
+func (c *SourceConfig) ValidateFor(task string) error {
+	if err := c.Validate(); err != nil || c.Kind != KindFile {
+		return err
+	}
+	kind, err := taskPayload(task)
+	if err != nil {
+		return err
+	}
+	return field.In("file", c.File.validatePayload(kind))
+}
+
+func (c *SourceConfig) validateKeys(least int) error {
+	return field.Whole("keys", c.Keys, least, maxKeys)
+}
+
+func (c *SourceConfig) validatePayload() error {
+	const far = 1e100 // so that no sum overflows
+	return errors.Join(
+		field.Whole("sentences.words", c.Sentences.Words, 1, 1000),
+		field.Whole("sentences.vocabulary", c.Sentences.Vocabulary, 1, 1<<20),
+		exponent("sentences.exponent", c.Sentences.Exponent),
+		field.Whole("values.per_record", c.Values.PerRecord, 1, 10_000),
+		field.Finite("values.mean", c.Values.Mean, -far, far),
+		field.Finite("values.between", c.Values.Between, 0, far),
+		field.Finite("values.within", c.Values.Within, 0, far),
+	)
+}
+
+func (c *SequenceConfig) validate() error {
+	var errs []error
+	if len(c.Exponents) == 0 {
+		errs = append(errs, field.Errorf("exponents", "is empty; at least one is needed"))
+	}
+	for _, e := range c.Exponents {
+		errs = append(errs, exponent("exponents", e))
+	}
+	return errors.Join(append(errs, positive("interval", c.Interval))...)
+}
+
+func (c *DriftConfig) validate() error {
+	errs := []error{
+		field.Finite("low", c.Low, 0, 1), field.Finite("high", c.High, 0, 1), positive("period", c.Period),
+	}
+	if c.Low > c.High {
+		errs = append(errs, field.Errorf("low", "is %v, above high, %v", c.Low, c.High))
+	}
+	return errors.Join(errs...)
+}
+
+func (c *FileConfig) validate() error {
+	var errs []error
+	if c.Path == "" {
+		errs = append(errs, field.Errorf("path", "is empty; name the file to read"))
+	}
+	if c.Key == "" {
+		errs = append(errs, field.Errorf("key", "is empty; name the column of the key"))
+	}
+	for _, o := range []struct {
+		path, value string
+		known       []string
+	}{
+		{"key_type", c.KeyType, []string{KeyBytes, KeyInteger}},
+		{"split", c.Split, []string{SplitNone, SplitWords}},
+		{"on_bad_row", c.OnBadRow, []string{BadRowError, BadRowSkip}},
+	} {
+		if !slices.Contains(o.known, o.value) {
+			errs = append(errs, field.Errorf(o.path, "is %q; %s", o.value, nearest.Explain(o.value, o.known)))
+		}
+	}
+	if c.Split == SplitWords && c.KeyType == KeyInteger {
+		errs = append(errs, field.Errorf("key_type", "is integer, but split makes words the keys; set key_type: bytes"))
+	}
+	if r, n := utf8.DecodeRuneInString(c.Delimiter); n == 0 || n != len(c.Delimiter) || r == utf8.RuneError || r == '"' || r == '\n' || r == '\r' {
+		errs = append(errs, field.Errorf("delimiter", "is %q; it must be one character other than a quote or a line break", c.Delimiter))
+	}
+	return errors.Join(errs...)
+}
+
+func exponent(path string, v float64) error {
+	if err := field.Finite(path, v, 0, math.MaxFloat64); err != nil {
+		return field.Errorf(path, "is %v; an exponent must be a finite number of at least 0", v)
+	}
+	return nil
+}
+
+func positive(path string, d time.Duration) error {
+	if d > 0 {
+		return nil
+	}
+	return field.Errorf(path, "is %v; it must be above 0", d)
+}

@@ -1,0 +1,99 @@
+package stream
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// csvRows reads CSV (RFC 4180) with a header line that names the columns.
+type csvRows struct {
+	r       *csv.Reader
+	columns columns
+	key     int
+	text    int // -1: no sentences
+	numbers []int
+}
+
+// newCSV reads the header line.
+func newCSV(r io.Reader, cfg FileConfig, cols columns) (*csvRows, error) {
+	c := &csvRows{r: csv.NewReader(r), columns: cols, text: -1}
+	c.r.ReuseRecord = true
+	c.r.Comma, _ = utf8.DecodeRuneInString(cfg.Delimiter)
+	header, err := c.r.Read()
+	if err == io.EOF {
+		return nil, errors.New("is empty; at least a header line and a row are needed")
+	}
+	if err != nil {
+		return nil, c.broken(fmt.Errorf("header: %w", err))
+	}
+	header[0] = strings.TrimPrefix(header[0], "\ufeff") // spreadsheets write a byte order mark
+	if c.key, err = column(header, cols.key); err != nil {
+		return nil, err
+	}
+	if cols.text != "" {
+		if c.text, err = column(header, cols.text); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range cols.numbers {
+		i, err := column(header, name)
+		if err != nil {
+			return nil, err
+		}
+		c.numbers = append(c.numbers, i)
+	}
+	return c, nil
+}
+
+// next implements rows.
+func (c *csvRows) next(r *row, wanted bool) error {
+	fields, err := c.r.Read()
+	if err == io.EOF {
+		return err
+	}
+	var bad *csv.ParseError
+	switch {
+	case errors.As(err, &bad) && errors.Is(bad.Err, csv.ErrFieldCount):
+		return &badRow{fmt.Sprintf("line %d", bad.StartLine), fmt.Sprintf("%d fields where the header has %d", len(fields), c.r.FieldsPerRecord)}
+	case bad != nil:
+		return &badRow{fmt.Sprintf("line %d", bad.StartLine), bad.Err.Error()}
+	case err != nil:
+		return c.broken(err)
+	case !wanted:
+		return nil
+	}
+	r.key = fields[c.key]
+	if c.text >= 0 {
+		r.text = fields[c.text]
+	}
+	for i, n := range c.numbers {
+		v, problem := number(fields[n])
+		if problem != "" {
+			return &badRow{c.place(c.columns.numbers[i]), problem}
+		}
+		r.values[i] = v
+	}
+	return nil
+}
+
+// place implements rows.
+func (c *csvRows) place(column string) string {
+	line, _ := c.r.FieldPos(c.key)
+	return fmt.Sprintf("line %d, column %q", line, column)
+}
+
+// broken explains an error of the file below the CSV.
+func (c *csvRows) broken(err error) error {
+	var parse *csv.ParseError
+	if errors.As(err, &parse) {
+		return err
+	}
+	return fmt.Errorf("byte %d of the text: %w", c.r.InputOffset(), gzipError(err))
+}
+
+// close implements rows.
+func (c *csvRows) close() {}

@@ -1,0 +1,337 @@
+package stream
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/saspart/saspart/config/field"
+)
+
+// rows reads a file row by row.
+type rows interface {
+	// next reads the next row, and decodes it into r if wanted. io.EOF comes after
+	// the last one, a *badRow for a row that can be left out; any other error ends
+	// the reading.
+	next(r *row, wanted bool) error
+	// place names the place of a column in the row that next has just decoded.
+	place(column string) string
+	// close frees what the reader holds, but not the file.
+	close()
+}
+
+// row is what a source takes from a row. The strings stay valid.
+type row struct {
+	key    string
+	text   string    // if the task reads sentences
+	values []float64 // if the task reads numbers: one per column, the caller's memory
+}
+
+// badRow is a row that could not be read; the rows after it can.
+type badRow struct{ place, problem string }
+
+// Error implements the error interface.
+func (b *badRow) Error() string { return b.place + ": " + b.problem }
+
+// columns says what to decode: names of columns.
+type columns struct {
+	key     string
+	text    string   // empty: no sentences
+	numbers []string // empty: no numbers
+}
+
+// fileSource turns the rows of a file into the records of one subtask.
+type fileSource struct {
+	cfg      FileConfig
+	columns  columns
+	subtask  int64
+	subtasks int64
+	file     *os.File
+	format   *format
+	rows     rows
+
+	err  error // once it is set, there is no more
+	read int64 // rows read in this pass through the file
+	gave bool  // this pass yielded a record
+
+	row     row
+	split   words // what is left of the row, split: words
+	names   interner
+	numbers []float64 // memory that the records' values are cut from
+	skipped int64
+	bad     error // the first of the skipped rows
+}
+
+// openFiles opens the file once per subtask.
+func openFiles(cfg FileConfig, kind payload, subtasks int) ([]Source, error) {
+	if err := field.In("file", cfg.validatePayload(kind)); err != nil {
+		return nil, fmt.Errorf("source: %w", err)
+	}
+	var sources []Source
+	for s := range subtasks {
+		f, err := openFile(cfg, cfg.columnsFor(kind), s, subtasks)
+		if err != nil {
+			return nil, errors.Join(err, CloseSources(sources))
+		}
+		sources = append(sources, f)
+	}
+	return sources, nil
+}
+
+// validatePayload checks the columns against what the task reads.
+func (c *FileConfig) validatePayload(kind payload) error {
+	switch n := len(c.Payload); {
+	case kind == textPayload && n != 1 && (n != 0 || c.Split != SplitWords):
+		return field.Errorf("payload", "names %d columns; wordcount reads one with sentences: [sentence]", n)
+	case kind == valuesPayload && n == 0:
+		return field.Errorf("payload", "is empty; tdigest reads one or more columns with numbers: [delay]")
+	}
+	return nil
+}
+
+func (c *FileConfig) columnsFor(kind payload) columns {
+	cols := columns{key: c.Key}
+	switch {
+	case kind == textPayload && len(c.Payload) > 0:
+		cols.text = c.Payload[0]
+	case kind == valuesPayload:
+		cols.numbers = c.Payload
+	}
+	return cols
+}
+
+func openFile(cfg FileConfig, cols columns, subtask, subtasks int) (*fileSource, error) {
+	file, err := os.Open(cfg.Path)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("source: %s: no such file; a relative path starts at the working directory", cfg.Path)
+		}
+		return nil, fmt.Errorf("source: %w", err)
+	}
+	f := &fileSource{
+		cfg: cfg, columns: cols, subtask: int64(subtask), subtasks: int64(subtasks),
+		file: file, names: newInterner(),
+	}
+	if f.format, err = detect(file); err == nil {
+		err = f.rewind()
+	}
+	if err != nil {
+		return nil, errors.Join(f.at(err), file.Close())
+	}
+	return f, nil
+}
+
+// rewind starts a pass through the file.
+func (f *fileSource) rewind() error {
+	if f.rows != nil {
+		f.rows.close()
+		f.rows = nil
+	}
+	r, err := f.format.open(f.cfg, f.columns)
+	if err != nil {
+		return err
+	}
+	f.rows, f.read, f.gave = r, 0, false
+	return nil
+}
+
+// Fill implements Source.
+func (f *fileSource) Fill(b *Batch) (int, error) {
+	for i := range b.Records {
+		if f.err == nil {
+			f.err = f.record(&b.Records[i])
+		}
+		if f.err != nil {
+			return i, f.err
+		}
+		b.Hashes[i] = b.Records[i].Hash
+	}
+	return len(b.Records), nil
+}
+
+// record sets the next record.
+func (f *fileSource) record(r *Record) error {
+	for {
+		if f.cfg.Split == SplitWords {
+			if k, ok := f.word(); ok {
+				f.set(r, k)
+				if f.columns.text == "" {
+					r.Text = k.name
+				}
+				return nil
+			}
+		}
+		if err := f.nextRow(); err != nil {
+			return err
+		}
+		if f.cfg.Split == SplitWords {
+			f.split.start(f.row.key)
+			continue
+		}
+		f.set(r, f.names.of(f.row.key))
+		return nil
+	}
+}
+
+// word is the next word of the row as a key.
+func (f *fileSource) word() (key, bool) {
+	word, lowered, ok := f.split.next()
+	if !ok {
+		return key{}, false
+	}
+	if lowered != nil {
+		if k, ok := f.names.seen[string(lowered)]; ok { // looked up without allocating
+			return k, true
+		}
+		word = string(lowered)
+	}
+	return f.names.of(word), true
+}
+
+func (f *fileSource) set(r *Record, k key) {
+	r.Key, r.Hash = k.name, k.hash
+	r.Text, r.Values = f.row.text, f.row.values
+	f.gave = true
+}
+
+// nextRow reads this subtask's next good row, starting again at the end if the
+// file is looped.
+func (f *fileSource) nextRow() error {
+	for {
+		mine := f.read%f.subtasks == f.subtask
+		if mine {
+			f.row.values = f.list(len(f.columns.numbers))
+		}
+		err := f.rows.next(&f.row, mine)
+		if err == io.EOF {
+			if err := f.endOfFile(); err != nil {
+				return err
+			}
+			continue
+		}
+		f.read++
+		var bad *badRow
+		if err != nil && !errors.As(err, &bad) {
+			return f.at(err)
+		}
+		if !mine {
+			continue
+		}
+		if err == nil {
+			err = f.canonical()
+		}
+		switch {
+		case err == nil:
+			return nil
+		case f.cfg.OnBadRow == BadRowError:
+			return f.at(fmt.Errorf("%w; mend the row or leave such rows out with on_bad_row: skip", err))
+		}
+		if f.skipped++; f.bad == nil {
+			f.bad = err
+		}
+	}
+}
+
+// canonical writes an integer key in the one way that all equal ones have.
+func (f *fileSource) canonical() error {
+	if f.cfg.KeyType != KeyInteger {
+		return nil
+	}
+	s, ok := integer(f.row.key)
+	if !ok {
+		return &badRow{f.rows.place(f.columns.key), fmt.Sprintf("%q is not a whole number of 64 bits, which key_type: integer asks for", clip(f.row.key))}
+	}
+	f.row.key = s
+	return nil
+}
+
+// endOfFile decides what comes after the last row: nil for another pass.
+func (f *fileSource) endOfFile() error {
+	switch {
+	case f.read == 0:
+		return f.at(errors.New("has no rows; at least one is needed"))
+	case f.read <= f.subtask:
+		return io.EOF // fewer rows than subtasks
+	case !f.gave && f.bad != nil:
+		return f.at(fmt.Errorf("none of the %d rows can be used; the first bad one: %w", f.read, f.bad))
+	case !f.gave:
+		return f.at(fmt.Errorf("column %q: there is no word in any of the rows", f.columns.key))
+	case !f.cfg.Loop:
+		return io.EOF
+	}
+	return f.at(f.rewind())
+}
+
+// list returns n numbers of memory that nothing else will write to.
+func (f *fileSource) list(n int) []float64 {
+	if n == 0 {
+		return nil
+	}
+	if len(f.numbers) < n {
+		f.numbers = make([]float64, max(n, 1024))
+	}
+	l := f.numbers[:n:n]
+	f.numbers = f.numbers[n:]
+	return l
+}
+
+// at adds the file's name to an error.
+func (f *fileSource) at(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("source: %s: %w", f.cfg.Path, err)
+}
+
+// Close closes the file.
+func (f *fileSource) Close() error {
+	if f.err == nil {
+		f.err = f.at(fs.ErrClosed)
+	}
+	if f.rows != nil {
+		f.rows.close()
+		f.rows = nil
+	}
+	return f.file.Close()
+}
+
+// SkippedRows is the number of bad rows that file sources have left out so far,
+// and what was wrong with one of them.
+func SkippedRows(sources []Source) (rows int64, example error) {
+	for _, s := range sources {
+		if f, ok := s.(*fileSource); ok {
+			rows += f.skipped
+			if example == nil {
+				example = f.at(f.bad)
+			}
+		}
+	}
+	return rows, example
+}
+
+// interner gives equal keys the same name and hash without computing them again,
+// for as many as fit its bounded memory. Names are copies, so that a key does not
+// keep the row it came from alive.
+type interner struct{ seen map[string]key }
+
+const (
+	internKeys  = 1 << 16 // distinct keys remembered
+	internBytes = 1 << 8  // longest of them
+)
+
+func newInterner() interner { return interner{make(map[string]key)} }
+
+func (in interner) of(name string) key {
+	if k, ok := in.seen[name]; ok {
+		return k
+	}
+	name = strings.Clone(name)
+	k := key{name, Hash(name)}
+	if len(in.seen) < internKeys && len(name) <= internBytes {
+		in.seen[name] = k
+	}
+	return k
+}

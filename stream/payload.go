@@ -1,0 +1,114 @@
+package stream
+
+import (
+	"math/rand/v2"
+	"strings"
+)
+
+// payload says which part of a record a task reads, so that a source fills in
+// nothing else.
+type payload int
+
+const (
+	noPayload payload = iota
+	textPayload
+	valuesPayload
+)
+
+// Sizes of the pools that synthetic payloads are drawn from: powers of two, large
+// enough that repetition doesn't show in a state and small enough to stay in
+// cache.
+const (
+	sentencePool = 1 << 12 // sentences
+	valueClasses = 1 << 6  // value distributions; a key has one by its hash
+	valuePool    = 1 << 10 // starting points per class
+)
+
+// pools are the pre-generated payloads of a synthetic source. They are immutable
+// and shared by its subtasks, so that filling a record in allocates nothing.
+type pools struct {
+	kind      payload
+	sentences []string  // sentencePool of them
+	values    []float64 // valueClasses runs of valuePool+perRecord values
+	perRecord int       // values per record
+}
+
+// newPools draws the pools that the payload needs.
+func newPools(kind payload, cfg *SourceConfig, seed uint64) *pools {
+	p := &pools{kind: kind}
+	switch kind {
+	case textPayload:
+		p.sentences = newSentences(cfg.Sentences, rand.New(newPCG(seed, forSentences, 0)))
+	case valuesPayload:
+		p.perRecord = cfg.Values.PerRecord
+		p.values = newValues(cfg.Values, rand.New(newPCG(seed, forValues, 0)))
+	}
+	return p
+}
+
+func newSentences(cfg SentenceConfig, rng *rand.Rand) []string {
+	words := newAlias(ZipfPMF(cfg.Vocabulary, cfg.Exponent))
+	out := make([]string, sentencePool)
+	var b strings.Builder
+	for i := range out {
+		b.Reset()
+		for w := range cfg.Words {
+			if w > 0 {
+				b.WriteByte(' ')
+			}
+			writeWord(&b, int(words.pick(rng.Uint64())))
+		}
+		out[i] = b.String()
+	}
+	return out
+}
+
+// writeWord spells number n in syllables: a distinct, pronounceable word for
+// every number.
+func writeWord(b *strings.Builder, n int) {
+	const consonants, vowels = "bdfghjklmnprstvz", "aeiou"
+	for {
+		b.WriteByte(consonants[n%len(consonants)])
+		n /= len(consonants)
+		b.WriteByte(vowels[n%len(vowels)])
+		if n /= len(vowels); n == 0 {
+			return
+		}
+		n-- // so that no word is another one with a trailing "ba"
+	}
+}
+
+func newValues(cfg ValueConfig, rng *rand.Rand) []float64 {
+	run := valuePool + cfg.PerRecord
+	out := make([]float64, 0, valueClasses*run)
+	for range valueClasses {
+		mean := cfg.Mean + cfg.Between*rng.NormFloat64()
+		for range run {
+			out = append(out, mean+cfg.Within*rng.NormFloat64())
+		}
+	}
+	return out
+}
+
+// fill sets the payload of records whose keys are set.
+func (p *pools) fill(records []Record, rng *rand.PCG) {
+	switch p.kind {
+	case textPayload:
+		for i := range records {
+			records[i].Text = p.sentences[rng.Uint64()%sentencePool]
+			records[i].Values = nil
+		}
+	case valuesPayload:
+		run := valuePool + p.perRecord
+		for i := range records {
+			r := &records[i]
+			from := int(r.Hash%valueClasses)*run + int(rng.Uint64()%valuePool)
+			r.Values = p.values[from : from+p.perRecord : from+p.perRecord]
+			r.Text = ""
+		}
+	default:
+		for i := range records {
+			records[i].Text, records[i].Values = "", nil
+		}
+	}
+}

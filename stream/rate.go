@@ -1,0 +1,133 @@
+package stream
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/saspart/saspart/config/field"
+	"github.com/saspart/saspart/config/nearest"
+)
+
+// Kinds of rates.
+const (
+	RateFixed    = "fixed"
+	RateStaged   = "staged"
+	RateAdaptive = "adaptive"
+)
+
+// Spacings of arrivals.
+const (
+	SpacingEven    = "even"
+	SpacingPoisson = "poisson"
+)
+
+// RateConfig says how fast records arrive.
+type RateConfig struct {
+	Kind     string         `yaml:"kind"`     // fixed, staged, adaptive
+	Rate     float64        `yaml:"rate"`     // records/s of the whole job; adaptive: at the start
+	Stages   []Stage        `yaml:"stages"`   // staged: one after the other, the last for ever
+	Adaptive AdaptiveConfig `yaml:"adaptive"` // adaptive
+	Spacing  string         `yaml:"spacing"`  // even: equal gaps; poisson: independent exponential ones
+}
+
+// Stage is a rate held for a while.
+type Stage struct {
+	Rate     float64       `yaml:"rate"`     // records/s of the whole job; 0 is a pause
+	Duration time.Duration `yaml:"duration"` // of event time; the last stage's may be 0, it lasts for ever anyway
+}
+
+// AdaptiveConfig is the rule of the reference's training source (reference.md,
+// Rates and the throughput test): every Interval, when the largest busy ratio of
+// combiner and reducer is above High the rate goes down a step, when it is below
+// Low up a step.
+type AdaptiveConfig struct {
+	Interval time.Duration `yaml:"interval"`
+	High     float64       `yaml:"high"`
+	Low      float64       `yaml:"low"`
+	Step     float64       `yaml:"step"` // records/s; a step is this, but at least a fiftieth of the rate
+}
+
+// DefaultRate is 10,000 records a second, evenly spaced.
+func DefaultRate() RateConfig {
+	return RateConfig{
+		Kind: RateFixed, Rate: 10_000, Spacing: SpacingEven,
+		Adaptive: AdaptiveConfig{Interval: 30 * time.Second, High: 0.9, Low: 0.7, Step: 200},
+	}
+}
+
+// maxRate bounds a rate, in records/s: one a nanosecond.
+const maxRate = 1e9
+
+// Validate reports every impossible value by its path.
+func (c *RateConfig) Validate() error {
+	var errs []error
+	switch c.Kind {
+	case RateFixed, RateAdaptive:
+		if !(c.Rate > 0 && c.Rate <= maxRate) {
+			errs = append(errs, field.Errorf("rate", "is %v; it must be above 0 and at most %v records/s", c.Rate, maxRate))
+		}
+		if c.Kind == RateAdaptive {
+			errs = append(errs, field.In("adaptive", c.Adaptive.validate()))
+		}
+	case RateStaged:
+		if len(c.Stages) == 0 {
+			errs = append(errs, field.Errorf("stages", "is empty; at least one is needed"))
+		}
+		for i, s := range c.Stages {
+			errs = append(errs, field.In(fmt.Sprintf("stages[%d]", i), s.validate(i == len(c.Stages)-1)))
+		}
+	default:
+		known := []string{RateFixed, RateStaged, RateAdaptive}
+		errs = append(errs, field.Errorf("kind", "is %q; %s", c.Kind, nearest.Explain(c.Kind, known)))
+	}
+	if known := []string{SpacingEven, SpacingPoisson}; !slices.Contains(known, c.Spacing) {
+		errs = append(errs, field.Errorf("spacing", "is %q; %s", c.Spacing, nearest.Explain(c.Spacing, known)))
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Stage) validate(last bool) error {
+	var errs []error
+	if !(s.Rate >= 0 && s.Rate <= maxRate) {
+		errs = append(errs, field.Errorf("rate", "is %v; it must be from 0 to %v records/s", s.Rate, maxRate))
+	}
+	if last && s.Rate == 0 {
+		errs = append(errs, field.Errorf("rate", "is 0 in the last stage, which lasts for ever; end with a rate above 0"))
+	}
+	if s.Duration < 0 || s.Duration == 0 && !last {
+		errs = append(errs, field.Errorf("duration", "is %v; it must be above 0", s.Duration))
+	}
+	return errors.Join(errs...)
+}
+
+func (c *AdaptiveConfig) validate() error {
+	errs := []error{
+		positive("interval", c.Interval),
+		field.Finite("high", c.High, 0, 1),
+		field.Finite("low", c.Low, 0, 1),
+	}
+	if c.Low > c.High {
+		errs = append(errs, field.Errorf("low", "is %v, above high, %v", c.Low, c.High))
+	}
+	if !(c.Step > 0) || math.IsInf(c.Step, 1) {
+		errs = append(errs, field.Errorf("step", "is %v; it must be a finite number above 0", c.Step))
+	}
+	return errors.Join(errs...)
+}
+
+// next is the rate that follows rate when busy is the largest busy ratio. It
+// never falls below a step, or the rate itself where that is lower already; NaN
+// (nothing measured) changes nothing.
+func (c *AdaptiveConfig) next(rate, busy float64) float64 {
+	step := max(c.Step, rate/50)
+	switch {
+	case busy > c.High:
+		return max(rate-step, min(rate, c.Step))
+	case busy < c.Low:
+		return min(rate+step, maxRate)
+	}
+	return rate
+}

@@ -1,0 +1,99 @@
+package stream
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+)
+
+// SourceEnv is what a job tells the sources of its partitioner subtasks.
+type SourceEnv struct {
+	Subtasks int    // how many sources share the stream
+	Seed     uint64 // of the job
+	Task     string // name of the task; the payload it reads is filled in, no other
+}
+
+// OpenSources opens the source of every subtask, in subtask order; together they
+// are the stream that cfg describes, and they share what is immutable in it. The
+// synthetic sources draw independently of each other; of a file, subtask s of S
+// takes the rows s, s+S, .... Each source is for one goroutine. CloseSources frees
+// them.
+//
+// Errors are those of cfg.Validate, an unknown task, and for a file whatever is
+// wrong with the place, the format or the columns.
+func OpenSources(cfg SourceConfig, env SourceEnv) ([]Source, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("source: %w", err)
+	}
+	kind, err := taskPayload(env.Task)
+	if err != nil {
+		return nil, err
+	}
+	if env.Subtasks < 1 {
+		return nil, fmt.Errorf("source: %d subtasks; at least 1 is needed", env.Subtasks)
+	}
+	if cfg.Kind == KindFile {
+		return openFiles(cfg.File, kind, env.Subtasks)
+	}
+	open := newSynthetic(cfg, env.Seed, newPools(kind, &cfg, env.Seed))
+	sources := []Source{}
+	for s := range env.Subtasks {
+		sources = append(sources, open(uint64(s)))
+	}
+	return sources, nil
+}
+
+// CloseSources closes the sources that hold something open.
+func CloseSources(sources []Source) error {
+	var errs []error
+	for _, s := range sources {
+		if c, ok := s.(io.Closer); ok {
+			errs = append(errs, c.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// newSynthetic builds what the subtasks share and returns the function that makes
+// one subtask's source.
+func newSynthetic(cfg SourceConfig, seed uint64, pools *pools) func(subtask uint64) Source {
+	n := cfg.Keys
+	if cfg.Kind == KindDrift {
+		n-- // the drifting key is one of them
+	}
+	keys := newKeys(n)
+	if cfg.Shuffle {
+		deal(keys, slices.Clone(keys), rand.New(newPCG(seed, forShuffle, 0)))
+	}
+	draw := func(subtask uint64) drawer {
+		return drawer{newPCG(seed, forKeys, subtask), newPCG(seed, forPayload, subtask), pools}
+	}
+	switch cfg.Kind {
+	case KindZipfSequence:
+		var tables []alias
+		for _, e := range cfg.Sequence.Exponents {
+			tables = append(tables, newAlias(ZipfPMF(n, e)))
+		}
+		return func(subtask uint64) Source {
+			return &zipfSequence{
+				tables: tables, names: keys, keys: slices.Clone(keys), seed: seed,
+				interval: int64(cfg.Sequence.Interval), reshuffle: cfg.Sequence.Reshuffle, draw: draw(subtask),
+			}
+		}
+	case KindDrift:
+		table := newAlias(ZipfPMF(n, cfg.Exponent))
+		return func(subtask uint64) Source {
+			return &drift{
+				table: table, keys: keys, drifting: key{driftingKey, Hash(driftingKey)},
+				low: cfg.Drift.Low, high: cfg.Drift.High, period: cfg.Drift.Period, draw: draw(subtask),
+			}
+		}
+	}
+	table := newAlias(ZipfPMF(n, cfg.Exponent))
+	return func(subtask uint64) Source { return &zipf{table: table, keys: keys, draw: draw(subtask)} }
+}
+
+// driftingKey is the name of the key whose probability a drift source moves.
+const driftingKey = "key-drifting"

@@ -1,0 +1,123 @@
+package stream
+
+import (
+	"math"
+	"math/rand/v2"
+	"time"
+)
+
+// zipf draws keys from one distribution that never changes.
+type zipf struct {
+	table alias
+	keys  []key // by rank
+	draw  drawer
+}
+
+// Fill implements Source.
+func (z *zipf) Fill(b *Batch) (int, error) {
+	z.draw.keys(b, 0, len(b.Records), z.table, z.keys)
+	return z.draw.payload(b)
+}
+
+// zipfSequence draws keys from a distribution that is exchanged every interval of
+// event time: the exponents take turns for ever, and with reshuffle the keys are
+// dealt anew to the ranks each time, so that other keys become hot. What a phase
+// looks like depends on the seed and the phase's number alone, so all subtasks
+// change at the same event time to the same distribution.
+type zipfSequence struct {
+	tables    []alias // one per exponent
+	names     []key   // by rank in phase 0
+	interval  int64
+	reshuffle bool
+	seed      uint64
+
+	phase int64
+	keys  []key // by rank in the current phase
+	draw  drawer
+}
+
+// Fill implements Source.
+func (z *zipfSequence) Fill(b *Batch) (int, error) {
+	for from := 0; from < len(b.Records); {
+		if phase := b.Records[from].Time / z.interval; phase != z.phase {
+			z.enter(phase)
+		}
+		end := (z.phase + 1) * z.interval
+		to := from + 1
+		for to < len(b.Records) && b.Records[to].Time < end {
+			to++
+		}
+		z.draw.keys(b, from, to, z.tables[z.phase%int64(len(z.tables))], z.keys)
+		from = to
+	}
+	return z.draw.payload(b)
+}
+
+func (z *zipfSequence) enter(phase int64) {
+	z.phase = phase
+	if z.reshuffle {
+		deal(z.keys, z.names, rand.New(newPCG(z.seed, forPhase, uint64(phase))))
+	}
+}
+
+// drift gives one key a probability that moves linearly from low to high and back
+// in each period of event time; the others share the rest by a zipf law
+// (reference.md, Rates and the throughput test).
+type drift struct {
+	table     alias
+	keys      []key // the background, by rank
+	drifting  key
+	low, high float64
+	period    time.Duration
+	draw      drawer
+}
+
+// Fill implements Source.
+func (d *drift) Fill(b *Batch) (int, error) {
+	for i := range b.Records {
+		r := &b.Records[i]
+		k := &d.drifting
+		// The draw is made in any case, so that the background's sequence does not
+		// depend on the bounds.
+		u, other := d.draw.rng.Uint64(), d.table.pick(d.draw.rng.Uint64())
+		if float64(u>>11)*0x1p-53 >= d.probability(r.Time) {
+			k = &d.keys[other]
+		}
+		r.Key, r.Hash = k.name, k.hash
+		b.Hashes[i] = k.hash
+	}
+	return d.draw.payload(b)
+}
+
+// probability is the drifting key's share of the records at time t, ns.
+func (d *drift) probability(t int64) float64 {
+	x := math.Mod(float64(t)/float64(d.period), 1)
+	return d.low + (d.high-d.low)*(1-math.Abs(2*x-1))
+}
+
+// drawer is what the synthetic sources of one subtask have in common: a generator
+// for keys and another one for payloads, so that the records do not depend on how
+// they are batched.
+type drawer struct {
+	rng   *rand.PCG
+	extra *rand.PCG
+	pools *pools
+}
+
+// keys sets the keys of the records from, ..., to-1 by drawing ranks from table.
+func (d *drawer) keys(b *Batch, from, to int, table alias, keys []key) {
+	records, hashes := b.Records[from:to], b.Hashes[from:to]
+	rng := d.rng
+	for i := range records {
+		k := &keys[table.pick(rng.Uint64())]
+		r := &records[i]
+		r.Key, r.Hash = k.name, k.hash
+		hashes[i] = k.hash
+	}
+}
+
+// payload sets the payloads of the whole batch and reports it as filled.
+func (d *drawer) payload(b *Batch) (int, error) {
+	d.pools.fill(b.Records, d.extra)
+	return len(b.Records), nil
+}

@@ -1,0 +1,106 @@
+package stream
+
+import (
+	"unicode"
+	"unicode/utf8"
+)
+
+// words cuts a text into its words: maximal runs of Unicode letters, digits and
+// the marks that belong to them, lower-cased. Everything else separates.
+type words struct {
+	text string
+	pos  int
+	buf  []byte // a word that had to be lower-cased
+}
+
+// start begins with a new text.
+func (w *words) start(text string) { w.text, w.pos = text, 0 }
+
+// next returns the next word; ok is false after the last. A word that is
+// lower-case ASCII in the text is returned in place, any other in a buffer that
+// the next call overwrites: one of inPlace and lowered is set.
+func (w *words) next() (inPlace string, lowered []byte, ok bool) {
+	text, i := w.text, w.pos
+	for i < len(text) && !isLower(text[i]) {
+		if c := text[i]; isUpper(c) {
+			return w.lower(i)
+		} else if c >= utf8.RuneSelf {
+			r, size := utf8.DecodeRuneInString(text[i:])
+			if inWord(r) {
+				return w.lower(i)
+			}
+			i += size
+			continue
+		}
+		i++
+	}
+	start := i
+	for i < len(text) && isLower(text[i]) {
+		i++
+	}
+	if i < len(text) {
+		if c := text[i]; isUpper(c) {
+			return w.lower(start)
+		} else if c >= utf8.RuneSelf {
+			if r, _ := utf8.DecodeRuneInString(text[i:]); inWord(r) {
+				return w.lower(start)
+			}
+		}
+	}
+	w.pos = i
+	return text[start:i], nil, i > start
+}
+
+// lower returns the word that starts at i in lower case, in the buffer.
+func (w *words) lower(i int) (string, []byte, bool) {
+	w.buf = w.buf[:0]
+	for i < len(w.text) {
+		switch c := w.text[i]; {
+		case isLower(c):
+			w.buf = append(w.buf, c)
+			i++
+			continue
+		case isUpper(c):
+			w.buf = append(w.buf, c+'a'-'A')
+			i++
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(w.text[i:])
+		if !inWord(r) {
+			break
+		}
+		w.buf = utf8.AppendRune(w.buf, unicode.ToLower(r))
+		i += size
+	}
+	w.pos = i
+	return "", w.buf, true
+}
+
+// countWords is the number of words that next would return.
+func countWords(text string) int {
+	n, inside := 0, false
+	for i := 0; i < len(text); {
+		c, size := text[i], 1
+		is := isLower(c) || isUpper(c)
+		if c >= utf8.RuneSelf {
+			var r rune
+			r, size = utf8.DecodeRuneInString(text[i:])
+			is = inWord(r)
+		}
+		if is && !inside {
+			n++
+		}
+		inside = is
+		i += size
+	}
+	return n
+}
+
+// isLower tells whether an ASCII byte stands in a lower-cased word as it is.
+func isLower(c byte) bool { return c-'a' < 26 || c-'0' < 10 }
+
+func isUpper(c byte) bool { return c-'A' < 26 }
+
+// inWord tells whether a rune is part of a word. An invalid byte is not: it
+// decodes to U+FFFD, a symbol.
+func inWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r) }
