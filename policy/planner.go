@@ -1,0 +1,335 @@
+package policy
+
+import (
+	"cmp"
+	"errors"
+	"math"
+	"slices"
+
+	"github.com/saspart/saspart/config/field"
+)
+
+// PlanInput is what a route is planned from. Loads are in any one unit (records,
+// shares, seconds); capacities in any other, as only their proportions count. A
+// load or capacity that is negative, NaN or infinite counts as 0; capacities that
+// are all 0 count as equal.
+type PlanInput struct {
+	Keys     []KeyLoad // the heaviest keys, in any order; a hash given twice is added up
+	Slots    []float64 // load of each hash slot with all keys counted, those in Keys too; the length is a power of two
+	Capacity []float64 // what each of the P workers can carry; 0: nothing
+	Prev     *Route    // the route in force; nil, or one for another P or slot table: plan afresh
+}
+
+// KeyLoad is a key and how heavy it is.
+type KeyLoad struct {
+	Hash uint64
+	Name string // for people
+	Load float64
+}
+
+// PlanConfig says how fine and how restless plans are.
+type PlanConfig struct {
+	KeysPerWorker int     `yaml:"keys_per_worker"` // how many keys are placed by name, as a multiple of P, besides those heavier than a mean worker's load
+	Slack         float64 `yaml:"slack"`           // a worker may carry this share more than its capacity before anything moves
+}
+
+// DefaultPlan names 4 keys per worker and tolerates 0.2 % of overload.
+func DefaultPlan() PlanConfig { return PlanConfig{KeysPerWorker: 4, Slack: 0.002} }
+
+// Validate reports impossible values by their path.
+func (c *PlanConfig) Validate() error {
+	return errors.Join(
+		field.Whole("keys_per_worker", c.KeysPerWorker, 0, 1024),
+		field.Finite("slack", c.Slack, 0, 1),
+	)
+}
+
+// Planner turns loads and capacities into routes (design.md, The route, and the
+// two ways to act). It is pure: what it keeps between calls is memory, no state.
+//
+// Capacities are scaled so that they sum to the load; a worker's room is its
+// capacity less the load it already has. Then:
+//
+//  1. A previous route on which the repairs of step 4 would change nothing, and
+//     which names no key that has become too light to name, is kept.
+//  2. Keys, heaviest first. A placed key stays where it is if it fits.
+//     Else it goes whole to the worker with most room if it fits there. Else it is
+//     split: it fills the rooms of its previous workers, then the largest rooms.
+//  3. Slots. One stays where it is if its worker has room beside its named keys;
+//     the others are packed, heaviest first, each to the worker with most room.
+//  4. Repairs, while a worker is above its capacity by more than the slack: slots
+//     move to the worker with most room, or are exchanged for lighter ones of its,
+//     as long as that lowers the larger of the two deviations; then named keys give up what is still too much (a split).
+//
+// Every split but the last either uses up a key or fills a worker exactly, and a
+// full worker takes part in no other: hence at most P - 1 pairs more than named
+// keys. Loads are whole numbers inside, so equal inputs give equal routes.
+//
+// No worker is left above (1 + slack) times its capacity by more than the heaviest
+// slot, nor, with slack 0, below by more than that.
+//
+// A Planner is for one goroutine; a zero Planner has slack 0 and names
+// only keys heavier than a worker.
+type Planner struct {
+	Config PlanConfig
+
+	named []namedKey       // keys planned by name, heaviest first
+	index map[uint64]int32 // hash -> where in named
+	prev  map[uint64]int32 // hash -> where in the previous route's Keys
+
+	loads  []int64   // per slot, named keys taken out
+	carry  []int64   // per worker: capacity scaled to the whole load
+	room   []int64   // per worker: carry - load
+	home   []uint16  // per slot: its worker
+	sorted []uint64  // ranks of the loaded slots, lightest first
+	next   []int32   // per slot: the next lighter slot of the same worker
+	head   []int32   // per worker: its heaviest slot
+	heap   []uint16  // workers, the one with most room first
+	stuck  []bool    // per worker: a repair found nothing to move
+	keys   []KeyLoad // the input's keys, sound and without duplicates
+	parts  []part    // scratch: previous parts of one key
+	exact  []float64 // scratch: slot loads before rounding
+}
+
+// namedKey is a key planned by name and how its load is divided.
+type namedKey struct {
+	KeyLoad
+	weight float64 // what it is chosen by
+	load   int64
+	parts  []part
+}
+
+// part is the load of a key at one worker.
+type part struct {
+	worker uint16
+	load   int64
+}
+
+// whole is the sum of all loads inside the planner: fine enough that rounding is
+// far below any tolerance, small enough for sums and products of a few.
+const whole = 1 << 44
+
+// ulps is the rounding that comparisons with the previous route forgive.
+const ulps = whole >> 32
+
+// Plan returns the route for the input: Prev itself if it can stay, else a new one
+// with Prev's version + 1 (1 without Prev). Capacity must have 1 to MaxWorkers
+// elements; Slots may be empty, which counts as SlotCount(P) slots without load,
+// and is never longer than SlotCount(MaxWorkers).
+func (p *Planner) Plan(in PlanInput) *Route {
+	prev := p.prepare(&in)
+	if prev != nil && p.resume(prev) && !p.repair(true) {
+		return prev
+	}
+	p.reset()
+	p.placeKeys(prev)
+	p.placeSlots(prev)
+	p.repair(false)
+	return p.route(in.Prev)
+}
+
+// prepare scales loads and capacities to whole numbers, chooses the named keys and
+// returns the previous route if it can be built on.
+func (p *Planner) prepare(in *PlanInput) *Route {
+	workers, slots := len(in.Capacity), len(in.Slots)
+	if slots == 0 {
+		slots = SlotCount(workers)
+	}
+	prev := in.Prev
+	if prev != nil && (prev.Workers != workers || len(prev.Slots) != slots) {
+		prev = nil
+	}
+	p.prev = emptied(p.prev)
+	if prev != nil {
+		for i := range prev.Keys {
+			p.prev[prev.Keys[i].Hash] = int32(i)
+		}
+	}
+	p.carry, p.room = sized(p.carry, workers), sized(p.room, workers)
+	p.head, p.stuck = sized(p.head, workers), sized(p.stuck, workers)
+	p.loads, p.home, p.next = sized(p.loads, slots), sized(p.home, slots), sized(p.next, slots)
+	p.exact = sized(p.exact, slots)
+	clear(p.exact)
+
+	// The largest number first, so that sums of huge loads stay finite.
+	most := 0.0
+	for _, v := range in.Slots {
+		most = max(most, sound(v))
+	}
+	for i := range in.Keys {
+		most = max(most, sound(in.Keys[i].Load))
+	}
+	if most == 0 {
+		most = 1
+	}
+	for i, v := range in.Slots {
+		p.exact[i] = sound(v) / most
+	}
+	p.choose(in.Keys, most, workers)
+	total := 0.0
+	for i := range p.named {
+		k := &p.named[i]
+		total += k.Load
+		s := SlotOf(k.Hash, slots)
+		p.exact[s] = max(0, p.exact[s]-k.Load)
+	}
+	for _, v := range p.exact {
+		total += v
+	}
+	scale := 0.0
+	if total > 0 {
+		scale = whole / total
+	}
+	sum := int64(0)
+	p.sorted = p.sorted[:0]
+	for s, v := range p.exact {
+		p.loads[s] = int64(v * scale)
+		sum += p.loads[s]
+		if p.loads[s] > 0 {
+			p.sorted = append(p.sorted, p.rank(s))
+		}
+	}
+	slices.Sort(p.sorted)
+	for i := range p.named {
+		p.named[i].load = int64(p.named[i].Load * scale)
+		sum += p.named[i].load
+	}
+	p.named = slices.DeleteFunc(p.named, func(k namedKey) bool { return k.load == 0 })
+	p.index = emptied(p.index)
+	for i := range p.named {
+		p.index[p.named[i].Hash] = int32(i)
+	}
+	if sum == 0 {
+		sum = whole // nothing to carry: capacities still say where idle slots go
+	}
+	p.share(in.Capacity, sum)
+	return prev
+}
+
+// share divides sum over the workers in proportion to their capacities.
+func (p *Planner) share(capacity []float64, sum int64) {
+	most := 0.0
+	for _, c := range capacity {
+		most = max(most, sound(c))
+	}
+	total := 0.0
+	for _, c := range capacity {
+		total += sound(c) / max(most, math.SmallestNonzeroFloat64)
+	}
+	rest, largest := sum, 0
+	for w, c := range capacity {
+		f := 1 / float64(len(capacity))
+		if total > 0 {
+			f = sound(c) / most / total
+		}
+		p.carry[w] = int64(f * float64(sum))
+		rest -= p.carry[w]
+		if p.carry[w] > p.carry[largest] {
+			largest = w
+		}
+	}
+	p.carry[largest] += rest
+}
+
+// sticky is how much heavier a key counts that the previous route names, so that
+// keys of about equal weight do not take turns.
+const sticky = 1.25
+
+// choose fills named, heaviest first, with loads divided by unit: every key
+// heavier than a mean worker's load, and the next few times P.
+func (p *Planner) choose(keys []KeyLoad, unit float64, workers int) {
+	p.keys = p.keys[:0]
+	for _, k := range keys {
+		if k.Load = sound(k.Load) / unit; k.Load > 0 {
+			p.keys = append(p.keys, k)
+		}
+	}
+	slices.SortFunc(p.keys, func(a, b KeyLoad) int {
+		return cmp.Or(cmp.Compare(a.Hash, b.Hash), cmp.Compare(a.Load, b.Load))
+	})
+	distinct := p.keys[:0]
+	for _, k := range p.keys {
+		if n := len(distinct); n > 0 && distinct[n-1].Hash == k.Hash {
+			distinct[n-1].Load += k.Load
+		} else {
+			distinct = append(distinct, k)
+		}
+	}
+	all, ofKeys := 0.0, 0.0
+	for _, v := range p.exact {
+		all += v
+	}
+	for i := range distinct {
+		ofKeys += distinct[i].Load
+	}
+	heavy := max(all, ofKeys) / float64(workers)
+	p.named = slices.Grow(p.named[:0], len(distinct))[:len(distinct)]
+	must := 0
+	for i, k := range distinct {
+		weight := k.Load
+		if k.Load > heavy {
+			weight = math.Inf(1)
+			must++
+		} else if _, ok := p.prev[k.Hash]; ok {
+			weight *= sticky
+		}
+		p.named[i] = namedKey{KeyLoad: k, weight: weight, parts: p.named[i].parts[:0]}
+	}
+	slices.SortFunc(p.named, func(a, b namedKey) int {
+		return cmp.Or(cmp.Compare(b.weight, a.weight), cmp.Compare(a.Hash, b.Hash))
+	})
+	p.named = p.named[:min(len(distinct), must+p.Config.KeysPerWorker*workers)]
+	slices.SortFunc(p.named, func(a, b namedKey) int {
+		return cmp.Or(cmp.Compare(b.Load, a.Load), cmp.Compare(a.Hash, b.Hash))
+	})
+}
+
+// route is the plan as a route.
+func (p *Planner) route(prev *Route) *Route {
+	pairs := 0
+	for i := range p.named {
+		pairs += len(p.named[i].parts)
+	}
+	r := &Route{Version: 1, Workers: len(p.carry), Keys: make([]KeyRoute, len(p.named)), Slots: slices.Clone(p.home)}
+	if prev != nil {
+		r.Version = prev.Version + 1
+	}
+	workers, shares := make([]uint16, 0, pairs), make([]float64, 0, pairs)
+	for i := range p.named {
+		k := &p.named[i]
+		slices.SortFunc(k.parts, func(a, b part) int { return cmp.Compare(a.worker, b.worker) })
+		from := len(workers)
+		for _, t := range k.parts {
+			workers = append(workers, t.worker)
+			shares = append(shares, float64(t.load)/float64(k.load))
+		}
+		to := len(workers)
+		r.Keys[i] = KeyRoute{Hash: k.Hash, Name: k.Name, Workers: workers[from:to:to], Shares: shares[from:to:to]}
+	}
+	return r
+}
+
+// sound is v, or 0 where v is no amount.
+func sound(v float64) float64 {
+	if v > 0 && !math.IsInf(v, 1) {
+		return v
+	}
+	return 0
+}
+
+// sized is s with length n, its elements unspecified.
+func sized[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	return s[:n]
+}
+
+// emptied is m without its entries, made if nil.
+func emptied(m map[uint64]int32) map[uint64]int32 {
+	if m == nil {
+		return make(map[uint64]int32)
+	}
+	clear(m)
+	return m
+}
