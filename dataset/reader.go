@@ -1,0 +1,319 @@
+package dataset
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/ipc"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+
+	"github.com/saspart/saspart/policy"
+)
+
+// Reader reads the windows of a trace in order, one batch in memory at a time.
+// It reads a trace whose run was killed just as well: the complete batches of the
+// file, then the windows of its tail.
+//
+// Every error names the file and, past the header, the byte where the offending
+// batch begins. Not for concurrent use.
+type Reader struct {
+	meta     Meta
+	cols     []column
+	complete bool
+	parts    []*part // the trace, then its tail
+	files    []*os.File
+
+	batch arrow.Record
+	next  int           // row of batch
+	route *policy.Route // of that window: equal ones are shared
+	count int64
+	err   error
+}
+
+// part is one of the two files of a trace.
+type part struct {
+	name   string
+	tail   bool
+	frames *frames
+	stream *ipc.Reader
+	mem    *budget
+}
+
+const (
+	magic     = "ARROW1"
+	headBytes = 8  // magic and two zeros
+	footBytes = 10 // length of the footer, magic
+)
+
+// Open opens the trace at path. It refuses an empty file, one that is no trace
+// and one of another format version.
+func Open(path string) (*Reader, error) {
+	r := &Reader{cols: columns()}
+	if err := r.open(path); err != nil {
+		return nil, errors.Join(fmt.Errorf("open trace %s: %w", path, err), r.Close())
+	}
+	return r, nil
+}
+
+func (r *Reader) open(path string) error {
+	f, size, err := r.openFile(path)
+	if err != nil {
+		return err
+	}
+	if err := r.begin(path, f, size); err != nil {
+		return err
+	}
+	if r.complete {
+		return nil
+	}
+	tail, size, err := r.openFile(path + TailExt)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return r.beginTail(path+TailExt, tail, size)
+}
+
+func (r *Reader) openFile(path string) (*os.File, int64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, unpath(err)
+	}
+	r.files = append(r.files, f)
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, unpath(err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, 0, errors.New("it is not a regular file")
+	}
+	return f, info.Size(), nil
+}
+
+// unpath drops the path that the caller's message has already.
+func unpath(err error) error {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return p.Err
+	}
+	return err
+}
+
+// begin reads the header of the trace itself.
+func (r *Reader) begin(name string, f io.ReaderAt, size int64) error {
+	if size == 0 {
+		return errors.New("the file is empty")
+	}
+	head := make([]byte, min(size, headBytes))
+	if _, err := f.ReadAt(head, 0); err != nil {
+		return unpath(err)
+	}
+	if !strings.HasPrefix(string(head), magic) || size < headBytes {
+		return fmt.Errorf("not an Arrow file: it begins with %q instead of %q", head, magic)
+	}
+	end, complete, err := messagesEnd(f, size)
+	if err != nil {
+		return err
+	}
+	r.complete = complete
+	p, err := newPart(name, f, headBytes, end, !complete)
+	if err != nil {
+		return err
+	}
+	if r.meta, err = metaOf(r.cols, p.stream.Schema()); err != nil {
+		return err
+	}
+	r.parts = append(r.parts, p)
+	return nil
+}
+
+// messagesEnd tells where the messages of an Arrow file end: at its footer when
+// it was closed, else nowhere before the end of the file.
+func messagesEnd(f io.ReaderAt, size int64) (end int64, complete bool, err error) {
+	if size < headBytes+footBytes {
+		return size, false, nil
+	}
+	foot := make([]byte, footBytes)
+	if _, err := f.ReadAt(foot, size-footBytes); err != nil {
+		return 0, false, unpath(err)
+	}
+	if string(foot[4:]) != magic {
+		return size, false, nil
+	}
+	end = size - footBytes - int64(binary.LittleEndian.Uint32(foot))
+	if end < headBytes {
+		return 0, false, fmt.Errorf("the footer at byte %d claims to begin before the file does: the file is corrupt", size-footBytes)
+	}
+	return end, true, nil
+}
+
+// beginTail reads the header of the tail. A tail that was killed before it had
+// one holds no windows.
+func (r *Reader) beginTail(name string, f io.ReaderAt, size int64) error {
+	if size == 0 {
+		return nil
+	}
+	p, err := newPart(name, f, 0, size, true)
+	if err != nil {
+		return fmt.Errorf("its tail %s: %w", name, err)
+	}
+	meta, err := metaOf(r.cols, p.stream.Schema())
+	if err == nil && meta != r.meta {
+		err = errors.New("it belongs to another trace: remove it, or the trace")
+	}
+	if err != nil {
+		return fmt.Errorf("its tail %s: %w", name, err)
+	}
+	p.tail = true
+	r.parts = append(r.parts, p)
+	return nil
+}
+
+func newPart(name string, f io.ReaderAt, start, end int64, partial bool) (*part, error) {
+	p := &part{
+		name:   name,
+		frames: &frames{r: f, at: start, end: end, partial: partial},
+		mem:    &budget{Allocator: memory.NewGoAllocator(), limit: maxBatchBytes},
+	}
+	var err error
+	p.stream, err = ipc.NewReaderFromMessageReader(p.frames, ipc.WithAllocator(p.mem))
+	switch {
+	case p.frames.cut || errors.Is(err, io.EOF) || errors.Is(err, errCut):
+		return nil, fmt.Errorf("the file is cut short within its header, at byte %d", end)
+	case err != nil:
+		return nil, fmt.Errorf("the header at byte %d is corrupt: %w", start, err)
+	}
+	return p, nil
+}
+
+// Meta is what the trace says about its run.
+func (r *Reader) Meta() Meta { return r.meta }
+
+// Complete tells whether the trace was closed. One that was not ends with the
+// last complete window before its run was killed, and other programs cannot read
+// it before Repair.
+func (r *Reader) Complete() bool { return r.complete }
+
+// Windows is the number of windows handed out so far.
+func (r *Reader) Windows() int64 { return r.count }
+
+// Next returns the next window, io.EOF after the last. The window is the
+// caller's; consecutive windows under one route share it.
+func (r *Reader) Next() (*policy.Window, error) {
+	for r.err == nil {
+		if r.batch == nil || r.next == int(r.batch.NumRows()) {
+			r.err = r.nextBatch()
+			continue
+		}
+		w, err := r.window()
+		if err != nil {
+			r.err = r.fail(err)
+			break
+		}
+		if r.parts[0].tail && w.Index < r.count {
+			continue // the trace has taken it over, the tail was not cut back yet
+		}
+		if err := r.check(w); err != nil {
+			r.err = r.fail(err)
+			break
+		}
+		r.count++
+		return &w.Window, nil
+	}
+	return nil, r.err
+}
+
+// check refuses a row that no Writer wrote, and lets it share the route of the
+// row before where they are equal.
+func (r *Reader) check(w *row) error {
+	if w.Index != r.count {
+		if r.parts[0].tail {
+			return fmt.Errorf("window %d follows window %d: the trace is still being written: open it again", w.Index, r.count-1)
+		}
+		return fmt.Errorf("window %d follows window %d", w.Index, r.count-1)
+	}
+	if err := checkShape(&w.Window, r.meta.Workers); err != nil {
+		return err
+	}
+	if w.Route == nil {
+		return nil
+	}
+	if r.route != nil && sameRoute(r.route, w.Route) {
+		w.Route = r.route
+		return nil
+	}
+	r.route = w.Route
+	return w.Route.Validate()
+}
+
+func sameRoute(a, b *policy.Route) bool {
+	return a.Version == b.Version && a.Workers == b.Workers && slices.Equal(a.Slots, b.Slots) &&
+		slices.EqualFunc(a.Keys, b.Keys, func(x, y policy.KeyRoute) bool {
+			return x.Hash == y.Hash && x.Name == y.Name && slices.Equal(x.Workers, y.Workers) && slices.Equal(x.Shares, y.Shares)
+		})
+}
+
+// fail places an error at the batch being read.
+func (r *Reader) fail(err error) error {
+	p := r.parts[0]
+	return fmt.Errorf("read trace %s: after %d windows, in the batch at byte %d: %w", p.name, r.count, p.frames.start, err)
+}
+
+// nextBatch reads the next batch, going on to the tail after the trace.
+func (r *Reader) nextBatch() error {
+	for len(r.parts) > 0 {
+		p := r.parts[0]
+		p.mem.reset()
+		r.batch, r.next = nil, 0
+		if p.stream.Next() {
+			r.batch = p.stream.Record()
+			return nil
+		}
+		if err := p.stream.Err(); err != nil {
+			if errors.Is(err, errCut) {
+				err = errors.New("the batch is cut short though the file has its footer: the file is corrupt")
+			}
+			return r.fail(err)
+		}
+		r.parts = r.parts[1:]
+	}
+	return io.EOF
+}
+
+// window takes the next row out of the batch.
+func (r *Reader) window() (w *row, err error) {
+	// Arrow checks few of a file's claims: a corrupt offset shows as an index out
+	// of range in here.
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("row %d is corrupt: %v", r.next, p)
+		}
+	}()
+	w = &row{}
+	for j, c := range r.cols {
+		c.get(r.batch.Column(j), r.next, w)
+	}
+	r.next++
+	return w, nil
+}
+
+// Close frees the files.
+func (r *Reader) Close() error {
+	var errs []error
+	for _, f := range r.files {
+		errs = append(errs, f.Close())
+	}
+	r.files, r.parts, r.batch = nil, nil, nil
+	if r.err == nil {
+		r.err = fs.ErrClosed
+	}
+	return errors.Join(errs...)
+}
