@@ -24,16 +24,18 @@ func (o Observation) Of(dst, counts, busy []float64) []float64 {
 	n := float64(len(counts))
 	mean, sq := 0.0, 0.0
 	for _, x := range counts {
-		mean += x / n
+		mean += x
 	}
+	mean /= n
 	for _, x := range counts {
 		sq += (x - mean) * (x - mean)
 	}
 	std := math.Sqrt(sq / n)
+	scale := 1 / (5 * std)
 	for _, x := range counts {
 		switch {
 		case std > 1e-12*math.Abs(mean):
-			dst = append(dst, min(max((x-mean)/(5*std)+1, 0), 2))
+			dst = append(dst, min(max((x-mean)*scale+1, 0), 2))
 		case o.Published:
 			dst = append(dst, 2)
 		default:

@@ -1,0 +1,157 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/saspart/saspart/config/field"
+	"github.com/saspart/saspart/policy"
+)
+
+// FluidJob is a job in closed form: windows of expected counts and busy times,
+// without records. A route applied between two windows is in force for the whole
+// of the next. With a delay, a window says which route it belongs to.
+type FluidJob struct {
+	config FluidConfig
+	model  *Fluid
+	past   []fluidForce // what was in force in the last Delay + 1 windows, a ring
+	now    fluidForce
+	closed bool
+
+	done, busy []float64
+}
+
+// fluidForce is what determines the measurements of a window.
+type fluidForce struct {
+	route *policy.Route
+	keys  *KeySpace
+	loads []float64
+}
+
+// NewFluidJob starts a fluid job with the route that names no key.
+func NewFluidJob(c FluidConfig) (*FluidJob, error) {
+	if err := c.Validate(); err != nil {
+		return nil, field.In("fluid", err)
+	}
+	model, err := NewFluid(c)
+	if err != nil {
+		return nil, err
+	}
+	p := len(c.Speeds)
+	j := &FluidJob{
+		config: c, model: model, past: make([]fluidForce, c.Delay+1),
+		done: make([]float64, p), busy: make([]float64, p),
+	}
+	j.enforce(policy.HashRoute(p), c.Keys)
+	return j, nil
+}
+
+var _ Job = (*FluidJob)(nil)
+
+// Speeds is the speed of each worker now; not to be changed.
+func (j *FluidJob) Speeds() []float64 { return j.model.Speeds() }
+
+// Loads is the true part of the load that each worker gets by the route in force
+// now; not to be changed.
+func (j *FluidJob) Loads() []float64 { return j.now.loads }
+
+// enforce changes what is in force. The loads of earlier windows stay as they are.
+func (j *FluidJob) enforce(r *policy.Route, k *KeySpace) {
+	j.now = fluidForce{r, k, ExpectedLoads(r, k, nil)}
+}
+
+// Apply implements Job: the route is in force from the next window.
+func (j *FluidJob) Apply(r *policy.Route) error {
+	if err := r.Validate(); err != nil {
+		return err
+	}
+	if r.Workers != len(j.config.Speeds) {
+		return fmt.Errorf("route: made for %d workers, the job has %d", r.Workers, len(j.config.Speeds))
+	}
+	j.enforce(r, j.now.keys)
+	return nil
+}
+
+// Next implements Job. It never ends by itself.
+func (j *FluidJob) Next(ctx context.Context) (*policy.Window, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if j.closed {
+		return nil, errors.New("job: closed")
+	}
+	step := j.model.step
+	if j.config.Shift != nil {
+		if k := j.config.Shift(step); k != nil {
+			j.enforce(j.now.route, k)
+		}
+	}
+	j.past[step%len(j.past)] = j.now
+	j.model.Step(j.now.loads, j.done, j.busy)
+	return j.window(step), nil
+}
+
+// window reports the window in which step's measurements came in.
+func (j *FluidJob) window(step int) *policy.Window {
+	c, seen := &j.config, j.past[j.model.seen()%len(j.past)]
+	p := len(c.Speeds)
+	w := &policy.Window{
+		Step: step, Start: time.Duration(step) * c.Window, End: time.Duration(step+1) * c.Window,
+		Counts: make([]int64, p), Units: make([]int64, p), Busy: append([]float64(nil), j.busy...),
+		Queue: make([]float64, p), Hot: make([]policy.HotKey, min(c.HotKeys, len(seen.keys.hot))),
+		Slots: make([]int64, len(seen.keys.slots)), Route: seen.route,
+	}
+	finished := 0.0
+	for i, v := range j.done {
+		finished += v
+		w.Counts[i] = int64(math.Round(v * float64(c.Records)))
+		w.Records += w.Counts[i]
+		if w.Busy[i] >= 1 {
+			w.Queue[i] = 1
+		}
+	}
+	// Under backpressure the partitioners see only what the workers finish.
+	sent := float64(c.Records) * finished
+	for i := range w.Hot {
+		w.Hot[i] = seen.keys.hot[i]
+		w.Hot[i].Count = int64(math.Round(seen.keys.weight[i] * sent))
+	}
+	for i, v := range seen.keys.slots {
+		w.Slots[i] = int64(math.Round(v * sent))
+	}
+	w.OfferedRate = float64(c.Records) / c.Window.Seconds()
+	w.ActualRate = sent / c.Window.Seconds()
+	w.Backpressured = max(0, 1-finished)
+	w.FanOut, w.Realised = seen.split(sent)
+	return w
+}
+
+// split lists what went where of the keys that the route splits, and the mean
+// fan-out over all keys. Parts of less than half a record are left out.
+func (f *fluidForce) split(records float64) (fanOut float64, realised []policy.RealisedShare) {
+	pairs := len(f.keys.hot)
+	for i := range f.route.Keys {
+		kr := &f.route.Keys[i]
+		at, ok := f.keys.index[kr.Hash]
+		if !ok || len(kr.Workers) == 1 {
+			continue
+		}
+		pairs += len(kr.Workers) - 1
+		for n, w := range kr.Workers {
+			if count := math.Round(f.keys.weight[at] * kr.Shares[n] * records); count > 0 {
+				realised = append(realised, policy.RealisedShare{Hash: kr.Hash, Worker: int(w), Count: int64(count)})
+			}
+		}
+	}
+	sortRealised(realised)
+	return float64(pairs) / float64(len(f.keys.hot)), realised
+}
+
+// Close implements Job.
+func (j *FluidJob) Close() error {
+	j.closed = true
+	return nil
+}
