@@ -1,0 +1,79 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/stream"
+)
+
+// Setup is everything a job is made of. Sim and Local take the same.
+type Setup struct {
+	Config  Config
+	Task    stream.Task
+	Sources []stream.Source // one per partitioner subtask
+	Rates   []Arrivals      // one per partitioner subtask
+	Scheme  partition.Scheme
+	Seed    uint64
+	Results ResultFunc // nil: results are computed but not reported
+}
+
+// Arrivals says when the records of one partitioner subtask are due, in an open
+// loop: how the job is doing does not slow it. stream.Arrivals is one.
+type Arrivals interface {
+	// Fill sets times to the next intended arrivals, in ns since the job's start,
+	// ascending and before until, and returns how many; 0 when none is left
+	// before until.
+	Fill(times []int64, until int64) int
+	// Observe tells of a metric window: when it ended and the largest busy
+	// ratio of combiner and reducer.
+	Observe(end time.Duration, busiest float64)
+	// RateAt is the rate of the whole job in force at t, in records/s.
+	RateAt(t time.Duration) float64
+}
+
+var _ Arrivals = (*stream.Arrivals)(nil)
+
+func (s *Setup) validate() error {
+	if err := s.Config.Validate(); err != nil {
+		return fmt.Errorf("job: %w", err)
+	}
+	switch n := s.Config.Partitioners; {
+	case s.Task == nil:
+		return errors.New("job: no task")
+	case len(s.Sources) != n || len(s.Rates) != n:
+		return fmt.Errorf("job: %d sources and %d rates for %d partitioner subtasks", len(s.Sources), len(s.Rates), n)
+	case s.Scheme.NewRouter == nil:
+		return errors.New("job: no partitioner")
+	}
+	return nil
+}
+
+// env is what a router of the given subtask is told.
+func (s *Setup) env(subtask int) partition.Env {
+	c := &s.Config
+	perSlide := s.Rates[subtask].RateAt(0) * c.Slide.Seconds()
+	return partition.Env{
+		Workers: c.Workers, Subtask: subtask, Subtasks: c.Partitioners,
+		Slide: c.Slide, WindowSlides: c.WindowSlides(), MetricSlides: c.MetricSlides,
+		Seed: s.Seed, ExpectedCount: int64(perSlide / float64(c.Partitioners)),
+	}
+}
+
+// service is what work costs on one worker or reducer, in picoseconds.
+type service struct{ record, unit, emit, pane, merge, entry int64 }
+
+// serviceAt divides the costs by a speed.
+func (c *Config) serviceAt(speed float64) service {
+	at := func(d time.Duration, ratio float64) int64 {
+		return int64(float64(d.Nanoseconds())*ps*ratio/speed + 0.5)
+	}
+	k := &c.Costs
+	return service{
+		record: at(k.Record, c.WorkRatio), unit: at(k.Unit, c.WorkRatio),
+		emit: at(k.Emit, 1), pane: at(k.Pane, 1),
+		merge: at(k.Merge, 1), entry: at(k.Entry, 1),
+	}
+}

@@ -1,0 +1,85 @@
+package engine
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/policy"
+)
+
+// measure makes the window that ends at end, starts the next, and tells the
+// rates and the routers that learn.
+func (j *Sim) measure(end int64) *policy.Window {
+	c := &j.setup.Config
+	w := &policy.Window{
+		Step: j.step, Partitioner: j.setup.Scheme.Name,
+		Start: time.Duration(j.now / ps), End: time.Duration(end / ps),
+		Route: j.route, RouteNew: j.stale,
+		FanOut: j.sink.fan.mean(),
+	}
+	j.step++
+	j.stale = false
+	for i := range j.workers {
+		k := &j.workers[i]
+		t := k.take(end)
+		w.Counts = append(w.Counts, t.records)
+		w.Units = append(w.Units, t.units)
+		w.Busy = append(w.Busy, j.ratio(t.busy))
+		w.Queue = append(w.Queue, float64(k.waiting(end))/float64(c.Queue))
+		w.Records += t.records
+		w.Pairs += k.comb.keys()
+		k.comb.realised(func(hash uint64, count int64) {
+			w.Realised = append(w.Realised, policy.RealisedShare{Hash: hash, Worker: i, Count: count})
+		})
+	}
+	sortRealised(w.Realised)
+	for i := range j.reducers {
+		w.Reducer = append(w.Reducer, j.ratio(j.reducers[i].take(end).busy))
+	}
+	var all seen
+	var sent int64
+	for i := range j.senders {
+		s := &j.senders[i]
+		all.add(s.seen.report(c.hotKeys()))
+		if !s.over {
+			w.OfferedRate += s.rate.RateAt(w.Start) / float64(len(j.senders))
+		}
+		w.Backpressured += j.ratio(s.blocked.take(end).busy) / float64(len(j.senders))
+		sent += s.sent
+		s.sent = 0
+	}
+	w.ActualRate = float64(sent) / c.MetricWindow().Seconds()
+	all.top(c.hotKeys())
+	w.Hot, w.Slots = all.hot, all.slots
+	if j.latency.TotalCount() > 0 {
+		w.LatencyP50 = time.Duration(j.latency.ValueAtQuantile(50))
+		w.LatencyP99 = time.Duration(j.latency.ValueAtQuantile(99))
+		w.LatencyMax = time.Duration(j.latency.Max())
+		j.latency.Reset()
+	}
+	j.tell(w)
+	return w
+}
+
+// tell lets the rates adapt and the routers learn.
+func (j *Sim) tell(w *policy.Window) {
+	busiest := max(slices.Max(w.Busy), slices.Max(w.Reducer))
+	for i := range j.senders {
+		s := &j.senders[i]
+		s.rate.Observe(w.End, busiest)
+		if l, ok := s.router.(partition.Learner); ok {
+			l.Observe(w)
+		}
+	}
+}
+
+// ratio is the share of a metric window.
+func (j *Sim) ratio(t int64) float64 { return min(1, float64(t)/float64(j.window)) }
+
+func sortRealised(r []policy.RealisedShare) {
+	slices.SortFunc(r, func(a, b policy.RealisedShare) int {
+		return cmp.Or(cmp.Compare(a.Hash, b.Hash), cmp.Compare(a.Worker, b.Worker))
+	})
+}

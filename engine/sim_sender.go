@@ -1,0 +1,121 @@
+package engine
+
+import (
+	"slices"
+
+	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/stream"
+)
+
+// batchLength is how many records a partitioner subtask takes from its source
+// and routes at a time, at most.
+const batchLength = 512
+
+// sender is one partitioner subtask of a Sim, with its source and its router.
+type sender struct {
+	index   int
+	source  stream.Source
+	rate    Arrivals
+	router  partition.Router
+	seen    *observer
+	cost    int64 // per record, ps
+	slide   int64 // the slide whose records are being sent
+	free    int64 // when the subtask can send the next record, ps
+	over    bool  // the source has ended
+	end     error // what the source said behind the last batch
+	sent    int64 // records in the window being measured
+	blocked ledger
+	route   *policy.Route // in force at this subtask; nil: none was ever announced
+	pending []change
+
+	times []int64
+	batch stream.Batch
+	dst   []partition.Dest
+	pos   int // of the next record to send
+}
+
+// change is what a subtask takes up when it begins a slide.
+type change struct {
+	slide  int64 // the first slide it holds for
+	route  *policy.Route
+	router partition.Router
+	shares []any
+}
+
+func newSender(s *Setup, i int, window int64) sender {
+	return sender{
+		index: i, source: s.Sources[i], rate: s.Rates[i], router: s.Scheme.NewRouter(s.env(i)),
+		seen: newObserver(&s.Config), cost: s.Config.Costs.Route.Nanoseconds() * ps,
+		blocked: ledger{length: window, until: window},
+		times:   make([]int64, batchLength), dst: make([]partition.Dest, 0, batchLength),
+	}
+}
+
+// ready is when the subtask can send its next record or, with none left in its
+// slide, end the slide.
+func (s *sender) ready(slide int64) int64 {
+	switch {
+	case s.over:
+		return never
+	case s.pos < len(s.dst):
+		return max(s.batch.Records[s.pos].Time*ps, s.free)
+	default:
+		return max((s.slide+1)*slide*ps, s.free)
+	}
+}
+
+// never is after every time.
+const never = 1<<63 - 1
+
+// load takes the next records due before until (ns) from the source, and routes
+// them. None are left before until when dst is empty.
+func (s *sender) load(until int64) error {
+	s.pos, s.dst = 0, s.dst[:0]
+	if s.end != nil {
+		return s.end
+	}
+	n := s.rate.Fill(s.times, until)
+	s.batch.Resize(n)
+	for i, t := range s.times[:n] {
+		s.batch.Records[i].Time = t
+	}
+	if n == 0 {
+		return nil
+	}
+	n, s.end = s.source.Fill(&s.batch)
+	s.batch.Resize(n)
+	if n == 0 {
+		return s.end
+	}
+	s.seen.observe(&s.batch)
+	s.dst = s.dst[:n]
+	s.router.Route(&s.batch, s.dst)
+	return nil
+}
+
+// await keeps a change until its slide begins.
+func (s *sender) await(c change) { s.pending = append(s.pending, c) }
+
+// takeUp takes up what has waited for the slide that now begins, and reports
+// whether the route is another than before.
+func (s *sender) takeUp() bool {
+	before := s.route
+	s.pending = slices.DeleteFunc(s.pending, func(c change) bool {
+		if c.slide > s.slide {
+			return false
+		}
+		if c.router != nil {
+			s.router, s.route = c.router, nil
+		}
+		if f, ok := s.router.(partition.Follower); ok && c.route != nil {
+			f.Follow(c.route, s.slide)
+			s.route = c.route
+		}
+		if sh, ok := s.router.(partition.Sharer); ok && c.shares != nil {
+			sh.Absorb(c.shares)
+		}
+		return true
+	})
+	return s.route != before
+}
