@@ -1,0 +1,173 @@
+package collect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/policy"
+)
+
+// Sink takes windows as they happen. dataset.Writer is one.
+type Sink interface {
+	Write(w *policy.Window) error
+}
+
+// Run is a collection to be run.
+type Run struct {
+	Config  Config // with at least one behaviour (WithDefault)
+	Workers int    // P
+	Seed    uint64
+	// Open starts the job under its first behaviour. With more than one it must
+	// be an engine.Switcher.
+	Open func(first partition.Scheme) (engine.Job, error)
+	Sink Sink
+	// Watch, if not nil, is called with each window after the sink took it. It
+	// must not keep or change it.
+	Watch func(w *policy.Window)
+}
+
+// Result is what a collection came to.
+type Result struct {
+	Windows  int
+	Episodes int  // begun
+	Ended    bool // the source ended before any limit was reached
+}
+
+// Do collects until a limit is reached, the source ends, something fails or ctx
+// is cancelled. A cancelled collection finishes its window first, so that no
+// record of it is lost to the sink, and returns an error that is
+// context.Canceled. The result counts what the sink took, also with an error. The
+// job is closed in any case; the sink stays open.
+func (r Run) Do(ctx context.Context) (res Result, err error) {
+	if err := r.Config.Validate(); err != nil {
+		return res, err
+	}
+	if len(r.Config.Behaviours) == 0 {
+		return res, errors.New("collect: no behaviour to collect under")
+	}
+	c := collector{Run: r, plan: newSchedule(r.Config.Behaviours, r.Seed)}
+	for i, b := range r.Config.Behaviours {
+		s, err := partition.New(b.Partitioner, r.Workers)
+		if err != nil {
+			return res, fmt.Errorf("collect: behaviour %d: %w", i, err)
+		}
+		c.schemes = append(c.schemes, s)
+	}
+	c.now = c.plan.next()
+	if c.job, err = r.Open(c.schemes[c.now]); err != nil {
+		return res, err
+	}
+	defer func() { err = errors.Join(err, c.job.Close()) }()
+	if c.switcher, _ = c.job.(engine.Switcher); c.switcher == nil && len(c.schemes) > 1 {
+		return res, fmt.Errorf("collect: this engine cannot change its partitioner while it runs: collect the %d behaviours one by one", len(c.schemes))
+	}
+	c.res.Episodes = 1
+	err = c.loop(ctx)
+	return c.res, err
+}
+
+// collector is a collection under way.
+type collector struct {
+	Run
+	plan     *schedule
+	schemes  []partition.Scheme // one per behaviour
+	job      engine.Job
+	switcher engine.Switcher
+	res      Result
+
+	now     int    // behaviour of this episode
+	step    int    // window within it
+	fresh   bool   // the partitioner changed within the window that is running
+	version uint64 // of the last route applied
+}
+
+func (c *collector) loop(ctx context.Context) error {
+	unhurried := context.WithoutCancel(ctx)
+	for {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("interrupted after %d windows: %w", c.res.Windows, err)
+		}
+		w, err := c.job.Next(unhurried)
+		if err == io.EOF {
+			c.res.Ended = true
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("collect window %d: %w", c.res.Windows, err)
+		}
+		w = c.label(w)
+		if err := c.Sink.Write(w); err != nil {
+			return err
+		}
+		c.res.Windows++
+		if c.Watch != nil {
+			c.Watch(w)
+		}
+		if c.full(w) {
+			return nil
+		}
+		if err := c.act(w); err != nil {
+			return fmt.Errorf("collect: after window %d: %w", c.res.Windows-1, err)
+		}
+	}
+}
+
+// label returns a copy of w that says where in the collection it lies. A window
+// in which the partitioner changed is of two routes.
+func (c *collector) label(w *policy.Window) *policy.Window {
+	l := *w
+	l.Episode, l.Step = c.res.Episodes-1, c.step
+	l.Partitioner = c.schemes[c.now].Name
+	l.RouteNew = l.RouteNew || c.fresh
+	c.step++
+	c.fresh = false
+	return &l
+}
+
+// full tells whether w reached a limit.
+func (c *collector) full(w *policy.Window) bool {
+	cfg := &c.Config
+	return cfg.Windows > 0 && c.res.Windows >= cfg.Windows ||
+		cfg.Duration > 0 && w.End >= cfg.Duration ||
+		cfg.Episodes > 0 && c.res.Episodes >= cfg.Episodes && c.step >= c.episodeLen()
+}
+
+func (c *collector) episodeLen() int {
+	if n := c.Config.Behaviours[c.now].Windows; n > 0 {
+		return n
+	}
+	return c.Config.EpisodeWindows
+}
+
+// act begins the next episode when this one is over, with another behaviour if it
+// is another's turn, and else lets the behaviour's controller answer w.
+func (c *collector) act(w *policy.Window) error {
+	if c.step >= c.episodeLen() {
+		c.res.Episodes++
+		c.step = 0
+		if next := c.plan.next(); next != c.now {
+			c.now, c.fresh = next, true
+			return c.switcher.Switch(c.schemes[next])
+		}
+	}
+	controller := c.schemes[c.now].Controller
+	if controller == nil {
+		return nil
+	}
+	route := controller.Decide(w)
+	if route == nil {
+		return nil
+	}
+	if route.Version <= c.version {
+		// Another behaviour's controller counted further.
+		later := *route
+		later.Version = c.version + 1
+		route = &later
+	}
+	c.version = route.Version
+	return c.job.Apply(route)
+}
