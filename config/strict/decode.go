@@ -238,7 +238,9 @@ func (d *decoder) pointer(n *yaml.Node, dst reflect.Value, path string) {
 	}
 	// The pointed-at default may be shared with others: it is copied, not written.
 	fresh := reflect.New(dst.Type().Elem())
-	if !dst.IsNil() {
+	if dst.IsNil() {
+		setDefaults(fresh.Elem())
+	} else {
 		fresh.Elem().Set(dst.Elem())
 	}
 	d.decode(n, fresh.Elem(), path)
@@ -267,6 +269,8 @@ func (d *decoder) mapping(n *yaml.Node, dst reflect.Value, path string) {
 		value := reflect.New(dst.Type().Elem()).Elem()
 		if old := fresh.MapIndex(key); old.IsValid() {
 			value.Set(old)
+		} else {
+			setDefaults(value)
 		}
 		d.decode(n.Content[i+1], value, join(path, n.Content[i].Value))
 		fresh.SetMapIndex(key, value)
@@ -296,9 +300,17 @@ func (d *decoder) list(n *yaml.Node, dst reflect.Value, path string) {
 	d.origins.give(path, d.at(n))
 	fresh := reflect.MakeSlice(dst.Type(), len(n.Content), len(n.Content))
 	for i, c := range n.Content {
+		setDefaults(fresh.Index(i))
 		d.decode(c, fresh.Index(i), index(path, i))
 	}
 	dst.Set(fresh)
+}
+
+// setDefaults prepares a new element for what the file says of it.
+func setDefaults(v reflect.Value) {
+	if d, ok := v.Addr().Interface().(Defaulter); ok {
+		d.SetDefaults()
+	}
 }
 
 func (d *decoder) duration(n *yaml.Node, dst reflect.Value, path string) {

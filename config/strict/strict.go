@@ -28,6 +28,11 @@ const MaxSize = 1 << 20
 // errors are those of package field: their paths are below the struct.
 type Validator interface{ Validate() error }
 
+// Defaulter is an element of a list or map, or what a pointer points at, whose
+// fields that the file leaves out are not simply zero. SetDefaults is called before
+// an element is read.
+type Defaulter interface{ SetDefaults() }
+
 // Override sets one value over the file.
 type Override struct {
 	Path  string // "job.workers", "collect.behaviours[0].weight"

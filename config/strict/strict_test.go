@@ -32,6 +32,9 @@ type element struct {
 	Weight float64 `yaml:"weight"`
 }
 
+// SetDefaults makes an element that says nothing of its weight weigh 1.
+func (e *element) SetDefaults() { e.Weight = 1 }
+
 type common struct {
 	Seed uint64 `yaml:"seed"`
 }
@@ -128,7 +131,7 @@ func TestReplacedListForgetsItsElements(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []element{{Name: "y"}}; !cmp.Equal(v.List, want) {
+	if want := []element{{Name: "y", Weight: 1}}; !cmp.Equal(v.List, want) {
 		t.Errorf("list is %v, want %v", v.List, want)
 	}
 	if got := origins.Of("list[0].weight").String(); got != "--set list" {

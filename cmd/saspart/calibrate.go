@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/saspart/saspart/cmd/saspart/internal/progress"
+	"github.com/saspart/saspart/config"
+	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/stream"
+)
+
+type calibrateOptions struct {
+	experiment experimentFlags
+	repeats    int
+	records    int
+	output     string
+}
+
+func (a *app) calibrateCommand() *cobra.Command {
+	opts := calibrateOptions{repeats: 5, records: 1 << 15}
+	cmd := &cobra.Command{
+		Use:   "calibrate",
+		Short: "Measure what a job's work costs on this machine",
+		Long: `Feeds records of the experiment's source to the real combiner and reducer on one
+core, and prints what a record, a work unit (word, value), an emitted partial result
+and a merged one cost, as a snippet to paste into an experiment. The range behind
+each is that of the repeats: where it is wide, the machine had other things to do.`,
+		Example: `  saspart calibrate --config flights-tdigest
+  saspart calibrate --config wordcount-zipf -o json`,
+		Args: noArgs,
+	}
+	opts.experiment.add(cmd)
+	cmd.Flags().IntVar(&opts.repeats, "repeats", opts.repeats, "how often everything is measured")
+	cmd.Flags().IntVar(&opts.records, "records", opts.records, "how many records of the source to measure with")
+	output := outputFlag(cmd, "yaml", "json")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		opts.output = output.value
+		return a.runCalibrate(cmd.Context(), opts)
+	}
+	return cmd
+}
+
+// calibration is the result as programs read it.
+type calibration struct {
+	Task    string                `json:"task"`
+	Records int                   `json:"records"`
+	Repeats int                   `json:"repeats"`
+	Version version               `json:"build"`
+	Costs   []engine.MeasuredCost `json:"costs"`
+}
+
+func (a *app) runCalibrate(ctx context.Context, opts calibrateOptions) error {
+	if opts.repeats < 1 || opts.repeats > 1000 {
+		return usagef("--repeats is %d; it must be from 1 to 1000", opts.repeats)
+	}
+	if opts.records < engine.MinCalibration || opts.records > 1<<24 {
+		return usagef("--records is %d; it must be from %d to %d", opts.records, engine.MinCalibration, 1<<24)
+	}
+	e, _, err := opts.experiment.load(a)
+	if err != nil {
+		return err
+	}
+	task, err := stream.NewTask(e.Task)
+	if err != nil {
+		return err
+	}
+	records, err := sample(e, opts.records)
+	if err != nil {
+		return err
+	}
+	meter := progress.Start(a.err, a.now, progress.Config{
+		Label: "calibrate", Unit: "repeats", Total: int64(opts.repeats), Terminal: a.errTerminal,
+	})
+	c := engine.Calibration{
+		Task: task, Records: records, Slides: e.Job.WindowSlides(),
+		Repeats: opts.repeats, Least: 20 * time.Millisecond, Now: a.now, Step: func() { meter.Add(1) },
+	}
+	costs, err := c.Run(ctx)
+	meter.Stop()
+	if err != nil {
+		return err
+	}
+	result := calibration{Task: task.Name(), Records: len(records), Repeats: opts.repeats, Version: buildVersion(), Costs: costs}
+	if opts.output == "json" {
+		return writeJSON(a.out, result)
+	}
+	return result.write(a.out)
+}
+
+// sample takes up to n records from the beginning of the experiment's source.
+func sample(e *config.Experiment, n int) (records []stream.Record, err error) {
+	sources, err := stream.OpenSources(e.Source, stream.SourceEnv{Subtasks: 1, Seed: e.Seed, Task: e.Task.Name})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, stream.CloseSources(sources)) }()
+	var b stream.Batch
+	b.Resize(n)
+	gap := 1e9 / max(e.Rate.Rate, 1)
+	for i := range b.Records {
+		b.Records[i].Time = int64(float64(i) * gap)
+	}
+	n, err = sources[0].Fill(&b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	return b.Records[:n], nil
+}
+
+// write prints the snippet.
+func (c *calibration) write(w io.Writer) error {
+	text := fmt.Sprintf("# saspart calibrate: %s, median of %d repeats over %d records, %s %s\njob:\n  costs:\n",
+		c.Task, c.Repeats, c.Records, c.Version.Go, c.Version.Platform)
+	for _, m := range c.Costs {
+		text += fmt.Sprintf("    %-7s %-8s # %s to %s\n", m.Name+":", ns(m.Median), ns(m.Low), ns(m.High))
+	}
+	_, err := io.WriteString(w, text)
+	return err
+}
+
+// ns renders a cost as a duration in whole nanoseconds, the grain of job.costs.
+func ns(v float64) string { return time.Duration(math.Round(v)).String() }

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+)
+
+type configShowOptions struct {
+	experiment experimentFlags
+	output     string
+}
+
+func (a *app) configShowCommand() *cobra.Command {
+	var opts configShowOptions
+	cmd := &cobra.Command{
+		Use:   "show",
+		Short: "Print an experiment with all its values and where each came from",
+		Long: `Prints the experiment as a run would see it: every value, and whether it is a
+default or came from the file, an environment variable or a flag. What it prints is
+itself a configuration file.`,
+		Example: `  saspart config show > my.yaml
+  saspart config show --config wordcount-zipf --set job.workers=16
+  SASPART_SEED=7 saspart config show --config drift -o json`,
+		Args: noArgs,
+	}
+	opts.experiment.add(cmd)
+	output := outputFlag(cmd, "yaml", "json")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		opts.output = output.value
+		return a.runConfigShow(cmd.Context(), opts)
+	}
+	return cmd
+}
+
+func (a *app) runConfigShow(_ context.Context, opts configShowOptions) error {
+	e, origins, err := opts.experiment.load(a)
+	if err != nil {
+		return err
+	}
+	if opts.output == "json" {
+		values, err := origins.Values(e)
+		if err != nil {
+			return err
+		}
+		return writeJSON(a.out, values)
+	}
+	text, err := origins.Annotate(e)
+	if err != nil {
+		return err
+	}
+	_, err = a.out.Write(text)
+	return err
+}

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/saspart/saspart/config"
+)
+
+type configValidateOptions struct{ files []string }
+
+func (a *app) configValidateCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "validate FILE...",
+		Short: "Check experiment files and report everything that is wrong with them",
+		Long: `Checks each file as it stands, without environment variables and flags, and
+reports all that is wrong with it. Exit code 2 when a file is not valid.`,
+		Example: "  saspart config validate configs/*.yaml",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("name at least one file to check")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.runConfigValidate(cmd.Context(), configValidateOptions{files: args})
+		},
+	}
+}
+
+func (a *app) runConfigValidate(_ context.Context, opts configValidateOptions) error {
+	bad := 0
+	for _, file := range opts.files {
+		if _, _, err := config.Load(file, nil, nil); err != nil {
+			a.narrate("%v", err)
+			bad++
+			continue
+		}
+		fmt.Fprintf(a.out, "%s: valid\n", file)
+	}
+	if bad > 0 {
+		return usagef("%d of %d files not valid", bad, len(opts.files))
+	}
+	return nil
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/saspart/saspart/config"
+	"github.com/saspart/saspart/config/nearest"
+	"github.com/saspart/saspart/config/strict"
+	"github.com/saspart/saspart/configs"
+)
+
+// choice is the value of a flag that takes one of a few words.
+type choice struct {
+	value   string
+	allowed []string
+}
+
+// String implements pflag.Value.
+func (c *choice) String() string { return c.value }
+
+// Type implements pflag.Value: what help shows behind the flag.
+func (c *choice) Type() string { return strings.Join(c.allowed, "|") }
+
+// Set implements pflag.Value.
+func (c *choice) Set(s string) error {
+	if !slices.Contains(c.allowed, s) {
+		return errors.New(nearest.Explain(s, c.allowed))
+	}
+	c.value = s
+	return nil
+}
+
+// outputFlag adds -o; the first of the formats is the default.
+func outputFlag(cmd *cobra.Command, formats ...string) *choice {
+	c := &choice{value: formats[0], allowed: formats}
+	choiceFlag(cmd, c, "output", "o", "how to print the result")
+	return c
+}
+
+// choiceFlag adds a flag with its completions.
+func choiceFlag(cmd *cobra.Command, c *choice, name, short, usage string) {
+	cmd.Flags().VarP(c, name, short, usage)
+	complete(cmd, name, c.allowed)
+}
+
+func complete(cmd *cobra.Command, flag string, words []string) {
+	if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveDefault)); err != nil {
+		panic("completions of --" + flag + ": " + err.Error()) // the flag does not exist: a mistake in this package
+	}
+}
+
+// experimentFlags are the flags of every command that runs an experiment: which
+// one, and what to set in it.
+type experimentFlags struct {
+	config    string
+	overrides []strict.Override
+}
+
+// add adds --config and --set.
+func (f *experimentFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVarP(&f.config, "config", "c", "", "experiment `file`, or the name of a ready one (saspart config list)")
+	complete(cmd, "config", configs.Names())
+	cmd.Flags().Var(&setFlag{f}, "set", "set a value of the experiment, for example job.workers=16 (repeatable)")
+}
+
+// short adds a flag that sets the value at path of the experiment, as --set does.
+func (f *experimentFlags) short(cmd *cobra.Command, name, path, metavar, usage string) {
+	cmd.Flags().Var(&pathFlag{f: f, name: name, path: path, metavar: metavar}, name, usage)
+}
+
+// load resolves the experiment.
+func (f *experimentFlags) load(a *app) (*config.Experiment, *strict.Origins, error) {
+	return config.Load(f.config, a.env, f.overrides)
+}
+
+// setFlag collects --set path=value.
+type setFlag struct{ f *experimentFlags }
+
+func (s *setFlag) String() string { return "" }
+func (s *setFlag) Type() string   { return "path=value" }
+func (s *setFlag) Set(text string) error {
+	path, value, ok := strings.Cut(text, "=")
+	if !ok || path == "" {
+		return errors.New("write it as path=value, for example job.workers=16")
+	}
+	s.f.overrides = append(s.f.overrides, strict.Override{Path: path, Value: value, From: "--set " + text})
+	return nil
+}
+
+// pathFlag is a flag of its own for a value of the experiment. The experiment's
+// loader checks the value, like every other.
+type pathFlag struct {
+	f                          *experimentFlags
+	name, path, metavar, value string
+}
+
+func (p *pathFlag) String() string { return p.value }
+func (p *pathFlag) Type() string   { return p.metavar }
+func (p *pathFlag) Set(text string) error {
+	p.value = text
+	p.f.overrides = append(p.f.overrides, strict.Override{Path: p.path, Value: text, From: "--" + p.name + " " + text})
+	return nil
+}

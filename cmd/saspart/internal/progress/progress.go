@@ -1,0 +1,145 @@
+// Package progress shows how far a long step is: a bar on a terminal, a line every
+// few seconds elsewhere, both with rate and time left.
+package progress
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+)
+
+// Every is the time between two lines where there is no terminal.
+const Every = 5 * time.Second
+
+// Config says what is counted.
+type Config struct {
+	Label    string // "collect", "train-offline"
+	Unit     string // plural: "windows", "updates"
+	Total    int64  // how many there will be; 0 unknown
+	Terminal bool   // the writer is a terminal
+}
+
+// Meter shows the progress of one step. It may be used from several goroutines.
+type Meter struct {
+	cfg Config
+	w   io.Writer
+	now func() time.Time
+
+	mu    sync.Mutex
+	bar   *progressbar.ProgressBar // nil where there is no terminal
+	begin time.Time
+	last  time.Time // of the last line
+	done  int64
+	note  string
+}
+
+// Start begins a step that is shown on w, timed by now.
+func Start(w io.Writer, now func() time.Time, cfg Config) *Meter {
+	m := &Meter{cfg: cfg, w: w, now: now, begin: now(), last: now()}
+	if !cfg.Terminal {
+		return m
+	}
+	total := cfg.Total
+	if total <= 0 {
+		total = -1
+	}
+	m.bar = progressbar.NewOptions64(total,
+		progressbar.OptionSetWriter(w),
+		progressbar.OptionSetDescription(cfg.Label),
+		progressbar.OptionSetItsString(cfg.Unit),
+		progressbar.OptionShowIts(),
+		progressbar.OptionShowCount(),
+		progressbar.OptionSetPredictTime(true),
+		progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionSetWidth(24),
+		progressbar.OptionUseANSICodes(true),
+		progressbar.OptionClearOnFinish(),
+	)
+	return m
+}
+
+// Add counts n more.
+func (m *Meter) Add(n int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.done += n
+	if m.bar != nil {
+		_ = m.bar.Add64(n) // a bar that cannot be drawn must not end the step
+		return
+	}
+	if now := m.now(); now.Sub(m.last) >= Every {
+		m.last = now
+		fmt.Fprintln(m.w, m.line(now))
+	}
+}
+
+// Note sets what is shown beside the count, for example "imbalance 0.21".
+func (m *Meter) Note(format string, args ...any) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.note = fmt.Sprintf(format, args...)
+	if m.bar != nil {
+		m.bar.Describe(m.cfg.Label + ": " + m.note)
+	}
+}
+
+// Print writes a line of its own without disturbing the bar.
+func (m *Meter) Print(format string, args ...any) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.bar != nil {
+		_ = m.bar.Clear() // as in Add
+	}
+	fmt.Fprintf(m.w, format+"\n", args...)
+}
+
+// Stop ends the step, complete or not, with a last line: how many in which time.
+func (m *Meter) Stop() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.bar != nil {
+		_ = m.bar.Clear() // as in Add
+		_ = m.bar.Exit()
+	}
+	took := m.now().Sub(m.begin)
+	fmt.Fprintf(m.w, "%s: %s in %v (%s)\n", m.cfg.Label, m.count(), round(took), m.rate(took))
+}
+
+// line is the state of things for a log.
+func (m *Meter) line(now time.Time) string {
+	took := now.Sub(m.begin)
+	parts := []string{m.count(), m.rate(took)}
+	if left := m.cfg.Total - m.done; m.cfg.Total > 0 && m.done > 0 && left > 0 {
+		eta := time.Duration(float64(took) / float64(m.done) * float64(left))
+		parts = append(parts, fmt.Sprintf("%v left", round(eta)))
+	}
+	if m.note != "" {
+		parts = append(parts, m.note)
+	}
+	return m.cfg.Label + ": " + strings.Join(parts, ", ")
+}
+
+func (m *Meter) count() string {
+	if m.cfg.Total > 0 {
+		return fmt.Sprintf("%d/%d %s", m.done, m.cfg.Total, m.cfg.Unit)
+	}
+	return fmt.Sprintf("%d %s", m.done, m.cfg.Unit)
+}
+
+func (m *Meter) rate(took time.Duration) string {
+	if took <= 0 {
+		return "0 " + m.cfg.Unit + "/s"
+	}
+	return fmt.Sprintf("%.3g %s/s", float64(m.done)/took.Seconds(), m.cfg.Unit)
+}
+
+func round(d time.Duration) time.Duration {
+	if d < 10*time.Second {
+		return d.Round(10 * time.Millisecond)
+	}
+	return d.Round(time.Second)
+}

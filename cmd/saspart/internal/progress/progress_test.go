@@ -1,0 +1,110 @@
+package progress
+
+import (
+	"bytes"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// clock is a time that the test moves.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+func TestLines(t *testing.T) {
+	var out bytes.Buffer
+	c := &clock{now: time.Unix(0, 0)}
+	m := Start(&out, c.Now, Config{Label: "collect", Unit: "windows", Total: 128})
+	for i := range 12 {
+		c.pass(time.Second)
+		m.Note("imbalance %.2f", float64(i)/10)
+		m.Add(8)
+	}
+	m.Stop()
+	want := `collect: 40/128 windows, 8 windows/s, 11s left, imbalance 0.40
+collect: 80/128 windows, 8 windows/s, 6s left, imbalance 0.90
+collect: 96/128 windows in 12s (8 windows/s)
+`
+	if out.String() != want {
+		t.Errorf("got\n%swant\n%s", out.String(), want)
+	}
+}
+
+func TestUnknownTotal(t *testing.T) {
+	var out bytes.Buffer
+	c := &clock{now: time.Unix(0, 0)}
+	m := Start(&out, c.Now, Config{Label: "run", Unit: "windows"})
+	c.pass(Every)
+	m.Add(5)
+	m.Stop()
+	want := "run: 5 windows, 1 windows/s\nrun: 5 windows in 5s (1 windows/s)\n"
+	if out.String() != want {
+		t.Errorf("got\n%swant\n%s", out.String(), want)
+	}
+}
+
+// A step that ends before its first tick has no rate to divide by.
+func TestNothingDone(t *testing.T) {
+	var out bytes.Buffer
+	c := &clock{now: time.Unix(0, 0)}
+	Start(&out, c.Now, Config{Label: "run", Unit: "windows", Total: 3}).Stop()
+	if want := "run: 0/3 windows in 0s (0 windows/s)\n"; out.String() != want {
+		t.Errorf("got %q, want %q", out.String(), want)
+	}
+}
+
+// On a terminal the bar is drawn over itself, and what remains is the last line.
+func TestTerminal(t *testing.T) {
+	var out bytes.Buffer
+	m := Start(&out, time.Now, Config{Label: "collect", Unit: "windows", Total: 4, Terminal: true})
+	m.Note("imbalance 0.5")
+	m.Add(2)
+	m.Print("episode 1 done")
+	m.Add(2)
+	m.Stop()
+	text := out.String()
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	if !strings.Contains(text, "collect: imbalance 0.5") || !strings.Contains(text, "\r") {
+		t.Errorf("no bar in %q", text)
+	}
+	if last := lines[len(lines)-1]; !strings.Contains(last, "collect: 4/4 windows in ") {
+		t.Errorf("the last line is %q", last)
+	}
+	if !strings.Contains(text, "episode 1 done\n") {
+		t.Errorf("the printed line is missing in %q", text)
+	}
+}
+
+func TestConcurrent(t *testing.T) {
+	var out bytes.Buffer
+	m := Start(&out, time.Now, Config{Label: "x", Unit: "y", Total: 4000, Terminal: true})
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 1000 {
+				m.Add(1)
+				m.Note("n")
+			}
+		})
+	}
+	wg.Wait()
+	m.Stop()
+	if !strings.Contains(out.String(), "4000/4000") {
+		t.Errorf("counts were lost: %q", out.String())
+	}
+}

@@ -1,0 +1,150 @@
+// Package config is the experiment file: what a job is fed, how it is built and
+// what is tried on it. It only puts the rooms' own configurations side by side;
+// what their values mean and which are possible, the rooms say.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"github.com/saspart/saspart/collect"
+	"github.com/saspart/saspart/config/field"
+	"github.com/saspart/saspart/config/nearest"
+	"github.com/saspart/saspart/config/strict"
+	"github.com/saspart/saspart/configs"
+	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/stream"
+)
+
+// EnvPrefix starts the environment variables that set values of an experiment:
+// SASPART_JOB_WORKERS sets job.workers.
+const EnvPrefix = "SASPART_"
+
+// Experiment is everything that decides what a run does. Two runs of the same
+// experiment on the sim engine give the same bytes.
+type Experiment struct {
+	Name        string              `yaml:"name"`        // of run folders and traces
+	Description string              `yaml:"description"` // one line, for lists and reports
+	Seed        uint64              `yaml:"seed"`        // all randomness comes from it
+	Task        stream.TaskConfig   `yaml:"task"`        // what is computed per key
+	Source      stream.SourceConfig `yaml:"source"`      // the records
+	Rate        stream.RateConfig   `yaml:"rate"`        // when they arrive
+	Job         engine.Config       `yaml:"job"`         // the workers and their costs
+	Partitioner partition.Config    `yaml:"partitioner"` // who decides where records go
+	Mask        policy.MaskConfig   `yaml:"mask"`        // which workers a hot key may use
+	Collect     collect.Config      `yaml:"collect"`     // how much to record, and under which behaviours
+}
+
+// Default is the reference's main workload on 8 workers, partitioned by hash.
+func Default() Experiment {
+	return Experiment{
+		Name: "experiment", Seed: 1,
+		Task: stream.DefaultTask(), Source: stream.DefaultSource(), Rate: stream.DefaultRate(),
+		Job: engine.Default(), Partitioner: partition.Default(), Mask: policy.DefaultMask(),
+		Collect: collect.Default(),
+	}
+}
+
+// Validate reports every impossible value by its path.
+func (e *Experiment) Validate() error {
+	return errors.Join(
+		validateName(e.Name),
+		validateDescription(e.Description),
+		field.In("task", e.Task.Validate()),
+		field.In("source", e.validateSource()),
+		field.In("rate", e.Rate.Validate()),
+		field.In("job", e.Job.Validate()),
+		field.In("partitioner", e.Partitioner.Validate()),
+		field.In("mask", e.Mask.Validate()),
+		field.In("collect", e.Collect.Validate()),
+	)
+}
+
+// validateSource also checks the source against the task, once the task is one.
+func (e *Experiment) validateSource() error {
+	if e.Task.Validate() != nil {
+		return e.Source.Validate()
+	}
+	return e.Source.ValidateFor(e.Task.Name)
+}
+
+// validateName keeps names fit for folders.
+func validateName(name string) error {
+	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+	if name == "" || strings.Trim(name, allowed) != "" || strings.HasPrefix(name, ".") || len(name) > 100 {
+		return field.Errorf("name", "is %q; it names folders: up to 100 letters, digits, dots, dashes and underscores, not starting with a dot", name)
+	}
+	return nil
+}
+
+func validateDescription(text string) error {
+	if strings.ContainsAny(text, "\r\n") {
+		return field.Errorf("description", "has several lines; it must be one")
+	}
+	return nil
+}
+
+// Load reads an experiment, from the file called name or, when there is no such
+// file, from the ready experiment of that name; an empty name gives the defaults.
+// Over it lie the environment and what flags set, as package strict describes. An
+// *strict.Errors lists everything that is wrong.
+func Load(name string, env []string, set []strict.Override) (*Experiment, *strict.Origins, error) {
+	file, text, err := find(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	e := Default()
+	origins, err := strict.Load(file, text, &e, strict.Layers{Env: env, Prefix: EnvPrefix, Reserved: reserved(), Set: set})
+	if err != nil {
+		return nil, nil, err
+	}
+	return &e, origins, nil
+}
+
+// Ready returns the ready experiment of that name as it stands.
+func Ready(name string) (*Experiment, error) {
+	text, ok := configs.Read(name)
+	if !ok {
+		return nil, missing(name, "there is no ready experiment of that name; "+nearest.Explain(name, configs.Names()))
+	}
+	e := Default()
+	if _, err := strict.Load(builtIn(name), text, &e, strict.Layers{}); err != nil {
+		return nil, err
+	}
+	return &e, nil
+}
+
+// reserved names the variables that start like settings of an experiment but are
+// read elsewhere.
+func reserved() []string { return []string{"SASPART_TRAIN_", "SASPART_PYTHON"} }
+
+// find returns the text of the experiment called name and the name to give it in
+// messages.
+func find(name string) (file string, text []byte, err error) {
+	if name == "" {
+		return "", nil, nil
+	}
+	text, err = strict.ReadFile(name)
+	if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return name, text, err
+	}
+	if text, ok := configs.Read(name); ok {
+		return builtIn(name), text, nil
+	}
+	base := strings.TrimSuffix(filepath.Base(name), ".yaml")
+	if _, ok := configs.Read(base); ok {
+		return "", nil, missing(name, fmt.Sprintf("there is no such file; the ready experiment goes by its name alone, %s", base))
+	}
+	return "", nil, missing(name, "there is no such file and no ready experiment of that name; "+nearest.Explain(base, configs.Names()))
+}
+
+func builtIn(name string) string { return "built-in " + name }
+
+func missing(name, problem string) error {
+	return &strict.Errors{{Place: strict.Place{Layer: strict.File, Name: name}, Problem: problem}}
+}

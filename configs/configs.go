@@ -1,0 +1,34 @@
+// Package configs holds the experiments that are ready to run, built into the
+// binary so that an installed one has them too.
+package configs
+
+import (
+	"embed"
+	"path"
+	"slices"
+	"strings"
+)
+
+//go:embed *.yaml
+var files embed.FS
+
+// Names lists the ready experiments, sorted.
+func Names() []string {
+	entries, err := files.ReadDir(".")
+	if err != nil {
+		panic("configs: the built-in directory cannot be read: " + err.Error())
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, strings.TrimSuffix(e.Name(), path.Ext(e.Name())))
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Read returns the text of a ready experiment; ok is false when there is none of
+// that name.
+func Read(name string) (text []byte, ok bool) {
+	text, err := files.ReadFile(name + ".yaml")
+	return text, err == nil
+}
