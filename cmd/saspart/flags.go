@@ -60,10 +60,11 @@ type experimentFlags struct {
 	overrides []strict.Override
 }
 
-// add adds --config and --set.
+// add adds --config, --seed and --set.
 func (f *experimentFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&f.config, "config", "c", "", "experiment `file`, or the name of a ready one (saspart config list)")
 	complete(cmd, "config", configs.Names())
+	f.short(cmd, "seed", "seed", "N", "seed of all randomness")
 	cmd.Flags().Var(&setFlag{f}, "set", "set a value of the experiment, for example job.workers=16 (repeatable)")
 }
 
