@@ -21,12 +21,12 @@ type Arrivals struct {
 	segs []segment  // rates by start, ascending; the current one is segs[cur]
 	cur  int
 
-	gap   float64 // of the current segment, ns per record of the job; +Inf in a pause
-	first float64 // records of the job from the segment's start to this subtask's first (poisson: next)
-	taken int64   // arrivals yielded in the segment (poisson: 0)
-	step  float64 // S
-	last  int64   // latest time yielded
-	acted int64   // adaptive: when the rate was last thought over
+	gap   float64       // of the current segment, ns per record of the job; +Inf in a pause
+	first float64       // records of the job from the segment's start to this subtask's first (poisson: next)
+	taken int64         // arrivals yielded in the segment (poisson: 0)
+	step  float64       // S
+	last  int64         // latest time yielded
+	acted time.Duration // adaptive: when the rate was last thought over
 }
 
 // segment is a rate in force from a time on until the next segment starts.
@@ -120,22 +120,22 @@ func (a *Arrivals) advance() {
 	}
 }
 
-// RateAt is the rate of the whole job in force at time t, as far as it is known
-// by now, records/s. The rates of long ago are forgotten.
-func (a *Arrivals) RateAt(t int64) float64 {
+// RateAt is the subtask's rate in force at time t since the job's start, as far
+// as it is known by now, records/s. The rates of long ago are forgotten.
+func (a *Arrivals) RateAt(t time.Duration) float64 {
 	i := len(a.segs) - 1
-	for i > 0 && a.segs[i].from > t {
+	for i > 0 && a.segs[i].from > int64(t) {
 		i--
 	}
-	return a.segs[i].rate
+	return a.segs[i].rate / a.step
 }
 
-// Set changes the rate from time from on, records/s of the whole job, 0 a pause,
+// Set changes the rate from time start on, records/s of the whole job, 0 a pause,
 // and drops later stages. Times that have been yielded stand: a change that
 // comes too late takes effect after the last of them. Every subtask must be told
 // the same.
-func (a *Arrivals) Set(from int64, rate float64) {
-	from = max(from, a.last, a.segs[a.cur].from)
+func (a *Arrivals) Set(start time.Duration, rate float64) {
+	from := max(int64(start), a.last, a.segs[a.cur].from)
 	keep := a.cur + 1
 	for keep < len(a.segs) && a.segs[keep].from < from {
 		keep++
@@ -146,8 +146,8 @@ func (a *Arrivals) Set(from int64, rate float64) {
 // Observe tells an adaptive rate the largest busy ratio of combiner and reducer
 // over a window that ended at end; every Interval it changes the rate from then
 // on. Other kinds take no notice. Every subtask must be told the same.
-func (a *Arrivals) Observe(end int64, busy float64) {
-	if a.cfg.Kind != RateAdaptive || end-a.acted < int64(a.cfg.Adaptive.Interval) {
+func (a *Arrivals) Observe(end time.Duration, busy float64) {
+	if a.cfg.Kind != RateAdaptive || end-a.acted < a.cfg.Adaptive.Interval {
 		return
 	}
 	a.acted = end
@@ -155,26 +155,4 @@ func (a *Arrivals) Observe(end int64, busy float64) {
 	if next := a.cfg.Adaptive.next(now, busy); next != now {
 		a.Set(end, next)
 	}
-}
-
-// MeanRate is the mean rate of the whole job over from..to, ns: how much was due,
-// whatever became of it.
-func (a *Arrivals) MeanRate(from, to int64) float64 {
-	if to <= from {
-		return a.RateAt(from)
-	}
-	sum := 0.0
-	for i, s := range a.segs {
-		start, end := max(s.from, from), to
-		if i == 0 {
-			start = from
-		}
-		if i+1 < len(a.segs) {
-			end = min(end, a.segs[i+1].from)
-		}
-		if end > start {
-			sum += s.rate * float64(end-start)
-		}
-	}
-	return sum / float64(to-from)
 }

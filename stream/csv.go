@@ -52,18 +52,10 @@ func newCSV(r io.Reader, cfg FileConfig, cols columns) (*csvRows, error) {
 // next implements rows.
 func (c *csvRows) next(r *row, wanted bool) error {
 	fields, err := c.r.Read()
-	if err == io.EOF {
-		return err
+	if err != nil {
+		return c.failed(err, len(fields))
 	}
-	var bad *csv.ParseError
-	switch {
-	case errors.As(err, &bad) && errors.Is(bad.Err, csv.ErrFieldCount):
-		return &badRow{fmt.Sprintf("line %d", bad.StartLine), fmt.Sprintf("%d fields where the header has %d", len(fields), c.r.FieldsPerRecord)}
-	case bad != nil:
-		return &badRow{fmt.Sprintf("line %d", bad.StartLine), bad.Err.Error()}
-	case err != nil:
-		return c.broken(err)
-	case !wanted:
+	if !wanted {
 		return nil
 	}
 	r.key = fields[c.key]
@@ -78,6 +70,20 @@ func (c *csvRows) next(r *row, wanted bool) error {
 		r.values[i] = v
 	}
 	return nil
+}
+
+// failed sorts an error of the CSV reader, which had read so many fields.
+func (c *csvRows) failed(err error, fields int) error {
+	var bad *csv.ParseError
+	switch {
+	case err == io.EOF:
+		return err
+	case !errors.As(err, &bad):
+		return c.broken(err)
+	case errors.Is(bad.Err, csv.ErrFieldCount):
+		return &badRow{fmt.Sprintf("line %d", bad.StartLine), fmt.Sprintf("%d fields where the header has %d", fields, c.r.FieldsPerRecord)}
+	}
+	return &badRow{fmt.Sprintf("line %d", bad.StartLine), bad.Err.Error()}
 }
 
 // place implements rows.

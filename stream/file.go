@@ -38,9 +38,10 @@ func (b *badRow) Error() string { return b.place + ": " + b.problem }
 
 // columns says what to decode: names of columns.
 type columns struct {
-	key     string
-	text    string   // empty: no sentences
-	numbers []string // empty: no numbers
+	key      string
+	text     string   // empty: no sentences
+	numbers  []string // empty: no numbers
+	wordText bool     // the sentence is the word that is the key
 }
 
 // fileSource turns the rows of a file into the records of one subtask.
@@ -95,7 +96,9 @@ func (c *FileConfig) validatePayload(kind payload) error {
 func (c *FileConfig) columnsFor(kind payload) columns {
 	cols := columns{key: c.Key}
 	switch {
-	case kind == textPayload && len(c.Payload) > 0:
+	case kind == textPayload && len(c.Payload) == 0:
+		cols.wordText = true
+	case kind == textPayload:
 		cols.text = c.Payload[0]
 	case kind == valuesPayload:
 		cols.numbers = c.Payload
@@ -158,7 +161,7 @@ func (f *fileSource) record(r *Record) error {
 		if f.cfg.Split == SplitWords {
 			if k, ok := f.word(); ok {
 				f.set(r, k)
-				if f.columns.text == "" {
+				if f.columns.wordText {
 					r.Text = k.name
 				}
 				return nil
@@ -178,15 +181,9 @@ func (f *fileSource) record(r *Record) error {
 
 // word is the next word of the row as a key.
 func (f *fileSource) word() (key, bool) {
-	word, lowered, ok := f.split.next()
+	word, ok := f.split.next()
 	if !ok {
 		return key{}, false
-	}
-	if lowered != nil {
-		if k, ok := f.names.seen[string(lowered)]; ok { // looked up without allocating
-			return k, true
-		}
-		word = string(lowered)
 	}
 	return f.names.of(word), true
 }
@@ -213,26 +210,35 @@ func (f *fileSource) nextRow() error {
 			continue
 		}
 		f.read++
-		var bad *badRow
-		if err != nil && !errors.As(err, &bad) {
-			return f.at(err)
-		}
-		if !mine {
-			continue
-		}
-		if err == nil {
+		if err == nil && mine {
 			err = f.canonical()
 		}
-		switch {
-		case err == nil:
+		if err != nil {
+			if err := f.leaveOut(err, mine); err != nil {
+				return err
+			}
+		} else if mine {
 			return nil
-		case f.cfg.OnBadRow == BadRowError:
-			return f.at(fmt.Errorf("%w; mend the row or leave such rows out with on_bad_row: skip", err))
-		}
-		if f.skipped++; f.bad == nil {
-			f.bad = err
 		}
 	}
+}
+
+// leaveOut decides what becomes of a row that could not be read: nil to go on
+// without it. A bad row is the business of the subtask whose row it is.
+func (f *fileSource) leaveOut(err error, mine bool) error {
+	var bad *badRow
+	switch {
+	case !errors.As(err, &bad):
+		return f.at(err)
+	case !mine:
+		return nil
+	case f.cfg.OnBadRow == BadRowError:
+		return f.at(fmt.Errorf("%w; mend the row or leave such rows out with on_bad_row: skip", err))
+	}
+	if f.skipped++; f.bad == nil {
+		f.bad = bad
+	}
+	return nil
 }
 
 // canonical writes an integer key in the one way that all equal ones have.

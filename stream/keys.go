@@ -2,6 +2,7 @@ package stream
 
 import (
 	"fmt"
+	"math/bits"
 	"math/rand/v2"
 	"strings"
 )
@@ -29,8 +30,11 @@ func newKeys(n int) []key {
 	return keys
 }
 
-// deal copies keys to dst in an order that depends on the generator alone.
-func deal(dst, keys []key, rng *rand.Rand) {
+// deal copies keys to dst in a random order (Fisher and Yates).
+func deal(dst, keys []key, rng *rand.PCG) {
 	copy(dst, keys)
-	rng.Shuffle(len(dst), func(i, j int) { dst[i], dst[j] = dst[j], dst[i] })
+	for i := len(dst) - 1; i > 0; i-- {
+		j, _ := bits.Mul64(rng.Uint64(), uint64(i+1))
+		dst[i], dst[j] = dst[j], dst[i]
+	}
 }

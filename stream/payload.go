@@ -56,23 +56,24 @@ func newSentences(cfg SentenceConfig, rng *rand.Rand) []string {
 			if w > 0 {
 				b.WriteByte(' ')
 			}
-			writeWord(&b, int(words.pick(rng.Uint64())))
+			b.WriteString(spelled(int(words.pick(rng.Uint64()))))
 		}
 		out[i] = b.String()
 	}
 	return out
 }
 
-// writeWord spells number n in syllables: a distinct, pronounceable word for
-// every number.
-func writeWord(b *strings.Builder, n int) {
+// spelled writes number n in syllables: a distinct, pronounceable word for every
+// number.
+func spelled(n int) string {
 	const consonants, vowels = "bdfghjklmnprstvz", "aeiou"
+	var word []byte
 	for {
-		b.WriteByte(consonants[n%len(consonants)])
+		word = append(word, consonants[n%len(consonants)])
 		n /= len(consonants)
-		b.WriteByte(vowels[n%len(vowels)])
+		word = append(word, vowels[n%len(vowels)])
 		if n /= len(vowels); n == 0 {
-			return
+			return string(word)
 		}
 		n-- // so that no word is another one with a trailing "ba"
 	}

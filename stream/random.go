@@ -17,8 +17,15 @@ const (
 // phase). Seed, purpose and index are mixed first: a PCG's streams from
 // neighbouring states resemble each other.
 func newPCG(seed, purpose, index uint64) *rand.PCG {
+	g := new(rand.PCG)
+	seedPCG(g, seed, purpose, index)
+	return g
+}
+
+// seedPCG makes g the generator that newPCG returns.
+func seedPCG(g *rand.PCG, seed, purpose, index uint64) {
 	hi := mix(seed + 0x9e3779b97f4a7c15*purpose)
-	return rand.NewPCG(hi, mix(hi^(index+1)*0xd1342543de82ef95))
+	g.Seed(hi, mix(hi^(index+1)*0xd1342543de82ef95))
 }
 
 // mix is the finalizer of splitmix64, a bijection that spreads every input bit

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"slices"
 )
 
@@ -65,7 +64,7 @@ func newSynthetic(cfg SourceConfig, seed uint64, pools *pools) func(subtask uint
 	}
 	keys := newKeys(n)
 	if cfg.Shuffle {
-		deal(keys, slices.Clone(keys), rand.New(newPCG(seed, forShuffle, 0)))
+		deal(keys, slices.Clone(keys), newPCG(seed, forShuffle, 0))
 	}
 	draw := func(subtask uint64) drawer {
 		return drawer{newPCG(seed, forKeys, subtask), newPCG(seed, forPayload, subtask), pools}
@@ -87,7 +86,7 @@ func newSynthetic(cfg SourceConfig, seed uint64, pools *pools) func(subtask uint
 		return func(subtask uint64) Source {
 			return &drift{
 				table: table, keys: keys, drifting: key{driftingKey, Hash(driftingKey)},
-				low: cfg.Drift.Low, high: cfg.Drift.High, period: cfg.Drift.Period, draw: draw(subtask),
+				low: cfg.Drift.Low, high: cfg.Drift.High, period: int64(cfg.Drift.Period), draw: draw(subtask),
 			}
 		}
 	}

@@ -3,7 +3,7 @@ package stream
 import (
 	"math"
 	"math/rand/v2"
-	"time"
+	"sort"
 )
 
 // zipf draws keys from one distribution that never changes.
@@ -31,9 +31,10 @@ type zipfSequence struct {
 	reshuffle bool
 	seed      uint64
 
-	phase int64
-	keys  []key // by rank in the current phase
-	draw  drawer
+	phase  int64
+	keys   []key // by rank in the current phase
+	dealer rand.PCG
+	draw   drawer
 }
 
 // Fill implements Source.
@@ -43,9 +44,9 @@ func (z *zipfSequence) Fill(b *Batch) (int, error) {
 			z.enter(phase)
 		}
 		end := (z.phase + 1) * z.interval
-		to := from + 1
-		for to < len(b.Records) && b.Records[to].Time < end {
-			to++
+		to := len(b.Records)
+		if b.Records[to-1].Time >= end {
+			to = from + sort.Search(to-from, func(i int) bool { return b.Records[from+i].Time >= end })
 		}
 		z.draw.keys(b, from, to, z.tables[z.phase%int64(len(z.tables))], z.keys)
 		from = to
@@ -56,7 +57,8 @@ func (z *zipfSequence) Fill(b *Batch) (int, error) {
 func (z *zipfSequence) enter(phase int64) {
 	z.phase = phase
 	if z.reshuffle {
-		deal(z.keys, z.names, rand.New(newPCG(z.seed, forPhase, uint64(phase))))
+		seedPCG(&z.dealer, z.seed, forPhase, uint64(phase))
+		deal(z.keys, z.names, &z.dealer)
 	}
 }
 
@@ -68,7 +70,8 @@ type drift struct {
 	keys      []key // the background, by rank
 	drifting  key
 	low, high float64
-	period    time.Duration
+	period    int64
+	start     int64 // of the current period
 	draw      drawer
 }
 
@@ -76,11 +79,14 @@ type drift struct {
 func (d *drift) Fill(b *Batch) (int, error) {
 	for i := range b.Records {
 		r := &b.Records[i]
+		if r.Time-d.start >= d.period {
+			d.start = r.Time - r.Time%d.period
+		}
 		k := &d.drifting
 		// The draw is made in any case, so that the background's sequence does not
 		// depend on the bounds.
 		u, other := d.draw.rng.Uint64(), d.table.pick(d.draw.rng.Uint64())
-		if float64(u>>11)*0x1p-53 >= d.probability(r.Time) {
+		if float64(u>>11)*0x1p-53 >= d.probability(r.Time-d.start) {
 			k = &d.keys[other]
 		}
 		r.Key, r.Hash = k.name, k.hash
@@ -89,10 +95,10 @@ func (d *drift) Fill(b *Batch) (int, error) {
 	return d.draw.payload(b)
 }
 
-// probability is the drifting key's share of the records at time t, ns.
+// probability is the drifting key's share of the records at time t, ns, of a
+// period.
 func (d *drift) probability(t int64) float64 {
-	x := math.Mod(float64(t)/float64(d.period), 1)
-	return d.low + (d.high-d.low)*(1-math.Abs(2*x-1))
+	return d.low + (d.high-d.low)*(1-math.Abs(2*float64(t)/float64(d.period)-1))
 }
 
 // drawer is what the synthetic sources of one subtask have in common: a generator

@@ -37,7 +37,7 @@ func (t tdigestTask) NewState() State {
 func (t tdigestTask) Units(r *Record) int { return len(r.Values) }
 
 // exactValues is how many values a state keeps as they are before it starts a
-// digest, which takes 16 kB and more: most keys of a skewed stream never have as
+// digest, which takes 3 kB and more: most keys of a skewed stream never have as
 // many in a pane.
 const exactValues = 128
 

@@ -1,10 +1,10 @@
 package stream
 
 import (
-	"cmp"
 	"slices"
 	"strconv"
 	"strings"
+	"unsafe"
 )
 
 // wordcount is the task that counts the words of each key's sentences.
@@ -19,86 +19,40 @@ func (wordcount) NewState() State { return new(wordcountState) }
 // Units implements Task: the words of the sentence.
 func (wordcount) Units(r *Record) int { return countWords(r.Text) }
 
-// fewWords is how many words are looked up by scanning; a state with more has an
-// index. Most keys of a skewed stream see few words in a pane, and a map for each
-// of them would cost more than it saves.
-const fewWords = 8
-
-// wordcountState counts words. Words that it knows are added without allocating.
+// wordcountState counts words in a hash table of its own: hashes are computed
+// once and carried along when states merge, and a state that has grown, also one
+// that was reset, takes words in without allocating.
 type wordcountState struct {
 	records int64
-	entries []wordEntry
-	index   map[string]int32 // of entries, once there are more than fewWords
+	entries []wordEntry // in order of appearance
+	letters []byte      // of all words
+	index   []int32     // by hash with linear probing: 1 + place in entries, 0 free; used past fewWords
 	scan    words
 }
 
+// wordEntry is a word and its count.
 type wordEntry struct {
-	word  string
-	count int64
+	hash     uint64
+	count    int64
+	from, to int32 // in letters
 }
+
+// fewWords is how many words are looked up by scanning; a state with more has an
+// index. Most keys of a skewed stream see few words in a pane, and an index for
+// each of them would cost more than it saves.
+const fewWords = 8
 
 // Add implements State.
 func (s *wordcountState) Add(r *Record) {
 	s.records++
 	s.scan.start(r.Text)
 	for {
-		word, lowered, ok := s.scan.next()
+		word, ok := s.scan.next()
 		if !ok {
 			return
 		}
-		if lowered == nil {
-			*s.of(word)++
-			continue
-		}
-		// string(lowered) does not escape from find, so it is not allocated.
-		if i := s.find(string(lowered)); i >= 0 {
-			s.entries[i].count++
-		} else {
-			s.insert(string(lowered)).count++
-		}
+		*s.count(word, Hash(word))++
 	}
-}
-
-// of is the counter of a word.
-func (s *wordcountState) of(word string) *int64 {
-	if i := s.find(word); i >= 0 {
-		return &s.entries[i].count
-	}
-	// A copy, so that the state does not keep the sentence alive.
-	return &s.insert(strings.Clone(word)).count
-}
-
-// find is the entry of a word, -1 when it is new.
-func (s *wordcountState) find(word string) int {
-	if len(s.entries) > fewWords {
-		if i, ok := s.index[word]; ok {
-			return int(i)
-		}
-		return -1
-	}
-	for i := range s.entries {
-		if s.entries[i].word == word {
-			return i
-		}
-	}
-	return -1
-}
-
-// insert appends an entry for a new word, which the state keeps.
-func (s *wordcountState) insert(word string) *wordEntry {
-	s.entries = append(s.entries, wordEntry{word: word})
-	n := len(s.entries)
-	if n == fewWords+1 { // index them all
-		if s.index == nil {
-			s.index = make(map[string]int32, 4*fewWords)
-		}
-		for i := range s.entries {
-			s.index[s.entries[i].word] = int32(i)
-		}
-	} else if n > fewWords {
-		s.index[word] = int32(n - 1)
-	}
-	return &s.entries[n-1]
 }
 
 // Merge implements State.
@@ -107,20 +61,81 @@ func (s *wordcountState) Merge(other State) {
 	s.records += o.records
 	for i := range o.entries {
 		e := &o.entries[i]
-		if j := s.find(e.word); j >= 0 {
-			s.entries[j].count += e.count
-		} else {
-			s.insert(e.word).count = e.count
-		}
+		*s.count(o.word(e), e.hash) += e.count
 	}
 }
 
-// Reset implements State. The memory is kept, the words are not.
+// count is the counter of a word with its hash; it is 0 for a new one.
+func (s *wordcountState) count(word string, hash uint64) *int64 {
+	if len(s.entries) <= fewWords {
+		for i := range s.entries {
+			if s.is(&s.entries[i], word, hash) {
+				return &s.entries[i].count
+			}
+		}
+		s.insert(word, hash)
+		if len(s.entries) > fewWords {
+			s.reindex()
+		}
+		return &s.entries[len(s.entries)-1].count
+	}
+	mask := uint64(len(s.index) - 1)
+	at := hash & mask
+	for ; s.index[at] != 0; at = (at + 1) & mask {
+		if e := &s.entries[s.index[at]-1]; s.is(e, word, hash) {
+			return &e.count
+		}
+	}
+	s.insert(word, hash)
+	if s.index[at] = int32(len(s.entries)); 2*len(s.entries) > len(s.index) {
+		s.reindex()
+	}
+	return &s.entries[len(s.entries)-1].count
+}
+
+// is tells whether an entry is of a word.
+func (s *wordcountState) is(e *wordEntry, word string, hash uint64) bool {
+	return e.hash == hash && string(s.letters[e.from:e.to]) == word
+}
+
+// insert appends an entry.
+func (s *wordcountState) insert(word string, hash uint64) {
+	from := len(s.letters)
+	s.letters = append(s.letters, word...)
+	s.entries = append(s.entries, wordEntry{hash: hash, from: int32(from), to: int32(len(s.letters))})
+}
+
+// reindex builds the index of all entries, at most a quarter full.
+func (s *wordcountState) reindex() {
+	size := 4 * fewWords
+	for size < 4*len(s.entries) {
+		size *= 2
+	}
+	if cap(s.index) < size {
+		s.index = make([]int32, size)
+	} else {
+		s.index = s.index[:size]
+		clear(s.index)
+	}
+	mask := uint64(size - 1)
+	for i := range s.entries {
+		at := s.entries[i].hash & mask
+		for s.index[at] != 0 {
+			at = (at + 1) & mask
+		}
+		s.index[at] = int32(i + 1)
+	}
+}
+
+// word is the letters of an entry's word.
+func (s *wordcountState) word(e *wordEntry) string {
+	return unsafe.String(unsafe.SliceData(s.letters[e.from:]), e.to-e.from)
+}
+
+// Reset implements State. The memory is kept.
 func (s *wordcountState) Reset() {
-	clear(s.index)
-	clear(s.entries)
-	s.records, s.entries = 0, s.entries[:0]
-	s.scan.text = ""
+	s.records, s.entries, s.letters = 0, s.entries[:0], s.letters[:0]
+	s.scan.start("")
 }
 
 // Count implements State.
@@ -135,12 +150,12 @@ func (s *wordcountState) AppendText(dst []byte) []byte {
 	dst = strconv.AppendInt(dst, s.records, 10)
 	dst = append(dst, " records:"...)
 	sorted := slices.Clone(s.entries)
-	slices.SortFunc(sorted, func(a, b wordEntry) int { return cmp.Compare(a.word, b.word) })
-	for _, e := range sorted {
+	slices.SortFunc(sorted, func(a, b wordEntry) int { return strings.Compare(s.word(&a), s.word(&b)) })
+	for i := range sorted {
 		dst = append(dst, ' ')
-		dst = append(dst, e.word...)
+		dst = append(dst, s.word(&sorted[i])...)
 		dst = append(dst, '=')
-		dst = strconv.AppendInt(dst, e.count, 10)
+		dst = strconv.AppendInt(dst, sorted[i].count, 10)
 	}
 	return dst
 }

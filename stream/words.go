@@ -3,6 +3,7 @@ package stream
 import (
 	"unicode"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // words cuts a text into its words: maximal runs of Unicode letters, digits and
@@ -16,10 +17,11 @@ type words struct {
 // start begins with a new text.
 func (w *words) start(text string) { w.text, w.pos = text, 0 }
 
-// next returns the next word; ok is false after the last. A word that is
-// lower-case ASCII in the text is returned in place, any other in a buffer that
-// the next call overwrites: one of inPlace and lowered is set.
-func (w *words) next() (inPlace string, lowered []byte, ok bool) {
+// next returns the next word; ok is false after the last. The word is valid until
+// the next call only: whoever keeps it makes a copy. It is cut from the text if
+// it is lower-case ASCII there already, else it lies in a buffer that is used
+// again, so that no word is allocated.
+func (w *words) next() (word string, ok bool) {
 	text, i := w.text, w.pos
 	for i < len(text) && !isLower(text[i]) {
 		if c := text[i]; isUpper(c) {
@@ -48,11 +50,11 @@ func (w *words) next() (inPlace string, lowered []byte, ok bool) {
 		}
 	}
 	w.pos = i
-	return text[start:i], nil, i > start
+	return text[start:i], i > start
 }
 
 // lower returns the word that starts at i in lower case, in the buffer.
-func (w *words) lower(i int) (string, []byte, bool) {
+func (w *words) lower(i int) (string, bool) {
 	w.buf = w.buf[:0]
 	for i < len(w.text) {
 		switch c := w.text[i]; {
@@ -73,7 +75,7 @@ func (w *words) lower(i int) (string, []byte, bool) {
 		i += size
 	}
 	w.pos = i
-	return "", w.buf, true
+	return unsafe.String(unsafe.SliceData(w.buf), len(w.buf)), true
 }
 
 // countWords is the number of words that next would return.

@@ -1,0 +1,529 @@
+package stream
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/ipc"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+	"github.com/apache/arrow/go/v17/parquet"
+	"github.com/apache/arrow/go/v17/parquet/pqarrow"
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+// fileConfig reads column k of a file as key and v as payload.
+func fileConfig(path string) SourceConfig {
+	cfg := DefaultSource()
+	cfg.Kind = KindFile
+	cfg.File.Path, cfg.File.Key, cfg.File.Payload = path, "k", []string{"v"}
+	return cfg
+}
+
+// write puts content into a file of a fresh folder.
+func write(tb testing.TB, name string, content []byte) string {
+	tb.Helper()
+	path := filepath.Join(tb.TempDir(), name)
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	return path
+}
+
+func zipped(text string) []byte {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, _ = z.Write([]byte(text))
+	_ = z.Close()
+	return b.Bytes()
+}
+
+// flat renders records one a line, size at a time, until the source ends, and
+// what it ends with.
+func flat(s Source, size, most int) (lines []string, err error) {
+	b := new(Batch)
+	for len(lines) < most && err == nil {
+		b.Resize(min(size, most-len(lines)))
+		var n int
+		n, err = s.Fill(b)
+		for _, r := range b.Records[:n] {
+			if r.Hash != Hash(r.Key) {
+				return lines, fmt.Errorf("key %q has hash %#x", r.Key, r.Hash)
+			}
+			lines = append(lines, fmt.Sprintf("%s|%s|%v", r.Key, r.Text, r.Values))
+		}
+	}
+	return lines, err
+}
+
+// table is a small table with a text key, an integer and a number column.
+func table(keys []string, numbers []float64) arrow.Record {
+	schema := arrow.NewSchema([]arrow.Field{
+		{Name: "k", Type: arrow.BinaryTypes.String, Nullable: true},
+		{Name: "i", Type: arrow.PrimitiveTypes.Int32, Nullable: true},
+		{Name: "v", Type: arrow.PrimitiveTypes.Float64, Nullable: true},
+		{Name: "t", Type: arrow.FixedWidthTypes.Timestamp_s, Nullable: true},
+		{Name: "nested", Type: arrow.ListOf(arrow.PrimitiveTypes.Int64), Nullable: true},
+	}, nil)
+	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
+	defer b.Release()
+	for i, k := range keys {
+		if k == "null" {
+			for j := range schema.NumFields() {
+				b.Field(j).AppendNull()
+			}
+			continue
+		}
+		b.Field(0).(*array.StringBuilder).Append(k)
+		b.Field(1).(*array.Int32Builder).Append(int32(i))
+		b.Field(2).(*array.Float64Builder).Append(numbers[i])
+		b.Field(3).(*array.TimestampBuilder).Append(arrow.Timestamp(i))
+		b.Field(4).(*array.ListBuilder).AppendNull()
+	}
+	return b.NewRecord()
+}
+
+// oneBatch is table with a column more, a dictionary, which an Arrow file can't
+// have anew in every batch.
+func oneBatch(keys []string, numbers []float64) arrow.Record {
+	t := table(keys, numbers)
+	d := array.NewDictionaryBuilder(memory.DefaultAllocator, &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.BinaryTypes.String})
+	defer d.Release()
+	for _, k := range keys {
+		if k == "null" {
+			d.AppendNull()
+		} else {
+			_ = d.(*array.BinaryDictionaryBuilder).AppendString(k)
+		}
+	}
+	column := d.NewArray()
+	fields := append(t.Schema().Fields(), arrow.Field{Name: "d", Type: column.DataType(), Nullable: true})
+	return array.NewRecord(arrow.NewSchema(fields, nil), append(t.Columns(), column), t.NumRows())
+}
+
+// arrowBytes writes batches as an Arrow file, an Arrow stream or Parquet.
+func arrowBytes(tb testing.TB, format string, batches ...arrow.Record) []byte {
+	tb.Helper()
+	path := filepath.Join(tb.TempDir(), "x")
+	f, err := os.Create(path)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	schema := ipc.WithSchema(batches[0].Schema())
+	var w interface {
+		Write(arrow.Record) error
+		Close() error
+	}
+	switch format {
+	case "file":
+		w, err = ipc.NewFileWriter(f, schema, ipc.WithZstd())
+	case "stream":
+		w = ipc.NewWriter(f, schema)
+	case "parquet":
+		w, err = pqarrow.NewFileWriter(batches[0].Schema(), f, parquet.NewWriterProperties(parquet.WithMaxRowGroupLength(3)), pqarrow.DefaultWriterProps())
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, b := range batches {
+		if err := w.Write(b); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		tb.Fatal(err)
+	}
+	_ = f.Close() // Parquet's writer has closed it
+	content, err := os.ReadFile(path)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return content
+}
+
+// The same table in every format gives the same records, told apart by content:
+// every file has the same name.
+func TestFileFormats(t *testing.T) {
+	const text = "v,x,k\n1,,b\n2.5,,a\n-3,\"q,\"\"\n\",b\n1e3,,\"c \nd\"\n"
+	keys, numbers := []string{"b", "a", "b", "c \nd"}, []float64{1, 2.5, -3, 1000}
+	batches := []arrow.Record{table(keys[:1], numbers[:1]), table(nil, nil), table(keys[1:], numbers[1:])}
+	want := []string{"b||[1]", "a||[2.5]", "b||[-3]", "c \nd||[1000]"}
+	for name, content := range map[string][]byte{
+		"csv":                     []byte(text),
+		"csv with CRLF":           []byte(strings.ReplaceAll(text, "\n", "\r\n")),
+		"csv without a last line": []byte(strings.TrimSuffix(text, "\n")),
+		"csv with a byte order mark before the column read": []byte("\ufeff" + text),
+		"gzip":                zipped(text),
+		"gzip in two members": append(zipped(text[:20]), zipped(text[20:])...),
+		"arrow file":          arrowBytes(t, "file", batches...),
+		"arrow stream":        arrowBytes(t, "stream", batches...),
+		"parquet":             arrowBytes(t, "parquet", batches...),
+	} {
+		got, err := flat(openOne(t, fileConfig(write(t, "data", content)), TaskTDigest), 3, 100)
+		if err != io.EOF || !slices.Equal(got, want) {
+			t.Errorf("%s: %q, %v, want %q, EOF", name, got, err, want)
+		}
+	}
+}
+
+// Columns of other types serve as keys and values too.
+func TestArrowTypes(t *testing.T) {
+	content := arrowBytes(t, "file", oneBatch([]string{"b", "a", "b"}, []float64{1, 2, 3}))
+	for _, c := range []struct {
+		why, key, payload string
+		want              []string
+	}{
+		{"a dictionary as key", "d", "v", []string{"b||[1]", "a||[2]", "b||[3]"}},
+		{"whole numbers as key and values", "i", "i", []string{"0||[0]", "1||[1]", "2||[2]"}},
+		{"a time as key", "t", "i", []string{"1970-01-01 00:00:00Z||[0]", "1970-01-01 00:00:01Z||[1]", "1970-01-01 00:00:02Z||[2]"}},
+	} {
+		cfg := fileConfig(write(t, "data", content))
+		cfg.File.Key, cfg.File.Payload = c.key, []string{c.payload}
+		if got, err := flat(openOne(t, cfg, TaskTDigest), 10, 10); err != io.EOF || !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, %v, want %q", c.why, got, err, c.want)
+		}
+	}
+}
+
+func TestFileRecords(t *testing.T) {
+	const text = "k,v,w,s\na,1,10,One two\n,2,20,\n03,3,30,THREE three!\n"
+	for _, c := range []struct {
+		why, task string
+		set       func(*FileConfig)
+		want      []string
+	}{
+		{"count reads no payload", TaskCount, func(*FileConfig) {}, []string{"a||[]", "||[]", "03||[]"}},
+		{"count needs none to be named", TaskCount, func(c *FileConfig) { c.Payload = nil }, []string{"a||[]", "||[]", "03||[]"}},
+		{"several values per record", TaskTDigest, func(c *FileConfig) { c.Payload = []string{"w", "v"} }, []string{"a||[10 1]", "||[20 2]", "03||[30 3]"}},
+		{"a sentence", TaskWordcount, func(c *FileConfig) { c.Payload = []string{"s"} }, []string{"a|One two|[]", "|| []", "03|THREE three!|[]"}},
+		{"the key may be the payload", TaskWordcount, func(c *FileConfig) { c.Payload = []string{"k"} }, []string{"a|a|[]", "|| []", "03|03|[]"}},
+		{"a record per word, which is its own sentence", TaskWordcount, func(c *FileConfig) { c.Key, c.Split, c.Payload = "s", SplitWords, nil }, []string{"one|one|[]", "two|two|[]", "three|three|[]", "three|three|[]"}},
+		{"a record per word with the row's sentence", TaskWordcount, func(c *FileConfig) { c.Key, c.Split, c.Payload = "s", SplitWords, []string{"k"} }, []string{"one|a|[]", "two|a|[]", "three|03|[]", "three|03|[]"}},
+		{"a record per word with the row's values", TaskTDigest, func(c *FileConfig) { c.Key, c.Split = "s", SplitWords }, []string{"one||[1]", "two||[1]", "three||[3]", "three||[3]"}},
+		{"bad rows left out", TaskCount, func(c *FileConfig) { c.KeyType, c.OnBadRow = KeyInteger, BadRowSkip }, []string{"3||[]"}},
+	} {
+		cfg := fileConfig(write(t, "data", []byte(text)))
+		c.set(&cfg.File)
+		for i := range c.want {
+			c.want[i] = strings.ReplaceAll(c.want[i], " []", "[]")
+		}
+		if got, err := flat(openOne(t, cfg, c.task), 2, 10); err != io.EOF || !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, %v, want %q", c.why, got, err, c.want)
+		}
+	}
+	cfg := fileConfig(write(t, "data", []byte("k;v\n1,5;x\n")))
+	cfg.File.Delimiter = ";"
+	if got, err := flat(openOne(t, cfg, TaskWordcount), 2, 10); err != io.EOF || !slices.Equal(got, []string{"1,5|x|[]"}) {
+		t.Errorf("another delimiter: %q, %v", got, err)
+	}
+}
+
+// Whatever is wrong with the input is said with the file, the place, the value
+// and what to do.
+func TestBadInput(t *testing.T) {
+	good := oneBatch([]string{"a", "b", "null"}, []float64{1, 2, 0})
+	big := make([]float64, 5000)
+	bigKeys := make([]string, len(big))
+	for i := range big {
+		big[i], bigKeys[i] = float64(i*i), fmt.Sprint(i*i)
+	}
+	bigTable := table(bigKeys, big)
+	cut := func(b []byte, keep float64) []byte { return b[:int(float64(len(b))*keep)] }
+	long := "k,v\n" + strings.Repeat("some key,17\n", 100_000)
+	long = long[:len(long)-1]
+	for _, c := range []struct {
+		why     string
+		content []byte // nil: no file
+		set     func(*FileConfig)
+		want    []string // parts of the message
+	}{
+		{"missing file", nil, nil, []string{"no such file", "working directory"}},
+		{"empty file", []byte{}, nil, []string{"is empty", "header line"}},
+		{"empty gzip", zipped(""), nil, []string{"is empty once unzipped"}},
+		{"a header and no rows", []byte("k,v\n"), nil, []string{"has no rows"}},
+		{"blank lines are no rows", []byte("\n\nk,v\n\n\n"), nil, []string{"has no rows"}},
+		{"only blank lines", []byte("\n\n"), nil, []string{"is empty"}},
+		{"wrong key column", []byte("kay,v\na,1\n"), nil, []string{`no column "k"; did you mean "v"? known are kay, v`}},
+		{"wrong payload column", []byte("k,value\na,1\n"), nil, []string{`no column "v"; did you mean "k"?`}},
+		{"the same column twice", []byte("k,v,k\na,1,b\n"), nil, []string{`column "k" is there more than once`, "rename"}},
+		{"a short row", []byte("k,v\na,1\nb\nc,3\n"), nil, []string{"line 3: 1 fields where the header has 2", "on_bad_row: skip"}},
+		{"a long row", []byte("k,v\na,1,2\n"), nil, []string{"line 2: 3 fields where the header has 2"}},
+		{"a stray quote", []byte("k,v\na,1\nb\"c,2\n"), nil, []string{`line 3: bare " in non-quoted`}},
+		{"a quote that is never closed", []byte("k,v\na,1\n\"c,2\nd,3\n"), nil, []string{"line 3", `"`}},
+		{"not a number", []byte("k,v\na,1\nb,NA\n"), nil, []string{`line 3, column "v": "NA" is not a number; mend the row`}},
+		{"no number", []byte("k,v\na,1\nb,\n"), nil, []string{`line 3, column "v": "" is not a number`}},
+		{"NaN", []byte("k,v\na,NaN\n"), nil, []string{`line 2, column "v": NaN is not a finite number`}},
+		{"infinite", []byte("k,v\na,-1e999\n"), nil, []string{`line 2, column "v": -Inf is not a finite number`}},
+		{"the line counts line breaks in quotes", []byte("k,v\n\"a\n\n\",1\nb,x\n"), nil, []string{`line 5, column "v"`}},
+		{"a very long value is clipped", []byte("k,v\na," + strings.Repeat("x", 1000) + "\n"), nil, []string{strings.Repeat("x", 40) + `..." is not a number`}},
+		{"a key column of mixed types", []byte("k,v\n1,1\nN17,2\n"), func(c *FileConfig) { c.KeyType = KeyInteger }, []string{`line 3, column "k": "N17" is not a whole number`, "key_type"}},
+		{"nothing but bad rows", []byte("k,v\na,x\nb,y\n"), func(c *FileConfig) { c.OnBadRow = BadRowSkip }, []string{"none of the 2 rows can be used", `line 2, column "v"`}},
+		{"nothing but bad rows, looped", []byte("k,v\na,x\nb,y\n"), func(c *FileConfig) { c.OnBadRow, c.Loop = BadRowSkip, true }, []string{"none of the 2 rows can be used"}},
+		{"no words", []byte("k,v\n...,1\n"), func(c *FileConfig) { c.Split, c.Loop = SplitWords, true }, []string{`column "k": there is no word`}},
+		{"truncated gzip header", zipped("k,v\na,1\n")[:5], nil, []string{"gzip data end early", "copy or download it again"}},
+		{"truncated gzip data", cut(zipped(long), 0.5), nil, []string{"gzip data end early", "byte "}},
+		{"damaged gzip data", append(slices.Clone(cut(zipped(long), 0.9)), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff), nil, []string{"gzip data", "copy or download"}},
+		{"gzipped Arrow", zipped("ARROW1\x00\x00"), nil, []string{"unzip it first"}},
+		{"something binary", []byte("\x7fELF\x00\x00"), nil, []string{"is binary", "convert"}},
+		{"truncated Arrow file", cut(arrowBytes(t, "file", good), 0.9), nil, []string{"can't be opened", "truncated"}},
+		{"an Arrow file's first bytes", []byte("ARROW1\x00\x00"), nil, []string{"can't be opened", "truncated"}},
+		{"truncated Arrow stream", cut(arrowBytes(t, "stream", bigTable, bigTable), 0.9), nil, []string{"after row 5000", "truncated or damaged"}},
+		{"an Arrow stream's first bytes", []byte("\xff\xff\xff\xff\x10\x00\x00\x00"), nil, []string{"can't be opened", "truncated"}},
+		{"truncated Parquet", cut(arrowBytes(t, "parquet", good), 0.9), nil, []string{"can't be opened", "truncated"}},
+		{"Parquet's first bytes", []byte("PAR1"), nil, []string{"can't be opened", "truncated"}},
+		{"wrong column in Arrow", arrowBytes(t, "file", good), func(c *FileConfig) { c.Key = "K" }, []string{`no column "K"; did you mean "k"?`}},
+		{"wrong column in Parquet", arrowBytes(t, "parquet", good), func(c *FileConfig) { c.Payload = []string{"vv"} }, []string{`no column "vv"; did you mean "v"?`}},
+		{"a key that is a number with a point", arrowBytes(t, "file", good), func(c *FileConfig) { c.Key = "v" }, []string{`column "v" has type float64`, "cast"}},
+		{"a key that is a list", arrowBytes(t, "parquet", good), func(c *FileConfig) { c.Key = "nested" }, []string{`column "nested" has type list`, "cast"}},
+		{"values that are text", arrowBytes(t, "stream", good), func(c *FileConfig) { c.Payload = []string{"d"} }, []string{`column "d" has type dictionary`, "values must be numbers"}},
+		{"a null key", arrowBytes(t, "file", good), nil, []string{`row 3, column "k": there is no value (null); mend the row`}},
+		{"a null in Parquet", arrowBytes(t, "parquet", good), nil, []string{`row 3, column "k": there is no value`}},
+		{"NaN in Arrow", arrowBytes(t, "file", table([]string{"a"}, []float64{nan()})), nil, []string{`row 1, column "v": NaN is not a finite number`}},
+	} {
+		t.Run(c.why, func(t *testing.T) {
+			cfg := fileConfig(filepath.Join(t.TempDir(), "data"))
+			if c.content != nil {
+				cfg.File.Path = write(t, "data", c.content)
+			}
+			if c.set != nil {
+				c.set(&cfg.File)
+			}
+			err := readAll(cfg, TaskTDigest)
+			if err == nil || err == io.EOF {
+				t.Fatalf("no error, want one with %q", c.want)
+			}
+			for _, part := range append(c.want, "source: "+cfg.File.Path+": ") {
+				if !strings.Contains(err.Error(), part) {
+					t.Errorf("%v\nhas no %q", err, part)
+				}
+			}
+			if strings.Count(err.Error(), cfg.File.Path) != 1 {
+				t.Errorf("%v\nnames the file more than once", err)
+			}
+		})
+	}
+	cfg := fileConfig(t.TempDir())
+	if err := readAll(cfg, TaskCount); err == nil || !strings.Contains(err.Error(), "is not a regular file") {
+		t.Errorf("a folder: %v", err)
+	}
+}
+
+func nan() float64 { var zero float64; return zero / zero }
+
+// readAll opens a source and reads some thousands of records; the error is what
+// came first.
+func readAll(cfg SourceConfig, task string) error {
+	sources, err := OpenSources(cfg, SourceEnv{Subtasks: 1, Task: task})
+	if err != nil {
+		return err
+	}
+	_, err = flat(sources[0], 100, 200_000)
+	return errors.Join(err, CloseSources(sources))
+}
+
+// What is wrong with the configuration for the task is said before a file is
+// opened, by ValidateFor and OpenSources alike.
+func TestPayloadForTask(t *testing.T) {
+	for _, c := range []struct {
+		why, task string
+		payload   []string
+		want      string
+	}{
+		{"a sentence is one column", TaskWordcount, []string{"v", "w"}, "file.payload: names 2 columns; wordcount reads one with sentences: [sentence]"},
+		{"a sentence is needed", TaskWordcount, nil, "file.payload: names 0 columns; wordcount reads one with sentences: [sentence]"},
+		{"numbers are needed", TaskTDigest, nil, "file.payload: is empty; tdigest reads one or more columns with numbers: [delay]"},
+	} {
+		cfg := fileConfig("not to be opened")
+		cfg.File.Payload = c.payload
+		if err := cfg.ValidateFor(c.task); err == nil || err.Error() != c.want {
+			t.Errorf("%s: %v, want %s", c.why, err, c.want)
+		}
+		if _, err := OpenSources(cfg, SourceEnv{Subtasks: 1, Task: c.task}); err == nil || err.Error() != "source: "+c.want {
+			t.Errorf("%s: %v, want source: %s", c.why, err, c.want)
+		}
+	}
+}
+
+// Subtask s of S has the rows s, s+S, ... of every format, bad ones included in
+// the counting, also when it starts again at the end.
+func TestSubtasksShareRows(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		n := rapid.IntRange(1, 40).Draw(rt, "rows")
+		keys, numbers, text := make([]string, n), make([]float64, n), "k,v\n"
+		for i := range n {
+			keys[i], numbers[i] = fmt.Sprint("r", i), float64(i)
+			if text += fmt.Sprintf("r%d,%d\n", i, i); rapid.IntRange(0, 4).Draw(rt, "bad") == 0 {
+				keys[i], numbers[i] = "null", 0
+				text = text[:strings.LastIndexByte(text[:len(text)-1], '\n')+1] + rapid.SampledFrom([]string{"x\n", "x,y\n", "x,1,2\n"}).Draw(rt, "row")
+			}
+		}
+		format := rapid.SampledFrom([]string{"csv", "file", "stream", "parquet"}).Draw(rt, "format")
+		content := []byte(text)
+		if format != "csv" {
+			content = arrowBytes(t, format, table(keys[:n/2], numbers[:n/2]), table(keys[n/2:], numbers[n/2:]))
+		}
+		cfg := fileConfig(write(t, "data", content))
+		cfg.File.OnBadRow, cfg.File.Loop = BadRowSkip, rapid.Bool().Draw(rt, "loop")
+		subtasks := rapid.IntRange(1, 5).Draw(rt, "subtasks")
+		sources, err := OpenSources(cfg, SourceEnv{Subtasks: subtasks, Task: TaskTDigest})
+		if err != nil {
+			rt.Fatal(err)
+		}
+		defer CloseSources(sources)
+		skipped := int64(0)
+		for s, source := range sources {
+			var want []string
+			for i := s; i < n; i += subtasks {
+				if keys[i] == "null" {
+					skipped++
+				} else {
+					want = append(want, fmt.Sprintf("r%d||[%d]", i, i))
+				}
+			}
+			most := len(want) + 1
+			if cfg.File.Loop && len(want) > 0 {
+				want = append(want, want...)
+				most = len(want)
+			}
+			got, err := flat(source, 3, most)
+			if !slices.Equal(got, want) {
+				rt.Fatalf("%s: subtask %d of %d: %q, want %q", format, s, subtasks, got, want)
+			}
+			if _, again := flat(source, 3, 1); !cfg.File.Loop && (err == nil || again != err) {
+				rt.Fatalf("%s: subtask %d of %d ends with %v, and then with %v", format, s, subtasks, err, again)
+			}
+		}
+		if got, example := SkippedRows(sources); !cfg.File.Loop && (got != skipped || (example == nil) != (skipped == 0)) {
+			rt.Fatalf("%s: %d rows skipped, want %d; one of them: %v", format, got, skipped, example)
+		}
+	})
+}
+
+// A closed source says so.
+func TestFileClosed(t *testing.T) {
+	s := openAll(t, fileConfig(write(t, "data", []byte("k,v\na,1\n"))), SourceEnv{Subtasks: 1, Task: TaskCount})
+	if err := CloseSources(s); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s[0].Fill(testBatch(1, 0)); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("Fill after Close: %v", err)
+	}
+}
+
+// The names kept for reuse are bounded; names beyond them are right all the same.
+func TestInternerIsBounded(t *testing.T) {
+	in := newInterner()
+	for i := range internKeys + 1000 {
+		if k := in.of(fmt.Sprint(i)); k.name != fmt.Sprint(i) || k.hash != Hash(k.name) {
+			t.Fatalf("%d has become %+v", i, k)
+		}
+	}
+	in.of(strings.Repeat("x", 10*internBytes))
+	if len(in.seen) != internKeys {
+		t.Errorf("%d names kept, want %d", len(in.seen), internKeys)
+	}
+}
+
+// The real inputs are what reference.md, Data at hand, says: 327,346 flights, top
+// shares of 5, 17 and 8.5 %. (A word ends at an apostrophe here, so there are
+// some more of them.)
+func TestRealData(t *testing.T) {
+	if testing.Short() {
+		t.Skip("reads all of the real data")
+	}
+	for _, c := range []struct {
+		name, task string
+		file       FileConfig
+		records    int
+		keys       int
+		top        string
+		share      float64
+	}{
+		{"flights by destination", TaskTDigest, flights(), 327_346, 104, "ATL", 0.05},
+		{"flights by carrier", TaskTDigest, by(flights(), "carrier"), 327_346, 16, "UA", 0.17},
+		{"addresses by word", TaskCount, sotu(), 1_818_512, 25_180, "the", 0.085},
+	} {
+		cfg := DefaultSource()
+		cfg.Kind, cfg.File = KindFile, c.file
+		s, counts, records := openOne(t, cfg, c.task), map[string]int{}, 0
+		for b := testBatch(4096, 0); ; {
+			n, err := s.Fill(b)
+			for _, r := range b.Records[:n] {
+				counts[r.Key]++
+			}
+			if records += n; err == io.EOF {
+				break
+			} else if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if records != c.records || len(counts) != c.keys {
+			t.Errorf("%s: %d records of %d keys, want %d of %d", c.name, records, len(counts), c.records, c.keys)
+		}
+		if share := float64(counts[c.top]) / float64(records); share < c.share*0.9 || share > c.share*1.1 {
+			t.Errorf("%s: %s has a share of %v, want about %v", c.name, c.top, share, c.share)
+		}
+	}
+}
+
+func by(cfg FileConfig, key string) FileConfig {
+	cfg.Key = key
+	return cfg
+}
+
+// Whatever bytes a CSV file has, reading it ends with the end or an error, and two
+// subtasks have the rows of one.
+func FuzzCSV(f *testing.F) {
+	for _, seed := range []string{
+		"k,v\na,1\nb,2\n", "k,v\n\"a\"\"\n,\",1e5\n", "v,k\r\n1,\xff\r\n", "k,v\na\n,\n\"", "\ufeffk,v\n,NaN\n", "k,v\n\x00,0x1p3", string(zipped("k,v\na,1\n")),
+	} {
+		f.Add([]byte(seed), false)
+		f.Add([]byte(seed), true)
+	}
+	path := filepath.Join(f.TempDir(), "data")
+	f.Fuzz(func(t *testing.T, content []byte, words bool) {
+		if kindOf(content) > gzipCSVFile {
+			t.Skip("read by libraries of their own")
+		}
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg := fileConfig(path)
+		if cfg.File.OnBadRow = BadRowSkip; words {
+			cfg.File.Split = SplitWords
+		}
+		var got [][]string
+		for _, subtasks := range []int{1, 2} {
+			sources, err := OpenSources(cfg, SourceEnv{Subtasks: subtasks, Task: TaskTDigest})
+			if err != nil {
+				return
+			}
+			var all []string
+			for _, s := range sources {
+				lines, err := flat(s, 7, 1<<20)
+				if err == nil {
+					t.Fatal("no end")
+				}
+				all = append(all, lines...)
+			}
+			slices.Sort(all)
+			got = append(got, all)
+			if err := CloseSources(sources); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if d := cmp.Diff(got[0], got[1]); d != "" {
+			t.Errorf("one subtask (-) and two (+):\n%s", d)
+		}
+	})
+}
