@@ -15,11 +15,23 @@ type Config struct {
 	Name      string        `yaml:"name"`      // one of Names
 	Published bool          `yaml:"published"` // behave as the public code does where that has a fault (reference.md, Rivals); off mends it
 	Choices   ChoicesConfig `yaml:"choices"`   // dchoices, wchoices
+
+	DAGreedy      DAGreedyConfig      `yaml:"dagreedy"`
+	FlexD         FlexDConfig         `yaml:"flexd"`
+	Dalton        DaltonConfig        `yaml:"dalton"`         // dalton-original, dalton-metrics
+	DaltonOffline DaltonOfflineConfig `yaml:"dalton_offline"` // dalton-offline
+	Fish          FishConfig          `yaml:"fish"`
+
 }
 
 // Default is hash partitioning, and the published constants for all others.
 func Default() Config {
-	return Config{Name: "hash", Choices: DefaultChoices()}
+	return Config{
+		Name: "hash", Choices: DefaultChoices(),
+		DAGreedy: DefaultDAGreedy(), FlexD: DefaultFlexD(), Dalton: DefaultDalton(),
+		DaltonOffline: DefaultDaltonOffline(), Fish: DefaultFish(),
+		Waterfill: policy.DefaultWaterfill(),
+	}
 }
 
 // Validate reports every impossible value by its path.
@@ -31,6 +43,11 @@ func (c *Config) Validate() error {
 	return errors.Join(
 		unknown,
 		field.In("choices", c.Choices.Validate()),
+		field.In("dagreedy", c.DAGreedy.Validate()),
+		field.In("flexd", c.FlexD.Validate()),
+		field.In("dalton", c.Dalton.Validate()),
+		field.In("dalton_offline", c.DaltonOffline.Validate()),
+		field.In("fish", c.Fish.Validate()),
 	)
 }
 
@@ -52,6 +69,13 @@ func registry() []registered {
 		{"pkg", newPKG},
 		{"dchoices", newDChoices},
 		{"wchoices", newWChoices},
+		{"cam", newCAM},
+		{"dagreedy", newDAGreedy},
+		{"flexd", newFlexD},
+		{"dalton-original", newDaltonOriginal},
+		{"dalton-metrics", newDaltonMetrics},
+		{"dalton-offline", newDaltonOffline},
+		{"fish", newFish},
 	}
 }
 

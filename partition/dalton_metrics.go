@@ -1,0 +1,52 @@
+package partition
+
+import (
+	"math"
+
+	"github.com/saspart/saspart/policy"
+)
+
+// daltonMetrics is `dalton-metrics`: dalton-original with rewards from measured
+// busy ratios instead of record counts, so that it can see slow workers. Rule,
+// constants and deviations are at dalton.
+type daltonMetrics struct{ *dalton }
+
+func newDaltonMetrics(c Config, _ int) (Scheme, error) {
+	return Scheme{NewRouter: func(env Env) Router { return newDaltonMetricsRouter(c.Dalton, env, c.Published) }}, nil
+}
+
+func newDaltonMetricsRouter(c DaltonConfig, env Env, published bool) daltonMetrics {
+	r := newDalton(c, env, published)
+	r.rewards = make([]float64, env.Workers)
+	return daltonMetrics{r}
+}
+
+// Observe implements Learner: from now on the reward of worker w is
+// (avg-busy[w])/max(avg,busy[w]), in -1..1. A window of another number of workers
+// is ignored.
+func (r daltonMetrics) Observe(w *policy.Window) {
+	if len(w.Busy) != r.workers {
+		return
+	}
+	sum := 0.0
+	for i := range w.Busy {
+		sum += busyOf(w, i)
+	}
+	avg := sum / float64(r.workers)
+	for i := range w.Busy {
+		busy := busyOf(w, i)
+		r.rewards[i] = 0
+		if most := math.Max(avg, busy); most > 0 {
+			r.rewards[i] = (avg - busy) / most
+		}
+	}
+}
+
+// busyOf is the busy ratio of a worker; one that did not report counts as
+// saturated.
+func busyOf(w *policy.Window, i int) float64 {
+	if b := w.Busy[i]; b == b {
+		return b
+	}
+	return 1
+}

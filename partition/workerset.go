@@ -1,0 +1,117 @@
+package partition
+
+import "math/bits"
+
+// workerSet is the set of workers that a key went to in the current slide and the
+// slides before it that share an aggregation window with it: a bitset per slide
+// and their union.
+type workerSet struct {
+	ring  []uint64 // slides x words
+	used  []uint64 // union of ring
+	known []uint64 // what the rule sees: used, or (keep) all that ever was in it
+	n     int      // workers in known
+	keep  bool
+}
+
+// newWorkerSets makes n sets of up to workers workers, for windows of slides
+// slides. keep is the published behaviour: the public code clears the wrong bit
+// when a slide expires, so that what a rule knows of a key stays for ever.
+func newWorkerSets(n, workers, slides int, keep bool) []workerSet {
+	words := (workers + 63) / 64
+	each := (slides + 1) * words
+	if keep {
+		each += words
+	}
+	all := make([]uint64, n*each)
+	sets := make([]workerSet, n)
+	for i := range sets {
+		mine := all[i*each : (i+1)*each]
+		sets[i] = workerSet{
+			ring:  mine[:slides*words],
+			used:  mine[slides*words : (slides+1)*words],
+			known: mine[each-words:],
+			keep:  keep,
+		}
+	}
+	return sets
+}
+
+// mark adds worker w in the slide of that row, and tells whether known grew.
+func (s *workerSet) mark(w, row int) bool {
+	i, bit := w/64, uint64(1)<<(w%64)
+	s.ring[row*len(s.used)+i] |= bit
+	news := s.known[i]&bit == 0
+	if news {
+		s.known[i] |= bit
+		s.n++
+	}
+	s.used[i] |= bit
+	return news
+}
+
+// has tells whether the rule knows the key at worker w.
+func (s *workerSet) has(w int) bool { return s.known[w/64]>>(w%64)&1 != 0 }
+
+// only tells whether the key went nowhere but to worker w within the window.
+func (s *workerSet) only(w int) bool {
+	for i, word := range s.used {
+		if i == w/64 {
+			word &^= 1 << (w % 64)
+		}
+		if word != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// pick returns the j-th worker the rule knows, from 0, in ascending order; j < n.
+func (s *workerSet) pick(j int) int {
+	for i, word := range s.known {
+		c := bits.OnesCount64(word)
+		if j >= c {
+			j -= c
+			continue
+		}
+		for ; j > 0; j-- {
+			word &= word - 1
+		}
+		return 64*i + bits.TrailingZeros64(word)
+	}
+	return -1
+}
+
+// each calls f with every worker the rule knows, ascending.
+func (s *workerSet) each(f func(w int)) {
+	for i, word := range s.known {
+		for ; word != 0; word &= word - 1 {
+			f(64*i + bits.TrailingZeros64(word))
+		}
+	}
+}
+
+// endSlide begins the slide of that row, forgetting what it held before.
+func (s *workerSet) endSlide(row int) {
+	words := len(s.used)
+	clear(s.ring[row*words : (row+1)*words])
+	n := 0
+	for i := range s.used {
+		word := uint64(0)
+		for at := i; at < len(s.ring); at += words {
+			word |= s.ring[at]
+		}
+		s.used[i] = word
+		n += bits.OnesCount64(word)
+	}
+	if !s.keep {
+		s.n = n
+	}
+}
+
+// clear empties the set.
+func (s *workerSet) clear() {
+	clear(s.ring)
+	clear(s.used)
+	clear(s.known)
+	s.n = 0
+}
