@@ -21,7 +21,6 @@ type Config struct {
 	Dalton        DaltonConfig        `yaml:"dalton"`         // dalton-original, dalton-metrics
 	DaltonOffline DaltonOfflineConfig `yaml:"dalton_offline"` // dalton-offline
 	Fish          FishConfig          `yaml:"fish"`
-
 }
 
 // Default is hash partitioning, and the published constants for all others.
@@ -30,7 +29,6 @@ func Default() Config {
 		Name: "hash", Choices: DefaultChoices(),
 		DAGreedy: DefaultDAGreedy(), FlexD: DefaultFlexD(), Dalton: DefaultDalton(),
 		DaltonOffline: DefaultDaltonOffline(), Fish: DefaultFish(),
-		Waterfill: policy.DefaultWaterfill(),
 	}
 }
 
