@@ -53,6 +53,7 @@ type partial struct {
 	worker  int32
 	merge   bool // has to pass a reducer
 	entries int  // entries merged to join the panes: what the emission cost
+	merged  int  // partials of other workers that are merged in already
 }
 
 func newCombiner(task stream.Task, slides int) *combiner {

@@ -53,7 +53,7 @@ func (s *sink) add(p partial) bool {
 		w = &reduced{keys: map[string]result{}}
 		s.open[p.slide] = w
 	}
-	w.partials++
+	w.partials += 1 + p.merged
 	if r, ok := w.keys[p.key]; ok {
 		r.state.Merge(p.state)
 		s.recycle(p.worker, p.state)

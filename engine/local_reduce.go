@@ -1,0 +1,204 @@
+package engine
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/saspart/saspart/stream"
+)
+
+// localReducer merges the partial results of the split keys that are its.
+type localReducer struct {
+	actor
+	labour
+	job   *Local
+	index int
+	inbox *inbox[handed]
+	costs service
+	marks watermark
+	open  map[int64]map[string]*handed // by slide and key
+	out   []handed
+	back  stateReturns
+}
+
+func newLocalReducer(j *Local, i int) *localReducer {
+	c := &j.setup.Config
+	return &localReducer{
+		labour: labour{emulated: j.emulated}, job: j, index: i, costs: c.serviceAt(1),
+		marks: newWatermark(c.Workers), open: map[int64]map[string]*handed{}, back: newStateReturns(j),
+	}
+}
+
+func (r *localReducer) run() {
+	var items []handed
+	for {
+		if items = r.inbox.take(items); len(items) == 0 {
+			if !r.wait(never) {
+				return
+			}
+			continue
+		}
+		r.begin(r.clock.now())
+		for i := range items {
+			if p := &items[i]; !p.mark {
+				r.merge(p)
+				r.inbox.release(1, r.begun)
+			} else if r.marks.advance(p.from, p.slide) && !r.hand() {
+				return
+			}
+			now := r.clock.now()
+			r.settle(now)
+			if r.emulated && r.end > (now+ahead)*ps && !r.waitUntil(r.end/ps) {
+				return
+			}
+			if !r.poll() {
+				return
+			}
+		}
+	}
+}
+
+// merge folds a partial result into what there is of its key.
+func (r *localReducer) merge(p *handed) {
+	if r.emulated {
+		r.serve(p.ready, r.costs.merge+int64(p.state.Size())*r.costs.entry)
+	}
+	keys := r.open[p.slide]
+	if keys == nil {
+		keys = map[string]*handed{}
+		r.open[p.slide] = keys
+	}
+	if first := keys[p.key]; first != nil {
+		first.state.Merge(p.state)
+		first.merged++
+		r.back.add(p.worker, p.state)
+		return
+	}
+	own := *p
+	keys[p.key] = &own
+}
+
+// hand passes the slides that all workers have handed on to the sink.
+func (r *localReducer) hand() bool {
+	slides := slices.Sorted(maps.Keys(r.open))
+	r.out = r.out[:0]
+	for _, s := range slides {
+		if s <= r.marks.low {
+			for _, p := range r.open[s] {
+				r.out = append(r.out, *p)
+			}
+			delete(r.open, s)
+		}
+	}
+	r.back.flush()
+	r.out = append(r.out, handed{partial: partial{slide: r.marks.low}, from: len(r.job.workers) + r.index, mark: true})
+	r.settle(r.clock.now())
+	_, ok := r.deliver(r.job.sink.inbox, r.out)
+	clear(r.out)
+	r.begin(r.clock.now())
+	return ok
+}
+
+// sinkQueue is how many partial results may wait for the sink before reducers and
+// workers have to: it only bounds memory where results are taken slowly.
+const sinkQueue = 1 << 16
+
+// localSink assembles the reduced results and reports them, in order.
+type localSink struct {
+	actor
+	job   *Local
+	inbox *inbox[handed]
+	marks watermark
+	sink  *sink
+	fan   map[int64]map[uint64]int // fan-out of the keys that passed a reducer, by slide
+	back  stateReturns
+}
+
+func newLocalSink(j *Local) *localSink {
+	c := &j.setup.Config
+	s := &localSink{
+		job: j, marks: newWatermark(c.Workers + c.Reducers),
+		fan: map[int64]map[uint64]int{}, back: newStateReturns(j),
+	}
+	s.sink = newSink(j.setup.Results, s.back.add)
+	return s
+}
+
+func (s *localSink) run() {
+	var items []handed
+	for s.poll() {
+		if items = s.inbox.take(items); len(items) == 0 {
+			if !s.wait(never) {
+				return
+			}
+			continue
+		}
+		records := 0
+		for i := range items {
+			if p := &items[i]; p.mark {
+				if s.marks.advance(p.from, p.slide) {
+					s.finish()
+				}
+			} else {
+				s.add(p)
+				records++
+			}
+		}
+		s.inbox.release(records, 0)
+		if s.marks.low == never {
+			close(s.job.done)
+			s.rest()
+			return
+		}
+	}
+}
+
+func (s *localSink) add(p *handed) {
+	if p.merged > 0 {
+		fan := s.fan[p.slide]
+		if fan == nil {
+			fan = map[uint64]int{}
+			s.fan[p.slide] = fan
+		}
+		fan[p.hash] = int(p.merged) + 1
+	}
+	s.sink.add(p.partial)
+}
+
+// finish reports the windows that are complete.
+func (s *localSink) finish() {
+	for _, slide := range slices.Sorted(maps.Keys(s.sink.open)) {
+		if slide > s.marks.low {
+			break
+		}
+		s.sink.finish(slide)
+		s.back.flush()
+		s.job.board.reduced(slide, s.sink.fan, planReducers(len(s.job.reducers), s.fan[slide]))
+		s.sink.fan = fanOut{}
+		delete(s.fan, slide)
+	}
+}
+
+// stateReturns collects states to be given back to the workers they came from.
+type stateReturns struct {
+	job   *Local
+	lists [][]stream.State // by worker
+}
+
+func newStateReturns(j *Local) stateReturns {
+	return stateReturns{j, make([][]stream.State, j.setup.Config.Workers)}
+}
+
+func (r *stateReturns) add(worker int32, s stream.State) {
+	r.lists[worker] = append(r.lists[worker], s)
+}
+
+func (r *stateReturns) flush() {
+	for w, l := range r.lists {
+		if len(l) > 0 {
+			r.job.workers[w].back.give(l)
+			clear(l)
+			r.lists[w] = l[:0]
+		}
+	}
+}

@@ -1,0 +1,316 @@
+package engine
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/stream"
+)
+
+// handed is what the inboxes of reducers and of the sink hold: a partial result,
+// or the mark that a worker or reducer has handed on all of a slide.
+type handed struct {
+	partial
+	ready int64 // emulated: when it was sent, ps
+	from  int   // mark: who
+	mark  bool  // slide is the partial's
+}
+
+// localWorker is one combiner subtask of a Local job.
+type localWorker struct {
+	actor
+	labour
+	job   *Local
+	index int
+	inbox *inbox[item]
+	costs service
+	comb  *combiner
+	chunk int // records folded between two looks at the clock
+
+	slide, from int64 // of the last record, and when that slide starts
+	marks       watermark
+	next        int64   // slide to be emitted next
+	turning     []int64 // slides marked as the last before another route, still to be emitted
+	turns       int     // routes left behind
+	turned      int64   // when the last was, ns
+
+	parts []partial  // of the slide being emitted
+	out   [][]handed // for each reducer, and last for the sink
+	back  returned   // states that come back
+
+	extra   stream.State // native: what repeats the work per record
+	owed    float64      // native: repetitions due
+	done    int64        // records since the last census
+	units   int64
+	latency *hdrhistogram.Histogram
+}
+
+func newLocalWorker(j *Local, i int, speed float64) *localWorker {
+	c := &j.setup.Config
+	return &localWorker{
+		labour: labour{emulated: j.emulated}, job: j, index: i, costs: c.serviceAt(speed),
+		comb: newCombiner(j.setup.Task, c.WindowSlides()), chunk: min(256, max(1, c.Queue/4)),
+		marks: newWatermark(c.Partitioners), turned: noSlide, out: make([][]handed, c.Reducers+1),
+		extra: j.setup.Task.NewState(), latency: newLatency(),
+	}
+}
+
+func (w *localWorker) run() {
+	var items []item
+	for {
+		if items = w.inbox.take(items); len(items) == 0 {
+			if !w.wait(never) {
+				return
+			}
+			continue
+		}
+		w.begin(w.clock.now())
+		for rest := items; len(rest) > 0; {
+			if rest[0].mark {
+				if !w.mark(&rest[0]) {
+					return
+				}
+				rest = rest[1:]
+			} else {
+				n := w.fold(rest[:min(len(rest), w.chunk)])
+				rest = rest[n:]
+			}
+			if !w.pace() || !w.poll() {
+				return
+			}
+		}
+	}
+}
+
+// pace books the work done and waits while the schedule is ahead of the clock.
+func (w *localWorker) pace() bool {
+	now := w.clock.now()
+	w.settle(now)
+	if !w.emulated || w.end <= (now+ahead)*ps {
+		return true
+	}
+	return w.waitUntil(w.end / ps)
+}
+
+// fold is the record path: it adds records to the combiner up to the first mark,
+// or until the schedule is ahead of the clock, and returns how many.
+func (w *localWorker) fold(items []item) int {
+	task, length, horizon := w.job.setup.Task, w.job.slide, (w.clock.now()+ahead)*ps
+	n := 0
+	for n < len(items) && !items[n].mark {
+		it := &items[n]
+		n++
+		if d := it.Time - w.from; d < 0 || d >= length {
+			w.slide = it.Time / length
+			w.from = w.slide * length
+		}
+		units := int64(task.Units(&it.Record))
+		w.comb.add(&it.Record, w.slide, it.merge)
+		w.units += units
+		if !w.emulated {
+			w.repeat(&it.Record)
+			continue
+		}
+		end := w.serve(it.ready, w.costs.record+units*w.costs.unit)
+		w.latency.RecordValue(end/ps - it.Time)
+		if end > horizon {
+			break
+		}
+	}
+	w.done += int64(n)
+	w.inbox.release(n, w.begun)
+	if !w.emulated {
+		now := w.clock.now()
+		for i := range items[:n] {
+			w.latency.RecordValue(now - items[i].Time)
+		}
+	}
+	return n
+}
+
+// repeat does the work of a record over again, as often as the work ratio says.
+func (w *localWorker) repeat(r *stream.Record) {
+	if w.owed += w.job.setup.Config.WorkRatio - 1; w.owed < 1 {
+		w.owed = max(0, w.owed)
+		return
+	}
+	for ; w.owed >= 1; w.owed-- {
+		w.extra.Add(r)
+	}
+	if w.extra.Count() > 4096 { // as large as a heavy key's state, and no larger
+		w.extra.Reset()
+	}
+}
+
+// mark takes the end of a subtask's slide, and emits the slides that all subtasks
+// have ended; false when the job has been stopped.
+func (w *localWorker) mark(it *item) bool {
+	if n := len(w.turning); it.turn && (n == 0 || w.turning[n-1] < it.Time) && it.Time > w.marks.low {
+		w.turning = append(w.turning, it.Time)
+	}
+	if !w.marks.advance(it.from, it.Time) {
+		return true
+	}
+	for ; w.next <= w.marks.low; w.next++ {
+		if w.marks.low == never && w.comb.empty() {
+			return w.hand(never)
+		}
+		if !w.emit(w.next, it.ready) || !w.hand(w.next) {
+			return false
+		}
+	}
+	for len(w.turning) > 0 && w.turning[0] <= w.marks.low {
+		w.turning = w.turning[1:]
+		w.turns++
+		w.turned = w.clock.now()
+	}
+	return true
+}
+
+// emit hands the partial results of the window that ends with slide to the
+// reducers and the sink.
+func (w *localWorker) emit(slide, ready int64) bool {
+	w.back.each(w.comb.recycle)
+	plan, sliding := w.job.board.plan(slide), w.job.setup.Config.WindowSlides() > 1
+	w.parts = w.parts[:0]
+	w.comb.emit(slide, int32(w.index), func(p partial) { w.parts = append(w.parts, p) })
+	for i := range w.parts {
+		p := handed{partial: w.parts[i]}
+		if w.emulated {
+			cost := w.costs.emit
+			if sliding {
+				cost += int64(p.entries) * w.costs.pane
+			}
+			p.ready = w.serve(ready, cost)
+		}
+		to := len(w.out) - 1
+		if p.merge {
+			to = plan.of(p.hash)
+		}
+		w.out[to] = append(w.out[to], p)
+		if i%w.chunk == w.chunk-1 && !w.flush() {
+			return false
+		}
+	}
+	clear(w.parts)
+	return true
+}
+
+// hand tells reducers and sink that all of a slide is theirs.
+func (w *localWorker) hand(slide int64) bool {
+	for to := range w.out {
+		w.out[to] = append(w.out[to], handed{partial: partial{slide: slide}, from: w.index, mark: true})
+	}
+	return w.flush()
+}
+
+// flush hands on what has been emitted, and waits where a queue is full; waiting
+// is not being busy.
+func (w *localWorker) flush() bool {
+	if !w.pace() {
+		return false
+	}
+	late := (w.clock.now() - senderSlack) * ps
+	for to, list := range w.out {
+		q := w.job.sink.inbox
+		if to < len(w.job.reducers) {
+			q = w.job.reducers[to].inbox
+		}
+		for i := range list {
+			list[i].ready = max(list[i].ready, late)
+		}
+		waited, ok := w.deliver(q, list)
+		if !ok {
+			return false
+		}
+		if waited > 0 {
+			w.end = max(w.end, waited, (w.clock.now()-senderSlack)*ps)
+		}
+		w.out[to] = list[:0]
+	}
+	w.begin(w.clock.now())
+	return true
+}
+
+// deliver puts a list into an inbox, and waits where that is full: waited is when
+// the room came to be that it had to wait for, 0 if it never had to.
+func (a *actor) deliver(q *inbox[handed], list []handed) (waited int64, ok bool) {
+	blocked := false
+	for len(list) > 0 {
+		n := slices.IndexFunc(list, func(h handed) bool { return h.mark })
+		if n == 0 {
+			q.force(list[0])
+			list = list[1:]
+			continue
+		}
+		if n < 0 {
+			n = len(list)
+		}
+		room, freed := q.open(n, a.wake)
+		copy(room, list)
+		q.shut()
+		if blocked && len(room) > 0 {
+			waited = max(waited, freed, 1)
+		}
+		list = list[len(room):]
+		if blocked = len(room) < n; blocked && !a.wait(never) {
+			return 0, false
+		}
+	}
+	return waited, true
+}
+
+// returned are a worker's states on their way back to it, from the sink and the
+// reducers.
+type returned struct {
+	mu     sync.Mutex
+	states []stream.State
+	used   []stream.State
+}
+
+// give returns states to the worker.
+func (r *returned) give(states []stream.State) {
+	r.mu.Lock()
+	r.states = append(r.states, states...)
+	r.mu.Unlock()
+}
+
+// each takes all states that have come back.
+func (r *returned) each(do func(stream.State)) {
+	r.mu.Lock()
+	r.states, r.used = r.used[:0], r.states
+	r.mu.Unlock()
+	for i, s := range r.used {
+		do(s)
+		r.used[i] = nil
+	}
+}
+
+// workerReport is what a worker measured since the last census.
+type workerReport struct {
+	records, units int64
+	busy, queue    float64
+	keys           int
+	realised       []policy.RealisedShare
+	latency        *hdrhistogram.Histogram // the reader's to keep; nil: no records
+	turns          int
+	turned         int64
+}
+
+func (w *localWorker) report() workerReport {
+	r := workerReport{
+		records: w.done, units: w.units, busy: w.ratio(w.clock.now()), queue: w.inbox.level(),
+		keys: w.comb.keys(), turns: w.turns, turned: w.turned,
+	}
+	if w.done > 0 {
+		r.latency, w.latency = w.latency, w.job.histograms.Get().(*hdrhistogram.Histogram)
+	}
+	w.comb.realised(func(hash uint64, count int64) {
+		r.realised = append(r.realised, policy.RealisedShare{Hash: hash, Worker: w.index, Count: count})
+	})
+	w.done, w.units = 0, 0
+	return r
+}
