@@ -15,6 +15,9 @@ import (
 // Every is the time between two lines where there is no terminal.
 const Every = 5 * time.Second
 
+// frame is the time between two drawings of the bar.
+const frame = 100 * time.Millisecond
+
 // Config says what is counted.
 type Config struct {
 	Label    string // "collect", "train-offline"
@@ -47,18 +50,19 @@ func Start(w io.Writer, now func() time.Time, cfg Config) *Meter {
 	if total <= 0 {
 		total = -1
 	}
+	// Counts, rate and time left are this package's, as in a log: the bar's own are
+	// whole numbers.
 	m.bar = progressbar.NewOptions64(total,
 		progressbar.OptionSetWriter(w),
-		progressbar.OptionSetDescription(cfg.Label),
-		progressbar.OptionSetItsString(cfg.Unit),
-		progressbar.OptionShowIts(),
-		progressbar.OptionShowCount(),
-		progressbar.OptionSetPredictTime(true),
-		progressbar.OptionThrottle(100*time.Millisecond),
-		progressbar.OptionSetWidth(24),
+		progressbar.OptionSetDescription(m.line(m.begin)),
+		progressbar.OptionShowDescriptionAtLineEnd(),
+		progressbar.OptionSetPredictTime(false),
+		progressbar.OptionSetElapsedTime(false),
+		progressbar.OptionSetWidth(10),
 		progressbar.OptionUseANSICodes(true),
 		progressbar.OptionClearOnFinish(),
 	)
+	_ = m.bar.RenderBlank() // a bar that cannot be drawn must not end the step
 	return m
 }
 
@@ -67,24 +71,29 @@ func (m *Meter) Add(n int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.done += n
+	pause := Every
 	if m.bar != nil {
-		_ = m.bar.Add64(n) // a bar that cannot be drawn must not end the step
+		pause = frame
+	}
+	now := m.now()
+	if now.Sub(m.last) < pause {
 		return
 	}
-	if now := m.now(); now.Sub(m.last) >= Every {
-		m.last = now
+	m.last = now
+	if m.bar == nil {
 		fmt.Fprintln(m.w, m.line(now))
+		return
 	}
+	m.bar.Describe(m.line(now))
+	_ = m.bar.Set64(m.done) // as in Start
 }
 
-// Note sets what is shown beside the count, for example "imbalance 0.21".
+// Note sets what is shown beside the count from the next Add on, for example
+// "imbalance 0.21".
 func (m *Meter) Note(format string, args ...any) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.note = fmt.Sprintf(format, args...)
-	if m.bar != nil {
-		m.bar.Describe(m.cfg.Label + ": " + m.note)
-	}
 }
 
 // Print writes a line of its own without disturbing the bar.
@@ -92,7 +101,7 @@ func (m *Meter) Print(format string, args ...any) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.bar != nil {
-		_ = m.bar.Clear() // as in Add
+		_ = m.bar.Clear() // as in Start
 	}
 	fmt.Fprintf(m.w, format+"\n", args...)
 }
@@ -102,7 +111,7 @@ func (m *Meter) Stop() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.bar != nil {
-		_ = m.bar.Clear() // as in Add
+		_ = m.bar.Clear() // as in Start
 		_ = m.bar.Exit()
 	}
 	took := m.now().Sub(m.begin)
@@ -112,7 +121,10 @@ func (m *Meter) Stop() {
 // line is the state of things for a log.
 func (m *Meter) line(now time.Time) string {
 	took := now.Sub(m.begin)
-	parts := []string{m.count(), m.rate(took)}
+	parts := []string{m.count()}
+	if m.done > 0 {
+		parts = append(parts, m.rate(took))
+	}
 	if left := m.cfg.Total - m.done; m.cfg.Total > 0 && m.done > 0 && left > 0 {
 		eta := time.Duration(float64(took) / float64(m.done) * float64(left))
 		parts = append(parts, fmt.Sprintf("%v left", round(eta)))
@@ -132,9 +144,9 @@ func (m *Meter) count() string {
 
 func (m *Meter) rate(took time.Duration) string {
 	if took <= 0 {
-		return "0 " + m.cfg.Unit + "/s"
+		return "0/s"
 	}
-	return fmt.Sprintf("%.3g %s/s", float64(m.done)/took.Seconds(), m.cfg.Unit)
+	return fmt.Sprintf("%.3g/s", float64(m.done)/took.Seconds())
 }
 
 func round(d time.Duration) time.Duration {
