@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -132,6 +133,25 @@ func TestSyntheticAllocatesNothing(t *testing.T) {
 			s, b := openOne(t, cfg, task), testBatch(256, int64(time.Millisecond))
 			if n := testing.AllocsPerRun(20, func() { _, _ = s.Fill(b) }); n != 0 {
 				t.Errorf("%s for %s: Fill allocates %v times", cfg.Kind, task, n)
+			}
+		}
+	}
+}
+
+// The subtasks share their tables, and may run at the same time.
+func TestSubtasksAtOnce(t *testing.T) {
+	for _, cfg := range syntheticKinds() {
+		env := SourceEnv{Subtasks: 4, Seed: 1, Task: TaskWordcount}
+		alone, together := openAll(t, cfg, env), openAll(t, cfg, env)
+		got := make([][]Record, env.Subtasks)
+		var wait sync.WaitGroup
+		for s := range got {
+			wait.Go(func() { got[s] = draw(t, together[s], 500, 64, 100*time.Microsecond) })
+		}
+		wait.Wait()
+		for s := range got {
+			if d := cmp.Diff(draw(t, alone[s], 500, 64, 100*time.Microsecond), got[s]); d != "" {
+				t.Errorf("%s: subtask %d alone (-) and with others (+):\n%s", cfg.Kind, s, d)
 			}
 		}
 	}
