@@ -51,7 +51,7 @@ type SpaceSaving struct {
 // NewSpaceSaving makes a sketch of m counters, at least 1.
 func NewSpaceSaving(m int) *SpaceSaving {
 	m = max(m, 1)
-	size := 1 << bits.Len(uint(2*m-1)) // at most half full, so that probing stays short
+	size := 2 << bits.Len(uint(2*m-1)) // at most a quarter full, so that probing stays short
 	return &SpaceSaving{
 		index:  make([]uint64, size),
 		shift:  uint(64 - bits.TrailingZeros(uint(size))),

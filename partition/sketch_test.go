@@ -1,0 +1,222 @@
+package partition
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/saspart/saspart/policy"
+)
+
+// naiveSketch is SpaceSaving as its paper's prose has it: a list, searched from
+// the front.
+type naiveSketch struct {
+	m    int
+	keys []policy.HotKey
+}
+
+func (s *naiveSketch) observe(hash uint64, name string, n int64) {
+	for i := range s.keys {
+		if s.keys[i].Hash == hash {
+			s.keys[i].Count += n
+			return
+		}
+	}
+	if len(s.keys) < s.m {
+		s.keys = append(s.keys, policy.HotKey{Name: name, Hash: hash, Count: n})
+		return
+	}
+	least := 0
+	for i := range s.keys {
+		if s.keys[i].Count < s.keys[least].Count {
+			least = i
+		}
+	}
+	floor := s.keys[least].Count
+	s.keys[least] = policy.HotKey{Name: name, Hash: hash, Count: floor + n, Error: floor}
+}
+
+func (s *naiveSketch) top(k int) []policy.HotKey {
+	keys := slices.Clone(s.keys)
+	slices.SortFunc(keys, heavier)
+	return keys[:min(k, len(keys))]
+}
+
+// drawStream draws a stream over few keys, some of whose hashes collide in all
+// but a few bits.
+func drawStream(t *rapid.T, label string) []uint64 {
+	key := rapid.OneOf(
+		rapid.Uint64Range(0, 30),
+		rapid.Map(rapid.Uint64Range(0, 8), func(k uint64) uint64 { return k << 60 }),
+		rapid.Map(rapid.IntRange(0, 40), func(k int) uint64 { return uint64(k) * 0x0123456789abcdef }),
+	)
+	return rapid.SliceOfN(key, 0, 400).Draw(t, label)
+}
+
+func TestSketchEqualsItsNaiveTwin(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := rapid.IntRange(1, 20).Draw(t, "counters")
+		fast, slow := NewSpaceSaving(m), &naiveSketch{m: m}
+		heavy := rapid.Bool().Draw(t, "weighted")
+		for i, h := range drawStream(t, "stream") {
+			n := int64(1)
+			if heavy {
+				n = int64(i%7 + 1)
+			}
+			fast.ObserveN(h, fmt.Sprint(h), n)
+			slow.observe(h, fmt.Sprint(h), n)
+		}
+		for _, k := range []int{0, 1, m / 2, m, m + 5} {
+			if diff := cmp.Diff(slow.top(k), fast.Top(k, nil), cmpEmpty); diff != "" {
+				t.Fatalf("top %d differs from the naive twin (-naive +fast):\n%s", k, diff)
+			}
+		}
+	})
+}
+
+// cmpEmpty holds an empty slice equal to a nil one.
+var cmpEmpty = cmp.Transformer("empty", func(keys []policy.HotKey) []policy.HotKey {
+	if len(keys) == 0 {
+		return nil
+	}
+	return keys
+})
+
+// checkGuarantees checks the three of the doc comment.
+func checkGuarantees(t *rapid.T, s *SpaceSaving, m int, streams ...[]uint64) {
+	truth := map[uint64]int64{}
+	total := int64(0)
+	for _, hashes := range streams {
+		for _, h := range hashes {
+			truth[h]++
+			total++
+		}
+	}
+	if s.Total() != total {
+		t.Fatalf("Total is %d after %d records", s.Total(), total)
+	}
+	if s.Len() > m || s.Floor() > total/int64(m) {
+		t.Fatalf("%d counters and a floor of %d after %d records in %d counters", s.Len(), s.Floor(), total, m)
+	}
+	for h, n := range truth {
+		count, err, ok := s.Estimate(h)
+		switch {
+		case !ok && n > s.Floor():
+			t.Fatalf("key %d had %d records and has no counter; floor %d", h, n, s.Floor())
+		case ok && (count < n || count-err > n):
+			t.Fatalf("key %d had %d records; estimated at %d less up to %d", h, n, count, err)
+		}
+	}
+	for _, k := range s.Top(m, nil) {
+		if k.Name != fmt.Sprint(k.Hash) {
+			t.Fatalf("key %d is named %q", k.Hash, k.Name)
+		}
+	}
+}
+
+func TestSketchGuarantees(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := rapid.IntRange(1, 20).Draw(t, "counters")
+		s := NewSpaceSaving(m)
+		hashes := drawStream(t, "stream")
+		s.ObserveBatch(batchOf(hashes))
+		checkGuarantees(t, s, m, hashes)
+	})
+}
+
+func TestSketchGuaranteesAfterMerging(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := rapid.IntRange(1, 12).Draw(t, "counters")
+		s := NewSpaceSaving(m)
+		var streams [][]uint64
+		for range rapid.IntRange(1, 4).Draw(t, "sketches") {
+			hashes := drawStream(t, "stream")
+			other := NewSpaceSaving(m)
+			other.ObserveBatch(batchOf(hashes))
+			s.Merge(other)
+			streams = append(streams, hashes)
+		}
+		hashes := drawStream(t, "after") // a merged sketch goes on like any other
+		s.ObserveBatch(batchOf(hashes))
+		checkGuarantees(t, s, m, append(streams, hashes)...)
+	})
+}
+
+func TestSketchResetForgetsEverything(t *testing.T) {
+	s, fresh := NewSpaceSaving(8), NewSpaceSaving(8)
+	for i := range 1000 {
+		s.ObserveN(uint64(i%37), fmt.Sprint(i), int64(i%5))
+	}
+	s.Reset()
+	if s.Total() != 0 || s.Len() != 0 || s.Floor() != 0 || len(s.Top(8, nil)) != 0 {
+		t.Fatalf("a reset sketch has %d records and %d keys", s.Total(), s.Len())
+	}
+	for i := range 500 {
+		s.Observe(uint64(i*i%41), fmt.Sprint(i))
+		fresh.Observe(uint64(i*i%41), fmt.Sprint(i))
+	}
+	if diff := cmp.Diff(fresh.Top(8, nil), s.Top(8, nil)); diff != "" {
+		t.Errorf("a reset sketch differs from a new one (-new +reset):\n%s", diff)
+	}
+}
+
+func TestSketchAllocatesNothing(t *testing.T) {
+	batches := zipfBatches(8, 1024, 10000, 0.8, 1)
+	s := NewSpaceSaving(256)
+	top := make([]policy.HotKey, 0, 64)
+	i := 0
+	if n := testing.AllocsPerRun(50, func() {
+		s.ObserveBatch(&batches[i%len(batches)])
+		top = s.Top(64, top)
+		if i++; i%20 == 0 {
+			s.Reset()
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations per batch; want none", n)
+	}
+}
+
+// A sketch of 1024 counters names the true heavy hitters of a zipf stream, in
+// order where they are far enough apart.
+func TestSketchFindsTheHotKeys(t *testing.T) {
+	s := NewSpaceSaving(1024)
+	for _, b := range zipfBatches(200, 1024, 10000, 1.2, 7) {
+		s.ObserveBatch(&b)
+	}
+	names, _ := testKeys(10)
+	for i, k := range s.Top(10, nil) {
+		if k.Name != names[i] {
+			t.Errorf("rank %d is %s, want %s", i, k.Name, names[i])
+		}
+	}
+}
+
+func BenchmarkSketch(b *testing.B) {
+	for _, z := range []float64{0.8, 1.0, 1.5} {
+		batches := zipfBatches(256, 1024, 10000, z, 3)
+		b.Run(fmt.Sprintf("z=%.1f", z), func(b *testing.B) {
+			s := NewSpaceSaving(1024)
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				s.ObserveBatch(&batches[i%len(batches)])
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1024, "ns/record")
+		})
+	}
+}
+
+func BenchmarkSketchTop(b *testing.B) {
+	s := NewSpaceSaving(1024)
+	rng := rand.New(rand.NewPCG(1, 1))
+	for range 100000 {
+		s.Observe(rng.Uint64N(3000)*mixMultiplier, "")
+	}
+	top := make([]policy.HotKey, 0, 256)
+	for b.Loop() {
+		top = s.Top(256, top)
+	}
+}
