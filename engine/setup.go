@@ -30,7 +30,7 @@ type Arrivals interface {
 	// Observe tells of a metric window: when it ended and the largest busy
 	// ratio of combiner and reducer.
 	Observe(end time.Duration, busiest float64)
-	// RateAt is the rate of the whole job in force at t, in records/s.
+	// RateAt is the subtask's rate in force at t, in records/s.
 	RateAt(t time.Duration) float64
 }
 
@@ -58,7 +58,7 @@ func (s *Setup) env(subtask int) partition.Env {
 	return partition.Env{
 		Workers: c.Workers, Subtask: subtask, Subtasks: c.Partitioners,
 		Slide: c.Slide, WindowSlides: c.WindowSlides(), MetricSlides: c.MetricSlides,
-		Seed: s.Seed, ExpectedCount: int64(perSlide / float64(c.Partitioners)),
+		Seed: s.Seed, ExpectedCount: int64(perSlide),
 	}
 }
 

@@ -44,7 +44,7 @@ func (j *Sim) measure(end int64) *policy.Window {
 		s := &j.senders[i]
 		all.add(s.seen.report(c.hotKeys()))
 		if !s.over {
-			w.OfferedRate += s.rate.RateAt(w.Start) / float64(len(j.senders))
+			w.OfferedRate += s.rate.RateAt(w.Start)
 		}
 		w.Backpressured += j.ratio(s.blocked.take(end).busy) / float64(len(j.senders))
 		sent += s.sent
