@@ -1,0 +1,138 @@
+package policy
+
+import (
+	"errors"
+	"math"
+
+	"github.com/saspart/saspart/config/field"
+)
+
+// WaterfillConfig says how the analytic controller estimates and when it acts.
+type WaterfillConfig struct {
+	Speed SpeedConfig `yaml:"speed"`
+	Load  LoadConfig  `yaml:"load"`
+	Plan  PlanConfig  `yaml:"plan"`
+	Gain  float64     `yaml:"gain"`  // a new route must relieve the busiest worker by more than this share
+	Noise float64     `yaml:"noise"` // and by more than so many times what the busiest of P equal workers would seem to exceed them by chance
+}
+
+// DefaultWaterfill acts on gains of 0.5 % beyond chance.
+func DefaultWaterfill() WaterfillConfig {
+	return WaterfillConfig{Speed: DefaultSpeed(), Load: DefaultLoad(), Plan: DefaultPlan(), Gain: 0.005, Noise: 1}
+}
+
+// Validate reports impossible values by their path.
+func (c *WaterfillConfig) Validate() error {
+	return errors.Join(
+		field.In("speed", c.Speed.Validate()),
+		field.In("load", c.Load.Validate()),
+		field.In("plan", c.Plan.Validate()),
+		field.Finite("gain", c.Gain, 0, 1),
+		field.Finite("noise", c.Noise, 0, 1e6),
+	)
+}
+
+// Waterfill is the analytic controller (design.md, The route, and the two ways to
+// act): each worker's speed is its work done over its busy time, smoothed in the
+// log, and the planner fills the workers up to their speeds. It is the fallback of
+// every learned policy and what those have to beat.
+//
+// Keys and slots are counted in every window, for routes do not change them. Speeds
+// are measured, and routes decided, only where one route was in force throughout.
+// A route that relieves the busiest worker by less than what the estimates may be
+// wrong by is not worth its moves.
+//
+// Work is measured in records: a worker whose keys have longer records looks
+// slower, and gets fewer of them.
+type Waterfill struct {
+	config  WaterfillConfig
+	speeds  *Speeds
+	loads   *Loads
+	planner Planner
+	route   *Route // the last one decided on
+
+	in    PlanInput
+	named map[uint64]int32
+	carry []float64
+	rest  []float64
+}
+
+// NewWaterfill returns the controller of a job of P workers. c must be valid.
+func NewWaterfill(c WaterfillConfig, workers int) *Waterfill {
+	return &Waterfill{
+		config: c, speeds: NewSpeeds(c.Speed, workers), loads: NewLoads(c.Load),
+		planner: Planner{Config: c.Plan}, route: HashRoute(workers),
+		in: PlanInput{Capacity: make([]float64, workers)}, carry: make([]float64, workers),
+	}
+}
+
+var _ Controller = (*Waterfill)(nil)
+
+// Decide implements Controller. A window of another number of workers is ignored.
+func (f *Waterfill) Decide(w *Window) *Route {
+	workers := len(f.in.Capacity)
+	if len(w.Counts) != workers || len(w.Busy) != workers {
+		return nil
+	}
+	f.loads.Observe(w)
+	if w.RouteNew {
+		return nil
+	}
+	f.speeds.Observe(w.Counts, w.Busy)
+	// Another controller may have decided in the meantime.
+	if w.Route != nil && w.Route.Workers == workers && w.Route.Version > f.route.Version {
+		f.route = w.Route
+	}
+	f.in.Keys, f.in.Slots = f.loads.Estimate(f.in.Keys, f.in.Slots, workers)
+	f.in.Capacity = f.speeds.Capacity(f.in.Capacity)
+	f.in.Prev = f.route
+	next := f.planner.Plan(f.in)
+	if next == f.route || f.busiest(f.route)-f.busiest(next) <= f.config.Gain+f.config.Noise*f.chance() {
+		return nil
+	}
+	f.route = next
+	return next
+}
+
+// chance is by how much the busiest of P workers with equal loads and speeds would
+// seem busier than the mean, given how uncertain the estimates are: of P normal
+// deviates the largest is about sqrt(2 ln P) standard deviations.
+func (f *Waterfill) chance() float64 {
+	workers := len(f.in.Capacity)
+	return math.Hypot(f.speeds.Deviation(), f.loads.Deviation(workers)) * math.Sqrt(2*math.Log(float64(workers)))
+}
+
+// busiest is how busy a route makes its busiest worker, by the estimates: 1 where
+// load matches capacity.
+func (f *Waterfill) busiest(r *Route) float64 {
+	f.named = emptied(f.named)
+	for i := range r.Keys {
+		f.named[r.Keys[i].Hash] = int32(i)
+	}
+	n := len(f.in.Slots)
+	f.rest = append(f.rest[:0], f.in.Slots...)
+	clear(f.carry)
+	for _, k := range f.in.Keys {
+		if at, ok := f.named[k.Hash]; ok {
+			kr := &r.Keys[at]
+			for j, w := range kr.Workers {
+				f.carry[w] += k.Load * kr.Shares[j]
+			}
+			s := SlotOf(k.Hash, n)
+			f.rest[s] = max(0, f.rest[s]-k.Load)
+		}
+	}
+	for s, load := range f.rest {
+		f.carry[r.Slots[s*len(r.Slots)/n]] += load
+	}
+	busiest, load, capacity := 0.0, 0.0, 0.0
+	for w, c := range f.in.Capacity {
+		busiest = max(busiest, f.carry[w]/c)
+		load += f.carry[w]
+		capacity += c
+	}
+	if load == 0 {
+		return 0
+	}
+	return busiest * capacity / load
+}
