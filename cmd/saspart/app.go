@@ -47,9 +47,6 @@ Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 interrupted,
 		Version:       buildVersion().String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		PersistentPreRun: func(*cobra.Command, []string) {
-			a.started = true
-		},
 	}
 	root.SetIn(a.in)
 	root.SetOut(a.out)
@@ -58,7 +55,22 @@ Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 interrupted,
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(a.calibrateCommand(), a.configCommand(), a.versionCommand())
 	group(root)
+	a.trackStart(root)
 	return root
+}
+
+// trackStart makes every command below cmd tell when it starts. Errors before that,
+// wherever cobra finds them, are about the command line.
+func (a *app) trackStart(cmd *cobra.Command) {
+	if run := cmd.RunE; run != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			a.started = true
+			return run(cmd, args)
+		}
+	}
+	for _, c := range cmd.Commands() {
+		a.trackStart(c)
+	}
 }
 
 // narrate tells the user what is going on.
