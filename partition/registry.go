@@ -21,6 +21,8 @@ type Config struct {
 	Dalton        DaltonConfig        `yaml:"dalton"`         // dalton-original, dalton-metrics
 	DaltonOffline DaltonOfflineConfig `yaml:"dalton_offline"` // dalton-offline
 	Fish          FishConfig          `yaml:"fish"`
+
+	Waterfill policy.WaterfillConfig `yaml:"waterfill"`
 }
 
 // Default is hash partitioning, and the published constants for all others.
@@ -29,6 +31,7 @@ func Default() Config {
 		Name: "hash", Choices: DefaultChoices(),
 		DAGreedy: DefaultDAGreedy(), FlexD: DefaultFlexD(), Dalton: DefaultDalton(),
 		DaltonOffline: DefaultDaltonOffline(), Fish: DefaultFish(),
+		Waterfill: policy.DefaultWaterfill(),
 	}
 }
 
@@ -46,6 +49,7 @@ func (c *Config) Validate() error {
 		field.In("dalton", c.Dalton.Validate()),
 		field.In("dalton_offline", c.DaltonOffline.Validate()),
 		field.In("fish", c.Fish.Validate()),
+		field.In("waterfill", c.Waterfill.Validate()),
 	)
 }
 
@@ -74,6 +78,8 @@ func registry() []registered {
 		{"dalton-metrics", newDaltonMetrics},
 		{"dalton-offline", newDaltonOffline},
 		{"fish", newFish},
+		{"table", newTable},
+		{"waterfill", newWaterfill},
 	}
 }
 
