@@ -42,7 +42,7 @@ func (c *DAGreedyConfig) Validate() error {
 //
 // The maximum over P workers is that over two of them: the lightest of those that
 // have the key, s, and the lightest of all, b. s wins if
-// (1-a)*(load[s]-load[b]) < a*avg. Both are found in O(log P) amortised.
+// (1-a)*(load[s]-load[b]) < a*avg; see lightest for what finding them costs.
 //
 // Constants: a = 0.5; divisor 1 as in the reference, 100 as in Dalton's own code.
 //
@@ -57,6 +57,7 @@ func (c *DAGreedyConfig) Validate() error {
 type dagreedy struct {
 	DAGreedyConfig
 	workers int
+	merge   Dest
 	loads   *slideLoads
 	all     lightest
 	hot     *hotKeys
@@ -77,6 +78,7 @@ func newDAGreedyRouter(c DAGreedyConfig, env Env, published bool) *dagreedy {
 	return &dagreedy{
 		DAGreedyConfig: c,
 		workers:        env.Workers,
+		merge:          mergeAmong(env.Workers),
 		loads:          newSlideLoads(env.Workers, slides),
 		all:            newLightest(env.Workers),
 		hot: newHotKeys(hotOptions{
@@ -104,7 +106,7 @@ func (r *dagreedy) Route(b *stream.Batch, dst []Dest) {
 			r.at[k].add(w, r.loads.load)
 		}
 		r.loads.add(w)
-		dst[i] = Dest(w) | Merge
+		dst[i] = Dest(w) | r.merge
 	}
 }
 

@@ -95,6 +95,7 @@ func (c *DaltonConfig) Validate() error {
 type dalton struct {
 	DaltonConfig
 	workers   int
+	merge     Dest
 	subtask   int
 	published bool
 	rng       *rand.Rand
@@ -128,7 +129,7 @@ func newDalton(c DaltonConfig, env Env, published bool) *dalton {
 		c.SketchEpsilon = math.Min(c.SketchEpsilon, 0.1/float64(p))
 	}
 	return &dalton{
-		DaltonConfig: c, workers: p, subtask: env.Subtask, published: published,
+		DaltonConfig: c, workers: p, merge: mergeAmong(p), subtask: env.Subtask, published: published,
 		rng:      subtaskRand(env, "dalton"),
 		loads:    newSlideLoads(p, slides),
 		maxSplit: c.SplitMin,
@@ -156,14 +157,14 @@ func (r *dalton) Route(b *stream.Batch, dst []Dest) {
 		case !r.hot.isHot(k):
 			r.hot.mark(k, w)
 			r.loads.add(w)
-			dst[i] = Dest(w) | Merge
+			dst[i] = Dest(w) | r.merge
 		default:
 			a := r.armsOf(k)
 			w = r.choose(a, &r.hot.keys[k].at)
 			r.hot.mark(k, w)
 			r.loads.add(w)
 			r.learn(a, w, r.reward(a, k, w))
-			dst[i] = Dest(w) | Merge
+			dst[i] = Dest(w) | r.merge
 		}
 	}
 }

@@ -95,6 +95,7 @@ func (c *DaltonOfflineConfig) Validate() error {
 type daltonOffline struct {
 	DaltonOfflineConfig
 	workers int
+	merge   Dest
 	slides  int // in an aggregation window
 	rng     *rand.Rand
 	clock   slideClock
@@ -113,6 +114,7 @@ func newDaltonOfflineRouter(c DaltonOfflineConfig, env Env, published bool) *dal
 	return &daltonOffline{
 		DaltonOfflineConfig: c,
 		workers:             env.Workers,
+		merge:               mergeAmong(env.Workers),
 		slides:              max(1, env.WindowSlides),
 		rng:                 subtaskRand(env, "dalton-offline"),
 		steps:               env.MetricSlides + 1,
@@ -134,13 +136,13 @@ func (r *daltonOffline) Route(b *stream.Batch, dst []Dest) {
 			continue
 		}
 		if key.mixed >= r.clock.now {
-			merge = Merge
+			merge = r.merge
 		}
 		switch {
 		case !key.hot:
 			r.loads.add(w)
 		case len(key.allowed) == 0: // hot, but not truly
-			w, merge = r.rng.IntN(r.workers), Merge
+			w, merge = r.rng.IntN(r.workers), r.merge
 			r.loads.add(w)
 		default:
 			arm := r.choose(key)
@@ -148,7 +150,7 @@ func (r *daltonOffline) Route(b *stream.Batch, dst []Dest) {
 			r.loads.add(w)
 			r.learn(key, arm)
 			if len(key.allowed) > 1 {
-				merge = Merge
+				merge = r.merge
 			}
 		}
 		dst[i] = Dest(w) | merge

@@ -74,7 +74,9 @@ func (c *FishConfig) Validate() error {
 // before the first they are taken as equal, and nothing is worked off. T ends
 // at the first slide boundary that is due.
 //
-// Cost: O(log d) amortised per hot record; O(counters) per epoch.
+// Cost: per record of a hot key, O(log P) amortised if it may use all workers, else
+// O(d), d being about P*f/fmax: over a whole stream P*sum(f^2)/fmax comparisons
+// per record, a quarter of P at zipf 1.5. O(counters) per epoch.
 //
 // Merge: every key, as every key has two workers or more.
 type fish struct {
@@ -98,16 +100,14 @@ type fish struct {
 	waiting []float64 // by worker: work sent and not done, in units of service
 	service []float64 // by worker: seconds per record
 	timed   bool      // service has been measured
-	age     int       // inferences so far
+	all     lightest  // of waiting
 }
 
 // fishKey is a key that has a counter.
 type fishKey struct {
 	hash   uint64
-	d      int      // the most workers it had (M_k)
-	set    lightest // its d candidates, once hot
-	age    int      // of fish when set was last refreshed
-	first  int
+	d      int // the most workers it had (M_k)
+	first  int // candidates are first, first+stride, .. mod P
 	stride int
 }
 
@@ -118,16 +118,13 @@ func newFish(c Config, _ int) (Scheme, error) {
 func newFishRouter(c FishConfig, env Env) *fish {
 	p := env.Workers
 	r := &fish{
-		FishConfig: c, workers: p, theta: 1 / (c.Hot * float64(p)), every: 1,
-		index: newHashIndex(), waiting: make([]float64, p), service: make([]float64, p),
+		FishConfig: c, workers: p, merge: mergeAmong(p), theta: 1 / (c.Hot * float64(p)), every: 1,
+		index: newHashIndex(), all: newLightest(p), waiting: make([]float64, p), service: make([]float64, p),
 		keys: make([]fishKey, 0, c.Counters), count: make([]float64, 0, c.Counters),
 	}
 	if env.Slide > 0 {
 		r.every = max(1, int64((c.Interval+env.Slide-1)/env.Slide))
 		r.drain = (time.Duration(r.every) * env.Slide).Seconds() / float64(max(1, env.Subtasks))
-	}
-	if p > 1 {
-		r.merge = Merge
 	}
 	for w := range r.service {
 		r.service[w] = 1
@@ -196,7 +193,6 @@ func (r *fish) admit(hash uint64) int32 {
 	e.hash, e.d = hash, 0
 	e.first = int(at % uint64(r.workers))
 	e.stride = int(r.strides[at>>32*uint64(len(r.strides))>>32])
-	e.set.clear()
 	return k
 }
 
@@ -241,14 +237,20 @@ func (r *fish) two(e *fishKey, d int) int {
 
 // spread returns the lightest of the key's first d candidates (Algorithm 3).
 func (r *fish) spread(e *fishKey, d int) int {
-	if e.age != r.age {
-		e.age = r.age
-		e.set.refresh(r.waiting)
+	if d == r.workers {
+		return r.all.min(r.waiting)
 	}
-	for n := len(e.set.heap); n < d; n++ {
-		e.set.add((e.first+n*e.stride)%r.workers, r.waiting)
+	best := e.first
+	least := r.waiting[best]
+	for w := best; d > 1; d-- {
+		if w += e.stride; w >= r.workers {
+			w -= r.workers
+		}
+		if l := r.waiting[w]; l < least || l == least && w < best {
+			best, least = w, l
+		}
 	}
-	return e.set.min(r.waiting)
+	return best
 }
 
 // Observe implements Learner: samples the service times.
@@ -275,7 +277,7 @@ func (r *fish) Observe(w *policy.Window) {
 			r.service[i] = sum / float64(n)
 			r.waiting[i] *= r.service[i]
 		}
-		r.age++
+		r.all.refresh(r.waiting)
 	}
 	for i, busy := range w.Busy {
 		if t := busy * seconds / float64(w.Counts[i]); t > 0 && !math.IsInf(t, 0) {
@@ -295,5 +297,5 @@ func (r *fish) EndSlide(slide int64) {
 	for w := range r.waiting {
 		r.waiting[w] = math.Max(0, r.waiting[w]-intervals*r.drain)
 	}
-	r.age++
+	r.all.refresh(r.waiting)
 }

@@ -65,7 +65,7 @@ func (c *FlexDConfig) Validate() error {
 // are exact up to some 650,000 keys (see keyCounts). At most flexdKeys keys are
 // hot in a refresh interval.
 //
-// Cost: O(log P) amortised per hot record; O(P) when a set grows, at most
+// Cost: per hot record that of lightest over the key's set; O(P) when a set grows, at most
 // log(1/threshold)/log(growth) times per key and refresh.
 //
 // Merge: every key that is hot, or went elsewhere than its home within the
@@ -74,6 +74,7 @@ type flexd struct {
 	FlexDConfig
 	published bool
 	workers   int
+	merge     Dest
 	slides    int   // in an aggregation window
 	every     int64 // slides between refreshes
 	clock     slideClock
@@ -112,7 +113,7 @@ func newFlexDRouter(c FlexDConfig, env Env, published bool) *flexd {
 		every = max(1, int64((c.Refresh+env.Slide-1)/env.Slide))
 	}
 	return &flexd{
-		FlexDConfig: c, published: published, workers: env.Workers,
+		FlexDConfig: c, published: published, workers: env.Workers, merge: mergeAmong(env.Workers),
 		slides: max(1, env.WindowSlides), every: every,
 		counts: newKeyCounts(defaultKeySlots), frozen: math.Inf(1),
 		loads: newSlideLoads(env.Workers, 2), all: newLightest(env.Workers),
@@ -136,7 +137,7 @@ func (r *flexd) Route(b *stream.Batch, dst []Dest) {
 				w = r.pick(&r.keys[k], freq)
 			}
 			r.keys[k].at.mark(w, r.row)
-			dst[i] = Dest(w) | Merge
+			dst[i] = Dest(w) | r.merge
 		}
 		r.loads.add(w)
 	}

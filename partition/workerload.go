@@ -44,12 +44,14 @@ func (s *slideLoads) endSlide() {
 	}
 }
 
-// lightest finds the least loaded worker of a set, the lowest index among equals,
-// without looking at the whole set. It is a heap over the loads as they were
-// when last looked at: as long as loads only grow, a remembered load is a lower
-// bound, so a top whose load is still right is the least of all. Adding a
-// record to a worker costs nothing here; a query pays for the workers that have
-// moved away from the top since the last one, O(log n) each. After loads have
+// lightest finds the least loaded worker of a set, the lowest index among equals.
+//
+// It is a heap over the loads as they were when last looked at: as long as loads
+// only grow, a remembered load is a lower bound, so a top whose load is still
+// right is the least of all. Adding a record to a worker costs nothing here; a
+// query pays O(log n) for each worker that has left the top since the last one.
+// That is little for a set that is asked for often; where it would be more than a
+// scan of the set, as in small sets, the set is scanned. After loads have
 // shrunk, refresh.
 type lightest struct {
 	heap []weighed
@@ -87,15 +89,25 @@ func (l *lightest) clear() { l.heap = l.heap[:0] }
 
 // min returns the member with the least load. The set must not be empty.
 func (l *lightest) min(load []float64) int {
-	for {
-		top := &l.heap[0]
-		now := load[top.worker]
-		if now == top.load {
-			return int(top.worker)
+	if len(l.heap) > 64 {
+		for range len(l.heap) / 8 {
+			top := &l.heap[0]
+			now := load[top.worker]
+			if now == top.load {
+				return int(top.worker)
+			}
+			top.load = now
+			l.down(0)
 		}
-		top.load = now
-		l.down(0)
 	}
+	best := l.heap[0].worker
+	least := load[best]
+	for _, m := range l.heap[1:] {
+		if now := load[m.worker]; now < least || now == least && m.worker < best {
+			best, least = m.worker, now
+		}
+	}
+	return int(best)
 }
 
 // refresh takes over loads that may have shrunk. O(n).
@@ -146,4 +158,12 @@ func (c *slideClock) passed(slide int64, most int) int {
 // ahead is what passed would return, without passing.
 func (c *slideClock) ahead(slide int64, most int) int {
 	return int(max(0, min(slide+1-c.now, int64(most))))
+}
+
+// mergeAmong is Merge, unless there is only one worker to go to.
+func mergeAmong(workers int) Dest {
+	if workers == 1 {
+		return 0
+	}
+	return Merge
 }
