@@ -49,12 +49,14 @@ func (s *slideLoads) endSlide() {
 // It is a heap over the loads as they were when last looked at: as long as loads
 // only grow, a remembered load is a lower bound, so a top whose load is still
 // right is the least of all. Adding a record to a worker costs nothing here; a
-// query pays O(log n) for each worker that has left the top since the last one.
-// That is little for a set that is asked for often; where it would be more than a
-// scan of the set, as in small sets, the set is scanned. After loads have
-// shrunk, refresh.
+// query pays O(log n) for each worker that has left the top since the last one:
+// little for the set of all workers, which is asked for often. The set of one key
+// is not, and where loads are level every load that its heap remembers is out of
+// date by then; so once that shows, or from the start if the set is small, it is
+// scanned. After loads have shrunk, refresh.
 type lightest struct {
 	heap []weighed
+	all  bool
 }
 
 type weighed struct {
@@ -64,7 +66,7 @@ type weighed struct {
 
 // newLightest is over all of 0..workers-1.
 func newLightest(workers int) lightest {
-	l := lightest{heap: make([]weighed, workers)}
+	l := lightest{heap: make([]weighed, workers), all: true}
 	for w := range l.heap {
 		l.heap[w].worker = int32(w)
 	}
@@ -89,16 +91,18 @@ func (l *lightest) clear() { l.heap = l.heap[:0] }
 
 // min returns the member with the least load. The set must not be empty.
 func (l *lightest) min(load []float64) int {
-	if len(l.heap) > 64 {
-		for range len(l.heap) / 8 {
-			top := &l.heap[0]
-			now := load[top.worker]
-			if now == top.load {
-				return int(top.worker)
-			}
-			top.load = now
-			l.down(0)
+	tries := len(l.heap) / 8
+	if len(l.heap) <= 64 {
+		tries = 0
+	}
+	for ; l.all || tries > 0; tries-- {
+		top := &l.heap[0]
+		now := load[top.worker]
+		if now == top.load {
+			return int(top.worker)
 		}
+		top.load = now
+		l.down(0)
 	}
 	best := l.heap[0].worker
 	least := load[best]
