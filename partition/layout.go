@@ -74,7 +74,8 @@ func (l *layout) layOut(keys []policy.KeyRoute) {
 	for size := tableSize(len(keys)); !l.place(hashes, size); size *= 2 {
 	}
 	l.clearEntries()
-	l.choices = []Dest{0} // an entry that is nobody's still has a choice to read
+	// An entry that is nobody's still has a choice to read.
+	l.choices = append(make([]Dest, 0, 1+len(keys)+len(l.choices)), 0)
 	var round rounder
 	var spread sequencer
 	var sequence []int
