@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"cmp"
+	"context"
 	"io"
 	"math"
 	"slices"
@@ -29,7 +30,7 @@ type Summary struct {
 	ActualRate    float64       `json:"actual_rate"`    // records/s, likewise
 	Backpressured float64       `json:"backpressured"`  // share of the time, likewise
 	FanOut        float64       `json:"fan_out"`        // workers per key, likewise
-	Latency       time.Duration `json:"latency_p99_ns"` // median over the windows with records
+	LatencyP99    time.Duration `json:"latency_p99_ns"` // median over the windows with records
 	Busy          Spread        `json:"busy"`           // of the workers' mean busy ratios
 	Routes        int           `json:"routes"`         // different ones that were in force
 
@@ -70,12 +71,15 @@ type HotSummary struct {
 // hotKeys is how many hot keys a summary names.
 const hotKeys = 20
 
-// Summarise reads a trace to its end. On an error the summary is of the windows
-// before it.
-func Summarise(r *Reader) (Summary, error) {
+// Summarise reads a trace to its end. On an error, that of a cancelled ctx among
+// them, the summary is of the windows before it.
+func Summarise(ctx context.Context, r *Reader) (Summary, error) {
 	s := NewSummariser(r.Meta())
 	for {
 		w, err := r.Next()
+		if err == nil {
+			err = ctx.Err()
+		}
 		if err != nil {
 			sum := s.Summary()
 			sum.Complete = r.Complete()
@@ -187,7 +191,7 @@ func (s *Summariser) Summary() Summary {
 		t.Partitioners[i].Imbalance = s.partitioner[i].value()
 	}
 	if len(s.latency) > 0 {
-		t.Latency = slices.Sorted(slices.Values(s.latency))[len(s.latency)/2]
+		t.LatencyP99 = slices.Sorted(slices.Values(s.latency))[len(s.latency)/2]
 	}
 	var over mean
 	for i, b := range s.busy {

@@ -86,6 +86,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"an argument too many", []string{"version", "now"}, `saspart version takes no arguments, but got "now"`},
 		{"nothing to check", []string{"config", "validate"}, `name at least one file to check`},
 		{"--set without a value", []string{"config", "show", "--set", "seed"}, `write it as path=value, for example job.workers=16`},
+		{"flags that exclude each other", []string{"collect", "--windows", "3", "--duration", "3s"}, `[duration windows] were all set`},
 		{"repeats out of range", []string{"calibrate", "--repeats", "0"}, `--repeats is 0; it must be from 1 to 1000`},
 		{"too few records", []string{"calibrate", "--records", "3"}, `--records is 3; it must be from 1024 to 16777216`},
 	} {

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/saspart/saspart/cmd/saspart/internal/progress"
+	"github.com/saspart/saspart/collect"
+	"github.com/saspart/saspart/config"
+	"github.com/saspart/saspart/config/strict"
+	"github.com/saspart/saspart/dataset"
+	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/experiment"
+	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/policy"
+)
+
+type collectOptions struct {
+	experiment experimentFlags
+	out        string
+	engine     string
+	single     bool // one partitioner was named: it replaces the experiment's behaviours
+	output     string
+}
+
+func (a *app) collectCommand() *cobra.Command {
+	opts := collectOptions{out: "traces"}
+	cmd := &cobra.Command{
+		Use:   "collect",
+		Short: "Run a job under a behaviour partitioner and record its windows as a trace",
+		Long: `Runs the experiment's job and writes what is measured to a trace, window by window:
+whatever ends the run, every complete window stays. The experiment's collect section
+says how much is recorded and under which behaviours, which may be several with
+different exploration rates, taking turns by the episode.
+
+The trace is DIR/NAME-PARTITIONER-SEED.arrow. It is never overwritten.`,
+		Example: `  saspart collect --config wordcount-zipf --partitioner dalton-offline
+  saspart collect --config drift --windows 500 --seed 7 --out traces
+  saspart collect --config flights-tdigest --engine local --duration 30s`,
+		Args: noArgs,
+	}
+	opts.experiment.add(cmd)
+	opts.experiment.short(cmd, "partitioner", "partitioner.name", "name", "collect under this partitioner alone")
+	complete(cmd, "partitioner", partition.Names())
+	opts.experiment.short(cmd, "windows", "collect.windows", "n", "stop after so many metric windows")
+	opts.experiment.short(cmd, "duration", "collect.duration", "duration", "stop after so much of the job's time")
+	opts.experiment.short(cmd, "episodes", "collect.episodes", "n", "stop after so many episodes")
+	cmd.Flags().StringVar(&opts.out, "out", opts.out, "`folder` for the trace")
+	cmd.MarkFlagsMutuallyExclusive("windows", "duration")
+	engineName := &choice{value: experiment.Sim, allowed: experiment.Engines()}
+	choiceFlag(cmd, engineName, "engine", "", "what runs the job")
+	output := outputFlag(cmd, "text", "json")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		opts.engine, opts.output = engineName.value, output.value
+		opts.single = cmd.Flags().Changed("partitioner")
+		opts.unlimit(cmd)
+		return a.runCollect(cmd.Context(), opts)
+	}
+	return cmd
+}
+
+// unlimit lifts the limit on windows when the user set another one instead.
+func (o *collectOptions) unlimit(cmd *cobra.Command) {
+	if cmd.Flags().Changed("windows") {
+		return
+	}
+	for _, other := range []string{"duration", "episodes"} {
+		if cmd.Flags().Changed(other) {
+			o.experiment.overrides = append(o.experiment.overrides, strict.Override{Path: "collect.windows", Value: "0", From: "--" + other})
+			return
+		}
+	}
+}
+
+// collected is the result as programs read it.
+type collected struct {
+	Trace   string          `json:"trace"`
+	Bytes   int64           `json:"bytes"`
+	Summary dataset.Summary `json:"summary"`
+}
+
+func (a *app) runCollect(ctx context.Context, opts collectOptions) error {
+	e, _, err := opts.experiment.load(a)
+	if err != nil {
+		return err
+	}
+	if opts.single {
+		e.Collect.Behaviours = nil
+	}
+	run := collect.Run{
+		Config: e.Collect.WithDefault(e.Partitioner), Workers: e.Job.Workers, Seed: e.Seed,
+		Open: func(s partition.Scheme) (engine.Job, error) { return experiment.Open(e, opts.engine, s, nil) },
+	}
+	meta, err := traceMeta(e, opts.engine, run.Config.Behaviours)
+	if err != nil {
+		return err
+	}
+	path := tracePath(opts.out, e, meta.Partitioner)
+	trace := &lazyTrace{path: path, meta: meta}
+	sum := dataset.NewSummariser(meta)
+	meter := progress.Start(a.err, a.now, progress.Config{
+		Label: "collect", Unit: "windows", Total: expectedWindows(e, run.Config), Terminal: a.errTerminal,
+	})
+	run.Sink = trace
+	run.Watch = func(w *policy.Window) {
+		sum.Add(w)
+		meter.Note("imbalance %.3f", policy.Imbalance(w.Busy))
+		meter.Add(1)
+	}
+	_, err = run.Do(ctx)
+	err = errors.Join(err, trace.Close())
+	meter.Stop()
+	if trace.writer == nil {
+		return err
+	}
+	// What was collected is told also when the run did not get to its end.
+	return errors.Join(err, a.printCollected(path, sum.Summary(), err == nil || errors.Is(err, context.Canceled), opts.output))
+}
+
+func (a *app) printCollected(path string, s dataset.Summary, closed bool, output string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("look at the trace: %w", err)
+	}
+	s.Complete = closed
+	if output == "json" {
+		s.Imbalance.Series = nil // it is in the trace
+		return writeJSON(a.out, collected{Trace: path, Bytes: info.Size(), Summary: s})
+	}
+	_, err = fmt.Fprintf(a.out, "%s, %s in %s\nimbalance mean %.3f, last %.3f\ntrace %s (%.1f MB)\n",
+		plural(s.Windows, "window"), plural(int(s.Records), "record"), plural(s.Episodes, "episode"),
+		s.Imbalance.Mean, s.Imbalance.Last, path, float64(info.Size())/1e6)
+	return err
+}
+
+// lazyTrace creates the trace with its first window, so that a job that cannot
+// start leaves no empty trace behind.
+type lazyTrace struct {
+	path   string
+	meta   dataset.Meta
+	writer *dataset.Writer
+}
+
+// Write implements collect.Sink.
+func (t *lazyTrace) Write(w *policy.Window) error {
+	if t.writer == nil {
+		writer, err := dataset.Create(t.path, t.meta)
+		if err != nil {
+			return err
+		}
+		t.writer = writer
+	}
+	return t.writer.Write(w)
+}
+
+// Close closes the trace if there is one.
+func (t *lazyTrace) Close() error {
+	if t.writer == nil {
+		return nil
+	}
+	return t.writer.Close()
+}
+
+// traceMeta describes the run in its trace. It has no time and no path in it: the
+// same run gives the same bytes.
+func traceMeta(e *config.Experiment, engineName string, behaviours []collect.Behaviour) (dataset.Meta, error) {
+	text, err := yaml.Marshal(e)
+	if err != nil {
+		return dataset.Meta{}, fmt.Errorf("write the experiment into the trace: %w", err)
+	}
+	var names []string
+	for _, b := range behaviours {
+		if !slices.Contains(names, b.Partitioner.Name) {
+			names = append(names, b.Partitioner.Name)
+		}
+	}
+	return dataset.Meta{
+		Workers: e.Job.Workers, Seed: e.Seed, Engine: engineName, Partitioner: strings.Join(names, ","),
+		Config: string(text), Created: buildVersion().String(),
+	}, nil
+}
+
+func tracePath(dir string, e *config.Experiment, partitioners string) string {
+	if strings.Contains(partitioners, ",") {
+		partitioners = "mixed"
+	}
+	return filepath.Join(dir, fmt.Sprintf("%s-%s-%d%s", e.Name, partitioners, e.Seed, dataset.Ext))
+}
+
+// expectedWindows is how many windows the limits allow, for the progress bar; 0
+// unknown.
+func expectedWindows(e *config.Experiment, c collect.Config) int64 {
+	var least int64
+	limit := func(n int64) {
+		if n > 0 && (least == 0 || n < least) {
+			least = n
+		}
+	}
+	limit(int64(c.Windows))
+	window := e.Job.MetricWindow()
+	limit(int64((c.Duration + window - 1) / window))
+	if !slices.ContainsFunc(c.Behaviours, func(b collect.Behaviour) bool { return b.Windows > 0 }) {
+		limit(int64(c.Episodes) * int64(c.EpisodeWindows))
+	}
+	return least
+}

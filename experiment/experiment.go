@@ -1,0 +1,80 @@
+// Package experiment opens the jobs that experiment files describe, on the engine
+// that the user chose. It is the one place where the rooms' configurations become
+// a running job.
+package experiment
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/saspart/saspart/config"
+	"github.com/saspart/saspart/config/nearest"
+	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/stream"
+)
+
+// Names of the engines.
+const (
+	Sim   = "sim"
+	Local = "local"
+)
+
+// Engines lists the engines that run records of an experiment.
+func Engines() []string { return []string{Sim, Local} }
+
+// Job is what Open returns: a job whose partitioner can be exchanged.
+type Job interface {
+	engine.Job
+	engine.Switcher
+}
+
+// Open starts the job of e on the named engine under the partitioner s. Reduced
+// results go to results, which may be nil. Closing the job closes its sources.
+//
+// Two jobs of an equal experiment on sim give the same windows.
+func Open(e *config.Experiment, name string, s partition.Scheme, results engine.ResultFunc) (Job, error) {
+	open, err := opener(name)
+	if err != nil {
+		return nil, err
+	}
+	task, err := stream.NewTask(e.Task)
+	if err != nil {
+		return nil, err
+	}
+	subtasks := e.Job.Partitioners
+	sources, err := stream.OpenSources(e.Source, stream.SourceEnv{Subtasks: subtasks, Seed: e.Seed, Task: e.Task.Name})
+	if err != nil {
+		return nil, err
+	}
+	setup := engine.Setup{Config: e.Job, Task: task, Sources: sources, Scheme: s, Seed: e.Seed, Results: results}
+	for i := range subtasks {
+		setup.Rates = append(setup.Rates, stream.NewArrivals(e.Rate, i, subtasks, e.Seed))
+	}
+	job, err := open(setup)
+	if err != nil {
+		return nil, errors.Join(err, stream.CloseSources(sources))
+	}
+	return &running{job, sources}, nil
+}
+
+func opener(name string) (func(engine.Setup) (Job, error), error) {
+	switch name {
+	case Sim:
+		return func(s engine.Setup) (Job, error) { return engine.NewSim(s) }, nil
+	case Local:
+		return func(s engine.Setup) (Job, error) { return engine.NewLocal(s) }, nil
+	}
+	return nil, fmt.Errorf("there is no engine %q; %s", name, nearest.Explain(name, Engines()))
+}
+
+// running is a job that closes its sources.
+type running struct {
+	Job
+	sources []stream.Source
+}
+
+// Close implements engine.Job.
+func (r *running) Close() error {
+	return errors.Join(r.Job.Close(), stream.CloseSources(r.sources))
+}

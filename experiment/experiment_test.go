@@ -1,0 +1,112 @@
+package experiment
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/saspart/saspart/config"
+	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/stream"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func scheme(t *testing.T, name string, workers int) partition.Scheme {
+	t.Helper()
+	c := partition.Default()
+	c.Name = name
+	s, err := partition.New(c, workers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestOpen(t *testing.T) {
+	e := config.Default()
+	e.Rate.Rate = 2000
+	e.Job.Partitioners = 2
+	for _, name := range Engines() {
+		counted := int64(0)
+		job, err := Open(&e, name, scheme(t, "pkg", e.Job.Workers), func(_ int64, _ string, s stream.State) { counted += s.Count() })
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 2 {
+			w, err := job.Next(context.Background())
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if w.Records < 1000 || len(w.Counts) != e.Job.Workers {
+				t.Errorf("%s, window %d: %d records on %d workers at 2000 records/s", name, i, w.Records, len(w.Counts))
+			}
+		}
+		if err := job.Switch(scheme(t, "hash", e.Job.Workers)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := job.Close(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if counted == 0 {
+			t.Errorf("%s reported no results", name)
+		}
+	}
+}
+
+// TestSimIsPure opens one experiment twice.
+func TestSimIsPure(t *testing.T) {
+	e := config.Default()
+	e.Rate.Rate = 2000
+	var counts [2][]int64
+	for i := range counts {
+		job, err := Open(&e, Sim, scheme(t, "wchoices", e.Job.Workers), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			w, err := job.Next(context.Background())
+			if err != nil {
+				t.Fatal(err)
+			}
+			counts[i] = append(counts[i], w.Counts...)
+		}
+		if err := job.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(counts[0], counts[1]) {
+		t.Errorf("two jobs of one experiment finish %v and %v", counts[0], counts[1])
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	file := config.Default()
+	file.Task.Name, file.Source.Kind = "count", stream.KindFile
+	file.Source.File.Path, file.Source.File.Key = "/nowhere/x.csv", "k"
+	speeds := config.Default()
+	speeds.Job.Speeds.Kind = "list"
+	task := config.Default()
+	task.Task.Name = "wrdcount"
+	good := config.Default()
+	for _, c := range []struct {
+		why    string
+		e      *config.Experiment
+		engine string
+		s      partition.Scheme
+		want   string
+	}{
+		{"an unknown engine", &good, "smi", scheme(t, "hash", 8), `"sim"`},
+		{"a missing file", &file, Sim, scheme(t, "hash", 8), "/nowhere/x.csv"},
+		{"impossible speeds", &speeds, Sim, scheme(t, "hash", 8), "speeds"},
+		{"an unknown task", &task, Sim, scheme(t, "hash", 8), "wordcount"},
+		{"no partitioner", &good, Local, partition.Scheme{}, "partitioner"},
+	} {
+		if job, err := Open(c.e, c.engine, c.s, nil); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: job %v, error %v", c.why, job, err)
+		}
+	}
+}
