@@ -49,7 +49,10 @@ type Local struct {
 	failure  chan error    // holds the first
 
 	step       int
-	last       int64 // end of the last window, ns
+	last       int64         // end of the last window, ns
+	scheme     string        // in force when it ended
+	route      *policy.Route //
+	turns      int           // of the subtasks, as far as was known
 	late       []*census
 	histograms sync.Pool
 	started    bool

@@ -82,10 +82,12 @@ const (
 	ahead = int64(time.Millisecond)
 	// senderSlack is how late a partitioner subtask may send a record and still
 	// have it count as sent on time.
-	senderSlack = int64(20 * time.Millisecond)
+	senderSlack = int64(100 * time.Millisecond)
 	// serviceSlack is how far a worker that has work may fall behind the clock
-	// and still catch up unnoticed.
-	serviceSlack = int64(50 * time.Millisecond)
+	// and still catch up unnoticed. Both are longer than a busy machine keeps a
+	// goroutine from running, and short against what is measured; the second is
+	// the longer one, or waiting for a late subtask would look like work.
+	serviceSlack = int64(250 * time.Millisecond)
 )
 
 // labour is the working time of a worker or reducer.
@@ -101,6 +103,7 @@ type labour struct {
 }
 
 // serve books the service of what was ready at a time and returns when it ends.
+// Marks too are served, at no cost: they tell that there was nothing before.
 func (l *labour) serve(ready, cost int64) int64 {
 	l.begun = max(ready, l.end)
 	l.end = l.begun + cost

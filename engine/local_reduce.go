@@ -40,10 +40,11 @@ func (r *localReducer) run() {
 		}
 		r.begin(r.clock.now())
 		for i := range items {
-			if p := &items[i]; !p.mark {
+			p := &items[i]
+			if !p.mark {
 				r.merge(p)
 				r.inbox.release(1, r.begun)
-			} else if r.marks.advance(p.from, p.slide) && !r.hand() {
+			} else if r.serve(p.ready, 0); r.marks.advance(p.from, p.slide) && !r.hand() {
 				return
 			}
 			now := r.clock.now()

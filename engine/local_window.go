@@ -45,7 +45,7 @@ func (j *Local) measure() *policy.Window {
 		Step: j.step, Start: time.Duration(j.last), End: time.Duration(end),
 		Counts: make([]int64, c.Workers), Units: make([]int64, c.Workers),
 		Busy: filled(c.Workers), Queue: filled(c.Workers), Reducer: filled(c.Reducers),
-		FanOut: j.board.fanOut(),
+		FanOut: j.board.fanOut(), Partitioner: j.scheme, Route: j.route,
 	}
 	t := tallyOf(j, w)
 	for _, old := range j.late {
@@ -67,8 +67,8 @@ func (j *Local) measure() *policy.Window {
 	}
 	j.late = slices.DeleteFunc(append(j.late, n), func(n *census) bool { return n.missing == 0 })
 	t.finish()
-	j.last = end
-	j.step++
+	j.step, j.last = j.step+1, end
+	j.scheme, j.route, j.turns = w.Partitioner, w.Route, t.turns
 	j.board.learn(w)
 	return w
 }
@@ -95,7 +95,7 @@ type windowTally struct {
 }
 
 func tallyOf(j *Local, w *policy.Window) *windowTally {
-	return &windowTally{job: j, w: w, turned: noSlide, behind: math.MaxInt, latency: newLatency()}
+	return &windowTally{job: j, w: w, turns: j.turns, turned: noSlide, behind: math.MaxInt, latency: newLatency()}
 }
 
 // count adds what the actor reports to have counted: also when its report has
@@ -135,7 +135,7 @@ func (t *windowTally) rate(n *census, id int) {
 	}
 	if id -= c.Workers; id < c.Partitioners {
 		r := &n.feeders[id]
-		w.OfferedRate += r.offered / float64(c.Partitioners)
+		w.OfferedRate = r.offered
 		w.Backpressured += r.held / float64(c.Partitioners)
 		if r.turns >= t.turns {
 			t.turns, w.Route, w.Partitioner = r.turns, r.route, r.scheme

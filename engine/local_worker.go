@@ -41,7 +41,8 @@ type localWorker struct {
 	out   [][]handed // for each reducer, and last for the sink
 	back  returned   // states that come back
 
-	extra   stream.State // native: what repeats the work per record
+	extra   stream.State // native: takes the repeated work
+	again   float64      // native: how often the work of a record is repeated
 	owed    float64      // native: repetitions due
 	done    int64        // records since the last census
 	units   int64
@@ -54,7 +55,7 @@ func newLocalWorker(j *Local, i int, speed float64) *localWorker {
 		labour: labour{emulated: j.emulated}, job: j, index: i, costs: c.serviceAt(speed),
 		comb: newCombiner(j.setup.Task, c.WindowSlides()), chunk: min(256, max(1, c.Queue/4)),
 		marks: newWatermark(c.Partitioners), turned: noSlide, out: make([][]handed, c.Reducers+1),
-		extra: j.setup.Task.NewState(), latency: newLatency(),
+		extra: j.setup.Task.NewState(), again: c.WorkRatio - 1, latency: newLatency(),
 	}
 }
 
@@ -111,7 +112,9 @@ func (w *localWorker) fold(items []item) int {
 		w.comb.add(&it.Record, w.slide, it.merge)
 		w.units += units
 		if !w.emulated {
-			w.repeat(&it.Record)
+			if w.again > 0 {
+				w.repeat(&it.Record)
+			}
 			continue
 		}
 		end := w.serve(it.ready, w.costs.record+units*w.costs.unit)
@@ -133,11 +136,7 @@ func (w *localWorker) fold(items []item) int {
 
 // repeat does the work of a record over again, as often as the work ratio says.
 func (w *localWorker) repeat(r *stream.Record) {
-	if w.owed += w.job.setup.Config.WorkRatio - 1; w.owed < 1 {
-		w.owed = max(0, w.owed)
-		return
-	}
-	for ; w.owed >= 1; w.owed-- {
+	for w.owed += w.again; w.owed >= 1; w.owed-- {
 		w.extra.Add(r)
 	}
 	if w.extra.Count() > 4096 { // as large as a heavy key's state, and no larger
@@ -151,6 +150,7 @@ func (w *localWorker) mark(it *item) bool {
 	if n := len(w.turning); it.turn && (n == 0 || w.turning[n-1] < it.Time) && it.Time > w.marks.low {
 		w.turning = append(w.turning, it.Time)
 	}
+	w.serve(it.ready, 0)
 	if !w.marks.advance(it.from, it.Time) {
 		return true
 	}
