@@ -42,8 +42,8 @@ type Summary struct {
 // Imbalance is policy.Imbalance over the windows of a trace.
 type Imbalance struct {
 	Mean   float64   `json:"mean"`
-	Last   float64   `json:"last"`   // of the last window
-	Series []float64 `json:"series"` // per window
+	Last   float64   `json:"last"`             // of the last window
+	Series []float64 `json:"series,omitempty"` // per window
 }
 
 // Spread is the range and mean of a quantity over the workers.
