@@ -82,6 +82,7 @@ type Planner struct {
 	room   []int64   // per worker: carry - load
 	home   []uint16  // per slot: its worker
 	sorted []uint64  // ranks of the loaded slots, lightest first
+	spare  []uint64  // scratch: for sorting them
 	next   []int32   // per slot: the next lighter slot of the same worker
 	head   []int32   // per worker: its heaviest slot
 	heap   []uint16  // workers, the one with most room first
@@ -182,14 +183,14 @@ func (p *Planner) prepare(in *PlanInput) *Route {
 	}
 	sum := int64(0)
 	p.sorted = p.sorted[:0]
-	for s, v := range p.exact {
-		p.loads[s] = int64(v * scale)
+	for s := slots - 1; s >= 0; s-- { // of equal loads the first slot is to count as heaviest
+		p.loads[s] = int64(p.exact[s] * scale)
 		sum += p.loads[s]
 		if p.loads[s] > 0 {
 			p.sorted = append(p.sorted, p.rank(s))
 		}
 	}
-	slices.Sort(p.sorted)
+	p.sorted, p.spare = sortRanks(p.sorted, p.spare)
 	for i := range p.named {
 		p.named[i].load = int64(p.named[i].Load * scale)
 		sum += p.named[i].load

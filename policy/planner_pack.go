@@ -222,17 +222,38 @@ func (p *Planner) deal() {
 	}
 }
 
-// rank is a slot as a number that sorts by load, equal loads with the lower slot
-// first when descending.
-func (p *Planner) rank(s int) uint64 {
-	return uint64(p.loads[s])<<slotBits | uint64(1<<slotBits-1-s)
-}
+// rank is a slot as a number that sorts by load.
+func (p *Planner) rank(s int) uint64 { return uint64(p.loads[s])<<slotBits | uint64(s) }
 
-func (p *Planner) slot(rank uint64) int { return 1<<slotBits - 1 - int(rank&(1<<slotBits-1)) }
+func (p *Planner) slot(rank uint64) int { return int(rank & (1<<slotBits - 1)) }
 
 // slotBits holds any slot number: SlotCount(MaxWorkers) is 1<<19; with a load
 // below 1<<44 a rank fits 64 bits.
 const slotBits = 19
+
+// sortRanks sorts ranks by load, ascending, keeping the order of equal loads: a radix
+// sort, as this is most of a plan's work. It returns the sorted ranks and the other
+// slice, for the next time.
+func sortRanks(ranks, spare []uint64) (sorted, other []uint64) {
+	const digit = 11
+	spare = sized(spare, len(ranks))
+	for shift := slotBits; shift < 64; shift += digit {
+		var starts [1<<digit + 1]int32
+		for _, r := range ranks {
+			starts[r>>shift&(1<<digit-1)+1]++
+		}
+		for i := range 1 << digit {
+			starts[i+1] += starts[i]
+		}
+		for _, r := range ranks {
+			at := &starts[r>>shift&(1<<digit-1)]
+			spare[*at] = r
+			*at++
+		}
+		ranks, spare = spare, ranks
+	}
+	return ranks, spare
+}
 
 // heapify orders the workers by room.
 func (p *Planner) heapify() {

@@ -200,6 +200,22 @@ func perturbed(in PlanInput, delta float64, rng *rand.Rand) PlanInput {
 	return out
 }
 
+func TestSortRanks(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		load := rapid.OneOf(rapid.Uint64Range(0, 3), rapid.Uint64Range(0, whole), rapid.Just(uint64(whole)))
+		loads := rapid.SliceOfN(load, 0, 300).Draw(t, "loads")
+		ranks := make([]uint64, len(loads))
+		for s, l := range loads {
+			ranks[s] = l<<slotBits | uint64(s)
+		}
+		want := slices.Clone(ranks)
+		slices.Sort(want)
+		if got, _ := sortRanks(ranks, nil); !slices.Equal(got, want) {
+			t.Fatalf("%x, want %x", got, want)
+		}
+	})
+}
+
 // Few moves: when loads and capacities are off by up to delta, the load that moves
 // is about delta, plus now and then a key of a worker's size that no longer fits
 // where it was. Measured over seeds, in parts of the whole load: the median is at
