@@ -11,7 +11,7 @@ import (
 // (design.md, The route), and starts with the route that names no key.
 //
 // Rule: a key that the route names goes round its sequence of workers (see
-// spread): a split key's follows its shares to within one record at every moment,
+// spread): a split key's follows its shares to within two records at every moment,
 // a placed key's has one worker. All other keys go to their slot's worker.
 //
 // Cost: O(1) per record whatever P is, and no branch that depends on the record.
