@@ -1,0 +1,38 @@
+package train
+
+import "math/rand/v2"
+
+// Dims are the widths that a network is made for.
+type Dims struct {
+	Obs int // O, numbers in an observation
+	Act int // A, numbers in an action
+}
+
+// Batch is what one update learns from: B transitions, row-major. NewBatch makes it;
+// its slices are written to, not replaced.
+type Batch struct {
+	Obs      []float32 // [B,O] what was seen
+	Act      []float32 // [B,A] what was done, in [-1,1]: twice the environment's action, minus 1
+	Reward   []float32 // [B]
+	Next     []float32 // [B,O] what was seen then
+	Terminal []float32 // [B] 1 where nothing comes after; 0 where the episode was only cut off
+
+	both []float32 // [2B,O] Obs and Next
+}
+
+// NewBatch makes room for rows transitions.
+func NewBatch(rows int, d Dims) *Batch {
+	n := rows * d.Obs
+	both := make([]float32, 2*n) // one after the other, for a network to take both at once
+	return &Batch{
+		Obs: both[:n:n], Act: make([]float32, rows*d.Act), Reward: make([]float32, rows),
+		Next: both[n:], Terminal: make([]float32, rows), both: both,
+	}
+}
+
+// Source is where transitions come from.
+type Source interface {
+	// Sample overwrites every row of b. It draws from rng alone, which belongs to the
+	// trainer and is part of its state, so that a resumed run sees the same batches.
+	Sample(rng *rand.Rand, b *Batch) error
+}

@@ -1,0 +1,146 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/saspart/saspart/config/field"
+)
+
+// Algorithm says which losses train the policy.
+type Algorithm string
+
+const (
+	// SACN is SAC with an ensemble of N critics (An et al. 2021, "Uncertainty-Based
+	// Offline RL with Diversified Q-Ensemble", without the diversity term).
+	SACN Algorithm = "sacn"
+	// SACNCQL adds CQL(H) (Kumar et al. 2020, "Conservative Q-Learning", equation 4).
+	SACNCQL Algorithm = "sacn-cql"
+	// BC clones the behaviour in the data: the control run.
+	BC Algorithm = "bc"
+)
+
+// Config are the hyper-parameters.
+type Config struct {
+	Algorithm Algorithm `yaml:"algorithm"`
+	Hidden    []int     `yaml:"hidden"`  // widths of the hidden layers, of the policy and of each critic
+	Critics   int       `yaml:"critics"` // N
+	Batch     int       `yaml:"batch"`   // B, transitions per update
+	Gamma     float64   `yaml:"gamma"`   // discount per window
+	Tau       float64   `yaml:"tau"`     // share of the way that target critics move per update
+
+	ActorRate  float64 `yaml:"actor_rate"` // Adam's learning rates
+	CriticRate float64 `yaml:"critic_rate"`
+	AlphaRate  float64 `yaml:"alpha_rate"`
+	GradClip   float64 `yaml:"grad_clip"` // longest gradient, of the policy and of all critics together; 0 is no limit
+
+	InitialAlpha  float64  `yaml:"initial_alpha"`  // weight of the entropy at the start
+	TargetEntropy *float64 `yaml:"target_entropy"` // entropy that alpha is steered to; null is minus the action dimension
+	HuberDelta    float64  `yaml:"huber_delta"`    // TD errors beyond it count linearly
+
+	CQL          CQL     `yaml:"cql"`
+	CloneUpdates int     `yaml:"clone_updates"` // first updates in which the policy is cloned instead of improved
+	CloneEdge    float64 `yaml:"clone_edge"`    // actions are cloned from [-1+edge, 1-edge]: at ±1 the density is infinite
+
+	Threads int `yaml:"threads"` // CPU threads; results do not depend on them
+}
+
+// CQL are the settings of the conservative term.
+type CQL struct {
+	Actions     int     `yaml:"actions"`     // K samples each from uniform, policy at s and policy at s'
+	Temperature float64 `yaml:"temperature"` // of the soft maximum
+	Weight      float64 `yaml:"weight"`      // of the term against the TD loss
+	// Density is the density per dimension that importance weighting takes uniform
+	// actions to have. They come from [-1,1], so 0.5 is right.
+	Density float64 `yaml:"density"`
+}
+
+// Reference are the reference's offline settings (reference.md, "The agent").
+func Reference() Config {
+	entropy := -73.0 // minus the action dimension at 64 workers, in use at any number
+	return Config{
+		Algorithm: SACNCQL, Hidden: []int{256, 256}, Critics: 2, Batch: 128, Gamma: 0.99, Tau: 1e-5,
+		ActorRate: 1e-5, CriticRate: 1e-5, AlphaRate: 1e-3,
+		InitialAlpha: 1e-2, TargetEntropy: &entropy, HuberDelta: 1,
+		CQL:       CQL{Actions: 10, Temperature: 1, Weight: 0.05, Density: 1},
+		CloneEdge: 1e-6, Threads: 1,
+	}
+}
+
+// ReferenceOnline are the reference's online settings.
+func ReferenceOnline() Config {
+	c := Reference()
+	c.Algorithm = SACN
+	c.CriticRate = 1e-3
+	c.InitialAlpha = 0.002
+	c.TargetEntropy = nil
+	return c
+}
+
+// Default are our settings. They differ from the reference's in
+//   - tau 5e-3, not 1e-5: with 1e-5 a target critic has moved by 5 % after 5,000
+//     updates, so that the critics learn a value that is hardly more than the reward;
+//   - rates 3e-4 for policy and critics, not 1e-5: at 1e-5 a weight moves by at most
+//     0.1 in 10,000 steps of Adam;
+//   - target entropy minus the action dimension, not -73 for every number of workers;
+//   - density 0.5, not 1: in A dimensions the difference is A*log 2 in the exponent,
+//     and without it uniform actions hardly count;
+//   - gradients no longer than 10, so that one batch with a rare saturated window
+//     can't throw the critics off;
+//   - clone edge 1e-3: a share of zero is an action of exactly -1, common in the data,
+//     and cloning it to within 1e-6 teaches the policy a mean of -7 before the tanh,
+//     where no gradient leads out again.
+func Default() Config {
+	c := Reference()
+	c.Tau = 5e-3
+	c.ActorRate, c.CriticRate = 3e-4, 3e-4
+	c.TargetEntropy = nil
+	c.GradClip = 10
+	c.CQL.Density = 0.5
+	c.CloneEdge = 1e-3
+	return c
+}
+
+// Validate reports every impossible value by its path.
+func (c *Config) Validate() error {
+	errs := []error{
+		field.Whole("critics", c.Critics, 1, 1024),
+		field.Whole("batch", c.Batch, 1, 1<<16),
+		field.Finite("gamma", c.Gamma, 0, 1),
+		field.Finite("tau", c.Tau, 0, 1),
+		above("actor_rate", c.ActorRate), above("critic_rate", c.CriticRate), above("alpha_rate", c.AlphaRate),
+		field.Finite("grad_clip", c.GradClip, 0, math.MaxFloat64),
+		above("initial_alpha", c.InitialAlpha),
+		above("huber_delta", c.HuberDelta),
+		field.Whole("cql.actions", c.CQL.Actions, 1, 1024),
+		above("cql.temperature", c.CQL.Temperature),
+		field.Finite("cql.weight", c.CQL.Weight, 0, math.MaxFloat64),
+		above("cql.density", c.CQL.Density),
+		field.Whole("clone_updates", c.CloneUpdates, 0, math.MaxInt32),
+		field.Finite("clone_edge", c.CloneEdge, 1e-7, 0.5),
+		field.Whole("threads", c.Threads, 1, 1024),
+	}
+	switch c.Algorithm {
+	case SACN, SACNCQL, BC:
+	default:
+		errs = append(errs, field.Errorf("algorithm", "is %q; it must be %s, %s or %s", c.Algorithm, SACN, SACNCQL, BC))
+	}
+	if len(c.Hidden) == 0 {
+		errs = append(errs, field.Errorf("hidden", "is empty; it must hold at least one width"))
+	}
+	for i, w := range c.Hidden {
+		errs = append(errs, field.Whole(fmt.Sprintf("hidden[%d]", i), w, 1, 1<<14))
+	}
+	if c.TargetEntropy != nil {
+		errs = append(errs, field.Finite("target_entropy", *c.TargetEntropy, -math.MaxFloat64, math.MaxFloat64))
+	}
+	return errors.Join(errs...)
+}
+
+func above(path string, v float64) error {
+	if v > 0 && !math.IsInf(v, 1) {
+		return nil
+	}
+	return field.Errorf(path, "is %v; it must be a finite number above 0", v)
+}

@@ -1,0 +1,54 @@
+package train
+
+import (
+	"math"
+	"strings"
+	"testing"
+)
+
+func TestPresetsAreValid(t *testing.T) {
+	for name, c := range map[string]Config{"default": Default(), "reference": Reference(), "reference online": ReferenceOnline()} {
+		if err := c.Validate(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestValidate(t *testing.T) {
+	for _, c := range []struct {
+		why    string
+		change func(*Config)
+		want   string
+	}{
+		{"no such algorithm", func(c *Config) { c.Algorithm = "cql" }, `algorithm: is "cql"; it must be sacn, sacn-cql or bc`},
+		{"no layer", func(c *Config) { c.Hidden = nil }, "hidden: is empty"},
+		{"a layer without units", func(c *Config) { c.Hidden = []int{8, 0} }, "hidden[1]: is 0"},
+		{"no critic", func(c *Config) { c.Critics = 0 }, "critics: is 0"},
+		{"a discount above 1 has no finite value", func(c *Config) { c.Gamma = 1.5 }, "gamma: is 1.5"},
+		{"NaN", func(c *Config) { c.Tau = math.NaN() }, "tau: is NaN"},
+		{"a rate of 0 learns nothing", func(c *Config) { c.ActorRate = 0 }, "actor_rate: is 0"},
+		{"an infinite rate", func(c *Config) { c.CriticRate = math.Inf(1) }, "critic_rate: is +Inf"},
+		{"log alpha needs a positive one", func(c *Config) { c.InitialAlpha = -1 }, "initial_alpha: is -1"},
+		{"an infinite entropy", func(c *Config) { v := math.Inf(-1); c.TargetEntropy = &v }, "target_entropy: is -Inf"},
+		{"CQL without samples", func(c *Config) { c.CQL.Actions = 0 }, "cql.actions: is 0"},
+		{"at edge 0 the density is infinite", func(c *Config) { c.CloneEdge = 0 }, "clone_edge: is 0"},
+		{"no thread", func(c *Config) { c.Threads = 0 }, "threads: is 0"},
+	} {
+		t.Run(c.why, func(t *testing.T) {
+			cfg := Default()
+			c.change(&cfg)
+			err := cfg.Validate()
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error is %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestBatchHalves(t *testing.T) {
+	b := NewBatch(3, Dims{Obs: 2, Act: 1})
+	b.Obs[5], b.Next[0] = 1, 2
+	if b.both[5] != 1 || b.both[6] != 2 || cap(b.Obs) != 6 {
+		t.Errorf("obs and next are not the two halves of %v", b.both)
+	}
+}

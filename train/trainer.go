@@ -1,0 +1,187 @@
+//go:build torch
+
+package train
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"runtime"
+)
+
+// Trainer learns a policy with its critics. It is for one goroutine at a time.
+type Trainer struct {
+	cfg  Config
+	dims Dims
+	pool *pool
+	pcg  *rand.PCG
+	rng  *rand.Rand
+
+	policy, ensemble *mlp
+	actor, critic    *params
+	target           []float32 // the target critics' parameters, laid out as critic.w
+	alpha            *params   // log alpha, one number
+	updates          uint64
+
+	// Room for the passes of an update; each is used once per update.
+	batch   *Batch
+	at      *tape     // policy at s and, in the second half of the rows, at s'
+	targets *tape     // target critics at s'
+	values  *tape     // critics at s: the data's action, for CQL the sampled ones after it
+	own     *tape     // critics at s and the policy's action
+	one     *tape     // policy at a single observation
+	noise   []float32 // [2B,1+K,A] standard normal, at s and then at s'
+	uniform []float32 // [B,K,A] in [-1,1)
+	scope   scope
+}
+
+// New makes a trainer with fresh networks. Everything random in its life follows
+// from seed.
+func New(cfg Config, dims Dims, seed uint64) (*Trainer, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("training configuration: %w", err)
+	}
+	if dims.Obs < 1 || dims.Act < 1 {
+		return nil, fmt.Errorf("networks need at least 1 observation and 1 action, not %d and %d", dims.Obs, dims.Act)
+	}
+	singleThread()
+	pcg := rand.NewPCG(seed, 0x5a5a)
+	t := &Trainer{cfg: cfg, dims: dims, pool: &pool{threads: cfg.Threads}, pcg: pcg, rng: rand.New(pcg)}
+
+	widths := func(out int) []int { return append(append([]int{}, cfg.Hidden...), out) }
+	t.policy = &mlp{members: 1, shared: dims.Obs, widths: widths(2 * dims.Act)}
+	t.ensemble = &mlp{members: cfg.Critics, shared: dims.Obs, own: dims.Act, widths: widths(1)}
+	t.actor, t.critic = newParams(t.policy.layout()), newParams(t.ensemble.layout())
+	t.policy.init(t.actor, t.rng)
+	t.ensemble.init(t.critic, t.rng)
+	t.target = append([]float32{}, t.critic.w...)
+	t.alpha = newParams([]Tensor{{Name: "log", Shape: []int{1}}})
+	t.alpha.w[0] = float32(math.Log(cfg.InitialAlpha))
+
+	rows, samples := cfg.Batch, t.samples()
+	t.batch = NewBatch(rows, dims)
+	t.at = t.policy.tape(2*rows, 1)
+	t.one = t.policy.tape(1, 1)
+	if cfg.Algorithm != BC {
+		t.targets, t.own = t.ensemble.tape(rows, 1), t.ensemble.tape(rows, 1)
+		t.values = t.ensemble.tape(rows, 1+3*samples)
+		t.noise = make([]float32, 2*rows*(1+samples)*dims.Act)
+		t.uniform = make([]float32, rows*samples*dims.Act)
+	}
+	return t, nil
+}
+
+// samples is K, the actions that CQL draws from each of its three distributions.
+func (t *Trainer) samples() int {
+	if t.cfg.Algorithm == SACNCQL {
+		return t.cfg.CQL.Actions
+	}
+	return 0
+}
+
+// targetEntropy is what alpha is steered to.
+func (t *Trainer) targetEntropy() float64 {
+	if t.cfg.TargetEntropy != nil {
+		return *t.cfg.TargetEntropy
+	}
+	return -float64(t.dims.Act)
+}
+
+// Update draws a batch from src and learns from it. An error from a loss or gradient
+// that is not finite leaves the parameters that it belongs to as they were.
+func (t *Trainer) Update(src Source) (stats Stats, err error) {
+	runtime.LockOSThread() // libtorch keeps its errors per thread
+	defer runtime.UnlockOSThread()
+	defer t.scope.free()
+	defer catch(&err)
+
+	if err := src.Sample(t.rng, t.batch); err != nil {
+		return Stats{}, fmt.Errorf("update %d: sample a batch: %w", t.updates+1, err)
+	}
+	stats.Update = t.updates + 1
+	if t.cfg.Algorithm == BC {
+		err = t.clone(&stats)
+	} else {
+		err = t.improve(&stats)
+	}
+	if err != nil {
+		return stats, fmt.Errorf("update %d: %w; lower the learning rates, or look for values in the data that are not finite", stats.Update, err)
+	}
+	t.updates++
+	return stats, nil
+}
+
+// normals fills v with standard normal numbers.
+func (t *Trainer) normals(v []float32) {
+	for i := range v {
+		v[i] = float32(t.rng.NormFloat64())
+	}
+}
+
+// Act writes the policy's action for an observation into act: the most likely one, or
+// with explore one drawn from the policy.
+func (t *Trainer) Act(obs, act []float32, explore bool) {
+	if len(act) != t.dims.Act {
+		panic(fmt.Sprintf("train: action of %d numbers, want %d", len(act), t.dims.Act))
+	}
+	t.one.forward(&pool{threads: 1}, t.actor.w, obs, nil)
+	for i := range act {
+		u := float64(t.one.y[i])
+		if explore {
+			logStd := min(max(float64(t.one.y[len(act)+i]), minLogStd), maxLogStd)
+			u += math.Exp(logStd) * t.rng.NormFloat64()
+		}
+		act[i] = float32(math.Tanh(u))
+	}
+}
+
+// Policy returns the policy's parameters: for layer i, i.weight [1,in,out] and i.bias
+// [1,out]; a row of input times the weight plus the bias, tanh between layers. The
+// last layer's first half are means before tanh, its second log standard deviations.
+// They share the trainer's memory: copy what must outlive the next update.
+func (t *Trainer) Policy() []Tensor { return t.actor.layout }
+
+// tensors are all parts of the state that are numbers, in the order of State.
+func (t *Trainer) tensors() []Tensor {
+	all := append(t.actor.named("actor"), t.critic.named("critic")...)
+	all = append(all, Tensor{"target", []int{len(t.target)}, t.target})
+	return append(all, t.alpha.named("alpha")...)
+}
+
+// State returns a copy of everything that an exact resumption needs.
+func (t *Trainer) State() (State, error) {
+	generator, err := t.pcg.MarshalBinary()
+	if err != nil {
+		return State{}, fmt.Errorf("save the random generator: %w", err)
+	}
+	s := State{Updates: t.updates, Generator: generator, Tensors: t.tensors()}
+	for i := range s.Tensors {
+		s.Tensors[i].Data = append([]float32{}, s.Tensors[i].Data...)
+	}
+	return s, nil
+}
+
+// Restore makes the trainer what it was when s was taken. A state of other networks
+// is refused and changes nothing.
+func (t *Trainer) Restore(s State) error {
+	mine := t.tensors()
+	if len(s.Tensors) != len(mine) {
+		return fmt.Errorf("restore: the state has %d tensors, these networks have %d; use the configuration it was trained with", len(s.Tensors), len(mine))
+	}
+	for i, m := range mine {
+		if got := s.Tensors[i]; got.Name != m.Name || fmt.Sprint(got.Shape) != fmt.Sprint(m.Shape) || len(got.Data) != len(m.Data) {
+			return fmt.Errorf("restore: tensor %d is %s %v in the state and %s %v here; use the configuration it was trained with",
+				i, got.Name, got.Shape, m.Name, m.Shape)
+		}
+	}
+	pcg := *t.pcg
+	if err := pcg.UnmarshalBinary(s.Generator); err != nil {
+		return fmt.Errorf("restore: random generator: %w", err)
+	}
+	*t.pcg = pcg
+	t.updates = s.Updates
+	for i, m := range mine {
+		copy(m.Data, s.Tensors[i].Data)
+	}
+	return nil
+}

@@ -1,0 +1,383 @@
+//go:build torch
+
+package train
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// small is a configuration that updates quickly.
+func small(algorithm Algorithm) Config {
+	c := Default()
+	c.Algorithm, c.Hidden, c.Batch, c.CQL.Actions = algorithm, []int{16, 16}, 16, 3
+	return c
+}
+
+func train(t *testing.T, tr *Trainer, src Source, updates int) Stats {
+	t.Helper()
+	var last Stats
+	for range updates {
+		s, err := tr.Update(src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = s
+	}
+	return last
+}
+
+func fresh(t *testing.T, cfg Config, d Dims, seed uint64) *Trainer {
+	t.Helper()
+	tr, err := New(cfg, d, seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tr
+}
+
+func state(t *testing.T, tr *Trainer) State {
+	t.Helper()
+	s, err := tr.State()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// same fails unless two states are equal bit for bit.
+func same(t *testing.T, what string, a, b State) {
+	t.Helper()
+	if a.Updates != b.Updates || string(a.Generator) != string(b.Generator) {
+		t.Errorf("%s: updates or generator differ", what)
+	}
+	for i := range a.Tensors {
+		for j, v := range a.Tensors[i].Data {
+			if math.Float32bits(v) != math.Float32bits(b.Tensors[i].Data[j]) {
+				t.Fatalf("%s: %s[%d] is %v and %v", what, a.Tensors[i].Name, j, v, b.Tensors[i].Data[j])
+			}
+		}
+	}
+}
+
+func TestResumeIsExact(t *testing.T) {
+	for _, algorithm := range []Algorithm{SACN, SACNCQL, BC} {
+		t.Run(string(algorithm), func(t *testing.T) {
+			cfg := small(algorithm)
+			cfg.CloneUpdates = 12 // the change from cloning to improving comes after the break
+			d := Dims{4, 3}
+			whole := fresh(t, cfg, d, 5)
+			train(t, whole, noiseSource{}, 20)
+
+			first := fresh(t, cfg, d, 5)
+			train(t, first, noiseSource{}, 10)
+			saved := state(t, first)
+			train(t, first, noiseSource{}, 3) // a copy was saved: going on must not change it
+
+			resumed := fresh(t, cfg, d, 99) // everything that the seed made is replaced
+			if err := resumed.Restore(saved); err != nil {
+				t.Fatal(err)
+			}
+			train(t, resumed, noiseSource{}, 10)
+			same(t, "resumed", state(t, whole), state(t, resumed))
+		})
+	}
+}
+
+// TestThreadsDoNotMatter: tasks are the same however many threads take them.
+func TestThreadsDoNotMatter(t *testing.T) {
+	cfg := Default()
+	cfg.Batch, cfg.CQL.Actions = 96, 5
+	var states []State
+	for _, threads := range []int{1, 2, 3} {
+		cfg.Threads = threads
+		tr := fresh(t, cfg, Dims{16, 17}, 3)
+		train(t, tr, noiseSource{}, 5)
+		states = append(states, state(t, tr))
+	}
+	same(t, "two threads", states[0], states[1])
+	same(t, "three threads", states[0], states[2])
+}
+
+func TestSeedMatters(t *testing.T) {
+	a, b := fresh(t, small(SACN), Dims{4, 3}, 1), fresh(t, small(SACN), Dims{4, 3}, 2)
+	if slices.Equal(a.actor.w, b.actor.w) || slices.Equal(a.critic.w, b.critic.w) {
+		t.Error("two seeds, the same networks")
+	}
+}
+
+// bandit has one window per episode: the reward is highest where the action is a
+// function of the observation.
+type bandit struct {
+	behaviour func(rng *rand.Rand, best float64) float64
+}
+
+func best(obs []float32, j int) float64 { return 0.6 * float64(obs[j]) }
+
+func (s bandit) Sample(rng *rand.Rand, b *Batch) error {
+	for i := range b.Reward {
+		miss := 0.0
+		for j := range 2 {
+			b.Obs[2*i+j] = 2*rng.Float32() - 1
+			want := best(b.Obs[2*i:2*i+2], j)
+			act := s.behaviour(rng, want)
+			b.Act[2*i+j] = float32(act)
+			miss += (act - want) * (act - want)
+		}
+		b.Reward[i], b.Terminal[i] = float32(1-miss), 1
+	}
+	return nil
+}
+
+// miss is how far the policy's actions are from the best ones, root mean square.
+func miss(tr *Trainer) float64 {
+	rng, sum := rand.New(rand.NewPCG(11, 0)), 0.0
+	act := make([]float32, 2)
+	const n = 500
+	for range n {
+		obs := random(rng, 2)
+		tr.Act(obs, act, false)
+		for j := range act {
+			d := float64(act[j]) - best(obs, j)
+			sum += d * d / (2 * n)
+		}
+	}
+	return math.Sqrt(sum)
+}
+
+func TestLearns(t *testing.T) {
+	anywhere := bandit{func(rng *rand.Rand, _ float64) float64 { return 2*rng.Float64() - 1 }}
+	imitable := bandit{func(rng *rand.Rand, best float64) float64 { return best + 0.1*rng.NormFloat64() }}
+	for _, c := range []struct {
+		why       string
+		algorithm Algorithm
+		src       Source
+		below     float64
+	}{
+		{"SAC-N finds the best action in data of random ones", SACN, anywhere, 0.1},
+		{"so does CQL, whose data cover every action", SACNCQL, anywhere, 0.1},
+		{"cloning copies a good behaviour", BC, imitable, 0.1},
+	} {
+		t.Run(c.why, func(t *testing.T) {
+			cfg := Default()
+			cfg.Algorithm, cfg.Hidden, cfg.Batch, cfg.CQL.Actions = c.algorithm, []int{32, 32}, 64, 4
+			cfg.ActorRate, cfg.CriticRate = 3e-3, 3e-3
+			tr := fresh(t, cfg, Dims{2, 2}, 1)
+			before := miss(tr)
+			train(t, tr, c.src, 1500)
+			if after := miss(tr); after > c.below || before < 0.2 {
+				t.Errorf("misses by %v, want below %v; %v before", after, c.below, before)
+			}
+		})
+	}
+	t.Run("cloning random actions does not find the best", func(t *testing.T) {
+		cfg := small(BC)
+		cfg.ActorRate = 3e-3
+		tr := fresh(t, cfg, Dims{2, 2}, 1)
+		train(t, tr, anywhere, 1000)
+		if after := miss(tr); after < 0.2 {
+			t.Errorf("misses by %v: a control run must not learn from rewards", after)
+		}
+	})
+}
+
+// TestCQLDoubtsWhatItHasNotSeen: data with small actions only; CQL must value large
+// ones less than SAC-N alone does.
+func TestCQLDoubtsWhatItHasNotSeen(t *testing.T) {
+	narrow := bandit{func(rng *rand.Rand, _ float64) float64 { return 0.2 * (2*rng.Float64() - 1) }}
+	value := func(weight float64) float64 {
+		cfg := small(SACNCQL)
+		cfg.CriticRate, cfg.CQL.Weight = 3e-3, weight
+		tr := fresh(t, cfg, Dims{2, 2}, 1)
+		train(t, tr, narrow, 800)
+		tp := tr.ensemble.tape(1, 1)
+		sum := 0.0
+		for _, act := range [][]float32{{0.9, 0.9}, {-0.9, 0.9}, {0.9, -0.9}, {-0.9, -0.9}} {
+			tp.forward(&pool{threads: 1}, tr.critic.w, []float32{0, 0}, act)
+			sum += float64(tp.y[0]+tp.y[1]) / 8
+		}
+		return sum
+	}
+	with, without := value(1), value(0)
+	if with > without-0.5 {
+		t.Errorf("actions not in the data are valued %v with CQL and %v without", with, without)
+	}
+}
+
+type failing struct{}
+
+func (failing) Sample(*rand.Rand, *Batch) error { return errors.New("trace.arrow: truncated") }
+
+// poisoned has one value that is not finite.
+type poisoned struct {
+	where func(b *Batch) []float32
+	value float64
+}
+
+func (p poisoned) Sample(rng *rand.Rand, b *Batch) error {
+	err := noiseSource{}.Sample(rng, b)
+	p.where(b)[0] = float32(p.value)
+	return err
+}
+
+func TestBadBatches(t *testing.T) {
+	for _, c := range []struct {
+		why       string
+		algorithm Algorithm
+		src       Source
+		want      string
+	}{
+		{"the source fails", SACN, failing{}, "update 3: sample a batch: trace.arrow: truncated"},
+		{"a reward is NaN", SACN, poisoned{func(b *Batch) []float32 { return b.Reward }, math.NaN()}, "update 3: the critics' loss is NaN"},
+		{"an observation is NaN", SACNCQL, poisoned{func(b *Batch) []float32 { return b.Obs }, math.NaN()}, "update 3: the critics' loss is NaN"},
+		{"an observation is infinite", BC, poisoned{func(b *Batch) []float32 { return b.Obs }, math.Inf(1)}, "update 3: the policy's gradient has a norm of"},
+		{"a reward is infinite, which Huber's slope hides", SACN, poisoned{func(b *Batch) []float32 { return b.Reward }, math.Inf(-1)}, "update 3: the critics' loss is +Inf"},
+		{"an observation is NaN for cloning", BC, poisoned{func(b *Batch) []float32 { return b.Obs }, math.NaN()}, "update 3: the policy's gradient has a norm of NaN"},
+	} {
+		t.Run(c.why, func(t *testing.T) {
+			tr := fresh(t, small(c.algorithm), Dims{4, 3}, 1)
+			train(t, tr, noiseSource{}, 2)
+			before := state(t, tr)
+			_, err := tr.Update(c.src)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("error is %v, want %q", err, c.want)
+			}
+			after := state(t, tr)
+			after.Generator = before.Generator // drawing the batch has used it
+			same(t, "after the error", before, after)
+		})
+	}
+}
+
+func TestRestoreRefusesOtherNetworks(t *testing.T) {
+	good := state(t, fresh(t, small(SACN), Dims{4, 3}, 1))
+	other := small(SACN)
+	other.Hidden = []int{16, 8}
+	for _, c := range []struct {
+		why  string
+		cfg  Config
+		dims Dims
+		edit func(*State)
+		want string
+	}{
+		{"other widths", other, Dims{4, 3}, func(*State) {}, "actor.1.weight [1 16 16] in the state and actor.1.weight [1 16 8] here"},
+		{"other workers", small(SACN), Dims{8, 3}, func(*State) {}, "tensor 0 is actor.0.weight"},
+		{"a layer missing", small(SACN), Dims{4, 3}, func(s *State) { s.Tensors = s.Tensors[1:] }, "the state has"},
+		{"short data", small(SACN), Dims{4, 3}, func(s *State) { s.Tensors[2].Data = s.Tensors[2].Data[:5] }, "tensor 2"},
+		{"a broken generator", small(SACN), Dims{4, 3}, func(s *State) { s.Generator = []byte("pcg") }, "random generator"},
+	} {
+		t.Run(c.why, func(t *testing.T) {
+			s := good
+			s.Tensors = slices.Clone(good.Tensors)
+			c.edit(&s)
+			tr := fresh(t, c.cfg, c.dims, 2)
+			before := state(t, tr)
+			err := tr.Restore(s)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("error is %v, want %q", err, c.want)
+			}
+			same(t, "after the refusal", before, state(t, tr))
+		})
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	bad := Default()
+	bad.Critics = 0
+	if _, err := New(bad, Dims{4, 3}, 1); err == nil || !strings.Contains(err.Error(), "critics: is 0") {
+		t.Errorf("no critics: %v", err)
+	}
+	if _, err := New(Default(), Dims{0, 3}, 1); err == nil {
+		t.Error("no observation: no error")
+	}
+}
+
+// TestPolicyIsComplete computes an action from the exported tensors alone.
+func TestPolicyIsComplete(t *testing.T) {
+	tr := fresh(t, small(SACN), Dims{4, 3}, 1)
+	x := random(rand.New(rand.NewPCG(2, 2)), 4)
+	act := make([]float32, 3)
+	tr.Act(x, act, false)
+	y := wide(x)
+	layers := tr.Policy()
+	for i := 0; i < len(layers); i += 2 {
+		if want := fmt.Sprintf("%d.weight", i/2); layers[i].Name != want {
+			t.Fatalf("tensor %d is %s, want %s", i, layers[i].Name, want)
+		}
+		out := layers[i].Shape[2]
+		next := wide(layers[i+1].Data)
+		for j := range next {
+			for k, v := range y {
+				next[j] += v * float64(layers[i].Data[k*out+j])
+			}
+			if i+2 < len(layers) {
+				next[j] = math.Tanh(next[j])
+			}
+		}
+		y = next
+	}
+	for j, a := range act {
+		closeTo(t, "action", float64(a), math.Tanh(y[j]), 1e-5)
+	}
+	explored := make([]float32, 3)
+	tr.Act(x, explored, true)
+	if slices.Equal(act, explored) {
+		t.Error("exploring took the most likely action")
+	}
+}
+
+func TestTorchErrorIsReturned(t *testing.T) {
+	f := func() (err error) {
+		var s scope
+		defer s.free()
+		defer catch(&err)
+		s.add(s.zeros(2), s.zeros(3))
+		return nil
+	}
+	if err := f(); err == nil || !strings.Contains(err.Error(), "libtorch: add: The size of tensor a (2) must match") {
+		t.Errorf("error is %v", err)
+	}
+}
+
+// resident is the process's memory in bytes.
+func resident(t *testing.T) int {
+	t.Helper()
+	debug.FreeOSMemory()
+	data, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		t.Skip("needs /proc: ", err)
+	}
+	var total, pages int
+	if _, err := fmt.Sscan(string(data), &total, &pages); err != nil {
+		t.Fatal(err)
+	}
+	return pages * os.Getpagesize()
+}
+
+// TestMemoryIsFlat: a tensor forgotten per update would be some 200 bytes of it.
+func TestMemoryIsFlat(t *testing.T) {
+	if testing.Short() {
+		t.Skip("20,000 updates")
+	}
+	cfg := small(SACNCQL)
+	cfg.Batch, cfg.Hidden = 4, []int{8, 8}
+	tr := fresh(t, cfg, Dims{3, 2}, 1)
+	train(t, tr, noiseSource{}, 4000)
+	before := resident(t)
+	train(t, tr, noiseSource{}, 20000)
+	grown := resident(t) - before
+	t.Logf("grown by %d KB in 20,000 updates", grown/1024)
+	if grown > 2<<20 {
+		t.Errorf("memory has grown by %d KB in 20,000 updates", grown/1024)
+	}
+	if len(tr.scope.tensors) != 0 || len(tr.scope.scalars) != 0 {
+		t.Error("tensors are left after an update")
+	}
+}
