@@ -63,7 +63,7 @@ type Costs struct {
 func Default() Config {
 	return Config{
 		Workers: 8, Partitioners: 1, Reducers: 2, Queue: 1024,
-		Slide: 250 * time.Millisecond, Window: time.Second, MetricSlides: 4,
+		Slide: 500 * time.Millisecond, Window: time.Second, MetricSlides: 2,
 		Speeds:    Speeds{Kind: "equal"},
 		Costs:     DefaultCosts(),
 		WorkRatio: 1, Capacity: Emulated,

@@ -29,10 +29,10 @@ func newObserver(cfg *Config) *observer {
 }
 
 func (o *observer) observe(b *stream.Batch) {
-	for i, h := range b.Hashes {
+	for _, h := range b.Hashes {
 		o.slots[policy.SlotOf(h, len(o.slots))]++
-		o.sketch.Observe(h, b.Records[i].Key)
 	}
+	o.sketch.ObserveBatch(b)
 }
 
 // seen is what the observers of a job saw in one metric window.

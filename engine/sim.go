@@ -41,6 +41,7 @@ type Sim struct {
 	slide   int64 // length of a slide, ns
 	now     int64 // end of the last window handed out, ps
 	step    int
+	begun   bool  // the first records are loaded
 	ended   int64 // slides below this are reduced
 	drained bool  // every source has ended and every slide is reduced
 	route   *policy.Route
@@ -56,8 +57,7 @@ type worker struct {
 	comb *combiner
 }
 
-// NewSim makes a job on a virtual clock. It reads the sources' first records, so
-// that a source that can't be read is found out at once.
+// NewSim makes a job on a virtual clock.
 func NewSim(s Setup) (*Sim, error) {
 	if err := s.validate(); err != nil {
 		return nil, err
@@ -78,11 +78,6 @@ func NewSim(s Setup) (*Sim, error) {
 		j.senders = append(j.senders, newSender(&j.setup, i, j.window))
 	}
 	j.sink = newSink(s.Results, func(w int32, st stream.State) { j.workers[w].comb.recycle(st) })
-	for i := range j.senders {
-		if err := j.load(&j.senders[i], 0); err != nil {
-			return nil, err
-		}
-	}
 	return j, nil
 }
 
@@ -93,6 +88,12 @@ func newLatency() *hdrhistogram.Histogram { return hdrhistogram.New(1000, 1e14, 
 func (j *Sim) Next(ctx context.Context) (*policy.Window, error) {
 	if j.failed != nil {
 		return nil, j.failed
+	}
+	if !j.begun {
+		if err := j.begin(); err != nil {
+			j.failed = err
+			return nil, err
+		}
 	}
 	end := j.now + j.window
 	for {
@@ -115,6 +116,22 @@ func (j *Sim) Next(ctx context.Context) (*policy.Window, error) {
 	w := j.measure(end)
 	j.now = end
 	return w, nil
+}
+
+// begin takes up what was announced before the first window, and loads the first
+// records.
+func (j *Sim) begin() error {
+	j.begun = true
+	for i := range j.senders {
+		s := &j.senders[i]
+		if s.takeUp() {
+			j.route = s.route
+		}
+		if err := j.load(s, 0); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // earliest finds the subtask that is ready first, when that is, and until when
@@ -326,6 +343,9 @@ func (j *Sim) Switch(sc partition.Scheme) error {
 // boundary is the first slide that no subtask has begun.
 func (j *Sim) boundary() int64 {
 	next := int64(0)
+	if !j.begun {
+		return next
+	}
 	for i := range j.senders {
 		next = max(next, j.senders[i].slide+1)
 	}
