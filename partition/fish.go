@@ -12,12 +12,12 @@ import (
 
 // FishConfig holds the constants of `fish`.
 type FishConfig struct {
-	Counters int           `yaml:"counters"` // keys counted at a time (K_max)
+	Counters int           `yaml:"counters"` // keys counted at a time
 	Epoch    int           `yaml:"epoch"`    // records in an epoch
-	Decay    float64       `yaml:"decay"`    // counts are multiplied with it at an epoch's end (alpha)
-	Hot      float64       `yaml:"hot"`      // a key is hot above the frequency 1/(hot*P) (theta)
-	MinWork  int           `yaml:"min_work"` // workers of a hot key at least (d_min)
-	Interval time.Duration `yaml:"interval"` // time between two inferences of the workers' backlogs (T)
+	Decay    float64       `yaml:"decay"`    // counts are multiplied with it at an epoch's end
+	Hot      float64       `yaml:"hot"`      // a key is hot above the frequency 1/(hot*P)
+	MinWork  int           `yaml:"min_work"` // workers of a hot key at least
+	Interval time.Duration `yaml:"interval"` // time between two inferences of the workers' backlogs
 }
 
 // DefaultFish gives the defaults.
@@ -45,7 +45,10 @@ func (c *FishConfig) Validate() error {
 // of asked for.
 //
 // Source: Huang: Efficient time-evolving stream processing at scale (arXiv
-// 1806.00760), Algorithms 1 to 3; reference.md, Rivals.
+// 1806.00760), whose parts are kept: counting within an epoch in bounded memory,
+// hotness that decays between epochs, and workers' backlogs that a sender infers
+// by computation instead of asking; reference.md, Rivals. There is no public code,
+// and how the parts are filled in below was not checked against the paper's text.
 //
 // Rule, in three parts.
 //   - Hotness: a fixed number of counters; a key without one takes over the
@@ -64,13 +67,12 @@ func (c *FishConfig) Validate() error {
 //     subtasks, to 0 at least: C <- max(0, C + N - T/(S*t)) in records of
 //     service time t.
 //
-// Constants: 1000 counters, epochs of 1000 records, decay 0.2, theta 1/(4P),
-// T = 10 s.
+// Constants, ours, all of them options: 1000 counters, epochs of 1000 records,
+// decay 0.2, theta 1/(4P), T = 10 s.
 //
-// Deviations: there is no public code; where the paper leaves room it is filled as
-// said above, and published changes nothing. The paper finds candidates by
-// consistent hashing, for workers that come and go; here P is fixed. Service
-// times are busy time per record of each metric window, sampled as in the paper;
+// Deviations: published changes nothing, as nothing is published. Workers don't
+// come and go, so candidates need no consistent hashing. Service
+// times are busy time per record of each metric window;
 // before the first they are taken as equal, and nothing is worked off. T ends
 // at the first slide boundary that is due.
 //
