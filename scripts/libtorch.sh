@@ -92,7 +92,7 @@ install() {
 	need mvn "install Maven"
 	need python3 "install Python 3"
 	python3 -m pip --version >/dev/null 2>&1 || fail "pip is missing; install it for $(command -v python3)"
-	mkdir -p "$cache"
+	mkdir -p "$cache" || fail "can't write to $cache; set XDG_CACHE_HOME to a folder of yours"
 	exec 9>"$home.lock"
 	flock -n 9 || { note "another run is installing; waiting for it"; flock 9; }
 	[ -d "$home" ] && return
@@ -125,13 +125,10 @@ use() {
 	if [ -n "${LIBTORCH:-}" ]; then
 		torch=$LIBTORCH
 		[ -f "$torch/lib/libtorch_cpu.so" ] || fail "LIBTORCH=$torch has no lib/libtorch_cpu.so; point it at the folder that holds lib/ and include/"
-		local found
-		found=$(sed -n 's/^#define TORCH_VERSION "\?\([0-9.]*\).*/\1/p' "$torch/include/torch/csrc/api/include/torch/version.h" 2>/dev/null || true)
-		case $found in
-		2.1.*) ;;
-		"") fail "LIBTORCH=$torch has no include/torch/csrc/api/include/torch/version.h; point it at a libtorch with headers" ;;
-		*) fail "LIBTORCH=$torch is version $found; it must be 2.1.x" ;;
-		esac
+		local header=$torch/include/torch/csrc/api/include/torch/version.h found
+		[ -f "$header" ] || fail "LIBTORCH=$torch has no ${header#"$torch"/}; point it at a libtorch with headers"
+		found=$(awk '$2 == "TORCH_VERSION_MAJOR" { major = $3 } $2 == "TORCH_VERSION_MINOR" { print major "." $3 }' "$header")
+		[ "$found" = "${version%.*}" ] || fail "LIBTORCH=$torch is version $found; it must be ${version%.*}"
 		# libtorch comes in two C++ ABIs; the headers must be read in the library's.
 		nm -D --defined-only "$torch/lib/libc10.so" | grep -q __cxx11 || extra=" -D_GLIBCXX_USE_CXX11_ABI=0"
 		stubs "$cache/stubs"
