@@ -130,7 +130,7 @@ use() {
 		found=$(awk '$2 == "TORCH_VERSION_MAJOR" { major = $3 } $2 == "TORCH_VERSION_MINOR" { print major "." $3 }' "$header")
 		[ "$found" = "${version%.*}" ] || fail "LIBTORCH=$torch is version $found; it must be ${version%.*}"
 		# libtorch comes in two C++ ABIs; the headers must be read in the library's.
-		nm -D --defined-only "$torch/lib/libc10.so" | grep -q __cxx11 || extra=" -D_GLIBCXX_USE_CXX11_ABI=0"
+		nm -D --defined-only "$torch/lib/libc10.so" | grep __cxx11 >/dev/null || extra=" -D_GLIBCXX_USE_CXX11_ABI=0"
 		stubs "$cache/stubs"
 		local stubs=$cache/stubs
 	else
