@@ -111,7 +111,6 @@ type localSink struct {
 	inbox *inbox[handed]
 	marks watermark
 	sink  *sink
-	fan   map[int64]map[uint64]int // fan-out of the keys that passed a reducer, by slide
 	back  stateReturns
 }
 
@@ -119,7 +118,7 @@ func newLocalSink(j *Local) *localSink {
 	c := &j.setup.Config
 	s := &localSink{
 		job: j, marks: newWatermark(c.Workers + c.Reducers),
-		fan: map[int64]map[uint64]int{}, back: newStateReturns(j),
+		back: newStateReturns(j),
 	}
 	s.sink = newSink(j.setup.Results, s.back.add)
 	return s
@@ -141,7 +140,7 @@ func (s *localSink) run() {
 					s.finish()
 				}
 			} else {
-				s.add(p)
+				s.sink.add(p.partial)
 				records++
 			}
 		}
@@ -154,29 +153,16 @@ func (s *localSink) run() {
 	}
 }
 
-func (s *localSink) add(p *handed) {
-	if p.merged > 0 {
-		fan := s.fan[p.slide]
-		if fan == nil {
-			fan = map[uint64]int{}
-			s.fan[p.slide] = fan
-		}
-		fan[p.hash] = int(p.merged) + 1
-	}
-	s.sink.add(p.partial)
-}
-
 // finish reports the windows that are complete.
 func (s *localSink) finish() {
 	for _, slide := range slices.Sorted(maps.Keys(s.sink.open)) {
 		if slide > s.marks.low {
 			break
 		}
-		s.sink.finish(slide)
+		split := s.sink.finish(slide)
 		s.back.flush()
-		s.job.board.reduced(slide, s.sink.fan, planReducers(len(s.job.reducers), s.fan[slide]))
+		s.job.board.reduced(slide, s.sink.fan, planReducers(len(s.job.reducers), split))
 		s.sink.fan = fanOut{}
-		delete(s.fan, slide)
 	}
 }
 

@@ -609,7 +609,6 @@ func (s *stallingTask) Units(*stream.Record) int {
 func TestLocalLateNext(t *testing.T) {
 	inBubble(t, "late", func(t *testing.T) {
 		c := Default()
-		c.MetricSlides = 4
 		j := mustLocal(t, steadySetup(c, fixedScheme(0), 1000, 1))
 		nextWindow(t, j)
 		time.Sleep(2700 * time.Millisecond)

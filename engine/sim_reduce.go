@@ -13,16 +13,12 @@ type emission struct {
 // its panes and hands its partial results on, one after the other, waiting where
 // a reducer's queue is full. Results are complete when all have.
 func (j *Sim) emit(slide, now int64) {
-	fan := map[uint64]int{}
 	var order emissions
 	for i := range j.workers {
 		w := &j.workers[i]
 		e := emission{worker: i, at: max(now, w.end)}
 		w.comb.emit(slide, int32(i), func(p partial) {
 			e.parts = append(e.parts, p)
-			if p.merge {
-				fan[p.hash]++
-			}
 		})
 		if len(e.parts) > 0 {
 			j.forward(&e)
@@ -46,8 +42,7 @@ func (j *Sim) emit(slide, now int64) {
 		j.forward(e)
 		heap.Fix(&order, 0)
 	}
-	j.sink.finish(slide)
-	j.plan = planReducers(len(j.reducers), fan)
+	j.plan = planReducers(len(j.reducers), j.sink.finish(slide))
 }
 
 // forward lets a worker go on until its next partial result for a reducer is

@@ -12,6 +12,7 @@ import (
 // results never depend on a router's promises. Owned by one goroutine.
 type sink struct {
 	open    map[int64]*reduced
+	spare   []*reduced                         // emptied ones, for reuse
 	recycle func(worker int32, s stream.State) // gives a merged or reported state back
 	results ResultFunc                         // nil: nobody asked
 	fan     fanOut
@@ -19,13 +20,16 @@ type sink struct {
 
 // reduced is one aggregation window in the making.
 type reduced struct {
-	keys     map[string]result
-	partials int
+	keys map[string]int32 // where in all
+	all  []result
 }
 
 type result struct {
-	state  stream.State
-	worker int32 // who gets the state back
+	key     string
+	hash    uint64
+	state   stream.State
+	worker  int32 // who gets the state back
+	workers int32 // that had partial results of the key
 }
 
 // fanOut adds up (key, worker) pairs and keys of the windows reduced.
@@ -50,45 +54,63 @@ func newSink(results ResultFunc, recycle func(int32, stream.State)) *sink {
 func (s *sink) add(p partial) bool {
 	w := s.open[p.slide]
 	if w == nil {
-		w = &reduced{keys: map[string]result{}}
+		w = s.fresh()
 		s.open[p.slide] = w
 	}
-	w.partials += 1 + p.merged
-	if r, ok := w.keys[p.key]; ok {
+	if i, ok := w.keys[p.key]; ok {
+		r := &w.all[i]
+		r.workers += 1 + int32(p.merged)
 		r.state.Merge(p.state)
 		s.recycle(p.worker, p.state)
 		return true
 	}
-	w.keys[p.key] = result{p.state, p.worker}
+	w.keys[p.key] = int32(len(w.all))
+	w.all = append(w.all, result{p.key, p.hash, p.state, p.worker, 1 + int32(p.merged)})
 	return false
 }
 
+func (s *sink) fresh() *reduced {
+	if n := len(s.spare); n > 0 {
+		w := s.spare[n-1]
+		s.spare = s.spare[:n-1]
+		return w
+	}
+	return &reduced{keys: map[string]int32{}}
+}
+
 // finish reports and forgets the window that ends with slide, all of whose
-// partial results are in.
-func (s *sink) finish(slide int64) {
+// partial results are in, and returns the fan-out of its keys that had several
+// workers, by hash.
+func (s *sink) finish(slide int64) map[uint64]int {
 	w := s.open[slide]
 	if w == nil {
-		return
+		return nil
 	}
 	delete(s.open, slide)
-	s.fan.pairs += int64(w.partials)
-	s.fan.keys += int64(len(w.keys))
-	if s.results == nil {
-		for _, r := range w.keys {
-			s.recycle(r.worker, r.state)
+	if s.results != nil {
+		slices.SortFunc(w.all, func(a, b result) int { return cmp.Compare(a.key, b.key) })
+	}
+	split := map[uint64]int{}
+	s.fan.keys += int64(len(w.all))
+	for i := range w.all {
+		r := &w.all[i]
+		s.fan.pairs += int64(r.workers)
+		if r.workers > 1 {
+			split[r.hash] = int(r.workers)
 		}
-		return
-	}
-	names := make([]string, 0, len(w.keys))
-	for k := range w.keys {
-		names = append(names, k)
-	}
-	slices.Sort(names)
-	for _, k := range names {
-		r := w.keys[k]
-		s.results(slide, k, r.state)
+		if s.results != nil {
+			s.results(slide, r.key, r.state)
+		}
 		s.recycle(r.worker, r.state)
 	}
+	// A map keeps the room it once had: one that held far more is not kept.
+	if n := len(w.all); 4*n >= cap(w.all) {
+		clear(w.keys)
+		clear(w.all)
+		w.all = w.all[:0]
+		s.spare = append(s.spare, w)
+	}
+	return split
 }
 
 // reducerPlan deals keys out to reducers: those known to be split by fan-out,
@@ -107,14 +129,12 @@ func (p *reducerPlan) of(hash uint64) int {
 	return int((hash >> 32) % uint64(p.reducers))
 }
 
-// planReducers makes a plan from the fan-out each key had.
+// planReducers makes a plan from the fan-out of the keys that had several workers.
 func planReducers(reducers int, fan map[uint64]int) *reducerPlan {
 	p := &reducerPlan{reducers: reducers, known: make(map[uint64]int32, len(fan))}
 	hashes := make([]uint64, 0, len(fan))
-	for h, n := range fan {
-		if n > 1 {
-			hashes = append(hashes, h)
-		}
+	for h := range fan {
+		hashes = append(hashes, h)
 	}
 	slices.SortFunc(hashes, func(a, b uint64) int {
 		return cmp.Or(cmp.Compare(fan[b], fan[a]), cmp.Compare(a, b))
