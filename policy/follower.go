@@ -1,0 +1,194 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"math"
+)
+
+// Follower decides how the work is shared out, window by window, in a scenario.
+type Follower interface {
+	// Start begins a scenario. All but an oracle look only at its Workers.
+	Start(s *Scenario)
+	// Next is called at the end of window t, with what was measured, and sets
+	// share to each worker's part of the work in the next window, summing to 1.
+	Next(t int, m Measured, share []float64)
+}
+
+// FollowerScore is how a follower did in a scenario.
+type FollowerScore struct {
+	First float64 // mean imbalance over the first 8 windows
+	After float64 // mean imbalance over all later ones; 0 if there are none
+}
+
+// firstWindows is how many windows a follower gets to learn the speeds.
+const firstWindows = 8
+
+// EvaluateFollower runs a follower through the scenarios of the given seeds, one
+// score for each, in order. Every scenario begins with equal shares. c must be valid.
+// A share that is negative or not finite, or shares that do not sum to 1, are an
+// error that names the scenario and the window.
+func EvaluateFollower(f Follower, c ScenarioConfig, workers int, seeds []uint64) ([]FollowerScore, error) {
+	scores := make([]FollowerScore, len(seeds))
+	busy, queue := make([]float64, workers), make([]float64, workers)
+	for i, seed := range seeds {
+		s := NewScenario(c, workers, seed)
+		f.Start(s)
+		past := make([][]float64, s.Delay+2) // a ring: the shares in force in the last windows, and the next
+		for j := range past {
+			past[j] = make([]float64, workers)
+		}
+		for w := range workers {
+			past[0][w] = 1 / float64(workers)
+		}
+		for t := range s.Windows {
+			now, seen := past[t%len(past)], past[s.Seen(t)%len(past)]
+			if off := s.Imbalance(t, now); t < firstWindows {
+				scores[i].First += off / float64(min(firstWindows, s.Windows))
+			} else {
+				scores[i].After += off / float64(s.Windows-firstWindows)
+			}
+			s.Busy(s.Seen(t), seen, busy)
+			for w, b := range busy {
+				queue[w] = math.Floor(b) // full where busy all the time
+			}
+			next := past[(t+1)%len(past)]
+			f.Next(t, Measured{Share: now, Seen: seen, Busy: busy, Queue: queue}, next)
+			if err := checkShares(next); err != nil {
+				return nil, fmt.Errorf("scenario of seed %d, window %d of %d workers: %w", seed, t, workers, err)
+			}
+		}
+	}
+	return scores, nil
+}
+
+func checkShares(share []float64) error {
+	sum := 0.0
+	for w, v := range share {
+		if !(v >= 0) {
+			return fmt.Errorf("worker %d got share %v", w, v)
+		}
+		sum += v
+	}
+	if !(math.Abs(sum-1) < 1e-6) {
+		return errors.New("the shares sum to " + fmt.Sprint(sum))
+	}
+	return nil
+}
+
+// MeanScore is the mean over scenarios, and the standard errors of both means.
+func MeanScore(scores []FollowerScore) (mean, deviation FollowerScore) {
+	n := float64(len(scores))
+	for _, s := range scores {
+		mean.First += s.First / n
+		mean.After += s.After / n
+	}
+	for _, s := range scores {
+		deviation.First += (s.First - mean.First) * (s.First - mean.First) / (n * n)
+		deviation.After += (s.After - mean.After) * (s.After - mean.After) / (n * n)
+	}
+	return mean, FollowerScore{First: math.Sqrt(deviation.First), After: math.Sqrt(deviation.After)}
+}
+
+// BestScores takes, for each scenario, the follower that did best in it: the best
+// setting chosen in hindsight.
+func BestScores(followers ...[]FollowerScore) []FollowerScore {
+	best := append([]FollowerScore(nil), followers[0]...)
+	for _, scores := range followers[1:] {
+		for i, s := range scores {
+			best[i].First = min(best[i].First, s.First)
+			best[i].After = min(best[i].After, s.After)
+		}
+	}
+	return best
+}
+
+// Smoothed follows with a fixed smoothing of log speeds: the estimates move by the
+// part Alpha of every deviation. A saturated worker is at least as slow as its busy
+// time says, so it is taken to be slower by Overload, in the log, and that in full;
+// no measurement of a saturated worker makes its estimate faster.
+type Smoothed struct {
+	Alpha, Overload float64
+
+	log, inst []float64
+}
+
+// Start implements Follower.
+func (f *Smoothed) Start(s *Scenario) {
+	f.log, f.inst = make([]float64, s.Workers), make([]float64, s.Workers)
+}
+
+// Next implements Follower.
+func (f *Smoothed) Next(_ int, m Measured, share []float64) {
+	mean := 0.0
+	for w := range f.inst {
+		f.inst[w] = math.Log(m.Seen[w] / m.Busy[w])
+		mean += (f.inst[w] - f.log[w]) / float64(len(f.inst))
+	}
+	for w, b := range m.Busy {
+		d := f.inst[w] - mean - f.log[w]
+		if b >= saturated {
+			f.log[w] += min(0, d-f.Overload)
+		} else {
+			f.log[w] += f.Alpha * d
+		}
+	}
+	softmax(share, f.log)
+}
+
+// Analytic follows by waterfill's estimate of the speeds.
+type Analytic struct {
+	Config SpeedConfig
+	speeds *Speeds
+	counts []int64
+}
+
+// Start implements Follower.
+func (f *Analytic) Start(s *Scenario) {
+	f.speeds, f.counts = NewSpeeds(f.Config, s.Workers), make([]int64, s.Workers)
+}
+
+// Next implements Follower.
+func (f *Analytic) Next(_ int, m Measured, share []float64) {
+	for w, v := range m.Seen {
+		f.counts[w] = int64(v * 1e12) // so many that counts have no chance in them
+	}
+	f.speeds.Observe(f.counts, m.Busy)
+	f.speeds.Capacity(share)
+	scaleTo1(share)
+}
+
+// Oracle follows the true speeds, without noise but as late as the busy times are.
+type Oracle struct{ scenario *Scenario }
+
+// Start implements Follower.
+func (f *Oracle) Start(s *Scenario) { f.scenario = s }
+
+// Next implements Follower.
+func (f *Oracle) Next(t int, _ Measured, share []float64) {
+	copy(share, f.scenario.SpeedsAt(f.scenario.Seen(t)))
+	scaleTo1(share)
+}
+
+// softmax sets dst to the exponentials of v, scaled to sum to 1.
+func softmax(dst, v []float64) {
+	most := math.Inf(-1)
+	for _, x := range v {
+		most = max(most, x)
+	}
+	for i, x := range v {
+		dst[i] = math.Exp(x - most)
+	}
+	scaleTo1(dst)
+}
+
+// scaleTo1 scales v, whose sum is above 0, to sum to 1.
+func scaleTo1(v []float64) {
+	sum := 0.0
+	for _, x := range v {
+		sum += x
+	}
+	for i := range v {
+		v[i] /= sum
+	}
+}

@@ -1,0 +1,229 @@
+package policy
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func seedsFrom(first uint64, n int) []uint64 {
+	seeds := make([]uint64, n)
+	for i := range seeds {
+		seeds[i] = first + uint64(i)
+	}
+	return seeds
+}
+
+func evaluate(t testing.TB, f Follower, c ScenarioConfig, workers, scenarios int) []FollowerScore {
+	t.Helper()
+	scores, err := EvaluateFollower(f, c, workers, seedsFrom(1, scenarios))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return scores
+}
+
+func TestScenarioIsWhatItSays(t *testing.T) {
+	c := DefaultScenarios()
+	delays := map[int]bool{}
+	jumps, windows := 0, 0
+	for seed := range uint64(200) {
+		s := NewScenario(c, 8, seed)
+		if d := cmp.Diff(s, NewScenario(c, 8, seed)); d != "" {
+			t.Fatalf("the same seed gives another scenario:\n%s", d)
+		}
+		delays[s.Delay] = true
+		if s.Utilisation < 0.5 || s.Utilisation > 0.95 || s.Sigma < 0.01 || s.Sigma > 0.15 || s.Pressure {
+			t.Fatalf("seed %d: utilisation %v, sigma %v, pressure %v", seed, s.Utilisation, s.Sigma, s.Pressure)
+		}
+		for at := range s.Windows {
+			sum := 0.0
+			for w, v := range s.SpeedsAt(at) {
+				sum += v
+				if at > 0 && math.Abs(math.Log(v/s.SpeedsAt(at - 1)[w])) > 0.25 {
+					jumps++
+				}
+			}
+			windows += s.Workers
+			if math.Abs(sum-8) > 1e-9 {
+				t.Fatalf("seed %d, window %d: the speeds sum to %v", seed, at, sum)
+			}
+		}
+	}
+	// A jump has a probability of 0.004 on average; about half are larger than a fourth,
+	// and a step of the walk hardly ever is.
+	if rate := float64(jumps) / float64(windows); rate < 0.001 || rate > 0.004 {
+		t.Errorf("%.4f jumps per worker and window", rate)
+	}
+	if len(delays) != 4 {
+		t.Errorf("delays %v", delays)
+	}
+}
+
+func TestScenarioBusy(t *testing.T) {
+	s := &Scenario{Workers: 2, Windows: 1, Utilisation: 0.8, Delay: 2, Speeds: []float64{0.5, 1.5}, Noise: []float64{1, 1.1}}
+	busy := make([]float64, 2)
+	for _, c := range []struct {
+		why      string
+		pressure bool
+		share    []float64
+		want     []float64
+	}{
+		{"0.8*0.2*2/0.5 and 0.8*0.8*2/1.5*1.1", false, []float64{0.2, 0.8}, []float64{0.64, 0.8 * 0.8 * 2 / 1.5 * 1.1}},
+		{"clipped at both ends", false, []float64{0.999, 0.001}, []float64{1, 0.01}},
+		{"the first would be 1.6 busy: all is slowed by that", true, []float64{0.5, 0.5}, []float64{1, 0.8 / 1.5 * 1.1 / 1.6}},
+	} {
+		s.Pressure = c.pressure
+		s.Busy(0, c.share, busy)
+		if d := max(math.Abs(busy[0]-c.want[0]), math.Abs(busy[1]-c.want[1])); d > 1e-12 {
+			t.Errorf("%s: %v, want %v", c.why, busy, c.want)
+		}
+	}
+	// Loads per speed of 1 and 1/3 have a mean of 2/3.
+	if got := s.Imbalance(0, []float64{0.5, 0.5}); math.Abs(got-0.5) > 1e-12 {
+		t.Errorf("imbalance %v", got)
+	}
+	if s.Seen(1) != 0 || s.Seen(5) != 3 {
+		t.Errorf("a delay of 2 shows window %d at 1 and %d at 5", s.Seen(1), s.Seen(5))
+	}
+}
+
+// record notes what a follower is shown, and answers with known shares.
+type record struct {
+	busy [][]float64
+	seen []float64
+}
+
+func (r *record) Start(*Scenario) { r.busy, r.seen = nil, nil }
+
+func (r *record) Next(t int, m Measured, share []float64) {
+	r.busy = append(r.busy, append([]float64(nil), m.Busy...))
+	r.seen = append(r.seen, m.Seen[0])
+	share[0] = 1 / float64(t+3)
+	share[1] = 1 - share[0]
+}
+
+// The share that a busy time is of is the one shown with it, however late.
+func TestFollowersSeeLate(t *testing.T) {
+	c := DefaultScenarios()
+	c.Delay = [2]int{2, 2}
+	r := &record{}
+	evaluate(t, r, c, 2, 1)
+	s := NewScenario(c, 2, 1)
+	want := make([]float64, 2)
+	for at := range s.Windows {
+		share := 1 / float64(max(at-2, 0)+2) // 1/2 at first, then what Next answered
+		s.Busy(s.Seen(at), []float64{share, 1 - share}, want)
+		if math.Abs(r.seen[at]-share) > 1e-12 || cmp.Diff(r.busy[at], want) != "" {
+			t.Fatalf("window %d: seen share %v and busy %v, want %v and %v", at, r.seen[at], r.busy[at], share, want)
+		}
+	}
+}
+
+type wrong struct{ value float64 }
+
+func (w wrong) Start(*Scenario) {}
+func (w wrong) Next(_ int, _ Measured, share []float64) {
+	for i := range share {
+		share[i] = w.value
+	}
+}
+
+func TestEvaluateRefusesBadShares(t *testing.T) {
+	for _, v := range []float64{math.NaN(), -0.25, 0.3, math.Inf(1)} {
+		_, err := EvaluateFollower(wrong{v}, DefaultScenarios(), 4, []uint64{77})
+		if err == nil || !strings.Contains(err.Error(), "seed 77, window 0 of 4 workers") {
+			t.Errorf("shares of %v: %v", v, err)
+		}
+	}
+}
+
+func TestScenarioConfigValidate(t *testing.T) {
+	if c := DefaultScenarios(); c.Validate() != nil {
+		t.Errorf("the default does not validate: %v", c.Validate())
+	}
+	for path, change := range map[string]func(*ScenarioConfig){
+		"windows":        func(c *ScenarioConfig) { c.Windows = 0 },
+		"utilisation[0]": func(c *ScenarioConfig) { c.Utilisation[0] = math.NaN() },
+		"spread[1]":      func(c *ScenarioConfig) { c.Spread[1] = 1 },
+		"walk[1]":        func(c *ScenarioConfig) { c.Walk = [2]float64{0.1, 0} },
+		"jump[1]":        func(c *ScenarioConfig) { c.Jump[1] = 2 },
+		"jump_to[0]":     func(c *ScenarioConfig) { c.JumpTo[0] = 0 },
+		"noise[0]":       func(c *ScenarioConfig) { c.Noise[0] = -1 },
+		"delay[1]":       func(c *ScenarioConfig) { c.Delay = [2]int{3, 1} },
+		"pressure":       func(c *ScenarioConfig) { c.Pressure = 1.5 },
+	} {
+		c := DefaultScenarios()
+		if change(&c); c.Validate() == nil || !strings.Contains(c.Validate().Error(), path+": ") {
+			t.Errorf("%s: %v", path, c.Validate())
+		}
+	}
+}
+
+// The analytic rivals on the scenarios of capacity.md, whose figures after the first
+// 8 windows are 0.090, 0.075, 0.086 and 0.039 for 8 workers and 0.294, 0.265, 0.292
+// and 0.188 for 64: the best fixed smoothing, the best chosen in hindsight, a Kalman
+// filter, and true speeds as late as the metrics.
+func TestRivalsOnTheScenarios(t *testing.T) {
+	scenarios := 512
+	if testing.Short() {
+		scenarios = 128
+	}
+	for _, p := range []struct {
+		workers, scenarios              int
+		fixed, hindsight, oracle, first float64
+	}{
+		{8, scenarios, 0.090, 0.075, 0.039, 0.160},
+		{64, scenarios / 2, 0.294, 0.265, 0.188, 0.350},
+	} {
+		show := func(name string, c ScenarioConfig, f Follower) []FollowerScore {
+			scores := evaluate(t, f, c, p.workers, p.scenarios)
+			mean, dev := MeanScore(scores)
+			t.Logf("%3d workers, %-34s %.4f / %.4f  (+- %.4f / %.4f)", p.workers, name, mean.After, mean.First, dev.After, dev.First)
+			return scores
+		}
+		c := DefaultScenarios()
+		best, name, all := FollowerScore{After: math.Inf(1)}, "", [][]FollowerScore(nil)
+		for _, overload := range []float64{0, 0.2} {
+			for _, alpha := range []float64{0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6} {
+				f := &Smoothed{Alpha: alpha, Overload: overload}
+				scores := evaluate(t, f, c, p.workers, p.scenarios)
+				if mean, _ := MeanScore(scores); mean.After < best.After {
+					best, name = mean, fmt.Sprintf("alpha %v, overload %v", alpha, overload)
+				}
+				all = append(all, scores)
+			}
+		}
+		hindsight, _ := MeanScore(BestScores(all...))
+		oracle, _ := MeanScore(show("true speeds, as late", c, &Oracle{}))
+		untrained, err := NewCapacity(UntrainedCapacity(32, 1), p.workers)
+		if err != nil {
+			t.Fatal(err)
+		}
+		filter, _ := MeanScore(show("untrained network", c, untrained))
+		kalman := DefaultSpeed()
+		show("waterfill's Kalman filter", c, &Analytic{Config: kalman})
+		c.Pressure = 1
+		show("the same, under pressure", c, &Analytic{Config: kalman})
+		t.Logf("%3d workers, best fixed (%s) %.4f / %.4f, in hindsight %.4f / %.4f", p.workers, name, best.After, best.First, hindsight.After, hindsight.First)
+		for _, v := range []struct {
+			name      string
+			got, want float64
+			tolerance float64
+		}{
+			{"true speeds, as late", oracle.After, p.oracle, 0.1},
+			{"best fixed smoothing", best.After, p.fixed, 0.1},
+			{"best smoothing in hindsight", hindsight.After, p.hindsight, 0.15},
+			{"best fixed smoothing, first windows", best.First, p.first, 0.2},
+			// It does not know what a saturated worker means.
+			{"untrained network", filter.After, p.fixed, 0.4},
+		} {
+			if math.Abs(v.got/v.want-1) > v.tolerance {
+				t.Errorf("%d workers, %s: %.4f, capacity.md has %.4f", p.workers, v.name, v.got, v.want)
+			}
+		}
+	}
+}

@@ -1,0 +1,326 @@
+package policy
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// drawn is a tensor of normal numbers of the given deviation.
+func drawn(rng *rand.Rand, deviation float64, name string, shape ...int) Tensor {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	t := Tensor{Name: name, Shape: shape, Data: make([]float32, n)}
+	for i := range t.Data {
+		t.Data[i] = float32(deviation * rng.NormFloat64())
+	}
+	return t
+}
+
+// mlpTensors are those of a shares policy.
+func mlpTensors(rng *rand.Rand, obs, act int, hidden ...int) []Tensor {
+	var all []Tensor
+	in := obs
+	for i, out := range append(hidden, 2*act) {
+		all = append(all,
+			drawn(rng, 1/math.Sqrt(float64(in)), fmt.Sprintf("%d.weight", i), 1, in, out),
+			drawn(rng, 0.1, fmt.Sprintf("%d.bias", i), 1, out))
+		in = out
+	}
+	return all
+}
+
+// gruTensors are those of a capacity policy.
+func gruTensors(rng *rand.Rand, inputs, units int) []Tensor {
+	d := 1 / math.Sqrt(float64(units))
+	return []Tensor{
+		drawn(rng, d, "gru.input.weight", inputs, 3*units), drawn(rng, d, "gru.input.bias", 3*units),
+		drawn(rng, d, "gru.memory.weight", units, 3*units), drawn(rng, d, "gru.memory.bias", 3*units),
+		drawn(rng, d, "head.weight", units, 4), drawn(rng, d, "head.bias", 4),
+	}
+}
+
+func normals(rng *rand.Rand, n int) []float32 {
+	return drawn(rng, 1, "", n).Data
+}
+
+// The naive twins: the same mathematics one number at a time, in float64, with the
+// weights as they are in the tensors.
+
+// naiveDense is a row of input times a weight, plus a bias.
+func naiveDense(x []float64, weight, bias Tensor) []float64 {
+	out := len(bias.Data)
+	y := make([]float64, out)
+	for j := range y {
+		y[j] = float64(bias.Data[j])
+		for i, v := range x {
+			y[j] += v * float64(weight.Data[i*out+j])
+		}
+	}
+	return y
+}
+
+func naiveMLP(tensors []Tensor, x []float64) []float64 {
+	for i := 0; i < len(tensors); i += 2 {
+		x = naiveDense(x, tensors[i], tensors[i+1])
+		if i+2 < len(tensors) {
+			for j := range x {
+				x[j] = math.Tanh(x[j])
+			}
+		}
+	}
+	for j := range x {
+		x[j] = math.Tanh(x[j])
+	}
+	return x[:len(x)/2]
+}
+
+// naiveGRU is one worker's step.
+func naiveGRU(tensors []Tensor, x, h []float64) (next, action []float64) {
+	sigmoid := func(v float64) float64 { return 1 / (1 + math.Exp(-v)) }
+	units := len(h)
+	i, m := naiveDense(x, tensors[0], tensors[1]), naiveDense(h, tensors[2], tensors[3])
+	for u := range units {
+		r, z := sigmoid(i[u]+m[u]), sigmoid(i[units+u]+m[units+u])
+		n := math.Tanh(i[2*units+u] + r*m[2*units+u])
+		next = append(next, (1-z)*n+z*h[u])
+	}
+	out := naiveDense(next, tensors[4], tensors[5])
+	return next, []float64{math.Tanh(out[0]), math.Tanh(out[1])}
+}
+
+func wide(v []float32) []float64 {
+	out := make([]float64, len(v))
+	for i, x := range v {
+		out[i] = float64(x)
+	}
+	return out
+}
+
+// far is the largest distance between numbers.
+func far(a []float32, b []float64) float64 {
+	d := 0.0
+	for i := range a {
+		d = max(d, math.Abs(float64(a[i])-b[i]))
+	}
+	return d
+}
+
+func TestMLPEqualsNaiveTwin(t *testing.T) {
+	for _, c := range []struct {
+		why      string
+		obs, act int
+		hidden   []int
+	}{
+		{"the reference's at 8 workers", 16, 17, []int{256, 256}},
+		{"the reference's at 64 workers", 128, 73, []int{256, 256}},
+		{"layers wider than two panels, and of odd widths", 3, 1, []int{257, 129, 400}},
+		{"as small as it gets", 1, 1, []int{1}},
+	} {
+		rng := rand.New(rand.NewPCG(7, uint64(c.obs)))
+		tensors := mlpTensors(rng, c.obs, c.act, c.hidden...)
+		n, err := NewMLP(tensors, c.obs, c.act)
+		if err != nil {
+			t.Fatalf("%s: %v", c.why, err)
+		}
+		got := make([]float32, c.act)
+		for range 3 {
+			x := normals(rng, c.obs)
+			n.Forward(x, got)
+			if d := far(got, naiveMLP(tensors, wide(x))); d > 5e-6 {
+				t.Errorf("%s: it is %g from the naive twin", c.why, d)
+			}
+		}
+	}
+}
+
+// Fifty windows on, the memory still has what the naive twin has.
+func TestGRUEqualsNaiveTwin(t *testing.T) {
+	for _, c := range []struct {
+		why                    string
+		workers, inputs, units int
+	}{
+		{"capacity.md's at 8 workers", 8, 9, 32},
+		{"a whole tile", 64, 9, 32},
+		{"tiles with a rest", 200, 9, 32},
+		{"gates of more than two panels", 3, 5, 100},
+		{"as small as it gets", 1, 1, 1},
+	} {
+		rng := rand.New(rand.NewPCG(8, uint64(c.workers)))
+		tensors := gruTensors(rng, c.inputs, c.units)
+		n, err := NewGRU(tensors, c.inputs, c.units)
+		if err != nil {
+			t.Fatalf("%s: %v", c.why, err)
+		}
+		memory, action := make([]float32, c.workers*c.units), make([]float32, 2*c.workers)
+		naive := make([]float64, len(memory))
+		for step := range 50 {
+			x := normals(rng, c.workers*c.inputs)
+			n.Forward(x, memory, action)
+			var want []float64
+			for w := range c.workers {
+				h := naive[w*c.units : (w+1)*c.units]
+				next, a := naiveGRU(tensors, wide(x[w*c.inputs:(w+1)*c.inputs]), h)
+				copy(h, next)
+				want = append(want, a...)
+			}
+			if d := max(far(action, want), far(memory, naive)); d > 5e-6 {
+				t.Fatalf("%s: at step %d it is %g from the naive twin", c.why, step, d)
+			}
+		}
+	}
+}
+
+func TestSquashing(t *testing.T) {
+	x, s, h := make([]float64, 0, 1<<17), []float32{}, []float32{}
+	for v := -30.0; v < 30; v += 0.0007 {
+		x = append(x, float64(float32(v)))
+	}
+	x = append(x, -1e30, 1e30, math.Inf(-1), math.Inf(1), 0)
+	for _, v := range x {
+		s, h = append(s, float32(v)), append(h, float32(v))
+	}
+	sigmoids(s)
+	tanhs(h)
+	for i, v := range x {
+		if d := math.Abs(float64(s[i]) - 1/(1+math.Exp(-v))); d > 1e-6 {
+			t.Fatalf("sigmoid(%v) is off by %g", v, d)
+		}
+		if d := math.Abs(float64(h[i]) - math.Tanh(v)); d > 1e-6 || h[i] > 1 || h[i] < -1 {
+			t.Fatalf("tanh(%v) = %v is off by %g", v, h[i], d)
+		}
+	}
+	if last := len(x) - 1; h[last] != 0 || s[last] != 0.5 {
+		t.Errorf("tanh(0) = %v, sigmoid(0) = %v", h[last], s[last])
+	}
+	nan := []float32{float32(math.NaN())}
+	if tanhs(nan); nan[0] == nan[0] {
+		t.Errorf("tanh hides a NaN behind %v", nan[0])
+	}
+}
+
+func TestMultiplyEqualsNaiveTwin(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rows, in, out := rapid.IntRange(0, 130).Draw(t, "rows"), rapid.IntRange(1, 9).Draw(t, "in"), rapid.IntRange(1, 300).Draw(t, "out")
+		stride := out + rapid.IntRange(0, 3).Draw(t, "more columns")
+		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
+		a, w, c := normals(rng, rows*in), normals(rng, in*stride), normals(rng, rows*out)
+		want := wide(c)
+		for r := range rows {
+			for j := range out {
+				for i := range in {
+					want[r*out+j] += float64(a[r*in+i]) * float64(w[i*stride+j])
+				}
+			}
+		}
+		if multiply(c, a, w, rows, in, out, stride); far(c, want) > 1e-4 {
+			t.Fatalf("[%d,%d] times [%d,%d] is off by %g", rows, in, in, out, far(c, want))
+		}
+	})
+}
+
+func TestNetworksRefuse(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	for _, c := range []struct {
+		why, says string
+		change    func(mlp, gru []Tensor) ([]Tensor, []Tensor)
+	}{
+		{"a missing tensor", "missing", func(m, g []Tensor) ([]Tensor, []Tensor) { m[0].Name, g[0].Name = "x", "x"; return m, g }},
+		{"a transposed weight", "shape", func(m, g []Tensor) ([]Tensor, []Tensor) {
+			m[0].Shape, g[0].Shape = []int{1, 8, 4}, []int{18, 9}
+			return m, g
+		}},
+		{"fewer numbers than the shape says", "has", func(m, g []Tensor) ([]Tensor, []Tensor) {
+			m[2].Data, g[2].Data = m[2].Data[1:], g[2].Data[1:]
+			return m, g
+		}},
+		{"a number that is none", "NaN", func(m, g []Tensor) ([]Tensor, []Tensor) {
+			m[1].Data[2], g[1].Data[2] = float32(math.NaN()), float32(math.NaN())
+			return m, g
+		}},
+		{"an infinite number", "-Inf", func(m, g []Tensor) ([]Tensor, []Tensor) {
+			m[3].Data[0], g[3].Data[0] = float32(math.Inf(-1)), float32(math.Inf(-1))
+			return m, g
+		}},
+		{"tensors that do not pair", "tensors", func(m, g []Tensor) ([]Tensor, []Tensor) { return m[:3], append(g, m[0]) }},
+		{"none", "tensors", func(_, g []Tensor) ([]Tensor, []Tensor) { return nil, append(g, g[0]) }},
+	} {
+		m, g := c.change(mlpTensors(rng, 4, 3, 8), gruTensors(rng, 9, 6))
+		if _, err := NewMLP(m, 4, 3); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: the shares network says %v", c.why, err)
+		}
+		if _, err := NewGRU(g, 9, 6); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: the capacity network says %v", c.why, err)
+		}
+	}
+}
+
+// A decision allocates nothing, at any size.
+func TestForwardAllocatesNothing(t *testing.T) {
+	rng := rand.New(rand.NewPCG(2, 2))
+	n, err := NewMLP(mlpTensors(rng, 128, 73, 256, 256), 128, 73)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, a := normals(rng, 128), make([]float32, 73)
+	if got := testing.AllocsPerRun(10, func() { n.Forward(x, a) }); got != 0 {
+		t.Errorf("the shares network allocates %v times", got)
+	}
+	g, err := NewGRU(gruTensors(rng, 9, 128), 9, 128)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, h, a := normals(rng, 200*9), make([]float32, 200*128), make([]float32, 400)
+	if got := testing.AllocsPerRun(10, func() { g.Forward(x, h, a) }); got != 0 {
+		t.Errorf("the capacity network allocates %v times", got)
+	}
+}
+
+func BenchmarkSharesForward(b *testing.B) {
+	for _, c := range []struct{ workers, pairs int }{{8, 17}, {64, 73}} {
+		b.Run(fmt.Sprintf("P=%d", c.workers), func(b *testing.B) {
+			rng := rand.New(rand.NewPCG(1, 1))
+			n, err := NewMLP(mlpTensors(rng, 2*c.workers, c.pairs, 256, 256), 2*c.workers, c.pairs)
+			if err != nil {
+				b.Fatal(err)
+			}
+			x, a := normals(rng, 2*c.workers), make([]float32, c.pairs)
+			b.ReportAllocs()
+			for b.Loop() {
+				n.Forward(x, a)
+			}
+		})
+	}
+}
+
+// What a capacity policy does for a window short of planning: features, network,
+// capacities.
+func BenchmarkCapacityFollow(b *testing.B) {
+	for _, workers := range []int{8, 64, 200} {
+		b.Run(fmt.Sprintf("P=%d", workers), func(b *testing.B) {
+			c := UntrainedCapacity(32, 1)
+			f, err := NewCapacity(c, workers)
+			if err != nil {
+				b.Fatal(err)
+			}
+			s := NewScenario(DefaultScenarios(), workers, 1)
+			share, busy, queue := make([]float64, workers), make([]float64, workers), make([]float64, workers)
+			for w := range share {
+				share[w] = 1 / float64(workers)
+			}
+			s.Busy(0, share, busy)
+			m := Measured{Share: share, Seen: share, Busy: busy, Queue: queue}
+			next := make([]float64, workers)
+			b.ReportAllocs()
+			for b.Loop() {
+				f.Follow(&m, next)
+			}
+		})
+	}
+}

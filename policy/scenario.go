@@ -1,0 +1,156 @@
+package policy
+
+import (
+	"errors"
+	"math"
+	"math/rand/v2"
+
+	"github.com/saspart/saspart/config/field"
+)
+
+// ScenarioConfig is the population that scenarios are drawn from. Pairs are the
+// bounds of a uniform distribution, drawn once per scenario unless said otherwise.
+type ScenarioConfig struct {
+	Windows     int        `yaml:"windows"`     // T
+	Utilisation [2]float64 `yaml:"utilisation"` // rho: work offered over what all workers can do
+	Spread      [2]float64 `yaml:"spread"`      // h: initial speeds are 1 + h*u, u uniform in -1..1 per worker; below 1
+	Walk        [2]float64 `yaml:"walk"`        // standard deviation of a log speed's step per window
+	Jump        [2]float64 `yaml:"jump"`        // probability that a worker jumps in a window
+	JumpTo      [2]float64 `yaml:"jump_to"`     // factor on a worker's speed from a jump to its next one, per jump
+	Noise       [2]float64 `yaml:"noise"`       // sigma: measured busy times are multiplied by 1 + sigma*normal
+	Delay       [2]int     `yaml:"delay"`       // the busy times seen are of so many windows ago
+	Pressure    float64    `yaml:"pressure"`    // part of the scenarios in which a saturated worker slows the whole job, as full queues do
+}
+
+// DefaultScenarios are those of capacity.md, The scenarios.
+func DefaultScenarios() ScenarioConfig {
+	return ScenarioConfig{
+		Windows: 64, Utilisation: [2]float64{0.5, 0.95}, Spread: [2]float64{0, 0.6}, Walk: [2]float64{0, 0.02},
+		Jump: [2]float64{0, 0.008}, JumpTo: [2]float64{0.4, 1.5}, Noise: [2]float64{0.01, 0.15}, Delay: [2]int{0, 3},
+	}
+}
+
+// Validate reports impossible values by their path.
+func (c *ScenarioConfig) Validate() error {
+	errs := []error{
+		field.Whole("windows", c.Windows, 1, 1<<20),
+		field.Finite("pressure", c.Pressure, 0, 1),
+	}
+	for _, r := range []struct {
+		path   string
+		pair   [2]float64
+		lo, hi float64
+	}{
+		{"utilisation", c.Utilisation, 1e-3, 100},
+		{"spread", c.Spread, 0, 0.99},
+		{"walk", c.Walk, 0, 1},
+		{"jump", c.Jump, 0, 1},
+		{"jump_to", c.JumpTo, 1e-3, 1e3},
+		{"noise", c.Noise, 0, 1},
+		{"delay", [2]float64{float64(c.Delay[0]), float64(c.Delay[1])}, 0, 1 << 16},
+	} {
+		errs = append(errs, field.Finite(r.path+"[0]", r.pair[0], r.lo, r.hi), field.Finite(r.path+"[1]", r.pair[1], r.pair[0], r.hi))
+	}
+	return errors.Join(errs...)
+}
+
+// Scenario is one course of events for P workers over T windows (capacity.md, The
+// scenarios): what nobody's decisions change. It is data, so that a differentiable
+// model can be fed the same as Run.
+type Scenario struct {
+	Workers     int       // P
+	Windows     int       // T
+	Utilisation float64   // rho
+	Sigma       float64   // of the noise
+	Delay       int       // windows
+	Pressure    bool      // a saturated worker slows the whole job
+	Speeds      []float64 // [T,P], of mean 1 in each window
+	Noise       []float64 // [T,P], the factor on the busy times of a window
+}
+
+// NewScenario draws a scenario. The same seed gives the same scenario; c must be
+// valid.
+//
+//	speed = (1 + h*u) * exp(walk + level), divided by the mean over the workers
+//
+// where walk takes a normal step per window and level, 0 at first, is replaced by
+// the log of a factor at each jump.
+func NewScenario(c ScenarioConfig, workers int, seed uint64) *Scenario {
+	rng := rand.New(rand.NewPCG(seed, 0x5ce0a710))
+	between := func(r [2]float64) float64 { return r[0] + rng.Float64()*(r[1]-r[0]) }
+	s := &Scenario{
+		Workers: workers, Windows: c.Windows,
+		Utilisation: between(c.Utilisation), Sigma: between(c.Noise), Delay: c.Delay[0] + rng.IntN(c.Delay[1]-c.Delay[0]+1),
+		Speeds: make([]float64, c.Windows*workers), Noise: make([]float64, c.Windows*workers),
+	}
+	spread, step, jump := between(c.Spread), between(c.Walk), between(c.Jump)
+	s.Pressure = rng.Float64() < c.Pressure
+	walk, level := make([]float64, workers), make([]float64, workers)
+	for w := range walk {
+		walk[w] = math.Log(1 + spread*(2*rng.Float64()-1))
+	}
+	for t := range c.Windows {
+		speeds, noise := s.Speeds[t*workers:(t+1)*workers], s.Noise[t*workers:(t+1)*workers]
+		sum := 0.0
+		for w := range speeds {
+			if t > 0 {
+				walk[w] += step * rng.NormFloat64()
+			}
+			if rng.Float64() < jump {
+				level[w] = math.Log(between(c.JumpTo))
+			}
+			speeds[w] = math.Exp(walk[w] + level[w])
+			sum += speeds[w]
+			noise[w] = 1 + s.Sigma*rng.NormFloat64()
+		}
+		for w := range speeds {
+			speeds[w] *= float64(workers) / sum
+		}
+	}
+	return s
+}
+
+// SpeedsAt is the speed of each worker in window t.
+func (s *Scenario) SpeedsAt(t int) []float64 { return s.Speeds[t*s.Workers : (t+1)*s.Workers] }
+
+// Seen is the window whose busy times are seen at the end of window t.
+func (s *Scenario) Seen(t int) int { return max(0, t-s.Delay) }
+
+// The measured busy ratios that scenarios allow.
+const (
+	leastBusy = 0.01
+	mostBusy  = 1
+)
+
+// Busy sets busy[w] to the busy ratio measured in window t if worker w has share[w]
+// of the work, shares summing to 1:
+//
+//	busy = clip(rho * share * P / speed * noise, 0.01, 1)
+//
+// Under pressure the whole job slows to the pace of its busiest worker first.
+func (s *Scenario) Busy(t int, share, busy []float64) {
+	speeds, noise := s.SpeedsAt(t), s.Noise[t*s.Workers:(t+1)*s.Workers]
+	most := 0.0
+	for w, v := range share {
+		busy[w] = s.Utilisation * v * float64(s.Workers) / speeds[w]
+		most = max(most, busy[w])
+	}
+	slow := 1.0
+	if s.Pressure && most > 1 {
+		slow = 1 / most
+	}
+	for w := range busy {
+		busy[w] = min(max(busy[w]*slow*noise[w], leastBusy), mostBusy)
+	}
+}
+
+// Imbalance is max/mean - 1 of the true load per speed in window t.
+func (s *Scenario) Imbalance(t int, share []float64) float64 {
+	most, sum := 0.0, 0.0
+	for w, v := range s.SpeedsAt(t) {
+		time := share[w] / v
+		most = max(most, time)
+		sum += time
+	}
+	return most/sum*float64(s.Workers) - 1
+}
