@@ -22,7 +22,8 @@ type Config struct {
 	DaltonOffline DaltonOfflineConfig `yaml:"dalton_offline"` // dalton-offline
 	Fish          FishConfig          `yaml:"fish"`
 
-	Waterfill policy.WaterfillConfig `yaml:"waterfill"`
+	Waterfill      policy.WaterfillConfig `yaml:"waterfill"`
+	SaSPartitioner SaSPartitionerConfig   `yaml:"saspartitioner"`
 }
 
 // Default is hash partitioning, and the published constants for all others.
@@ -31,7 +32,7 @@ func Default() Config {
 		Name: "hash", Choices: DefaultChoices(),
 		DAGreedy: DefaultDAGreedy(), FlexD: DefaultFlexD(), Dalton: DefaultDalton(),
 		DaltonOffline: DefaultDaltonOffline(), Fish: DefaultFish(),
-		Waterfill: policy.DefaultWaterfill(),
+		Waterfill: policy.DefaultWaterfill(), SaSPartitioner: DefaultSaSPartitioner(),
 	}
 }
 
@@ -50,6 +51,7 @@ func (c *Config) Validate() error {
 		field.In("dalton_offline", c.DaltonOffline.Validate()),
 		field.In("fish", c.Fish.Validate()),
 		field.In("waterfill", c.Waterfill.Validate()),
+		field.In("saspartitioner", c.SaSPartitioner.Validate()),
 	)
 }
 
@@ -80,6 +82,7 @@ func registry() []registered {
 		{"fish", newFish},
 		{"table", newTable},
 		{"waterfill", newWaterfill},
+		{"saspartitioner", newSaSPartitioner},
 	}
 }
 
