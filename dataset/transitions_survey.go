@@ -1,0 +1,330 @@
+package dataset
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/saspart/saspart/policy"
+)
+
+// survey is the first reading of the traces: what they are, how long their episodes
+// are, which keys are hot in each, and the mean share of each rank.
+type survey struct {
+	config   *TransitionConfig
+	given    *policy.Mask // the caller's, which goes before all others
+	watch    func(read, all int64)
+	workers  int
+	files    []surveyed
+	windows  int64
+	episodes []episode
+	shares   []float64 // by rank: sum over the windows of the share of the records
+	counted  float64   // windows with records: the weight of shares
+}
+
+// surveyed is a trace.
+type surveyed struct {
+	path    string
+	meta    Meta
+	windows int64
+}
+
+// episode is one of a trace's.
+type episode struct {
+	windows int
+	hot     []policy.HotKey // by rank, where ranks are by the episode
+}
+
+// read surveys the files in order.
+func (s *survey) read(ctx context.Context, files []string) error {
+	if len(files) == 0 {
+		return errors.New("no trace to learn from; make some with `saspart collect`")
+	}
+	for _, path := range files {
+		if err := s.readFile(ctx, path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *survey) readFile(ctx context.Context, path string) error {
+	f := surveyed{path: path}
+	tally := rankTally{config: s.config}
+	last := -1
+	err := eachWindow(ctx, path, func(m Meta) error {
+		f.meta = m
+		return s.fits(&f)
+	}, func(w *policy.Window) error {
+		if f.windows == 0 || w.Episode != last {
+			s.endEpisode(&tally)
+			s.episodes = append(s.episodes, episode{})
+			last = w.Episode
+		}
+		f.windows++
+		s.windows++
+		s.episodes[len(s.episodes)-1].windows++
+		tally.add(w)
+		if s.watch != nil {
+			s.watch(s.windows, 0)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if f.windows == 0 {
+		return fmt.Errorf("trace %s holds no windows: remove it, or collect again", path)
+	}
+	s.endEpisode(&tally)
+	s.files = append(s.files, f)
+	return nil
+}
+
+// eachWindow opens a trace, hands on its metadata and then every window.
+func eachWindow(ctx context.Context, path string, meta func(Meta) error, each func(*policy.Window) error) (err error) {
+	r, err := Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	if err := meta(r.Meta()); err != nil {
+		return err
+	}
+	for {
+		w, err := r.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err == nil {
+			err = each(w)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// fits refuses a trace that does not go with those before it.
+func (s *survey) fits(f *surveyed) error {
+	if len(s.files) == 0 {
+		s.workers = f.meta.Workers
+	}
+	if f.meta.Workers != s.workers {
+		return fmt.Errorf("trace %s has %d workers, trace %s has %d: an action's length depends on them, so that each number needs a training of its own",
+			f.path, f.meta.Workers, s.files[0].path, s.workers)
+	}
+	if f.meta.Mask == "" || s.given != nil {
+		return nil
+	}
+	if _, err := parseMask(f.meta.Mask, f.meta.Workers); err != nil {
+		return fmt.Errorf("trace %s: %w", f.path, err)
+	}
+	for _, other := range s.files {
+		if other.meta.Mask != "" && other.meta.Mask != f.meta.Mask {
+			return fmt.Errorf("trace %s has the mask %s, trace %s has %s: train on each alone, or name the mask to use",
+				f.path, shortened(f.meta.Mask), other.path, shortened(other.meta.Mask))
+		}
+	}
+	return nil
+}
+
+// shortened keeps a text on a line.
+func shortened(text string) string {
+	if len(text) > 120 {
+		return text[:117] + "..."
+	}
+	return text
+}
+
+// parseMask reads the mask of a trace's metadata: a JSON object of workers, P, and
+// keys, the allowed workers of each rank.
+func parseMask(text string, workers int) (policy.Mask, error) {
+	var m policy.Mask
+	if err := json.Unmarshal([]byte(text), &m); err != nil {
+		return m, fmt.Errorf("its metadata %s is no mask: %w", metaMask, err)
+	}
+	return m, checkMask(&m, workers)
+}
+
+// FormatMask is m as Meta holds it.
+func FormatMask(m policy.Mask) string {
+	text, err := json.Marshal(struct {
+		Workers int        `json:"workers"`
+		Keys    [][]uint16 `json:"keys"`
+	}{m.Workers, m.Keys})
+	if err != nil {
+		panic(err) // numbers always marshal
+	}
+	return string(text)
+}
+
+func checkMask(m *policy.Mask, workers int) error {
+	if m.Workers != workers {
+		return fmt.Errorf("the mask is for %d workers, the traces have %d", m.Workers, workers)
+	}
+	for rank, row := range m.Keys {
+		if len(row) == 0 {
+			return fmt.Errorf("the mask allows key %d no worker", rank)
+		}
+		for i, w := range row {
+			if int(w) >= workers || i > 0 && w <= row[i-1] {
+				return fmt.Errorf("the mask allows key %d the workers %v; they must ascend and be below %d", rank, row, workers)
+			}
+		}
+	}
+	return nil
+}
+
+// mask is the one mask of all transitions.
+func (s *survey) mask() (m policy.Mask, err error) {
+	var from string
+	switch i := slices.IndexFunc(s.files, func(f surveyed) bool { return f.meta.Mask != "" }); {
+	case s.given != nil:
+		m, from = *s.given, "the mask given"
+		if err := checkMask(&m, s.workers); err != nil {
+			return m, err
+		}
+	case i >= 0:
+		from = "the mask of trace " + s.files[i].path
+		if m, err = parseMask(s.files[i].meta.Mask, s.workers); err != nil {
+			return m, fmt.Errorf("trace %s: %w", s.files[i].path, err)
+		}
+	default:
+		from = "a mask of the mean shares of the hot keys"
+		m = policy.NewMask(s.meanShares(), s.workers, s.config.Mask)
+	}
+	if m.Pairs() == 0 {
+		return m, fmt.Errorf("%s: %s has no key, so that there is nothing to decide; set mask.true_hot, or collect under more skew", describe(s.files), from)
+	}
+	return m, nil
+}
+
+// meanShares is the mean share of the records of each rank.
+func (s *survey) meanShares() []float64 {
+	d := make([]float64, len(s.shares))
+	for i, v := range s.shares {
+		d[i] = v / max(s.counted, 1)
+	}
+	return d
+}
+
+// endEpisode takes in an episode's tally, if it has windows.
+func (s *survey) endEpisode(t *rankTally) {
+	if t.windows == 0 {
+		return
+	}
+	if s.config.Rank == ByEpisode {
+		s.episodes[len(s.episodes)-1].hot = t.ranked()
+	}
+	for rank, share := range t.shares() {
+		if rank == len(s.shares) {
+			s.shares = append(s.shares, 0)
+		}
+		s.shares[rank] += share
+	}
+	s.counted += t.counted
+	*t = rankTally{config: t.config}
+}
+
+// rankTally sums the hot keys of an episode.
+type rankTally struct {
+	config  *TransitionConfig
+	windows int
+	counted float64 // windows with records
+	keys    map[uint64]*tallied
+	byRank  []float64 // where ranks are by the window
+}
+
+// tallied is a key's sum of shares over the windows that name it.
+type tallied struct {
+	key   policy.HotKey
+	share float64
+}
+
+func (t *rankTally) add(w *policy.Window) {
+	t.windows++
+	all := 0.0
+	for _, c := range w.Slots {
+		all += float64(c)
+	}
+	if len(w.Slots) == 0 {
+		all = float64(w.Records)
+	}
+	if !(all > 0) {
+		return
+	}
+	t.counted++
+	if t.config.Rank == ByWindow {
+		for rank, k := range rankedKeys(w.Hot, t.config.HotKeys) {
+			if rank == len(t.byRank) {
+				t.byRank = append(t.byRank, 0)
+			}
+			t.byRank[rank] += estimate(k) / all
+		}
+		return
+	}
+	if t.keys == nil {
+		t.keys = map[uint64]*tallied{}
+	}
+	for _, k := range w.Hot {
+		e := t.keys[k.Hash]
+		if e == nil {
+			e = &tallied{key: policy.HotKey{Name: k.Name, Hash: k.Hash}}
+			t.keys[k.Hash] = e
+		}
+		e.share += estimate(k) / all
+	}
+}
+
+// sorted are the episode's keys, heaviest first, no more than are ranked.
+func (t *rankTally) sorted() []*tallied {
+	all := make([]*tallied, 0, len(t.keys))
+	for _, e := range t.keys {
+		all = append(all, e)
+	}
+	slices.SortFunc(all, func(a, b *tallied) int {
+		return cmp.Or(cmp.Compare(b.share, a.share), cmp.Compare(a.key.Hash, b.key.Hash))
+	})
+	return all[:min(len(all), t.config.HotKeys)]
+}
+
+func (t *rankTally) ranked() []policy.HotKey {
+	var keys []policy.HotKey
+	for _, e := range t.sorted() {
+		keys = append(keys, e.key)
+	}
+	return keys
+}
+
+// shares are the sums of shares by rank.
+func (t *rankTally) shares() []float64 {
+	if t.config.Rank == ByWindow {
+		return t.byRank
+	}
+	var sums []float64
+	for _, e := range t.sorted() {
+		sums = append(sums, e.share)
+	}
+	return sums
+}
+
+// estimate is a hot key's likely count: up to Error of Count may belong to other
+// keys, half of it, say.
+func estimate(k policy.HotKey) float64 { return max(0, float64(k.Count)-float64(max(0, k.Error))/2) }
+
+// rankedKeys are the n heaviest keys of a window, heaviest first.
+func rankedKeys(hot []policy.HotKey, n int) []policy.HotKey {
+	keys := slices.Clone(hot)
+	slices.SortFunc(keys, func(a, b policy.HotKey) int {
+		return cmp.Or(cmp.Compare(estimate(b), estimate(a)), cmp.Compare(a.Hash, b.Hash))
+	})
+	return keys[:min(n, len(keys))]
+}
