@@ -1,0 +1,262 @@
+//go:build torch
+
+package train
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/saspart/saspart/policy"
+)
+
+// Capacity trains the network of the capacity action by gradients through the fluid
+// model (capacity.md, The network): whole scenarios are run under the network, and
+// the loss of every window is taken back through shares, estimates and memories to
+// the parameters. Nothing is sampled but the scenarios, so that minutes suffice where
+// learning from rewards takes hours. It is for one goroutine at a time.
+//
+// The way back is written out, by hand and in float64 outside the network: with
+// autograd a window of a few hundred workers is some hundred small operations, each
+// of which costs more to start than to do.
+type Capacity struct {
+	cfg     CapacityConfig
+	net     gru
+	params  *params
+	inputs  []int // of all inputs, those in use
+	pool    *pool
+	pcg     *rand.PCG
+	rng     *rand.Rand
+	updates uint64
+	groups  []group
+}
+
+// group is a part of a batch that one thread takes through all windows. How a batch
+// falls into groups does not depend on the threads.
+type group struct {
+	courses   []course
+	tape      gruTape
+	features  []float64 // [P,allInputs] of one scenario
+	grad      []float32 // laid out as the parameters
+	loss      float64   // summed over scenarios and windows
+	imbalance float64
+}
+
+// groupScenarios is how many scenarios a group has: with some ten workers each, rows
+// enough for BLAS, and few enough for the caches.
+const groupScenarios = 6
+
+// inputScales bring the inputs in use to sizes near 1, in the order of
+// policy.CapacityInputs: log speeds are off by some hundredths as a rule.
+var inputScales = [...]float32{
+	innovation: 5, surprise: 10, busy: 2, saturated: 1, lag: 2, change: 5, estimate: 2, busiest: 2, queue: 1,
+}
+
+// NewCapacity makes a trainer with a fresh network. Everything random in its life
+// follows from seed.
+func NewCapacity(cfg CapacityConfig, seed uint64) (*Capacity, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("training configuration: %w", err)
+	}
+	singleThread()
+	pcg := rand.NewPCG(seed, 0xca9ac171)
+	t := &Capacity{cfg: cfg, net: gru{len(cfg.Inputs), cfg.Units}, pool: &pool{threads: cfg.Threads}, pcg: pcg, rng: rand.New(pcg)}
+	for _, name := range cfg.Inputs {
+		at := slices.Index(policy.CapacityInputs(), name)
+		if at >= allInputs {
+			return nil, fmt.Errorf("training configuration: inputs: the fluid model has no %q", name)
+		}
+		t.inputs = append(t.inputs, at)
+	}
+	t.params = newParams(t.net.layout())
+	t.net.init(t.params, t.rng)
+	t.groups = make([]group, parts(cfg.Batch, groupScenarios))
+	for i := range t.groups {
+		g := &t.groups[i]
+		g.courses = make([]course, min(groupScenarios, cfg.Batch-i*groupScenarios))
+		g.grad = make([]float32, len(t.params.w))
+	}
+	return t, nil
+}
+
+// Updates is the number of updates done.
+func (t *Capacity) Updates() uint64 { return t.updates }
+
+// Update draws a batch of scenarios and learns from it. An error from a gradient that
+// is not finite leaves the parameters as they were.
+func (t *Capacity) Update() (CapacityStats, error) {
+	type draw struct {
+		workers int
+		seed    uint64
+	}
+	draws := make([]draw, t.cfg.Batch)
+	low, high := math.Log(float64(t.cfg.Workers[0])), math.Log(float64(t.cfg.Workers[1])+1)
+	for i := range draws {
+		p := int(math.Exp(low + t.rng.Float64()*(high-low)))
+		draws[i] = draw{min(max(p, t.cfg.Workers[0]), t.cfg.Workers[1]), t.rng.Uint64()}
+	}
+	done := min(float64(t.updates)/float64(t.cfg.Updates), 1)
+	k := t.cfg.Sharpness[0] + done*(t.cfg.Sharpness[1]-t.cfg.Sharpness[0])
+	stats := CapacityStats{
+		Update: t.updates + 1,
+		Rate:   t.cfg.Rate[1] + (t.cfg.Rate[0]-t.cfg.Rate[1])*(1+math.Cos(math.Pi*done))/2,
+	}
+	w := t.net.views(t.params.w)
+	// Groups of scenarios of like sizes, the largest first, so that threads finish together.
+	slices.SortFunc(draws, func(a, b draw) int { return b.workers - a.workers })
+	t.pool.run(len(t.groups), func(i int) {
+		g := &t.groups[i]
+		for j := range g.courses {
+			d := draws[i*groupScenarios+j]
+			g.courses[j].begin(policy.NewScenario(t.cfg.Scenarios, d.workers, d.seed))
+		}
+		t.pass(g, &w, k)
+	})
+	clear(t.params.grad)
+	windows := float64(t.cfg.Batch * t.cfg.Scenarios.Windows)
+	for i := range t.groups {
+		for j, v := range t.groups[i].grad {
+			t.params.grad[j] += v
+		}
+		stats.Loss += t.groups[i].loss / windows
+		stats.Imbalance += t.groups[i].imbalance / windows
+	}
+	var err error
+	stats.Norm, err = t.params.step(t.pool, stats.Rate, t.updates+1, t.cfg.GradClip)
+	if err != nil {
+		return stats, fmt.Errorf("update %d: the network's %w; lower the rate, or restart from an earlier checkpoint", stats.Update, err)
+	}
+	t.updates++
+	return stats, nil
+}
+
+// pass takes a group's scenarios through all windows and back, and leaves loss,
+// imbalance and gradient in the group.
+func (t *Capacity) pass(g *group, w *[capacityTensors]matrix, k float64) {
+	windows, rows, widest := t.cfg.Scenarios.Windows, 0, 0
+	for i := range g.courses {
+		rows += g.courses[i].s.Workers
+		widest = max(widest, g.courses[i].s.Workers)
+	}
+	g.features = resized(g.features, widest*allInputs)
+	g.tape.begin(t.net, windows-1, rows)
+	g.loss, g.imbalance = 0, 0
+	weight := 1 / float64(t.cfg.Batch*windows)
+	for s := range windows {
+		t.eachCourse(g, func(c *course, from int) {
+			c.share(s)
+			loss, imbalance := c.loss(s, k, weight)
+			g.loss += loss
+			g.imbalance += imbalance
+			if s < windows-1 {
+				c.observe(s, g.features)
+				t.see(c, g, s, from)
+			}
+		})
+		if s == windows-1 {
+			break // what is decided now has no consequences
+		}
+		g.tape.forward(w, s)
+		a := g.tape.at(g.tape.a, s, capacityActions).v
+		t.eachCourse(g, func(c *course, from int) { c.apply(s, a[capacityActions*from:]) })
+	}
+	t.eachCourse(g, func(c *course, _ int) { c.shared(windows - 1) })
+	for s := windows - 2; s >= 0; s-- {
+		da := g.tape.at(g.tape.da, s, capacityActions).v
+		t.eachCourse(g, func(c *course, from int) { c.applied(s, da[capacityActions*from:]) })
+		g.tape.backward(w, s)
+		t.eachCourse(g, func(c *course, from int) {
+			t.unsee(c, g, from)
+			c.observed(s, g.features)
+			c.shared(s)
+		})
+	}
+	grad := t.net.views(g.grad)
+	g.tape.gradients(&grad)
+}
+
+// eachCourse calls f with every course of a group and the first of its rows.
+func (t *Capacity) eachCourse(g *group, f func(c *course, from int)) {
+	from := 0
+	for i := range g.courses {
+		f(&g.courses[i], from)
+		from += g.courses[i].s.Workers
+	}
+}
+
+// see makes the network's inputs in step s of the features in use.
+func (t *Capacity) see(c *course, g *group, s, from int) {
+	x := g.tape.at(g.tape.x, s, t.net.inputs).v[from*t.net.inputs:]
+	for row := range c.s.Workers {
+		for i, at := range t.inputs {
+			x[row*t.net.inputs+i] = float32(g.features[row*allInputs+at]) * inputScales[at]
+		}
+	}
+}
+
+// unsee makes gradients by features of those by the inputs.
+func (t *Capacity) unsee(c *course, g *group, from int) {
+	dx := g.tape.dx[from*t.net.inputs:]
+	clear(g.features)
+	for row := range c.s.Workers {
+		for i, at := range t.inputs {
+			g.features[row*allInputs+at] = float64(dx[row*t.net.inputs+i] * inputScales[at])
+		}
+	}
+}
+
+// Checkpoint is the policy as it is now; it shares no memory with the trainer.
+func (t *Capacity) Checkpoint() *policy.Checkpoint {
+	n := &policy.Normalisation{Mean: make([]float32, len(t.inputs))}
+	for _, at := range t.inputs {
+		n.Scale = append(n.Scale, inputScales[at])
+	}
+	c := &policy.Checkpoint{
+		Format: policy.CheckpointFormat, Kind: policy.KindCapacity, CreatedBy: "saspart",
+		Capacity:      &policy.CapacitySpec{Inputs: slices.Clone(t.cfg.Inputs), Units: t.cfg.Units},
+		Normalisation: n,
+	}
+	for _, p := range t.params.layout {
+		c.Tensors = append(c.Tensors, policy.Tensor{Name: p.Name, Shape: slices.Clone(p.Shape), Data: slices.Clone(p.Data)})
+	}
+	return c
+}
+
+// State returns a copy of everything that an exact resumption needs.
+func (t *Capacity) State() (State, error) {
+	generator, err := t.pcg.MarshalBinary()
+	if err != nil {
+		return State{}, fmt.Errorf("save the random generator: %w", err)
+	}
+	s := State{Updates: t.updates, Generator: generator, Tensors: t.params.named("capacity")}
+	for i := range s.Tensors {
+		s.Tensors[i].Data = slices.Clone(s.Tensors[i].Data)
+	}
+	return s, nil
+}
+
+// Restore makes the trainer what it was when s was taken. A state of another network
+// is refused and changes nothing.
+func (t *Capacity) Restore(s State) error {
+	mine := t.params.named("capacity")
+	if len(s.Tensors) != len(mine) {
+		return fmt.Errorf("restore: the state has %d tensors, this network has %d; use the configuration it was trained with", len(s.Tensors), len(mine))
+	}
+	for i, m := range mine {
+		if got := s.Tensors[i]; got.Name != m.Name || !slices.Equal(got.Shape, m.Shape) || len(got.Data) != len(m.Data) {
+			return fmt.Errorf("restore: tensor %d is %s %v in the state and %s %v here; use the configuration it was trained with",
+				i, got.Name, got.Shape, m.Name, m.Shape)
+		}
+	}
+	pcg := *t.pcg
+	if err := pcg.UnmarshalBinary(s.Generator); err != nil {
+		return fmt.Errorf("restore: random generator: %w", err)
+	}
+	*t.pcg = pcg
+	t.updates = s.Updates
+	for i, m := range mine {
+		copy(m.Data, s.Tensors[i].Data)
+	}
+	return nil
+}

@@ -1,0 +1,66 @@
+package train
+
+import (
+	"errors"
+	"math"
+
+	"github.com/saspart/saspart/config/field"
+	"github.com/saspart/saspart/policy"
+)
+
+// CapacityConfig are the settings of the capacity action's training by gradients
+// through the fluid model (capacity.md, The network).
+type CapacityConfig struct {
+	Inputs    []string              `yaml:"inputs"`    // what the network sees, of policy.CapacityInputs
+	Units     int                   `yaml:"units"`     // H, memory per worker
+	Scenarios policy.ScenarioConfig `yaml:"scenarios"` // the population trained on
+	Workers   [2]int                `yaml:"workers"`   // P of a scenario: uniform in the logarithm between these
+	Batch     int                   `yaml:"batch"`     // scenarios per update
+	Updates   int                   `yaml:"updates"`   // over which rate and sharpness go from the first to the second value
+	Rate      [2]float64            `yaml:"rate"`      // Adam's learning rate, falling as a cosine
+	Sharpness [2]float64            `yaml:"sharpness"` // k of the loss, rising in a straight line
+	GradClip  float64               `yaml:"grad_clip"` // longest gradient; 0 is no limit
+	Threads   int                   `yaml:"threads"`   // CPU threads; results do not depend on them
+}
+
+// PrototypeCapacity is the prototype's recipe of capacity.md.
+func PrototypeCapacity() CapacityConfig {
+	return CapacityConfig{
+		Inputs: []string{"innovation", "surprise", "busy", "saturated", "lag", "change", "estimate", "busiest"},
+		Units:  32, Scenarios: policy.DefaultScenarios(), Workers: [2]int{4, 32}, Batch: 48, Updates: 800,
+		Rate: [2]float64{2e-3, 2e-4}, Sharpness: [2]float64{20, 20}, GradClip: 1, Threads: 1,
+	}
+}
+
+// Validate reports every impossible value by its path.
+func (c *CapacityConfig) Validate() error {
+	errs := []error{
+		field.Whole("units", c.Units, 1, 1<<10),
+		field.In("scenarios", c.Scenarios.Validate()),
+		field.Whole("scenarios.windows", c.Scenarios.Windows, 2, 1<<12),
+		field.Whole("workers[0]", c.Workers[0], 2, policy.MaxWorkers),
+		field.Whole("workers[1]", c.Workers[1], c.Workers[0], policy.MaxWorkers),
+		field.Whole("batch", c.Batch, 1, 1<<14),
+		field.Whole("updates", c.Updates, 1, math.MaxInt32),
+		above("rate[0]", c.Rate[0]), above("rate[1]", c.Rate[1]),
+		above("sharpness[0]", c.Sharpness[0]), above("sharpness[1]", c.Sharpness[1]),
+		field.Finite("grad_clip", c.GradClip, 0, math.MaxFloat64),
+		field.Whole("threads", c.Threads, 1, 1024),
+	}
+	if len(c.Inputs) == 0 {
+		errs = append(errs, field.Errorf("inputs", "are empty; the network must see something"))
+	}
+	if _, err := policy.NewCapacityState(1, c.Inputs); err != nil {
+		errs = append(errs, field.Errorf("inputs", "%v", err))
+	}
+	return errors.Join(errs...)
+}
+
+// CapacityStats are what one update did.
+type CapacityStats struct {
+	Update    uint64  // its number, from 1
+	Loss      float64 // mean over scenarios and windows of log(sum(exp(k * time/mean time)))/k
+	Imbalance float64 // mean of max/mean - 1 over the same windows
+	Norm      float64 // length of the gradient before clipping
+	Rate      float64 // learning rate
+}

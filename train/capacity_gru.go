@@ -1,0 +1,148 @@
+//go:build torch
+
+package train
+
+// #include <stdint.h>
+// void saspart_gates(float*, const float*, const float*, float*, int64_t, int64_t);
+// void saspart_gates_back(float*, float*, const float*, float*, int64_t, int64_t);
+// void saspart_squash(float*, int64_t);
+import "C"
+
+import "math/rand/v2"
+
+// capacityActions is how many numbers the capacity action has per worker.
+const capacityActions = 2
+
+// gru is policy.GRU for training: I inputs, H units of memory per worker.
+type gru struct{ inputs, units int }
+
+// Entries of the layout.
+const (
+	inputWeight = iota
+	inputBias
+	memoryWeight
+	memoryBias
+	headWeight
+	headBias
+	capacityTensors
+)
+
+// layout names the parameters as policy.NewGRU does.
+func (n gru) layout() []Tensor {
+	i, h := n.inputs, n.units
+	return []Tensor{
+		{Name: "gru.input.weight", Shape: []int{i, 3 * h}}, {Name: "gru.input.bias", Shape: []int{3 * h}},
+		{Name: "gru.memory.weight", Shape: []int{h, 3 * h}}, {Name: "gru.memory.bias", Shape: []int{3 * h}},
+		{Name: "head.weight", Shape: []int{h, 2 * capacityActions}}, {Name: "head.bias", Shape: []int{2 * capacityActions}},
+	}
+}
+
+// init draws the unit's parameters as torch.nn.GRU does. The head starts as a fixed
+// smoothing: a gain of sigmoid(2 * -0.5) = 0.27 and no correction, and a standard
+// deviation of exp(-2) for those who explore.
+func (n gru) init(p *params, rng *rand.Rand) {
+	for entry := range headWeight {
+		p.uniform(rng, entry, n.units)
+	}
+	copy(p.layout[headBias].Data, []float32{-0.5, 0, -2, -2})
+}
+
+// views cuts a flat buffer of values or gradients as layout says.
+func (n gru) views(flat []float32) (v [capacityTensors]matrix) {
+	for entry, t := range n.layout() {
+		rows, cols := 1, t.Shape[len(t.Shape)-1]
+		if len(t.Shape) == 2 {
+			rows = t.Shape[0]
+		}
+		v[entry] = mat(flat[:rows*cols], rows, cols)
+		flat = flat[rows*cols:]
+	}
+	return v
+}
+
+// means are the head's columns that the means of the action come from.
+func means(head matrix) matrix { return head.columns(0, capacityActions) }
+
+// gruTape is the unit's way through T steps of R rows, each row a worker.
+type gruTape struct {
+	net     gru
+	rows    int
+	x       []float32 // [T,R,I] inputs
+	h       []float32 // [T+1,R,H] memories, of zeros at first
+	i, m    []float32 // [T,R,3H] gates and the memory's sums; on the way back, gradients by the sums
+	a       []float32 // [T,R,2] actions
+	da      []float32 // [T,R,2] gradients by the actions, then by their sums before tanh
+	dh      []float32 // [R,H] gradient by the memory
+	dx      []float32 // [R,I] gradient by the inputs of the step last gone back through
+	steps   int
+	biasRow []float32 // [2] the head's bias
+}
+
+// begin makes room for so many steps of so many rows.
+func (t *gruTape) begin(net gru, steps, rows int) {
+	t.net, t.rows, t.steps = net, rows, steps
+	n, h := steps*rows, net.units
+	t.x, t.h = resized(t.x, n*net.inputs), resized(t.h, (n+rows)*h)
+	t.i, t.m = resized(t.i, n*3*h), resized(t.m, n*3*h)
+	t.a, t.da = resized(t.a, n*capacityActions), resized(t.da, n*capacityActions)
+	t.dh, t.dx = resized(t.dh, rows*h), resized(t.dx, rows*net.inputs)
+	t.biasRow = resized(t.biasRow, capacityActions)
+	clear(t.h[:rows*h])
+	clear(t.dh)
+}
+
+// at is step s of a buffer [T,R,width].
+func (t *gruTape) at(v []float32, s, width int) matrix {
+	n := t.rows * width
+	return mat(v[s*n:(s+1)*n], t.rows, width)
+}
+
+// forward takes step s, from x and h to the actions and the next h, with the
+// parameters w (gru.views).
+func (t *gruTape) forward(w *[capacityTensors]matrix, s int) {
+	h := t.net.units
+	i, m := t.at(t.i, s, 3*h), t.at(t.m, s, 3*h)
+	from, to := t.at(t.h, s, h), t.at(t.h, s+1, h)
+	fill(i, w[inputBias].v)
+	gemm(i, t.at(t.x, s, t.net.inputs), asIs, w[inputWeight], asIs, 1)
+	fill(m, w[memoryBias].v)
+	gemm(m, from, asIs, w[memoryWeight], asIs, 1)
+	C.saspart_gates(ptrOf(i), ptrOf(m), ptrOf(from), ptrOf(to), C.int64_t(t.rows), C.int64_t(h))
+	a := t.at(t.a, s, capacityActions)
+	copy(t.biasRow, w[headBias].v)
+	fill(a, t.biasRow)
+	gemm(a, to, asIs, means(w[headWeight]), asIs, 1)
+	C.saspart_squash(ptrOf(a), C.int64_t(len(a.v)))
+}
+
+// backward goes back through step s, the steps after it being done: from da of this
+// step to dx. Gradients by the parameters are left to gradients.
+func (t *gruTape) backward(w *[capacityTensors]matrix, s int) {
+	h := t.net.units
+	da, a := t.at(t.da, s, capacityActions), t.at(t.a, s, capacityActions)
+	tanhGrad(da.v, a.v)
+	dh := mat(t.dh, t.rows, h)
+	gemm(dh, da, asIs, means(w[headWeight]), transposed, 1)
+	i, m, from := t.at(t.i, s, 3*h), t.at(t.m, s, 3*h), t.at(t.h, s, h)
+	C.saspart_gates_back(ptrOf(i), ptrOf(m), ptrOf(from), ptrOf(dh), C.int64_t(t.rows), C.int64_t(h))
+	gemm(dh, m, asIs, w[memoryWeight], transposed, 1)
+	gemm(mat(t.dx, t.rows, t.net.inputs), i, asIs, w[inputWeight], transposed, 0)
+}
+
+// gradients sums the gradients by the parameters over all steps into g (gru.views),
+// once all have been gone back through.
+func (t *gruTape) gradients(g *[capacityTensors]matrix) {
+	n, h := t.steps*t.rows, t.net.units
+	i, m, da := mat(t.i, n, 3*h), mat(t.m, n, 3*h), mat(t.da, n, capacityActions)
+	fold(g[inputBias], i, n)
+	gemm(g[inputWeight], mat(t.x, n, t.net.inputs), transposed, i, asIs, 0)
+	fold(g[memoryBias], m, n)
+	gemm(g[memoryWeight], mat(t.h, n, h), transposed, m, asIs, 0)
+	clear(g[headWeight].v)
+	gemm(means(g[headWeight]), mat(t.h[t.rows*h:], n, h), transposed, da, asIs, 0)
+	clear(g[headBias].v)
+	fold(mat(t.biasRow, 1, capacityActions), da, n)
+	copy(g[headBias].v, t.biasRow)
+}
+
+func ptrOf(m matrix) *C.float { return (*C.float)(&m.v[0]) }
