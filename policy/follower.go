@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"errors"
 	"fmt"
 	"math"
 )
@@ -71,7 +70,7 @@ func checkShares(share []float64) error {
 		sum += v
 	}
 	if !(math.Abs(sum-1) < 1e-6) {
-		return errors.New("the shares sum to " + fmt.Sprint(sum))
+		return fmt.Errorf("the shares sum to %v", sum)
 	}
 	return nil
 }
@@ -90,8 +89,8 @@ func MeanScore(scores []FollowerScore) (mean, deviation FollowerScore) {
 	return mean, FollowerScore{First: math.Sqrt(deviation.First), After: math.Sqrt(deviation.After)}
 }
 
-// BestScores takes, for each scenario, the follower that did best in it: the best
-// setting chosen in hindsight.
+// BestScores takes, for each scenario and each of the two means, the follower that did
+// best: the best setting chosen in hindsight. The lists are of the same scenarios.
 func BestScores(followers ...[]FollowerScore) []FollowerScore {
 	best := append([]FollowerScore(nil), followers[0]...)
 	for _, scores := range followers[1:] {

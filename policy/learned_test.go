@@ -169,7 +169,9 @@ func TestRanksAreSticky(t *testing.T) {
 }
 
 func TestDistance(t *testing.T) {
-	at := func(workers []uint16, shares ...float64) *KeyRoute { return &KeyRoute{Workers: workers, Shares: shares} }
+	at := func(workers []uint16, shares ...float64) *KeyRoute {
+		return &KeyRoute{Workers: workers, Shares: shares}
+	}
 	for _, c := range []struct {
 		a, b *KeyRoute
 		want float64
