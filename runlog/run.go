@@ -1,0 +1,187 @@
+// Package runlog keeps the folder of a training run: what was run, from which
+// configuration, on which machine, and how it went, for people, for TensorBoard and
+// for whoever resumes it.
+//
+//	run.yaml         command, version, seed, host, when it began and was resumed (Info)
+//	config.yaml      the resolved configuration
+//	metrics.csv      a row per report: step, seconds, a column per tag
+//	events.out.*     the same for TensorBoard, a file per start
+//
+// Checkpoints and reports lie beside them. There is no clock in here: whoever writes
+// says when.
+package runlog
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Names in a run's folder.
+const (
+	InfoFile    = "run.yaml"
+	ConfigFile  = "config.yaml"
+	MetricsFile = "metrics.csv"
+	ReportFile  = "report.html"
+)
+
+// Info is what a run was.
+type Info struct {
+	Name    string    `yaml:"name"`
+	Command []string  `yaml:"command"` // the program and its arguments
+	Version string    `yaml:"version"` // of the program
+	Seed    uint64    `yaml:"seed"`
+	Started time.Time `yaml:"started"`
+	Host    Host      `yaml:"host"`
+	Resumed []Resumed `yaml:"resumed,omitempty"`
+}
+
+// Resumed is one continuation of a run.
+type Resumed struct {
+	At   time.Time `yaml:"at"`
+	Step int64     `yaml:"step"` // of the checkpoint
+}
+
+// Run writes to a run's folder. It is for one goroutine at a time.
+type Run struct {
+	dir     string
+	info    Info
+	table   *table
+	events  *events
+	before  float64   // seconds that the run had been going on before since
+	since   time.Time // it began or was resumed
+	stopped error
+}
+
+// Create begins a run in dir, which is made if need be; its reports will have the
+// given tags. A folder that holds a run is refused.
+func Create(dir string, info Info, config []byte, tags []string) (*Run, error) {
+	r := &Run{dir: dir, info: info, since: info.Started}
+	err := r.create(config, tags)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("begin run %s: %w", dir, err), r.Close())
+	}
+	return r, nil
+}
+
+func (r *Run) create(config []byte, tags []string) (err error) {
+	if err := os.MkdirAll(r.dir, 0o777); err != nil {
+		return err
+	}
+	if _, err := os.Lstat(r.Path(InfoFile)); !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(err, errors.New("the folder holds a run already: resume it, or choose another name"))
+	}
+	if err := writeFile(r.Path(ConfigFile), config); err != nil {
+		return err
+	}
+	if r.table, err = createTable(r.Path(MetricsFile), tags); err != nil {
+		return err
+	}
+	if r.events, err = createEvents(r.dir, r.info.Started, r.info.Host.Name, 0); err != nil {
+		return err
+	}
+	return r.writeInfo() // which makes the folder a run
+}
+
+// Resume continues the run in dir from a checkpoint of the given step: rows of later
+// steps are cut off, and TensorBoard is told to forget them.
+func Resume(dir string, step int64, at time.Time, tags []string) (*Run, error) {
+	info, err := ReadInfo(dir)
+	if err != nil {
+		return nil, err
+	}
+	info.Resumed = append(info.Resumed, Resumed{At: at, Step: step})
+	r := &Run{dir: dir, info: *info, since: at}
+	if err := r.resume(step, at, tags); err != nil {
+		return nil, errors.Join(fmt.Errorf("resume run %s: %w", dir, err), r.Close())
+	}
+	return r, nil
+}
+
+func (r *Run) resume(step int64, at time.Time, tags []string) (err error) {
+	if r.table, r.before, err = resumeTable(r.Path(MetricsFile), tags, step); err != nil {
+		return err
+	}
+	if r.events, err = createEvents(r.dir, at, r.info.Host.Name, len(r.info.Resumed)); err != nil {
+		return err
+	}
+	return errors.Join(r.events.resumed(at, step+1), r.writeInfo())
+}
+
+// ReadInfo reads what the run in dir was.
+func ReadInfo(dir string) (*Info, error) {
+	text, err := os.ReadFile(filepath.Join(dir, InfoFile))
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("it holds no run: there is no %s in it", InfoFile)
+		}
+		return nil, fmt.Errorf("open run %s: %w", dir, err)
+	}
+	var info Info
+	if err := yaml.Unmarshal(text, &info); err != nil {
+		return nil, fmt.Errorf("open run %s: %s: %w", dir, InfoFile, err)
+	}
+	return &info, nil
+}
+
+// Info is what the run is.
+func (r *Run) Info() Info { return r.info }
+
+// Path is the path of a name in the run's folder.
+func (r *Run) Path(name string) string { return filepath.Join(r.dir, name) }
+
+// Log reports values at a step that is no earlier than the last, by tag; tags may be
+// missing. Once it returns they are kept, also when the process is killed right
+// after. A row that cannot be written (a full disk) is an error, and what was
+// reported before it stays.
+func (r *Run) Log(step int64, at time.Time, values map[string]float64) error {
+	err := r.stopped
+	if err == nil {
+		err = r.table.check(step, values)
+	}
+	if err == nil {
+		err = r.table.add(step, r.before+at.Sub(r.since).Seconds(), values)
+	}
+	if err == nil {
+		err = r.events.add(at, step, r.table.tags, values)
+	}
+	if err != nil {
+		return fmt.Errorf("report step %d of run %s: %w", step, r.dir, err)
+	}
+	return nil
+}
+
+// Close ends the writing.
+func (r *Run) Close() error {
+	var errs []error
+	if r.table != nil {
+		errs = append(errs, r.table.file.Close())
+	}
+	if r.events != nil {
+		errs = append(errs, r.events.file.Close())
+	}
+	r.table, r.events, r.stopped = nil, nil, fs.ErrClosed
+	return errors.Join(errs...)
+}
+
+func (r *Run) writeInfo() error {
+	text, err := yaml.Marshal(&r.info)
+	if err != nil {
+		return err
+	}
+	return writeFile(r.Path(InfoFile), text)
+}
+
+// writeFile replaces a file as a whole, whenever the process is killed.
+func writeFile(path string, text []byte) error {
+	temp := path + ".new"
+	if err := os.WriteFile(temp, text, 0o666); err != nil {
+		return err
+	}
+	return os.Rename(temp, path)
+}

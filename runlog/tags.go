@@ -1,0 +1,69 @@
+package runlog
+
+import "strings"
+
+// Tag names a curve, in the form GROUP/NAME that TensorBoard groups by.
+type Tag struct {
+	Name  string // in metrics.csv and TensorBoard
+	Title string // for people
+	Help  string // what it is, one sentence
+}
+
+// Names of the curves of a training. The groups are those of the field's usual
+// trainers; the last four come from held-out episodes and from runs of the policy.
+const (
+	LossCritic     = "losses/critic"
+	LossCQL        = "losses/cql"
+	LossActor      = "losses/actor"
+	LossClone      = "losses/clone"
+	ValueData      = "values/data"
+	ValueTarget    = "values/target"
+	ValuePolicy    = "values/policy"
+	Alpha          = "policy/alpha"
+	Entropy        = "policy/entropy"
+	GradCritic     = "gradients/critic"
+	GradActor      = "gradients/actor"
+	UpdateRate     = "time/updates_per_second"
+	HeldOutValue   = "heldout/values_data"
+	ActionDistance = "heldout/action_distance"
+	Imbalance      = "rollout/imbalance"
+	Reward         = "rollout/reward"
+)
+
+// Tags are the curves of a training, in the order in which they are shown.
+func Tags() []Tag {
+	return []Tag{
+		{Imbalance, "Imbalance in rollouts", "Mean of (max - mean) / mean of the busy ratios when the policy runs a job; 0 is perfect."},
+		{Reward, "Reward in rollouts", "Mean reward per window when the policy runs a job; 3 is the most there is."},
+		{ActionDistance, "Distance of actions to the data", "Root mean square, over held-out windows, of the policy's action less the data's, both in [-1, 1]."},
+		{HeldOutValue, "Value of held-out actions", "What the critics think of what was done in episodes that they were not trained on."},
+		{LossCritic, "Loss of the critics", "Huber loss of the critics against their targets."},
+		{LossCQL, "Conservative gap", "Soft maximum of the value over sampled actions less the value of the data's: how much better unseen actions look."},
+		{LossActor, "Loss of the policy", "Entropy's price less the value of the policy's own actions."},
+		{LossClone, "Loss of cloning", "Minus the log-probability that the policy gives the data's actions."},
+		{ValueData, "Value of the data's actions", "Mean over the batch and the critics."},
+		{ValueTarget, "Target of the values", "What values are learned towards: the reward and the discounted value of what follows."},
+		{ValuePolicy, "Value of the policy's actions", "Least among the critics, mean over the batch."},
+		{Alpha, "Weight of the entropy", "Alpha, steered so that the entropy comes to its target."},
+		{Entropy, "Entropy of the policy", "Minus the mean log-probability of the policy's actions."},
+		{GradCritic, "Gradient of the critics", "Its length before clipping."},
+		{GradActor, "Gradient of the policy", "Its length before clipping."},
+		{UpdateRate, "Updates per second", "Updates since the row before, over the time that they took."},
+	}
+}
+
+// Describe finds what is known of a tag; an unknown one has its name as title.
+func Describe(name string) Tag {
+	for _, t := range Tags() {
+		if t.Name == name {
+			return t
+		}
+	}
+	return Tag{Name: name, Title: name}
+}
+
+// validTag keeps tags fit for a CSV header, for TensorBoard and for a search.
+func validTag(name string) bool {
+	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./"
+	return name != "" && name != colStep && name != colSeconds && strings.Trim(name, allowed) == ""
+}
