@@ -13,8 +13,10 @@ import (
 var files embed.FS
 
 // Names lists the ready experiments, sorted.
-func Names() []string {
-	entries, err := files.ReadDir(".")
+func Names() []string { return names(files, ".") }
+
+func names(files embed.FS, dir string) []string {
+	entries, err := files.ReadDir(dir)
 	if err != nil {
 		panic("configs: the built-in directory cannot be read: " + err.Error())
 	}
@@ -30,5 +32,18 @@ func Names() []string {
 // that name.
 func Read(name string) (text []byte, ok bool) {
 	text, err := files.ReadFile(name + ".yaml")
+	return text, err == nil
+}
+
+//go:embed train/*.yaml
+var training embed.FS
+
+// TrainNames lists the ready training configurations, sorted.
+func TrainNames() []string { return names(training, "train") }
+
+// ReadTrain returns the text of a ready training configuration; ok is false when
+// there is none of that name.
+func ReadTrain(name string) (text []byte, ok bool) {
+	text, err := training.ReadFile("train/" + name + ".yaml")
 	return text, err == nil
 }

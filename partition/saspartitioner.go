@@ -14,7 +14,7 @@ const Untrained = "untrained"
 // SaSPartitionerConfig says which policy decides, and how its decisions become
 // routes.
 type SaSPartitionerConfig struct {
-	Checkpoint           string `yaml:"checkpoint"` // folder of the checkpoint, or untrained
+	Checkpoint           string `yaml:"checkpoint"` // folder of the checkpoint or of the training run, or untrained
 	policy.LearnedConfig `yaml:",inline"`
 }
 
@@ -54,7 +54,10 @@ func (c *SaSPartitionerConfig) Validate() error {
 func newSaSPartitioner(c Config, workers int) (Scheme, error) {
 	checkpoint := policy.UntrainedCapacity(32, 0)
 	if dir := c.SaSPartitioner.Checkpoint; dir != Untrained {
-		var err error
+		dir, err := policy.FindCheckpoint(dir)
+		if err != nil {
+			return Scheme{}, err
+		}
 		if checkpoint, err = policy.LoadCheckpoint(dir); err != nil {
 			return Scheme{}, err
 		}

@@ -1,0 +1,85 @@
+package experiment
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/saspart/saspart/config"
+	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/stream"
+)
+
+// fluidSample is how many records of the source the fluid model of an experiment is
+// made of.
+const fluidSample = 200_000
+
+// Fluid is the model in closed form of the job of e: the keys with the frequencies
+// that the first records of its source have, its workers' speeds, its rate at the
+// start and what its records cost. The work that a job does once per window (emitting
+// and merging panes) and the queues are not in it.
+func Fluid(e *config.Experiment) (engine.FluidConfig, error) {
+	c := engine.DefaultFluid(e.Job.Speeds.Of(e.Job.Workers, e.Seed))
+	rate := stream.NewArrivals(e.Rate, 0, 1, e.Seed).RateAt(0)
+	keys, units, err := sampleKeys(e, rate)
+	if err != nil {
+		return c, fmt.Errorf("fluid model of %s: %w", e.Name, err)
+	}
+	c.Keys, c.Seed, c.Window, c.HotKeys = keys, e.Seed, e.Job.MetricWindow(), max(e.Job.HotKeys, 64, 4*e.Job.Workers)
+	c.Records = max(1, int64(rate*c.Window.Seconds()))
+	cost := (e.Job.Costs.Record.Seconds() + units*e.Job.Costs.Unit.Seconds()) * e.Job.WorkRatio
+	c.Utilisation = rate / engine.FluidBound(c.Speeds, cost)
+	if cost == 0 {
+		c.Utilisation = 0
+	}
+	return c, c.Validate()
+}
+
+// sampleKeys reads the first records of a source: its keys by frequency, and the mean
+// units of work in a record.
+func sampleKeys(e *config.Experiment, rate float64) (_ *engine.KeySpace, units float64, err error) {
+	task, err := stream.NewTask(e.Task)
+	if err != nil {
+		return nil, 0, err
+	}
+	sources, err := stream.OpenSources(e.Source, stream.SourceEnv{Subtasks: 1, Seed: e.Seed, Task: e.Task.Name})
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() { err = errors.Join(err, stream.CloseSources(sources)) }()
+	counts := map[string]float64{}
+	total := 0
+	var b stream.Batch
+	for total < fluidSample {
+		b.Resize(1024)
+		for i := range b.Records {
+			b.Records[i].Time = int64(float64(total+i) / max(rate, 1) * float64(time.Second))
+		}
+		n, err := sources[0].Fill(&b)
+		for i := range b.Records[:n] {
+			counts[b.Records[i].Key]++
+			units += float64(task.Units(&b.Records[i]))
+		}
+		total += n
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, 0, err
+		}
+	}
+	if total == 0 {
+		return nil, 0, errors.New("its source has no records")
+	}
+	names := slices.Sorted(maps.Keys(counts)) // equal counts in an order that does not vary
+	weights := make([]float64, len(names))
+	for i, name := range names {
+		weights[i] = counts[name]
+	}
+	keys, err := engine.NewKeySpace(names, weights, policy.SlotCount(e.Job.Workers))
+	return keys, units / float64(total), err
+}

@@ -1,0 +1,71 @@
+//go:build torch
+
+package train
+
+import (
+	"math"
+
+	"github.com/saspart/saspart/dataset"
+)
+
+// estimateRows is how many transitions are looked at together.
+const estimateRows = 256
+
+// Estimate looks at up to most transitions of a store, spread evenly over it. Values
+// are 0 where the algorithm trains no critics.
+func (t *Trainer) Estimate(store *dataset.Store, most int) (Estimates, error) {
+	var e Estimates
+	total := min(most, store.Len())
+	if total == 0 {
+		return e, nil
+	}
+	widths := dataset.Widths{Obs: t.dims.Obs, Act: t.dims.Act}
+	for from := 0; from < total; from += estimateRows {
+		n := min(estimateRows, total-from)
+		at := make([]int, n)
+		for i := range at {
+			at[i] = (from + i) * store.Len() / total
+		}
+		rows := dataset.NewColumns(n, widths)
+		if err := store.Read(at, rows); err != nil {
+			return e, err
+		}
+		t.estimate(rows, &e)
+	}
+	e.Rows = total
+	e.Q /= float64(total)
+	e.PolicyValue /= float64(total)
+	e.Distance = math.Sqrt(e.Distance / float64(total*t.dims.Act))
+	return e, nil
+}
+
+// estimate adds up over the rows.
+func (t *Trainer) estimate(rows *dataset.Columns, e *Estimates) {
+	n, acts := rows.Rows(), t.dims.Act
+	actor := t.policy.tape(n, 1)
+	actor.forward(t.pool, t.actor.w, rows.Obs, nil)
+	own := make([]float32, n*acts)
+	for i := range own {
+		mean := actor.y[i/acts*2*acts+i%acts]
+		own[i] = float32(math.Tanh(float64(mean)))
+		d := float64(own[i]) - float64(rows.Act[i])
+		e.Distance += d * d
+	}
+	if t.cfg.Algorithm == BC {
+		return
+	}
+	critics := t.ensemble.tape(n, 1)
+	least := func(act []float32) (sum float64) {
+		critics.forward(t.pool, t.critic.w, rows.Obs, act)
+		for i := range n {
+			q := critics.y[i]
+			for j := i; j < len(critics.y); j += n {
+				q = min(q, critics.y[j])
+			}
+			sum += float64(q)
+		}
+		return sum
+	}
+	e.Q += least(rows.Act)
+	e.PolicyValue += least(own)
+}

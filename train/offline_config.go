@@ -1,0 +1,52 @@
+package train
+
+import (
+	"errors"
+	"math"
+
+	"github.com/saspart/saspart/config/field"
+	"github.com/saspart/saspart/dataset"
+)
+
+// OfflineConfig is a training from traces: what is learned from, how and for how
+// long. configs/train has two ready ones.
+type OfflineConfig struct {
+	Updates         int  `yaml:"updates"`          // how many updates the training takes
+	LogEvery        int  `yaml:"log_every"`        // updates that a row of metrics averages
+	CheckpointEvery int  `yaml:"checkpoint_every"` // updates between two checkpoints, each with an evaluation
+	Normalise       bool `yaml:"normalise"`        // observations get mean 0 and standard deviation 1 over the traces
+
+	Learner Config                   `yaml:"learner"`
+	Data    dataset.TransitionConfig `yaml:"data"`
+}
+
+// DefaultOffline are our settings.
+func DefaultOffline() OfflineConfig {
+	return OfflineConfig{
+		Updates: 5000, LogEvery: 100, CheckpointEvery: 500,
+		Learner: Default(), Data: dataset.DefaultTransitions(),
+	}
+}
+
+// ReferenceOffline are the reference's settings, faults of its data included
+// (reference.md, "The agent" and "Its offline data"): 500 iterations of 100 updates,
+// a checkpoint every 25 iterations.
+func ReferenceOffline() OfflineConfig {
+	c := OfflineConfig{
+		Updates: 50_000, LogEvery: 100, CheckpointEvery: 2500,
+		Learner: Reference(), Data: dataset.DefaultTransitions(),
+	}
+	c.Data.Published = true
+	return c
+}
+
+// Validate reports every impossible value by its path.
+func (c *OfflineConfig) Validate() error {
+	return errors.Join(
+		field.Whole("updates", c.Updates, 1, math.MaxInt32),
+		field.Whole("log_every", c.LogEvery, 1, math.MaxInt32),
+		field.Whole("checkpoint_every", c.CheckpointEvery, 1, math.MaxInt32),
+		field.In("learner", c.Learner.Validate()),
+		field.In("data", c.Data.Validate()),
+	)
+}

@@ -1,0 +1,59 @@
+package train
+
+import (
+	"context"
+
+	"github.com/saspart/saspart/dataset"
+	"github.com/saspart/saspart/policy"
+)
+
+// Names of the two checkpoints that a training keeps in its folder.
+const (
+	Last = "last" // the newest; the only one that a training can be gone on from
+	Best = "best" // the one with the best score
+)
+
+// Offline is a training of a shares policy from recorded transitions.
+type Offline struct {
+	Config OfflineConfig
+	Data   *dataset.Transitions // as loaded with Config.Data; Run normalises them if that is configured
+	Seed   uint64
+	Dir    string // folder of the checkpoints
+	Resume bool   // go on from Dir/last, where there is one
+
+	CreatedBy     string // program and version, for the manifests
+	Configuration string // what was trained on and how, as YAML, for the manifests
+
+	// Rollout returns the mean imbalance of a job under the policy, the score of a
+	// checkpoint: less is better. nil: nothing can be rolled out. Nothing else that is
+	// known offline tells a good policy from a bad one, so that the newest checkpoint
+	// is then also the best.
+	Rollout func(ctx context.Context, c *policy.Checkpoint) (float64, error)
+	// Begin, if not nil, is called before the first update with how many were done
+	// before this run.
+	Begin func(done uint64) error
+	// Record, if not nil, takes a row of metrics, by the names of Metrics; what was
+	// not measured is not in it.
+	Record func(update uint64, values map[string]float64) error
+	// Watch, if not nil, is called after each update.
+	Watch func(s Stats)
+}
+
+// Outcome is what a training came to.
+type Outcome struct {
+	Updates   uint64    `json:"updates"`
+	Estimates Estimates `json:"estimates"`         // of the last evaluation, over held-out transitions
+	Rollout   *float64  `json:"rollout,omitempty"` // mean imbalance at the last evaluation
+	Best      *float64  `json:"best,omitempty"`    // and of the best checkpoint
+}
+
+// Estimates say what recorded transitions tell of a policy without running it. They
+// are the trainer's own opinion: a critic that was trained on too little data
+// believes in actions that nobody tried, so that a high PolicyValue alone is no
+// promise.
+type Estimates struct {
+	Rows        int
+	Q           float64 // value of the data's actions, least of the critics'
+	PolicyValue float64 // of the policy's most likely actions
+	Distance    float64 // root mean square between the two, per number of an action in [-1,1]
+}

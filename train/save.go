@@ -1,0 +1,129 @@
+package train
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/saspart/saspart/policy"
+)
+
+// The files that a checkpoint has beside the policy's, for going on with a training.
+const (
+	trainerFile = "trainer.safetensors" // every tensor of State
+	resumeFile  = "trainer.json"        // the rest of Saved
+)
+
+// savedFormat is the version of the two files.
+const savedFormat = 1
+
+// Saved is a training that can be gone on with.
+type Saved struct {
+	State State
+	Data  string   // fingerprint of the transitions trained on
+	Best  *float64 // score of the best checkpoint so far; nil before the first
+}
+
+// savedManifest is resumeFile.
+type savedManifest struct {
+	Format    int      `json:"format"`
+	Updates   uint64   `json:"updates"`
+	Generator []byte   `json:"generator"`
+	Tensors   []string `json:"tensors"` // names in the order of State
+	Digest    string   `json:"trainer_sha256"`
+	Data      string   `json:"data"`
+	Best      *float64 `json:"best,omitempty"`
+}
+
+// Write writes s into a checkpoint's folder. It is for policy.SaveCheckpoint's extra,
+// which makes the whole folder appear at once or not at all.
+func (s Saved) Write(folder string) error {
+	m := savedManifest{
+		Format: savedFormat, Updates: s.State.Updates, Generator: s.State.Generator, Data: s.Data, Best: s.Best,
+	}
+	tensors := make([]policy.Tensor, len(s.State.Tensors))
+	for i, t := range s.State.Tensors {
+		tensors[i] = policy.Tensor(t)
+		m.Tensors = append(m.Tensors, t.Name)
+	}
+	f, err := os.Create(filepath.Join(folder, trainerFile))
+	if err != nil {
+		return err
+	}
+	err = policy.WriteTensors(f, tensors)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("%s: %w", trainerFile, err)
+	}
+	if m.Digest, err = digest(f.Name()); err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return fmt.Errorf("%s: %w", resumeFile, err)
+	}
+	return os.WriteFile(filepath.Join(folder, resumeFile), append(text, '\n'), 0o644)
+}
+
+// ReadSaved reads what Write has written. Without a checkpoint in the folder the
+// error is fs.ErrNotExist.
+func ReadSaved(folder string) (Saved, error) {
+	s, err := readSaved(folder)
+	if err != nil {
+		return Saved{}, fmt.Errorf("go on from checkpoint %s: %w", folder, err)
+	}
+	return s, nil
+}
+
+func readSaved(folder string) (s Saved, err error) {
+	text, err := os.ReadFile(filepath.Join(folder, resumeFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, other := os.Stat(folder); other == nil {
+			return s, fmt.Errorf("it has no %s: it serves, but its training can't be gone on with", resumeFile)
+		}
+	}
+	if err != nil {
+		return s, err
+	}
+	var m savedManifest
+	if err := json.Unmarshal(text, &m); err != nil {
+		return s, fmt.Errorf("%s: %w", resumeFile, err)
+	}
+	if m.Format != savedFormat {
+		return s, fmt.Errorf("%s: is of format %d; this version reads %d: train anew", resumeFile, m.Format, savedFormat)
+	}
+	data, err := os.ReadFile(filepath.Join(folder, trainerFile))
+	if err != nil {
+		return s, err
+	}
+	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != m.Digest {
+		return s, fmt.Errorf("%s: is damaged, its SHA-256 is not that in %s", trainerFile, resumeFile)
+	}
+	tensors, err := policy.ParseTensors(data)
+	if err != nil {
+		return s, fmt.Errorf("%s: %w", trainerFile, err)
+	}
+	byName := make(map[string]policy.Tensor, len(tensors))
+	for _, t := range tensors {
+		byName[t.Name] = t
+	}
+	s = Saved{State: State{Updates: m.Updates, Generator: m.Generator}, Data: m.Data, Best: m.Best}
+	for _, name := range m.Tensors {
+		t, ok := byName[name]
+		if !ok {
+			return s, fmt.Errorf("%s: tensor %s is missing", trainerFile, name)
+		}
+		s.State.Tensors = append(s.State.Tensors, Tensor(t))
+	}
+	return s, nil
+}
+
+func digest(path string) (string, error) {
+	data, err := os.ReadFile(path)
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:]), err
+}
