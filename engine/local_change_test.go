@@ -1,0 +1,200 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/policy"
+)
+
+// Routes and partitioners may change at any time; results stay exact, all
+// subtasks change at the same slide, and the windows tell.
+func TestLocalChangesWhileRunning(t *testing.T) {
+	for _, capacity := range []Capacity{Emulated, Native} {
+		t.Run(string(capacity), func(t *testing.T) {
+			c := Default()
+			c.Workers, c.Partitioners, c.Queue, c.Capacity = 4, 3, 64, capacity
+			c.Slide, c.Window, c.MetricSlides = 2*time.Millisecond, 8*time.Millisecond, 1
+			records := randomRecords(rand.New(rand.NewPCG(5, 6)), 20_000, 60, 200*time.Millisecond)
+			got := map[resultID]string{}
+			log := newFollowLog(c.Partitioners)
+			j, err := openLocal(withList(Setup{Config: c, Task: countTask{}, Scheme: log.scheme(), Seed: 1, Results: collectResults(t, got)}, records))
+			if err != nil {
+				t.Fatal(err)
+			}
+			version, total, seen := uint64(0), int64(0), uint64(0)
+			for {
+				w, err := j.Next(context.Background())
+				if errors.Is(err, io.EOF) {
+					break
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				total += w.Records
+				if w.Route != nil {
+					if w.Route.Version < seen {
+						t.Errorf("route %d in force after %d", w.Route.Version, seen)
+					}
+					seen = w.Route.Version
+				}
+				for range 3 { // the last of these counts
+					version++
+					r := policy.HashRoute(c.Workers)
+					r.Version = version
+					if err := j.Apply(r); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if w.Step == 20 {
+					if err := j.Switch(log.scheme()); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if total != int64(len(records)) {
+				t.Errorf("%d records went in, %d were finished", len(records), total)
+			}
+			if seen == 0 {
+				t.Error("no window names a route")
+			}
+			log.check(t)
+			sameResults(t, got, naiveReduce(&c, countTask{}, records))
+		})
+	}
+}
+
+// Every partitioner may follow every other in a running job, with what its
+// subtasks tell each other and its routes under way.
+func TestLocalSwitchesThroughAll(t *testing.T) {
+	inBubble(t, "all", func(t *testing.T) {
+		c := Default()
+		c.Workers, c.Partitioners, c.Slide, c.Window, c.MetricSlides = 4, 3, 5*time.Millisecond, 15*time.Millisecond, 2
+		all := schemes(t, c.Workers)
+		var names []string
+		for name := range all {
+			names = append(names, name, "dalton-original", "hash") // so that all pairs with the most talkative occur
+		}
+		records := randomRecords(rand.New(rand.NewPCG(8, 9)), 20_000, 60, time.Duration(len(names))*10*time.Millisecond)
+		got := map[resultID]string{}
+		j, err := openLocal(withList(Setup{Config: c, Task: countTask{}, Scheme: all["hash"], Seed: 1, Results: collectResults(t, got)}, records))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer j.Close()
+		inForce, current := map[string]bool{}, all["hash"]
+		for {
+			w, err := j.Next(context.Background())
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			inForce[w.Partitioner] = true
+			if current.Controller != nil {
+				if r := current.Controller.Decide(w); r != nil {
+					if err := j.Apply(r); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if len(names) > 0 {
+				current, names = all[names[0]], names[1:]
+				if err := j.Switch(current); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for name := range all {
+			if !inForce[name] {
+				t.Errorf("%s was never in force", name)
+			}
+		}
+		sameResults(t, got, naiveReduce(&c, countTask{}, records))
+	})
+}
+
+// followLog is a partitioner that notes which subtask takes up which route when.
+type followLog struct{ taken [][]string }
+
+func newFollowLog(subtasks int) *followLog { return &followLog{make([][]string, subtasks)} }
+
+func (l *followLog) scheme() partition.Scheme {
+	return partition.Scheme{Name: "log", NewRouter: func(env partition.Env) partition.Router {
+		return &followRouter{fixedRouter{uint64(env.Workers), 0}, env.Subtask, l}
+	}}
+}
+
+type followRouter struct {
+	fixedRouter
+	subtask int
+	log     *followLog
+}
+
+func (r *followRouter) Follow(route *policy.Route, slide int64) {
+	l := &r.log.taken[r.subtask] // each subtask's own
+	*l = append(*l, fmt.Sprintf("route %d at slide %d", route.Version, slide))
+}
+
+// check compares what the subtasks took up, as far as all of them came.
+func (l *followLog) check(t *testing.T) {
+	t.Helper()
+	for i, other := range l.taken {
+		n := min(len(other), len(l.taken[0]))
+		if n == 0 {
+			t.Errorf("subtask %d took up no route", i)
+		}
+		for k := range n {
+			if other[k] != l.taken[0][k] {
+				t.Fatalf("subtask 0 took up %s, subtask %d %s", l.taken[0][k], i, other[k])
+			}
+		}
+	}
+}
+
+// A route announced before the job starts is in force from its first record, and
+// one announced later makes exactly the windows new in which it took over.
+func TestLocalRouteNew(t *testing.T) {
+	inBubble(t, "routes", func(t *testing.T) {
+		c := Default()
+		c.Partitioners, c.Slide, c.Window, c.MetricSlides = 2, 100*time.Millisecond, 100*time.Millisecond, 2
+		log := newFollowLog(2)
+		j := mustLocal(t, steadySetup(c, log.scheme(), 10_000, 1))
+		route := func(v uint64) {
+			r := policy.HashRoute(c.Workers)
+			r.Version = v
+			if err := j.Apply(r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		route(1)
+		for step, want := range []struct {
+			version uint64
+			isNew   bool
+			why     string
+		}{
+			{1, false, "announced before the start"},
+			{1, false, "nothing has changed"},
+			{2, true, "announced after the window had begun"},
+			{2, false, "in force from the window's beginning"},
+		} {
+			w := nextWindow(t, j)
+			if w.Route == nil || w.Route.Version != want.version || w.RouteNew != want.isNew {
+				t.Errorf("window %d: route %+v, new %v; want version %d, new %v: %s", step, w.Route.Version, w.RouteNew, want.version, want.isNew, want.why)
+			}
+			if w.Partitioner != "log" {
+				t.Errorf("window %d: partitioner %q", step, w.Partitioner)
+			}
+			if step == 1 {
+				route(2)
+			}
+		}
+	})
+}
