@@ -97,7 +97,7 @@ func (c *collector) loop(ctx context.Context) error {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("collect window %d: %w", c.res.Windows, err)
+			return fmt.Errorf("window %d: %w", c.res.Windows, err)
 		}
 		w = c.label(w)
 		if err := c.Sink.Write(w); err != nil {
@@ -111,7 +111,7 @@ func (c *collector) loop(ctx context.Context) error {
 			return nil
 		}
 		if err := c.act(w); err != nil {
-			return fmt.Errorf("collect: after window %d: %w", c.res.Windows-1, err)
+			return fmt.Errorf("after window %d: %w", c.res.Windows-1, err)
 		}
 	}
 }

@@ -32,6 +32,9 @@ type Behaviour struct {
 	Windows     int              `yaml:"windows"` // windows in an episode of it; 0: as many as episode_windows says
 }
 
+// Endless as EpisodeWindows makes the whole collection one episode.
+const Endless = 1 << 40
+
 // Default is ten episodes of the reference's length, 128 windows.
 func Default() Config {
 	return Config{Windows: 1280, EpisodeWindows: 128}
@@ -44,7 +47,7 @@ func (b *Behaviour) SetDefaults() {
 
 // Validate reports every impossible value by its path.
 func (c *Config) Validate() error {
-	const most = 1 << 40
+	const most = Endless
 	errs := []error{
 		field.Whole("windows", c.Windows, 0, most),
 		field.Whole("episodes", c.Episodes, 0, most),

@@ -29,7 +29,7 @@ type Summary struct {
 	OfferedRate   float64       `json:"offered_rate"`   // records/s, mean over the windows
 	ActualRate    float64       `json:"actual_rate"`    // records/s, likewise
 	Backpressured float64       `json:"backpressured"`  // share of the time, likewise
-	FanOut        float64       `json:"fan_out"`        // workers per key, likewise
+	FanOut        float64       `json:"fan_out"`        // workers per key, mean over the windows that reduced any
 	LatencyP99    time.Duration `json:"latency_p99_ns"` // median over the windows with records
 	Busy          Spread        `json:"busy"`           // of the workers' mean busy ratios
 	Routes        int           `json:"routes"`         // different ones that were in force
@@ -138,7 +138,9 @@ func (s *Summariser) Add(w *policy.Window) {
 	s.offered.add(w.OfferedRate)
 	s.actual.add(w.ActualRate)
 	s.blocked.add(w.Backpressured)
-	s.fanOut.add(w.FanOut)
+	if w.FanOut > 0 { // 0 where nothing was reduced
+		s.fanOut.add(w.FanOut)
+	}
 	if w.Records > 0 {
 		s.latency = append(s.latency, w.LatencyP99)
 	}

@@ -17,6 +17,7 @@ type app struct {
 	env         []string         // as os.Environ
 	now         func() time.Time // of progress and measurements; results never depend on it
 	terminal    bool             // out is one
+	width       int              // of the terminal that out is, in columns; 0 unknown or none
 	errTerminal bool             // err is one
 
 	started bool // flags and arguments were accepted and a command runs
@@ -53,7 +54,7 @@ Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 interrupted,
 	root.SetErr(a.err)
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.calibrateCommand(), a.collectCommand(), a.configCommand(), a.inspectCommand(), a.versionCommand())
+	root.AddCommand(a.calibrateCommand(), a.collectCommand(), a.configCommand(), a.inspectCommand(), a.runCommand(), a.versionCommand())
 	group(root)
 	a.trackStart(root)
 	return root

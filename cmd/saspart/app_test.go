@@ -122,7 +122,7 @@ func TestConfigShow(t *testing.T) {
 	}
 	for _, want := range []string{
 		"queue: 99 # env SASPART_JOB_QUEUE\n", "worker: 5 # flag --set job.speeds.worker=5\n",
-		"workers: 8 # file built-in straggler:", "slide: 250ms # default\n",
+		"workers: 8 # file built-in straggler:", "slide: 500ms # default\n",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)

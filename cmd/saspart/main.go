@@ -23,6 +23,9 @@ func main() {
 		in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Environ(), now: time.Now,
 		terminal: term.IsTerminal(int(os.Stdout.Fd())), errTerminal: term.IsTerminal(int(os.Stderr.Fd())),
 	}
+	if a.terminal {
+		a.width, _, _ = term.GetSize(int(os.Stdout.Fd())) // one that does not say is taken as wide
+	}
 	go a.interrupts(signals, cancel, os.Exit)
 	os.Exit(a.execute(ctx, os.Args[1:]))
 }

@@ -17,7 +17,7 @@ import (
 
 // light is a job of few records, so that a test can collect from it.
 func light(more ...string) []string {
-	return append([]string{"collect", "--config", "wordcount-zipf", "--set", "rate.rate=2000", "--set", "collect.episode_windows=2"}, more...)
+	return append([]string{"collect", "--config", "wordcount-zipf", "--set", "collect.behaviours=[]", "--set", "rate.rate=2000", "--set", "collect.episode_windows=2"}, more...)
 }
 
 // windows reads a trace.

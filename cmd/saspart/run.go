@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/saspart/saspart/collect"
+	"github.com/saspart/saspart/config"
+	"github.com/saspart/saspart/config/strict"
+	"github.com/saspart/saspart/dataset"
+	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/experiment"
+	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/policy"
+)
+
+type runOptions struct {
+	experiment   experimentFlags
+	partitioners []string // none: the experiment's
+	engine       string
+	results      string // file for the reduced results; empty: none
+	warmup       int    // windows that are shown, but not summed up
+	output       string
+}
+
+// runWindows is how many windows a run has that is not told: enough for the
+// learning partitioners to settle, and soon over.
+const runWindows = "30"
+
+func (a *app) runCommand() *cobra.Command {
+	var opts runOptions
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Run a job under one or several partitioners and watch it, window by window",
+		Long: `Runs the experiment's job and shows each metric window as it ends: records due and
+sent on per second, how much of the time the source was blocked, how busy the workers
+were, how many workers a key was spread over, the latency from when a record was due
+to the end of its service, and the heaviest keys. A table at the end sums it up; with
+several partitioners the job is run under each in turn, from its beginning, and the
+table compares them.
+
+--results writes what the job computes: a row for each key of each aggregation window
+with when the window ends in seconds, the key (what does not print escaped as in Go:
+\x00, \n) and its result. The file is called FILE.partial until the run has ended or
+was interrupted, then takes the place of FILE; it only ever has whole windows.`,
+		Example: `  saspart run --config flights-tdigest
+  saspart run --config wordcount-zipf --partitioner hash,wchoices,waterfill --warmup 10 -o table
+  saspart run --config sotu-wordcount --set source.file.loop=false --windows 0 --results words.csv
+  saspart run --config straggler --engine local --duration 20s -o json | jq .busy.max`,
+		Args: noArgs,
+	}
+	opts.experiment.add(cmd)
+	cmd.Flags().StringSliceVar(&opts.partitioners, "partitioner", nil, "run under these partitioners, by `name`, one after the other")
+	complete(cmd, "partitioner", partition.Names())
+	opts.experiment.short(cmd, "windows", "collect.windows", "n", "stop after so many metric windows (default "+runWindows+"); 0: when the source ends")
+	opts.experiment.short(cmd, "duration", "collect.duration", "duration", "stop after so much of the job's time")
+	cmd.Flags().StringVar(&opts.results, "results", "", "write the reduced results to this CSV `file`")
+	cmd.Flags().IntVar(&opts.warmup, "warmup", 0, "leave so many `windows` at the beginning out of the table")
+	cmd.MarkFlagsMutuallyExclusive("windows", "duration")
+	engineName := &choice{value: experiment.Sim, allowed: experiment.Engines()}
+	choiceFlag(cmd, engineName, "engine", "", "what runs the job")
+	output := outputFlag(cmd, "text", "table", "json")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		opts.engine, opts.output = engineName.value, output.value
+		opts.limit(cmd)
+		return a.runRun(cmd.Context(), opts)
+	}
+	return cmd
+}
+
+// limit replaces the limits of a collection, which is long, by those of a run.
+func (o *runOptions) limit(cmd *cobra.Command) {
+	windows, from := runWindows, "the default of --windows"
+	switch {
+	case cmd.Flags().Changed("windows"):
+		return
+	case cmd.Flags().Changed("duration"):
+		windows, from = "0", "--duration"
+	}
+	o.experiment.overrides = append(o.experiment.overrides, strict.Override{Path: "collect.windows", Value: windows, From: from})
+}
+
+func (a *app) runRun(ctx context.Context, opts runOptions) error {
+	if opts.results != "" && len(opts.partitioners) > 1 {
+		return usagef("--results takes the output of one run, and %d partitioners are to be run; name one", len(opts.partitioners))
+	}
+	if opts.warmup < 0 {
+		return usagef("--warmup is %d; it must not be negative", opts.warmup)
+	}
+	experiments, err := opts.load(a)
+	if err != nil {
+		return err
+	}
+	if n := expectedWindows(experiments[0], runLimits(experiments[0])); n > 0 && int64(opts.warmup) >= n {
+		return usagef("--warmup leaves out all of the run, which has %s", plural(int(n), "window"))
+	}
+	show := a.newWatcher(opts.output)
+	var done []dataset.Summary
+	for _, e := range experiments {
+		var s dataset.Summary
+		s, err = a.runOne(ctx, e, opts, show)
+		if s.Windows > 0 {
+			done = append(done, s)
+		}
+		if err != nil {
+			break
+		}
+	}
+	if len(done) > 0 { // also when a run did not get to its end
+		err = errors.Join(err, show.end(done))
+	}
+	return err
+}
+
+// load resolves the experiment for each partitioner.
+func (o *runOptions) load(a *app) ([]*config.Experiment, error) {
+	if len(o.partitioners) == 0 {
+		e, _, err := o.experiment.load(a)
+		return []*config.Experiment{e}, err
+	}
+	from := "--partitioner " + strings.Join(o.partitioners, ",")
+	var out []*config.Experiment
+	for _, name := range o.partitioners {
+		f := o.experiment
+		f.overrides = append(slices.Clone(f.overrides), strict.Override{Path: "partitioner.name", Value: name, From: from})
+		e, _, err := f.load(a)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+// runOne runs the job of e as a collection of a single episode that nobody
+// records, and sums up what it came to.
+func (a *app) runOne(ctx context.Context, e *config.Experiment, opts runOptions, show watcher) (_ dataset.Summary, err error) {
+	sink := &runSink{
+		sum:  dataset.NewSummariser(dataset.Meta{Workers: e.Job.Workers, Seed: e.Seed, Engine: opts.engine, Partitioner: e.Partitioner.Name}),
+		show: show, warmup: opts.warmup,
+	}
+	var report engine.ResultFunc
+	if opts.results != "" {
+		if sink.results, err = createResults(opts.results, e.Job.Slide); err != nil {
+			return sink.sum.Summary(), err
+		}
+		report = sink.results.add
+	}
+	run := collect.Run{
+		Config: runLimits(e), Workers: e.Job.Workers, Seed: e.Seed, Sink: sink,
+		Open: func(s partition.Scheme) (engine.Job, error) { return experiment.Open(e, opts.engine, s, report) },
+	}
+	show.begin(e, opts.engine, expectedWindows(e, run.Config))
+	res, err := run.Do(ctx)
+	show.done()
+	if res.Ended {
+		a.narrate("the source has ended after %s", plural(res.Windows, "window"))
+	}
+	if sink.results != nil {
+		err = errors.Join(err, sink.results.close(err == nil || errors.Is(err, context.Canceled)))
+	}
+	s := sink.sum.Summary()
+	s.Complete = err == nil
+	s.Imbalance.Series = nil // the windows were shown
+	return s, err
+}
+
+// runLimits is a collection under the experiment's partitioner in one episode.
+func runLimits(e *config.Experiment) collect.Config {
+	c := e.Collect
+	c.Behaviours, c.Episodes, c.EpisodeWindows = nil, 0, collect.Endless
+	return c.WithDefault(e.Partitioner)
+}
+
+// runSink shows windows, and ends the run when results can't be written.
+type runSink struct {
+	sum     *dataset.Summariser
+	show    watcher
+	warmup  int         // windows to come that are not summed up
+	results *resultFile // nil: not asked for
+}
+
+// Write implements collect.Sink.
+func (s *runSink) Write(w *policy.Window) error {
+	if s.results != nil {
+		if err := s.results.err(); err != nil {
+			return err
+		}
+	}
+	if s.warmup > 0 {
+		s.warmup--
+	} else {
+		s.sum.Add(w)
+	}
+	return s.show.window(w)
+}
