@@ -12,15 +12,22 @@ PYTHON ?= python3
 BIN := bin/saspart
 VENV := .venv
 
+# Training needs libtorch, which make setup installs on Linux x86_64 or LIBTORCH points
+# at; TORCH runs a command with it. Elsewhere everything but training is built.
+CAN_TRAIN := $(shell [ "$$(uname -sm)" = "Linux x86_64" ] || [ -n "$${LIBTORCH:-}" ] && echo yes)
+TORCH := scripts/libtorch.sh exec
+# What the build tag torch changes: these packages are checked with and without it.
+TRAINING := ./train/... ./cmd/...
+
 # Packages with goroutines of their own; their tests run under the race detector.
 CONCURRENT := ./cmd/... ./collect/... ./config/... ./engine/... ./experiment/...
 
-.PHONY: help setup build test vet staticcheck format-check unit quickstart bench-route clean
+.PHONY: help setup libtorch build test vet staticcheck format-check unit quickstart bench-route bench-train clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
-setup: $(VENV)/installed ## fetch the Go modules, and the Python packages that check the trace format
+setup: libtorch $(VENV)/installed ## fetch the Go modules, libtorch, and the Python packages that check the formats
 	@$(GO) mod download
 
 # Python is needed by one test only, which says so when it cannot run.
@@ -29,9 +36,21 @@ $(VENV)/installed: scripts/requirements.txt
 	@if $(PYTHON) -m venv $(VENV) && $(VENV)/bin/pip install --quiet --requirement $<; then touch $@; \
 	else echo "setup: without pandas, polars and duckdb; that they read traces will not be checked" >&2; fi
 
-build: ## build bin/saspart
+libtorch:
+ifdef CAN_TRAIN
+	@./scripts/libtorch.sh
+else
+	@echo "setup: without libtorch, which is prebuilt for Linux x86_64 only; set LIBTORCH to have training" >&2
+endif
+
+build: ## build bin/saspart; the first build compiles the binding to libtorch, in 4 minutes
 	@mkdir -p $(dir $(BIN))
+ifdef CAN_TRAIN
+	$(TORCH) $(GO) build -tags torch -o $(BIN) ./cmd/saspart
+else
 	$(GO) build -o $(BIN) ./cmd/saspart
+	@echo "build: $(BIN) cannot train: that needs libtorch on Linux x86_64, or LIBTORCH" >&2
+endif
 
 test: setup format-check vet staticcheck unit ## set up, then run every check and test
 
@@ -41,20 +60,32 @@ format-check:
 
 vet:
 	$(GO) vet ./...
+ifdef CAN_TRAIN
+	$(TORCH) $(GO) vet -tags torch $(TRAINING)
+endif
 
 staticcheck:
 	$(GO) tool staticcheck ./...
+ifdef CAN_TRAIN
+	$(TORCH) $(GO) tool staticcheck -tags torch $(TRAINING)
+endif
 
 # What -race does not cover is found by leaving out the packages it does.
 unit:
 	$(GO) test -race $(CONCURRENT)
 	$(GO) test $$(comm -23 <($(GO) list ./... | sort) <($(GO) list $(CONCURRENT) | sort))
+ifdef CAN_TRAIN
+	$(TORCH) $(GO) test -tags torch $(TRAINING)
+endif
 
 quickstart: setup build ## see it work on real data, in a few minutes
 	@./scripts/quickstart.sh $(BIN)
 
 bench-route: ## time routing for every partitioner, and its ratio to hash
 	$(GO) test ./partition -run '^$$' -bench '^BenchmarkRoute' -benchmem
+
+bench-train: libtorch ## time updates, and their ratio to the matrix products in them
+	$(TORCH) $(GO) test -tags torch ./train -run '^$$' -bench '^BenchmarkUpdate' -benchtime 50x
 
 clean: ## remove what was built; traces and runs stay
 	rm -rf bin $(VENV)

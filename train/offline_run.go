@@ -52,8 +52,8 @@ type Outcome struct {
 // believes in actions that nobody tried, so that a high PolicyValue alone is no
 // promise.
 type Estimates struct {
-	Rows        int
-	Q           float64 // value of the data's actions, least of the critics'
-	PolicyValue float64 // of the policy's most likely actions
-	Distance    float64 // root mean square between the two, per number of an action in [-1,1]
+	Rows        int     `json:"rows"`
+	Q           float64 `json:"q"`        // value of the data's actions, least of the critics'
+	PolicyValue float64 `json:"q_policy"` // of the policy's most likely actions
+	Distance    float64 `json:"distance"` // root mean square between the two, per number of an action in [-1,1]
 }
