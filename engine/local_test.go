@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"flag"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -13,8 +14,17 @@ import (
 	"github.com/saspart/saspart/stream"
 )
 
-// TestMain fails when a test leaves a goroutine behind.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain fails when a test leaves a goroutine behind. In short mode, which is
+// what the race detector gets, properties are tried less often.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if testing.Short() {
+		if err := flag.Set("rapid.checks", "10"); err != nil {
+			panic(err)
+		}
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // openLocal makes a job whose listed arrivals go on for a millisecond only, so
 // that it learns of its sources' end right after their last record.
