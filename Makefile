@@ -76,7 +76,7 @@ unit:
 	$(GO) test -timeout 20m ./...
 	$(GO) test -race -short -timeout 20m $(CONCURRENT)
 ifdef CAN_TRAIN
-	$(TORCH) $(GO) test -tags torch $(TRAINING)
+	$(TORCH) $(GO) test -tags torch -timeout 30m $(TRAINING)
 endif
 
 quickstart: setup build ## see it work on real data, in a few minutes
