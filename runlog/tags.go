@@ -10,7 +10,7 @@ type Tag struct {
 }
 
 // Names of the curves of a training. The groups are those of the field's usual
-// trainers; the last four come from held-out episodes and from runs of the policy.
+// trainers; the last five come from held-out episodes and from runs of the policy.
 const (
 	LossCritic     = "losses/critic"
 	LossCQL        = "losses/cql"
@@ -25,6 +25,7 @@ const (
 	GradActor      = "gradients/actor"
 	UpdateRate     = "time/updates_per_second"
 	HeldOutValue   = "heldout/values_data"
+	HeldOutPolicy  = "heldout/values_policy"
 	ActionDistance = "heldout/action_distance"
 	Imbalance      = "rollout/imbalance"
 	Reward         = "rollout/reward"
@@ -37,6 +38,7 @@ func Tags() []Tag {
 		{Reward, "Reward in rollouts", "Mean reward per window when the policy runs a job; 3 is the most there is."},
 		{ActionDistance, "Distance of actions to the data", "Root mean square, over held-out windows, of the policy's action less the data's, both in [-1, 1]."},
 		{HeldOutValue, "Value of held-out actions", "What the critics think of what was done in episodes that they were not trained on."},
+		{HeldOutPolicy, "Value of the policy's actions there", "What the critics think of what the policy would have done instead; above the data's is what they promise themselves of it."},
 		{LossCritic, "Loss of the critics", "Huber loss of the critics against their targets."},
 		{LossCQL, "Conservative gap", "Soft maximum of the value over sampled actions less the value of the data's: how much better unseen actions look."},
 		{LossActor, "Loss of the policy", "Entropy's price less the value of the policy's own actions."},
