@@ -58,7 +58,7 @@ func Sequences(ctx context.Context, files []string, least int) iter.Seq2[*Sequen
 	}
 }
 
-// errStop says that the caller has had enough.
+// errStop says that no more windows are wanted.
 var errStop = errors.New("stop")
 
 // sequencer cuts one trace into sequences.

@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/saspart/saspart/policy"
@@ -68,7 +69,7 @@ func (b *builder) read(ctx context.Context, watch func(read, all int64)) error {
 			return nil
 		}, func(w *policy.Window) error {
 			if left == 0 {
-				return nil
+				return errStop
 			}
 			if left == f.windows || w.Episode != last {
 				if err := b.endEpisode(); err != nil {
@@ -87,7 +88,7 @@ func (b *builder) read(ctx context.Context, watch func(read, all int64)) error {
 			}
 			return nil
 		})
-		if err != nil {
+		if err != nil && !errors.Is(err, errStop) {
 			return err
 		}
 		if left > 0 {

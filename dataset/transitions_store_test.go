@@ -222,3 +222,54 @@ func TestSample(t *testing.T) {
 		t.Errorf("%v allocations per batch", allocs)
 	}
 }
+
+// BenchmarkLoad is what a window costs that becomes a transition; against
+// BenchmarkRead it is at least 2, as every trace is read twice.
+func BenchmarkLoad(b *testing.B) {
+	const n = 512
+	for _, workers := range []int{8, 64} {
+		path := filepath.Join(b.TempDir(), fmt.Sprint(workers)+Ext)
+		writeTrace(b, path, Meta{Workers: workers}, sampleWindows(workers, n), true)
+		config := DefaultTransitions()
+		config.Mask.TrueHot, config.Inside = 10, 0
+		for name, memory := range map[string]int{"memory": 1024, "disk": 0} {
+			config.MemoryMB = memory
+			b.Run(fmt.Sprintf("P=%d/%s", workers, name), func(b *testing.B) {
+				for b.Loop() {
+					tr, err := (Load{Config: config, Files: []string{path}}).Do(context.Background())
+					if err != nil {
+						b.Fatal(err)
+					}
+					tr.Close()
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/window")
+			})
+		}
+	}
+}
+
+// BenchmarkSample is what a batch of 128 costs, at the widths of 64 workers.
+func BenchmarkSample(b *testing.B) {
+	w := Widths{Obs: 128, Act: 73}
+	disk, err := newSpilled(w, b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer disk.Close()
+	for name, s := range map[string]*Store{"memory": newStore(w, 10_000), "disk": disk} {
+		row := newRow(w)
+		for range 10_000 {
+			if err := s.append(&row); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.Run(name, func(b *testing.B) {
+			rng, dst := rand.New(rand.NewPCG(1, 1)), NewColumns(128, w)
+			for b.Loop() {
+				if err := s.Sample(rng, dst); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -85,7 +85,8 @@ func (s *survey) readFile(ctx context.Context, path string) error {
 	return nil
 }
 
-// eachWindow opens a trace, hands on its metadata and then every window.
+// eachWindow opens a trace, hands on its metadata and then every window, until one of
+// the two fails.
 func eachWindow(ctx context.Context, path string, meta func(Meta) error, each func(*policy.Window) error) (err error) {
 	r, err := Open(path)
 	if err != nil {

@@ -199,6 +199,31 @@ func TestPairs(t *testing.T) {
 	}
 }
 
+// TestGrowingTrace loads a trace that was never closed and that grows while it is
+// read: what was there when reading began counts.
+func TestGrowingTrace(t *testing.T) {
+	window := func(step int) *policy.Window {
+		return handWindow(0, step, [2]int64{50, 50}, [2]float64{0.5, 0.5}, at(keyA, 0, 60), at(keyB, 1, 30))
+	}
+	windows := []*policy.Window{window(0), window(1), window(2)}
+	path := filepath.Join(t.TempDir(), "x"+Ext)
+	w := writeTrace(t, path, smallMeta, windows, false)
+	defer w.Close()
+	tr := load(t, Load{Config: handConfig(), Files: []string{path}, Watch: func(read, all int64) {
+		if read != 3 || all != 0 {
+			return
+		}
+		for step := 3; step < 5; step++ {
+			if err := w.Write(window(step)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}})
+	if tr.Windows != 3 || tr.Train.Len() != 2 || w.Windows() != 5 {
+		t.Errorf("%d windows made %d transitions; 3 of then %d were there", tr.Windows, tr.Train.Len(), w.Windows())
+	}
+}
+
 // TestRanks checks that keys go by their ranks, over the episode or in the window
 // that a decision follows.
 func TestRanks(t *testing.T) {
