@@ -140,7 +140,7 @@ func (w *Writer) Write(win *policy.Window) error {
 		return fmt.Errorf("write trace %s: window %d: %w", w.name, w.count, err)
 	}
 	if err := w.write(row{Window: *win, Index: w.count}, size); err != nil {
-		w.err = fmt.Errorf("write trace %s: window %d: %w; the %d windows before it are kept", w.name, w.count, err, w.count)
+		w.err = fmt.Errorf("write trace %s: window %d: %w; what came before it is kept", w.name, w.count, err)
 		return w.err
 	}
 	w.count++

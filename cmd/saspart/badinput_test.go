@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Whatever is wrong with what a user gives is a clear error with the place and the
@@ -67,6 +68,7 @@ func TestBadInput(t *testing.T) {
 		{"a NaN exponent", config("e.yaml", "source: {exponent: .nan}\n"), codeUsage, []string{"e.yaml:1: source.exponent: is NaN"}},
 		{"a mask without workers", config("m.yaml", "mask:\n  spread: -1\n"), codeUsage, []string{"m.yaml:2: mask.spread: is -1"}},
 		{"an unknown partitioner", []string{"--partitioner", "wchoice"}, codeUsage, []string{"--partitioner wchoice", `did you mean "wchoices"?`}},
+		{"a partitioner without a name", []string{"--partitioner", ""}, codeUsage, []string{"partitioner.name: is \"\", which is no partitioner"}},
 		{"an unknown partitioner in a file", config("n.yaml", "partitioner:\n  name: dalton\n"), codeUsage, []string{"n.yaml:2: partitioner.name", "did you mean"}},
 		{"an unknown setting", config("s.yaml", "job:\n  wrokers: 8\n"), codeUsage, []string{`s.yaml:2: job.wrokers: is not a setting; did you mean "workers"?`}},
 		{"an unknown experiment", []string{"--config", "worcount-zipf"}, codeUsage, []string{`did you mean "wordcount-zipf"?`}},
@@ -92,7 +94,7 @@ func TestBadInput(t *testing.T) {
 						t.Errorf("%s: no %q in\n%s", command, want, narration)
 					}
 				}
-				if strings.Count(narration, "\n") > 2 || strings.Contains(narration, "goroutine") {
+				if strings.Count(narration, "\n") > 2 || strings.Contains(narration, "goroutine") || strings.Contains(narration, "to -1") {
 					t.Errorf("%s says too much:\n%s", command, narration)
 				}
 				if found, _ := filepath.Glob(left + "*"); len(found) > 0 {
@@ -139,6 +141,23 @@ func TestUnwritable(t *testing.T) {
 		code, out, narration := saspart(t, nil, c.args...)
 		if code != codeFailed && code != codeUsage || out != "" || !strings.Contains(narration, c.want) {
 			t.Errorf("%s: exit code %d, stdout %q, stderr %q; want %q", c.why, code, out, narration, c.want)
+		}
+	}
+}
+
+// A full disk ends the command, and is told once.
+func TestFullDisk(t *testing.T) {
+	for _, output := range []string{"text", "table", "json"} {
+		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		if err != nil {
+			t.Skip(err)
+		}
+		defer full.Close()
+		var narration bytes.Buffer
+		a := &app{out: full, err: &narration, now: time.Now}
+		code := a.execute(t.Context(), lightRun("--windows", "3", "-o", output))
+		if code != codeFailed || strings.Count(narration.String(), "no space left on device") != 1 {
+			t.Errorf("%s: exit code %d, stderr\n%s", output, code, &narration)
 		}
 	}
 }

@@ -116,7 +116,9 @@ func (a *app) runCollect(ctx context.Context, opts collectOptions) error {
 		meter.Add(1)
 	}
 	_, err = run.Do(ctx)
-	err = errors.Join(err, trace.Close())
+	if closing := trace.Close(); !errors.Is(err, closing) { // a failed write is told once
+		err = errors.Join(err, closing)
+	}
 	meter.Stop()
 	if trace.writer == nil {
 		return err

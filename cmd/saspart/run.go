@@ -66,6 +66,9 @@ was interrupted, then takes the place of FILE; it only ever has whole windows.`,
 	output := outputFlag(cmd, "text", "table", "json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		opts.engine, opts.output = engineName.value, output.value
+		if cmd.Flags().Changed("partitioner") && len(opts.partitioners) == 0 {
+			opts.partitioners = []string{""} // which is no partitioner, and not the experiment's
+		}
 		opts.limit(cmd)
 		return a.runRun(cmd.Context(), opts)
 	}
@@ -110,8 +113,13 @@ func (a *app) runRun(ctx context.Context, opts runOptions) error {
 			break
 		}
 	}
-	if len(done) > 0 { // also when a run did not get to its end
-		err = errors.Join(err, show.end(done))
+	if len(done) == 0 {
+		return err
+	}
+	// Also when a run did not get to its end. What kept its windows from being
+	// printed would be told twice.
+	if printing := show.end(done); err == nil {
+		err = printing
 	}
 	return err
 }

@@ -118,7 +118,7 @@ type textWatcher struct {
 	heading string // of the run, until its first window; a run that can't start has none
 }
 
-const windowHeading = "    time     due/s    sent/s  blocked  busy min mean  max  imbalance  fan-out      p50      p99  heaviest keys"
+const windowHeading = "   time    due/s   sent/s blocked busy min/avg/max imbalance fan-out     p50     p99  heaviest keys"
 
 func (t *textWatcher) begin(e *config.Experiment, engineName string, _ int64) {
 	t.heading = fmt.Sprintf("%s under %s on %s, %s\n%s\n", e.Name, e.Partitioner.Name, engineName,
@@ -159,7 +159,7 @@ func (v view) line() string {
 	if v.FanOut > 0 {
 		fanOut = fmt.Sprintf("%.3f", v.FanOut)
 	}
-	return strings.TrimRight(fmt.Sprintf("%8s  %8s  %8s  %6.1f%%      %4.2f %4.2f %4.2f  %9.3f  %7s  %7s  %7s  %s",
+	return strings.TrimRight(fmt.Sprintf("%7s %8s %8s %6.1f%% %6.2f %4.2f %4.2f %9.3f %7s %7s %7s  %s",
 		brief(v.End), grouped(int64(v.OfferedRate)), grouped(int64(v.ActualRate)), 100*v.Backpressured,
 		v.Busy.Min, v.Busy.Mean, v.Busy.Max, v.Imbalance, fanOut, brief(v.LatencyP50), brief(v.LatencyP99),
 		strings.Join(keys, ", ")), " ")
@@ -207,9 +207,9 @@ func (t *tableWatcher) end(summaries []dataset.Summary) error {
 func comparison(summaries []dataset.Summary) string {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(t, "partitioner\twindows\trecords\tdue/s\tsent/s\tblocked\tbusy mean\tbusiest\timbalance\tfan-out\tp99\t\n")
+	fmt.Fprintf(t, "partitioner\twindows\tdue/s\tsent/s\tblocked\tbusy\tbusiest\timbalance\tfan-out\tp99\t\n")
 	for _, s := range summaries {
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%.1f%%\t%.2f\t%.2f\t%.3f\t%.3f\t%s\t\n", s.Partitioner, s.Windows, grouped(s.Records),
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%.1f%%\t%.2f\t%.2f\t%.3f\t%.3f\t%s\t\n", s.Partitioner, s.Windows,
 			grouped(int64(s.OfferedRate)), grouped(int64(s.ActualRate)), 100*s.Backpressured, s.Busy.Mean, s.Busy.Max,
 			s.Imbalance.Mean, s.FanOut, brief(s.LatencyP99))
 	}

@@ -235,7 +235,7 @@ func TestRunResults(t *testing.T) {
 func TestRunInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	out := &interrupting{at: "\n      5s ", cancel: cancel}
+	out := &interrupting{at: "\n     5s ", cancel: cancel}
 	var narration bytes.Buffer
 	a := &app{in: strings.NewReader(""), out: out, err: &narration, now: time.Now}
 	file := filepath.Join(t.TempDir(), "results.csv")
@@ -259,7 +259,7 @@ func TestRunInterrupted(t *testing.T) {
 
 	ctx, cancel = context.WithCancel(t.Context())
 	defer cancel()
-	out = &interrupting{at: "\n      2s ", cancel: cancel}
+	out = &interrupting{at: "\n     2s ", cancel: cancel}
 	a = &app{in: strings.NewReader(""), out: out, err: &narration, now: time.Now}
 	code := a.execute(ctx, lightRun("--partitioner", "hash,pkg"))
 	if code != codeInterrupted || strings.Contains(out.String(), "pkg") {
