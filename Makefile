@@ -73,8 +73,8 @@ endif
 # Everything, slow tests too; and under the race detector, which slows tests down
 # tenfold, the short ones of the packages that need it.
 unit:
-	$(GO) test -timeout 20m ./...
-	$(GO) test -race -short -timeout 20m $(CONCURRENT)
+	$(GO) test -p 1 -timeout 20m ./...
+	$(GO) test -p 1 -race -short -timeout 20m $(CONCURRENT)
 ifdef CAN_TRAIN
 	$(TORCH) $(GO) test -tags torch -timeout 30m $(TRAINING)
 endif

@@ -150,9 +150,6 @@ func TestSimAndLocalAgree(t *testing.T) {
 		}
 		inBubble(t, a.why+"/virtual clock", func(t *testing.T) { compare(t, true) })
 		t.Run(a.why+"/wall clock", func(t *testing.T) {
-			if testing.Short() {
-				t.Skip("takes five seconds of the wall clock")
-			}
 			onWallClock(t, func(t testing.TB) { compare(t, false) })
 		})
 	}
