@@ -37,7 +37,8 @@ func (q *queues) run(senders [][]parcel) [][]stay {
 			readyAt[s] = ps[0].due
 		}
 	}
-	for now := int64(0); ; {
+	now := int64(0)
+	for {
 		for again := true; again; {
 			again = false
 			for w, in := range q.serving {
