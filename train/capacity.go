@@ -83,33 +83,43 @@ func NewCapacity(cfg CapacityConfig, seed uint64) (*Capacity, error) {
 // Updates is the number of updates done.
 func (t *Capacity) Updates() uint64 { return t.updates }
 
-// Update draws a batch of scenarios and learns from it. An error from a gradient that
-// is not finite leaves the parameters as they were.
+// Update draws a batch of scenarios and learns from it, as UpdateOn does.
 func (t *Capacity) Update() (CapacityStats, error) {
-	type draw struct {
-		workers int
-		seed    uint64
-	}
-	draws := make([]draw, t.cfg.Batch)
+	batch := make([]*policy.Scenario, t.cfg.Batch)
 	low, high := math.Log(float64(t.cfg.Workers[0])), math.Log(float64(t.cfg.Workers[1])+1)
-	for i := range draws {
+	workers, seeds := make([]int, len(batch)), make([]uint64, len(batch))
+	for i := range batch {
 		p := int(math.Exp(low + t.rng.Float64()*(high-low)))
-		draws[i] = draw{min(max(p, t.cfg.Workers[0]), t.cfg.Workers[1]), t.rng.Uint64()}
+		workers[i], seeds[i] = min(max(p, t.cfg.Workers[0]), t.cfg.Workers[1]), t.rng.Uint64()
+	}
+	t.pool.run(len(batch), func(i int) { batch[i] = policy.NewScenario(t.cfg.Scenarios, workers[i], seeds[i]) })
+	return t.UpdateOn(batch)
+}
+
+// UpdateOn learns from a batch of scenarios, of any P, as many and as long as the
+// configuration says: recorded ones, for instance (RecordedScenario). An error from a
+// gradient that is not finite leaves the parameters as they were.
+func (t *Capacity) UpdateOn(batch []*policy.Scenario) (CapacityStats, error) {
+	stats := CapacityStats{Update: t.updates + 1}
+	if len(batch) != t.cfg.Batch {
+		return stats, fmt.Errorf("update %d: %d scenarios, where the configuration's batch has %d", stats.Update, len(batch), t.cfg.Batch)
+	}
+	for _, s := range batch {
+		if s.Windows != t.cfg.Scenarios.Windows {
+			return stats, fmt.Errorf("update %d: a scenario of %d windows, where the configuration's have %d", stats.Update, s.Windows, t.cfg.Scenarios.Windows)
+		}
 	}
 	done := min(float64(t.updates)/float64(t.cfg.Updates), 1)
 	k := t.cfg.Sharpness[0] + done*(t.cfg.Sharpness[1]-t.cfg.Sharpness[0])
-	stats := CapacityStats{
-		Update: t.updates + 1,
-		Rate:   t.cfg.Rate[1] + (t.cfg.Rate[0]-t.cfg.Rate[1])*(1+math.Cos(math.Pi*done))/2,
-	}
+	stats.Rate = t.cfg.Rate[1] + (t.cfg.Rate[0]-t.cfg.Rate[1])*(1+math.Cos(math.Pi*done))/2
 	w := t.net.views(t.params.w)
 	// Groups of scenarios of like sizes, the largest first, so that threads finish together.
-	slices.SortFunc(draws, func(a, b draw) int { return b.workers - a.workers })
+	batch = slices.Clone(batch)
+	slices.SortFunc(batch, func(a, b *policy.Scenario) int { return b.Workers - a.Workers })
 	t.pool.run(len(t.groups), func(i int) {
 		g := &t.groups[i]
 		for j := range g.courses {
-			d := draws[i*groupScenarios+j]
-			g.courses[j].begin(policy.NewScenario(t.cfg.Scenarios, d.workers, d.seed))
+			g.courses[j].begin(batch[i*groupScenarios+j])
 		}
 		t.pass(g, &w, k)
 	})

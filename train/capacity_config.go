@@ -36,12 +36,14 @@ func PrototypeCapacity() CapacityConfig {
 //   - workers up to 96, not 32: what is best for many is to be seen with many;
 //   - five times the rate at first: Adam's steps do not depend on the gradient's size,
 //     and what follows from rare jumps takes long to learn;
-//   - more updates.
+//   - three scenarios in ten in which a saturated worker slows the whole job down, as
+//     in a real one: there its busy time is what it should be, elsewhere too little.
 func DefaultCapacity() CapacityConfig {
 	c := PrototypeCapacity()
 	c.Workers = [2]int{4, 96}
 	c.Rate = [2]float64{1e-2, 2e-4}
-	c.Updates = 1200
+	c.Updates = 900
+	c.Scenarios.Pressure = 0.3
 	return c
 }
 

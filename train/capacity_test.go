@@ -238,6 +238,43 @@ func TestCapacityLearns(t *testing.T) {
 	}
 }
 
+// Recorded jobs are learned from like drawn scenarios; others than asked for are refused.
+func TestCapacityUpdateOn(t *testing.T) {
+	cfg := tinyCapacity()
+	cfg.Batch, cfg.Rate = 2, [2]float64{1e-2, 1e-2}
+	c, err := NewCapacity(cfg, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := cfg.Scenarios
+	s.Noise, s.Utilisation = [2]float64{0, 0}, [2]float64{0.2, 0.2}
+	recorded, err := RecordedScenario(recordedFrom(policy.NewScenario(s, 3, 5)), 0, s.Windows, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := c.UpdateOn([]*policy.Scenario{recorded, recorded})
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := first
+	for range 40 {
+		if last, err = c.UpdateOn([]*policy.Scenario{recorded, recorded}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !(last.Loss < first.Loss) {
+		t.Errorf("the loss went from %v to %v", first.Loss, last.Loss)
+	}
+	if _, err := c.UpdateOn([]*policy.Scenario{recorded}); err == nil || !strings.Contains(err.Error(), "1 scenarios") {
+		t.Errorf("half a batch: %v", err)
+	}
+	s.Windows = 9
+	short := policy.NewScenario(s, 3, 5)
+	if _, err := c.UpdateOn([]*policy.Scenario{recorded, short}); err == nil || !strings.Contains(err.Error(), "9 windows") {
+		t.Errorf("a short scenario: %v", err)
+	}
+}
+
 // A gradient that is not finite stops the run and leaves the network as it was.
 func TestCapacityStopsAtNaN(t *testing.T) {
 	c, err := NewCapacity(tinyCapacity(), 1)

@@ -87,7 +87,7 @@ func run(ctx context.Context, o options) error {
 	c.Configuration = string(text)
 	c.Metrics = map[string]float64{}
 	for _, workers := range []int{8, 64, 200} {
-		mean, err := evaluate(c, cfg.Scenarios, workers, max(o.evaluate*8/max(workers, 8), 64))
+		mean, err := evaluate(c, policy.DefaultScenarios(), workers, max(o.evaluate*8/max(workers, 8), 64))
 		if err != nil {
 			return err
 		}
