@@ -75,7 +75,8 @@ func (c *DaltonOfflineConfig) Validate() error {
 //
 // load being the worker's records over the current slide and those before it
 // within a metric window, this record included. Hot keys past the true hot ones
-// go to a random worker, cold ones by hash.
+// go to a random worker, cold ones by hash: to the workers that policy.HashRoute
+// gives them, as under a policy that learns from this data.
 //
 // Which keys are hot, and their shares of the records, is found while the job
 // runs; see ranks. The first slide with records goes by hash.
@@ -97,6 +98,7 @@ type daltonOffline struct {
 	workers int
 	merge   Dest
 	slides  int // in an aggregation window
+	slotted int // slots that cold keys fall in
 	rng     *rand.Rand
 	clock   slideClock
 	steps   int // that empty loads
@@ -116,6 +118,7 @@ func newDaltonOfflineRouter(c DaltonOfflineConfig, env Env, published bool) *dal
 		workers:             env.Workers,
 		merge:               mergeAmong(env.Workers),
 		slides:              max(1, env.WindowSlides),
+		slotted:             policy.SlotCount(env.Workers),
 		rng:                 subtaskRand(env, "dalton-offline"),
 		steps:               env.MetricSlides + 1,
 		loads:               newSlideLoads(env.Workers, max(1, env.MetricSlides)),
@@ -128,7 +131,7 @@ func newDaltonOfflineRouter(c DaltonOfflineConfig, env Env, published bool) *dal
 func (r *daltonOffline) Route(b *stream.Batch, dst []Dest) {
 	for i, hash := range b.Hashes[:len(dst)] {
 		r.sketch.Observe(hash, b.Records[i].Key)
-		w, merge := home(hash, r.workers), Dest(0)
+		w, merge := policy.SlotOf(hash, r.slotted)%r.workers, Dest(0)
 		key := r.ranks.find(hash)
 		if key == nil {
 			r.loads.add(w)

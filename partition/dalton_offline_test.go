@@ -68,7 +68,7 @@ func TestDaltonOfflineWarmsUpByHash(t *testing.T) {
 		dst := make([]Dest, 500)
 		r.Route(&b, dst)
 		for i, d := range dst {
-			if d != Dest(home(b.Hashes[i], 8)) {
+			if d != Dest(policy.HashRoute(8).Slots[policy.SlotOf(b.Hashes[i], policy.SlotCount(8))]) {
 				t.Fatalf("record %d of the first slide went to %v, not home", i, d)
 			}
 		}
