@@ -84,7 +84,7 @@ func (t *Trainer) targetEntropy() float64 {
 	if t.cfg.TargetEntropy != nil {
 		return *t.cfg.TargetEntropy
 	}
-	return -float64(t.dims.Act)
+	return t.cfg.EntropyEach * float64(t.dims.Act)
 }
 
 // Update draws a batch from src and learns from it. An error from a loss or gradient

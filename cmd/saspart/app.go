@@ -20,11 +20,13 @@ type app struct {
 	width       int              // of the terminal that out is, in columns; 0 unknown or none
 	errTerminal bool             // err is one
 
-	started bool // flags and arguments were accepted and a command runs
+	args    []string // the command line, for the record
+	started bool     // flags and arguments were accepted and a command runs
 }
 
 // execute runs the command line and returns the exit code.
 func (a *app) execute(ctx context.Context, args []string) int {
+	a.args = append([]string{"saspart"}, args...)
 	root := a.root()
 	root.SetArgs(append([]string{}, args...)) // never nil, which would mean those of the process
 	cmd, err := root.ExecuteContextC(ctx)
@@ -54,7 +56,7 @@ Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 interrupted,
 	root.SetErr(a.err)
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.calibrateCommand(), a.collectCommand(), a.configCommand(), a.inspectCommand(), a.runCommand(), a.versionCommand())
+	root.AddCommand(a.calibrateCommand(), a.collectCommand(), a.configCommand(), a.doctorCommand(), a.inspectCommand(), a.runCommand(), a.trainOfflineCommand(), a.versionCommand())
 	group(root)
 	a.trackStart(root)
 	return root

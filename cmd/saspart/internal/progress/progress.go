@@ -37,6 +37,7 @@ type Meter struct {
 	begin time.Time
 	last  time.Time // of the last line
 	done  int64
+	older int64 // of done: not by this step, and not in its rate
 	note  string
 }
 
@@ -88,6 +89,14 @@ func (m *Meter) Add(n int64) {
 	_ = m.bar.Set64(m.done) // as in Start
 }
 
+// Skip counts n that were done before this step began.
+func (m *Meter) Skip(n int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.done += n
+	m.older += n
+}
+
 // Note sets what is shown beside the count from the next Add on, for example
 // "imbalance 0.21".
 func (m *Meter) Note(format string, args ...any) {
@@ -122,11 +131,12 @@ func (m *Meter) Stop() {
 func (m *Meter) line(now time.Time) string {
 	took := now.Sub(m.begin)
 	parts := []string{m.count()}
-	if m.done > 0 {
+	fresh := m.done - m.older
+	if fresh > 0 {
 		parts = append(parts, m.rate(took))
 	}
-	if left := m.cfg.Total - m.done; m.cfg.Total > 0 && m.done > 0 && left > 0 {
-		eta := time.Duration(float64(took) / float64(m.done) * float64(left))
+	if left := m.cfg.Total - m.done; m.cfg.Total > 0 && fresh > 0 && left > 0 {
+		eta := time.Duration(float64(took) / float64(fresh) * float64(left))
 		parts = append(parts, fmt.Sprintf("%v left", round(eta)))
 	}
 	if m.note != "" {
@@ -146,7 +156,7 @@ func (m *Meter) rate(took time.Duration) string {
 	if took <= 0 {
 		return "0/s"
 	}
-	return fmt.Sprintf("%.3g/s", float64(m.done)/took.Seconds())
+	return fmt.Sprintf("%.3g/s", float64(m.done-m.older)/took.Seconds())
 }
 
 func round(d time.Duration) time.Duration {

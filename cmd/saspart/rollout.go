@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+
+	"github.com/saspart/saspart/config"
+	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/experiment"
+	"github.com/saspart/saspart/policy"
+)
+
+// Windows of a rollout on the fluid model: those at the beginning, in which the
+// policy finds the hot keys and leaves the hash route, do not count.
+const (
+	rolloutSettle  = 4
+	rolloutWindows = 32
+)
+
+// fluidRollout returns a function that runs a policy on the fluid model of an
+// experiment and tells the mean imbalance of the busy ratios.
+func fluidRollout(e *config.Experiment) (func(context.Context, *policy.Checkpoint) (float64, error), error) {
+	model, err := experiment.Fluid(e)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, c *policy.Checkpoint) (float64, error) {
+		controller, err := policy.NewLearned(c, e.Partitioner.SaSPartitioner.LearnedConfig, e.Job.Workers)
+		if err != nil {
+			return 0, err
+		}
+		job, err := engine.NewFluidJob(model)
+		if err != nil {
+			return 0, err
+		}
+		sum := 0.0
+		for step := range rolloutSettle + rolloutWindows {
+			w, err := job.Next(ctx)
+			if err != nil {
+				return 0, err
+			}
+			if step >= rolloutSettle {
+				sum += policy.Imbalance(w.Busy)
+			}
+			if route := controller.Decide(w); route != nil {
+				if err := job.Apply(route); err != nil {
+					return 0, err
+				}
+			}
+		}
+		return sum / rolloutWindows, job.Close()
+	}, nil
+}

@@ -1,0 +1,289 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/saspart/saspart/cmd/saspart/internal/progress"
+	"github.com/saspart/saspart/config"
+	"github.com/saspart/saspart/config/nearest"
+	"github.com/saspart/saspart/config/strict"
+	"github.com/saspart/saspart/configs"
+	"github.com/saspart/saspart/dataset"
+	"github.com/saspart/saspart/eval"
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/runlog"
+	"github.com/saspart/saspart/train"
+)
+
+// trainPrefix starts the environment variables that set values of a training.
+const trainPrefix = "SASPART_TRAIN_"
+
+// checkpoints is the folder of the checkpoints in a run's folder.
+const checkpoints = "checkpoints"
+
+type trainOfflineOptions struct {
+	data       []string // patterns of traces
+	out        string   // the run's folder
+	resume     bool
+	config     string // of the training: file or name of a ready one
+	experiment string // to roll out on the fluid model of; empty: none
+	seed       uint64
+	overrides  []strict.Override // of the training's configuration
+	output     string
+}
+
+func (a *app) trainOfflineCommand() *cobra.Command {
+	opts := trainOfflineOptions{seed: 1}
+	cmd := &cobra.Command{
+		Use:   "train-offline",
+		Short: "Learn a policy from traces, without running a job",
+		Long: `Learns from the traces that collect wrote how to split the heavy keys, and keeps what
+it comes to in the run's folder: checkpoints (the best and the last), metrics.csv,
+TensorBoard events and report.html.
+
+With --config the policy is rolled out on the fluid model of that experiment at every
+checkpoint, and the best is the one that balances its workers best. Without it nothing
+that is known can tell: the best is the last.
+
+A run that was interrupted, or killed, goes on with --resume from its last checkpoint
+and ends with the same policy, bit for bit, as one that was not.`,
+		Example: `  saspart train-offline --data 'traces/*.arrow' --out runs/first --config wordcount-zipf
+  saspart train-offline --data 'traces/*.arrow' --out runs/first --resume
+  saspart train-offline --data 'traces/*.arrow' --out runs/clone --algo bc --steps 2000
+  saspart train-offline --data 'traces/*.arrow' --out runs/paper --train-config reference`,
+		Args: noArgs,
+	}
+	flags := cmd.Flags()
+	flags.StringSliceVar(&opts.data, "data", nil, "traces to learn from, a `glob`")
+	flags.StringVar(&opts.out, "out", "", "`folder` of the run, for example runs/first")
+	flags.BoolVar(&opts.resume, "resume", false, "go on from the run's last checkpoint")
+	flags.StringVar(&opts.config, "train-config", "", "training configuration, a `file` or the name of a ready one")
+	complete(cmd, "train-config", configs.TrainNames())
+	flags.StringVarP(&opts.experiment, "config", "c", "", "experiment to roll the policy out on, a `file` or the name of a ready one")
+	complete(cmd, "config", configs.Names())
+	flags.Uint64Var(&opts.seed, "seed", opts.seed, "seed of all randomness")
+	settings := &experimentFlags{}
+	flags.Var(&setFlag{settings}, "set", "set a value of the training configuration, for example learner.gamma=0.9 (repeatable)")
+	settings.short(cmd, "steps", "updates", "n", "end after so many updates")
+	settings.short(cmd, "threads", "learner.threads", "n", "CPU threads; results do not depend on them")
+	action := &choice{value: "shares", allowed: []string{"shares"}}
+	choiceFlag(cmd, action, "action", "", "what the policy decides on")
+	algo := &choice{allowed: []string{"bc", "cql", "sacn-cql"}}
+	choiceFlag(cmd, algo, "algo", "", "bc: clone the behaviour; cql: with two critics; sacn-cql: with learner.critics")
+	output := outputFlag(cmd, "text", "json")
+	for _, name := range []string{"data", "out"} {
+		if err := cmd.MarkFlagRequired(name); err != nil {
+			panic("flag --" + name + ": " + err.Error()) // it does not exist: a mistake in this package
+		}
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		opts.output = output.value
+		opts.overrides = append(algorithm(algo.value), settings.overrides...)
+		return a.runTrainOffline(cmd.Context(), opts)
+	}
+	return cmd
+}
+
+// algorithm is what --algo sets.
+func algorithm(name string) []strict.Override {
+	set := func(path, value string) strict.Override {
+		return strict.Override{Path: path, Value: value, From: "--algo " + name}
+	}
+	switch name {
+	case "":
+		return nil
+	case "cql":
+		return []strict.Override{set("learner.algorithm", string(train.SACNCQL)), set("learner.critics", "2")}
+	}
+	return []strict.Override{set("learner.algorithm", name)}
+}
+
+// trainConfig is what config.yaml of a run holds.
+type trainConfig struct {
+	Seed       uint64              `yaml:"seed"`
+	Data       []string            `yaml:"traces"`
+	Training   train.OfflineConfig `yaml:"training"`
+	Experiment *config.Experiment  `yaml:"experiment,omitempty"` // that the policy was rolled out on
+}
+
+// trained is the result as programs read it.
+type trained struct {
+	Run        string        `json:"run"`
+	Checkpoint string        `json:"checkpoint"` // the best
+	Outcome    train.Outcome `json:"outcome"`
+}
+
+func (a *app) runTrainOffline(ctx context.Context, opts trainOfflineOptions) error {
+	if !train.Available {
+		return train.ErrUnavailable
+	}
+	c := trainConfig{Seed: opts.seed}
+	var err error
+	if c.Training, err = loadTraining(a, opts); err != nil {
+		return err
+	}
+	if opts.experiment != "" {
+		if c.Experiment, _, err = config.Load(opts.experiment, a.env, nil); err != nil {
+			return err
+		}
+	}
+	if c.Data, err = dataset.Glob(opts.data...); err != nil {
+		return err
+	}
+	if err := a.checkRun(opts); err != nil {
+		return err
+	}
+	data, err := a.loadTransitions(ctx, &c)
+	if err != nil {
+		return err
+	}
+	outcome, err := a.trainOffline(ctx, opts, &c, data)
+	if err = errors.Join(err, data.Close()); outcome.Updates == 0 {
+		return err
+	}
+	_, bad := eval.WriteTrainingReport(opts.out)
+	err = errors.Join(err, bad)
+	// What was learned is told also when the run did not get to its end.
+	return errors.Join(err, a.printTrained(opts, outcome))
+}
+
+// checkRun refuses early what would be refused after the traces are read.
+func (a *app) checkRun(opts trainOfflineOptions) error {
+	_, err := os.Stat(filepath.Join(opts.out, runlog.InfoFile))
+	if opts.resume || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look at the run: %w", err)
+	}
+	return usagef("%s holds a run already; go on with it with --resume, or name another --out", opts.out)
+}
+
+// loadTraining resolves the training's configuration.
+func loadTraining(a *app, opts trainOfflineOptions) (train.OfflineConfig, error) {
+	c := train.DefaultOffline()
+	file, text, err := findTraining(opts.config)
+	if err != nil {
+		return c, err
+	}
+	_, err = strict.Load(file, text, &c, strict.Layers{Env: a.env, Prefix: trainPrefix, Set: opts.overrides})
+	return c, err
+}
+
+// findTraining returns the text of a training's configuration and the name to give it
+// in messages.
+func findTraining(name string) (file string, text []byte, err error) {
+	if name == "" {
+		return "", nil, nil
+	}
+	text, err = strict.ReadFile(name)
+	if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return name, text, err
+	}
+	if text, ok := configs.ReadTrain(name); ok {
+		return "built-in train/" + name, text, nil
+	}
+	return "", nil, usagef("there is no file %s and no ready training configuration of that name; %s", name, nearest.Explain(name, configs.TrainNames()))
+}
+
+// loadTransitions reads the traces.
+func (a *app) loadTransitions(ctx context.Context, c *trainConfig) (*dataset.Transitions, error) {
+	meter := progress.Start(a.err, a.now, progress.Config{Label: "read traces", Unit: "windows", Terminal: a.errTerminal})
+	seen := int64(0)
+	load := dataset.Load{Config: c.Training.Data, Files: c.Data, Seed: c.Seed, Watch: func(read, _ int64) {
+		meter.Add(read - seen)
+		seen = read
+	}}
+	data, err := load.Do(ctx)
+	meter.Stop()
+	if err != nil {
+		return nil, err
+	}
+	a.narrate("%s to learn from and %d held out, of %s; mask of %d keys, %d pairs on %d workers",
+		plural(data.Train.Len(), "transition"), data.HeldOut.Len(), plural(data.Episodes, "episode"),
+		len(data.Mask.Keys), data.Mask.Pairs(), data.Workers)
+	if data.Skipped.Total() > 0 {
+		a.narrate("left out: %s", data.Skipped)
+	}
+	if e := c.Experiment; e != nil && e.Job.Workers != data.Workers {
+		return nil, errors.Join(usagef("experiment %s has %d workers, the traces have %d: the policy can't be rolled out on it", e.Name, e.Job.Workers, data.Workers), data.Close())
+	}
+	return data, nil
+}
+
+// trainOffline trains in the run's folder.
+func (a *app) trainOffline(ctx context.Context, opts trainOfflineOptions, c *trainConfig, data *dataset.Transitions) (out train.Outcome, err error) {
+	text, err := yaml.Marshal(c)
+	if err != nil {
+		return out, fmt.Errorf("write the configuration of the run: %w", err)
+	}
+	t := &train.Offline{
+		Config: c.Training, Data: data, Seed: c.Seed, Dir: filepath.Join(opts.out, checkpoints), Resume: opts.resume,
+		CreatedBy: buildVersion().String(), Configuration: string(text),
+	}
+	if c.Experiment != nil {
+		if t.Rollout, err = fluidRollout(c.Experiment); err != nil {
+			return out, err
+		}
+	}
+	meter := progress.Start(a.err, a.now, progress.Config{
+		Label: "train-offline", Unit: "updates", Total: int64(c.Training.Updates), Terminal: a.errTerminal,
+	})
+	defer meter.Stop()
+	var run *runlog.Run
+	defer func() {
+		if run != nil {
+			err = errors.Join(err, run.Close())
+		}
+	}()
+	t.Begin = func(done uint64) (err error) {
+		run, err = a.openRun(opts, c, text, done)
+		meter.Skip(int64(done))
+		return err
+	}
+	t.Record = func(update uint64, values map[string]float64) error {
+		if v, ok := values[runlog.Imbalance]; ok {
+			meter.Note("imbalance %.3f", v)
+		}
+		return run.Log(int64(update), a.now(), values)
+	}
+	t.Watch = func(train.Stats) { meter.Add(1) }
+	return t.Run(ctx)
+}
+
+// openRun makes the run's folder, or goes on with it from a checkpoint.
+func (a *app) openRun(opts trainOfflineOptions, c *trainConfig, text []byte, done uint64) (*runlog.Run, error) {
+	if _, err := os.Stat(filepath.Join(opts.out, runlog.InfoFile)); opts.resume && err == nil {
+		return runlog.Resume(opts.out, int64(done), a.now(), train.Metrics())
+	}
+	info := runlog.Info{
+		Name: filepath.Base(opts.out), Command: a.args, Version: buildVersion().String(),
+		Seed: c.Seed, Started: a.now(), Host: runlog.ThisHost(),
+	}
+	return runlog.Create(opts.out, info, text, train.Metrics())
+}
+
+func (a *app) printTrained(opts trainOfflineOptions, o train.Outcome) error {
+	best, err := policy.FindCheckpoint(opts.out)
+	if err != nil {
+		return err
+	}
+	if opts.output == "json" {
+		return writeJSON(a.out, trained{Run: opts.out, Checkpoint: best, Outcome: o})
+	}
+	text := fmt.Sprintf("%s, distance from the data's actions %.3f", plural(int(o.Updates), "update"), o.Estimates.Distance)
+	if o.Best != nil {
+		text += ", imbalance on the fluid model " + strconv.FormatFloat(*o.Best, 'f', 3, 64) + " at best"
+	}
+	_, err = fmt.Fprintf(a.out, "%s\ncheckpoint %s\ntry it: saspart run --partitioner saspartitioner --checkpoint %s\n", text, best, opts.out)
+	return err
+}
