@@ -1,0 +1,50 @@
+//go:build torch
+
+package train
+
+import "github.com/saspart/saspart/runlog"
+
+// averages are the means of updates' stats.
+type averages struct {
+	n   int
+	sum Stats
+}
+
+func (a *averages) add(s Stats) {
+	a.n++
+	a.sum.TD += s.TD
+	a.sum.CQL += s.CQL
+	a.sum.Q += s.Q
+	a.sum.Target += s.Target
+	a.sum.Actor += s.Actor
+	a.sum.Entropy += s.Entropy
+	a.sum.Alpha += s.Alpha
+	a.sum.Imitation += s.Imitation
+	a.sum.CriticNorm += s.CriticNorm
+	a.sum.ActorNorm += s.ActorNorm
+	a.sum.PolicyValue += s.PolicyValue
+}
+
+// take returns the means of what an algorithm computes, by their names, and starts
+// anew.
+func (a *averages) take(c *Config) map[string]float64 {
+	s, n := a.sum, float64(a.n)
+	*a = averages{}
+	if n == 0 {
+		return map[string]float64{}
+	}
+	values := map[string]float64{runlog.LossActor: s.Actor / n, runlog.GradActor: s.ActorNorm / n}
+	if c.Algorithm == BC || c.CloneUpdates > 0 {
+		values[runlog.LossClone] = s.Imitation / n
+	}
+	if c.Algorithm == BC {
+		return values
+	}
+	values[runlog.LossCritic], values[runlog.GradCritic] = s.TD/n, s.CriticNorm/n
+	values[runlog.ValueData], values[runlog.ValueTarget], values[runlog.ValuePolicy] = s.Q/n, s.Target/n, s.PolicyValue/n
+	values[runlog.Alpha], values[runlog.Entropy] = s.Alpha/n, s.Entropy/n
+	if c.Algorithm == SACNCQL {
+		values[runlog.LossCQL] = s.CQL / n
+	}
+	return values
+}
