@@ -31,6 +31,19 @@ compare --set rate.rate=30_000
 say "5. By airline at the first rate: 16 keys, the top one 17 %, and hash has several of the heavy ones on one worker"
 compare --set source.file.key=carrier
 
+# Without libtorch (anything but Linux x86_64) a policy can't be trained.
+if "$saspart" version | grep -q "with libtorch"; then
+	say "6. Learn from what a bandit tried on the same job, by airline, and run what was learned against hash"
+	carriers="--set source.file.key=carrier"
+	"$saspart" collect --config flights-tdigest $carriers --set name=carriers --partitioner dalton-offline \
+		--set partitioner.dalton_offline.epsilon=0.3 --set partitioner.dalton_offline.learning_rate=0.0006 \
+		--set collect.episode_windows=64 --windows 512 --out "$out"
+	"$saspart" train-offline --data "$out/carriers-*.arrow" --out "$out/policy" --steps 2000
+	"$saspart" run --config flights-tdigest $carriers --partitioner hash,dalton-offline,saspartitioner \
+		--checkpoint "$out/policy" --windows 30 --warmup 10 -o table
+	echo "how the training went: $out/policy/report.html"
+fi
+
 say "Done. due/s is what arrived and sent/s what the job took in; blocked is the time the source had
 to wait for a busy worker; p99 counts from when a record was due. fan-out is workers per key:
 what balance costs in memory and merging. Next: $saspart config list; $saspart --help"

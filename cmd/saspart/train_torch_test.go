@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"os"
 	"path/filepath"
@@ -57,5 +58,44 @@ func TestTrainOffline(t *testing.T) {
 		"--partitioner", "saspartitioner", "--checkpoint", run)
 	if code != codeOK || !strings.Contains(stdout, "saspartitioner") {
 		t.Errorf("run: exit code %d\n%s%s", code, stdout, narration)
+	}
+}
+
+// TestLearns is the claim of offline learning, small: from what a bandit did, the
+// learned policy balances the same job better than the bandit and than its clone.
+func TestLearns(t *testing.T) {
+	dir := t.TempDir()
+	// A tenth of the records at ten times the work each.
+	job := []string{"--config", "wordcount-zipf", "--set", "rate.rate=2000", "--set", "job.work_ratio=6800"}
+	must := func(args ...string) string {
+		t.Helper()
+		code, stdout, narration := saspart(t, nil, args...)
+		if code != codeOK {
+			t.Fatalf("%v: exit code %d\n%s", args, code, narration)
+		}
+		return stdout
+	}
+	must(append([]string{"collect", "--windows", "640", "--out", dir}, job...)...)
+	imbalance := func(partitioner string, more ...string) float64 {
+		t.Helper()
+		out := must(append(append([]string{"run", "--windows", "40", "--warmup", "5", "-o", "json", "--partitioner", partitioner}, job...), more...)...)
+		var last struct {
+			Summary struct{ Imbalance struct{ Mean float64 } }
+		}
+		lines := strings.Split(strings.TrimSpace(out), "\n")
+		if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil {
+			t.Fatalf("%v in %s", err, lines[len(lines)-1])
+		}
+		return last.Summary.Imbalance.Mean
+	}
+	learned := func(algo, steps string) float64 {
+		run := filepath.Join(dir, algo)
+		must("train-offline", "--data", filepath.Join(dir, "*.arrow"), "--out", run, "--algo", algo, "--steps", steps)
+		return imbalance("saspartitioner", "--checkpoint", run)
+	}
+	policy, clone, bandit := learned("sacn-cql", "2000"), learned("bc", "1000"), imbalance("dalton-offline")
+	t.Logf("mean imbalance: learned %.3f, cloned %.3f, bandit %.3f", policy, clone, bandit)
+	if !(policy < clone && policy < bandit) {
+		t.Errorf("mean imbalance %.3f, of its clone %.3f and of the bandit %.3f; the learned policy's must be the least", policy, clone, bandit)
 	}
 }
