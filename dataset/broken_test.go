@@ -227,7 +227,7 @@ func TestFileSizeLimit(t *testing.T) {
 	cmd := exec.Command(os.Args[0], "-test.run=^TestFileSizeLimit$", "-test.v")
 	cmd.Env = append(os.Environ(), "DATASET_TEST_LIMITED_TRACE="+path)
 	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "file too large") || !strings.Contains(string(out), "are kept") {
+	if err != nil || !strings.Contains(string(out), "file too large") || !strings.Contains(string(out), "is kept") {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	got, complete, err := readTrace(path)
