@@ -14,13 +14,13 @@ const Untrained = "untrained"
 // SaSPartitionerConfig says which policy decides, and how its decisions become
 // routes.
 type SaSPartitionerConfig struct {
-	Checkpoint           string `yaml:"checkpoint"` // folder of the checkpoint or of the training run, or untrained
+	Checkpoint           string `yaml:"checkpoint"` // folder of the checkpoint or of the training run; builtin; untrained
 	policy.LearnedConfig `yaml:",inline"`
 }
 
-// DefaultSaSPartitioner is the untrained policy.
+// DefaultSaSPartitioner is the policy that is built in.
 func DefaultSaSPartitioner() SaSPartitionerConfig {
-	return SaSPartitionerConfig{Checkpoint: Untrained, LearnedConfig: policy.DefaultLearned()}
+	return SaSPartitionerConfig{Checkpoint: policy.BuiltinName, LearnedConfig: policy.DefaultLearned()}
 }
 
 // Validate reports impossible values by their path. The checkpoint is read only when
@@ -28,7 +28,7 @@ func DefaultSaSPartitioner() SaSPartitionerConfig {
 func (c *SaSPartitionerConfig) Validate() error {
 	var none error
 	if c.Checkpoint == "" {
-		none = field.Errorf("checkpoint", "is empty; it must name a checkpoint's folder, or be %s", Untrained)
+		none = field.Errorf("checkpoint", "is empty; it must name a checkpoint's folder, or be %s or %s", policy.BuiltinName, Untrained)
 	}
 	return errors.Join(none, c.LearnedConfig.Validate())
 }
@@ -52,15 +52,9 @@ func (c *SaSPartitionerConfig) Validate() error {
 // inertia, not by their numbers, and a new route that moves next to nothing is not
 // followed; the reference applies every one.
 func newSaSPartitioner(c Config, workers int) (Scheme, error) {
-	checkpoint := policy.UntrainedCapacity(32, 0)
-	if dir := c.SaSPartitioner.Checkpoint; dir != Untrained {
-		dir, err := policy.FindCheckpoint(dir)
-		if err != nil {
-			return Scheme{}, err
-		}
-		if checkpoint, err = policy.LoadCheckpoint(dir); err != nil {
-			return Scheme{}, err
-		}
+	checkpoint, err := openCheckpoint(c.SaSPartitioner.Checkpoint)
+	if err != nil {
+		return Scheme{}, err
 	}
 	controller, err := policy.NewLearned(checkpoint, c.SaSPartitioner.LearnedConfig, workers)
 	if err != nil {
@@ -70,4 +64,19 @@ func newSaSPartitioner(c Config, workers int) (Scheme, error) {
 		NewRouter:  func(env Env) Router { return newTableRouter(env) },
 		Controller: controller,
 	}, nil
+}
+
+// openCheckpoint returns the checkpoint of that name or folder.
+func openCheckpoint(name string) (*policy.Checkpoint, error) {
+	switch name {
+	case Untrained:
+		return policy.UntrainedCapacity(32, 0), nil
+	case policy.BuiltinName:
+		return policy.Builtin()
+	}
+	dir, err := policy.FindCheckpoint(name)
+	if err != nil {
+		return nil, err
+	}
+	return policy.LoadCheckpoint(dir)
 }
