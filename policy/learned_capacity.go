@@ -1,7 +1,5 @@
 package policy
 
-import "math"
-
 // learnedCapacity is the controller of a capacity policy: what waterfill is, with the
 // network in place of its estimate of the speeds. Keys and slots are counted in every
 // window; speeds are measured, and routes decided, only where one route was in force
@@ -47,7 +45,7 @@ func (f *learnedCapacity) Decide(w *Window) *Route {
 	f.policy.Follow(&f.measured, f.in.Capacity)
 	f.in.Prev = f.route
 	next := f.planner.Plan(f.in)
-	if next == f.route || f.busiest(f.route)-f.busiest(next) <= f.config.Gain+f.config.Noise*f.chance() {
+	if next == f.route || f.assigned.busiest(f.route, &f.in)-f.assigned.busiest(next, &f.in) <= f.config.Gain+f.config.Noise*chance(f.loads.Deviation(workers), workers) {
 		return nil
 	}
 	return f.propose(next)
@@ -85,60 +83,4 @@ func (f *learnedCapacity) measure(w *Window) {
 		}
 	}
 	m.Records = max(m.Records, 1)
-}
-
-// chance is by how much the busiest of P workers would seem busier than the mean by
-// the chance in the estimated loads: of P normal deviates the largest is about
-// sqrt(2 ln P) standard deviations.
-func (f *learnedCapacity) chance() float64 {
-	workers := len(f.in.Capacity)
-	return f.loads.Deviation(workers) * math.Sqrt(2*math.Log(float64(workers)))
-}
-
-// busiest is how busy a route makes its busiest worker, by the estimates: 1 where
-// load matches capacity.
-func (f *learnedCapacity) busiest(r *Route) float64 {
-	f.assigned.loads(f.measured.Share, r, &f.in)
-	busiest, load := 0.0, 0.0
-	for w, c := range f.in.Capacity { // summing to 1
-		busiest = max(busiest, f.measured.Share[w]/c)
-		load += f.measured.Share[w]
-	}
-	if load == 0 {
-		return 0
-	}
-	return busiest / load
-}
-
-// assigned adds up what a route gives each worker of estimated loads.
-type assigned struct {
-	named map[uint64]int32
-	rest  []float64
-}
-
-// loads sets dst[w] to the load of worker w by route r, in the unit of the input's.
-func (a *assigned) loads(dst []float64, r *Route, in *PlanInput) {
-	a.named = emptied(a.named)
-	for i := range r.Keys {
-		a.named[r.Keys[i].Hash] = int32(i)
-	}
-	n := len(in.Slots)
-	a.rest = append(a.rest[:0], in.Slots...)
-	clear(dst)
-	for _, k := range in.Keys {
-		at, ok := a.named[k.Hash]
-		if !ok {
-			continue
-		}
-		kr := &r.Keys[at]
-		for i, w := range kr.Workers {
-			dst[w] += k.Load * kr.Shares[i]
-		}
-		s := SlotOf(k.Hash, n)
-		a.rest[s] = max(0, a.rest[s]-k.Load)
-	}
-	for s, load := range a.rest {
-		// The route may have more or fewer slots.
-		dst[r.Slots[s*len(r.Slots)/n]] += load
-	}
 }

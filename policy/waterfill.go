@@ -51,10 +51,8 @@ type Waterfill struct {
 	planner Planner
 	route   *Route // the last one decided on
 
-	in    PlanInput
-	named map[uint64]int32
-	carry []float64
-	rest  []float64
+	in       PlanInput
+	assigned assigned
 }
 
 // NewWaterfill returns the controller of a job of P workers. c must be valid.
@@ -62,7 +60,7 @@ func NewWaterfill(c WaterfillConfig, workers int) *Waterfill {
 	return &Waterfill{
 		config: c, speeds: NewSpeeds(c.Speed, workers), loads: NewLoads(c.Load),
 		planner: Planner{Config: c.Plan}, route: HashRoute(workers),
-		in: PlanInput{Capacity: make([]float64, workers)}, carry: make([]float64, workers),
+		in: PlanInput{Capacity: make([]float64, workers)},
 	}
 }
 
@@ -87,52 +85,10 @@ func (f *Waterfill) Decide(w *Window) *Route {
 	f.in.Capacity = f.speeds.Capacity(f.in.Capacity)
 	f.in.Prev = f.route
 	next := f.planner.Plan(f.in)
-	if next == f.route || f.busiest(f.route)-f.busiest(next) <= f.config.Gain+f.config.Noise*f.chance() {
+	noise := chance(math.Hypot(f.speeds.Deviation(), f.loads.Deviation(workers)), workers)
+	if next == f.route || f.assigned.busiest(f.route, &f.in)-f.assigned.busiest(next, &f.in) <= f.config.Gain+f.config.Noise*noise {
 		return nil
 	}
 	f.route = next
 	return next
-}
-
-// chance is by how much the busiest of P workers with equal loads and speeds would
-// seem busier than the mean, given how uncertain the estimates are: of P normal
-// deviates the largest is about sqrt(2 ln P) standard deviations.
-func (f *Waterfill) chance() float64 {
-	workers := len(f.in.Capacity)
-	return math.Hypot(f.speeds.Deviation(), f.loads.Deviation(workers)) * math.Sqrt(2*math.Log(float64(workers)))
-}
-
-// busiest is how busy a route makes its busiest worker, by the estimates: 1 where
-// load matches capacity.
-func (f *Waterfill) busiest(r *Route) float64 {
-	f.named = emptied(f.named)
-	for i := range r.Keys {
-		f.named[r.Keys[i].Hash] = int32(i)
-	}
-	n := len(f.in.Slots)
-	f.rest = append(f.rest[:0], f.in.Slots...)
-	clear(f.carry)
-	for _, k := range f.in.Keys {
-		if at, ok := f.named[k.Hash]; ok {
-			kr := &r.Keys[at]
-			for j, w := range kr.Workers {
-				f.carry[w] += k.Load * kr.Shares[j]
-			}
-			s := SlotOf(k.Hash, n)
-			f.rest[s] = max(0, f.rest[s]-k.Load)
-		}
-	}
-	for s, load := range f.rest {
-		f.carry[r.Slots[s*len(r.Slots)/n]] += load
-	}
-	busiest, load, capacity := 0.0, 0.0, 0.0
-	for w, c := range f.in.Capacity {
-		busiest = max(busiest, f.carry[w]/c)
-		load += f.carry[w]
-		capacity += c
-	}
-	if load == 0 {
-		return 0
-	}
-	return busiest * capacity / load
 }
