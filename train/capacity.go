@@ -250,14 +250,8 @@ func (t *Capacity) State() (State, error) {
 // is refused and changes nothing.
 func (t *Capacity) Restore(s State) error {
 	mine := t.params.named("capacity")
-	if len(s.Tensors) != len(mine) {
-		return fmt.Errorf("restore: the state has %d tensors, this network has %d; use the configuration it was trained with", len(s.Tensors), len(mine))
-	}
-	for i, m := range mine {
-		if got := s.Tensors[i]; got.Name != m.Name || !slices.Equal(got.Shape, m.Shape) || len(got.Data) != len(m.Data) {
-			return fmt.Errorf("restore: tensor %d is %s %v in the state and %s %v here; use the configuration it was trained with",
-				i, got.Name, got.Shape, m.Name, m.Shape)
-		}
+	if err := matching(mine, s.Tensors); err != nil {
+		return err
 	}
 	pcg := *t.pcg
 	if err := pcg.UnmarshalBinary(s.Generator); err != nil {

@@ -9,11 +9,6 @@ func Metrics() []string {
 		runlog.LossCritic, runlog.LossCQL, runlog.LossActor, runlog.LossClone,
 		runlog.ValueData, runlog.ValueTarget, runlog.ValuePolicy, runlog.Alpha, runlog.Entropy,
 		runlog.GradActor, runlog.GradCritic,
-		runlog.HeldOutValue, HeldOutPolicy, runlog.ActionDistance, runlog.Imbalance,
+		runlog.HeldOutValue, runlog.HeldOutPolicy, runlog.ActionDistance, runlog.Imbalance,
 	}
 }
-
-// HeldOutPolicy names the value that the critics give the policy's actions in
-// held-out episodes; above runlog.HeldOutValue it is what they promise themselves of
-// the policy.
-const HeldOutPolicy = "heldout/values_policy"

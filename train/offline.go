@@ -161,7 +161,7 @@ func (o *offline) checkpoint(ctx context.Context) error {
 	e := o.out.Estimates
 	values[runlog.ActionDistance] = e.Distance
 	if o.Config.Learner.Algorithm != BC {
-		values[runlog.HeldOutValue], values[HeldOutPolicy] = e.Q, e.PolicyValue
+		values[runlog.HeldOutValue], values[runlog.HeldOutPolicy] = e.Q, e.PolicyValue
 	}
 	better := true
 	if o.Rollout != nil {

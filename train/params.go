@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 )
 
 // Adam's constants (Kingma and Ba 2015); the reference uses the same.
@@ -101,4 +102,18 @@ func (p *params) named(prefix string) []Tensor {
 	}
 	n := []int{len(p.w)}
 	return append(all, Tensor{prefix + ".moment1", n, p.m}, Tensor{prefix + ".moment2", n, p.v})
+}
+
+// matching reports where saved tensors are not of the same names and shapes as these.
+func matching(mine, saved []Tensor) error {
+	if len(saved) != len(mine) {
+		return fmt.Errorf("restore: the state has %d tensors, here are %d; use the configuration it was trained with", len(saved), len(mine))
+	}
+	for i, m := range mine {
+		if got := saved[i]; got.Name != m.Name || !slices.Equal(got.Shape, m.Shape) || len(got.Data) != len(m.Data) {
+			return fmt.Errorf("restore: tensor %d is %s %v in the state and %s %v here; use the configuration it was trained with",
+				i, got.Name, got.Shape, m.Name, m.Shape)
+		}
+	}
+	return nil
 }
