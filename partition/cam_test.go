@@ -164,8 +164,8 @@ func TestSeenKeysStayBounded(t *testing.T) {
 		{5000, true, "20,000 keys in a window don't fit 1024 slots"},
 	} {
 		s := newSeenKeys(limit)
-		key, lost := uint64(0), false
-		for now := uint32(1); now < 40; now++ {
+		key, lost, now := uint64(0), false, uint32(0)
+		for now = 1; now < 40; now++ {
 			mine := key
 			for range c.perSlide {
 				key++
