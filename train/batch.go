@@ -16,6 +16,10 @@ type Batch struct {
 	Reward   []float32 // [B]
 	Next     []float32 // [B,O] what was seen then
 	Terminal []float32 // [B] 1 where nothing comes after; 0 where the episode was only cut off
+	// Weight [B] multiplies each row's TD loss: the importance weights of prioritised
+	// replay (Schaul et al. 2016, arXiv 1511.05952, section 3.4). It is 1 wherever a
+	// source sets nothing.
+	Weight []float32
 
 	both []float32 // [2B,O] Obs and Next
 }
@@ -24,9 +28,18 @@ type Batch struct {
 func NewBatch(rows int, d Dims) *Batch {
 	n := rows * d.Obs
 	both := make([]float32, 2*n) // one after the other, for a network to take both at once
-	return &Batch{
+	b := &Batch{
 		Obs: both[:n:n], Act: make([]float32, rows*d.Act), Reward: make([]float32, rows),
-		Next: both[n:], Terminal: make([]float32, rows), both: both,
+		Next: both[n:], Terminal: make([]float32, rows), Weight: make([]float32, rows), both: both,
+	}
+	b.alike()
+	return b
+}
+
+// alike weighs all rows the same.
+func (b *Batch) alike() {
+	for i := range b.Weight {
+		b.Weight[i] = 1
 	}
 }
 
@@ -35,4 +48,14 @@ type Source interface {
 	// Sample overwrites every row of b. It draws from rng alone, which belongs to the
 	// trainer and is part of its state, so that a resumed run sees the same batches.
 	Sample(rng *rand.Rand, b *Batch) error
+}
+
+// Listener is a Source that wants to know what was learned from its batch, as
+// prioritised replay does.
+type Listener interface {
+	// Learned is called once the critics have taken their step, in the order of the
+	// batch's rows: errors [B] are |Q(s,a) - y| before that step, the mean over the
+	// critics, without the rows' weights. The slice is the trainer's; copy what must
+	// outlive the call. Behaviour cloning has no critics and does not call it.
+	Learned(errors []float32)
 }

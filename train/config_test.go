@@ -52,3 +52,10 @@ func TestBatchHalves(t *testing.T) {
 		t.Errorf("obs and next are not the two halves of %v", b.both)
 	}
 }
+
+func TestBatchWeighsAlike(t *testing.T) {
+	b := NewBatch(2, Dims{Obs: 1, Act: 1})
+	if b.Weight[0] != 1 || b.Weight[1] != 1 {
+		t.Errorf("weights are %v", b.Weight)
+	}
+}

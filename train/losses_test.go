@@ -19,16 +19,21 @@ func tiny(change func(*Config)) Config {
 	return c
 }
 
-// edgySource has ends of episodes, rewards beyond Huber's delta and actions at ±1.
-type edgySource struct{}
+// edgySource has ends of episodes, rewards beyond Huber's delta, actions at ±1 and
+// rows of unequal weight.
+type edgySource struct{ learned []float64 }
 
-func (edgySource) Sample(rng *rand.Rand, b *Batch) error {
+// Learned implements Listener.
+func (e *edgySource) Learned(errors []float32) { e.learned = wide(errors) }
+
+func (*edgySource) Sample(rng *rand.Rand, b *Batch) error {
 	if err := (noiseSource{}).Sample(rng, b); err != nil {
 		return err
 	}
 	for i := range b.Reward {
 		b.Reward[i] *= 3
 		b.Terminal[i] = float32(i % 2)
+		b.Weight[i] = 0.4 * float32(i)
 	}
 	b.Act[0], b.Act[1] = -1, 1
 	return nil
@@ -61,7 +66,8 @@ func TestLossGradients(t *testing.T) {
 				}
 				bias := tr.actor.layout[len(tr.actor.layout)-1].Data
 				bias[2] += spread.shift // of the first action's log std
-				n, stats := watch(t, tr, edgySource{})
+				src := &edgySource{}
+				n, stats := watch(t, tr, src)
 
 				if cfg.Algorithm == BC {
 					near(t, "actor gradient", tr.actor.grad, slopes(n.actor, func(w []float64) float64 { return n.actorLoss(w, true, 0) }), 1e-3)
@@ -75,6 +81,8 @@ func TestLossGradients(t *testing.T) {
 				}), 1e-3)
 				td, gap := n.criticLoss(n.critic)
 				closeTo(t, "TD loss", stats.TD, td, 1e-4)
+				near(t, "errors that the source is told", tr.errors, n.errors, 1e-4)
+				near(t, "errors that the source is told", tr.errors, src.learned, 0)
 				closeTo(t, "CQL gap", stats.CQL, gap, 1e-4)
 
 				imitate := cfg.CloneUpdates > 0

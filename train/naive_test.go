@@ -65,7 +65,8 @@ func normalLog(x, mean, std float64) float64 {
 type naiveUpdate struct {
 	t                       *Trainer
 	obs, act, reward        []float64
-	next, terminal          []float64
+	next, terminal, weight  []float64
+	errors                  []float64 // filled by criticLoss
 	noise, uniform          []float64
 	actor, critic, target   []float64 // parameters before the update
 	criticAfter             []float64
@@ -87,6 +88,7 @@ func watch(t *testing.T, tr *Trainer, src Source) (*naiveUpdate, Stats) {
 	}
 	b := tr.batch
 	n.obs, n.act, n.reward, n.next, n.terminal = wide(b.Obs), wide(b.Act), wide(b.Reward), wide(b.Next), wide(b.Terminal)
+	n.weight = wide(b.Weight)
 	n.noise, n.uniform, n.criticAfter = wide(tr.noise), wide(tr.uniform), wide(tr.critic.w)
 	return n, stats
 }
@@ -113,7 +115,7 @@ func (n *naiveUpdate) least(w []float64, obs, act []float64) float64 {
 	return least
 }
 
-func huber(e, delta float64) float64 {
+func naiveHuber(e, delta float64) float64 {
 	if math.Abs(e) <= delta {
 		return e * e / 2
 	}
@@ -124,13 +126,15 @@ func huber(e, delta float64) float64 {
 // parameters w.
 func (n *naiveUpdate) criticLoss(w []float64) (td, gap float64) {
 	cfg := n.t.cfg
+	n.errors = make([]float64, n.rows)
 	for i := range n.rows {
 		obs, act := row(n.obs, i, n.obsWidth), row(n.act, i, n.actions)
 		next, logProb := n.drawn(n.actor, 1, i, 0)
 		y := n.reward[i] + cfg.Gamma*(1-n.terminal[i])*(n.least(n.target, row(n.next, i, n.obsWidth), next)-n.alpha*logProb)
 		for m := range cfg.Critics {
 			data := n.q(w, m, obs, act)
-			td += huber(data-y, cfg.HuberDelta)
+			td += n.weight[i] * naiveHuber(data-y, cfg.HuberDelta)
+			n.errors[i] += math.Abs(data-y) / float64(cfg.Critics)
 			if n.k == 0 {
 				continue
 			}

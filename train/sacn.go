@@ -12,16 +12,18 @@ import (
 // With s, a, r, s', d from the batch, a' ~ pi(s'), N critics Q_n and their targets Q'_n:
 //
 //	y       = r + gamma (1-d) (min_n Q'_n(s',a') - alpha log pi(a'|s'))
-//	critics : sum_n mean Huber(Q_n(s,a) - y) + weight * CQL_n          (cql.go)
+//	critics : sum_n mean w Huber(Q_n(s,a) - y) + weight * CQL_n        (cql.go)
 //	policy  : mean alpha log pi(b|s) - min_n Q_n(s,b),  b ~ pi(s)
 //	alpha   : -log alpha * (mean log pi(b|s) + target entropy)
 //	targets : Q'_n += tau (Q_n - Q'_n)
+//
+// where w are the rows' importance weights, 1 unless the source sets them.
 //
 // Source: Haarnoja et al. 2018 (arXiv 1812.05905, algorithm 1); An et al. 2021
 // (arXiv 2110.01548, equation 2) for the minimum over N critics; Huber from the
 // reference. The steps are taken in this order, each with the parameters that the
 // one before left, and the same b serves policy and alpha.
-func (t *Trainer) improve(stats *Stats) error {
+func (t *Trainer) improve(src Source, stats *Stats) error {
 	s := &t.scope
 	rows, acts := int64(t.cfg.Batch), int64(t.dims.Act) // B, A
 	each := int64(1 + t.samples())                      // actions drawn in each state: one for SAC, K for CQL
@@ -48,6 +50,9 @@ func (t *Trainer) improve(stats *Stats) error {
 	var err error
 	if stats.CriticNorm, err = t.critic.step(t.pool, t.cfg.CriticRate, t.updates+1, t.cfg.GradClip); err != nil {
 		return fmt.Errorf("the critics' %w", err)
+	}
+	if l, ok := src.(Listener); ok {
+		l.Learned(t.errors)
 	}
 
 	// Policy.
@@ -96,23 +101,42 @@ func (t *Trainer) aim(next draw, alpha float64) tensor {
 }
 
 // criticise is the gradient of the critics' loss by their values, [N,B,1+3K]: of the
-// data's action first, then of CQL's. Huber's slope is the error, cut off at delta.
+// data's action first, then of CQL's.
 func (t *Trainer) criticise(drawn draw, y tensor, stats *Stats) tensor {
 	s := &t.scope
 	rows, critics := int64(t.cfg.Batch), int64(t.cfg.Critics)
 	q, density := t.score(drawn)
-	data := s.reshape(s.narrow(q, 2, 0, 1), critics, rows) // [N,B]
-	y = s.expand(y, critics, rows)
+	data := s.contiguous(s.reshape(s.narrow(q, 2, 0, 1), critics, rows)) // [N,B]
 	stats.Q = item(s.mean(data))
-	stats.TD = item(s.huber(data, y, t.cfg.HuberDelta)) / float64(critics*rows)
-	slope := s.clamp(s.sub(data, y), -t.cfg.HuberDelta, t.cfg.HuberDelta)
-	dq := s.view(s.scale(slope, 1/float64(rows)), critics, rows, 1)
+	slope := make([]float32, critics*rows)
+	stats.TD = huber(slope, t.errors, floats(data), floats(y), t.batch.Weight, t.cfg.HuberDelta)
+	dq := s.data(slope, critics, rows, 1)
 	if density == nil {
 		return dq
 	}
 	gap, dData, dSampled := s.conservative(t.cfg.CQL, s.narrow(q, 2, 1, 3*int64(t.samples())), density, data)
 	stats.CQL = gap / float64(critics)
 	return s.cat(2, s.shift(dq, dData), dSampled)
+}
+
+// huber is the mean over N critics and B rows of weight*Huber(q - y), for q [N,B], y
+// [B] and weight [B]. It sets slope [N,B] to the gradient by q of N times that, and
+// errors [B] to the mean over the critics of |q - y|. Huber's slope is the error, cut
+// off at delta.
+func huber(slope, errors, q, y, weight []float32, delta float64) float64 {
+	clear(errors)
+	rows, loss := len(y), 0.0
+	critics := len(q) / rows
+	for i := range q {
+		row := i % rows
+		e := float64(q[i]) - float64(y[row])
+		cut := min(max(e, -delta), delta)
+		w := float64(weight[row]) / float64(rows)
+		slope[i] = float32(w * cut)
+		loss += w * cut * (e - cut/2)
+		errors[row] += float32(math.Abs(e) / float64(critics))
+	}
+	return loss / float64(critics)
 }
 
 // climb is how the least critic's value, averaged over the batch, rises with the

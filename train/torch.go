@@ -78,9 +78,8 @@ func (s *scope) scalar(v float64) torch.Cscalar {
 }
 
 const (
-	float32Kind  = 6  // c10::ScalarType::Float
-	sameKind     = -1 // the result has the argument's type
-	reductionSum = 2
+	float32Kind = 6  // c10::ScalarType::Float
+	sameKind    = -1 // the result has the argument's type
 )
 
 // data copies v into a new tensor of the given shape.

@@ -171,13 +171,6 @@ func (s *scope) softmax(x tensor, dim int64) tensor {
 	return s.keep("softmax", t)
 }
 
-// huber is the sum of the Huber losses of x against y, of the same shape.
-func (s *scope) huber(x, y tensor, delta float64) tensor {
-	var t tensor
-	torch.AtgHuberLoss(&t, x, y, reductionSum, delta)
-	return s.keep("huber", t)
-}
-
 func (s *scope) cat(dim int64, xs ...tensor) tensor {
 	var t tensor
 	torch.AtgCat(&t, xs, len(xs), dim)

@@ -32,6 +32,7 @@ type Trainer struct {
 	one     *tape     // policy at a single observation
 	noise   []float32 // [2B,1+K,A] standard normal, at s and then at s'
 	uniform []float32 // [B,K,A] in [-1,1)
+	errors  []float32 // [B] mean |TD error| over the critics
 	scope   scope
 }
 
@@ -67,6 +68,7 @@ func New(cfg Config, dims Dims, seed uint64) (*Trainer, error) {
 		t.values = t.ensemble.tape(rows, 1+3*samples)
 		t.noise = make([]float32, 2*rows*(1+samples)*dims.Act)
 		t.uniform = make([]float32, rows*samples*dims.Act)
+		t.errors = make([]float32, rows)
 	}
 	return t, nil
 }
@@ -95,6 +97,7 @@ func (t *Trainer) Update(src Source) (stats Stats, err error) {
 	defer t.scope.free()
 	defer catch(&err)
 
+	t.batch.alike()
 	if err := src.Sample(t.rng, t.batch); err != nil {
 		return Stats{}, fmt.Errorf("update %d: sample a batch: %w", t.updates+1, err)
 	}
@@ -102,7 +105,7 @@ func (t *Trainer) Update(src Source) (stats Stats, err error) {
 	if t.cfg.Algorithm == BC {
 		err = t.clone(&stats)
 	} else {
-		err = t.improve(&stats)
+		err = t.improve(src, &stats)
 	}
 	if err != nil {
 		return stats, fmt.Errorf("update %d: %w; lower the learning rates, or look for values in the data that are not finite", stats.Update, err)
