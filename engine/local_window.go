@@ -157,6 +157,9 @@ func (t *windowTally) finish() {
 	t.seen.top(t.job.setup.Config.hotKeys())
 	w.Hot, w.Slots = t.seen.hot, t.seen.slots
 	w.Realised = joined(w.Realised)
+	if f := t.job.setup.Latency; f != nil {
+		f(t.latency)
+	}
 	if t.latency.TotalCount() > 0 {
 		w.LatencyP50 = time.Duration(t.latency.ValueAtQuantile(50))
 		w.LatencyP99 = time.Duration(t.latency.ValueAtQuantile(99))

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
+
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/stream"
 )
@@ -17,8 +19,14 @@ type Setup struct {
 	Rates   []Arrivals      // one per partitioner subtask
 	Scheme  partition.Scheme
 	Seed    uint64
-	Results ResultFunc // nil: results are computed but not reported
+	Results ResultFunc  // nil: results are computed but not reported
+	Latency LatencyFunc // nil: windows have some quantiles, and nobody asks for more
 }
+
+// LatencyFunc receives the latencies of the records of one metric window, in ns from
+// when a record was due to the end of its service, before Next returns the window.
+// The histogram is only valid during the call.
+type LatencyFunc func(h *hdrhistogram.Histogram)
 
 // Arrivals says when the records of one partitioner subtask are due, in an open
 // loop: how the job is doing does not slow it. stream.Arrivals is one.

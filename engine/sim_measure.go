@@ -53,6 +53,9 @@ func (j *Sim) measure(end int64) *policy.Window {
 	w.ActualRate = float64(sent) / c.MetricWindow().Seconds()
 	all.top(c.hotKeys())
 	w.Hot, w.Slots = all.hot, all.slots
+	if j.setup.Latency != nil {
+		j.setup.Latency(j.latency)
+	}
 	if j.latency.TotalCount() > 0 {
 		w.LatencyP50 = time.Duration(j.latency.ValueAtQuantile(50))
 		w.LatencyP99 = time.Duration(j.latency.ValueAtQuantile(99))

@@ -29,11 +29,25 @@ type Job interface {
 	engine.Switcher
 }
 
+// Options are what those who open a job may want of it besides its windows.
+type Options struct {
+	Results engine.ResultFunc  // nil: results are computed but not reported
+	Latency engine.LatencyFunc // nil: the windows' quantiles are enough
+	// Arrivals says when the records of a subtask are due; nil: as the experiment's
+	// rate says.
+	Arrivals func(subtask int) engine.Arrivals
+}
+
 // Open starts the job of e on the named engine under the partitioner s. Reduced
 // results go to results, which may be nil. Closing the job closes its sources.
 //
 // Two jobs of an equal experiment on sim give the same windows.
 func Open(e *config.Experiment, name string, s partition.Scheme, results engine.ResultFunc) (Job, error) {
+	return OpenWith(e, name, s, Options{Results: results})
+}
+
+// OpenWith is Open with more to ask for.
+func OpenWith(e *config.Experiment, name string, s partition.Scheme, o Options) (Job, error) {
 	open, err := opener(name)
 	if err != nil {
 		return nil, err
@@ -47,8 +61,12 @@ func Open(e *config.Experiment, name string, s partition.Scheme, results engine.
 	if err != nil {
 		return nil, err
 	}
-	setup := engine.Setup{Config: e.Job, Task: task, Sources: sources, Scheme: s, Seed: e.Seed, Results: results}
+	setup := engine.Setup{Config: e.Job, Task: task, Sources: sources, Scheme: s, Seed: e.Seed, Results: o.Results, Latency: o.Latency}
 	for i := range subtasks {
+		if o.Arrivals != nil {
+			setup.Rates = append(setup.Rates, o.Arrivals(i))
+			continue
+		}
 		setup.Rates = append(setup.Rates, stream.NewArrivals(e.Rate, i, subtasks, e.Seed))
 	}
 	job, err := open(setup)
