@@ -1,0 +1,47 @@
+package replay
+
+// sumTree is a binary tree whose leaves are weights and whose nodes are the sums of
+// their two children: finding the leaf at which the running sum reaches a value takes
+// log2(leaves) steps. Every node is computed from its children alone, so that a tree
+// of the same leaves is the same tree, bit for bit, whatever they were before.
+type sumTree struct {
+	node []float64 // node[1] is the root, node[i]'s children are node[2i] and node[2i+1]
+	at   int       // of the first leaf
+}
+
+func newSumTree(leaves int) *sumTree {
+	at := 1
+	for at < leaves {
+		at *= 2
+	}
+	return &sumTree{node: make([]float64, 2*at), at: at}
+}
+
+// total is the sum of all leaves.
+func (t *sumTree) total() float64 { return t.node[1] }
+
+// get is the weight of a leaf.
+func (t *sumTree) get(leaf int) float64 { return t.node[t.at+leaf] }
+
+// set changes a leaf to a weight that is finite and not negative.
+func (t *sumTree) set(leaf int, weight float64) {
+	i := t.at + leaf
+	t.node[i] = weight
+	for i /= 2; i > 0; i /= 2 {
+		t.node[i] = t.node[2*i] + t.node[2*i+1]
+	}
+}
+
+// find is the leaf in whose part of [0, total) the value lies. It never is a leaf of
+// weight 0 while there is another, whatever is rounded on the way.
+func (t *sumTree) find(value float64) int {
+	i := 1
+	for i < t.at {
+		i *= 2
+		if left := t.node[i]; t.node[i+1] > 0 && (value >= left || left == 0) {
+			value -= left
+			i++
+		}
+	}
+	return i - t.at
+}
