@@ -20,9 +20,9 @@ TORCH := scripts/libtorch.sh exec
 TRAINING := ./train/... ./cmd/...
 
 # Packages with goroutines of their own; their tests run under the race detector.
-CONCURRENT := ./cmd/... ./collect/... ./config/... ./engine/... ./experiment/...
+CONCURRENT := ./cmd/... ./collect/... ./config/... ./engine/... ./experiment/... ./serve/...
 
-.PHONY: help setup libtorch build test vet staticcheck format-check unit quickstart bench-route bench-train builtin clean
+.PHONY: help setup libtorch build test vet staticcheck format-check unit quickstart bench-route bench-train builtin proto clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -90,6 +90,17 @@ bench-train: libtorch ## time updates, and their ratio to the matrix products in
 
 builtin: libtorch ## train the capacity checkpoint policy/builtin from nothing, in some minutes
 	$(TORCH) $(GO) run -tags torch ./train/builtin -out policy/builtin
+
+# The generated Go is committed: only who changes the protocol needs this. protoc comes
+# with grpcio-tools, its plugins are tools of the Go module.
+GRPCIO_TOOLS := grpcio-tools==1.85.1
+proto: ## generate the Go code of proto/ anew
+	@$(PYTHON) -m venv $(VENV) && $(VENV)/bin/pip install --quiet $(GRPCIO_TOOLS)
+	$(VENV)/bin/python -m grpc_tools.protoc --proto_path=proto \
+	    --plugin=protoc-gen-go=$$($(GO) tool -n protoc-gen-go) --plugin=protoc-gen-go-grpc=$$($(GO) tool -n protoc-gen-go-grpc) \
+	    --go_out=. --go_opt=module=github.com/saspart/saspart \
+	    --go-grpc_out=. --go-grpc_opt=module=github.com/saspart/saspart \
+	    saspart/v1/policy.proto
 
 clean: ## remove what was built; traces and runs stay
 	rm -rf bin $(VENV)
