@@ -54,10 +54,13 @@ func run(t testing.TB, n int) string {
 			runlog.ValueData: noisy(250*(1-fade), 2), runlog.ValueTarget: noisy(251*(1-fade), 2), runlog.ValuePolicy: noisy(248*(1-fade), 3),
 			runlog.Alpha: 0.01 + 0.001*fade, runlog.Entropy: noisy(-17+10*fade, 0.3),
 			runlog.GradCritic: math.Abs(noisy(4*fade, 1)), runlog.GradActor: math.Abs(noisy(20000*fade, 1000)), runlog.UpdateRate: noisy(182, 6),
+			runlog.ExploreImbalance: noisy(0.1+0.6*fade, 0.05), runlog.ExploreReturn: noisy(300-200*fade, 5), runlog.ExploreBackpressure: 0.1 * fade,
+			runlog.Returns: float64(i / 100), runlog.Limited: float64(i / 50), runlog.Updates: float64(100 * i),
 			"mine/own": 1,
 		}
 		if i%max(1, n/12) == 0 {
 			values[runlog.Imbalance] = noisy(0.03+0.5*fade, 0.01)
+			values[runlog.WorstImbalance] = noisy(0.05+0.7*fade, 0.02)
 			values[runlog.Reward] = noisy(2.8-2*fade, 0.02)
 			values[runlog.ActionDistance] = noisy(0.1+0.8*fade, 0.01)
 			values[runlog.HeldOutValue] = noisy(240*(1-fade), 4)

@@ -38,7 +38,7 @@ func TrainingReport(dir string) (*Report, error) {
 	if m.Rows() == 0 {
 		r.Sections = append(r.Sections, Section{Heading: "Curves", Text: "The run has reported nothing yet."})
 	} else {
-		r.Sections = append(r.Sections, curves(m)...)
+		r.Sections = append(r.Sections, curves(m, steps(info))...)
 		r.Sections = append(r.Sections, Section{Heading: "In numbers", Text: "First and last are means over the first and the last tenth of a curve's points.", Table: curveTable(m)})
 	}
 	r.Sections = append(r.Sections, again(dir, info), Section{Heading: "Configuration", Code: strings.TrimRight(string(config), "\n"), Folded: true})
@@ -67,22 +67,30 @@ func WriteTrainingReport(dir string) (path string, err error) {
 	return path, nil
 }
 
+// steps is what the steps of a run count.
+func steps(info *runlog.Info) string {
+	if info.Steps == "" {
+		return "updates"
+	}
+	return info.Steps
+}
+
 func runFacts(info *runlog.Info, m *runlog.Metrics) []Fact {
 	facts := []Fact{{"Seed", strconv.FormatUint(info.Seed, 10)}}
 	if n := m.Rows(); n > 0 {
 		seconds := time.Duration(m.Seconds[n-1] * float64(time.Second))
-		updates := fmt.Sprintf("%d in %v", m.Steps[n-1], seconds.Round(time.Second))
-		if steps := m.Steps[n-1] - m.Steps[0]; n > 1 && m.Seconds[n-1] > m.Seconds[0] {
-			updates += fmt.Sprintf(", %.3g per second", float64(steps)/(m.Seconds[n-1]-m.Seconds[0]))
+		did := fmt.Sprintf("%d in %v", m.Steps[n-1], seconds.Round(time.Second))
+		if counted := m.Steps[n-1] - m.Steps[0]; n > 1 && m.Seconds[n-1] > m.Seconds[0] {
+			did += fmt.Sprintf(", %.3g per second", float64(counted)/(m.Seconds[n-1]-m.Seconds[0]))
 		}
-		facts = append(facts, Fact{"Updates", updates})
+		facts = append(facts, Fact{strings.ToUpper(steps(info)[:1]) + steps(info)[1:], did})
 	}
-	if steps, y := m.Series(runlog.Imbalance); len(y) > 0 {
+	if at, y := m.Series(runlog.Imbalance); len(y) > 0 {
 		best := slices.Min(y)
-		facts = append(facts, Fact{"Best rollout", fmt.Sprintf("imbalance %s after %d updates", number(best), steps[slices.Index(y, best)])})
+		facts = append(facts, Fact{"Best rollout", fmt.Sprintf("imbalance %s after %d %s", number(best), at[slices.Index(y, best)], steps(info))})
 	}
 	for _, r := range info.Resumed {
-		facts = append(facts, Fact{"Resumed", fmt.Sprintf("from update %d, %s", r.Step, r.At.Format("2 January 2006, 15:04 MST"))})
+		facts = append(facts, Fact{"Resumed", fmt.Sprintf("from %s %d, %s", strings.TrimSuffix(steps(info), "s"), r.Step, r.At.Format("2 January 2006, 15:04 MST"))})
 	}
 	h := info.Host
 	var machine []string
@@ -106,6 +114,7 @@ type group struct {
 func groups() []group {
 	return []group{
 		{"rollout/", "Rollouts", "What counts: how the policy does when it runs a job.", "", ""},
+		{"explore/", "Exploring", "What the policy did to the jobs that it learned from, trying things out.", "", ""},
 		{"heldout/", "Held-out episodes", "What recorded episodes that were not trained on say. A value is the critics' opinion and no promise.", "heldout/values", "Values in held-out episodes"},
 		{"losses/", "Losses", "", "", ""},
 		{"values/", "Values", "What the critics expect of all future rewards, discounted.", "values/", "Values in the batches"},
@@ -118,12 +127,12 @@ func groups() []group {
 
 // fromZero are the tags of which 0 is the least there is.
 func fromZero() []string {
-	return []string{runlog.Imbalance, runlog.ActionDistance, runlog.Alpha, runlog.GradActor, runlog.GradCritic, runlog.UpdateRate}
+	return []string{runlog.Imbalance, runlog.WorstImbalance, runlog.ExploreImbalance, runlog.ExploreBackpressure, runlog.Returns, runlog.Limited, runlog.Updates, runlog.ActionDistance, runlog.Alpha, runlog.GradActor, runlog.GradCritic, runlog.UpdateRate}
 }
 
 // curves are the sections with plots; curves without points are left out, as are
 // sections without curves.
-func curves(m *runlog.Metrics) []Section {
+func curves(m *runlog.Metrics, unit string) []Section {
 	var sections []Section
 	done := map[string]bool{}
 	for _, g := range groups() {
@@ -140,13 +149,13 @@ func curves(m *runlog.Metrics) []Section {
 			if g.together != "" && strings.HasPrefix(tag, g.together) {
 				if shared < 0 {
 					shared = len(s.Charts)
-					s.Charts = append(s.Charts, Chart{Title: g.title, XLabel: "updates"})
+					s.Charts = append(s.Charts, Chart{Title: g.title, XLabel: unit})
 				}
 				s.Charts[shared].Lines = append(s.Charts[shared].Lines, line)
 				continue
 			}
 			s.Charts = append(s.Charts, Chart{
-				Title: d.Title, Help: d.Help, XLabel: "updates", Zero: slices.Contains(fromZero(), tag), Lines: []Line{line},
+				Title: d.Title, Help: d.Help, XLabel: unit, Zero: slices.Contains(fromZero(), tag), Lines: []Line{line},
 			})
 		}
 		if len(s.Charts) > 0 {

@@ -256,7 +256,7 @@ func (f *Capacity) Follow(m *Measured, share []float64) bool {
 	decided := f.state.Observe(m)
 	if decided {
 		x := f.state.features
-		f.norm.apply(x)
+		f.norm.Apply(x)
 		h := f.spec.Units
 		for w := range share {
 			if !f.state.Measured(w) {

@@ -66,8 +66,8 @@ type Normalisation struct {
 	Scale []float32 `json:"scale"`
 }
 
-// apply normalises rows of inputs. A nil Normalisation leaves them as they are.
-func (n *Normalisation) apply(x []float32) {
+// Apply normalises rows of inputs, in place. A nil Normalisation leaves them as they are.
+func (n *Normalisation) Apply(x []float32) {
 	if n == nil {
 		return
 	}

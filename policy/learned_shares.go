@@ -87,7 +87,7 @@ func (f *learnedShares) act(w *Window) {
 	for _, v := range f.values {
 		f.input = append(f.input, float32(v))
 	}
-	f.norm.apply(f.input)
+	f.norm.Apply(f.input)
 	f.network.Forward(f.input, f.output)
 	for i, a := range f.output {
 		f.action[i] = (float64(a) + 1) / 2

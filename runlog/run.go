@@ -38,6 +38,7 @@ type Info struct {
 	Seed    uint64    `yaml:"seed"`
 	Started time.Time `yaml:"started"`
 	Host    Host      `yaml:"host"`
+	Steps   string    `yaml:"steps,omitempty"` // what its steps count, in the plural; none: updates
 	Resumed []Resumed `yaml:"resumed,omitempty"`
 }
 

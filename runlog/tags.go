@@ -10,7 +10,8 @@ type Tag struct {
 }
 
 // Names of the curves of a training. The groups are those of the field's usual
-// trainers; the last five come from held-out episodes and from runs of the policy.
+// trainers; those below values and gradients come from held-out episodes,
+// from runs of the policy and from the jobs that it explores.
 const (
 	LossCritic     = "losses/critic"
 	LossCQL        = "losses/cql"
@@ -29,6 +30,14 @@ const (
 	ActionDistance = "heldout/action_distance"
 	Imbalance      = "rollout/imbalance"
 	Reward         = "rollout/reward"
+
+	WorstImbalance      = "rollout/imbalance_worst"
+	ExploreImbalance    = "explore/imbalance"
+	ExploreReturn       = "explore/return"
+	ExploreBackpressure = "explore/backpressured"
+	Returns             = "explore/returns"
+	Limited             = "explore/limited"
+	Updates             = "time/updates"
 )
 
 // Tags are the curves of a training, in the order in which they are shown.
@@ -36,6 +45,12 @@ func Tags() []Tag {
 	return []Tag{
 		{Imbalance, "Imbalance in rollouts", "Mean of (max - mean) / mean of the busy ratios when the policy runs a job; 0 is perfect."},
 		{Reward, "Reward in rollouts", "Mean reward per window when the policy runs a job; 3 is the most there is."},
+		{WorstImbalance, "Worst imbalance in rollouts", "Of the window of a rollout in which the workers were busy least alike; the first windows do not count."},
+		{ExploreImbalance, "Imbalance while exploring", "Mean of (max - mean) / mean of the busy ratios over the windows that were learned from."},
+		{ExploreReturn, "Return while exploring", "Sum of the rewards over the last whole episode."},
+		{ExploreBackpressure, "Backpressure while exploring", "Part of the time that the source was blocked."},
+		{Returns, "Returns to the last good route", "How often since the start a window was beyond the limits and the last good route was taken up again."},
+		{Limited, "Shortened steps", "How often since the start the route could not move as far as the policy wanted."},
 		{ActionDistance, "Distance of actions to the data", "Root mean square, over held-out windows, of the policy's action less the data's, both in [-1, 1]."},
 		{HeldOutValue, "Value of held-out actions", "What the critics think of what was done in episodes that they were not trained on."},
 		{HeldOutPolicy, "Value of the policy's actions there", "What the critics think of what the policy would have done instead; above the data's is what they promise themselves of it."},
@@ -50,6 +65,7 @@ func Tags() []Tag {
 		{Entropy, "Entropy of the policy", "Minus the mean log-probability of the policy's actions."},
 		{GradCritic, "Gradient of the critics", "Its length before clipping."},
 		{GradActor, "Gradient of the policy", "Its length before clipping."},
+		{Updates, "Updates", "Gradient steps since the start."},
 		{UpdateRate, "Updates per second", "Updates since the row before, over the time that they took."},
 	}
 }

@@ -1,16 +1,15 @@
-//go:build torch
-
 package train
 
 import "github.com/saspart/saspart/runlog"
 
-// averages are the means of updates' stats.
-type averages struct {
+// Averages are the means of updates' stats, for a row of metrics.
+type Averages struct {
 	n   int
 	sum Stats
 }
 
-func (a *averages) add(s Stats) {
+// Add takes in an update.
+func (a *Averages) Add(s Stats) {
 	a.n++
 	a.sum.TD += s.TD
 	a.sum.CQL += s.CQL
@@ -25,11 +24,11 @@ func (a *averages) add(s Stats) {
 	a.sum.PolicyValue += s.PolicyValue
 }
 
-// take returns the means of what an algorithm computes, by their names, and starts
+// Take returns the means of what an algorithm computes, by their names, and starts
 // anew.
-func (a *averages) take(c *Config) map[string]float64 {
+func (a *Averages) Take(c *Config) map[string]float64 {
 	s, n := a.sum, float64(a.n)
-	*a = averages{}
+	*a = Averages{}
 	if n == 0 {
 		return map[string]float64{}
 	}

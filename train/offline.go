@@ -37,7 +37,7 @@ type offline struct {
 	trainer *Trainer
 	normal  *policy.Normalisation
 	data    string // fingerprint
-	mean    averages
+	mean    Averages
 	saved   uint64 // updates in the newest checkpoint
 	out     Outcome
 }
@@ -62,7 +62,7 @@ func (r *Offline) Run(ctx context.Context) (Outcome, error) {
 		if err != nil {
 			return o.out, err
 		}
-		o.mean.add(stats)
+		o.mean.Add(stats)
 		if r.Watch != nil {
 			r.Watch(stats)
 		}
@@ -136,7 +136,7 @@ func (o *offline) restore() error {
 // flush records the mean of the updates since the last time.
 func (o *offline) flush() error {
 	o.out.Updates = o.trainer.updates
-	return o.record(o.mean.take(&o.Config.Learner))
+	return o.record(o.mean.Take(&o.Config.Learner))
 }
 
 func (o *offline) record(values map[string]float64) error {
@@ -149,7 +149,7 @@ func (o *offline) record(values map[string]float64) error {
 // checkpoint evaluates, records and saves.
 func (o *offline) checkpoint(ctx context.Context) error {
 	o.out.Updates = o.trainer.updates
-	values := o.mean.take(&o.Config.Learner)
+	values := o.mean.Take(&o.Config.Learner)
 	var err error
 	held := o.Data.HeldOut
 	if held.Len() == 0 {

@@ -1,0 +1,15 @@
+package train
+
+import "github.com/saspart/saspart/runlog"
+
+// OnlineMetrics lists the names of what a training on a running job measures, in the
+// order of the columns of metrics.csv.
+func OnlineMetrics() []string {
+	return []string{
+		runlog.Imbalance, runlog.WorstImbalance, runlog.Reward,
+		runlog.ExploreImbalance, runlog.ExploreReturn, runlog.ExploreBackpressure, runlog.Returns, runlog.Limited,
+		runlog.LossCritic, runlog.LossCQL, runlog.LossActor, runlog.LossClone,
+		runlog.ValueData, runlog.ValueTarget, runlog.ValuePolicy, runlog.Alpha, runlog.Entropy,
+		runlog.GradActor, runlog.GradCritic, runlog.Updates, runlog.UpdateRate,
+	}
+}
