@@ -35,6 +35,7 @@ type Experiment struct {
 	Source      stream.SourceConfig `yaml:"source"`      // the records
 	Rate        stream.RateConfig   `yaml:"rate"`        // when they arrive
 	Job         engine.Config       `yaml:"job"`         // the workers and their costs
+	Fluid       engine.FluidOptions `yaml:"fluid"`       // the job in closed form, for training and rollouts
 	Partitioner partition.Config    `yaml:"partitioner"` // who decides where records go
 	Mask        policy.MaskConfig   `yaml:"mask"`        // which workers a hot key may use
 	Collect     collect.Config      `yaml:"collect"`     // how much to record, and under which behaviours
@@ -45,7 +46,7 @@ func Default() Experiment {
 	return Experiment{
 		Name: "experiment", Seed: 1,
 		Task: stream.DefaultTask(), Source: stream.DefaultSource(), Rate: stream.DefaultRate(),
-		Job: engine.Default(), Partitioner: partition.Default(), Mask: policy.DefaultMask(),
+		Job: engine.Default(), Fluid: engine.DefaultFluidOptions(), Partitioner: partition.Default(), Mask: policy.DefaultMask(),
 		Collect: collect.Default(),
 	}
 }
@@ -59,6 +60,7 @@ func (e *Experiment) Validate() error {
 		field.In("source", e.validateSource()),
 		field.In("rate", e.Rate.Validate()),
 		field.In("job", e.Job.Validate()),
+		field.In("fluid", e.Fluid.Validate()),
 		field.In("partitioner", e.Partitioner.Validate()),
 		field.In("mask", e.Mask.Validate()),
 		field.In("collect", e.Collect.Validate()),

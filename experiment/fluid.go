@@ -22,7 +22,13 @@ const fluidSample = 200_000
 // that the first records of its source have, its workers' speeds, its rate at the
 // start and what its records cost. The work that a job does once per window (emitting
 // and merging panes) and the queues are not in it.
+//
+// Where the experiment asks for the reference's simulated environment, it is that.
 func Fluid(e *config.Experiment) (engine.FluidConfig, error) {
+	if e.Fluid.Model == engine.ReferenceModel {
+		c := engine.ReferenceFluid(ReferenceSpeeds(e))
+		return c, c.Validate()
+	}
 	c := engine.DefaultFluid(e.Job.Speeds.Of(e.Job.Workers, e.Seed))
 	rate := stream.NewArrivals(e.Rate, 0, 1, e.Seed).RateAt(0)
 	keys, units, err := sampleKeys(e, rate)
@@ -30,6 +36,7 @@ func Fluid(e *config.Experiment) (engine.FluidConfig, error) {
 		return c, fmt.Errorf("fluid model of %s: %w", e.Name, err)
 	}
 	c.Keys, c.Seed, c.Window, c.HotKeys = keys, e.Seed, e.Job.MetricWindow(), max(e.Job.HotKeys, 64, 4*e.Job.Workers)
+	c.Noise, c.Delay = e.Fluid.Noise, e.Fluid.Delay
 	c.Records = max(1, int64(rate*c.Window.Seconds()))
 	cost := (e.Job.Costs.Record.Seconds() + units*e.Job.Costs.Unit.Seconds()) * e.Job.WorkRatio
 	c.Utilisation = rate / engine.FluidBound(c.Speeds, cost)
@@ -37,6 +44,16 @@ func Fluid(e *config.Experiment) (engine.FluidConfig, error) {
 		c.Utilisation = 0
 	}
 	return c, c.Validate()
+}
+
+// ReferenceSpeeds is the speeds, in records per unit of time, that the experiment's
+// workers have in the reference's simulated environment.
+func ReferenceSpeeds(e *config.Experiment) []float64 {
+	speeds := e.Job.Speeds.Of(e.Job.Workers, e.Seed)
+	for i := range speeds {
+		speeds[i] *= 1e6
+	}
+	return speeds
 }
 
 // sampleKeys reads the first records of a source: its keys by frequency, and the mean
