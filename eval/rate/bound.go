@@ -1,0 +1,202 @@
+package rate
+
+import (
+	"fmt"
+
+	"github.com/saspart/saspart/config"
+	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/experiment"
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/stream"
+)
+
+// Bounds are what no partitioner of an experiment's job can exceed, and what a
+// practitioner who knew everything would get, in records/s.
+type Bounds struct {
+	// Fluid is the sum of the workers' speeds over what a record costs on one of
+	// speed 1: every worker busy all the time, and nothing emitted or merged. 0 where
+	// records cost nothing that is known: on native workers.
+	Fluid float64 `json:"fluid"`
+	// Analytic is what the planner's split holds that knows the keys' frequencies (of
+	// the first records) and the workers' speeds: unlike Fluid, every slot of cold keys
+	// goes to one worker.
+	Analytic float64 `json:"analytic"`
+	// Mask is what the best route of a shares policy holds; 0 without one.
+	Mask float64 `json:"mask,omitempty"`
+	// Cost is what a record costs on a worker of speed 1, in seconds.
+	Cost float64 `json:"cost"`
+	// Speeds are the workers'.
+	Speeds []float64 `json:"speeds"`
+}
+
+// BoundsOf computes the bounds of an experiment's job. checkpoint is the shares policy
+// whose mask is asked about; nil, or one of capacities, leaves Mask 0.
+func BoundsOf(e *config.Experiment, checkpoint *policy.Checkpoint) (Bounds, error) {
+	fixed := *e
+	fixed.Rate = stream.DefaultRate()
+	model, err := experiment.Fluid(&fixed)
+	if err != nil {
+		return Bounds{}, fmt.Errorf("bounds: %w", err)
+	}
+	b := Bounds{Speeds: model.Speeds}
+	if e.Job.Capacity == engine.Native || model.Utilisation == 0 {
+		return b, nil
+	}
+	b.Fluid = fixed.Rate.Rate / model.Utilisation
+	b.Cost = engine.FluidBound(model.Speeds, 1) / b.Fluid
+	b.Analytic = engine.FluidThroughput(model.Speeds, engine.ExpectedLoads(AnalyticSplit(model.Keys, model.Speeds), model.Keys, nil), b.Cost)
+	if checkpoint != nil && checkpoint.Kind == policy.KindShares && checkpoint.Shares.Workers == len(model.Speeds) {
+		b.Mask = MaskBound(checkpoint.Shares, model.Keys, model.Speeds) / b.Cost
+	}
+	return b, nil
+}
+
+// AnalyticSplit is the planner's route for keys and speeds that are known.
+func AnalyticSplit(keys *engine.KeySpace, speeds []float64) *policy.Route {
+	in := policy.PlanInput{Slots: make([]float64, policy.SlotCount(len(speeds))), Capacity: speeds}
+	for i, k := range keys.Keys() {
+		load := keys.Weights()[i]
+		in.Keys = append(in.Keys, policy.KeyLoad{Hash: k.Hash, Name: k.Name, Load: load})
+		in.Slots[policy.SlotOf(k.Hash, len(in.Slots))] += load
+	}
+	planner := policy.Planner{Config: policy.DefaultPlan()}
+	return planner.Plan(in)
+}
+
+// MaskBound is the highest throughput, in work per second, of any route of a shares
+// policy: the mask's keys split over their workers as is best, hot keys past the mask
+// even over all workers, the others by hash.
+func MaskBound(spec *policy.SharesSpec, keys *engine.KeySpace, speeds []float64) float64 {
+	hash := engine.ExpectedLoads(policy.HashRoute(len(speeds)), keys, nil)
+	hot := min(spec.HotKeys, len(keys.Weights()))
+	masked := min(len(spec.Mask), hot)
+	route := policy.HashRoute(len(speeds))
+	for i := range hot {
+		w := keys.Weights()[i]
+		k := keys.Keys()[i].Hash
+		hash[route.Slots[policy.SlotOf(k, len(route.Slots))]] -= w
+		if i >= masked {
+			for j := range hash {
+				hash[j] += w / float64(len(speeds))
+			}
+		}
+	}
+	return bestSplit(keys.Weights()[:masked], spec.Mask[:masked], hash, speeds)
+}
+
+// bestSplit is the largest r for which keys of the given weights, each to be split over
+// its own workers, fit beside the loads that are there:
+//
+//	for every worker w: r * (load[w] + what it gets of the keys) <= speed[w]
+//
+// Whether an r is possible is a question of maximum flow, from keys to workers; the
+// largest is found by halving.
+func bestSplit(weights []float64, allowed [][]uint16, loads, speeds []float64) float64 {
+	total, sum := 0.0, 0.0
+	for _, w := range weights {
+		total += w
+	}
+	high := 0.0
+	for w, load := range loads {
+		sum += load
+		high += speeds[w]
+	}
+	low, high := 0.0, high/(total+sum)
+	for range 60 {
+		r := (low + high) / 2
+		room := make([]float64, len(speeds))
+		fits := true
+		for w := range room {
+			room[w] = speeds[w]/r - loads[w]
+			fits = fits && room[w] >= 0
+		}
+		if fits && flow(weights, allowed, room) >= total*(1-1e-9) {
+			low = r
+		} else {
+			high = r
+		}
+	}
+	return low
+}
+
+// flow is how much of the keys' weights finds room at their workers: Ford and
+// Fulkerson's augmenting paths, breadth first (Edmonds and Karp). room is used up.
+func flow(weights []float64, allowed [][]uint16, room []float64) float64 {
+	left := append([]float64{}, weights...)
+	given := make([]map[uint16]float64, len(weights)) // by key and worker
+	for k := range given {
+		given[k] = map[uint16]float64{}
+	}
+	found := 0.0
+	for {
+		path := augment(left, allowed, given, room)
+		if path == nil {
+			return found
+		}
+		amount := min(left[path[0].key], room[path[len(path)-1].worker])
+		for i := 1; i < len(path); i++ { // each but the first key takes the place of what another gave its worker
+			amount = min(amount, given[path[i].key][path[i-1].worker])
+		}
+		left[path[0].key] -= amount
+		room[path[len(path)-1].worker] -= amount
+		for i, s := range path {
+			given[s.key][s.worker] += amount
+			if i > 0 {
+				given[s.key][path[i-1].worker] -= amount
+			}
+		}
+		found += amount
+	}
+}
+
+// hop is a key's use of a worker.
+type hop struct {
+	key    int
+	worker uint16
+}
+
+// none is a flow too small to matter.
+const none = 1e-12
+
+// augment finds a shortest path from a key with something left to a worker with room:
+// the key pushes another out of a worker, which pushes the next; nil if there is none.
+func augment(left []float64, allowed [][]uint16, given []map[uint16]float64, room []float64) []hop {
+	from := make([]*hop, len(room)) // the key that reaches a worker first
+	prior := make([]int, len(left)) // the worker that a key is pushed out of, -1: it has something left
+	seen := make([]bool, len(left))
+	var queue []int
+	for k, w := range left {
+		if w > none {
+			queue, seen[k], prior[k] = append(queue, k), true, -1
+		}
+	}
+	for len(queue) > 0 {
+		k := queue[0]
+		queue = queue[1:]
+		for _, w := range allowed[k] {
+			if from[w] != nil {
+				continue
+			}
+			from[w] = &hop{k, w}
+			if room[w] > none {
+				return trace(int(w), from, prior)
+			}
+			for other := range given {
+				if !seen[other] && given[other][w] > none {
+					queue, seen[other], prior[other] = append(queue, other), true, int(w)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// trace is the path that ends at a worker, from its first key on.
+func trace(worker int, from []*hop, prior []int) []hop {
+	var path []hop
+	for worker >= 0 {
+		path = append([]hop{*from[worker]}, path...)
+		worker = prior[from[worker].key]
+	}
+	return path
+}

@@ -1,0 +1,255 @@
+package rate
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/saspart/saspart/collect"
+	"github.com/saspart/saspart/config"
+	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/experiment"
+	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/stream"
+)
+
+// Subject is a job to be measured: an experiment, whose rate is not looked at, on an
+// engine.
+type Subject struct {
+	Experiment *config.Experiment
+	Engine     string           // of experiment.Engines
+	Now        func() time.Time // times routing
+}
+
+// Reading is what a job did at one rate, over the measured windows.
+type Reading struct {
+	Rate      float64       `json:"rate"`      // records/s that were due
+	Sent      float64       `json:"sent"`      // records/s that the partitioners sent on
+	Done      float64       `json:"done"`      // records/s that the workers finished
+	Held      bool          `json:"held"`      // the job kept up
+	Blocked   float64       `json:"blocked"`   // share of the time the partitioners waited for room
+	Busy      []float64     `json:"busy"`      // mean busy ratio of each worker
+	Reducer   float64       `json:"reducer"`   // of the busiest reducer
+	Imbalance float64       `json:"imbalance"` // mean over the windows
+	FanOut    float64       `json:"fan_out"`   // workers per key, mean
+	TopFanOut float64       `json:"top_fan_out"`
+	Pairs     float64       `json:"pairs"`    // (key, worker) pairs with state, mean over the windows' ends
+	RouteNS   float64       `json:"route_ns"` // wall-clock time to route a record, median over batches
+	P50       time.Duration `json:"p50_ns"`   // from when a record was due to the end of its work
+	P99       time.Duration `json:"p99_ns"`
+	Routes    int           `json:"routes"` // that came into force
+}
+
+// Observe runs the job from its beginning at a rate, and tells what it did once it is
+// warm. The first half of the warm-up goes at half the rate: a partitioner that learns
+// gets to know the keys before there is a backlog to be worked off.
+//
+// A rate is held if, over the measured windows, no more than the slack's share of what
+// was due was not sent, and if what waits in the workers' queues did not grow by more
+// than that share of what they did: of all of them together, and of none by itself.
+// Queues also grow by chance, by the root of what was served; twice that is allowed.
+func Observe(ctx context.Context, s Subject, rate float64, c Config) (Reading, error) {
+	e := *s.Experiment
+	e.Rate = warmRate(rate, &e, c)
+	g := newGauge(&e, rate, c)
+	if err := g.run(ctx, &e, s, c.Warmup+c.Windows, g); err != nil {
+		return Reading{}, err
+	}
+	if g.windows < c.Warmup+c.Windows {
+		return Reading{}, fmt.Errorf("the source ended after %d of %d windows; let it start again (source.file.loop: true), or measure fewer", g.windows, c.Warmup+c.Windows)
+	}
+	return g.reading(), nil
+}
+
+// warmRate is the rate of a job that is to be measured at rate.
+func warmRate(rate float64, e *config.Experiment, c Config) stream.RateConfig {
+	r := e.Rate
+	r.Kind, r.Rate, r.Stages = stream.RateFixed, rate, nil
+	if slow := c.Warmup / 2; slow > 0 {
+		r.Kind = stream.RateStaged
+		r.Stages = []stream.Stage{{Rate: rate / 2, Duration: time.Duration(slow) * e.Job.MetricWindow()}, {Rate: rate}}
+	}
+	return r
+}
+
+// gauge reads a job's windows.
+type gauge struct {
+	rate    float64
+	slack   float64
+	queue   float64 // records that fit one
+	warmup  int
+	windows int // seen, the warm-up's among them
+
+	timer     *routeTimer
+	latency   *hdrhistogram.Histogram
+	arrivals  func(subtask int) engine.Arrivals // nil: the experiment's
+	due       float64                           // records/s, of a rate that changes
+	seconds   float64
+	sent      float64
+	blocked   float64
+	busy      []float64
+	served    []float64
+	before    []float64 // what waited in the queues when measuring began
+	after     []float64
+	reducer   float64
+	imbalance float64
+	fan       average
+	top       average
+	pairs     float64
+	routes    int
+	route     *policy.Route
+}
+
+// average is a mean of some values.
+type average struct{ sum, n float64 }
+
+func (a *average) add(v float64) { a.sum, a.n = a.sum+v, a.n+1 }
+func (a *average) mean() float64 { return a.sum / max(a.n, 1) }
+
+func newGauge(e *config.Experiment, rate float64, c Config) *gauge {
+	p := e.Job.Workers
+	return &gauge{
+		rate: rate, slack: c.Slack, queue: float64(e.Job.Queue), warmup: c.Warmup,
+		timer: &routeTimer{}, latency: hdrhistogram.New(1000, 1e14, 2),
+		busy: make([]float64, p), served: make([]float64, p), before: make([]float64, p), after: make([]float64, p),
+	}
+}
+
+// restart forgets what was measured up to the end of w.
+func (g *gauge) restart(w *policy.Window) {
+	fresh := gauge{
+		timer: g.timer, slack: g.slack, queue: g.queue, latency: g.latency, arrivals: g.arrivals, route: w.Route,
+		busy: g.busy, served: g.served, before: g.before, after: g.after,
+	}
+	fresh.latency.Reset()
+	clear(fresh.busy)
+	clear(fresh.served)
+	g.waiting(w)
+	copy(fresh.before, g.after)
+	*g = fresh
+}
+
+// waiting notes what waits in the queues at the end of a window.
+func (g *gauge) waiting(w *policy.Window) {
+	for i, q := range w.Queue {
+		if q == q { // NaN: it did not report
+			g.after[i] = q * g.queue
+		}
+	}
+}
+
+// run runs the job of e for so many windows under its partitioner.
+func (g *gauge) run(ctx context.Context, e *config.Experiment, s Subject, windows int, sink collect.Sink) error {
+	limits := collect.Config{Windows: windows, EpisodeWindows: collect.Endless}.WithDefault(e.Partitioner)
+	_, err := collect.Run{
+		Config: limits, Workers: e.Job.Workers, Seed: e.Seed, Sink: sink,
+		Open: func(p partition.Scheme) (engine.Job, error) {
+			p.NewRouter = g.timer.wrap(p.NewRouter, s.Now)
+			return experiment.OpenWith(e, s.Engine, p, experiment.Options{Latency: g.observe, Arrivals: g.arrivals})
+		},
+	}.Do(ctx)
+	return err
+}
+
+// observe implements engine.LatencyFunc.
+func (g *gauge) observe(h *hdrhistogram.Histogram) {
+	if g.windows >= g.warmup {
+		g.latency.Merge(h)
+	}
+}
+
+// Write implements collect.Sink.
+func (g *gauge) Write(w *policy.Window) error {
+	g.windows++
+	g.waiting(w)
+	if g.windows <= g.warmup {
+		copy(g.before, g.after)
+		g.route = w.Route
+		return nil
+	}
+	length := (w.End - w.Start).Seconds()
+	g.seconds += length
+	g.sent += w.ActualRate * length
+	g.blocked += w.Backpressured
+	g.imbalance += policy.Imbalance(w.Busy)
+	g.pairs += float64(w.Pairs)
+	for i, n := range w.Counts {
+		g.served[i] += float64(n)
+		if b := w.Busy[i]; b == b {
+			g.busy[i] += b
+		}
+	}
+	busiest := 0.0
+	for _, b := range w.Reducer {
+		busiest = max(busiest, b) // NaN, of one that did not report, stays out
+	}
+	g.reducer += busiest
+	if w.FanOut > 0 {
+		g.fan.add(w.FanOut)
+	}
+	if len(w.Hot) > 0 {
+		g.top.add(fanOut(w, w.Hot[0].Hash))
+	}
+	if w.Route != g.route {
+		g.route = w.Route
+		g.routes++
+	}
+	return nil
+}
+
+// fanOut is how many workers finished records of a key in a window: 1 if the
+// partitioner promised not to split it.
+func fanOut(w *policy.Window, hash uint64) float64 {
+	n := 0.0
+	for _, r := range w.Realised {
+		if r.Hash == hash {
+			n++
+		}
+	}
+	return max(1, n)
+}
+
+// reading sums up.
+func (g *gauge) reading() Reading {
+	n := float64(g.windows - g.warmup)
+	r := Reading{
+		Rate: g.rate, Sent: g.sent / g.seconds, Held: g.held(), Blocked: g.blocked / n, Reducer: g.reducer / n,
+		Imbalance: g.imbalance / n, FanOut: g.fan.mean(), TopFanOut: g.top.mean(), Pairs: g.pairs / n,
+		RouteNS: g.timer.perRecord(), Routes: g.routes,
+	}
+	for i, b := range g.busy {
+		r.Busy = append(r.Busy, b/n)
+		r.Done += g.served[i] / g.seconds
+	}
+	if g.latency.TotalCount() > 0 {
+		r.P50 = time.Duration(g.latency.ValueAtQuantile(50))
+		r.P99 = time.Duration(g.latency.ValueAtQuantile(99))
+	}
+	return r
+}
+
+func (g *gauge) held() bool {
+	due := g.rate * g.seconds
+	if due-g.sent > g.slack*due {
+		return false
+	}
+	// While a backlog of the warm-up is worked off more is sent than is due, and queues
+	// fill that would not at the rate.
+	pace := min(1, due/g.sent)
+	sum, served := 0.0, 0.0
+	for w, n := range g.served {
+		grown := (n+g.after[w]-g.before[w])*pace - n
+		if grown > g.allowed(n) {
+			return false
+		}
+		sum, served = sum+grown, served+n
+	}
+	return sum <= g.allowed(served)
+}
+
+// allowed is by how much queues may grow while so much is served.
+func (g *gauge) allowed(served float64) float64 { return g.slack*served + 2*math.Sqrt(served) }
