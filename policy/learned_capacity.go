@@ -1,5 +1,7 @@
 package policy
 
+import "fmt"
+
 // learnedCapacity is the controller of a capacity policy: what waterfill is, with the
 // network in place of its estimate of the speeds. Keys and slots are counted in every
 // window; speeds are measured, and routes decided, only where one route was in force
@@ -10,7 +12,7 @@ package policy
 // not mislead the estimate; the route only says what share a worker is to get.
 type learnedCapacity struct {
 	config  LearnedConfig
-	policy  *Capacity
+	policy  CapacityFollower
 	loads   *Loads
 	planner Planner
 	inForce
@@ -20,7 +22,25 @@ type learnedCapacity struct {
 	assigned assigned
 }
 
-func newLearnedCapacity(p *Capacity, c LearnedConfig, workers int) *learnedCapacity {
+// CapacityFollower decides on each worker's part of the work, window by window.
+type CapacityFollower interface {
+	// Follow takes in what was measured in a window and sets share to each worker's
+	// part of the work from now on, summing to 1. It reports whether there was anything
+	// to decide on.
+	Follow(m *Measured, share []float64) bool
+}
+
+// NewCapacityController returns a controller for a job of P workers that makes routes
+// of what a follower decides, as NewLearned does of a checkpoint: for those who explore
+// or watch. config must be valid.
+func NewCapacityController(f CapacityFollower, config LearnedConfig, workers int) (Controller, error) {
+	if workers < 1 || workers > MaxWorkers {
+		return nil, fmt.Errorf("a job of %d workers; from 1 to %d are possible", workers, MaxWorkers)
+	}
+	return newLearnedCapacity(f, config, workers), nil
+}
+
+func newLearnedCapacity(p CapacityFollower, c LearnedConfig, workers int) *learnedCapacity {
 	numbers := func() []float64 { return make([]float64, workers) }
 	return &learnedCapacity{
 		config: c, policy: p, loads: NewLoads(c.Load), planner: Planner{Config: c.Plan},

@@ -235,7 +235,7 @@ func TestLearnedNaNIsNoRoute(t *testing.T) {
 			t.Errorf("capacity: the route is %+v", r)
 		}
 	}
-	for _, e := range f.(*learnedCapacity).policy.state.Estimate() {
+	for _, e := range f.(*learnedCapacity).policy.(*Capacity).state.Estimate() {
 		if math.IsNaN(e) || math.IsInf(e, 0) {
 			t.Errorf("capacity: an estimate is %v", e)
 		}

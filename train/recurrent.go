@@ -1,0 +1,236 @@
+//go:build torch
+
+package train
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/saspart/saspart/policy"
+)
+
+// Recurrent learns the capacity action's policy from recorded windows and their
+// rewards, off-line or while the job runs, with what Trainer learns the shares action
+// with: SAC-N, CQL(H) on top, or cloning. It is for one goroutine at a time.
+//
+// Its action is each worker's log share of the work in the next window. The policy is
+// a normal distribution around the log share that the network's estimate comes to
+// (policy.CapacityState), with a deviation that the head puts out beside gain and
+// correction. So an untrained policy is a fixed smoothing, and the noise of exploring
+// goes to the shares and never into the estimate. What log shares have in common is
+// no share of anything: it is taken out of what critics and jobs get.
+//
+// The policy remembers, so that it is taken through stretches of windows in order, and
+// gradients go back through time. Critics see the newest windows under fixed
+// smoothings instead of a memory, and pool over the workers.
+type Recurrent struct {
+	cfg   RecurrentConfig
+	start *policy.Checkpoint // what the policy started from: inputs, units, scales
+	pool  *pool
+	pcg   *rand.PCG
+	rng   *rand.Rand
+
+	net           gru
+	critics       *pooled
+	actor, critic *params
+	target        []float32 // the target critics' parameters, laid out as critic.w
+	alpha         *params   // log alpha, one number
+	updates       uint64
+
+	walk  walk
+	rooms map[int]*room // by P
+}
+
+// room is what an update of one P needs.
+type room struct {
+	workers, transitions int // P, B
+
+	state, next              []float32 // [B*P,stateWidth+commonWidth]
+	common, nextCommon       []float32 // [B,commonWidth]
+	noise                    []float32 // [2,B*P,1+K] standard normal, at s and then at s'
+	first, own               []float32 // [B*P,1] actions: SAC's at s', at s
+	sampled                  []float32 // [B*P,1+3K]
+	density                  []float64 // [B,3K]
+	y                        []float64 // [B]
+	dq, dOwn                 []float32 // [N,B,1+3K], [N,B]
+	byShare                  []float64 // [S,R]
+	byLogStd                 []float32 // [S,R]
+	targets, values, policys *pooledTape
+}
+
+// NewRecurrent makes a trainer. Its policy starts as the checkpoint's, of kind
+// capacity, or, where start is nil, as a fixed smoothing. Everything random in its
+// life follows from seed.
+func NewRecurrent(cfg RecurrentConfig, start *policy.Checkpoint, seed uint64) (*Recurrent, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("training configuration: %w", err)
+	}
+	singleThread()
+	pcg := rand.NewPCG(seed, 0x4ec044)
+	t := &Recurrent{
+		cfg: cfg, pool: &pool{threads: cfg.Threads}, pcg: pcg, rng: rand.New(pcg),
+		critics: newPooled(&cfg), rooms: map[int]*room{},
+	}
+	if err := t.begin(start); err != nil {
+		return nil, err
+	}
+	t.critic = newParams(t.critics.layout())
+	t.critics.init(t.critic, t.rng)
+	t.target = slices.Clone(t.critic.w)
+	t.alpha = newParams([]Tensor{{Name: "log", Shape: []int{1}}})
+	t.alpha.w[0] = float32(math.Log(cfg.InitialAlpha))
+	return t, nil
+}
+
+// begin makes the policy.
+func (t *Recurrent) begin(start *policy.Checkpoint) error {
+	inputs, units := t.cfg.Inputs, t.cfg.Units
+	if start != nil {
+		if start.Kind != policy.KindCapacity {
+			return fmt.Errorf("start from a checkpoint of kind %s: the capacity action needs one of kind %s, or none", start.Kind, policy.KindCapacity)
+		}
+		if err := start.Network(); err != nil {
+			return fmt.Errorf("start from a checkpoint: %w", err)
+		}
+		inputs, units = start.Capacity.Inputs, start.Capacity.Units
+	}
+	t.net = gru{len(inputs), units}
+	t.walk.net = t.net
+	for i, name := range inputs {
+		at := slices.Index(policy.CapacityInputs(), name)
+		mean, scale := float32(0), inputScales[at]
+		if start != nil {
+			scale = 1
+			if n := start.Normalisation; n != nil {
+				mean, scale = n.Mean[i], n.Scale[i]
+			}
+		}
+		t.walk.inputs = append(t.walk.inputs, at)
+		t.walk.mean, t.walk.scale = append(t.walk.mean, mean), append(t.walk.scale, scale)
+	}
+	t.actor = newParams(t.net.layout())
+	t.net.init(t.actor, t.rng)
+	if start != nil {
+		for i, p := range t.actor.layout {
+			at := slices.IndexFunc(start.Tensors, func(v policy.Tensor) bool { return v.Name == p.Name })
+			copy(t.actor.layout[i].Data, start.Tensors[at].Data)
+		}
+	}
+	t.start = &policy.Checkpoint{
+		Format: policy.CheckpointFormat, Kind: policy.KindCapacity, CreatedBy: "saspart",
+		Capacity:      &policy.CapacitySpec{Inputs: slices.Clone(inputs), Units: units},
+		Normalisation: &policy.Normalisation{Mean: t.walk.mean, Scale: t.walk.scale},
+	}
+	return nil
+}
+
+// samples is K, the actions that CQL draws from each of its three distributions.
+func (t *Recurrent) samples() int {
+	if t.cfg.Algorithm == SACNCQL {
+		return t.cfg.CQL.Actions
+	}
+	return 0
+}
+
+// Updates is the number of updates done.
+func (t *Recurrent) Updates() uint64 { return t.updates }
+
+// Update draws a batch from src and learns from it. An error from a loss or gradient
+// that is not finite leaves the parameters that it belongs to as they were.
+func (t *Recurrent) Update(src Stretches) (Stats, error) {
+	stats := Stats{Update: t.updates + 1}
+	batch, err := src.Sample(t.rng, t.cfg.Stretch, t.cfg.stretches)
+	if err != nil {
+		return stats, fmt.Errorf("update %d: sample a batch: %w", stats.Update, err)
+	}
+	r := t.enter(batch)
+	w := t.net.views(t.actor.w)
+	t.walk.begin(batch, t.cfg.BurnIn, t.cfg.BurnIn+t.cfg.Stretch+1)
+	t.walk.forward(&w)
+	if t.cfg.Algorithm == BC {
+		err = t.clone(r, &stats)
+	} else {
+		err = t.improve(r, &stats)
+	}
+	if err != nil {
+		return stats, fmt.Errorf("update %d: %w; lower the learning rates, or look for values in the data that are not finite", stats.Update, err)
+	}
+	t.updates++
+	return stats, nil
+}
+
+// enter finds the room for a batch, and makes it where there is none of its size.
+func (t *Recurrent) enter(batch []Stretch) *room {
+	workers, n := batch[0].Recording.Raw.Workers, len(batch)*t.cfg.Stretch
+	if r := t.rooms[workers]; r != nil && r.transitions == n {
+		return r
+	}
+	rows, k, steps := n*workers, t.samples(), t.cfg.BurnIn+t.cfg.Stretch+1
+	r := &room{
+		workers: workers, transitions: n,
+		byShare: make([]float64, steps*len(batch)*workers), byLogStd: make([]float32, steps*len(batch)*workers),
+	}
+	if t.cfg.Algorithm != BC {
+		width := stateWidth + commonWidth
+		r.state, r.next = make([]float32, rows*width), make([]float32, rows*width)
+		r.common, r.nextCommon = make([]float32, n*commonWidth), make([]float32, n*commonWidth)
+		r.noise = make([]float32, 2*rows*(1+k))
+		r.first, r.own, r.sampled = make([]float32, rows), make([]float32, rows), make([]float32, rows*(1+3*k))
+		r.density, r.y = make([]float64, n*3*k), make([]float64, n)
+		r.dq, r.dOwn = make([]float32, t.cfg.Critics*n*(1+3*k)), make([]float32, t.cfg.Critics*n)
+		r.targets, r.policys = t.critics.tape(n, workers, 1), t.critics.tape(n, workers, 1)
+		r.values = t.critics.tape(n, workers, 1+3*k)
+	}
+	t.rooms[workers] = r
+	return r
+}
+
+// Checkpoint is the policy as it is now; it shares no memory with the trainer.
+func (t *Recurrent) Checkpoint() *policy.Checkpoint {
+	c := *t.start
+	for _, p := range t.actor.layout {
+		c.Tensors = append(c.Tensors, policy.Tensor{Name: p.Name, Shape: slices.Clone(p.Shape), Data: slices.Clone(p.Data)})
+	}
+	return &c
+}
+
+// tensors are all parts of the state that are numbers, in the order of State.
+func (t *Recurrent) tensors() []Tensor {
+	all := append(t.actor.named("actor"), t.critic.named("critic")...)
+	all = append(all, Tensor{"target", []int{len(t.target)}, t.target})
+	return append(all, t.alpha.named("alpha")...)
+}
+
+// State returns a copy of everything that an exact resumption needs.
+func (t *Recurrent) State() (State, error) {
+	generator, err := t.pcg.MarshalBinary()
+	if err != nil {
+		return State{}, fmt.Errorf("save the random generator: %w", err)
+	}
+	s := State{Updates: t.updates, Generator: generator, Tensors: t.tensors()}
+	for i := range s.Tensors {
+		s.Tensors[i].Data = slices.Clone(s.Tensors[i].Data)
+	}
+	return s, nil
+}
+
+// Restore makes the trainer what it was when s was taken. A state of other networks
+// is refused and changes nothing.
+func (t *Recurrent) Restore(s State) error {
+	mine := t.tensors()
+	if err := matching(mine, s.Tensors); err != nil {
+		return err
+	}
+	pcg := *t.pcg
+	if err := pcg.UnmarshalBinary(s.Generator); err != nil {
+		return fmt.Errorf("restore: random generator: %w", err)
+	}
+	*t.pcg = pcg
+	t.updates = s.Updates
+	for i, m := range mine {
+		copy(m.Data, s.Tensors[i].Data)
+	}
+	return nil
+}

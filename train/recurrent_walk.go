@@ -1,0 +1,301 @@
+//go:build torch
+
+package train
+
+import "math"
+
+// walk is a capacity policy's way over stretches of recordings of one P, with what
+// the way back needs: the differentiable twin of policy.Capacity, fed with what was
+// measured under somebody else's shares. Per window, from the estimate e:
+//
+//	innov     = k * (log(seen*P/busy) - e, less its mean), k = n/(n+30) for n records
+//	a         = network(features of innov and e, memory)
+//	e'        = e + gain(a)*innov + correction(a), less its mean
+//	log share = e', deviation exp(log std of the memory)
+//
+// What was measured does not depend on e, so that the way back goes through estimates
+// and memories alone. That k depends on e a little is left out of it. A window that
+// was mixed of two routes, or in which nobody was measured, leaves estimate and memory
+// as they are, as in a job; so does the time before a recording began.
+//
+// Rows R are the workers of the first stretch, then those of the second and so on.
+type walk struct {
+	net       gru
+	inputs    []int // of all inputs, those in use
+	mean      []float32
+	scale     []float32
+	tape      gruTape
+	stretches []Stretch
+	workers   int // P
+	steps     int // S
+	before    int // step 0 is so many windows before a stretch
+
+	e        []float64 // [S+1,R]
+	innov    []float64 // [S,R]
+	trust    []float64 // [S,R] k
+	gain     []float64 // [S,R]
+	measured []bool    // [S,R]
+	logStd   []float32 // [S,R] within its bounds
+	free     []bool    // [S,R] and not cut off by them
+	features []float64 // [P,allInputs] of one stretch
+	byE      []float64 // [R]
+	kept     []float32 // [R,H] gradients of the memories of those not measured
+	spread   []float32 // [H] the head's column of the log standard deviation
+}
+
+// mostLogStd is the largest log standard deviation of a log share.
+const mostLogStd = 0
+
+// rows is R.
+func (k *walk) rows() int { return len(k.stretches) * k.workers }
+
+// at is step s of a buffer [S,R].
+func at[T any](v []T, s, rows int) []T { return v[s*rows : (s+1)*rows] }
+
+// begin makes room for a way of so many steps that begins so many windows before the
+// stretches.
+func (k *walk) begin(stretches []Stretch, before, steps int) {
+	k.stretches, k.before, k.steps, k.workers = stretches, before, steps, stretches[0].Recording.Raw.Workers
+	n := steps * k.rows()
+	k.tape.begin(k.net, steps, k.rows())
+	k.e = resized(k.e, n+k.rows())
+	for _, v := range []*[]float64{&k.innov, &k.trust, &k.gain} {
+		*v = resized(*v, n)
+	}
+	k.measured, k.free, k.logStd = resized(k.measured, n), resized(k.free, n), resized(k.logStd, n)
+	k.features, k.byE = resized(k.features, k.workers*allInputs), resized(k.byE, k.rows())
+	k.kept, k.spread = resized(k.kept, k.rows()*k.net.units), resized(k.spread, k.net.units)
+	clear(k.e[:k.rows()])
+}
+
+// forward goes the whole way with the parameters w (gru.views).
+func (k *walk) forward(w *[capacityTensors]matrix) {
+	rows, h := k.rows(), k.net.units
+	for u := range k.spread {
+		k.spread[u] = w[headWeight].v[u*w[headWeight].stride+capacityActions]
+	}
+	bias := w[headBias].v[capacityActions]
+	for s := range k.steps {
+		for b := range k.stretches {
+			k.observe(b, s)
+		}
+		k.tape.forward(w, s)
+		from, to := k.tape.at(k.tape.h, s, h), k.tape.at(k.tape.h, s+1, h)
+		for row, ok := range at(k.measured, s, rows) {
+			if !ok {
+				copy(to.v[row*h:(row+1)*h], from.v[row*h:])
+			}
+		}
+		for b := range k.stretches {
+			k.apply(b, s)
+		}
+		for row, std := range at(k.logStd, s, rows) {
+			std = bias
+			for u, v := range to.v[row*h : (row+1)*h] {
+				std += v * k.spread[u]
+			}
+			cut := min(max(std, minLogStd), mostLogStd)
+			k.logStd[s*rows+row], k.free[s*rows+row] = cut, cut == std
+		}
+	}
+}
+
+// logShare is the policy's most likely log shares [R] at the end of step s, of mean 0
+// for each stretch.
+func (k *walk) logShare(s int) []float64 { return at(k.e, s+1, k.rows()) }
+
+// observe takes in the window of step s of a stretch, as policy.CapacityState does.
+func (k *walk) observe(b, s int) {
+	p, rows := k.workers, k.rows()
+	first := s*rows + b*p
+	e, innov, trust, measured := k.e[first:][:p], k.innov[first:][:p], k.trust[first:][:p], k.measured[first:][:p]
+	clear(measured)
+	x := k.tape.at(k.tape.x, s, k.net.inputs).v[b*p*k.net.inputs:][:p*k.net.inputs]
+	clear(x)
+	r, t := k.stretches[b].Recording, k.stretches[b].From+s-k.before
+	if t < 0 || r.Raw.Mixed[t] {
+		return
+	}
+	inst, logs, busyNow := r.inst[t*p:][:p], r.logs[t*p:][:p], r.Raw.Row(r.Raw.Busy, t)
+	n, mean, expected, most, records := 0.0, 0.0, 0.0, 0.0, 0.0
+	for w, v := range inst {
+		records += math.Max(0, float64(r.Raw.Counts[t*p+w]))
+		if v != v {
+			continue
+		}
+		measured[w] = true
+		innov[w] = v - e[w]
+		mean += innov[w]
+		n++
+		expected += math.Exp(e[w]) * float64(busyNow[w])
+		most = max(most, float64(busyNow[w]))
+	}
+	if n == 0 {
+		return
+	}
+	mean /= n
+	records = max(records, 1)
+	off := 0.0
+	for w := range innov {
+		if !measured[w] {
+			continue
+		}
+		c := records * max(math.Exp(logs[w])/float64(p), math.Exp(e[w])*float64(busyNow[w])/expected)
+		trust[w] = c / (c + fewRecords)
+		innov[w] = trust[w] * (innov[w] - mean)
+		off += math.Abs(innov[w]) / n
+	}
+	for w := range innov {
+		if !measured[w] {
+			continue // its memory stays, whatever it sees
+		}
+		all := [allInputs]float64{
+			innovation: innov[w], surprise: off, busy: float64(busyNow[w]), lag: logs[w] - e[w], estimate: e[w], busiest: most,
+		}
+		if busyNow[w] >= saturatedFrom {
+			all[saturated] = 1
+		}
+		if r.Raw.Queue != nil {
+			all[queue] = finite(float64(r.Raw.Queue[t*p+w]))
+		}
+		for i, at := range k.inputs {
+			x[w*len(k.inputs)+i] = (float32(min(max(all[at], -100), 100)) - k.mean[i]) * k.scale[i]
+		}
+	}
+}
+
+// fewRecords is that of policy.CapacityState.
+const fewRecords = 30
+
+// apply makes the estimates after step s.
+func (k *walk) apply(b, s int) {
+	p, rows := k.workers, k.rows()
+	first := s*rows + b*p
+	e, next := k.e[first:][:p], k.e[first+rows:][:p]
+	a := k.tape.at(k.tape.a, s, capacityActions).v[b*p*capacityActions:]
+	mean := 0.0
+	for w := range e {
+		next[w] = e[w]
+		if k.measured[first+w] {
+			k.gain[first+w] = (1 + float64(a[capacityActions*w])) / 2
+			next[w] += k.gain[first+w]*k.innov[first+w] + mostCorrection*float64(a[capacityActions*w+1])
+		}
+		mean += next[w] / float64(p)
+	}
+	for w := range next {
+		next[w] -= mean
+	}
+}
+
+// backward goes back, from the gradients by the log shares and by the log standard
+// deviations [S,R] to those by the parameters, which it writes to g (gru.views).
+func (k *walk) backward(w, g *[capacityTensors]matrix, byShare []float64, byLogStd []float32) {
+	rows, h := k.rows(), k.net.units
+	clear(k.byE)
+	for s := k.steps - 1; s >= 0; s-- {
+		da := k.tape.at(k.tape.da, s, capacityActions).v
+		clear(da)
+		for row, v := range at(byShare, s, rows) {
+			k.byE[row] += v
+		}
+		for b := range k.stretches {
+			k.applied(b, s, da)
+		}
+		for row := range rows {
+			dh := k.tape.dh[row*h:][:h]
+			if d := byLogStd[s*rows+row]; k.free[s*rows+row] {
+				for u, v := range k.spread {
+					dh[u] += d * v
+				}
+			}
+			if !k.measured[s*rows+row] {
+				copy(k.kept[row*h:][:h], dh)
+				clear(dh)
+			}
+		}
+		k.tape.backward(w, s)
+		for row := range rows {
+			if !k.measured[s*rows+row] {
+				copy(k.tape.dh[row*h:][:h], k.kept[row*h:])
+			}
+		}
+		for b := range k.stretches {
+			k.observed(b, s)
+		}
+	}
+	k.tape.gradients(g)
+	weight, bias := g[headWeight], g[headBias].v
+	for s := range k.steps {
+		after := k.tape.at(k.tape.h, s+1, h).v
+		for row, d := range at(byLogStd, s, rows) {
+			if d == 0 || !k.free[s*rows+row] {
+				continue
+			}
+			bias[capacityActions] += d
+			for u, v := range after[row*h:][:h] {
+				weight.v[u*weight.stride+capacityActions] += d * v
+			}
+		}
+	}
+}
+
+// applied goes back through apply: it writes the gradient by the action and turns byE
+// into that by e + gain*innov + correction.
+func (k *walk) applied(b, s int, da []float32) {
+	p, first, mean := k.workers, s*k.rows()+b*k.workers, 0.0
+	by := k.byE[b*p:][:p]
+	for _, g := range by {
+		mean += g / float64(p)
+	}
+	for w := range by {
+		by[w] -= mean
+		if k.measured[first+w] {
+			row := da[(b*p+w)*capacityActions:]
+			row[0], row[1] = float32(by[w]*k.innov[first+w]/2), float32(by[w]*mostCorrection)
+		}
+	}
+}
+
+// observed goes back through observe: byE becomes the gradient by the estimate before
+// step s.
+func (k *walk) observed(b, s int) {
+	p, first := k.workers, s*k.rows()+b*k.workers
+	by, innov, trust, measured := k.byE[b*p:][:p], k.innov[first:][:p], k.trust[first:][:p], k.measured[first:][:p]
+	dx := k.tape.dx[b*p*k.net.inputs:]
+	clear(k.features)
+	n, bySurprise := 0.0, 0.0
+	for w := range by {
+		if !measured[w] {
+			continue
+		}
+		n++
+		for i, at := range k.inputs {
+			k.features[w*allInputs+at] = float64(dx[w*len(k.inputs)+i] * k.scale[i])
+		}
+		bySurprise += k.features[w*allInputs+surprise]
+	}
+	if n == 0 {
+		return
+	}
+	mean := 0.0 // of the gradients by log(seen*P/busy) - e
+	for w := range by {
+		if !measured[w] {
+			continue
+		}
+		f := k.features[w*allInputs:][:allInputs]
+		d := by[w]*k.gain[first+w] + f[innovation]
+		if innov[w] > 0 {
+			d += bySurprise / n
+		} else if innov[w] < 0 {
+			d -= bySurprise / n
+		}
+		by[w] += f[estimate] - f[lag]
+		f[innovation] = d * trust[w]
+		mean += f[innovation] / n
+	}
+	for w := range by {
+		if measured[w] {
+			by[w] -= k.features[w*allInputs+innovation] - mean
+		}
+	}
+}
