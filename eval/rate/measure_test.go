@@ -141,7 +141,9 @@ func TestMeasureRefuses(t *testing.T) {
 		e.Source.File.Path, e.Source.File.Key = "../../testdata/flights.csv.gz", "dest"
 		e.Job.Costs.Record = time.Microsecond
 	})
-	gone := job(func(e *config.Experiment) { e.Source.Kind, e.Source.File.Path, e.Source.File.Key = stream.KindFile, "/nowhere.csv", "k" })
+	gone := job(func(e *config.Experiment) {
+		e.Source.Kind, e.Source.File.Path, e.Source.File.Key = stream.KindFile, "/nowhere.csv", "k"
+	})
 	other := job(func(e *config.Experiment) {
 		e.Partitioner.Name, e.Partitioner.SaSPartitioner.Checkpoint = "saspartitioner", "/nowhere"
 	})
