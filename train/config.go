@@ -33,7 +33,11 @@ type Config struct {
 	ActorRate  float64 `yaml:"actor_rate"` // Adam's learning rates
 	CriticRate float64 `yaml:"critic_rate"`
 	AlphaRate  float64 `yaml:"alpha_rate"`
-	GradClip   float64 `yaml:"grad_clip"` // longest gradient, of the policy and of all critics together; 0 is no limit
+	// LoadsRate is the learning rate of what the critics of the shares action know of
+	// loads: how an action becomes busy times, and these a reward. 0: critics are plain
+	// networks, as the reference's.
+	LoadsRate float64 `yaml:"loads_rate"`
+	GradClip  float64 `yaml:"grad_clip"` // longest gradient, of the policy and of all critics together; 0 is no limit
 
 	InitialAlpha  float64  `yaml:"initial_alpha"`  // weight of the entropy at the start
 	TargetEntropy *float64 `yaml:"target_entropy"` // entropy that alpha is steered to; null is entropy_each times the action dimension
@@ -123,6 +127,7 @@ func (c *Config) Validate() error {
 		field.Finite("gamma", c.Gamma, 0, 1),
 		field.Finite("tau", c.Tau, 0, 1),
 		above("actor_rate", c.ActorRate), above("critic_rate", c.CriticRate), above("alpha_rate", c.AlphaRate),
+		field.Finite("loads_rate", c.LoadsRate, 0, 1),
 		field.Finite("grad_clip", c.GradClip, 0, math.MaxFloat64),
 		above("initial_alpha", c.InitialAlpha),
 		field.Finite("entropy_each", c.EntropyEach, -100, 1),

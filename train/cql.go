@@ -13,7 +13,7 @@ func (t *Trainer) score(drawn draw) (q, density tensor) {
 	rows, acts, critics := int64(t.cfg.Batch), int64(t.dims.Act), int64(t.cfg.Critics)
 	k := int64(t.samples())
 	if k == 0 {
-		t.values.forward(t.pool, t.critic.w, t.batch.Obs, t.batch.Act)
+		t.value(t.values, t.critic.w, t.batch.Obs, t.batch.Act)
 		return s.data(t.values.y, critics, rows, 1), nil
 	}
 	for i := range t.uniform {
@@ -24,7 +24,7 @@ func (t *Trainer) score(drawn draw) (q, density tensor) {
 		some(drawn.action, 0), some(drawn.action, rows))
 	flat := s.shift(s.zeros(rows, k), float64(acts)*math.Log(t.cfg.CQL.Density))
 	density = s.cat(1, flat, some(drawn.logProb, 0), some(drawn.logProb, rows))
-	t.values.forward(t.pool, t.critic.w, t.batch.Obs, floats(actions))
+	t.value(t.values, t.critic.w, t.batch.Obs, floats(actions))
 	return s.data(t.values.y, critics, rows, 1+3*k), density
 }
 

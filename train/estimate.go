@@ -56,7 +56,7 @@ func (t *Trainer) estimate(rows *dataset.Columns, e *Estimates) {
 	}
 	critics := t.ensemble.tape(n, 1)
 	least := func(act []float32) (sum float64) {
-		critics.forward(t.pool, t.critic.w, rows.Obs, act)
+		t.value(critics, t.critic.w, rows.Obs, act)
 		for i := range n {
 			q := critics.y[i]
 			for j := i; j < len(critics.y); j += n {

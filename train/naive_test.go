@@ -5,6 +5,8 @@ package train
 import (
 	"math"
 	"testing"
+
+	"github.com/saspart/saspart/policy"
 )
 
 // The naive twin: the same mathematics one number at a time, in float64.
@@ -70,6 +72,7 @@ type naiveUpdate struct {
 	noise, uniform          []float64
 	actor, critic, target   []float64 // parameters before the update
 	criticAfter             []float64
+	loads, loadsAfter       []float64 // what critics know, as criticLoss and actorLoss take it; as the update left it
 	alpha                   float64
 	rows, obsWidth, actions int
 	k                       int
@@ -82,6 +85,9 @@ func watch(t *testing.T, tr *Trainer, src Source) (*naiveUpdate, Stats) {
 		t: tr, actor: wide(tr.actor.w), critic: wide(tr.critic.w), target: wide(tr.target),
 		alpha: math.Exp(float64(tr.alpha.w[0])), rows: tr.cfg.Batch, obsWidth: tr.dims.Obs, actions: tr.dims.Act, k: tr.samples(),
 	}
+	if tr.loads != nil {
+		n.loads = wide(tr.loads.model.w)
+	}
 	stats, err := tr.Update(src)
 	if err != nil {
 		t.Fatal(err)
@@ -90,6 +96,9 @@ func watch(t *testing.T, tr *Trainer, src Source) (*naiveUpdate, Stats) {
 	n.obs, n.act, n.reward, n.next, n.terminal = wide(b.Obs), wide(b.Act), wide(b.Reward), wide(b.Next), wide(b.Terminal)
 	n.weight = wide(b.Weight)
 	n.noise, n.uniform, n.criticAfter = wide(tr.noise), wide(tr.uniform), wide(tr.critic.w)
+	if tr.loads != nil {
+		n.loadsAfter = wide(tr.loads.model.w)
+	}
 	return n, stats
 }
 
@@ -104,7 +113,11 @@ func (n *naiveUpdate) drawn(actor []float64, half, i, k int) ([]float64, float64
 }
 
 func (n *naiveUpdate) q(w []float64, member int, obs, act []float64) float64 {
-	return naiveNet(n.t.ensemble, w, member, join(obs, act))[0]
+	q := naiveNet(n.t.ensemble, w, member, join(obs, act))[0]
+	if n.t.loads != nil {
+		q += policy.Reward(policy.Perf(naiveLoads(n.t.loads, n.loads, act)), n.t.loads.p0)
+	}
+	return q
 }
 
 func (n *naiveUpdate) least(w []float64, obs, act []float64) float64 {
@@ -113,6 +126,22 @@ func (n *naiveUpdate) least(w []float64, obs, act []float64) float64 {
 		least = min(least, n.q(w, m, obs, act))
 	}
 	return least
+}
+
+// naiveLoads are the relative loads of an action by model: load [A], bias [P].
+func naiveLoads(l *loads, model, act []float64) []float64 {
+	x := make([]float64, l.workers)
+	copy(x, model[l.pairs:])
+	for _, k := range l.keys {
+		sum := 0.0
+		for i := range k.workers {
+			sum += (act[k.from+i] + 1) / 2
+		}
+		for i, w := range k.workers {
+			x[w] += model[k.from+i] * (act[k.from+i] + 1) / 2 / sum
+		}
+	}
+	return x
 }
 
 func naiveHuber(e, delta float64) float64 {

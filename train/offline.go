@@ -101,8 +101,7 @@ func (o *offline) begin() error {
 			o.normal.Scale = append(o.normal.Scale, 1/s)
 		}
 	}
-	w := o.Data.Train.Widths()
-	if o.trainer, err = New(o.Config.Learner, Dims{w.Obs, w.Act}, o.Seed); err != nil {
+	if o.trainer, err = NewShares(o.Config.Learner, o.Data.Mask, o.Config.Data.P0, o.Seed); err != nil {
 		return err
 	}
 	if o.Resume {

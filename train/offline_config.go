@@ -42,7 +42,11 @@ func ReferenceOffline() OfflineConfig {
 
 // Validate reports every impossible value by its path.
 func (c *OfflineConfig) Validate() error {
-	return errors.Join(
+	var loads error
+	if c.Learner.LoadsRate > 0 && (c.Normalise || c.Data.Published) {
+		loads = field.Errorf("learner.loads_rate", "is %v; critics that know of loads need busy ratios and actions as they are: set normalise and data.published to false, or it to 0", c.Learner.LoadsRate)
+	}
+	return errors.Join(loads,
 		field.Whole("updates", c.Updates, 1, math.MaxInt32),
 		field.Whole("log_every", c.LogEvery, 1, math.MaxInt32),
 		field.Whole("checkpoint_every", c.CheckpointEvery, 1, math.MaxInt32),

@@ -17,6 +17,7 @@ import (
 //	alpha   : -log alpha * (mean log pi(b|s) + target entropy)
 //	targets : Q'_n += tau (Q_n - Q'_n)
 //
+// A critic's value is its network's, plus what it knows of loads if it does (loads.go).
 // where w are the rows' importance weights, 1 unless the source sets them.
 //
 // Source: Haarnoja et al. 2018 (arXiv 1812.05905, algorithm 1); An et al. 2021
@@ -40,6 +41,12 @@ func (t *Trainer) improve(src Source, stats *Stats) error {
 	next := draw{s.narrow(drawn.spread, 1, 0, 1), action, logProb}.at(s, rows, rows)
 
 	// Critics.
+	if t.loads != nil {
+		var err error
+		if stats.Loads, err = t.loads.fit(t.pool, t.batch, t.cfg.LoadsRate, t.updates+1); err != nil {
+			return err
+		}
+	}
 	y := t.aim(next, alpha)
 	stats.Target = item(s.mean(y))
 	dq := t.criticise(drawn, y, stats)
@@ -89,11 +96,19 @@ func (d draw) at(s *scope, start, rows int64) draw {
 	return draw{cut(d.spread), cut(d.action), cut(d.logProb)}
 }
 
+// value sets y of a tape to the critics' values of actions at states: [N,R].
+func (t *Trainer) value(at *tape, w, obs, act []float32) {
+	at.forward(t.pool, w, obs, act)
+	if t.loads != nil {
+		t.loads.values(t.pool, at.y, act)
+	}
+}
+
 // aim is the critics' target y [B].
 func (t *Trainer) aim(next draw, alpha float64) tensor {
 	s := &t.scope
 	rows, critics := int64(t.cfg.Batch), int64(t.cfg.Critics)
-	t.targets.forward(t.pool, t.target, t.batch.Next, floats(s.contiguous(next.action)))
+	t.value(t.targets, t.target, t.batch.Next, floats(s.contiguous(next.action)))
 	least := s.least(s.data(t.targets.y, critics, rows), 0)
 	soft := s.sub(least, s.scale(next.logProb, alpha))
 	alive := s.shift(s.scale(s.data(t.batch.Terminal, rows), -1), 1)
@@ -144,7 +159,8 @@ func huber(slope, errors, q, y, weight []float32, delta float64) float64 {
 func (t *Trainer) climb(own draw, stats *Stats) tensor {
 	s := &t.scope
 	rows, critics := t.cfg.Batch, t.cfg.Critics
-	t.own.forward(t.pool, t.critic.w, t.batch.Obs, floats(s.contiguous(own.action)))
+	action := floats(s.contiguous(own.action))
+	t.value(t.own, t.critic.w, t.batch.Obs, action)
 	dq, sum := make([]float32, critics*rows), 0.0 // [N,B]
 	for i := range rows {
 		least := i
@@ -159,5 +175,9 @@ func (t *Trainer) climb(own draw, stats *Stats) tensor {
 	stats.PolicyValue = sum / float64(rows)
 	t.own.backward(t.pool, t.critic.w, dq, nil, rows, true)
 	acts := int64(t.dims.Act)
-	return s.sumDim(s.data(t.own.dact, int64(critics), int64(rows), 1, acts), 0)
+	slope := s.sumDim(s.data(t.own.dact, int64(critics), int64(rows), 1, acts), 0)
+	if t.loads != nil {
+		t.loads.climb(t.pool, floats(slope), action, 1/float64(rows))
+	}
+	return slope
 }

@@ -29,6 +29,7 @@ type State struct {
 type Stats struct {
 	Update      uint64  // number of the update, from 1
 	TD          float64 // Huber loss of a critic against the target
+	Loads       float64 // half the squared error of the loads that the critics know of, relative to the mean load
 	CQL         float64 // CQL's gap: soft maximum over sampled actions minus the data's value, unweighted
 	Q           float64 // value of the data's actions
 	Target      float64 // what they are learned towards

@@ -3,10 +3,13 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"runtime"
+
+	"github.com/saspart/saspart/policy"
 )
 
 // Trainer learns a policy with its critics. It is for one goroutine at a time.
@@ -21,6 +24,7 @@ type Trainer struct {
 	actor, critic    *params
 	target           []float32 // the target critics' parameters, laid out as critic.w
 	alpha            *params   // log alpha, one number
+	loads            *loads    // nil where the critics are plain networks
 	updates          uint64
 
 	// Room for the passes of an update; each is used once per update.
@@ -36,9 +40,33 @@ type Trainer struct {
 	scope   scope
 }
 
-// New makes a trainer with fresh networks. Everything random in its life follows
-// from seed.
+// New makes a trainer with fresh networks and critics that know nothing, for actions
+// of any kind. Everything random in its life follows from seed.
 func New(cfg Config, dims Dims, seed uint64) (*Trainer, error) {
+	if cfg.LoadsRate > 0 {
+		return nil, errors.New("training configuration: loads_rate: critics that know of loads need the mask (NewShares); set it to 0 for plain ones")
+	}
+	return newTrainer(cfg, dims, seed)
+}
+
+// NewShares makes a trainer for the shares action of a mask, observations being
+// policy.Observation's as they are and rewards policy.Reward's with p0. With
+// Config.LoadsRate above 0 the critics know how an action becomes loads.
+func NewShares(cfg Config, mask policy.Mask, p0 float64, seed uint64) (*Trainer, error) {
+	t, err := newTrainer(cfg, Dims{Obs: policy.Observation{}.Size(mask.Workers), Act: mask.Pairs()}, seed)
+	if err != nil || cfg.LoadsRate == 0 || cfg.Algorithm == BC {
+		return t, err
+	}
+	t.loads = newLoads(mask, p0, cfg.Batch)
+	last := len(t.critic.layout) - 2
+	for _, own := range t.critic.layout[last:] {
+		clear(own.Data)
+	}
+	copy(t.target, t.critic.w)
+	return t, nil
+}
+
+func newTrainer(cfg Config, dims Dims, seed uint64) (*Trainer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("training configuration: %w", err)
 	}
@@ -148,6 +176,9 @@ func (t *Trainer) Policy() []Tensor { return t.actor.layout }
 func (t *Trainer) tensors() []Tensor {
 	all := append(t.actor.named("actor"), t.critic.named("critic")...)
 	all = append(all, Tensor{"target", []int{len(t.target)}, t.target})
+	if t.loads != nil {
+		all = append(all, t.loads.model.named("loads")...)
+	}
 	return append(all, t.alpha.named("alpha")...)
 }
 
