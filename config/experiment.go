@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"reflect"
 	"strings"
 
 	"github.com/saspart/saspart/collect"
@@ -49,6 +50,18 @@ func Default() Experiment {
 		Job: engine.Default(), Fluid: engine.DefaultFluidOptions(), Partitioner: partition.Default(), Mask: policy.DefaultMask(),
 		Collect: collect.Default(),
 	}
+}
+
+// Has tells whether an experiment has a value, or a group of values, of that name at
+// its top.
+func Has(name string) bool {
+	t := reflect.TypeFor[Experiment]()
+	for i := range t.NumField() {
+		if t.Field(i).Tag.Get("yaml") == name {
+			return true
+		}
+	}
+	return false
 }
 
 // Validate reports every impossible value by its path.

@@ -38,12 +38,35 @@ func Read(name string) (text []byte, ok bool) {
 //go:embed train/*.yaml
 var training embed.FS
 
-// TrainNames lists the ready training configurations, sorted.
-func TrainNames() []string { return names(training, "train") }
+// TrainNames lists the ready configurations of a training from traces, sorted.
+func TrainNames() []string {
+	return slices.DeleteFunc(names(training, "train"), isOnline)
+}
+
+// OnlineNames lists the ready configurations of a training on a running job, sorted.
+func OnlineNames() []string {
+	return slices.DeleteFunc(names(training, "train"), func(name string) bool { return !isOnline(name) })
+}
+
+// isOnline tells the two apart.
+func isOnline(name string) bool { return strings.Contains(name, "online") }
 
 // ReadTrain returns the text of a ready training configuration; ok is false when
 // there is none of that name.
 func ReadTrain(name string) (text []byte, ok bool) {
 	text, err := training.ReadFile("train/" + name + ".yaml")
+	return text, err == nil
+}
+
+//go:embed matrix/*.yaml
+var matrices embed.FS
+
+// MatrixNames lists the ready matrices of experiments, sorted.
+func MatrixNames() []string { return names(matrices, "matrix") }
+
+// ReadMatrix returns the text of a ready matrix; ok is false when there is none of that
+// name.
+func ReadMatrix(name string) (text []byte, ok bool) {
+	text, err := matrices.ReadFile("matrix/" + name + ".yaml")
 	return text, err == nil
 }

@@ -93,6 +93,7 @@ type Fluid struct {
 	overload Overload
 	noise    float64
 	drift    func(int, []float64)
+	pcg      *rand.PCG
 	rng      *rand.Rand
 	past     []fluidSample // the last Delay + 1 windows, a ring
 	step     int
@@ -107,9 +108,10 @@ func NewFluid(c FluidConfig) (*Fluid, error) {
 	if err := c.Validate(); err != nil {
 		return nil, field.In("fluid", err)
 	}
+	pcg := rand.NewPCG(c.Seed, 0xf1d1d)
 	f := &Fluid{
 		speeds: slices.Clone(c.Speeds), overload: c.Overload, noise: c.Noise, drift: c.Drift,
-		rng: rand.New(rand.NewPCG(c.Seed, 0xf1d1d)), past: make([]fluidSample, c.Delay+1),
+		pcg: pcg, rng: rand.New(pcg), past: make([]fluidSample, c.Delay+1),
 	}
 	for _, v := range c.Speeds {
 		f.gain += c.Utilisation * v

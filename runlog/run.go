@@ -28,6 +28,7 @@ const (
 	ConfigFile  = "config.yaml"
 	MetricsFile = "metrics.csv"
 	ReportFile  = "report.html"
+	RoutesFile  = "routes.json" // where a policy has put the hot keys, before and after
 )
 
 // Info is what a run was.

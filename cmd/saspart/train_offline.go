@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -139,7 +140,7 @@ func (a *app) runTrainOffline(ctx context.Context, opts trainOfflineOptions) err
 	if c.Data, err = dataset.Glob(opts.data...); err != nil {
 		return err
 	}
-	if err := a.checkRun(opts); err != nil {
+	if err := a.checkRun(opts.out, opts.resume); err != nil {
 		return err
 	}
 	data, err := a.loadTransitions(ctx, &c)
@@ -157,21 +158,21 @@ func (a *app) runTrainOffline(ctx context.Context, opts trainOfflineOptions) err
 }
 
 // checkRun refuses early what would be refused after the traces are read.
-func (a *app) checkRun(opts trainOfflineOptions) error {
-	_, err := os.Stat(filepath.Join(opts.out, runlog.InfoFile))
-	if opts.resume || errors.Is(err, fs.ErrNotExist) {
+func (a *app) checkRun(out string, resume bool) error {
+	_, err := os.Stat(filepath.Join(out, runlog.InfoFile))
+	if resume || errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("look at the run: %w", err)
 	}
-	return usagef("%s holds a run already; go on with it with --resume, or name another --out", opts.out)
+	return usagef("%s holds a run already; go on with it with --resume, or name another --out", out)
 }
 
 // loadTraining resolves the training's configuration.
 func loadTraining(a *app, opts trainOfflineOptions) (train.OfflineConfig, error) {
 	c := train.DefaultOffline()
-	file, text, err := findTraining(opts.config)
+	file, text, err := findTraining(opts.config, configs.TrainNames())
 	if err != nil {
 		return c, err
 	}
@@ -179,9 +180,9 @@ func loadTraining(a *app, opts trainOfflineOptions) (train.OfflineConfig, error)
 	return c, err
 }
 
-// findTraining returns the text of a training's configuration and the name to give it
-// in messages.
-func findTraining(name string) (file string, text []byte, err error) {
+// findTraining returns the text of a training's configuration, a file or one of the
+// ready ones, and the name to give it in messages.
+func findTraining(name string, ready []string) (file string, text []byte, err error) {
 	if name == "" {
 		return "", nil, nil
 	}
@@ -189,10 +190,10 @@ func findTraining(name string) (file string, text []byte, err error) {
 	if err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return name, text, err
 	}
-	if text, ok := configs.ReadTrain(name); ok {
+	if text, ok := configs.ReadTrain(name); ok && slices.Contains(ready, name) {
 		return "built-in train/" + name, text, nil
 	}
-	return "", nil, usagef("there is no file %s and no ready training configuration of that name; %s", name, nearest.Explain(name, configs.TrainNames()))
+	return "", nil, usagef("there is no file %s and no ready training configuration of that name; %s", name, nearest.Explain(name, ready))
 }
 
 // loadTransitions reads the traces.

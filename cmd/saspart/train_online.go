@@ -1,0 +1,289 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/saspart/saspart/cmd/saspart/internal/progress"
+	"github.com/saspart/saspart/config"
+	"github.com/saspart/saspart/config/strict"
+	"github.com/saspart/saspart/configs"
+	"github.com/saspart/saspart/eval"
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/runlog"
+	"github.com/saspart/saspart/train"
+	"github.com/saspart/saspart/train/online"
+)
+
+type trainOnlineOptions struct {
+	experiment string // what to learn on: file or name of a ready one
+	training   string // configuration: file or name of a ready one
+	engine     string
+	checkpoint string   // to start from; empty: from nothing
+	data       []string // patterns of traces to learn from as well
+	out        string   // the run's folder
+	resume     bool
+	seed       uint64
+	require    bool              // a target was asked for: not to reach it is a failure
+	overrides  []strict.Override // of the training and of the experiment
+	output     string
+}
+
+// fluid names the engine in closed form, beside those of package experiment.
+const fluid = "fluid"
+
+func (a *app) trainOnlineCommand() *cobra.Command {
+	opts := trainOnlineOptions{seed: 1}
+	cmd := &cobra.Command{
+		Use:   "train-online",
+		Short: "Learn a policy while the job runs, from every window of it",
+		Long: `Runs the experiment's job under the policy that is being trained: the policy tries
+things out, every window teaches it, and from time to time an episode without trying
+things out tells how good it is by now. It starts from nothing or from a checkpoint of
+train-offline, and may go on learning from its traces in half of each batch.
+
+It ends when no window of an evaluation is above the target imbalance, when the windows
+or the time are used up, or when evaluations have brought nothing better for long. The
+run's folder holds what it came to: checkpoints (the best and the last), metrics.csv,
+TensorBoard events and report.html.
+
+On fluid (the job in closed form) and sim a run is the same every time; on local the
+job runs on the wall clock and never waits for the learner, which works beside it.
+A run that was interrupted, or killed, goes on with --resume from its last checkpoint:
+on fluid it ends with the same policy, bit for bit, as one that was not; on sim and
+local the job begins anew.
+
+--set takes values of the training (updates_per_window=4) and of the experiment
+(job.workers=16), which have no name in common. With --target-imbalance a run that ends
+without reaching it exits with 4.`,
+		Example: `  saspart train-online --config reference-8 --engine fluid --out runs/r8
+  saspart train-online --config straggler --engine sim --checkpoint runs/first --out runs/second
+  saspart train-online --config wordcount-zipf --engine sim --data 'traces/*.arrow' --out runs/mixed
+  saspart train-online --config straggler --engine local --set safety.max_step=0.1 --set safety.max_imbalance=1 --out runs/live`,
+		Args: noArgs,
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&opts.experiment, "config", "c", "", "experiment to learn on, a `file` or the name of a ready one")
+	complete(cmd, "config", configs.Names())
+	flags.StringVar(&opts.training, "train-config", "", "training configuration, a `file` or the name of a ready one")
+	complete(cmd, "train-config", configs.OnlineNames())
+	flags.StringVar(&opts.checkpoint, "checkpoint", "", "start from this checkpoint or training run, a `folder`")
+	flags.StringSliceVar(&opts.data, "data", nil, "traces to learn from as well, a `glob`")
+	flags.StringVar(&opts.out, "out", "", "`folder` of the run, for example runs/second")
+	flags.BoolVar(&opts.resume, "resume", false, "go on from the run's last checkpoint")
+	flags.Uint64Var(&opts.seed, "seed", opts.seed, "seed of the training's randomness")
+	settings := &experimentFlags{}
+	flags.Var(&setFlag{settings}, "set", "set a value of the training or the experiment, for example learner.gamma=0.9 (repeatable)")
+	settings.short(cmd, "target-imbalance", "target_imbalance", "x", "end when no window of an evaluation is worse")
+	settings.short(cmd, "max-windows", "windows", "n", "end after so many exploring windows; 0: never")
+	settings.short(cmd, "max-time", "time", "duration", "end after so much time")
+	settings.short(cmd, "parallel", "parallel", "n", "jobs that feed the learner at once, on fluid and sim")
+	settings.short(cmd, "threads", "learner.threads", "n", "CPU threads of the learner; results do not depend on them")
+	action := &choice{value: string(policy.KindShares), allowed: []string{string(policy.KindShares)}}
+	choiceFlag(cmd, action, "action", "", "what the policy decides on")
+	engineName := &choice{value: fluid, allowed: []string{fluid}}
+	choiceFlag(cmd, engineName, "engine", "", "what runs the job")
+	output := outputFlag(cmd, "text", "json")
+	for _, name := range []string{"config", "out"} {
+		if err := cmd.MarkFlagRequired(name); err != nil {
+			panic("flag --" + name + ": " + err.Error()) // it does not exist: a mistake in this package
+		}
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		opts.engine, opts.output, opts.overrides = engineName.value, output.value, settings.overrides
+		opts.require = cmd.Flags().Changed("target-imbalance")
+		return a.runTrainOnline(cmd.Context(), opts)
+	}
+	return cmd
+}
+
+// onlineConfig is what config.yaml of a run holds.
+type onlineConfig struct {
+	Seed       uint64             `yaml:"seed"`
+	Engine     string             `yaml:"engine"`
+	Checkpoint string             `yaml:"checkpoint,omitempty"`
+	Data       []string           `yaml:"traces,omitempty"`
+	Training   online.Config      `yaml:"training"`
+	Experiment *config.Experiment `yaml:"experiment"`
+}
+
+// learnedOnline is the result as programs read it.
+type learnedOnline struct {
+	Run        string         `json:"run"`
+	Checkpoint string         `json:"checkpoint,omitempty"` // the best
+	Outcome    online.Outcome `json:"outcome"`
+}
+
+func (a *app) runTrainOnline(ctx context.Context, opts trainOnlineOptions) error {
+	if !train.Available {
+		return train.ErrUnavailable
+	}
+	c, err := a.loadOnline(opts)
+	if err != nil {
+		return err
+	}
+	if err := a.checkRun(opts.out, opts.resume); err != nil {
+		return err
+	}
+	outcome, err := a.trainOnline(ctx, opts, c)
+	if outcome.Windows == 0 {
+		return err
+	}
+	_, bad := eval.WriteTrainingReport(opts.out)
+	err = errors.Join(err, bad, a.printOnline(opts, c, outcome))
+	if err == nil && opts.require && outcome.Reason != online.Target {
+		err = &thresholdError{fmt.Errorf("the target imbalance of %v was not reached: %s", c.Training.TargetImbalance, c.Training.Explain(outcome.Reason))}
+	}
+	return err
+}
+
+// loadOnline resolves the configurations. What is set goes to the experiment if it has
+// a value of that name, else to the training.
+func (a *app) loadOnline(opts trainOnlineOptions) (*onlineConfig, error) {
+	c := &onlineConfig{Seed: opts.seed, Engine: opts.engine, Checkpoint: opts.checkpoint, Data: opts.data, Training: online.Default()}
+	var training, experiment []strict.Override
+	for _, o := range opts.overrides {
+		name, _, _ := strings.Cut(o.Path, ".")
+		if name, _, _ = strings.Cut(name, "["); config.Has(name) {
+			experiment = append(experiment, o)
+		} else {
+			training = append(training, o)
+		}
+	}
+	file, text, err := findTraining(opts.training, configs.OnlineNames())
+	if err != nil {
+		return nil, err
+	}
+	if _, err := strict.Load(file, text, &c.Training, strict.Layers{Env: a.env, Prefix: trainPrefix, Set: training}); err != nil {
+		return nil, err
+	}
+	c.Experiment, _, err = config.Load(opts.experiment, a.env, experiment)
+	return c, err
+}
+
+// trainOnline trains in the run's folder.
+func (a *app) trainOnline(ctx context.Context, opts trainOnlineOptions, c *onlineConfig) (out online.Outcome, err error) {
+	text, err := yaml.Marshal(c)
+	if err != nil {
+		return out, fmt.Errorf("write the configuration of the run: %w", err)
+	}
+	b := &onlineBuild{onlineConfig: c, app: a, text: string(text), dir: filepath.Join(opts.out, checkpoints), resume: opts.resume}
+	loop, err := b.build(ctx)
+	defer func() { err = errors.Join(err, b.close()) }()
+	if err != nil {
+		return out, err
+	}
+	done := uint64(0)
+	if loop.Status != nil {
+		done = loop.Status.Windows
+	}
+	run, err := a.openOnline(opts, c, text, done)
+	if err != nil {
+		return out, err
+	}
+	defer func() { err = errors.Join(err, run.Close()) }()
+	meter := progress.Start(a.err, a.now, progress.Config{
+		Label: "train-online", Unit: "windows", Total: int64(c.Training.Windows), Terminal: a.errTerminal,
+	})
+	defer meter.Stop()
+	meter.Skip(int64(done))
+	routes := &routeFile{path: filepath.Join(opts.out, runlog.RoutesFile)}
+	loop.Record = func(windows uint64, values map[string]float64) error {
+		return run.Log(int64(windows), a.now(), values)
+	}
+	loop.Evaluated = routes.evaluated
+	loop.Watch = (&watchOnline{app: a, meter: meter, windows: done}).watch
+	return loop.Run(ctx)
+}
+
+// openOnline makes the run's folder, or goes on with it from a checkpoint.
+func (a *app) openOnline(opts trainOnlineOptions, c *onlineConfig, text []byte, done uint64) (*runlog.Run, error) {
+	if _, err := os.Stat(filepath.Join(opts.out, runlog.InfoFile)); opts.resume && err == nil {
+		return runlog.Resume(opts.out, int64(done), a.now(), train.OnlineMetrics())
+	}
+	info := runlog.Info{
+		Name: filepath.Base(opts.out), Command: a.args, Version: buildVersion().String(),
+		Seed: c.Seed, Started: a.now(), Host: runlog.ThisHost(), Steps: "windows",
+	}
+	return runlog.Create(opts.out, info, text, train.OnlineMetrics())
+}
+
+// watchOnline shows how a training on a running job goes.
+type watchOnline struct {
+	*app
+	meter   *progress.Meter
+	windows uint64 // seen
+	updates uint64 // at since
+	since   time.Time
+	rate    float64 // updates per second before since
+}
+
+func (w *watchOnline) watch(p online.Progress) {
+	now := w.now()
+	if w.since.IsZero() {
+		w.since, w.updates = now, p.Updates
+	} else if took := now.Sub(w.since); took >= time.Second {
+		w.rate = float64(p.Updates-w.updates) / took.Seconds()
+		w.since, w.updates = now, p.Updates
+	}
+	text := "imbalance " + told(p.Imbalance) + " exploring"
+	if p.Last != nil {
+		text += fmt.Sprintf(", %s evaluated (best %s)", told(p.Last.Imbalance), told(p.Best.Imbalance))
+	}
+	if !math.IsNaN(p.Return) {
+		text += ", return " + strconv.FormatFloat(p.Return, 'f', 0, 64)
+	}
+	if !math.IsNaN(p.Alpha) {
+		text += ", alpha " + strconv.FormatFloat(p.Alpha, 'g', 2, 64)
+	}
+	if w.rate > 0 {
+		text += ", " + strconv.FormatFloat(w.rate, 'f', 0, 64) + " updates/s"
+	}
+	w.meter.Note("%s", text)
+	w.meter.Add(int64(p.Windows - w.windows))
+	w.windows = p.Windows
+}
+
+// told writes an imbalance.
+func told(v float64) string {
+	if math.IsNaN(v) {
+		return "?"
+	}
+	return strconv.FormatFloat(v, 'f', 3, 64)
+}
+
+func (a *app) printOnline(opts trainOnlineOptions, c *onlineConfig, o online.Outcome) error {
+	best, err := policy.FindCheckpoint(opts.out)
+	if err != nil {
+		best = "" // it ended before anything was saved
+	}
+	if opts.output == "json" {
+		return writeJSON(a.out, learnedOnline{Run: opts.out, Checkpoint: best, Outcome: o})
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s and %s in %.1f s: %s\n", plural(int(o.Windows), "window"), plural(int(o.Updates), "update"), o.Seconds, c.Training.Explain(o.Reason))
+	if o.Best != nil {
+		fmt.Fprintf(&b, "imbalance %.4f at best (worst window %.4f), after %d windows; %.4f at last\n", o.Best.Imbalance, o.Best.Worst, o.Best.Windows, o.Last.Imbalance)
+	}
+	for i, r := range o.Reached {
+		fmt.Fprintf(&b, "never above %-4v after %8d windows %8d updates %8.1f s\n", online.Levels()[i], r.Windows, r.Updates, r.Seconds)
+	}
+	if s := c.Training.Safety; s != online.DefaultSafety() {
+		fmt.Fprintf(&b, "safety: %s to the last good route, %s shortened\n", plural(int(o.Returns), "return"), plural(int(o.Limited), "step"))
+	}
+	if best != "" {
+		fmt.Fprintf(&b, "checkpoint %s\ntry it: saspart run --config %s --partitioner saspartitioner --checkpoint %s\n", best, opts.experiment, opts.out)
+	}
+	_, err = fmt.Fprint(a.out, b.String())
+	return err
+}

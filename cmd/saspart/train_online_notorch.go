@@ -1,0 +1,14 @@
+//go:build !torch
+
+package main
+
+import (
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/train"
+	"github.com/saspart/saspart/train/online"
+)
+
+// newLearner needs libtorch: it returns train.ErrUnavailable.
+func newLearner(train.Config, policy.Mask, float64, uint64) (online.Learner, error) {
+	return nil, train.ErrUnavailable
+}

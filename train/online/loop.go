@@ -1,0 +1,308 @@
+package online
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"path/filepath"
+	"time"
+
+	"github.com/saspart/saspart/runlog"
+	"github.com/saspart/saspart/train"
+)
+
+// Loop is a training on running jobs.
+type Loop struct {
+	Config  Config
+	Student Student
+	Envs    []Env // explored: each gives a window per round, in this order
+	// Judge is what evaluations run on. It may be one of Envs: then they interrupt its
+	// exploring.
+	Judge  Env
+	Dir    string // folder of the checkpoints
+	Status *Status
+	Now    func() time.Time
+
+	// Record, if not nil, takes a row of metrics after so many windows, by the names
+	// of train.OnlineMetrics.
+	Record func(windows uint64, values map[string]float64) error
+	// Watch, if not nil, is called after each round.
+	Watch func(p Progress)
+	// Evaluated, if not nil, is called after each evaluation, with where the policy
+	// has put the hot keys.
+	Evaluated func(e Evaluated, routes RouteMap) error
+}
+
+// Progress is how things are.
+type Progress struct {
+	Windows, Updates uint64
+	Imbalance        float64 // exploring, mean over the round; NaN where nothing could be measured
+	Return           float64 // of the last whole episode; NaN before
+	Alpha            float64 // weight of the entropy in the last update
+	Last, Best       *Evaluated
+}
+
+// Outcome is what a training came to.
+type Outcome struct {
+	Reason  Reason      `json:"reason"`
+	Windows uint64      `json:"windows"` // explored
+	Updates uint64      `json:"updates"`
+	Seconds float64     `json:"seconds"`
+	Last    *Evaluated  `json:"last,omitempty"`
+	Best    *Evaluated  `json:"best,omitempty"`
+	Reached []Evaluated `json:"reached,omitempty"` // the first evaluation no window of which was above each of Levels
+	Returns uint64      `json:"returns"`           // to the last good route
+	Limited uint64      `json:"limited"`           // windows in which the route could not move as far as it was to
+	Mixed   uint64      `json:"mixed"`             // windows that taught nothing: of two routes, or with workers missing
+}
+
+// Levels are the imbalances of which a training tells when it reached them.
+func Levels() []float64 { return []float64{0.1, 0.05, 0.04, 0.02, 0.01} }
+
+// run is a Loop under way.
+type run struct {
+	*Loop
+	*Status
+	rules
+	began  time.Time
+	before float64 // seconds before began
+	saved  uint64  // windows in the newest checkpoint
+	mean   train.Averages
+	alpha  float64
+	row    row
+	at     rate
+}
+
+// rate is where the last row of metrics was written.
+type rate struct {
+	updates uint64
+	seconds float64
+}
+
+// Run trains until a stop rule ends it, the source ends, something fails or ctx is
+// cancelled; in every case it saves first. When ctx is cancelled it ends the window
+// and returns an error that is context.Canceled. A failure is an error that says what
+// happened in which window. Jobs stay open.
+//
+// On jobs in closed form and with a student that does not run in the background, a run
+// that was interrupted or killed and resumed ends with the same policy, bit for bit,
+// as one that was not.
+func (l *Loop) Run(ctx context.Context) (Outcome, error) {
+	if l.Status == nil {
+		l.Status = &Status{}
+	}
+	r := &run{Loop: l, Status: l.Status, began: l.Now(), before: l.Status.Seconds, saved: l.Status.Windows, alpha: math.NaN()}
+	r.rules = rules{cfg: &l.Config, best: l.Status.Best, since: l.Status.Since}
+	r.at = rate{r.Updates, r.Seconds}
+	err := r.begin()
+	var why Reason
+	for err == nil && why == "" {
+		if why = r.spent(r.Windows, r.took()); why != "" {
+			break
+		}
+		if ctx.Err() != nil {
+			why = Interrupted
+			err = fmt.Errorf("interrupted after %d windows; --resume goes on from here: %w", r.Windows, ctx.Err())
+			break
+		}
+		why, err = r.round(context.WithoutCancel(ctx))
+	}
+	if err == nil && (why == Windows || why == Time) && (r.Last == nil || r.Last.Windows < r.Windows) {
+		_, err = r.evaluate(context.WithoutCancel(ctx)) // what it all came to
+	}
+	if err != nil && why != Interrupted {
+		why = Failed
+	}
+	r.Reason = why
+	r.Seconds = r.took().Seconds()
+	err = errors.Join(err, r.flush())
+	if r.Windows > r.saved || why == Failed {
+		saving := r.save(Last, true)
+		if saving != nil {
+			saving = fmt.Errorf("%w; what was saved before stays", saving)
+		}
+		err = errors.Join(err, saving)
+	}
+	return r.Outcome, err
+}
+
+func (r *run) took() time.Duration {
+	return time.Duration(r.before*float64(time.Second)) + r.Now().Sub(r.began)
+}
+
+// begin puts the jobs where the status left them, or starts them.
+func (r *run) begin() error {
+	envs := append(append([]Env{}, r.Envs...), r.Judge)
+	for i, e := range envs {
+		if i < len(r.Jobs) && len(r.Jobs[i]) > 0 {
+			if err := e.Load(r.Jobs[i]); err != nil {
+				return fmt.Errorf("job %d: %w", i, err)
+			}
+			continue
+		}
+		if i < len(r.Envs) || !r.shared() {
+			if err := e.Begin(); err != nil {
+				return fmt.Errorf("job %d: %w", i, err)
+			}
+		}
+	}
+	return nil
+}
+
+// shared tells whether evaluations run on one of the explored jobs.
+func (r *run) shared() bool {
+	for _, e := range r.Envs {
+		if e == r.Judge {
+			return true
+		}
+	}
+	return false
+}
+
+// round takes every job through a window and learns from them.
+func (r *run) round(ctx context.Context) (Reason, error) {
+	before := r.Windows
+	measured, err := step(ctx, r.Envs, true)
+	if errors.Is(err, io.EOF) {
+		return Ended, nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("window %d: %w", r.Windows+1, err)
+	}
+	for i, m := range measured {
+		r.Windows++
+		if err := r.count(m); err != nil {
+			return "", fmt.Errorf("window %d, job %d: %w", r.Windows, i, err)
+		}
+	}
+	updates := 0
+	if r.Windows > uint64(r.Config.LearningStarts) {
+		updates = r.Config.UpdatesPerWindow * len(measured)
+	}
+	if err := r.Student.Learn(updates, r.learned); err != nil {
+		return "", fmt.Errorf("after window %d: %w", r.Windows, err)
+	}
+	why := Reason("")
+	if passed(before, r.Windows, r.Config.Evaluate.Every) {
+		if why, err = r.evaluate(ctx); err != nil {
+			return why, err
+		}
+	}
+	r.Seconds = r.took().Seconds()
+	if passed(before, r.Windows, r.Config.LogEvery) || r.row.rollout != nil {
+		if err := r.flush(); err != nil {
+			return why, err
+		}
+	}
+	if passed(before, r.Windows, r.Config.CheckpointEvery) {
+		if err := r.save(Last, true); err != nil {
+			return why, err
+		}
+	}
+	if r.Watch != nil {
+		r.Watch(Progress{
+			Windows: r.Windows, Updates: r.Updates, Imbalance: r.row.latest, Return: r.lastReturn(), Alpha: r.alpha,
+			Last: r.Last, Best: r.rules.best,
+		})
+	}
+	return why, nil
+}
+
+// passed tells whether a multiple of every lies in (before, now].
+func passed(before, now uint64, every int) bool {
+	return before/uint64(every) != now/uint64(every)
+}
+
+// learned counts an update.
+func (r *run) learned(s train.Stats) {
+	r.Updates = s.Update
+	r.alpha = s.Alpha
+	r.mean.Add(s)
+}
+
+// evaluate runs an episode of the most likely actions.
+func (r *run) evaluate(ctx context.Context) (Reason, error) {
+	e, err := r.episode(ctx)
+	if errors.Is(err, io.EOF) {
+		return Ended, nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("evaluation after window %d: %w", r.Windows, err)
+	}
+	best, why := r.rules.evaluated(e)
+	r.Last, r.Best, r.Since = &e, r.rules.best, r.rules.since
+	for len(r.Reached) < len(Levels()) && e.Worst <= Levels()[len(r.Reached)] {
+		r.Reached = append(r.Reached, e)
+	}
+	r.row.rollout = &e
+	if r.Loop.Evaluated != nil {
+		if err := r.Loop.Evaluated(e, r.Judge.Routes()); err != nil {
+			return why, err
+		}
+	}
+	if best {
+		if err := r.save(Best, false); err != nil {
+			return why, err
+		}
+	}
+	return why, nil
+}
+
+func (r *run) episode(ctx context.Context) (e Evaluated, err error) {
+	r.Student.Freeze(true)
+	defer r.Student.Freeze(false)
+	if err := r.Judge.Begin(); err != nil {
+		return e, err
+	}
+	n, settle := 0, r.Config.Evaluate.Settle
+	// A job of which windows are mixed gets as many again to be judged by.
+	for i := 0; n < r.Config.Evaluate.Windows && i < settle+2*r.Config.Evaluate.Windows; i++ {
+		m, err := step(ctx, []Env{r.Judge}, false)
+		if err != nil {
+			return e, err
+		}
+		if i < settle || !m[0].Clean {
+			continue
+		}
+		if err := m[0].check(); err != nil {
+			return e, err
+		}
+		n++
+		e.Imbalance += m[0].Imbalance
+		e.Reward += m[0].Reward
+		e.Worst = max(e.Worst, m[0].Imbalance)
+	}
+	if n == 0 {
+		return e, errors.New("no window of the episode could be judged: in none was one route in force and every worker there")
+	}
+	e.Imbalance /= float64(n)
+	e.Reward /= float64(n)
+	e.Windows, e.Updates, e.Seconds = r.Windows, r.Updates, r.took().Seconds()
+	return e, nil
+}
+
+// save writes a checkpoint, whole with all that resuming needs.
+func (r *run) save(name string, whole bool) error {
+	var status []byte
+	if whole {
+		r.Seconds = r.took().Seconds()
+		var err error
+		if status, err = r.status(append(append([]Env{}, r.Envs...), r.Judge)); err != nil {
+			return err
+		}
+		r.saved = r.Windows
+	}
+	metrics := map[string]float64{"windows": float64(r.Windows), "updates": float64(r.Updates)}
+	if r.Last != nil {
+		metrics[runlog.Imbalance], metrics[runlog.WorstImbalance] = r.Last.Imbalance, r.Last.Worst
+	}
+	return r.Student.Save(filepath.Join(r.Dir, name), whole, status, metrics)
+}
+
+// Names of the two checkpoints that a training keeps in its folder, as offline.
+const (
+	Last = train.Last
+	Best = train.Best
+)

@@ -1,0 +1,131 @@
+package online
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"sync"
+
+	"github.com/saspart/saspart/runlog"
+)
+
+// step takes every env through a window: decisions first, one after the other, then
+// all windows at once, then what they measured, one after the other again. So the
+// order of everything that is drawn and learned does not depend on which job is fast.
+func step(ctx context.Context, envs []Env, explore bool) ([]Measured, error) {
+	for i, e := range envs {
+		if err := e.Act(explore); err != nil {
+			return nil, fmt.Errorf("job %d: act: %w", i, err)
+		}
+	}
+	errs := make([]error, len(envs))
+	if len(envs) == 1 {
+		errs[0] = envs[0].Run(ctx)
+	} else {
+		var wg sync.WaitGroup
+		for i, e := range envs {
+			wg.Go(func() { errs[i] = e.Run(ctx) })
+		}
+		wg.Wait()
+	}
+	for i, err := range errs {
+		if err != nil {
+			return nil, fmt.Errorf("job %d: %w", i, err)
+		}
+	}
+	out := make([]Measured, len(envs))
+	for i, e := range envs {
+		var err error
+		if out[i], err = e.Take(explore); err != nil {
+			return nil, fmt.Errorf("job %d: %w", i, err)
+		}
+	}
+	return out, nil
+}
+
+// check refuses what is not finite: a training must not go on from it.
+func (m Measured) check() error {
+	for _, v := range []struct {
+		name  string
+		value float64
+	}{{"imbalance", m.Imbalance}, {"reward", m.Reward}, {"backpressure", m.Backpressured}} {
+		if math.IsNaN(v.value) || math.IsInf(v.value, 0) {
+			return fmt.Errorf("the %s is %v: what the job measured makes no sense, and nothing is learned from it; look at its metrics, and --resume goes on from the window before", v.name, v.value)
+		}
+	}
+	return nil
+}
+
+// row gathers what the next row of metrics averages.
+type row struct {
+	clean           int
+	imbalance, back float64
+	windows         int
+	latest          float64 // imbalance of the last clean window
+	rollout         *Evaluated
+}
+
+// count takes in an exploring window.
+func (r *run) count(m Measured) error {
+	r.row.windows++
+	r.row.back += m.Backpressured
+	if m.Limited {
+		r.Limited++
+	}
+	if m.Returned {
+		r.Returns++
+	}
+	if !m.Clean {
+		r.Mixed++
+		return nil
+	}
+	if err := m.check(); err != nil {
+		return err
+	}
+	r.row.clean++
+	r.row.imbalance += m.Imbalance
+	r.row.latest = m.Imbalance
+	r.Rewards += m.Reward
+	if r.Steps++; r.Steps == r.Config.Episode {
+		last := r.Rewards
+		r.Returned, r.Rewards, r.Steps = &last, 0, 0
+	}
+	return nil
+}
+
+func (r *run) lastReturn() float64 {
+	if r.Returned == nil {
+		return math.NaN()
+	}
+	return *r.Returned
+}
+
+// flush records a row of metrics.
+func (r *run) flush() error {
+	values := r.mean.Take(&r.Config.Learner)
+	w := r.row
+	r.row = row{latest: w.latest}
+	seconds := r.took().Seconds()
+	if updates := r.Updates - r.at.updates; updates > 0 && seconds > r.at.seconds {
+		values[runlog.UpdateRate] = float64(updates) / (seconds - r.at.seconds)
+	}
+	r.at = rate{r.Updates, seconds}
+	if w.windows == 0 && w.rollout == nil || r.Record == nil {
+		return nil
+	}
+	values[runlog.Updates] = float64(r.Updates)
+	values[runlog.Returns], values[runlog.Limited] = float64(r.Returns), float64(r.Limited)
+	if w.windows > 0 {
+		values[runlog.ExploreBackpressure] = w.back / float64(w.windows)
+	}
+	if w.clean > 0 {
+		values[runlog.ExploreImbalance] = w.imbalance / float64(w.clean)
+	}
+	if r.Returned != nil {
+		values[runlog.ExploreReturn] = *r.Returned
+	}
+	if e := w.rollout; e != nil {
+		values[runlog.Imbalance], values[runlog.WorstImbalance], values[runlog.Reward] = e.Imbalance, e.Worst, e.Reward
+	}
+	return r.Record(r.Windows, values)
+}

@@ -1,0 +1,197 @@
+package online
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/train"
+	"github.com/saspart/saspart/train/replay"
+)
+
+// Actor decides on actions of the shares form.
+type Actor interface {
+	// Act writes an action in [-1,1] for an observation into act: the most likely one,
+	// or with explore one drawn from the policy.
+	Act(obs, act []float32, explore bool)
+}
+
+// Learner learns such actions. train.Trainer is one.
+type Learner interface {
+	Actor
+	Update(src train.Source) (train.Stats, error)
+	State() (train.State, error)
+	Restore(s train.State) error
+	Policy() []train.Tensor
+}
+
+// Pupil is what Envs of the shares action have of their student.
+type Pupil interface {
+	Actor
+	// Remember takes what a window taught.
+	Remember(t replay.Transition) error
+}
+
+// Shares is the student of the shares action: the trainer with its replay. It learns
+// when it is told to, on the caller's goroutine.
+type Shares struct {
+	Learner  Learner
+	Replay   *replay.Buffer
+	Recorded train.Source      // transitions to learn from as well; nil: none
+	Share    float64           // of them in a batch
+	Policy   policy.Checkpoint // what is saved, without tensors and metrics
+}
+
+var _ Student = (*Shares)(nil)
+
+// Act implements Actor.
+func (s *Shares) Act(obs, act []float32, explore bool) { s.Learner.Act(obs, act, explore) }
+
+// Remember implements Pupil.
+func (s *Shares) Remember(t replay.Transition) error { return s.Replay.Add(t) }
+
+// Learn implements Student. Nothing is learned before there is anything to learn from.
+func (s *Shares) Learn(updates int, each func(train.Stats)) error {
+	src := s.source()
+	if src == nil {
+		return nil
+	}
+	for range updates {
+		stats, err := s.Learner.Update(src)
+		if err != nil {
+			return err
+		}
+		each(stats)
+	}
+	return nil
+}
+
+// source is what batches are drawn from by now; nil: there is nothing yet.
+func (s *Shares) source() train.Source {
+	switch online := s.Replay.Len() > 0; {
+	case s.Recorded != nil && s.Share > 0 && online:
+		return replay.Mix{First: s.Recorded, Second: s.Replay, Share: s.Share}
+	case s.Recorded != nil && s.Share > 0:
+		return s.Recorded
+	case online:
+		return s.Replay
+	}
+	return nil
+}
+
+// Freeze implements Student: nothing is learned but in Learn.
+func (s *Shares) Freeze(bool) {}
+
+// Close implements Student.
+func (s *Shares) Close() error { return nil }
+
+// statusFile holds, in a checkpoint's folder, what a training on a running job has
+// beside the trainer's state and the replay.
+const statusFile = "online.json"
+
+// saved is statusFile.
+type saved struct {
+	Status json.RawMessage `json:"status"`
+	Replay string          `json:"replay_sha256"`
+}
+
+// Save implements Student.
+func (s *Shares) Save(folder string, whole bool, status []byte, metrics map[string]float64) error {
+	var extra []func(string) error
+	if whole {
+		state, err := s.Learner.State()
+		if err != nil {
+			return err
+		}
+		extra = append(extra, train.Saved{State: state}.Write, s.writeReplay(status))
+	}
+	return policy.SaveCheckpoint(folder, s.checkpoint(metrics), extra...)
+}
+
+// checkpoint is the policy by now.
+func (s *Shares) checkpoint(metrics map[string]float64) *policy.Checkpoint {
+	c := s.Policy
+	c.Metrics, c.Tensors = metrics, nil
+	for _, t := range s.Learner.Policy() {
+		c.Tensors = append(c.Tensors, policy.Tensor(t))
+	}
+	return &c
+}
+
+// writeReplay writes replay and status into a checkpoint's folder.
+func (s *Shares) writeReplay(status []byte) func(folder string) error {
+	return func(folder string) error {
+		path := filepath.Join(folder, replay.File)
+		f, err := os.Create(path)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(s.Replay.Write(f), f.Close()); err != nil {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		text, err := json.Marshal(saved{Status: status, Replay: digest(data)})
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(folder, statusFile), append(text, '\n'), 0o644)
+	}
+}
+
+func digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// Load makes the student what it was when the checkpoint in folder was saved, and
+// returns the status saved with it. Without the folder the error is fs.ErrNotExist.
+func (s *Shares) Load(folder string, cfg replay.Config, dims train.Dims) (*Status, error) {
+	from, err := train.ReadSaved(folder)
+	if err != nil {
+		return nil, err
+	}
+	status, err := s.load(folder, cfg, dims)
+	if err != nil {
+		return nil, fmt.Errorf("go on from checkpoint %s: %w", folder, err)
+	}
+	if err := s.Learner.Restore(from.State); err != nil {
+		return nil, fmt.Errorf("go on from checkpoint %s: %w", folder, err)
+	}
+	return status, nil
+}
+
+func (s *Shares) load(folder string, cfg replay.Config, dims train.Dims) (*Status, error) {
+	text, err := os.ReadFile(filepath.Join(folder, statusFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("it has no %s: it was not trained on a running job; name it with --checkpoint to start from it", statusFile)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var m saved
+	if err := json.Unmarshal(text, &m); err != nil {
+		return nil, fmt.Errorf("%s: %w", statusFile, err)
+	}
+	status, err := ParseStatus(m.Status)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", statusFile, err)
+	}
+	data, err := os.ReadFile(filepath.Join(folder, replay.File))
+	if err != nil {
+		return nil, err
+	}
+	if digest(data) != m.Replay {
+		return nil, fmt.Errorf("%s: is damaged, its SHA-256 is not that in %s", replay.File, statusFile)
+	}
+	s.Replay, err = replay.Read(data, cfg, dims)
+	return status, err
+}
