@@ -29,36 +29,46 @@ const firstWindows = 8
 // error that names the scenario and the window.
 func EvaluateFollower(f Follower, c ScenarioConfig, workers int, seeds []uint64) ([]FollowerScore, error) {
 	scores := make([]FollowerScore, len(seeds))
-	busy, queue := make([]float64, workers), make([]float64, workers)
 	for i, seed := range seeds {
-		s := NewScenario(c, workers, seed)
-		f.Start(s)
-		past := make([][]float64, s.Delay+2) // a ring: the shares in force in the last windows, and the next
-		for j := range past {
-			past[j] = make([]float64, workers)
-		}
-		for w := range workers {
-			past[0][w] = 1 / float64(workers)
-		}
-		for t := range s.Windows {
-			now, seen := past[t%len(past)], past[s.Seen(t)%len(past)]
-			if off := s.Imbalance(t, now); t < firstWindows {
-				scores[i].First += off / float64(min(firstWindows, s.Windows))
-			} else {
-				scores[i].After += off / float64(s.Windows-firstWindows)
-			}
-			s.Busy(s.Seen(t), seen, busy)
-			for w, b := range busy {
-				queue[w] = math.Floor(b) // full where busy all the time
-			}
-			next := past[(t+1)%len(past)]
-			f.Next(t, Measured{Share: now, Seen: seen, Busy: busy, Queue: queue}, next)
-			if err := checkShares(next); err != nil {
-				return nil, fmt.Errorf("scenario of seed %d, window %d of %d workers: %w", seed, t, workers, err)
-			}
+		var err error
+		if scores[i], err = ScoreFollower(f, NewScenario(c, workers, seed)); err != nil {
+			return nil, fmt.Errorf("scenario of seed %d, %w", seed, err)
 		}
 	}
 	return scores, nil
+}
+
+// ScoreFollower runs a follower through a scenario, drawn or recorded, as
+// EvaluateFollower does. An error names the window.
+func ScoreFollower(f Follower, s *Scenario) (score FollowerScore, err error) {
+	workers := s.Workers
+	busy, queue := make([]float64, workers), make([]float64, workers)
+	f.Start(s)
+	past := make([][]float64, s.Delay+2) // a ring: the shares in force in the last windows, and the next
+	for j := range past {
+		past[j] = make([]float64, workers)
+	}
+	for w := range workers {
+		past[0][w] = 1 / float64(workers)
+	}
+	for t := range s.Windows {
+		now, seen := past[t%len(past)], past[s.Seen(t)%len(past)]
+		if off := s.Imbalance(t, now); t < firstWindows {
+			score.First += off / float64(min(firstWindows, s.Windows))
+		} else {
+			score.After += off / float64(s.Windows-firstWindows)
+		}
+		s.Busy(s.Seen(t), seen, busy)
+		for w, b := range busy {
+			queue[w] = math.Floor(b) // full where busy all the time
+		}
+		next := past[(t+1)%len(past)]
+		f.Next(t, Measured{Share: now, Seen: seen, Busy: busy, Queue: queue}, next)
+		if err := checkShares(next); err != nil {
+			return score, fmt.Errorf("window %d of %d workers: %w", t, workers, err)
+		}
+	}
+	return score, nil
 }
 
 func checkShares(share []float64) error {
