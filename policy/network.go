@@ -87,15 +87,23 @@ func (n *MLP) Forward(obs, action []float32) {
 		panic(fmt.Sprintf("network: %d inputs and %d outputs, not %d and %d",
 			n.widths[0], n.widths[len(n.layers)], len(obs), len(action)))
 	}
+	copy(action, n.linear(obs))
+	tanhs(action)
+}
+
+// linear is what the last layer puts out for an observation; valid until the next call.
+func (n *MLP) linear(obs []float32) []float32 {
 	x, y := append(n.x[:0], obs...), n.y
 	for i, l := range n.layers {
+		if i > 0 {
+			tanhs(x)
+		}
 		in, out := n.widths[i], n.widths[i+1]
 		y = append(y[:0], l.bias...)
 		multiply(y, x, l.weight, 1, in, out, out)
-		tanhs(y)
 		x, y = y, x
 	}
-	copy(action, x)
+	return x
 }
 
 // capacityActions is how many numbers the capacity action has per worker: gain and
