@@ -1,0 +1,128 @@
+// Package client attaches a Go streaming program to the policy server: it reports what
+// subtasks measured and holds the route that they are to follow. It never blocks the
+// program, and it goes on without a server: first with the last route, then with the
+// analytic one, computed here.
+//
+// A program calls Report once a slide and has its partitioners follow Route, which is
+// one atomic load. A job that measures in whole windows uses the client as its
+// policy.Controller instead (Client.Controller).
+package client
+
+import (
+	"errors"
+	"log/slog"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"google.golang.org/grpc/credentials"
+
+	"github.com/saspart/saspart/config/field"
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/serve/reports"
+	"github.com/saspart/saspart/serve/wire"
+)
+
+// Config is what a client is told. Zero values of the fields after Shape stand for
+// what Default says.
+type Config struct {
+	Address  string        // of the server, host:port
+	Job      string        // the job's name
+	Instance string        // of this run of the job; all its processes give the same, no other run does; "": a random one
+	Program  string        // program and version, for people
+	Shape    reports.Shape // of the whole job
+
+	// Workers and Partitioners are the subtasks that this client reports about; with
+	// both empty, all of them.
+	Workers, Partitioners wire.Ranges
+
+	Token string                           // shown to the server; "": none
+	TLS   credentials.TransportCredentials // nil: in the clear
+
+	StaleAfter time.Duration          // without an answer for so long, the route becomes the analytic one
+	BackOff    BackOff                // between attempts to reach the server
+	Queue      int                    // reports that wait to be sent; beyond these the oldest are dropped
+	Waterfill  policy.WaterfillConfig // the analytic route's
+	Window     reports.Config         // how windows are made of reports for the analytic route
+
+	Log    *slog.Logger     // nil: nothing is logged
+	Now    func() time.Time // what StaleAfter is measured by; nil: time.Now
+	Jitter *rand.Rand       // of the back-off, used by one goroutine; nil: seeded at random
+}
+
+// BackOff is how long a client waits before it tries again: from First, half as much
+// again each time up to Most, each within a fifth by chance, so that the clients of a
+// server that comes back do not come all at once.
+type BackOff struct{ First, Most time.Duration }
+
+// Default waits 5 s for answers.
+func Default() Config {
+	return Config{
+		StaleAfter: 5 * time.Second, BackOff: BackOff{First: 100 * time.Millisecond, Most: 5 * time.Second}, Queue: 8,
+		Waterfill: policy.DefaultWaterfill(), Window: reports.Default(),
+	}
+}
+
+// Validate reports every impossible value by its path.
+func (c *Config) Validate() error {
+	var errs []error
+	if c.Address == "" {
+		errs = append(errs, field.Errorf("address", "is empty; it must be the server's host:port"))
+	}
+	if c.StaleAfter <= 0 {
+		errs = append(errs, field.Errorf("stale_after", "is %v; it must be above 0", c.StaleAfter))
+	}
+	if c.BackOff.First <= 0 || c.BackOff.Most < c.BackOff.First {
+		errs = append(errs, field.Errorf("back_off", "is from %v to %v; both must be above 0, the second not below the first", c.BackOff.First, c.BackOff.Most))
+	}
+	errs = append(errs, field.Whole("queue", c.Queue, 1, 1<<16), field.In("waterfill", c.Waterfill.Validate()))
+	_, err := wire.ReadHello(wire.WriteHello(c.hello()))
+	return errors.Join(append(errs, err)...)
+}
+
+// hello is how the client begins a stream.
+func (c *Config) hello() *wire.Hello {
+	h := &wire.Hello{Client: c.Program, Job: c.Job, Instance: c.Instance, Shape: c.Shape, Workers: c.Workers, Partitioners: c.Partitioners}
+	if len(h.Workers)+len(h.Partitioners) == 0 {
+		h.Workers, h.Partitioners = wire.Ranges{{First: 0, Count: c.Shape.Workers}}, wire.Ranges{{First: 0, Count: c.Shape.Partitioners}}
+	}
+	return h
+}
+
+// complete fills in what was left out.
+func (c *Config) complete() {
+	d := Default()
+	if c.Instance == "" {
+		c.Instance = randomName()
+	}
+	if c.StaleAfter == 0 {
+		c.StaleAfter = d.StaleAfter
+	}
+	if c.BackOff == (BackOff{}) {
+		c.BackOff = d.BackOff
+	}
+	if c.Queue == 0 {
+		c.Queue = d.Queue
+	}
+	if c.Waterfill == (policy.WaterfillConfig{}) {
+		c.Waterfill = d.Waterfill
+	}
+	if c.Window == (reports.Config{}) {
+		c.Window = d.Window
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Jitter == nil {
+		c.Jitter = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+	}
+}
+
+// wait is how long to wait after so many failures in a row, the first being 0.
+func (b BackOff) wait(failures int, jitter *rand.Rand) time.Duration {
+	w := math.Min(float64(b.Most), float64(b.First)*math.Pow(1.5, float64(failures)))
+	return time.Duration(w * (0.8 + 0.4*jitter.Float64()))
+}

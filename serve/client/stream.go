@@ -1,0 +1,174 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/saspart/saspart/policy"
+	pb "github.com/saspart/saspart/proto/saspart/v1"
+	"github.com/saspart/saspart/serve/wire"
+)
+
+// A connection is asked whether it is alive after so long, and cut after so long more.
+const (
+	askAfter = 10 * time.Second
+	cutAfter = 5 * time.Second
+)
+
+// mostMessage is what one message of the server may have: a route for MaxWorkers.
+const mostMessage = 64 << 20
+
+// dial makes the connection, which is begun with the first stream.
+func dial(c *Config) (*grpc.ClientConn, error) {
+	creds := c.TLS
+	if creds == nil {
+		creds = insecure.NewCredentials()
+	}
+	return grpc.NewClient(c.Address,
+		grpc.WithTransportCredentials(creds),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: c.BackOff.First, Multiplier: 1.5, Jitter: 0.2, MaxDelay: c.BackOff.Most},
+			MinConnectTimeout: cutAfter,
+		}),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: askAfter, Timeout: cutAfter}),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(mostMessage)),
+	)
+}
+
+// run keeps a stream open until ctx is done.
+func (c *Client) run(ctx context.Context) {
+	defer close(c.done)
+	failures := 0
+	for ctx.Err() == nil {
+		welcomed, err := c.attach(ctx)
+		if welcomed {
+			failures = 0
+		}
+		c.mu.Lock()
+		c.status.Connected = false
+		if err != nil && ctx.Err() == nil {
+			c.status.Error = status.Convert(err).Message()
+			c.config.Log.Warn("not attached to the policy server", "error", c.status.Error)
+		}
+		c.turn()
+		c.mu.Unlock()
+		pause := time.NewTimer(c.config.BackOff.wait(failures, c.config.Jitter))
+		failures++
+		select {
+		case <-ctx.Done():
+		case <-pause.C:
+		}
+		pause.Stop()
+	}
+}
+
+// attach opens a stream and serves it until it ends. It tells whether the server
+// welcomed it, and why it ended.
+func (c *Client) attach(ctx context.Context) (welcomed bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if c.config.Token != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+c.config.Token)
+	}
+	stream, err := pb.NewPolicyServiceClient(c.conn).Attach(ctx)
+	if err != nil {
+		return false, err
+	}
+	hello := wire.WriteHello(c.config.hello())
+	if route := c.told(); route != nil {
+		hello.Route = wire.WriteRoute(route)
+	}
+	if err := stream.Send(&pb.AttachRequest{Message: &pb.AttachRequest_Hello{Hello: hello}}); err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	first, err := stream.Recv() // says also why Send failed
+	if err != nil {
+		return false, err
+	}
+	if first.GetWelcome() == nil {
+		return false, status.Error(codes.FailedPrecondition, "the server did not begin with a welcome; is it another service?")
+	}
+	c.welcome(first.GetWelcome())
+	ended := make(chan error, 1)
+	received := make(chan struct{})
+	go func() {
+		defer close(received)
+		ended <- c.receive(stream)
+	}()
+	defer func() {
+		cancel()
+		<-received
+	}()
+	for {
+		select {
+		case err := <-ended:
+			return true, err
+		case <-ctx.Done():
+			return true, ctx.Err()
+		case <-c.work:
+			for m := c.next(); m != nil; m = c.next() {
+				if err := stream.Send(&pb.AttachRequest{Message: &pb.AttachRequest_Report{Report: m}}); err != nil {
+					return true, <-ended // which says why
+				}
+			}
+		}
+	}
+}
+
+// told is the route in force, to be told to the server in a hello.
+func (c *Client) told() *policy.Route {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tell = nil
+	return c.route.Load()
+}
+
+// receive takes what the server sends until the stream ends.
+func (c *Client) receive(stream pb.PolicyService_AttachClient) error {
+	for {
+		m, err := stream.Recv()
+		if err != nil {
+			return err
+		}
+		switch {
+		case m.GetDecision() != nil:
+			c.decided(m.GetDecision())
+		case m.GetNotice() != nil:
+			c.noticed(m.GetNotice())
+		}
+	}
+}
+
+func (c *Client) welcome(w *pb.Welcome) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.status.Connected, c.status.Error = true, ""
+	c.status.Attached++
+	c.status.Model, c.status.Reason = w.GetModel().GetName(), w.GetModel().GetReason()
+	if c.status.Reason != "" {
+		c.config.Log.Warn("the server's model does not fit this job; routes are analytic", "reason", c.status.Reason)
+	}
+	c.turn()
+}
+
+func (c *Client) noticed(n *pb.Notice) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.config.Log.Info("from the policy server", "notice", n.GetText())
+	switch n.GetKind() {
+	case pb.Notice_KIND_MODEL:
+		c.status.Model, c.status.Reason = n.GetModel().GetName(), n.GetModel().GetReason()
+	case pb.Notice_KIND_REJECTED:
+		c.status.Rejected++
+	}
+}

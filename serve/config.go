@@ -1,0 +1,81 @@
+// Package serve is the policy server: it takes the reports of jobs in other
+// processes, makes windows of them and answers each with a route. PROTOCOL.md says
+// how a job talks to it; package serve/client does.
+package serve
+
+import (
+	"errors"
+	"time"
+
+	"github.com/saspart/saspart/config/field"
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/serve/reports"
+)
+
+// Config is how a server treats its clients.
+type Config struct {
+	Window    reports.Config // how long windows wait for reports
+	Limits    Limits
+	Keepalive Keepalive
+	Hello     time.Duration // a stream that has not said hello after this is ended
+	Linger    time.Duration // a job without streams is remembered for so long
+	Drain     time.Duration // from the beginning of Stop, until streams that are still there are cut
+	Warm      int           // windows that a new model watches before it takes over
+}
+
+// Limits is what clients may ask for.
+type Limits struct {
+	Message     int     // bytes of one message
+	Connections int     // at a time; more wait to be accepted
+	Streams     int     // at a time, over all connections
+	PerClient   int     // streams on one connection
+	Jobs        int     // remembered at a time
+	Workers     int     // of one job
+	Reports     float64 // per second and stream; those beyond are not taken
+}
+
+// Keepalive finds connections whose other end is gone.
+type Keepalive struct {
+	Time    time.Duration // a connection is asked when it has been silent for so long
+	Timeout time.Duration // and cut when it has not answered after so long
+}
+
+// Default suits some hundred jobs of some hundred workers.
+func Default() Config {
+	return Config{
+		Window:    reports.Default(),
+		Limits:    Limits{Message: 4 << 20, Connections: 4096, Streams: 16384, PerClient: 256, Jobs: 1024, Workers: 4096, Reports: 1000},
+		Keepalive: Keepalive{Time: 10 * time.Second, Timeout: 5 * time.Second},
+		Hello:     5 * time.Second, Linger: time.Minute, Drain: 5 * time.Second, Warm: 8,
+	}
+}
+
+// Validate reports every impossible value by its path.
+func (c *Config) Validate() error {
+	l := &c.Limits
+	errs := []error{
+		field.Whole("window.ahead", c.Window.Ahead, 1, 1024),
+		field.Whole("limits.message", l.Message, 1<<10, 1<<30),
+		field.Whole("limits.connections", l.Connections, 1, 1<<20),
+		field.Whole("limits.streams", l.Streams, 1, 1<<20),
+		field.Whole("limits.per_client", l.PerClient, 1, 1<<20),
+		field.Whole("limits.jobs", l.Jobs, 1, 1<<16),
+		field.Whole("limits.workers", l.Workers, 1, policy.MaxWorkers),
+		field.Finite("limits.reports", l.Reports, 0.1, 1e9),
+		field.Whole("warm", c.Warm, 0, 1<<16),
+	}
+	for _, d := range []struct {
+		path     string
+		value    time.Duration
+		shortest time.Duration
+	}{
+		{"window.deadline", c.Window.Deadline, time.Millisecond}, {"window.silence", c.Window.Silence, 0},
+		{"keepalive.time", c.Keepalive.Time, time.Second}, {"keepalive.timeout", c.Keepalive.Timeout, 10 * time.Millisecond},
+		{"hello", c.Hello, time.Millisecond}, {"linger", c.Linger, 0}, {"drain", c.Drain, 0},
+	} {
+		if d.value < d.shortest {
+			errs = append(errs, field.Errorf(d.path, "is %v; it must be at least %v", d.value, d.shortest))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,257 @@
+package serve
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/saspart/saspart/policy"
+	pb "github.com/saspart/saspart/proto/saspart/v1"
+	"github.com/saspart/saspart/serve/internal/standin"
+	"github.com/saspart/saspart/serve/reports"
+	"github.com/saspart/saspart/serve/wire"
+)
+
+// job is a job as the server knows it. Streams report, windows are answered as they
+// get complete or overdue.
+type job struct {
+	server   *Server
+	name     string
+	instance string
+	shape    reports.Shape
+
+	mu        sync.Mutex
+	gone      bool // forgotten by the server; a stream that still has it must look again
+	streams   []*stream
+	assembler *reports.Assembler
+	timer     *time.Timer // of the next overdue window, and of the end of lingering
+	waits     time.Time   // what timer is set to; zero: nothing
+
+	model    *Model
+	analytic string           // why the model does not decide; "": it does
+	decides  *standin.Standin // answers windows
+	next     *standin.Standin // of the server's newer model; nil: there is none
+	upcoming *Model           // next's
+	refusal  string           // why upcoming does not fit
+	warm     int              // windows that next is still to watch
+	sent     uint64           // version of the last route sent or reported
+
+	view view
+}
+
+// newJob returns a job without streams.
+func newJob(s *Server, h *wire.Hello) *job {
+	j := &job{
+		server: s, name: h.Job, instance: h.Instance, shape: h.Shape,
+		assembler: reports.NewAssembler(h.Shape, s.config.Window),
+		view:      newView(h.Shape.Workers),
+	}
+	j.assembler.Know(policy.HashRoute(h.Shape.Workers))
+	j.model = s.currentModel()
+	j.decides, j.analytic = controllerOf(j.model, h.Shape.Workers)
+	return j
+}
+
+// controllerOf is what decides for a job of P workers: the model's controller, or the
+// analytic one with the reason why not the model's.
+func controllerOf(m *Model, workers int) (*standin.Standin, string) {
+	c, err := m.New(workers)
+	if err != nil {
+		return standin.New(policy.NewWaterfill(policy.DefaultWaterfill(), workers)), err.Error()
+	}
+	return standin.New(c), ""
+}
+
+// attach adds a stream. Streams of the same subtasks are replaced, for they are half
+// open or the job would not have begun another. It reports false when the job has been
+// forgotten meanwhile.
+func (j *job) attach(s *stream, route *policy.Route) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.gone {
+		return false
+	}
+	j.streams = slices.DeleteFunc(j.streams, func(old *stream) bool {
+		if !overlap(old.hello, s.hello) {
+			return false
+		}
+		old.end(errReplaced)
+		return true
+	})
+	j.streams = append(j.streams, s)
+	if route != nil {
+		j.assembler.Know(route)
+		j.sent = max(j.sent, route.Version)
+	}
+	s.out.put(&pb.AttachResponse{Message: &pb.AttachResponse_Welcome{Welcome: &pb.Welcome{
+		Protocol: wire.Protocol, Server: j.server.name, Model: j.modelMessage(),
+		MaxMessageBytes: uint32(j.server.config.Limits.Message), MaxReportsPerSecond: j.server.config.Limits.Reports,
+	}}})
+	return true
+}
+
+// overlap tells whether two streams report about the same subtask.
+func overlap(a, b *wire.Hello) bool {
+	for _, pair := range [][2]wire.Ranges{{a.Workers, b.Workers}, {a.Partitioners, b.Partitioners}} {
+		for _, x := range pair[0] {
+			for _, y := range pair[1] {
+				if x.First < y.First+y.Count && y.First < x.First+x.Count {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// detach removes a stream, and has the job forgotten after a while if it was the last.
+func (j *job) detach(s *stream) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.streams = slices.DeleteFunc(j.streams, func(x *stream) bool { return x == s })
+	j.wait()
+}
+
+// report takes in what a stream reports, and answers the windows that are over.
+func (j *job) report(s *stream, r *reports.Report) error {
+	now := j.server.now()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !slices.Contains(j.streams, s) {
+		return nil // replaced
+	}
+	if err := j.assembler.Add(now, r); err != nil {
+		return err
+	}
+	if r.Route != nil {
+		j.sent = max(j.sent, r.Route.Version)
+	}
+	j.answer(now)
+	return nil
+}
+
+// answer decides on the windows that are over by now.
+func (j *job) answer(now time.Time) {
+	for {
+		a := j.assembler.Next(now)
+		if a == nil {
+			break
+		}
+		j.refresh()
+		route := j.decides.Decide(a.Window)
+		d := &pb.Decision{Window: a.Number, Incomplete: !a.Complete()}
+		if route != nil {
+			route = j.numbered(route)
+			j.assembler.Know(route)
+			d.Route = wire.WriteRoute(route)
+		}
+		message := &pb.AttachResponse{Message: &pb.AttachResponse_Decision{Decision: d}}
+		for _, s := range j.streams {
+			if len(s.hello.Partitioners) > 0 && s.out.put(message) {
+				j.server.metrics.unsent.Inc()
+			}
+		}
+		j.watch(a.Window)
+		j.view.add(a, route)
+		j.server.metrics.answered(j, j.server.now().Sub(now))
+	}
+	j.wait()
+}
+
+// numbered gives a route a version past all that were sent or reported.
+func (j *job) numbered(r *policy.Route) *policy.Route {
+	if r.Version <= j.sent {
+		later := *r
+		later.Version = j.sent + 1
+		r = &later
+	}
+	j.sent = r.Version
+	return r
+}
+
+// refresh takes up the server's newer model, once it has watched for a while.
+func (j *job) refresh() {
+	switch m := j.server.currentModel(); m {
+	case j.upcoming:
+	case j.model: // again
+		j.upcoming, j.next = nil, nil
+	default:
+		j.upcoming, j.warm = m, j.server.config.Warm
+		j.next, j.refusal = controllerOf(m, j.shape.Workers)
+	}
+	if j.next == nil || j.warm > 0 {
+		return
+	}
+	j.model, j.decides, j.analytic = j.upcoming, j.next, j.refusal
+	j.upcoming, j.next, j.refusal = nil, nil, ""
+	m := j.modelMessage()
+	text := fmt.Sprintf("%s decides from here on", m.Name)
+	if m.Analytic {
+		text = fmt.Sprintf("%s does not fit: %s; routes are analytic", m.Name, m.Reason)
+	}
+	j.notify(&pb.Notice{Kind: pb.Notice_KIND_MODEL, Text: text, Model: m})
+}
+
+// watch shows a window to the model that is about to take over.
+func (j *job) watch(w *policy.Window) {
+	if j.next != nil {
+		j.next.Watch(w)
+		j.warm--
+	}
+}
+
+func (j *job) notify(n *pb.Notice) {
+	for _, s := range j.streams {
+		s.out.put(&pb.AttachResponse{Message: &pb.AttachResponse_Notice{Notice: n}})
+	}
+}
+
+// modelMessage says what decides.
+func (j *job) modelMessage() *pb.Model {
+	return &pb.Model{Name: j.model.Name, Generation: j.model.generation, Analytic: j.analytic != "", Reason: j.analytic}
+}
+
+// wait sets the timer to what happens next without a report: a window is overdue, or
+// a job that nobody is attached to is forgotten.
+func (j *job) wait() {
+	due, ok := j.assembler.Due()
+	if len(j.streams) == 0 {
+		due, ok = j.server.now().Add(j.server.config.Linger), true
+	}
+	switch {
+	case j.gone || !ok:
+		due = time.Time{}
+		if j.timer != nil {
+			j.timer.Stop()
+		}
+	case due.Equal(j.waits):
+	case j.timer == nil:
+		j.timer = time.AfterFunc(due.Sub(j.server.now()), j.tick)
+	default:
+		j.timer.Reset(due.Sub(j.server.now()))
+	}
+	j.waits = due
+}
+
+// tick is called by the timer.
+func (j *job) tick() {
+	j.mu.Lock()
+	j.waits = time.Time{}
+	idle := len(j.streams) == 0
+	if !idle && !j.gone {
+		j.answer(j.server.now())
+	}
+	j.mu.Unlock()
+	if idle {
+		j.server.forget(j)
+	}
+}
+
+// close ends the job's timer for good.
+func (j *job) close() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.gone = true
+	j.wait()
+}

@@ -1,0 +1,107 @@
+package serve
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// metrics is what the server counts. What belongs to a job is read off the jobs when
+// it is asked for, and goes with them.
+type metrics struct {
+	server   *Server
+	registry *prometheus.Registry
+	latency  prometheus.Histogram
+	refused  *prometheus.CounterVec // streams and connections, by reason
+	rejected *prometheus.CounterVec // reports, by reason
+	unsent   prometheus.Counter
+
+	jobs, streams, model                            *prometheus.Desc
+	windows, decisions, fallbacks, missing, reports *prometheus.Desc
+	imbalance, busy                                 *prometheus.Desc
+}
+
+func newMetrics(s *Server) *metrics {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("saspart_"+name, help, labels, nil)
+	}
+	m := &metrics{
+		server: s, registry: prometheus.NewRegistry(),
+		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "saspart_decision_seconds", Help: "From the last report of a window to its answer, without the network.",
+			Buckets: prometheus.ExponentialBuckets(50e-6, 2, 14),
+		}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "saspart_refused_total", Help: "Streams and connections that were sent away, by reason.",
+		}, []string{"reason"}),
+		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "saspart_rejected_reports_total", Help: "Messages with reports that were not taken, by reason.",
+		}, []string{"reason"}),
+		unsent: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "saspart_unsent_decisions_total", Help: "Decisions that gave way to later ones, because their client reads slowly.",
+		}),
+		jobs:      desc("jobs", "Jobs that are attached or remembered."),
+		streams:   desc("streams", "Open streams."),
+		model:     desc("model_generation", "How many models have served, with the one that does.", "model", "digest"),
+		windows:   desc("windows_total", "Windows answered.", "job"),
+		decisions: desc("routes_total", "Windows answered with another route.", "job"),
+		fallbacks: desc("fallbacks_total", "Windows answered by the analytic route, because the model does not fit.", "job"),
+		missing:   desc("missing_total", "Subtasks missing from windows.", "job"),
+		reports:   desc("reports_total", "Reports of one subtask for one slide, by what became of them.", "job", "fate"),
+		imbalance: desc("imbalance", "(largest - mean) / mean of the busy ratios of the last window.", "job"),
+		busy:      desc("busy_ratio", "Busy ratio in the last window.", "job", "worker"),
+	}
+	m.registry.MustRegister(m.latency, m.refused, m.rejected, m.unsent, m, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// answered counts a window.
+func (m *metrics) answered(j *job, took time.Duration) {
+	m.latency.Observe(took.Seconds())
+	if j.analytic != "" {
+		j.view.fallbacks++
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (m *metrics) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{m.jobs, m.streams, m.model, m.windows, m.decisions, m.fallbacks, m.missing, m.reports, m.imbalance, m.busy} {
+		to <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *metrics) Collect(to chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	count := func(d *prometheus.Desc, v uint64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	jobs := m.server.list()
+	model := m.server.currentModel()
+	gauge(m.jobs, float64(len(jobs)))
+	gauge(m.streams, float64(m.server.streams.Load()))
+	gauge(m.model, float64(model.generation), model.Name, short(model.Digest))
+	for _, j := range jobs {
+		v := j.current()
+		count(m.windows, v.Windows, v.Job)
+		count(m.decisions, v.Routes, v.Job)
+		count(m.fallbacks, v.Fallbacks, v.Job)
+		count(m.missing, v.Reports.Missing, v.Job)
+		count(m.reports, v.Reports.Taken, v.Job, "taken")
+		count(m.reports, v.Reports.Late, v.Job, "late")
+		count(m.reports, v.Reports.Duplicate, v.Job, "duplicate")
+		if n := len(v.Imbalance); n > 0 {
+			gauge(m.imbalance, v.Imbalance[n-1], v.Job)
+		}
+		for w, b := range v.Busy {
+			if b != nil {
+				gauge(m.busy, *b, v.Job, strconv.Itoa(w))
+			}
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package serve
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/saspart/saspart/policy"
+)
+
+// Model is what decides for the jobs of a server.
+type Model struct {
+	Name   string // for people: "builtin", the folder's name
+	Digest string // of what it is made of; "" unknown
+	// New returns the controller of a job of P workers, or why there is none.
+	New func(workers int) (policy.Controller, error)
+
+	generation uint64 // of a served model: the first is 1
+}
+
+// CheckpointModel is the model of a checkpoint. config must be valid.
+func CheckpointModel(name string, c *policy.Checkpoint, config policy.LearnedConfig) *Model {
+	return &Model{
+		Name: name, Digest: c.Digest,
+		New: func(workers int) (policy.Controller, error) { return policy.NewLearned(c, config, workers) },
+	}
+}
+
+// LoadModel reads the checkpoint that dir holds, as a checkpoint's folder or a training
+// run's, or the built-in one for policy.BuiltinName.
+func LoadModel(dir string, config policy.LearnedConfig) (*Model, error) {
+	if dir == policy.BuiltinName {
+		c, err := policy.Builtin()
+		if err != nil {
+			return nil, err
+		}
+		return CheckpointModel(policy.BuiltinName, c, config), nil
+	}
+	found, err := policy.FindCheckpoint(dir)
+	if err != nil {
+		return nil, err
+	}
+	c, err := policy.LoadCheckpoint(found)
+	if err != nil {
+		return nil, err
+	}
+	return CheckpointModel(strings.ToValidUTF8(filepath.Base(filepath.Clean(dir)), "?"), c, config), nil
+}
+
+// Watch looks at a checkpoint's folder every so often, until ctx is done, and has the
+// server take up what is written there. What cannot be read is told of once, and what
+// served before goes on serving.
+func Watch(ctx context.Context, s *Server, dir string, config policy.LearnedConfig, every time.Duration, log *slog.Logger) {
+	last, complaint := "", "" // what has changed since the server began is found at once
+	ticks := time.NewTicker(every)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
+		}
+		now := stamp(dir)
+		if now == last && complaint == "" {
+			continue
+		}
+		m, err := LoadModel(dir, config)
+		if err != nil {
+			if err.Error() != complaint {
+				complaint = err.Error()
+				log.Warn("the checkpoint cannot be read; the one before it serves on", "error", err)
+			}
+			continue
+		}
+		last, complaint = now, ""
+		if s.SetModel(m) {
+			log.Info("another checkpoint serves", "model", m.Name, "digest", short(m.Digest))
+		}
+	}
+}
+
+// stamp changes whenever another checkpoint is put into a folder.
+func stamp(dir string) string {
+	found, err := policy.FindCheckpoint(dir)
+	if err != nil {
+		return ""
+	}
+	info, err := os.Stat(filepath.Join(found, "manifest.json"))
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprint(found, info.ModTime().UnixNano(), info.Size())
+}
+
+// short is enough of a digest to tell checkpoints apart.
+func short(digest string) string { return digest[:min(len(digest), 12)] }

@@ -1,0 +1,206 @@
+package reports
+
+import (
+	"errors"
+	"time"
+
+	"github.com/saspart/saspart/policy"
+)
+
+// Config says how long windows wait for reports.
+type Config struct {
+	Deadline time.Duration // from the first report that shows a window to be over, until it is handed out without the rest
+	Ahead    int           // windows that are open at a time, at most
+	Silence  time.Duration // subtasks unheard for so long have no say in which window it is
+}
+
+// Default waits a quarter of a second, with eight windows open.
+func Default() Config {
+	return Config{Deadline: 250 * time.Millisecond, Ahead: 8, Silence: 5 * time.Second}
+}
+
+// ErrAhead says that a report is of a slide which the other subtasks of its job are
+// nowhere near.
+var ErrAhead = errors.New("the report's slide is far ahead of what the job's other subtasks report")
+
+// Counts says what became of reports: one of a subtask for a slide each.
+type Counts struct {
+	Taken     uint64
+	Late      uint64 // of a window that has been handed out: not counted in
+	Duplicate uint64 // the subtask had reported the slide before
+	Missing   uint64 // subtasks that had not reported, or not every slide, when their window was handed out
+	Skipped   uint64 // windows that nobody reported, or that the job left behind
+}
+
+// Assembled is a window that is over.
+type Assembled struct {
+	Number       uint64         // its first slide over Shape.Slides
+	Window       *policy.Window // busy and queue of missing workers are NaN, their counts 0
+	Workers      []int          // missing workers
+	Partitioners []int          // missing partitioner subtasks
+}
+
+// Complete tells whether every subtask reported every slide.
+func (a *Assembled) Complete() bool { return len(a.Workers)+len(a.Partitioners) == 0 }
+
+// Assembler joins the reports of a job's subtasks into windows, handed out in order.
+// A window is complete when each subtask has reported each of its slides. It is
+// overdue when Deadline has passed since any subtask ended it or was in a later one:
+// then it is handed out as it is, and whoever is short of a slide counts as missing.
+// What a missing worker did report is left out, because it is no measurement of the
+// window; the keys and slots that a missing partitioner counted stay in.
+//
+// Memory is bounded by Config.Ahead windows, whatever is reported.
+type Assembler struct {
+	shape  Shape
+	config Config
+	counts Counts
+
+	begun bool
+	base  uint64      // the oldest window not handed out
+	open  []*pane     // of base and the next ones; nil: no report yet
+	due   []time.Time // when each is overdue; zero: it is not over yet
+	heard []time.Time // of each subtask, workers first
+	known [8]*policy.Route
+	next  int // of known: the oldest
+}
+
+// NewAssembler returns an assembler of a job. shape must be valid.
+func NewAssembler(shape Shape, config Config) *Assembler {
+	return &Assembler{
+		shape: shape, config: config,
+		open: make([]*pane, config.Ahead), due: make([]time.Time, config.Ahead),
+		heard: make([]time.Time, shape.Workers+shape.Partitioners),
+	}
+}
+
+// Counts says what became of the reports so far.
+func (a *Assembler) Counts() Counts { return a.counts }
+
+// Know tells of a route that the job may say it follows, by its version. The last
+// few are kept.
+func (a *Assembler) Know(r *policy.Route) {
+	if r == nil || a.routeOf(r.Version) != nil {
+		return
+	}
+	a.known[a.next] = r
+	a.next = (a.next + 1) % len(a.known)
+}
+
+// routeOf is the known route of a version, nil if there is none.
+func (a *Assembler) routeOf(version uint64) *policy.Route {
+	for _, r := range a.known {
+		if r != nil && r.Version == version {
+			return r
+		}
+	}
+	return nil
+}
+
+// Add takes in a report, which must pass Check, and must not be changed afterwards.
+// The error is ErrAhead or nil; with ErrAhead nothing was taken in.
+func (a *Assembler) Add(now time.Time, r *Report) error {
+	slides := uint64(a.shape.Slides)
+	n := r.Slide / slides
+	subtasks := uint64(len(r.Workers) + len(r.Partitioners))
+	if subtasks == 0 {
+		return nil
+	}
+	switch {
+	case !a.begun:
+		a.begun, a.base = true, n
+	case n < a.base:
+		a.hear(now, r)
+		a.counts.Late += subtasks
+		return nil
+	case n-a.base >= uint64(len(a.open)):
+		if a.others(now, r) {
+			return ErrAhead
+		}
+		a.jump(n)
+	}
+	a.hear(now, r)
+	a.Know(r.Route)
+	at := int(n - a.base)
+	if a.open[at] == nil {
+		a.open[at] = newPane(&a.shape)
+	}
+	a.open[at].add(r, int(r.Slide%slides), &a.counts)
+	over := at // windows before this one are over
+	if r.Slide%slides == slides-1 {
+		over++
+	}
+	for i := range a.due[:over] {
+		if a.due[i].IsZero() {
+			a.due[i] = now.Add(a.config.Deadline)
+		}
+	}
+	return nil
+}
+
+// hear notes which subtasks are there.
+func (a *Assembler) hear(now time.Time, r *Report) {
+	for i := range r.Workers {
+		a.heard[r.Workers[i].Index] = now
+	}
+	for i := range r.Partitioners {
+		a.heard[a.shape.Workers+r.Partitioners[i].Index] = now
+	}
+}
+
+// others tells whether subtasks that are not in r were heard of lately.
+func (a *Assembler) others(now time.Time, r *Report) bool {
+	in := make(map[int]bool, len(r.Workers)+len(r.Partitioners))
+	for i := range r.Workers {
+		in[r.Workers[i].Index] = true
+	}
+	for i := range r.Partitioners {
+		in[a.shape.Workers+r.Partitioners[i].Index] = true
+	}
+	for i, t := range a.heard {
+		if !t.IsZero() && now.Sub(t) < a.config.Silence && !in[i] {
+			return true
+		}
+	}
+	return false
+}
+
+// jump leaves the open windows behind and goes on at window n.
+func (a *Assembler) jump(n uint64) {
+	for _, p := range a.open {
+		if p != nil {
+			a.counts.Skipped++
+		}
+	}
+	clear(a.open)
+	clear(a.due)
+	a.base = n
+}
+
+// Next hands out the oldest window if it is complete or overdue, and nil if there is
+// nothing to hand out yet.
+func (a *Assembler) Next(now time.Time) *Assembled {
+	for {
+		p, due := a.open[0], a.due[0]
+		overdue := !due.IsZero() && !now.Before(due)
+		if !overdue && (p == nil || p.whole < a.shape.Workers+a.shape.Partitioners) {
+			return nil
+		}
+		n := a.base
+		a.base++
+		copy(a.open, a.open[1:])
+		copy(a.due, a.due[1:])
+		a.open[len(a.open)-1], a.due[len(a.due)-1] = nil, time.Time{}
+		if p == nil {
+			a.counts.Skipped++
+			continue
+		}
+		out := p.finish(n, a)
+		a.counts.Missing += uint64(len(out.Workers) + len(out.Partitioners))
+		return out
+	}
+}
+
+// Due is when Next has to be called again though no report comes; false: only a
+// report changes anything.
+func (a *Assembler) Due() (time.Time, bool) { return a.due[0], !a.due[0].IsZero() }

@@ -1,0 +1,208 @@
+package reports
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/saspart/saspart/policy"
+)
+
+// mostRealised is how many realised shares a window keeps per hot key of its shape, so
+// that memory is bounded; those beyond are left out.
+const mostRealised = 64
+
+// pane is a window that is being assembled.
+type pane struct {
+	shape    *Shape
+	seen     []bool   // by subtask, workers first, and slide
+	got      []uint16 // slides reported by each subtask
+	whole    int      // subtasks that reported every slide
+	workers  []Worker // what they reported, summed over slides
+	realised []policy.RealisedShare
+
+	partitioners []Partitioner // summed over slides, without lists
+	routes       []uint64      // versions in force that were reported, each once
+	changed      bool
+	last         int    // latest slide that a partitioner reported
+	version      uint64 // in force at its end
+	hot          hotKeys
+	slots        []int64
+}
+
+func newPane(shape *Shape) *pane {
+	subtasks := shape.Workers + shape.Partitioners
+	return &pane{
+		shape: shape, seen: make([]bool, subtasks*shape.Slides), got: make([]uint16, subtasks),
+		workers: make([]Worker, shape.Workers), partitioners: make([]Partitioner, shape.Partitioners),
+	}
+}
+
+// first tells whether this is the subtask's first report of the slide, and counts it.
+func (p *pane) first(subtask, slide int, counts *Counts) bool {
+	at := subtask*p.shape.Slides + slide
+	if p.seen[at] {
+		counts.Duplicate++
+		return false
+	}
+	p.seen[at] = true
+	counts.Taken++
+	if p.got[subtask]++; int(p.got[subtask]) == p.shape.Slides {
+		p.whole++
+	}
+	return true
+}
+
+// add takes in a report of the window's slide of that number.
+func (p *pane) add(r *Report, slide int, counts *Counts) {
+	for i := range r.Workers {
+		w := &r.Workers[i]
+		if !p.first(w.Index, slide, counts) {
+			continue
+		}
+		sum := &p.workers[w.Index]
+		sum.Records += w.Records
+		sum.Units += w.Units
+		sum.Busy += w.Busy
+		if slide == p.shape.Slides-1 {
+			sum.Queue = w.Queue
+		}
+		for _, s := range w.Realised[:min(len(w.Realised), mostRealised*p.shape.HotKeys()-len(p.realised))] {
+			p.realised = append(p.realised, policy.RealisedShare{Hash: s.Hash, Worker: w.Index, Count: s.Count})
+		}
+	}
+	for i := range r.Partitioners {
+		n := &r.Partitioners[i]
+		if !p.first(p.shape.Workers+n.Index, slide, counts) {
+			continue
+		}
+		sum := &p.partitioners[n.Index]
+		sum.Sent += n.Sent
+		sum.Offered += n.Offered
+		sum.Blocked += n.Blocked
+		p.changed = p.changed || n.RouteChanged
+		if !slices.Contains(p.routes, n.RouteVersion) {
+			p.routes = append(p.routes, n.RouteVersion)
+		}
+		if slide >= p.last {
+			p.last, p.version = slide, max(n.RouteVersion, p.version)
+		}
+		p.hot.add(n.Hot, 4*p.shape.HotKeys())
+		if len(n.Slots) > 0 {
+			if p.slots == nil {
+				p.slots = make([]int64, len(n.Slots))
+			}
+			for s, c := range n.Slots {
+				p.slots[s] += c
+			}
+		}
+	}
+}
+
+// finish makes the window, number n of the assembler's job.
+func (p *pane) finish(n uint64, a *Assembler) *Assembled {
+	s := p.shape
+	length := s.Window()
+	out := &Assembled{Number: n}
+	w := &policy.Window{
+		Step: int(min(n, math.MaxInt)), Start: at(n, length), End: at(n+1, length),
+		Counts: make([]int64, s.Workers), Units: make([]int64, s.Workers),
+		Busy: make([]float64, s.Workers), Queue: make([]float64, s.Workers),
+		Route: a.routeOf(p.version), RouteNew: p.changed || len(p.routes) > 1,
+	}
+	slides := float64(s.Slides)
+	for i := range p.workers {
+		if int(p.got[i]) < s.Slides {
+			w.Busy[i], w.Queue[i] = math.NaN(), math.NaN()
+			out.Workers = append(out.Workers, i)
+			continue
+		}
+		sum := &p.workers[i]
+		w.Records += sum.Records
+		w.Counts[i], w.Units[i] = sum.Records, sum.Units
+		w.Busy[i], w.Queue[i] = sum.Busy/slides, sum.Queue
+	}
+	there, sent := 0.0, int64(0)
+	for i := range p.partitioners {
+		if int(p.got[s.Workers+i]) < s.Slides {
+			out.Partitioners = append(out.Partitioners, i)
+			continue
+		}
+		sum := &p.partitioners[i]
+		sent += sum.Sent
+		w.OfferedRate += sum.Offered / slides
+		w.Backpressured += sum.Blocked / slides
+		there++
+	}
+	w.ActualRate = float64(sent) / length.Seconds()
+	w.Backpressured /= max(there, 1)
+	w.Hot, w.Slots = p.hot.heaviest(s.HotKeys()), p.slots
+	w.Realised = joined(p.realised, p.got, s.Slides)
+	out.Window = w
+	return out
+}
+
+// at is n windows after the job's start, or as late as can be said.
+func at(n uint64, length time.Duration) time.Duration {
+	if n > uint64(math.MaxInt64/length) {
+		return math.MaxInt64
+	}
+	return time.Duration(n) * length
+}
+
+// hotKeys joins lists of hot keys.
+type hotKeys struct {
+	index map[uint64]int // hash -> where in keys
+	keys  []policy.HotKey
+}
+
+// add counts a list in. Of more than twice the limit, the heaviest are kept.
+func (h *hotKeys) add(list []policy.HotKey, limit int) {
+	if h.index == nil {
+		h.index = make(map[uint64]int, len(list))
+		h.keys = make([]policy.HotKey, 0, len(list))
+	}
+	for _, k := range list {
+		if i, ok := h.index[k.Hash]; ok {
+			h.keys[i].Count += k.Count
+			h.keys[i].Error += k.Error
+			continue
+		}
+		h.index[k.Hash] = len(h.keys)
+		h.keys = append(h.keys, k)
+	}
+	if len(h.keys) > 2*limit {
+		h.keys = h.heaviest(limit)
+		clear(h.index)
+		for i := range h.keys {
+			h.index[h.keys[i].Hash] = i
+		}
+	}
+}
+
+// heaviest sorts the keys by count, descending, and returns the first ones.
+func (h *hotKeys) heaviest(limit int) []policy.HotKey {
+	slices.SortFunc(h.keys, func(a, b policy.HotKey) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Hash, b.Hash))
+	})
+	return h.keys[:min(len(h.keys), limit)]
+}
+
+// joined sorts shares by hash and worker, adds up those of several slides, and leaves
+// out those of workers that are missing.
+func joined(list []policy.RealisedShare, got []uint16, slides int) []policy.RealisedShare {
+	list = slices.DeleteFunc(list, func(s policy.RealisedShare) bool { return int(got[s.Worker]) < slides })
+	slices.SortFunc(list, func(a, b policy.RealisedShare) int {
+		return cmp.Or(cmp.Compare(a.Hash, b.Hash), cmp.Compare(a.Worker, b.Worker))
+	})
+	out := list[:0]
+	for _, s := range list {
+		if n := len(out); n > 0 && out[n-1].Hash == s.Hash && out[n-1].Worker == s.Worker {
+			out[n-1].Count += s.Count
+		} else {
+			out = append(out, s)
+		}
+	}
+	return out
+}

@@ -1,0 +1,153 @@
+// Package reports makes metric windows of what the subtasks of a job report. It is
+// pure: the time is passed in, and nothing here knows of connections. The policy
+// server assembles with it what jobs in other processes send, and their client what
+// it needs to go on without a server.
+package reports
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+	"time"
+
+	"github.com/saspart/saspart/config/field"
+	"github.com/saspart/saspart/policy"
+)
+
+// Shape is the size of a job, the same for all of its subtasks.
+type Shape struct {
+	Workers      int           // P
+	Partitioners int           // partitioner subtasks
+	Slots        int           // hash slots that partitioners count, a power of two; 0: none
+	Slides       int           // reports of each subtask in a metric window
+	Slide        time.Duration // what one report covers
+}
+
+// Bounds of a shape besides policy.MaxWorkers.
+const (
+	mostPartitioners = 1 << 12
+	mostSlots        = 1 << 20
+	mostSlides       = 1 << 10
+	mostCells        = 1 << 20 // subtasks times slides
+)
+
+// Validate reports impossible values by their path.
+func (s *Shape) Validate() error {
+	errs := []error{
+		field.Whole("workers", s.Workers, 1, policy.MaxWorkers),
+		field.Whole("partitioners", s.Partitioners, 1, mostPartitioners),
+		field.Whole("slides", s.Slides, 1, mostSlides),
+	}
+	if s.Slots != 0 && (s.Slots < 0 || s.Slots > mostSlots || bits.OnesCount(uint(s.Slots)) != 1) {
+		errs = append(errs, field.Errorf("slots", "is %d; it must be 0 or a power of two up to %d", s.Slots, mostSlots))
+	}
+	if s.Slide < time.Millisecond || s.Slide > time.Hour {
+		errs = append(errs, field.Errorf("slide", "is %v; it must be from 1ms to 1h", s.Slide))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	if cells := (s.Workers + s.Partitioners) * s.Slides; cells > mostCells {
+		return field.Errorf("slides", "is %d, which makes %d reports in a window; at most %d are possible", s.Slides, cells, mostCells)
+	}
+	return nil
+}
+
+// Window is the length of a metric window.
+func (s *Shape) Window() time.Duration { return time.Duration(s.Slides) * s.Slide }
+
+// HotKeys is how many heavy keys a window names: what the planner can place and split.
+func (s *Shape) HotKeys() int { return max(64, 4*s.Workers) }
+
+// Report is what subtasks of a job measured in one slide. One that measured nothing
+// is left out.
+type Report struct {
+	Slide        uint64 // its number; a window has those from n*Slides to n*Slides+Slides-1
+	Workers      []Worker
+	Partitioners []Partitioner
+	Route        *policy.Route // the route in force where nobody else can know it; else nil
+}
+
+// Worker is what one worker measured.
+type Worker struct {
+	Index    int
+	Records  int64   // finished
+	Units    int64   // work units in them
+	Busy     float64 // share of the slide, 0..1
+	Queue    float64 // fill at the slide's end, 0..1
+	Realised []Realised
+}
+
+// Realised counts the records of a key that the worker finished.
+type Realised struct {
+	Hash  uint64
+	Count int64
+}
+
+// Partitioner is what one partitioner subtask measured.
+type Partitioner struct {
+	Index        int
+	Sent         int64           // records
+	Offered      float64         // records/s that were due
+	Blocked      float64         // share of the slide it waited for full queues, 0..1
+	Hot          []policy.HotKey // heaviest keys
+	Slots        []int64         // records per slot: as many as the shape has, or none
+	RouteVersion uint64          // in force at the slide's end
+	RouteChanged bool            // records of another route were routed or worked on too
+}
+
+// OfWindow is the report of a job whose subtasks all live in this process and which
+// measures in whole windows: those of its shape have one slide. Workers that did not
+// report are left out. The window's route is the caller's to tell of.
+func OfWindow(w *policy.Window, shape *Shape) *Report {
+	r := &Report{Slide: uint64(max(0, w.Step))}
+	realised := make(map[int][]Realised)
+	for _, s := range w.Realised {
+		realised[s.Worker] = append(realised[s.Worker], Realised{s.Hash, s.Count})
+	}
+	for i, busy := range w.Busy {
+		if busy != busy {
+			continue
+		}
+		of := Worker{Index: i, Records: w.Counts[i], Busy: min(max(busy, 0), 1), Realised: realised[i]}
+		if i < len(w.Units) {
+			of.Units = w.Units[i]
+		}
+		if i < len(w.Queue) && w.Queue[i] == w.Queue[i] {
+			of.Queue = min(max(w.Queue[i], 0), 1)
+		}
+		r.Workers = append(r.Workers, of)
+	}
+	p := Partitioner{
+		Offered: w.OfferedRate, Blocked: min(max(w.Backpressured, 0), 1), Hot: w.Hot, Slots: w.Slots, RouteChanged: w.RouteNew,
+		Sent: int64(w.ActualRate*(w.End-w.Start).Seconds() + 0.5),
+	}
+	if len(w.Slots) != shape.Slots {
+		p.Slots = nil
+	}
+	if w.Route != nil {
+		p.RouteVersion = w.Route.Version
+	}
+	r.Partitioners = []Partitioner{p}
+	return r
+}
+
+// Check reports the first value that would make the assembler misbehave: an index or
+// a number of slots that is not the shape's. Amounts are the sender's to vouch for.
+func (r *Report) Check(shape *Shape) error {
+	for i := range r.Workers {
+		if n := r.Workers[i].Index; n < 0 || n >= shape.Workers {
+			return fmt.Errorf("worker %d of %d", n, shape.Workers)
+		}
+	}
+	for i := range r.Partitioners {
+		p := &r.Partitioners[i]
+		if p.Index < 0 || p.Index >= shape.Partitioners {
+			return fmt.Errorf("partitioner %d of %d", p.Index, shape.Partitioners)
+		}
+		if n := len(p.Slots); n != 0 && n != shape.Slots {
+			return fmt.Errorf("partitioner %d counts %d slots; its job has %d", p.Index, n, shape.Slots)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,248 @@
+package serve_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/serve"
+	"github.com/saspart/saspart/serve/client"
+	"github.com/saspart/saspart/serve/reports"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// logged is a log that tests can read while it is written.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// running is a server on loopback that ends with its test.
+type running struct {
+	*serve.Server
+	address string
+	log     *logged
+	stop    func()
+}
+
+func builtin(t testing.TB) *serve.Model {
+	t.Helper()
+	m, err := serve.LoadModel(policy.BuiltinName, policy.DefaultLearned())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// start runs a server on the address, "" for any port of loopback.
+func start(t testing.TB, address string, config serve.Config, o serve.Options) *running {
+	t.Helper()
+	if err := config.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	if address == "" {
+		address = "127.0.0.1:0"
+	}
+	r := &running{log: &logged{}}
+	if o.Model == nil {
+		o.Model = builtin(t)
+	}
+	o.Name, o.Log, o.Now = "saspart test", slog.New(slog.NewTextHandler(r.log, nil)), time.Now
+	r.Server = serve.New(config, o)
+	var l net.Listener
+	var err error
+	eventually(t, "the address is free", func() bool {
+		l, err = net.Listen("tcp", address)
+		return err == nil
+	})
+	r.address = l.Addr().String()
+	served := make(chan error, 1)
+	go func() { served <- r.Serve(l) }()
+	r.stop = sync.OnceFunc(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), config.Drain)
+		defer cancel()
+		r.Stop(ctx)
+		if err := <-served; err != nil {
+			t.Errorf("the server ended with %v", err)
+		}
+	})
+	t.Cleanup(r.stop)
+	return r
+}
+
+// eventually waits until a condition holds.
+func eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for range 1000 {
+		if holds() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("after 10 s it is still not so that %s", what)
+}
+
+// toy is a job in closed form: keys by a power law, half the workers twice as fast as
+// the others, exact counts.
+type toy struct {
+	shape  reports.Shape
+	hot    []float64 // share of each hot key; all others are spread over the slots
+	speeds []float64
+	route  *policy.Route
+	fresh  bool
+	step   int
+}
+
+func newToy(workers int) *toy {
+	j := &toy{
+		shape: reports.Shape{Workers: workers, Partitioners: 1, Slots: policy.SlotCount(workers), Slides: 1, Slide: 100 * time.Millisecond},
+		route: policy.HashRoute(workers),
+	}
+	for i := range workers {
+		j.speeds = append(j.speeds, 1+float64(i%2))
+	}
+	for i := range 4 * workers {
+		j.hot = append(j.hot, 0.3/math.Pow(float64(i+1), 1.3))
+	}
+	return j
+}
+
+// follow has the job take up a route, if it is a newer one.
+func (j *toy) follow(r *policy.Route) {
+	if r != nil && r.Version > j.route.Version {
+		j.route, j.fresh = r, true
+	}
+}
+
+func hashOf(rank int) uint64 { return uint64(rank+1) * 0x9e3779b97f4a7c15 }
+
+// load is the part of the work at each worker.
+func (j *toy) load() []float64 {
+	load := make([]float64, j.shape.Workers)
+	named := map[uint64]policy.KeyRoute{}
+	for _, k := range j.route.Keys {
+		named[k.Hash] = k
+	}
+	rest := 1.0
+	for rank, share := range j.hot {
+		rest -= share
+		if k, ok := named[hashOf(rank)]; ok {
+			for i, w := range k.Workers {
+				load[w] += share * k.Shares[i]
+			}
+		} else {
+			load[j.route.Slots[policy.SlotOf(hashOf(rank), len(j.route.Slots))]] += share
+		}
+	}
+	for _, w := range j.route.Slots {
+		load[w] += rest / float64(len(j.route.Slots))
+	}
+	return load
+}
+
+// busy is the busy ratio of each worker, the mean being about 0.5.
+func (j *toy) busy() []float64 {
+	busy := j.load()
+	for w := range busy {
+		busy[w] = min(1, busy[w]/j.speeds[w]*float64(j.shape.Workers)*0.75)
+	}
+	return busy
+}
+
+// window is the next window.
+func (j *toy) window() *policy.Window {
+	const records = 1e6
+	w := &policy.Window{
+		Step: j.step, Start: time.Duration(j.step) * j.shape.Slide, End: time.Duration(j.step+1) * j.shape.Slide,
+		Records: records, OfferedRate: 1e7, ActualRate: 1e7, Busy: j.busy(), Queue: make([]float64, j.shape.Workers),
+		Slots: make([]int64, j.shape.Slots), Route: j.route, RouteNew: j.fresh,
+	}
+	j.step++
+	j.fresh = false
+	for _, v := range j.load() {
+		w.Counts = append(w.Counts, int64(v*records))
+		w.Units = append(w.Units, int64(v*records))
+	}
+	rest := 1.0
+	for rank, share := range j.hot {
+		rest -= share
+		w.Hot = append(w.Hot, policy.HotKey{Name: fmt.Sprintf("key-%d", rank), Hash: hashOf(rank), Count: int64(share * records)})
+		w.Slots[policy.SlotOf(hashOf(rank), j.shape.Slots)] += int64(share * records)
+	}
+	for i := range w.Slots {
+		w.Slots[i] += int64(rest * records / float64(j.shape.Slots))
+	}
+	return w
+}
+
+// attach is a client of the job that ends with its test.
+func (j *toy) attach(t testing.TB, address, name string, more func(*client.Config)) *client.Client {
+	t.Helper()
+	config := client.Default()
+	config.Address, config.Job, config.Program, config.Shape = address, name, "test", j.shape
+	config.BackOff = client.BackOff{First: 10 * time.Millisecond, Most: 100 * time.Millisecond}
+	if more != nil {
+		more(&config)
+	}
+	c, err := client.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+func attached(t testing.TB, c *client.Client) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := c.Attached(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A job that is served becomes balanced, and both ends say so.
+func TestServedJobIsBalanced(t *testing.T) {
+	s := start(t, "", serve.Default(), serve.Options{})
+	j := newToy(8)
+	c := j.attach(t, s.address, "toy", nil)
+	attached(t, c)
+	before := policy.Imbalance(j.busy())
+	controller := c.Controller(5 * time.Second)
+	for range 40 {
+		j.follow(controller.Decide(j.window()))
+	}
+	if after := policy.Imbalance(j.busy()); after > 0.05 || before < 0.5 {
+		t.Errorf("imbalance %.3f came to %.3f", before, after)
+	}
+	got := c.Status()
+	if got.Source != client.Policy || got.Answers != 40 || got.Routes == 0 || got.Dropped+got.Outdated+got.Rejected+got.Fallbacks != 0 || got.Model != "builtin" {
+		t.Errorf("status %+v", got)
+	}
+}

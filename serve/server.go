@@ -1,0 +1,212 @@
+package serve
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/net/netutil"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+	"google.golang.org/grpc/status"
+
+	pb "github.com/saspart/saspart/proto/saspart/v1"
+	"github.com/saspart/saspart/serve/wire"
+)
+
+// Options is what a server is made of besides its configuration.
+type Options struct {
+	Name  string                           // program and version, told to clients
+	Model *Model                           // what decides at first
+	Token string                           // clients must show it; "": none is asked for
+	TLS   credentials.TransportCredentials // nil: connections are in the clear
+	Log   *slog.Logger
+	Now   func() time.Time
+}
+
+// Server answers the windows of many jobs, each with a state of its own. Its methods
+// may be called from any goroutine.
+type Server struct {
+	pb.UnimplementedPolicyServiceServer
+
+	config  Config
+	name    string
+	log     *slog.Logger
+	now     func() time.Time
+	metrics *metrics
+	grpc    *grpc.Server
+	health  *health.Server
+	model   atomic.Pointer[Model]
+	models  atomic.Uint64 // generations so far
+
+	streams   atomic.Int64
+	receivers sync.WaitGroup
+	draining  chan struct{}
+	drain     sync.Once
+
+	mu   sync.Mutex
+	jobs map[string]*job
+}
+
+// New returns a server that serves once Serve is called. config must be valid.
+func New(config Config, o Options) *Server {
+	s := &Server{
+		config: config, name: o.Name, log: o.Log, now: o.Now,
+		draining: make(chan struct{}), jobs: map[string]*job{}, health: health.NewServer(),
+	}
+	s.metrics = newMetrics(s)
+	s.SetModel(o.Model)
+	guard := &guard{server: s, token: o.Token}
+	options := []grpc.ServerOption{
+		grpc.MaxRecvMsgSize(config.Limits.Message), grpc.MaxConcurrentStreams(uint32(config.Limits.PerClient)),
+		grpc.MaxHeaderListSize(16 << 10), grpc.ConnectionTimeout(config.Hello),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: config.Keepalive.Time, Timeout: config.Keepalive.Timeout}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: config.Keepalive.Time / 2, PermitWithoutStream: true}),
+		grpc.StreamInterceptor(guard.stream), grpc.UnaryInterceptor(guard.unary),
+	}
+	if o.TLS != nil {
+		options = append(options, grpc.Creds(&watchedTLS{o.TLS, s}))
+	}
+	s.grpc = grpc.NewServer(options...)
+	pb.RegisterPolicyServiceServer(s.grpc, s)
+	healthpb.RegisterHealthServer(s.grpc, s.health)
+	s.health.SetServingStatus(pb.PolicyService_ServiceDesc.ServiceName, healthpb.HealthCheckResponse_SERVING)
+	reflection.Register(s.grpc)
+	return s
+}
+
+// Attach implements the service.
+func (s *Server) Attach(ps pb.PolicyService_AttachServer) error { return s.attached(ps) }
+
+// Serve takes connections from l until Stop, and then returns nil.
+func (s *Server) Serve(l net.Listener) error {
+	return s.grpc.Serve(netutil.LimitListener(l, s.config.Limits.Connections))
+}
+
+// SetModel has another model decide from each job's next windows on, after it has
+// watched Config.Warm of them. It reports false for a model of the digest that already
+// decides, which stays.
+func (s *Server) SetModel(m *Model) bool {
+	if old := s.model.Load(); old != nil && m.Digest != "" && old.Digest == m.Digest {
+		return false
+	}
+	served := *m
+	served.generation = s.models.Add(1)
+	s.model.Store(&served)
+	return true
+}
+
+func (s *Server) currentModel() *Model { return s.model.Load() }
+
+// Stop takes no more streams, tells those that are there that the server is about to
+// stop, ends them, and returns when that is done or ctx is: then they are cut.
+func (s *Server) Stop(ctx context.Context) {
+	s.drain.Do(func() {
+		s.health.Shutdown()
+		close(s.draining)
+	})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.grpc.GracefulStop()
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		s.grpc.Stop()
+		<-done
+	}
+	s.receivers.Wait()
+	for _, j := range s.list() {
+		s.forget(j)
+	}
+}
+
+// ready tells whether the server takes streams.
+func (s *Server) ready() bool {
+	select {
+	case <-s.draining:
+		return false
+	default:
+		return true
+	}
+}
+
+// enter counts a stream in, if there may be one more.
+func (s *Server) enter() bool {
+	if s.streams.Add(1) > int64(s.config.Limits.Streams) {
+		s.streams.Add(-1)
+		return false
+	}
+	return true
+}
+
+func (s *Server) leave() { s.streams.Add(-1) }
+
+// jobOf returns the job of a hello, a new one if need be. An error comes with the
+// reason to count it under.
+func (s *Server) jobOf(h *wire.Hello) (*job, string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.jobs[h.Job]
+	if old != nil && old.instance == h.Instance {
+		if old.shape != h.Shape {
+			return nil, "shape", status.Errorf(codes.FailedPrecondition, "the subtasks of job %s do not agree on its shape: %+v and %+v", h.Job, old.shape, h.Shape)
+		}
+		return old, "", nil
+	}
+	if old != nil && old.busy() {
+		return nil, "taken", status.Errorf(codes.AlreadyExists, "a job of the name %s is attached by another instance; give this one another name, or end that", h.Job)
+	}
+	if old == nil && len(s.jobs) >= s.config.Limits.Jobs {
+		return nil, "jobs", status.Errorf(codes.ResourceExhausted, "the server has %d jobs, as many as it may", len(s.jobs))
+	}
+	if old != nil {
+		old.close()
+	}
+	j := newJob(s, h)
+	s.jobs[h.Job] = j
+	s.log.Info("job attached", "job", j.name, "workers", j.shape.Workers, "partitioners", j.shape.Partitioners, "analytic", j.analytic)
+	return j, "", nil
+}
+
+// forget drops a job that nobody is attached to.
+func (s *Server) forget(j *job) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.jobs[j.name] != j || j.busy() {
+		return
+	}
+	j.close()
+	delete(s.jobs, j.name)
+	s.log.Info("job forgotten", "job", j.name)
+}
+
+// list is the jobs by name.
+func (s *Server) list() []*job {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	jobs := make([]*job, 0, len(s.jobs))
+	for _, j := range s.jobs {
+		jobs = append(jobs, j)
+	}
+	slices.SortFunc(jobs, func(a, b *job) int { return strings.Compare(a.name, b.name) })
+	return jobs
+}
+
+// busy tells whether anybody is attached to a job.
+func (j *job) busy() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.streams) > 0
+}

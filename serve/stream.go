@@ -1,0 +1,290 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+
+	"github.com/saspart/saspart/policy"
+	pb "github.com/saspart/saspart/proto/saspart/v1"
+	"github.com/saspart/saspart/serve/wire"
+)
+
+// Why a stream is ended, besides what is wrong with what came on it.
+var (
+	errReplaced = status.Error(codes.Aborted, "another stream reports about the same subtasks of this job")
+	errDraining = status.Error(codes.Unavailable, "the server is about to stop")
+	errNoHello  = status.Error(codes.DeadlineExceeded, "no hello came")
+)
+
+// stream is one stream of a job.
+type stream struct {
+	hello  *wire.Hello
+	out    *outbox
+	ended  chan error // why the server ends it; has room for one
+	budget budget
+}
+
+// end has the stream ended, from anywhere; only the first reason counts.
+func (s *stream) end(err error) {
+	select {
+	case s.ended <- err:
+	default:
+	}
+}
+
+// attached runs a stream: what comes in is read in a goroutine of its own, what goes
+// out is sent here, so that neither waits for the other.
+func (s *Server) attached(ps pb.PolicyService_AttachServer) error {
+	if !s.enter() {
+		return s.refuse(ps.Context(), "streams", codes.ResourceExhausted, "the server has as many streams as it may; try again later")
+	}
+	defer s.leave()
+	st := &stream{out: newOutbox(), ended: make(chan error, 1), budget: budget{rate: s.config.Limits.Reports}}
+	hello := make(chan struct{})
+	s.receivers.Go(func() { st.end(s.receive(ps, st, hello)) })
+	patience := time.NewTimer(s.config.Hello)
+	defer patience.Stop()
+	draining := s.draining
+	for {
+		select {
+		case err := <-st.ended:
+			for errors.Is(err, errDraining) { // the last words
+				m := st.out.take()
+				if m == nil || ps.Send(m) != nil {
+					break
+				}
+			}
+			return err
+		case <-hello:
+			hello = nil
+			patience.Stop()
+		case <-patience.C:
+			s.metrics.refused.WithLabelValues("hello").Inc()
+			return errNoHello
+		case <-draining:
+			draining = nil
+			st.out.put(notice(pb.Notice_KIND_DRAINING, "the server is about to stop"))
+			st.end(errDraining)
+		case <-st.out.ready:
+			for m := st.out.take(); m != nil; m = st.out.take() {
+				if err := ps.Send(m); err != nil {
+					return err
+				}
+			}
+		}
+	}
+}
+
+// receive reads a stream to its end and returns why it ended, nil if the client ended
+// it as it should. It closes hello once the stream is attached.
+func (s *Server) receive(ps pb.PolicyService_AttachServer, st *stream, hello chan<- struct{}) error {
+	first, err := ps.Recv()
+	if err != nil {
+		return s.lost(ps.Context(), err)
+	}
+	if err := s.greet(ps.Context(), first, st); err != nil {
+		return err
+	}
+	close(hello)
+	j, err := s.join(ps.Context(), st, first.GetHello().GetRoute())
+	if err != nil {
+		return err
+	}
+	defer j.detach(st)
+	for {
+		m, err := ps.Recv()
+		if err != nil {
+			return s.lost(ps.Context(), err)
+		}
+		if err := s.take(j, st, m); err != nil {
+			return s.refuse(ps.Context(), "message", codes.InvalidArgument, err.Error())
+		}
+	}
+}
+
+// greet checks the first message of a stream.
+func (s *Server) greet(ctx context.Context, first *pb.AttachRequest, st *stream) error {
+	if first.GetHello() == nil {
+		return s.refuse(ctx, "hello", codes.InvalidArgument, "the first message is no hello")
+	}
+	h, err := wire.ReadHello(first.GetHello())
+	switch {
+	case err != nil && first.GetHello().GetProtocol() != wire.Protocol:
+		return s.refuse(ctx, "protocol", codes.FailedPrecondition, err.Error())
+	case err != nil:
+		return s.refuse(ctx, "hello", codes.InvalidArgument, "hello: "+err.Error())
+	case h.Shape.Workers > s.config.Limits.Workers:
+		return s.refuse(ctx, "workers", codes.ResourceExhausted, fmt.Sprintf("a job of %d workers; this server takes up to %d", h.Shape.Workers, s.config.Limits.Workers))
+	}
+	st.hello = h
+	return nil
+}
+
+// join attaches a stream to its job.
+func (s *Server) join(ctx context.Context, st *stream, m *pb.Route) (*job, error) {
+	var route *policy.Route
+	if m != nil {
+		var err error
+		if route, err = wire.ReadRoute(m, st.hello.Shape.Workers); err != nil {
+			return nil, s.refuse(ctx, "hello", codes.InvalidArgument, "hello: "+err.Error())
+		}
+	}
+	for {
+		j, reason, err := s.jobOf(st.hello)
+		if err != nil {
+			return nil, s.refuse(ctx, reason, status.Code(err), status.Convert(err).Message())
+		}
+		if j.attach(st, route) {
+			return j, nil
+		}
+	}
+}
+
+// take takes in what a stream that said hello sends. What is wrong with a report is
+// told to the client, and is no reason to end the stream; the error is what else came.
+func (s *Server) take(j *job, st *stream, m *pb.AttachRequest) error {
+	report := m.GetReport()
+	if report == nil {
+		return errors.New("neither a report nor anything else that is known came after the hello")
+	}
+	reason, err := "rate", error(nil)
+	if st.budget.spend(s.now()) {
+		r, bad := wire.ReadReport(report, st.hello)
+		if reason, err = "content", bad; bad == nil {
+			reason, err = "ahead", j.report(st, r)
+		}
+	} else {
+		err = fmt.Errorf("more than %v reports/s come on this stream", s.config.Limits.Reports)
+	}
+	if err != nil {
+		s.metrics.rejected.WithLabelValues(reason).Inc()
+		st.out.put(notice(pb.Notice_KIND_REJECTED, fmt.Sprintf("slide %d: %v", report.GetSlide(), err)))
+	}
+	return nil
+}
+
+func notice(kind pb.Notice_Kind, text string) *pb.AttachResponse {
+	return &pb.AttachResponse{Message: &pb.AttachResponse_Notice{Notice: &pb.Notice{Kind: kind, Text: text}}}
+}
+
+// refuse counts and logs why a client is sent away, and returns what it is told.
+func (s *Server) refuse(ctx context.Context, reason string, code codes.Code, text string) error {
+	s.metrics.refused.WithLabelValues(reason).Inc()
+	s.log.Warn("stream refused", "reason", reason, "peer", peerOf(ctx), "text", text)
+	return status.Error(code, text)
+}
+
+// lost says why nothing more can be read.
+func (s *Server) lost(ctx context.Context, err error) error {
+	switch status.Code(err) {
+	case codes.ResourceExhausted: // a message that is too large, told by the transport
+		return s.refuse(ctx, "size", codes.ResourceExhausted, status.Convert(err).Message())
+	case codes.Internal: // it was no message
+		return s.refuse(ctx, "garbage", codes.InvalidArgument, "a message cannot be read")
+	}
+	if errors.Is(err, io.EOF) { // the client is done
+		return nil
+	}
+	return err
+}
+
+// peerOf is the address of the other end.
+func peerOf(ctx context.Context) string {
+	if p, ok := peer.FromContext(ctx); ok && p.Addr != nil {
+		return p.Addr.String()
+	}
+	return "unknown"
+}
+
+// budget is a token bucket of two seconds' reports. It is for one goroutine.
+type budget struct {
+	rate float64
+	left float64
+	last time.Time
+}
+
+// spend reports whether one more report may be taken at a time.
+func (b *budget) spend(now time.Time) bool {
+	if b.last.IsZero() {
+		b.left, b.last = 2*b.rate+1, now
+	}
+	b.left = min(2*b.rate+1, b.left+now.Sub(b.last).Seconds()*b.rate)
+	b.last = now
+	if b.left < 1 {
+		return false
+	}
+	b.left--
+	return true
+}
+
+// outbox is what is to be sent on a stream whose client may read slowly or not at all.
+// Its size is bounded: a decision that was not sent yet gives way to the next, which
+// takes its route along if it has none itself.
+type outbox struct {
+	ready chan struct{} // has an element when there is something to take
+
+	mu       sync.Mutex
+	first    *pb.AttachResponse   // the welcome
+	notices  []*pb.AttachResponse // the last few
+	decision *pb.AttachResponse
+}
+
+// mostNotices is how many unsent notices an outbox keeps.
+const mostNotices = 4
+
+func newOutbox() *outbox { return &outbox{ready: make(chan struct{}, 1)} }
+
+// put adds a message, which must not be changed afterwards. It reports whether a
+// decision gave way to it.
+func (o *outbox) put(m *pb.AttachResponse) (late bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch d := m.GetDecision(); {
+	case m.GetWelcome() != nil:
+		o.first = m
+	case d == nil:
+		if len(o.notices) == mostNotices {
+			o.notices = o.notices[1:]
+		}
+		o.notices = append(o.notices, m)
+	default:
+		if old := o.decision.GetDecision(); old != nil {
+			late = true
+			if d.Route == nil && old.Route != nil {
+				m = &pb.AttachResponse{Message: &pb.AttachResponse_Decision{Decision: &pb.Decision{
+					Window: d.Window, Incomplete: d.Incomplete, Route: old.Route,
+				}}}
+			}
+		}
+		o.decision = m
+	}
+	select {
+	case o.ready <- struct{}{}:
+	default:
+	}
+	return late
+}
+
+// take returns the next message to send, nil if there is none.
+func (o *outbox) take() *pb.AttachResponse {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var m *pb.AttachResponse
+	switch {
+	case o.first != nil:
+		m, o.first = o.first, nil
+	case len(o.notices) > 0:
+		m, o.notices = o.notices[0], o.notices[1:]
+	default:
+		m, o.decision = o.decision, nil
+	}
+	return m
+}

@@ -1,0 +1,154 @@
+package serve
+
+import (
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/serve/reports"
+)
+
+// View is a job as the live page shows it.
+type View struct {
+	Job          string     `json:"job"`
+	Workers      int        `json:"workers"`
+	Partitioners int        `json:"partitioners"`
+	Streams      int        `json:"streams"`
+	Model        string     `json:"model"`
+	Generation   uint64     `json:"generation"`
+	Analytic     string     `json:"analytic"` // why the model does not decide; "": it does
+	Windows      uint64     `json:"windows"`
+	Routes       uint64     `json:"routes"`     // windows answered with another route
+	Incomplete   uint64     `json:"incomplete"` // windows with missing subtasks
+	Fallbacks    uint64     `json:"fallbacks"`  // windows answered by the analytic route
+	Reports      Reports    `json:"reports"`
+	Rate         float64    `json:"rate"`       // records/s sent on
+	Imbalance    []float64  `json:"imbalance"`  // of the last windows, the latest last
+	Busy         []*float64 `json:"busy"`       // of each worker, null where it is missing
+	Version      uint64     `json:"version"`    // of the route in force
+	Hot          []HotView  `json:"hot"`        // the heaviest keys, descending
+	SlotShare    []float64  `json:"slot_share"` // part of the slots at each worker
+}
+
+// Reports is what became of a job's reports, one of a subtask for a slide each.
+type Reports struct {
+	Taken     uint64 `json:"taken"`
+	Late      uint64 `json:"late"`
+	Duplicate uint64 `json:"duplicate"`
+	Missing   uint64 `json:"missing"`
+	Skipped   uint64 `json:"skipped"` // windows
+}
+
+// HotView is a heavy key and where it goes.
+type HotView struct {
+	Name   string    `json:"name"`
+	Share  float64   `json:"share"` // of the records in the window
+	FanOut int       `json:"fan_out"`
+	Route  []float64 `json:"route"` // part of its records at each worker
+}
+
+// How much a view holds.
+const (
+	viewWindows = 240
+	viewKeys    = 12
+)
+
+// view is what is kept of a job for its View.
+type view struct {
+	windows, routes, incomplete, fallbacks uint64
+	imbalance                              []float64
+	busy                                   []float64
+	hot                                    []policy.HotKey
+	sent                                   int64 // records behind the shares of hot
+	rate                                   float64
+	route                                  *policy.Route // in force, as far as is known
+}
+
+func newView(workers int) view {
+	v := view{busy: make([]float64, workers)}
+	for i := range v.busy {
+		v.busy[i] = math.NaN()
+	}
+	return v
+}
+
+// add takes in a window and the route that it was answered with, nil if none.
+func (v *view) add(a *reports.Assembled, route *policy.Route) {
+	w := a.Window
+	v.windows++
+	if route != nil {
+		v.routes++
+	}
+	if !a.Complete() {
+		v.incomplete++
+	}
+	if len(v.imbalance) >= 2*viewWindows {
+		v.imbalance = append(v.imbalance[:0], v.imbalance[len(v.imbalance)-viewWindows:]...)
+	}
+	v.imbalance = append(v.imbalance, policy.Imbalance(w.Busy))
+	v.rate = w.ActualRate
+	copy(v.busy, w.Busy)
+	if len(w.Hot) > 0 {
+		v.hot, v.sent = append(v.hot[:0], w.Hot[:min(len(w.Hot), viewKeys)]...), 0
+		for _, n := range w.Slots {
+			v.sent += n
+		}
+		if len(w.Slots) == 0 {
+			v.sent = w.Records
+		}
+	}
+	if w.Route != nil {
+		v.route = w.Route
+	}
+}
+
+// current is the job's View.
+func (j *job) current() View {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	v, c := &j.view, j.assembler.Counts()
+	out := View{
+		Job: j.name, Workers: j.shape.Workers, Partitioners: j.shape.Partitioners, Streams: len(j.streams),
+		Model: j.model.Name, Generation: j.model.generation, Analytic: j.analytic,
+		Windows: v.windows, Routes: v.routes, Incomplete: v.incomplete, Fallbacks: v.fallbacks, Rate: v.rate,
+		Reports:   Reports{c.Taken, c.Late, c.Duplicate, c.Missing, c.Skipped},
+		Imbalance: slices.Clone(v.imbalance[max(0, len(v.imbalance)-viewWindows):]),
+		Busy:      make([]*float64, len(v.busy)), Hot: []HotView{}, SlotShare: make([]float64, j.shape.Workers),
+	}
+	for i, b := range v.busy {
+		if b == b {
+			out.Busy[i] = &b
+		}
+	}
+	if v.route != nil {
+		out.Version = v.route.Version
+		for _, w := range v.route.Slots {
+			out.SlotShare[w] += 1 / float64(len(v.route.Slots))
+		}
+	}
+	for _, k := range v.hot {
+		h := HotView{Name: strings.ToValidUTF8(k.Name, "\uFFFD"), Share: float64(k.Count) / float64(max(v.sent, k.Count, 1)), Route: make([]float64, j.shape.Workers)}
+		h.FanOut = placed(v.route, k.Hash, h.Route)
+		out.Hot = append(out.Hot, h)
+	}
+	return out
+}
+
+// placed sets to[w] to the part of a key's records that a route sends to worker w, and
+// returns how many workers get any.
+func placed(r *policy.Route, hash uint64, to []float64) int {
+	if r == nil {
+		return 0
+	}
+	for i := range r.Keys {
+		if k := &r.Keys[i]; k.Hash == hash {
+			for j, w := range k.Workers {
+				to[w] = k.Shares[j]
+			}
+			return len(k.Workers)
+		}
+	}
+	to[r.Slots[policy.SlotOf(hash, len(r.Slots))]] = 1
+	return 1
+}

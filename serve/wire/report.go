@@ -1,0 +1,158 @@
+package wire
+
+import (
+	"fmt"
+
+	"github.com/saspart/saspart/policy"
+	pb "github.com/saspart/saspart/proto/saspart/v1"
+	"github.com/saspart/saspart/serve/reports"
+)
+
+// ReadReport checks a report of the stream that h began. The error names what is
+// wrong with it.
+func ReadReport(m *pb.Report, h *Hello) (*reports.Report, error) {
+	if len(m.GetWorkers()) > h.Shape.Workers || len(m.GetPartitioners()) > h.Shape.Partitioners {
+		return nil, fmt.Errorf("%d workers and %d partitioners in one report; the job has %d and %d",
+			len(m.GetWorkers()), len(m.GetPartitioners()), h.Shape.Workers, h.Shape.Partitioners)
+	}
+	r := &reports.Report{Slide: m.GetSlide()}
+	if len(m.Workers) > 0 {
+		r.Workers = make([]reports.Worker, len(m.Workers))
+	}
+	for i, w := range m.Workers {
+		if err := readWorker(w, h, &r.Workers[i]); err != nil {
+			return nil, fmt.Errorf("worker %d: %w", w.GetIndex(), err)
+		}
+	}
+	if len(m.Partitioners) > 0 {
+		r.Partitioners = make([]reports.Partitioner, len(m.Partitioners))
+	}
+	for i, p := range m.Partitioners {
+		if err := readPartitioner(p, h, &r.Partitioners[i]); err != nil {
+			return nil, fmt.Errorf("partitioner %d: %w", p.GetIndex(), err)
+		}
+	}
+	if m.Route != nil {
+		route, err := ReadRoute(m.Route, h.Shape.Workers)
+		if err != nil {
+			return nil, err
+		}
+		r.Route = route
+	}
+	return r, nil
+}
+
+func readWorker(m *pb.WorkerReport, h *Hello, to *reports.Worker) error {
+	if !h.Workers.Has(int(m.GetIndex())) {
+		return fmt.Errorf("is none of this stream's")
+	}
+	if m.Records > mostCount || m.Units > mostCount {
+		return fmt.Errorf("%d records and %d units; at most %d are possible", m.Records, m.Units, int64(mostCount))
+	}
+	if err := ratios(&m.Busy, &m.Queue); err != nil {
+		return err
+	}
+	if n := len(m.Realised); n > mostLists*h.Shape.HotKeys() {
+		return fmt.Errorf("%d realised shares; at most %d are possible", n, mostLists*h.Shape.HotKeys())
+	}
+	*to = reports.Worker{Index: int(m.Index), Records: int64(m.Records), Units: int64(m.Units), Busy: m.Busy, Queue: m.Queue}
+	if len(m.Realised) > 0 {
+		to.Realised = make([]reports.Realised, len(m.Realised))
+	}
+	for i, s := range m.Realised {
+		if s.GetCount() > mostCount {
+			return fmt.Errorf("%d records of one key; at most %d are possible", s.Count, int64(mostCount))
+		}
+		to.Realised[i] = reports.Realised{Hash: s.GetHash(), Count: int64(s.GetCount())}
+	}
+	return nil
+}
+
+// ratios refuses what is no ratio, and takes what is a little above 1 as 1.
+func ratios(list ...*float64) error {
+	for _, v := range list {
+		if !(*v >= 0 && *v <= busiest) {
+			return fmt.Errorf("a ratio is %v; it must be from 0 to 1", *v)
+		}
+		*v = min(*v, 1)
+	}
+	return nil
+}
+
+func readPartitioner(m *pb.PartitionerReport, h *Hello, to *reports.Partitioner) error {
+	if !h.Partitioners.Has(int(m.GetIndex())) {
+		return fmt.Errorf("is none of this stream's")
+	}
+	if m.Sent > mostCount || !(m.Offered >= 0 && m.Offered <= mostRate) {
+		return fmt.Errorf("%d records sent of %v due per second; at most %d and %v are possible", m.Sent, m.Offered, int64(mostCount), mostRate)
+	}
+	if err := ratios(&m.Blocked); err != nil {
+		return err
+	}
+	if n := len(m.Slots); n != 0 && n != h.Shape.Slots {
+		return fmt.Errorf("%d slots; the job has %d", n, h.Shape.Slots)
+	}
+	if n := len(m.Hot); n > mostLists*h.Shape.HotKeys() {
+		return fmt.Errorf("%d hot keys; at most %d are possible", n, mostLists*h.Shape.HotKeys())
+	}
+	*to = reports.Partitioner{
+		Index: int(m.Index), Sent: int64(m.Sent), Offered: m.Offered, Blocked: m.Blocked,
+		RouteVersion: m.RouteVersion, RouteChanged: m.RouteChanged,
+	}
+	if len(m.Slots) > 0 {
+		to.Slots = make([]int64, len(m.Slots))
+	}
+	for i, n := range m.Slots {
+		if n > mostCount {
+			return fmt.Errorf("%d records in slot %d; at most %d are possible", n, i, int64(mostCount))
+		}
+		to.Slots[i] = int64(n)
+	}
+	if len(m.Hot) > 0 {
+		to.Hot = make([]policy.HotKey, len(m.Hot))
+	}
+	for i, k := range m.Hot {
+		if k.GetCount() > mostCount || k.GetError() > mostCount || len(k.GetName()) > mostKey {
+			return fmt.Errorf("hot key %d has %d records, error %d and a name of %d bytes; at most %d, as many and %d are possible",
+				i, k.GetCount(), k.GetError(), len(k.GetName()), int64(mostCount), mostKey)
+		}
+		to.Hot[i] = policy.HotKey{Name: string(k.GetName()), Hash: k.GetHash(), Count: int64(k.GetCount()), Error: int64(k.GetError())}
+	}
+	return nil
+}
+
+// WriteReport is the message of a report. Names of keys that are too long to send are
+// cut; they are for people.
+func WriteReport(r *reports.Report) *pb.Report {
+	m := &pb.Report{Slide: r.Slide, Workers: make([]*pb.WorkerReport, len(r.Workers)), Partitioners: make([]*pb.PartitionerReport, len(r.Partitioners))}
+	workers := make([]pb.WorkerReport, len(r.Workers))
+	for i := range r.Workers {
+		w, to := &r.Workers[i], &workers[i]
+		m.Workers[i] = to
+		to.Index, to.Records, to.Units, to.Busy, to.Queue = uint32(w.Index), uint64(w.Records), uint64(w.Units), w.Busy, w.Queue
+		for _, s := range w.Realised {
+			to.Realised = append(to.Realised, &pb.RealisedShare{Hash: s.Hash, Count: uint64(s.Count)})
+		}
+	}
+	for i := range r.Partitioners {
+		p := &r.Partitioners[i]
+		to := &pb.PartitionerReport{
+			Index: uint32(p.Index), Sent: uint64(p.Sent), Offered: p.Offered, Blocked: p.Blocked,
+			RouteVersion: p.RouteVersion, RouteChanged: p.RouteChanged,
+			Slots: make([]uint64, len(p.Slots)), Hot: make([]*pb.HotKey, len(p.Hot)),
+		}
+		m.Partitioners[i] = to
+		for s, n := range p.Slots {
+			to.Slots[s] = uint64(n)
+		}
+		hot := make([]pb.HotKey, len(p.Hot))
+		for j, k := range p.Hot {
+			hot[j].Hash, hot[j].Name, hot[j].Count, hot[j].Error = k.Hash, []byte(k.Name[:min(len(k.Name), mostKey)]), uint64(k.Count), uint64(k.Error)
+			to.Hot[j] = &hot[j]
+		}
+	}
+	if r.Route != nil {
+		m.Route = WriteRoute(r.Route)
+	}
+	return m
+}

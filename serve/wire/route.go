@@ -1,0 +1,66 @@
+package wire
+
+import (
+	"fmt"
+
+	"github.com/saspart/saspart/policy"
+	pb "github.com/saspart/saspart/proto/saspart/v1"
+)
+
+// ReadRoute checks a route for a job of P workers.
+func ReadRoute(m *pb.Route, workers int) (*policy.Route, error) {
+	if int(m.GetWorkers()) != workers {
+		return nil, fmt.Errorf("route: is for %d workers; the job has %d", m.GetWorkers(), workers)
+	}
+	if n := len(m.Slots); n > 16*policy.SlotCount(workers) {
+		return nil, fmt.Errorf("route: %d slots; at most %d are possible", n, 16*policy.SlotCount(workers))
+	}
+	r := &policy.Route{Version: m.Version, Workers: workers, Keys: make([]policy.KeyRoute, len(m.Keys)), Slots: make([]uint16, len(m.Slots))}
+	for i, w := range m.Slots {
+		if int(w) >= workers {
+			return nil, fmt.Errorf("route: slot %d goes to worker %d of %d", i, w, workers)
+		}
+		r.Slots[i] = uint16(w)
+	}
+	for i, k := range m.Keys {
+		if len(k.GetName()) > mostKey || len(k.GetWorkers()) > workers {
+			return nil, fmt.Errorf("route: key %d has a name of %d bytes and %d workers; at most %d and %d are possible",
+				i, len(k.GetName()), len(k.GetWorkers()), mostKey, workers)
+		}
+		to := &r.Keys[i]
+		to.Hash, to.Name, to.Shares = k.GetHash(), string(k.GetName()), k.GetShares()
+		if len(k.GetWorkers()) == 1 && len(to.Shares) == 0 {
+			to.Shares = []float64{1}
+		}
+		to.Workers = make([]uint16, len(k.GetWorkers()))
+		for j, w := range k.GetWorkers() {
+			if int(w) >= workers {
+				return nil, fmt.Errorf("route: key %d goes to worker %d of %d", i, w, workers)
+			}
+			to.Workers[j] = uint16(w)
+		}
+	}
+	return r, r.Validate()
+}
+
+// WriteRoute is the message of a route.
+func WriteRoute(r *policy.Route) *pb.Route {
+	m := &pb.Route{Version: r.Version, Workers: uint32(r.Workers), Keys: make([]*pb.KeyRoute, len(r.Keys)), Slots: make([]uint32, len(r.Slots))}
+	for i, w := range r.Slots {
+		m.Slots[i] = uint32(w)
+	}
+	keys := make([]pb.KeyRoute, len(r.Keys))
+	for i := range r.Keys {
+		k, to := &r.Keys[i], &keys[i]
+		m.Keys[i] = to
+		to.Hash, to.Name = k.Hash, []byte(k.Name[:min(len(k.Name), mostKey)])
+		to.Workers = make([]uint32, len(k.Workers))
+		for j, w := range k.Workers {
+			to.Workers[j] = uint32(w)
+		}
+		if len(k.Workers) > 1 {
+			to.Shares = k.Shares
+		}
+	}
+	return m
+}

@@ -1,0 +1,192 @@
+package wire
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/saspart/saspart/policy"
+	pb "github.com/saspart/saspart/proto/saspart/v1"
+	"github.com/saspart/saspart/serve/reports"
+)
+
+func hello() *Hello {
+	return &Hello{
+		Client: "test 1", Job: "clicks", Instance: "a1",
+		Shape:   reports.Shape{Workers: 4, Partitioners: 2, Slots: 8, Slides: 2, Slide: 50 * time.Millisecond},
+		Workers: Ranges{{0, 2}, {3, 1}}, Partitioners: Ranges{{1, 1}},
+	}
+}
+
+func report() *reports.Report {
+	return &reports.Report{
+		Slide: 9,
+		Workers: []reports.Worker{
+			{Index: 3, Records: 5, Units: 7, Busy: 0.25, Queue: 1, Realised: []reports.Realised{{Hash: 1 << 63, Count: 4}}}, {Index: 0},
+		},
+		Partitioners: []reports.Partitioner{{
+			Index: 1, Sent: 8, Offered: 1e6, Blocked: 0.5, RouteVersion: 3, RouteChanged: true,
+			Hot: []policy.HotKey{{Name: "k\xff\x00", Hash: 77, Count: 6, Error: 1}}, Slots: []int64{0, 1, 2, 3, 4, 5, 6, 7},
+		}},
+		Route: route(),
+	}
+}
+
+func route() *policy.Route {
+	return &policy.Route{
+		Version: 12, Workers: 4, Slots: []uint16{0, 1, 2, 3},
+		Keys: []policy.KeyRoute{
+			{Hash: 77, Name: "k\xff", Workers: []uint16{0, 2}, Shares: []float64{0.25, 0.75}}, {Hash: 78, Workers: []uint16{3}, Shares: []float64{1}},
+		},
+	}
+}
+
+// over sends a message over the wire.
+func over[M proto.Message](t *testing.T, from, to M) M {
+	t.Helper()
+	data, err := proto.Marshal(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := proto.Unmarshal(data, to); err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
+func TestMessagesComeBack(t *testing.T) {
+	h, err := ReadHello(over(t, WriteHello(hello()), &pb.Hello{}))
+	if diff := gocmp.Diff(hello(), h); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	r, err := ReadReport(over(t, WriteReport(report()), &pb.Report{}), hello())
+	if diff := gocmp.Diff(report(), r); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	x, err := ReadRoute(over(t, WriteRoute(route()), &pb.Route{}), 4)
+	if diff := gocmp.Diff(route(), x); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}
+
+func TestHelloRefuses(t *testing.T) {
+	for _, c := range []struct {
+		why  string
+		turn func(*pb.Hello)
+		want string
+	}{
+		{"another protocol", func(m *pb.Hello) { m.Protocol = 2 }, "protocol 2"},
+		{"no job", func(m *pb.Hello) { m.Job = "" }, "job"},
+		{"a job whose name would break a log", func(m *pb.Hello) { m.Job = "a\nlevel=INFO" }, "job"},
+		{"a name without end", func(m *pb.Hello) { m.Job = strings.Repeat("x", 201) }, "job"},
+		{"text that is none", func(m *pb.Hello) { m.Instance = "\xff" }, "instance"},
+		{"no instance", func(m *pb.Hello) { m.Instance = "" }, "instance"},
+		{"a client that does not print", func(m *pb.Hello) { m.Client = "\x1b[2J" }, "client"},
+		{"no shape", func(m *pb.Hello) { m.Shape = nil }, "shape"},
+		{"a slide longer than time", func(m *pb.Hello) { m.Shape.SlideNs = math.MaxUint64 }, "slide"},
+		{"no subtasks", func(m *pb.Hello) { m.Subtasks = nil }, "subtasks"},
+		{"an empty range", func(m *pb.Hello) { m.Subtasks[0].Count = 0 }, "subtasks"},
+		{"a range past the end, that wraps around", func(m *pb.Hello) { m.Subtasks[1].First, m.Subtasks[1].Count = math.MaxUint32, 2 }, "subtasks"},
+		{"a role of another version", func(m *pb.Hello) { m.Subtasks[0].Role = 7 }, "role"},
+		{"ranges without end", func(m *pb.Hello) {
+			for range 100 {
+				m.Subtasks = append(m.Subtasks, m.Subtasks[0])
+			}
+		}, "subtasks"},
+	} {
+		m := WriteHello(hello())
+		c.turn(m)
+		if h, err := ReadHello(m); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %+v, error %v", c.why, h, err)
+		}
+	}
+}
+
+func TestReportRefuses(t *testing.T) {
+	for _, c := range []struct {
+		why  string
+		turn func(*pb.Report)
+		want string
+	}{
+		{"a worker of another stream", func(m *pb.Report) { m.Workers[0].Index = 2 }, "none of this stream's"},
+		{"a worker that the job has not", func(m *pb.Report) { m.Workers[0].Index = 4 }, "none of this stream's"},
+		{"a partitioner of another stream", func(m *pb.Report) { m.Partitioners[0].Index = 0 }, "none of this stream's"},
+		{"busy that is no number", func(m *pb.Report) { m.Workers[0].Busy = math.NaN() }, "NaN"},
+		{"busy without end", func(m *pb.Report) { m.Workers[0].Busy = math.Inf(1) }, "Inf"},
+		{"a queue below empty", func(m *pb.Report) { m.Workers[0].Queue = -0.1 }, "-0.1"},
+		{"a negative count, as it looks on the wire", func(m *pb.Report) { m.Workers[0].Records = math.MaxUint64 }, "records"},
+		{"a negative count of a slot", func(m *pb.Report) { m.Partitioners[0].Slots[3] = math.MaxUint64 - 4 }, "slot 3"},
+		{"a negative count of a key", func(m *pb.Report) { m.Partitioners[0].Hot[0].Count = 1 << 63 }, "hot key 0"},
+		{"a negative realised count", func(m *pb.Report) { m.Workers[0].Realised[0].Count = 1 << 62 }, "records of one key"},
+		{"a rate that is no number", func(m *pb.Report) { m.Partitioners[0].Offered = math.NaN() }, "NaN"},
+		{"another number of slots", func(m *pb.Report) { m.Partitioners[0].Slots = make([]uint64, 16) }, "16 slots"},
+		{"a key name without end", func(m *pb.Report) { m.Partitioners[0].Hot[0].Name = make([]byte, 2000) }, "2000 bytes"},
+		{"hot keys without end", func(m *pb.Report) {
+			for range 1000 {
+				m.Partitioners[0].Hot = append(m.Partitioners[0].Hot, m.Partitioners[0].Hot[0])
+			}
+		}, "hot keys"},
+		{"realised shares without end", func(m *pb.Report) {
+			for range 1000 {
+				m.Workers[0].Realised = append(m.Workers[0].Realised, m.Workers[0].Realised[0])
+			}
+		}, "realised shares"},
+		{"more workers than there are", func(m *pb.Report) {
+			for range 4 {
+				m.Workers = append(m.Workers, m.Workers[0])
+			}
+		}, "6 workers"},
+		{"a route for another job", func(m *pb.Report) { m.Route.Workers = 5 }, "5 workers"},
+		{"a route to a worker that is not there", func(m *pb.Report) { m.Route.Slots[1] = 4 }, "worker 4"},
+		{"a route to a worker whose number is cut on the way", func(m *pb.Report) { m.Route.Keys[1].Workers[0] = 1<<16 + 1 }, "worker 65537"},
+		{"a route whose shares are no numbers", func(m *pb.Report) { m.Route.Keys[0].Shares[0] = math.NaN() }, "NaN"},
+	} {
+		m := WriteReport(report())
+		c.turn(m)
+		if r, err := ReadReport(m, hello()); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %+v, error %v", c.why, r, err)
+		}
+	}
+	m := WriteReport(report())
+	m.Workers[0].Busy = 1.003
+	if r, err := ReadReport(m, hello()); err != nil || r.Workers[0].Busy != 1 {
+		t.Errorf("a ratio a little above 1: %+v, %v", r, err)
+	}
+}
+
+// Whatever is a message is refused or has no surprises for the assembler.
+func FuzzReport(f *testing.F) {
+	data, err := proto.Marshal(WriteReport(report()))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data)
+	f.Add([]byte{0x12, 0})
+	f.Add([]byte{0x1a, 0, 0x22, 0})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var m pb.Report
+		if proto.Unmarshal(data, &m) != nil {
+			return
+		}
+		h := hello()
+		r, err := ReadReport(&m, h)
+		if err != nil {
+			return
+		}
+		if err := r.Check(&h.Shape); err != nil {
+			t.Fatalf("it was taken, but %v", err)
+		}
+		a := reports.NewAssembler(h.Shape, reports.Default())
+		if err := a.Add(time.Time{}, r); err != nil {
+			t.Fatal(err)
+		}
+		again, err := ReadReport(WriteReport(r), h)
+		if diff := gocmp.Diff(r, again); err != nil || diff != "" {
+			t.Fatalf("%v (-want +got):\n%s", err, diff)
+		}
+	})
+}
