@@ -25,6 +25,8 @@ type Run struct {
 	// be an engine.Switcher.
 	Open func(first partition.Scheme) (engine.Job, error)
 	Sink Sink
+	// Controller, if not nil, decides in place of the behaviours' own.
+	Controller policy.Controller
 	// Watch, if not nil, is called with each window after the sink took it. It
 	// must not keep or change it.
 	Watch func(w *policy.Window)
@@ -155,6 +157,9 @@ func (c *collector) act(w *policy.Window) error {
 		}
 	}
 	controller := c.schemes[c.now].Controller
+	if c.Controller != nil {
+		controller = c.Controller
+	}
 	if controller == nil {
 		return nil
 	}

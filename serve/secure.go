@@ -23,6 +23,12 @@ func CheckAddress(address string, secured, insecure bool) error {
 	return fmt.Errorf("%s can be reached from other machines, and connections would be in the clear: give a certificate, listen on 127.0.0.1, or allow it with --insecure", address)
 }
 
+// Loopback tells whether an address is of this machine only.
+func Loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	return err == nil && loopback(host)
+}
+
 // loopback tells whether a host is this machine for certain.
 func loopback(host string) bool {
 	ip := net.ParseIP(host)

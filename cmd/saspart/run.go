@@ -25,6 +25,7 @@ type runOptions struct {
 	results      string // file for the reduced results; empty: none
 	warmup       int    // windows that are shown, but not summed up
 	output       string
+	server       serverOptions
 }
 
 // runWindows is how many windows a run has that is not told: enough for the
@@ -50,7 +51,8 @@ was interrupted, then takes the place of FILE; it only ever has whole windows.`,
 		Example: `  saspart run --config flights-tdigest
   saspart run --config wordcount-zipf --partitioner hash,wchoices,waterfill --warmup 10 -o table
   saspart run --config sotu-wordcount --set source.file.loop=false --windows 0 --results words.csv
-  saspart run --config straggler --engine local --duration 20s -o json | jq .busy.max`,
+  saspart run --config straggler --engine local --duration 20s -o json | jq .busy.max
+  saspart run --config wordcount-zipf --partitioner saspartitioner --server 127.0.0.1:7070`,
 		Args: noArgs,
 	}
 	opts.experiment.add(cmd)
@@ -65,6 +67,7 @@ was interrupted, then takes the place of FILE; it only ever has whole windows.`,
 	engineName := &choice{value: experiment.Sim, allowed: experiment.Engines()}
 	choiceFlag(cmd, engineName, "engine", "", "what runs the job")
 	output := outputFlag(cmd, "text", "table", "json")
+	opts.server.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		opts.engine, opts.output = engineName.value, output.value
 		if cmd.Flags().Changed("partitioner") && len(opts.partitioners) == 0 {
@@ -97,6 +100,9 @@ func (a *app) runRun(ctx context.Context, opts runOptions) error {
 	}
 	experiments, err := opts.load(a)
 	if err != nil {
+		return err
+	}
+	if err := opts.server.check(experiments); err != nil {
 		return err
 	}
 	if n := expectedWindows(experiments[0], runLimits(experiments[0])); n > 0 && int64(opts.warmup) >= n {
@@ -152,6 +158,15 @@ func (a *app) runOne(ctx context.Context, e *config.Experiment, opts runOptions,
 		sum:  dataset.NewSummariser(dataset.Meta{Workers: e.Job.Workers, Seed: e.Seed, Engine: opts.engine, Partitioner: e.Partitioner.Name}),
 		show: show, warmup: opts.warmup,
 	}
+	var decides policy.Controller
+	if opts.server.address != "" && e.Partitioner.Name == served {
+		attached, controller, failure := opts.server.connect(ctx, a, e, opts.engine)
+		if failure != nil {
+			return sink.sum.Summary(), failure
+		}
+		defer func() { err = a.farewell(attached, err) }()
+		decides = controller
+	}
 	var report engine.ResultFunc
 	if opts.results != "" {
 		if sink.results, err = createResults(opts.results, e.Job.Slide); err != nil {
@@ -160,7 +175,7 @@ func (a *app) runOne(ctx context.Context, e *config.Experiment, opts runOptions,
 		report = sink.results.add
 	}
 	run := collect.Run{
-		Config: runLimits(e), Workers: e.Job.Workers, Seed: e.Seed, Sink: sink,
+		Config: runLimits(e), Workers: e.Job.Workers, Seed: e.Seed, Sink: sink, Controller: decides,
 		Open: func(s partition.Scheme) (engine.Job, error) { return experiment.Open(e, opts.engine, s, report) },
 	}
 	show.begin(e, opts.engine, expectedWindows(e, run.Config))
