@@ -69,6 +69,12 @@ func (s Saved) Write(folder string) error {
 	return os.WriteFile(filepath.Join(folder, resumeFile), append(text, '\n'), 0o644)
 }
 
+// HasSaved tells whether the checkpoint in folder is one that can be gone on with.
+func HasSaved(folder string) bool {
+	_, err := os.Stat(filepath.Join(folder, resumeFile))
+	return err == nil
+}
+
 // ReadSaved reads what Write has written. Without a checkpoint in the folder the
 // error is fs.ErrNotExist.
 func ReadSaved(folder string) (Saved, error) {

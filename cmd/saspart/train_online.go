@@ -19,6 +19,7 @@ import (
 	"github.com/saspart/saspart/config/strict"
 	"github.com/saspart/saspart/configs"
 	"github.com/saspart/saspart/eval"
+	"github.com/saspart/saspart/experiment"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/runlog"
 	"github.com/saspart/saspart/train"
@@ -58,7 +59,9 @@ run's folder holds what it came to: checkpoints (the best and the last), metrics
 TensorBoard events and report.html.
 
 On fluid (the job in closed form) and sim a run is the same every time; on local the
-job runs on the wall clock and never waits for the learner, which works beside it.
+job runs on the wall clock and never waits for the learner, which works beside it; there
+a route may move but a tenth of the hot keys' records at a time, and a window that gets
+too bad brings the last good route back (safety, which --set changes).
 A run that was interrupted, or killed, goes on with --resume from its last checkpoint:
 on fluid it ends with the same policy, bit for bit, as one that was not; on sim and
 local the job begins anew.
@@ -91,7 +94,7 @@ without reaching it exits with 4.`,
 	settings.short(cmd, "threads", "learner.threads", "n", "CPU threads of the learner; results do not depend on them")
 	action := &choice{value: string(policy.KindShares), allowed: []string{string(policy.KindShares)}}
 	choiceFlag(cmd, action, "action", "", "what the policy decides on")
-	engineName := &choice{value: fluid, allowed: []string{fluid}}
+	engineName := &choice{value: fluid, allowed: append([]string{fluid}, experiment.Engines()...)}
 	choiceFlag(cmd, engineName, "engine", "", "what runs the job")
 	output := outputFlag(cmd, "text", "json")
 	for _, name := range []string{"config", "out"} {
@@ -151,14 +154,17 @@ func (a *app) runTrainOnline(ctx context.Context, opts trainOnlineOptions) error
 // a value of that name, else to the training.
 func (a *app) loadOnline(opts trainOnlineOptions) (*onlineConfig, error) {
 	c := &onlineConfig{Seed: opts.seed, Engine: opts.engine, Checkpoint: opts.checkpoint, Data: opts.data, Training: online.Default()}
-	var training, experiment []strict.Override
+	var training, job []strict.Override
 	for _, o := range opts.overrides {
 		name, _, _ := strings.Cut(o.Path, ".")
 		if name, _, _ = strings.Cut(name, "["); config.Has(name) {
-			experiment = append(experiment, o)
+			job = append(job, o)
 		} else {
 			training = append(training, o)
 		}
+	}
+	if opts.engine == experiment.Local {
+		c.Training.Safety = online.CarefulSafety()
 	}
 	file, text, err := findTraining(opts.training, configs.OnlineNames())
 	if err != nil {
@@ -167,7 +173,7 @@ func (a *app) loadOnline(opts trainOnlineOptions) (*onlineConfig, error) {
 	if _, err := strict.Load(file, text, &c.Training, strict.Layers{Env: a.env, Prefix: trainPrefix, Set: training}); err != nil {
 		return nil, err
 	}
-	c.Experiment, _, err = config.Load(opts.experiment, a.env, experiment)
+	c.Experiment, _, err = config.Load(opts.experiment, a.env, job)
 	return c, err
 }
 

@@ -9,8 +9,10 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/saspart/saspart/dataset"
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/experiment"
+	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/train"
 	"github.com/saspart/saspart/train/online"
@@ -28,6 +30,8 @@ type onlineBuild struct {
 	keys   engine.FluidConfig // the job in closed form
 	policy policy.Checkpoint
 	mask   policy.Mask
+	data   *dataset.Transitions // recorded; nil: none
+	pupil  online.Pupil
 	loop   online.Loop
 }
 
@@ -36,7 +40,13 @@ func (b *onlineBuild) build(ctx context.Context) (*online.Loop, error) {
 	if b.keys, err = experiment.Fluid(b.Experiment); err != nil {
 		return nil, err
 	}
-	b.spec()
+	var from *policy.Checkpoint
+	if b.Checkpoint != "" {
+		if from, err = b.from(); err != nil {
+			return nil, err
+		}
+	}
+	b.spec(from)
 	learner, err := newLearner(b.Training.Learner, b.mask, b.Training.P0, b.Seed)
 	if err != nil {
 		return nil, err
@@ -45,27 +55,69 @@ func (b *onlineBuild) build(ctx context.Context) (*online.Loop, error) {
 	student := &online.Shares{
 		Learner: learner, Replay: replay.New(b.Training.Replay, dims), Share: b.Training.OfflineShare, Policy: b.policy,
 	}
-	b.loop = online.Loop{Config: b.Training, Student: student, Dir: b.dir, Now: b.app.now}
+	if from != nil {
+		if err := b.start(student, from); err != nil {
+			return nil, err
+		}
+	}
+	if len(b.Data) > 0 {
+		if err := b.record(ctx, student); err != nil {
+			return nil, err
+		}
+	}
+	b.loop = online.Loop{Config: b.Training, Dir: b.dir, Now: b.app.now}
 	if b.resume {
 		b.loop.Status, err = student.Load(filepath.Join(b.dir, online.Last), b.Training.Replay, dims)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) { // it may have ended before its first checkpoint
 			return nil, err
 		}
 	}
-	for i := range b.Training.Parallel + 1 {
-		env, err := b.env(i, student)
+	b.loop.Student, b.pupil = student, student
+	if b.Engine == experiment.Local {
+		background, err := online.NewBackground(student, b.Seed)
 		if err != nil {
 			return nil, err
 		}
-		if b.loop.Judge = env; i < b.Training.Parallel {
-			b.loop.Envs = append(b.loop.Envs, env)
-		}
+		b.loop.Student, b.pupil = background, background
 	}
-	return &b.loop, nil
+	return &b.loop, b.jobs()
 }
 
-// spec describes the policy: a fresh one, for the heaviest keys of the experiment.
-func (b *onlineBuild) spec() {
+// jobs makes the jobs to explore and the one to evaluate on: of a job on the wall
+// clock there is but one.
+func (b *onlineBuild) jobs() error {
+	if b.Engine == experiment.Local {
+		if n := b.Training.Parallel; n > 1 {
+			return usagef("--parallel %d: a job on the engine %s runs in real time, one at a time; use %s or %s", n, b.Engine, fluid, experiment.Sim)
+		}
+		env, err := b.env(0, b.Training.Safety)
+		b.loop.Envs, b.loop.Judge = []online.Env{env}, env
+		return err
+	}
+	for i := range b.Training.Parallel {
+		env, err := b.env(i, b.Training.Safety)
+		if err != nil {
+			return err
+		}
+		b.loop.Envs = append(b.loop.Envs, env)
+	}
+	var err error
+	b.loop.Judge, err = b.env(b.Training.Parallel, online.DefaultSafety())
+	return err
+}
+
+// spec describes the policy: that of the checkpoint to start from, or a fresh one for
+// the heaviest keys of the experiment.
+func (b *onlineBuild) spec(from *policy.Checkpoint) {
+	b.policy = policy.Checkpoint{
+		Format: policy.CheckpointFormat, Kind: policy.KindShares, CreatedBy: buildVersion().String(), Configuration: b.text,
+	}
+	if from != nil {
+		b.policy.Shares, b.policy.Normalisation, b.policy.Parent = from.Shares, from.Normalisation, b.Checkpoint
+		b.mask = policy.Mask{Workers: from.Shares.Workers, Keys: from.Shares.Mask}
+		b.Training.Published, b.Training.Learner.Hidden = from.Shares.Published, from.Shares.Hidden
+		return
+	}
 	weights := b.keys.Keys.Weights()
 	hot := min(b.Training.HotKeys, len(weights))
 	shares, mask := weights[:hot], b.Experiment.Mask
@@ -73,22 +125,36 @@ func (b *onlineBuild) spec() {
 		mask.TrueHot = hot
 	}
 	b.mask = policy.NewMask(shares, b.Experiment.Job.Workers, mask)
-	b.policy = policy.Checkpoint{
-		Format: policy.CheckpointFormat, Kind: policy.KindShares, CreatedBy: buildVersion().String(), Configuration: b.text,
-		Shares: &policy.SharesSpec{
-			Workers: b.mask.Workers, Mask: b.mask.Keys, HotKeys: hot, KeyShares: shares,
-			Published: b.Training.Published, Hidden: b.Training.Learner.Hidden,
-		},
+	b.policy.Shares = &policy.SharesSpec{
+		Workers: b.mask.Workers, Mask: b.mask.Keys, HotKeys: hot, KeyShares: shares,
+		Published: b.Training.Published, Hidden: b.Training.Learner.Hidden,
 	}
 }
 
 // env makes the i-th job.
-func (b *onlineBuild) env(i int, pupil online.Pupil) (online.Env, error) {
-	model, err := b.model(i)
+func (b *onlineBuild) env(i int, s online.Safety) (online.Env, error) {
+	if b.Engine == fluid {
+		model, err := b.model(i)
+		if err != nil {
+			return nil, err
+		}
+		return online.NewFluidEnv(model, b.pupil, b.policy.Normalisation, s)
+	}
+	if b.mask.Pairs() == 0 {
+		return nil, usagef("the mask is empty: no key of the experiment is heavy enough to be split; set mask.true_hot")
+	}
+	e := *b.Experiment
+	e.Seed += uint64(i)
+	e.Partitioner.Name = "table"
+	scheme, err := partition.New(e.Partitioner, e.Job.Workers)
 	if err != nil {
 		return nil, err
 	}
-	return online.NewFluidEnv(model, pupil, b.policy.Normalisation, b.Training.Safety)
+	return online.NewJobEnv(online.JobConfig{
+		Open: func() (online.Job, error) { return experiment.Open(&e, b.Engine, scheme, nil) },
+		Spec: b.policy.Shares, Normal: b.policy.Normalisation, Loads: e.Partitioner.SaSPartitioner.Load,
+		P0: b.Training.P0, Pupil: b.pupil, Safety: s,
+	}), nil
 }
 
 // model makes the i-th job in closed form.
@@ -110,8 +176,11 @@ func (b *onlineBuild) close() error {
 	for _, e := range b.loop.Envs {
 		errs = append(errs, e.Close())
 	}
-	if j := b.loop.Judge; j != nil {
+	if j := b.loop.Judge; j != nil && b.Engine != experiment.Local {
 		errs = append(errs, j.Close())
+	}
+	if b.data != nil {
+		errs = append(errs, b.data.Close())
 	}
 	return errors.Join(errs...)
 }

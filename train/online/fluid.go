@@ -95,7 +95,7 @@ func (e *fluidEnv) Act(explore bool) error {
 	d := e.past[e.now%len(e.past)]
 	copy(d.Obs, e.seen)
 	e.pupil.Act(d.Obs, d.Act, explore)
-	limited, err := bounded(&e.guard, d.Act, e.action, e.model.KeyShares(), explore)
+	limited, err := bounded(&e.guard, d.Act, e.action, e.model.KeyShares())
 	e.measured.Limited = limited
 	return err
 }
@@ -103,16 +103,12 @@ func (e *fluidEnv) Act(explore bool) error {
 // bounded maps the policy's action [-1,1] to the environment's [0,1], keeps it within
 // the bounds, and sets act to what will be done. An action that is not finite is an
 // error.
-func bounded(g *guard, act []float32, action, loads []float64, explore bool) (limited bool, err error) {
+func bounded(g *guard, act []float32, action, loads []float64) (limited bool, err error) {
 	for i, a := range act {
 		if !(math.Abs(float64(a)) <= 1) {
 			return false, fmt.Errorf("number %d of the policy's action is %v: what it has learned makes no sense; lower the learning rates, and go on from an earlier checkpoint", i, a)
 		}
 		action[i] = (float64(a) + 1) / 2
-	}
-	if !explore {
-		g.last = append(g.last[:0], action...)
-		return false, nil
 	}
 	returning := g.back
 	if limited = g.limit(action, loads); limited || returning {

@@ -18,6 +18,9 @@ type Safety struct {
 // DefaultSafety bounds nothing: simulated jobs have nobody to hurt.
 func DefaultSafety() Safety { return Safety{MaxStep: 1} }
 
+// CarefulSafety is for jobs whose results somebody waits for.
+func CarefulSafety() Safety { return Safety{MaxStep: 0.1, MaxImbalance: 1, MaxBackpressured: 0.1} }
+
 // Validate reports every impossible value by its path.
 func (s *Safety) Validate() error {
 	return errors.Join(

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/train"
@@ -44,6 +46,7 @@ type Shares struct {
 	Learner  Learner
 	Replay   *replay.Buffer
 	Recorded train.Source      // transitions to learn from as well; nil: none
+	Data     string            // fingerprint of Recorded
 	Share    float64           // of them in a batch
 	Policy   policy.Checkpoint // what is saved, without tensors and metrics
 }
@@ -109,7 +112,7 @@ func (s *Shares) Save(folder string, whole bool, status []byte, metrics map[stri
 		if err != nil {
 			return err
 		}
-		extra = append(extra, train.Saved{State: state}.Write, s.writeReplay(status))
+		extra = append(extra, train.Saved{State: state, Data: s.Data}.Write, s.writeReplay(status))
 	}
 	return policy.SaveCheckpoint(folder, s.checkpoint(metrics), extra...)
 }
@@ -159,6 +162,9 @@ func (s *Shares) Load(folder string, cfg replay.Config, dims train.Dims) (*Statu
 	if err != nil {
 		return nil, err
 	}
+	if from.Data != s.Data {
+		return nil, fmt.Errorf("go on from checkpoint %s: it learned from other recorded transitions too; name the same traces, in the same state, or another --out", folder)
+	}
 	status, err := s.load(folder, cfg, dims)
 	if err != nil {
 		return nil, fmt.Errorf("go on from checkpoint %s: %w", folder, err)
@@ -194,4 +200,50 @@ func (s *Shares) load(folder string, cfg replay.Config, dims train.Dims) (*Statu
 	}
 	s.Replay, err = replay.Read(data, cfg, dims)
 	return status, err
+}
+
+// Start takes over what another training has learned: the policy of a checkpoint and,
+// where there is a state, its critics and whatever else they know. Adam's moments and
+// the weight of the entropy begin anew, as does the count of updates. It tells whether
+// the critics could be taken over: not those of another number or size.
+func (s *Shares) Start(c *policy.Checkpoint, from *train.State) (critics bool, err error) {
+	mine, err := s.Learner.State()
+	if err != nil {
+		return false, err
+	}
+	known := map[string]train.Tensor{}
+	if from != nil {
+		for _, t := range from.Tensors {
+			known[t.Name] = t
+		}
+	}
+	critics = from != nil
+	for _, t := range mine.Tensors {
+		if learned(t.Name) && len(known[t.Name].Data) != len(t.Data) {
+			critics = false
+		}
+	}
+	if !critics {
+		clear(known)
+	}
+	for _, t := range c.Tensors {
+		known["actor."+t.Name] = train.Tensor(t)
+	}
+	for _, t := range mine.Tensors {
+		is, ok := known[t.Name]
+		if strings.HasPrefix(t.Name, "actor.") && !strings.Contains(t.Name, ".moment") {
+			if !ok || !slices.Equal(is.Shape, t.Shape) {
+				return false, fmt.Errorf("start from the checkpoint: its network has %s %v, where %v is needed", t.Name, is.Shape, t.Shape)
+			}
+			copy(t.Data, is.Data)
+		} else if critics && learned(t.Name) {
+			copy(t.Data, is.Data)
+		}
+	}
+	return critics, s.Learner.Restore(mine)
+}
+
+// learned tells whether a tensor of a trainer's state is what its critics have learned.
+func learned(name string) bool {
+	return !strings.HasPrefix(name, "actor.") && !strings.HasPrefix(name, "alpha.") && !strings.Contains(name, ".moment")
 }
