@@ -5,27 +5,56 @@ package train
 import "math"
 
 // score runs the critics at s over the data's action and, for CQL, over K uniform
-// ones, K of pi(s) and K of pi(s'). It returns their values q [N,B,1+3K] and the
-// sampled actions' log-densities [B,3K], nil without CQL. drawn are the 1+K actions
-// at s and then at s'; the first in each state is SAC's and not used here.
-func (t *Trainer) score(drawn draw) (q, density tensor) {
-	s := &t.scope
-	rows, acts, critics := int64(t.cfg.Batch), int64(t.dims.Act), int64(t.cfg.Critics)
-	k := int64(t.samples())
+// ones, K of pi(s) and K of pi(s'), all in sampled [B,1+3K,A] with their log-densities
+// in density [B,3K]. It returns the values of the data's actions [N,B]; all are in
+// values.y [N,B,1+3K].
+func (t *Trainer) score() []float32 {
+	k := t.samples()
 	if k == 0 {
 		t.value(t.values, t.critic.w, t.batch.Obs, t.batch.Act)
-		return s.data(t.values.y, critics, rows, 1), nil
+		return t.values.y
 	}
-	for i := range t.uniform {
-		t.uniform[i] = 2*t.rng.Float32() - 1
+	t.gather(k)
+	t.value(t.values, t.critic.w, t.batch.Obs, t.sampled)
+	q := make([]float32, t.cfg.Critics*t.cfg.Batch)
+	for i := range q {
+		q[i] = t.values.y[i*(1+3*k)]
 	}
-	some := func(x tensor, from int64) tensor { return s.narrow(s.narrow(x, 0, from, rows), 1, 1, k) }
-	actions := s.cat(1, s.data(t.batch.Act, rows, 1, acts), s.data(t.uniform, rows, k, acts),
-		some(drawn.action, 0), some(drawn.action, rows))
-	flat := s.shift(s.zeros(rows, k), float64(acts)*math.Log(t.cfg.CQL.Density))
-	density = s.cat(1, flat, some(drawn.logProb, 0), some(drawn.logProb, rows))
-	t.value(t.values, t.critic.w, t.batch.Obs, floats(actions))
-	return s.data(t.values.y, critics, rows, 1+3*k), density
+	return q
+}
+
+// gather fills sampled and density. The first action drawn in each state is SAC's and
+// not used here.
+func (t *Trainer) gather(k int) {
+	rows, acts, seed := t.cfg.Batch, t.dims.Act, t.rng.Uint64()
+	flat := float32(float64(acts) * math.Log(t.cfg.CQL.Density))
+	t.pool.split(rows, drawRows, func(part, from, to int) {
+		uniforms(t.uniform[from*k*acts:to*k*acts], seed, part)
+		for i := from; i < to; i++ {
+			to := t.sampled[i*(1+3*k)*acts:]
+			to = to[copy(to, t.batch.Act[i*acts:(i+1)*acts]):]
+			to = to[copy(to, t.uniform[i*k*acts:(i+1)*k*acts]):]
+			density := t.density[i*3*k:]
+			for j := range k {
+				density[j] = flat
+			}
+			for half, at := range [2]int{i, rows + i} {
+				copy(to[half*k*acts:], t.drawn.action[(at*(1+k)+1)*acts:(at+1)*(1+k)*acts])
+				copy(density[(1+half)*k:], t.drawn.logProb[at*(1+k)+1:(at+1)*(1+k)])
+			}
+		}
+	})
+}
+
+// doubt adds CQL's gradient to that of the TD loss by the values of the data's actions,
+// slope [N,B], and returns both, [N,B,1+3K].
+func (t *Trainer) doubt(slope, data []float32, stats *Stats) []float32 {
+	s := &t.scope
+	rows, critics, k := int64(t.cfg.Batch), int64(t.cfg.Critics), int64(t.samples())
+	q := s.narrow(s.data(t.values.y, critics, rows, 1+3*k), 2, 1, 3*k)
+	gap, byData, bySampled := s.conservative(t.cfg.CQL, q, s.data(t.density, rows, 3*k), s.data(data, critics, rows))
+	stats.CQL = gap / float64(critics)
+	return floats(s.cat(2, s.shift(s.data(slope, critics, rows, 1), byData), bySampled))
 }
 
 // conservative is CQL(H)'s gap, summed over the critics and averaged over the batch,

@@ -10,17 +10,7 @@
 #include <cstdint>
 #include <cstring>
 
-// Comparisons that may trap do not vectorise.
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("no-trapping-math")
-#endif
-
-// Compiled for AVX2 and for any x86-64; the loader takes what the machine has.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define VECTOR __attribute__((target_clones("avx2", "default")))
-#else
-#define VECTOR
-#endif
+#include "vector.h"
 
 namespace {
 
@@ -62,9 +52,8 @@ void saspart_gemm(int ta, int tb, int m, int n, int k, const float* a, int lda, 
   sgemm(tb ? "T" : "N", ta ? "T" : "N", &n, &m, &k, &one, b, &ldb, a, &lda, &beta, c, &ldc);
 }
 
-// x[r] = tanh(x[r] + bias[r/repeat]) for rows of cols numbers, to 3 units in the last
-// place. With t = 2v/ln 2 = i + f, |f| <= 1/2: exp(2v)-1 = 2^i*q + 2^i-1, where q = 2^f-1
-// by its Taylor series, has no cancellation around 0; tanh(v) = e/(e+2).
+// x[r] = tanh(x[r] + bias[r/repeat]) for rows of cols numbers: with e = exp(2v)-1 it
+// is e/(e+2).
 VECTOR void saspart_tanh(float* __restrict x, const float* __restrict bias, int64_t rows, int64_t repeat,
                          int64_t cols) {
   for (int64_t r = 0; r < rows; r++) {
@@ -74,21 +63,7 @@ VECTOR void saspart_tanh(float* __restrict x, const float* __restrict bias, int6
       float v = to[j] + add[j];
       v = v > 9.1f ? 9.1f : v;
       v = v < -9.1f ? -9.1f : v;
-      const float t = v * 2.885390081777927f;
-      const float i = (t + 12582912.0f) - 12582912.0f;  // rounds to the nearest whole number
-      const float g = (t - i) * 0.6931471805599453f;
-      float q = 1.0f / 5040;
-      q = q * g + 1.0f / 720;
-      q = q * g + 1.0f / 120;
-      q = q * g + 1.0f / 24;
-      q = q * g + 1.0f / 6;
-      q = q * g + 0.5f;
-      q = q * g + 1.0f;
-      q = q * g;
-      const int32_t bits = (static_cast<int32_t>(i) + 127) << 23;
-      float power;
-      std::memcpy(&power, &bits, sizeof power);
-      const float e = power * q + (power - 1.0f);
+      const float e = expm1_of(2.0f * v);
       to[j] = e / (e + 2.0f);
     }
   }
@@ -115,21 +90,6 @@ VECTOR void saspart_fold(float* __restrict dst, const float* __restrict src, int
       for (int64_t j = 0; j < cols; j++) to[j] += from[j];
     }
   }
-}
-
-// The square root by Newton's method for its inverse, from an estimate made of the
-// exponent: to 2 units in the last place. A call of sqrtf may set errno, and a loop
-// with it does not vectorise.
-__attribute__((always_inline)) static inline float root_of(float v) {
-  int32_t bits;
-  std::memcpy(&bits, &v, sizeof bits);
-  bits = 0x5f375a86 - (bits >> 1);
-  float y;
-  std::memcpy(&y, &bits, sizeof y);
-  y *= 1.5f - 0.5f * v * y * y;
-  y *= 1.5f - 0.5f * v * y * y;
-  y *= 1.5f - 0.5f * v * y * y;
-  return v * y;
 }
 
 // Adam (Kingma and Ba, algorithm 1): rate = lr/(1-b1^t), root = 1/sqrt(1-b2^t).

@@ -14,6 +14,10 @@ package train
 // void saspart_adam(float*, float*, float*, const float*, int64_t, float, double, double, float, float, float);
 // void saspart_toward(float*, const float*, int64_t, float);
 // double saspart_squares(const float*, int64_t);
+// void saspart_normals(float*, int64_t, uint64_t, uint64_t);
+// void saspart_uniforms(float*, int64_t, uint64_t, uint64_t);
+// void saspart_sample(const float*, const float*, int64_t, int64_t, int64_t, float, float, float*, float*, float*, float*);
+// void saspart_through(const float*, const float*, const float*, int64_t, const float*, const float*, int64_t, int64_t, int64_t, int64_t, float, float, float, float*);
 import "C"
 
 import "fmt"
@@ -134,3 +138,35 @@ func polyak(dst, src []float32, tau float64) {
 
 // squares is the sum of squares.
 func squares(x []float32) float64 { return float64(C.saspart_squares(ptr(x), C.int64_t(len(x)))) }
+
+// normals and uniforms fill x with numbers that are standard normal, and uniform in
+// [-1, 1). They follow from seed and from which stream of it is asked for.
+func normals(x []float32, seed uint64, stream int) {
+	C.saspart_normals(ptr(x), C.int64_t(len(x)), C.uint64_t(seed), C.uint64_t(stream))
+}
+
+func uniforms(x []float32, seed uint64, stream int) {
+	C.saspart_uniforms(ptr(x), C.int64_t(len(x)), C.uint64_t(seed), C.uint64_t(stream))
+}
+
+// sampleRows is draws.sample on all rows of its arguments; room is 2*acts numbers.
+func sampleRows(d draws, out, noise, room []float32) {
+	rows := len(out) / (2 * d.acts)
+	if n := rows * d.each * d.acts; len(noise) != n || len(d.spread) != n || len(d.action) != n || len(d.logProb) != rows*d.each || len(room) < 2*d.acts {
+		panic(fmt.Sprintf("sample: %d rows of %d actions of %d numbers from %d numbers of noise", rows, d.each, d.acts, len(noise)))
+	}
+	C.saspart_sample(ptr(out), ptr(noise), C.int64_t(rows), C.int64_t(d.each), C.int64_t(d.acts), minLogStd, maxLogStd,
+		ptr(d.spread), ptr(d.action), ptr(d.logProb), ptr(room))
+}
+
+// throughRows is draws.through on all rows of dout; by is several [B,A], apart numbers
+// from each other.
+func throughRows(d draws, dout, out, slope, by []float32, apart int, weight float64) {
+	rows := len(dout) / (2 * d.acts)
+	members := parts(len(by), apart)
+	if n := rows * d.acts; len(out) != 2*n || len(slope) != n || len(d.action) != n*d.each || len(d.spread) != n*d.each || len(by) != (members-1)*apart+n {
+		panic(fmt.Sprintf("through: %d rows of %d numbers, slopes of %d", rows, d.acts, len(slope)))
+	}
+	C.saspart_through(ptr(out), ptr(d.spread), ptr(d.action), C.int64_t(d.each*d.acts), ptr(slope), ptr(by),
+		C.int64_t(members), C.int64_t(apart), C.int64_t(rows), C.int64_t(d.acts), minLogStd, maxLogStd, C.float(weight), ptr(dout))
+}

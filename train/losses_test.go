@@ -112,13 +112,16 @@ func TestHandWorked(t *testing.T) {
 	var s scope
 	defer s.free()
 
+	logProb := func(out, noise []float32) float64 {
+		d := newDraws(1, 1, 1)
+		d.sample(&pool{threads: 1}, out, noise)
+		return float64(d.logProb[0])
+	}
 	// Mean 0, std 1, noise 0: log N(0) = -0.918939, and log(1 - tanh(0)^2) = 0.
-	g := s.gaussian(s.data([]float32{0, 0}, 1, 2))
-	d := s.sample(g, s.data([]float32{0}, 1, 1, 1))
-	closeTo(t, "log-probability at the mean", item(d.logProb), -0.918939, 1e-6)
+	closeTo(t, "log-probability at the mean", logProb([]float32{0, 0}, []float32{0}), -0.918939, 1e-6)
 	// Mean 20, std 1: tanh rounds to 1, but log(1 - a^2) = 2 log 2 - 2u = -38.613706.
-	far := s.sample(s.gaussian(s.data([]float32{20, 0}, 1, 2)), s.data([]float32{0}, 1, 1, 1))
-	closeTo(t, "log-probability far out", item(far.logProb), -0.918939+38.613706, 1e-5)
+	closeTo(t, "log-probability far out", logProb([]float32{20, 0}, []float32{0}), -0.918939+38.613706, 1e-5)
+	closeTo(t, "log-probability beyond any action", logProb([]float32{-1000, 0}, []float32{0}), -0.918939-2*math.Ln2+2000, 1e-5)
 
 	// One state, two critics, sampled values (0, log 3) of density 1 and data's value
 	// 1: log(1+3) - 1 = 0.386294 each; the softmax is (1/4, 3/4).
@@ -159,13 +162,12 @@ func TestDensity(t *testing.T) {
 		noise[i] = 16*float32(i)/(n-1) - 8
 	}
 	for _, out := range [][]float32{{0, 0}, {0.8, -1}, {-1.5, 0.3}} {
-		var s scope
-		d := s.sample(s.gaussian(s.data(out, 1, 2)), s.data(noise, 1, n, 1))
-		action, logProb, sum := wide(floats(d.action)), wide(floats(d.logProb)), 0.0
+		d := newDraws(1, n, 1)
+		d.sample(&pool{threads: 1}, out, noise)
+		action, logProb, sum := wide(d.action), wide(d.logProb), 0.0
 		for i := 1; i < n; i++ {
 			sum += (action[i] - action[i-1]) * (math.Exp(logProb[i]) + math.Exp(logProb[i-1])) / 2
 		}
 		closeTo(t, "integral of the density", sum, 1, 1e-3)
-		s.free()
 	}
 }

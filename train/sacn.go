@@ -25,35 +25,26 @@ import (
 // reference. The steps are taken in this order, each with the parameters that the
 // one before left, and the same b serves policy and alpha.
 func (t *Trainer) improve(src Source, stats *Stats) error {
-	s := &t.scope
-	rows, acts := int64(t.cfg.Batch), int64(t.dims.Act) // B, A
-	each := int64(1 + t.samples())                      // actions drawn in each state: one for SAC, K for CQL
+	rows := t.cfg.Batch
 	alpha := math.Exp(float64(t.alpha.w[0]))
 	stats.Alpha = alpha
 
 	t.at.forward(t.pool, t.actor.w, t.batch.both, nil)
-	t.normals(t.noise)
-	pi := s.gaussian(s.data(t.at.y, 2*rows, 2*acts)) // at s, then at s'
-	drawn := s.sample(pi, s.data(t.noise, 2*rows, each, acts))
-	action := s.narrow(drawn.action, 1, 0, 1)                      // [2B,1,A] SAC's own
-	logProb := s.reshape(s.narrow(drawn.logProb, 1, 0, 1), 2*rows) // [2B]
-	own := draw{s.narrow(drawn.spread, 1, 0, 1), action, logProb}.at(s, 0, rows)
-	next := draw{s.narrow(drawn.spread, 1, 0, 1), action, logProb}.at(s, rows, rows)
-
-	// Critics.
+	t.draw()
 	if t.loads != nil {
 		var err error
 		if stats.Loads, err = t.loads.fit(t.pool, t.batch, t.cfg.LoadsRate, t.updates+1); err != nil {
 			return err
 		}
 	}
-	y := t.aim(next, alpha)
-	stats.Target = item(s.mean(y))
-	dq := t.criticise(drawn, y, stats)
+
+	// Critics.
+	stats.Target = t.aim(alpha)
+	dq := t.criticise(stats)
 	if loss := stats.TD + t.cfg.CQL.Weight*stats.CQL; math.IsNaN(loss) || math.IsInf(loss, 0) {
 		return fmt.Errorf("the critics' loss is %v", loss) // Huber's slope is finite for an infinite error
 	}
-	t.values.backward(t.pool, t.critic.w, floats(dq), t.critic.grad, t.cfg.Batch, false)
+	t.values.backward(t.pool, t.critic.w, dq, t.critic.grad, rows, false)
 	var err error
 	if stats.CriticNorm, err = t.critic.step(t.pool, t.cfg.CriticRate, t.updates+1, t.cfg.GradClip); err != nil {
 		return fmt.Errorf("the critics' %w", err)
@@ -63,21 +54,20 @@ func (t *Trainer) improve(src Source, stats *Stats) error {
 	}
 
 	// Policy.
-	here := s.first(pi, rows)
-	stats.Entropy = -item(s.mean(own.logProb))
-	slope := s.zeros(rows, 1, acts)
+	stats.Entropy = t.drawn.entropy(rows)
+	clear(t.slope)
 	if t.updates >= uint64(t.cfg.CloneUpdates) {
-		slope = t.climb(own, stats)
+		t.climb(stats)
 		stats.Actor = -alpha*stats.Entropy - stats.PolicyValue
+	} else {
+		clear(t.own.dact)
 	}
-	dout := s.through(here, own, slope, alpha)
+	t.drawn.through(t.pool, t.dout, t.at.y[:len(t.dout)], t.slope, t.own.dact, alpha)
 	if t.updates < uint64(t.cfg.CloneUpdates) {
-		likely, by := s.likelihood(here, s.data(t.batch.Act, rows, acts), t.cfg.CloneEdge)
-		stats.Imitation = -likely
-		stats.Actor = -alpha*stats.Entropy - likely
-		dout = s.sub(dout, by)
+		t.imitate(stats)
+		stats.Actor = stats.Imitation - alpha*stats.Entropy
 	}
-	t.at.backward(t.pool, t.actor.w, floats(dout), t.actor.grad, t.cfg.Batch, false)
+	t.at.backward(t.pool, t.actor.w, t.dout, t.actor.grad, rows, false)
 	if stats.ActorNorm, err = t.actor.step(t.pool, t.cfg.ActorRate, t.updates+1, t.cfg.GradClip); err != nil {
 		return fmt.Errorf("the policy's %w", err)
 	}
@@ -90,11 +80,17 @@ func (t *Trainer) improve(src Source, stats *Stats) error {
 	return nil
 }
 
-// at are the actions of some rows.
-func (d draw) at(s *scope, start, rows int64) draw {
-	cut := func(x tensor) tensor { return s.narrow(x, 0, start, rows) }
-	return draw{cut(d.spread), cut(d.action), cut(d.logProb)}
+// draw draws 1+K actions in every state, the first of them SAC's own, which it also
+// copies into act [2B,A].
+func (t *Trainer) draw() {
+	seed := t.rng.Uint64()
+	t.pool.split(len(t.noise), noiseSize, func(part, from, to int) { normals(t.noise[from:to], seed, part) })
+	t.drawn.sample(t.pool, t.at.y, t.noise)
+	t.drawn.first(t.pool, t.act)
 }
+
+// noiseSize is how many random numbers a task draws.
+const noiseSize = 1 << 12
 
 // value sets y of a tape to the critics' values of actions at states: [N,R].
 func (t *Trainer) value(at *tape, w, obs, act []float32) {
@@ -104,34 +100,45 @@ func (t *Trainer) value(at *tape, w, obs, act []float32) {
 	}
 }
 
-// aim is the critics' target y [B].
-func (t *Trainer) aim(next draw, alpha float64) tensor {
-	s := &t.scope
-	rows, critics := int64(t.cfg.Batch), int64(t.cfg.Critics)
-	t.value(t.targets, t.target, t.batch.Next, floats(s.contiguous(next.action)))
-	least := s.least(s.data(t.targets.y, critics, rows), 0)
-	soft := s.sub(least, s.scale(next.logProb, alpha))
-	alive := s.shift(s.scale(s.data(t.batch.Terminal, rows), -1), 1)
-	return s.add(s.data(t.batch.Reward, rows), s.scale(s.mul(alive, soft), t.cfg.Gamma))
+// aim sets y [B] to the critics' target and returns its mean.
+func (t *Trainer) aim(alpha float64) float64 {
+	rows, b := t.cfg.Batch, t.batch
+	t.value(t.targets, t.target, b.Next, t.act[len(t.act)/2:])
+	sum := 0.0
+	for i := range rows {
+		q, _ := least(t.targets.y, i, rows)
+		logProb := float64(t.drawn.logProb[(rows+i)*t.drawn.each])
+		y := float64(b.Reward[i]) + t.cfg.Gamma*(1-float64(b.Terminal[i]))*(float64(q)-alpha*logProb)
+		t.y[i] = float32(y)
+		sum += y
+	}
+	return sum / float64(rows)
+}
+
+// least is the least value in row i of q [N,rows], and where it is.
+func least(q []float32, i, rows int) (value float32, at int) {
+	at = i
+	for j := i + rows; j < len(q); j += rows {
+		if q[j] < q[at] {
+			at = j
+		}
+	}
+	return q[at], at
 }
 
 // criticise is the gradient of the critics' loss by their values, [N,B,1+3K]: of the
 // data's action first, then of CQL's.
-func (t *Trainer) criticise(drawn draw, y tensor, stats *Stats) tensor {
-	s := &t.scope
-	rows, critics := int64(t.cfg.Batch), int64(t.cfg.Critics)
-	q, density := t.score(drawn)
-	data := s.contiguous(s.reshape(s.narrow(q, 2, 0, 1), critics, rows)) // [N,B]
-	stats.Q = item(s.mean(data))
-	slope := make([]float32, critics*rows)
-	stats.TD = huber(slope, t.errors, floats(data), floats(y), t.batch.Weight, t.cfg.HuberDelta)
-	dq := s.data(slope, critics, rows, 1)
-	if density == nil {
-		return dq
+func (t *Trainer) criticise(stats *Stats) []float32 {
+	rows, critics := t.cfg.Batch, t.cfg.Critics
+	q, slope := t.score(), make([]float32, critics*rows) // [N,B]
+	for _, v := range q {
+		stats.Q += float64(v) / float64(len(q))
 	}
-	gap, dData, dSampled := s.conservative(t.cfg.CQL, s.narrow(q, 2, 1, 3*int64(t.samples())), density, data)
-	stats.CQL = gap / float64(critics)
-	return s.cat(2, s.shift(dq, dData), dSampled)
+	stats.TD = huber(slope, t.errors, q, t.y, t.batch.Weight, t.cfg.HuberDelta)
+	if t.samples() == 0 {
+		return slope
+	}
+	return t.doubt(slope, q, stats)
 }
 
 // huber is the mean over N critics and B rows of weight*Huber(q - y), for q [N,B], y
@@ -154,30 +161,33 @@ func huber(slope, errors, q, y, weight []float32, delta float64) float64 {
 	return loss / float64(critics)
 }
 
-// climb is how the least critic's value, averaged over the batch, rises with the
-// policy's actions: [B,1,A].
-func (t *Trainer) climb(own draw, stats *Stats) tensor {
-	s := &t.scope
-	rows, critics := t.cfg.Batch, t.cfg.Critics
-	action := floats(s.contiguous(own.action))
+// climb finds how the least critic's value, averaged over the batch, rises with the
+// policy's actions: slope [B,A] by what the critics know, own.dact [N,B,A] by their
+// networks.
+func (t *Trainer) climb(stats *Stats) {
+	rows := t.cfg.Batch
+	action := t.act[:len(t.act)/2]
 	t.value(t.own, t.critic.w, t.batch.Obs, action)
-	dq, sum := make([]float32, critics*rows), 0.0 // [N,B]
+	dq, sum := make([]float32, len(t.own.y)), 0.0 // [N,B]
 	for i := range rows {
-		least := i
-		for j := i; j < len(dq); j += rows {
-			if t.own.y[j] < t.own.y[least] {
-				least = j
-			}
-		}
-		dq[least] = 1 / float32(rows)
-		sum += float64(t.own.y[least])
+		q, at := least(t.own.y, i, rows)
+		dq[at] = 1 / float32(rows)
+		sum += float64(q)
 	}
 	stats.PolicyValue = sum / float64(rows)
 	t.own.backward(t.pool, t.critic.w, dq, nil, rows, true)
-	acts := int64(t.dims.Act)
-	slope := s.sumDim(s.data(t.own.dact, int64(critics), int64(rows), 1, acts), 0)
 	if t.loads != nil {
-		t.loads.climb(t.pool, floats(slope), action, 1/float64(rows))
+		t.loads.climb(t.pool, t.slope, action, 1/float64(rows))
 	}
-	return slope
+}
+
+// imitate takes the gradient of the data's likelihood off dout [B,2A].
+func (t *Trainer) imitate(stats *Stats) {
+	s := &t.scope
+	rows, acts := int64(t.cfg.Batch), int64(t.dims.Act)
+	likely, by := s.likelihood(s.gaussian(s.data(t.at.y[:len(t.dout)], rows, 2*acts)), s.data(t.batch.Act, rows, acts), t.cfg.CloneEdge)
+	stats.Imitation = -likely
+	for i, v := range floats(by) {
+		t.dout[i] -= v
+	}
 }

@@ -25,13 +25,6 @@ func (s *scope) narrow(x tensor, dim, start, length int64) tensor {
 	return s.keep("narrow", t)
 }
 
-// reshape is view that copies where it must.
-func (s *scope) reshape(x tensor, shape ...int64) tensor {
-	var t tensor
-	torch.AtgReshape(&t, x, shape, len(shape))
-	return s.keep("reshape", t)
-}
-
 // contiguous is x, copied where its elements are not in order.
 func (s *scope) contiguous(x tensor) tensor {
 	var t tensor
@@ -122,39 +115,12 @@ func (s *scope) atanh(x tensor) tensor {
 	return s.keep("atanh", t)
 }
 
-// softplus is log(1 + exp(x)).
-func (s *scope) softplus(x tensor) tensor {
-	var t tensor
-	torch.AtgSoftplus(&t, x)
-	return s.keep("softplus", t)
-}
-
 // Reductions.
-
-func (s *scope) mean(x tensor) tensor {
-	var t tensor
-	torch.AtgMean(&t, x, sameKind)
-	return s.keep("mean", t)
-}
 
 func (s *scope) sum(x tensor) tensor {
 	var t tensor
 	torch.AtgSum(&t, x, sameKind)
 	return s.keep("sum", t)
-}
-
-// sumDim sums a dimension away.
-func (s *scope) sumDim(x tensor, dim int64) tensor {
-	var t tensor
-	torch.AtgSumDimIntlist(&t, x, []int64{dim}, 1, 0, sameKind)
-	return s.keep("sum", t)
-}
-
-// least is the minimum over a dimension, which goes away.
-func (s *scope) least(x tensor, dim int64) tensor {
-	var t tensor
-	torch.AtgAmin(&t, x, []int64{dim}, 1, 0)
-	return s.keep("amin", t)
 }
 
 // logSumExp is log(sum(exp(x))) over a dimension, which goes away.

@@ -35,8 +35,15 @@ type Trainer struct {
 	own     *tape     // critics at s and the policy's action
 	one     *tape     // policy at a single observation
 	noise   []float32 // [2B,1+K,A] standard normal, at s and then at s'
-	uniform []float32 // [B,K,A] in [-1,1)
+	drawn   draws     // the policy's actions there, 1+K in each state
+	act     []float32 // [2B,A] the first of each state
+	y       []float32 // [B] the critics' target
 	errors  []float32 // [B] mean |TD error| over the critics
+	slope   []float32 // [B,A] gradient of the policy's value by its actions, where critics know it
+	dout    []float32 // [B,2A] gradient by the policy's output
+	uniform []float32 // [B,K,A] in [-1,1), for CQL
+	sampled []float32 // [B,1+3K,A] CQL's actions after the data's
+	density []float32 // [B,3K] their log-densities
 	scope   scope
 }
 
@@ -91,12 +98,16 @@ func newTrainer(cfg Config, dims Dims, seed uint64) (*Trainer, error) {
 	t.batch = NewBatch(rows, dims)
 	t.at = t.policy.tape(2*rows, 1)
 	t.one = t.policy.tape(1, 1)
+	t.dout = make([]float32, rows*2*dims.Act)
 	if cfg.Algorithm != BC {
 		t.targets, t.own = t.ensemble.tape(rows, 1), t.ensemble.tape(rows, 1)
 		t.values = t.ensemble.tape(rows, 1+3*samples)
-		t.noise = make([]float32, 2*rows*(1+samples)*dims.Act)
-		t.uniform = make([]float32, rows*samples*dims.Act)
-		t.errors = make([]float32, rows)
+		acts := dims.Act
+		t.noise, t.drawn = make([]float32, 2*rows*(1+samples)*acts), newDraws(2*rows, 1+samples, acts)
+		t.act, t.y, t.errors = make([]float32, 2*rows*acts), make([]float32, rows), make([]float32, rows)
+		t.slope = make([]float32, rows*acts)
+		t.uniform, t.sampled = make([]float32, rows*samples*acts), make([]float32, rows*(1+3*samples)*acts)
+		t.density = make([]float32, rows*3*samples)
 	}
 	return t, nil
 }
@@ -140,13 +151,6 @@ func (t *Trainer) Update(src Source) (stats Stats, err error) {
 	}
 	t.updates++
 	return stats, nil
-}
-
-// normals fills v with standard normal numbers.
-func (t *Trainer) normals(v []float32) {
-	for i := range v {
-		v[i] = float32(t.rng.NormFloat64())
-	}
 }
 
 // Act writes the policy's action for an observation into act: the most likely one, or
