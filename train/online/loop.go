@@ -38,7 +38,7 @@ type Loop struct {
 // Progress is how things are.
 type Progress struct {
 	Windows, Updates uint64
-	Imbalance        float64 // exploring, mean over the round; NaN where nothing could be measured
+	Imbalance        float64 // exploring, of the last window that could be measured; 0 before
 	Return           float64 // of the last whole episode; NaN before
 	Alpha            float64 // weight of the entropy in the last update
 	Last, Best       *Evaluated
