@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/saspart/saspart/configs"
+	"github.com/saspart/saspart/eval/study"
+)
+
+type matrixOptions struct {
+	file     string
+	settings experimentFlags // of the matrix
+	study    studyFlags
+}
+
+func (a *app) matrixCommand() *cobra.Command {
+	var opts matrixOptions
+	cmd := &cobra.Command{
+		Use:   "matrix",
+		Short: "Measure partitioners over a whole matrix of experiments",
+		Long: `Measures every partitioner of a matrix on every cell of its grids, with every seed, and
+says who is best in each cell, by how much, and where nobody is beyond the noise. Every
+measurement is kept in the run's folder as it is made. One that fails becomes a row that
+says so, and the rest goes on; --resume goes on with a study that was interrupted or
+killed, and tries again what failed.
+
+A matrix file names partitioners, seeds and grids; a grid is an experiment, settings as
+--set takes them, and axes whose values are settings too. Ready ones: smoke takes two
+minutes, paper half an hour on two processors.`,
+		Example: `  saspart matrix --file smoke --out runs/smoke
+  saspart matrix --file configs/matrix/paper.yaml --out runs/paper --resume
+  saspart matrix --file paper --out runs/quick --set 'seeds=[1]' --require 'waterfill/bound>=0.9'`,
+		Args: noArgs,
+	}
+	cmd.Flags().StringVarP(&opts.file, "file", "f", "", "matrix `file`, or the name of a ready one")
+	complete(cmd, "file", configs.MatrixNames())
+	cmd.Flags().Var(&setFlag{&opts.settings}, "set", "set a value of the matrix, for example engine=local (repeatable)")
+	opts.study.add(cmd, "`folder` of the results, for example runs/smoke")
+	for _, name := range []string{"file", "out"} {
+		if err := cmd.MarkFlagRequired(name); err != nil {
+			panic("flag --" + name + ": " + err.Error()) // it does not exist: a mistake in this package
+		}
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return a.runMatrix(cmd.Context(), opts) }
+	return cmd
+}
+
+func (a *app) runMatrix(ctx context.Context, opts matrixOptions) error {
+	m, err := study.LoadMatrix(opts.file, opts.settings.overrides)
+	if err != nil {
+		return err
+	}
+	cells, err := m.Cells()
+	if err != nil {
+		return err
+	}
+	contenders, err := study.ParseContenders(m.Partitioners, m.Checkpoint)
+	if err != nil {
+		return asUsage(err)
+	}
+	if err := writable(opts.study.out); err != nil {
+		return err
+	}
+	return a.runStudy(ctx, studied{
+		label: "matrix", name: m.Name, about: m.Description, cells: cells, contenders: contenders, seeds: m.Seeds, matrix: m,
+	}, &opts.study)
+}

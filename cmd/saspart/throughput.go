@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/saspart/saspart/eval/rate"
+	"github.com/saspart/saspart/eval/study"
+	"github.com/saspart/saspart/experiment"
+)
+
+type throughputOptions struct {
+	experiment experimentFlags
+	contenders contenderFlags
+	study      studyFlags
+	engine     string
+	repeat     int
+	rate       rate.Config
+}
+
+func (a *app) throughputCommand() *cobra.Command {
+	opts := throughputOptions{rate: rate.Default()}
+	cmd := &cobra.Command{
+		Use:   "throughput",
+		Short: "Find the highest rate that a job holds under each partitioner",
+		Long: `Finds, for each partitioner, the highest rate that the experiment's job holds without
+backpressure, and what that takes: how far it is from the fluid bound (the sum of the
+workers' speeds over what a record costs) and from the best split there is for keys and
+speeds that are known, how busy workers are spread, how many workers a key and the
+heaviest key are spread over, how many (key, worker) pairs have state, what routing a
+record costs, and latencies at 80 % of its own highest rate.
+
+A rate is held if all but 0.5 % of what is due is sent and no queue grows. The search
+(--method bracket) starts a fresh job at each rate and closes in on the limit; the
+reference's test (--method ramp) raises the rate of one job until it falls behind.
+The experiment's own rate does not matter, unless its workers are native.
+
+--repeat measures with several seeds: the table shows means and, with ±, 95 %
+confidence intervals, and nobody is called the best within the noise.`,
+		Example: `  saspart throughput --config wordcount-zipf --partitioner hash,wchoices,waterfill,saspartitioner
+  saspart throughput --config flights-tdigest --partitioner all --repeat 3 --out runs/flights
+  saspart throughput --config straggler --require 'saspartitioner/hash>=1.5' --require 'saspartitioner.p99<=50ms'
+  saspart throughput --config wordcount-zipf --engine local --partitioner hash,saspartitioner:runs/mine`,
+		Args: noArgs,
+	}
+	opts.experiment.add(cmd)
+	opts.contenders.add(cmd, "hash", "wchoices", "waterfill", "saspartitioner")
+	flags := cmd.Flags()
+	flags.IntVar(&opts.repeat, "repeat", 1, "measure so many `times`, with the experiment's seed and those after it")
+	flags.IntVar(&opts.rate.Warmup, "warmup", opts.rate.Warmup, "metric `windows` before those measured, at each rate")
+	flags.IntVar(&opts.rate.Windows, "windows", opts.rate.Windows, "metric `windows` measured, at each rate")
+	flags.Float64Var(&opts.rate.Tolerance, "tolerance", opts.rate.Tolerance, "how far the lowest rate not held may lie above the highest held, as a `part` of it")
+	flags.Float64SliceVar(&opts.rate.LatencyAt, "latency-at", opts.rate.LatencyAt, "measure latencies at these `parts` of the highest rate; the first is in tables")
+	method := &choice{value: string(opts.rate.Method), allowed: []string{string(rate.Bracketed), string(rate.Ramped)}}
+	choiceFlag(cmd, method, "method", "", "how the highest rate is looked for")
+	engineName := &choice{value: experiment.Sim, allowed: experiment.Engines()}
+	choiceFlag(cmd, engineName, "engine", "", "what runs the job")
+	opts.study.add(cmd, "keep results in this `folder`, for --resume and saspart report")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		opts.engine, opts.rate.Method = engineName.value, rate.Method(method.value)
+		return a.runThroughput(cmd.Context(), opts)
+	}
+	return cmd
+}
+
+func (a *app) runThroughput(ctx context.Context, opts throughputOptions) error {
+	if opts.repeat < 1 {
+		return usagef("--repeat is %d; it must be at least 1", opts.repeat)
+	}
+	if err := opts.rate.Validate(); err != nil {
+		return err
+	}
+	contenders, err := opts.contenders.parse()
+	if err != nil {
+		return err
+	}
+	e, _, err := opts.experiment.load(a)
+	if err != nil {
+		return err
+	}
+	if err := writable(opts.study.out); err != nil {
+		return err
+	}
+	return a.runStudy(ctx, studied{
+		label: "throughput", name: studyName(opts.study.out, e.Name), about: e.Description,
+		cells: []study.Cell{{
+			Name: e.Name, Kind: study.Throughput, Base: opts.experiment.config, Set: opts.experiment.overrides,
+			Env: a.env, Rate: opts.rate, Engine: opts.engine,
+		}},
+		contenders: contenders, seeds: seedsFrom(e.Seed, opts.repeat),
+	}, &opts.study)
+}

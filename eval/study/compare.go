@@ -1,0 +1,295 @@
+package study
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"gonum.org/v1/gonum/stat/distuv"
+)
+
+// confidence of intervals.
+const confidence = 0.95
+
+// Estimate is a mean over seeds.
+type Estimate struct {
+	Mean float64 `json:"mean"`
+	// Half is half the width of the confidence interval (Student's t, 95 %); 0 with one
+	// seed, which says nothing of chance.
+	Half float64 `json:"half"`
+	N    int     `json:"n"`
+}
+
+// estimate is the mean of values, and how sure it is.
+func estimate(values []float64) Estimate {
+	n := float64(len(values))
+	if n == 0 {
+		return Estimate{}
+	}
+	mean, ss := 0.0, 0.0
+	for _, v := range values {
+		mean += v / n
+	}
+	for _, v := range values {
+		ss += (v - mean) * (v - mean)
+	}
+	e := Estimate{Mean: mean, N: len(values)}
+	if n > 1 {
+		t := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: n - 1}
+		e.Half = t.Quantile((1+confidence)/2) * math.Sqrt(ss/(n-1)/n)
+	}
+	return e
+}
+
+// Entry is what a contender came to in a cell, over the seeds that it was measured
+// with.
+type Entry struct {
+	Partitioner string              `json:"partitioner"`
+	Values      map[string]Estimate `json:"values"` // by Metric.Name
+	Errors      []string            `json:"errors,omitempty"`
+	Records     []*Record           `json:"-"`
+}
+
+// Result is a cell with all its contenders.
+type Result struct {
+	Cell    string  `json:"cell"`
+	Labels  []Label `json:"labels,omitempty"`
+	Kind    Kind    `json:"kind"`
+	Engine  string  `json:"engine"`
+	Entries []Entry `json:"entries"`
+	// Best are the contenders that may be the best: more than one where the difference is
+	// within the noise. Empty when nobody was measured.
+	Best []string `json:"best"`
+	// Margin is how much better the best one's mean is than that of the best who is not
+	// among Best, as a ratio; 0 without one.
+	Margin float64 `json:"margin,omitempty"`
+}
+
+// Metric is something that is compared.
+type Metric struct {
+	Name string // in conditions and files
+	Help string
+	Of   func(r *Record) (v float64, ok bool)
+}
+
+// Metrics are what entries have, in the order of tables.
+func Metrics() []Metric {
+	throughput := func(of func(r *Record) float64) func(*Record) (float64, bool) {
+		return func(r *Record) (float64, bool) {
+			if r.Throughput == nil {
+				return 0, false
+			}
+			v := of(r)
+			return v, !math.IsNaN(v) && !math.IsInf(v, 0)
+		}
+	}
+	stress := func(of func(r *Record) float64) func(*Record) (float64, bool) {
+		return func(r *Record) (float64, bool) {
+			if r.Stress == nil {
+				return 0, false
+			}
+			v := of(r)
+			return v, !math.IsNaN(v) && !math.IsInf(v, 0)
+		}
+	}
+	latency := func(of func(r *Record) float64) func(*Record) (float64, bool) {
+		return throughput(func(r *Record) float64 {
+			if len(r.Throughput.Latency) == 0 {
+				return math.NaN()
+			}
+			return of(r)
+		})
+	}
+	return []Metric{
+		{"held", "highest rate held, records/s", throughput(func(r *Record) float64 { return r.Throughput.Held })},
+		{"bound_ratio", "of the fluid bound", throughput(func(r *Record) float64 { return r.Throughput.Held / r.Throughput.Bounds.Fluid })},
+		{"analytic_ratio", "of the best analytic split", throughput(func(r *Record) float64 { return r.Throughput.Held / r.Throughput.Bounds.Analytic })},
+		{"imbalance", "(max - mean) / mean of the busy ratios, at the highest rate", throughput(func(r *Record) float64 { return r.Throughput.At.Imbalance })},
+		{"fan_out", "workers per key, mean", throughput(func(r *Record) float64 { return r.Throughput.At.FanOut })},
+		{"top_fan_out", "workers of the heaviest key", throughput(func(r *Record) float64 { return r.Throughput.At.TopFanOut })},
+		{"pairs", "(key, worker) pairs with state", throughput(func(r *Record) float64 { return r.Throughput.At.Pairs })},
+		{"route_ns", "to route a record, ns", throughput(func(r *Record) float64 { return r.Throughput.At.RouteNS })},
+		{"p50", "median latency at 80 % of its own highest rate, s", latency(func(r *Record) float64 { return r.Throughput.Latency[0].Reading.P50.Seconds() })},
+		{"p99", "99th percentile of the same, s", latency(func(r *Record) float64 { return r.Throughput.Latency[0].Reading.P99.Seconds() })},
+		{"idle", "part of the bound lost to idle workers", loss(func(r *Record) float64 { return r.Throughput.Loss.Idle })},
+		{"extra", "part of the bound lost to emission", loss(func(r *Record) float64 { return r.Throughput.Loss.Extra })},
+		{"stress_imbalance", "imbalance under stress, mean", stress(func(r *Record) float64 { return r.Stress.Imbalance })},
+		{"blocked", "time that the source had to wait, s", stress(func(r *Record) float64 { return r.Stress.Blocked.Seconds() })},
+		{"stress_p99", "99th percentile of latency under stress, s", stress(func(r *Record) float64 { return r.Stress.P99.Seconds() })},
+		{"stress_pairs", "(key, worker) pairs under stress, mean", stress(func(r *Record) float64 { return r.Stress.Pairs })},
+		{"heap", "memory of the process, MB, most", stress(func(r *Record) float64 { return float64(r.Stress.HeapMost) / (1 << 20) })},
+		{"recovery", "windows until settled after a shift, mean", stress(recovery)},
+	}
+}
+
+func loss(of func(r *Record) float64) func(*Record) (float64, bool) {
+	return func(r *Record) (float64, bool) {
+		if r.Throughput == nil || r.Throughput.Loss == nil {
+			return 0, false
+		}
+		return of(r), true
+	}
+}
+
+func recovery(r *Record) float64 {
+	sum := 0.0
+	for _, s := range r.Stress.Shifts {
+		sum += float64(s.Windows)
+	}
+	return sum / float64(len(r.Stress.Shifts)) // NaN without any
+}
+
+// Compare sums records up, cell by cell and contender by contender, in the order in
+// which they come.
+func Compare(records []Record) []Result {
+	var out []Result
+	for i := range records {
+		r := &records[i]
+		at := slices.IndexFunc(out, func(o Result) bool { return o.Cell == r.Cell })
+		if at < 0 {
+			at = len(out)
+			out = append(out, Result{Cell: r.Cell, Labels: r.Labels, Kind: r.Kind, Engine: r.Engine})
+		}
+		entry := out[at].entry(r.Partitioner)
+		entry.Records = append(entry.Records, r)
+		if r.Error != "" && !slices.Contains(entry.Errors, r.Error) {
+			entry.Errors = append(entry.Errors, r.Error)
+		}
+	}
+	for i := range out {
+		for k := range out[i].Entries {
+			out[i].Entries[k].sum()
+		}
+		out[i].rank()
+	}
+	return out
+}
+
+func (r *Result) entry(name string) *Entry {
+	at := slices.IndexFunc(r.Entries, func(e Entry) bool { return e.Partitioner == name })
+	if at < 0 {
+		at = len(r.Entries)
+		r.Entries = append(r.Entries, Entry{Partitioner: name, Values: map[string]Estimate{}})
+	}
+	return &r.Entries[at]
+}
+
+// Find is the entry of a contender; nil if it has none.
+func (r *Result) Find(name string) *Entry {
+	for i := range r.Entries {
+		if r.Entries[i].Partitioner == name {
+			return &r.Entries[i]
+		}
+	}
+	return nil
+}
+
+func (e *Entry) sum() {
+	for _, m := range Metrics() {
+		var values []float64
+		for _, r := range e.Records {
+			if v, ok := m.Of(r); ok {
+				values = append(values, v)
+			}
+		}
+		if len(values) > 0 {
+			e.Values[m.Name] = estimate(values)
+		}
+	}
+}
+
+// judged is the metric that decides who is best in a cell, and whether more is better.
+func (k Kind) judged() (metric string, more bool) {
+	if k == Stress {
+		return "stress_p99", false
+	}
+	return "held", true
+}
+
+// score is a record's, more being better: logarithms, of which differences are ratios.
+func (k Kind) score(r *Record) (float64, bool) {
+	name, more := k.judged()
+	for _, m := range Metrics() {
+		if m.Name == name {
+			v, ok := m.Of(r)
+			if !more {
+				v = 1 / max(v, 1e-9)
+			}
+			return math.Log(max(v, 1e-300)), ok
+		}
+	}
+	return 0, false
+}
+
+// resolution is what two measurements of the same differ by, at the least: the
+// tolerance of the search that found them, or for latencies the grain of histograms.
+func resolution(a, b *Record) float64 {
+	width := func(r *Record) float64 {
+		if r.Throughput == nil {
+			return 0.02
+		}
+		return max(0, r.Throughput.Failed/r.Throughput.Held-1)
+	}
+	return max(width(a), width(b))
+}
+
+// Lead compares two contenders by what decides in a cell: the mean ratio of the first to
+// the second over seeds that both were measured with, and whether that is more than
+// noise. With one seed nothing but the search's own tolerance is known of noise, and
+// three times that counts as more.
+func (k Kind) Lead(a, b *Entry) (ratio float64, sure bool) {
+	var logs []float64
+	grain := 0.0
+	for _, ra := range a.Records {
+		for _, rb := range b.Records {
+			if ra.Seed != rb.Seed {
+				continue
+			}
+			x, ok := k.score(ra)
+			y, too := k.score(rb)
+			if ok && too {
+				logs = append(logs, x-y)
+				grain = max(grain, resolution(ra, rb))
+			}
+		}
+	}
+	if len(logs) == 0 {
+		return 0, false
+	}
+	e := estimate(logs)
+	ratio = math.Exp(e.Mean)
+	if e.N == 1 {
+		return ratio, math.Abs(e.Mean) > 3*grain
+	}
+	return ratio, math.Abs(e.Mean) > e.Half && math.Abs(e.Mean) > grain
+}
+
+// rank finds who may be the best.
+func (r *Result) rank() {
+	metric, more := r.Kind.judged()
+	var in []*Entry
+	for i := range r.Entries {
+		if _, ok := r.Entries[i].Values[metric]; ok {
+			in = append(in, &r.Entries[i])
+		}
+	}
+	if len(in) == 0 {
+		return
+	}
+	slices.SortStableFunc(in, func(a, b *Entry) int {
+		d := cmp.Compare(b.Values[metric].Mean, a.Values[metric].Mean)
+		if !more {
+			d = -d
+		}
+		return d
+	})
+	r.Best = []string{in[0].Partitioner}
+	for _, e := range in[1:] {
+		ratio, sure := r.Kind.Lead(in[0], e)
+		if ratio == 0 || !sure {
+			r.Best = append(r.Best, e.Partitioner)
+		} else if r.Margin == 0 {
+			r.Margin = ratio
+		}
+	}
+}

@@ -1,0 +1,111 @@
+// Package study measures partitioners against each other over many jobs: it expands a
+// matrix of experiments, runs what is to be run, keeps every result in a folder so that
+// a study can be resumed, and compares without naming winners inside the noise.
+package study
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/saspart/saspart/config/nearest"
+	"github.com/saspart/saspart/config/strict"
+	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/policy"
+)
+
+// All stands for every partitioner in a list of contenders.
+const All = "all"
+
+// Contender is a partitioner as it takes part in a study.
+type Contender struct {
+	Name        string // what it is called in results: as it was asked for
+	Partitioner string // of partition.Names
+	Checkpoint  string // that a saspartitioner follows; "" for all others
+}
+
+// learned is the partitioner that follows a checkpoint.
+const learned = "saspartitioner"
+
+// ParseContenders reads a list of contenders: names of partitioners, saspartitioner
+// also with a checkpoint of its own (saspartitioner:runs/mine), or all. Those without
+// one follow the given checkpoint.
+func ParseContenders(list []string, checkpoint string) ([]Contender, error) {
+	var out []Contender
+	add := func(c Contender) error {
+		if slices.ContainsFunc(out, func(o Contender) bool { return o.Name == c.Name }) {
+			return fmt.Errorf("partitioner %q is named twice", c.Name)
+		}
+		out = append(out, c)
+		return nil
+	}
+	for _, name := range list {
+		names := []string{name}
+		if name == All {
+			names = Everyone()
+		}
+		for _, n := range names {
+			c, err := parseContender(n, checkpoint)
+			if err == nil {
+				err = add(c)
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	return out, nil
+}
+
+func parseContender(name, checkpoint string) (Contender, error) {
+	plain, own, found := strings.Cut(name, ":")
+	c := Contender{Name: name, Partitioner: plain}
+	switch {
+	case found && (plain != learned || own == ""):
+		return c, fmt.Errorf("%q is no partitioner; write %s:CHECKPOINT for a learned one", name, learned)
+	case !slices.Contains(known(), plain):
+		return c, fmt.Errorf("%q is no partitioner; %s", plain, nearest.Explain(plain, append(known(), All)))
+	case plain == learned:
+		c.Checkpoint = own
+		if own == "" {
+			c.Checkpoint = checkpoint
+		}
+		if c.Checkpoint == "" {
+			c.Checkpoint = policy.BuiltinName
+		}
+	}
+	return c, nil
+}
+
+// known are the names of contenders.
+func known() []string { return partition.Names() }
+
+// Everyone is what All stands for: every partitioner that needs nothing from outside.
+// table, which follows routes that somebody must announce, does.
+func Everyone() []string {
+	return slices.DeleteFunc(known(), func(n string) bool { return n == "table" })
+}
+
+// overrides make an experiment one of the contender's.
+func (c Contender) overrides(from string) []strict.Override {
+	set := []strict.Override{{Path: "partitioner.name", Value: c.Partitioner, From: from}}
+	if c.Checkpoint != "" {
+		set = append(set, strict.Override{Path: "partitioner.saspartitioner.checkpoint", Value: c.Checkpoint, From: from})
+	}
+	return set
+}
+
+// open reads the checkpoint that the contender follows; nil for those that follow none.
+func (c Contender) open() (*policy.Checkpoint, error) {
+	switch c.Checkpoint {
+	case "", partition.Untrained:
+		return nil, nil
+	case policy.BuiltinName:
+		return policy.Builtin()
+	}
+	dir, err := policy.FindCheckpoint(c.Checkpoint)
+	if err != nil {
+		return nil, err
+	}
+	return policy.LoadCheckpoint(dir)
+}
