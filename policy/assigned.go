@@ -53,6 +53,22 @@ func (a *assigned) busiest(r *Route, in *PlanInput) float64 {
 	return busiest * capacity / load
 }
 
+// relief plans a route, and returns it if it relieves the busiest worker of in.Prev, the
+// route in force, by more than limit, nil if not. No route makes its busiest worker less
+// busy than 1, so where the one in force is within the limit of that, nothing is
+// planned: as a rule, for loads and speeds rest most of the time.
+func (a *assigned) relief(p *Planner, in *PlanInput, limit float64) *Route {
+	now := a.busiest(in.Prev, in)
+	if now-1 <= limit {
+		return nil
+	}
+	next := p.Plan(*in)
+	if next == in.Prev || now-a.busiest(next, in) <= limit {
+		return nil
+	}
+	return next
+}
+
 // chance is by how much the busiest of P workers with equal loads and speeds would
 // seem busier than the mean, given how uncertain the estimates are: of P normal
 // deviates the largest is about sqrt(2 ln P) standard deviations.

@@ -64,8 +64,8 @@ func (f *learnedCapacity) Decide(w *Window) *Route {
 	f.measure(w)
 	f.policy.Follow(&f.measured, f.in.Capacity)
 	f.in.Prev = f.route
-	next := f.planner.Plan(f.in)
-	if next == f.route || f.assigned.busiest(f.route, &f.in)-f.assigned.busiest(next, &f.in) <= f.config.Gain+f.config.Noise*chance(f.loads.Deviation(workers), workers) {
+	next := f.assigned.relief(&f.planner, &f.in, f.config.Gain+f.config.Noise*chance(f.loads.Deviation(workers), workers))
+	if next == nil {
 		return nil
 	}
 	return f.propose(next)

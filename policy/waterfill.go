@@ -84,11 +84,10 @@ func (f *Waterfill) Decide(w *Window) *Route {
 	f.in.Keys, f.in.Slots = f.loads.Estimate(f.in.Keys, f.in.Slots, workers)
 	f.in.Capacity = f.speeds.Capacity(f.in.Capacity)
 	f.in.Prev = f.route
-	next := f.planner.Plan(f.in)
 	noise := chance(math.Hypot(f.speeds.Deviation(), f.loads.Deviation(workers)), workers)
-	if next == f.route || f.assigned.busiest(f.route, &f.in)-f.assigned.busiest(next, &f.in) <= f.config.Gain+f.config.Noise*noise {
-		return nil
+	next := f.assigned.relief(&f.planner, &f.in, f.config.Gain+f.config.Noise*noise)
+	if next != nil {
+		f.route = next
 	}
-	f.route = next
 	return next
 }
