@@ -36,7 +36,7 @@ func (a *Averages) Take(c *Config) map[string]float64 {
 	if c.Algorithm == BC || c.CloneUpdates > 0 {
 		values[runlog.LossClone] = s.Imitation / n
 	}
-	if c.Algorithm == BC {
+	if !c.critics() {
 		return values
 	}
 	values[runlog.LossCritic], values[runlog.GradCritic] = s.TD/n, s.CriticNorm/n
@@ -47,3 +47,6 @@ func (a *Averages) Take(c *Config) map[string]float64 {
 	}
 	return values
 }
+
+// critics says whether the algorithm trains any.
+func (c *Config) critics() bool { return c.Algorithm != BC && c.Algorithm != Model }

@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/saspart/saspart/dataset"
 	"github.com/saspart/saspart/policy"
@@ -36,8 +37,8 @@ func RecordedScenario(s *dataset.Sequence, from, windows, delay int) (*policy.Sc
 		r.Noise[i] = 1 // the speeds have it
 	}
 	work := s.Units
-	if work == nil {
-		work = s.Counts
+	if !slices.ContainsFunc(work, func(v float32) bool { return v > 0 }) {
+		work = s.Counts // an engine without records counts no units
 	}
 	for t := range windows {
 		speeds := r.SpeedsAt(t)

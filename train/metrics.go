@@ -9,6 +9,6 @@ func Metrics() []string {
 		runlog.LossCritic, runlog.LossCQL, runlog.LossActor, runlog.LossClone,
 		runlog.ValueData, runlog.ValueTarget, runlog.ValuePolicy, runlog.Alpha, runlog.Entropy,
 		runlog.GradActor, runlog.GradCritic,
-		runlog.HeldOutValue, runlog.HeldOutPolicy, runlog.ActionDistance, runlog.Imbalance,
+		runlog.HeldOutValue, runlog.HeldOutPolicy, runlog.ActionDistance, runlog.RecordedImbalance, runlog.Imbalance,
 	}
 }

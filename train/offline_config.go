@@ -8,13 +8,27 @@ import (
 	"github.com/saspart/saspart/dataset"
 )
 
+// Schedule is how long a training takes and when it tells of itself.
+type Schedule struct {
+	Updates         int `yaml:"updates"`          // how many updates the training takes
+	LogEvery        int `yaml:"log_every"`        // updates that a row of metrics averages
+	CheckpointEvery int `yaml:"checkpoint_every"` // updates between two checkpoints, each with an evaluation
+}
+
+// Validate reports every impossible value by its path.
+func (s *Schedule) Validate() error {
+	return errors.Join(
+		field.Whole("updates", s.Updates, 1, math.MaxInt32),
+		field.Whole("log_every", s.LogEvery, 1, math.MaxInt32),
+		field.Whole("checkpoint_every", s.CheckpointEvery, 1, math.MaxInt32),
+	)
+}
+
 // OfflineConfig is a training from traces: what is learned from, how and for how
 // long. configs/train has two ready ones.
 type OfflineConfig struct {
-	Updates         int  `yaml:"updates"`          // how many updates the training takes
-	LogEvery        int  `yaml:"log_every"`        // updates that a row of metrics averages
-	CheckpointEvery int  `yaml:"checkpoint_every"` // updates between two checkpoints, each with an evaluation
-	Normalise       bool `yaml:"normalise"`        // observations get mean 0 and standard deviation 1 over the traces
+	Schedule  `yaml:",inline"`
+	Normalise bool `yaml:"normalise"` // observations get mean 0 and standard deviation 1 over the traces
 
 	Learner Config                   `yaml:"learner"`
 	Data    dataset.TransitionConfig `yaml:"data"`
@@ -23,8 +37,8 @@ type OfflineConfig struct {
 // DefaultOffline are our settings.
 func DefaultOffline() OfflineConfig {
 	return OfflineConfig{
-		Updates: 5000, LogEvery: 100, CheckpointEvery: 500,
-		Learner: Default(), Data: dataset.DefaultTransitions(),
+		Schedule: Schedule{Updates: 5000, LogEvery: 100, CheckpointEvery: 500},
+		Learner:  Default(), Data: dataset.DefaultTransitions(),
 	}
 }
 
@@ -33,8 +47,8 @@ func DefaultOffline() OfflineConfig {
 // a checkpoint every 25 iterations.
 func ReferenceOffline() OfflineConfig {
 	c := OfflineConfig{
-		Updates: 50_000, LogEvery: 100, CheckpointEvery: 2500,
-		Learner: Reference(), Data: dataset.DefaultTransitions(),
+		Schedule: Schedule{Updates: 50_000, LogEvery: 100, CheckpointEvery: 2500},
+		Learner:  Reference(), Data: dataset.DefaultTransitions(),
 	}
 	c.Data.Published = true
 	return c
@@ -47,9 +61,7 @@ func (c *OfflineConfig) Validate() error {
 		loads = field.Errorf("learner.loads_rate", "is %v; critics that know of loads need busy ratios and actions as they are: set normalise and data.published to false, or it to 0", c.Learner.LoadsRate)
 	}
 	return errors.Join(loads,
-		field.Whole("updates", c.Updates, 1, math.MaxInt32),
-		field.Whole("log_every", c.LogEvery, 1, math.MaxInt32),
-		field.Whole("checkpoint_every", c.CheckpointEvery, 1, math.MaxInt32),
+		c.Schedule.Validate(),
 		field.In("learner", c.Learner.Validate()),
 		field.In("data", c.Data.Validate()),
 	)

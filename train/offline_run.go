@@ -13,21 +13,25 @@ const (
 	Best = "best" // the one with the best score
 )
 
-// Offline is a training of a shares policy from recorded transitions.
+// Offline is a training from traces: of a shares policy from recorded transitions, or
+// of a capacity policy from recordings.
 type Offline struct {
-	Config OfflineConfig
-	Data   *dataset.Transitions // as loaded with Config.Data; Run normalises them if that is configured
-	Seed   uint64
-	Dir    string // folder of the checkpoints
-	Resume bool   // go on from Dir/last, where there is one
+	Config   OfflineConfig
+	Data     *dataset.Transitions // as loaded with Config.Data; Run normalises them if that is configured
+	Capacity *CapacityTraining    // the capacity action's, in place of Config and Data; nil: the shares action
+	Seed     uint64
+	Dir      string // folder of the checkpoints
+	Resume   bool   // go on from Dir/last, where there is one
 
 	CreatedBy     string // program and version, for the manifests
 	Configuration string // what was trained on and how, as YAML, for the manifests
+	Parent        string // the checkpoint that it started from, for the manifests; "" none
 
 	// Rollout returns the mean imbalance of a job under the policy, the score of a
-	// checkpoint: less is better. nil: nothing can be rolled out. Nothing else that is
-	// known offline tells a good policy from a bad one, so that the newest checkpoint
-	// is then also the best.
+	// checkpoint: less is better. nil: nothing can be rolled out. A capacity policy is
+	// then scored by Estimates.Recorded. Of a shares policy nothing else that is known
+	// offline tells a good one from a bad one, so that the newest checkpoint is then
+	// also the best.
 	Rollout func(ctx context.Context, c *policy.Checkpoint) (float64, error)
 	// Begin, if not nil, is called before the first update with how many were done
 	// before this run.
@@ -55,5 +59,10 @@ type Estimates struct {
 	Rows        int     `json:"rows"`
 	Q           float64 `json:"q"`        // value of the data's actions, least of the critics'
 	PolicyValue float64 `json:"q_policy"` // of the policy's most likely actions
-	Distance    float64 `json:"distance"` // root mean square between the two, per number of an action in [-1,1]
+	Distance    float64 `json:"distance"` // root mean square between the two, per number of an action in [-1,1], or per log share
+
+	// Of the capacity action: mean imbalance after the first windows, at the speeds
+	// that the held-out recordings tell, of the policy and of what was recorded.
+	Recorded  *float64 `json:"recorded,omitempty"`
+	Behaviour *float64 `json:"behaviour,omitempty"`
 }

@@ -67,6 +67,9 @@ func NewRecurrent(cfg RecurrentConfig, start *policy.Checkpoint, seed uint64) (*
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("training configuration: %w", err)
 	}
+	if cfg.Algorithm == Model {
+		return nil, fmt.Errorf("training configuration: learner.algorithm is %s, which learns from no rewards; train with Capacity", Model)
+	}
 	singleThread()
 	pcg := rand.NewPCG(seed, 0x4ec044)
 	t := &Recurrent{
@@ -88,11 +91,8 @@ func NewRecurrent(cfg RecurrentConfig, start *policy.Checkpoint, seed uint64) (*
 func (t *Recurrent) begin(start *policy.Checkpoint) error {
 	inputs, units := t.cfg.Inputs, t.cfg.Units
 	if start != nil {
-		if start.Kind != policy.KindCapacity {
-			return fmt.Errorf("start from a checkpoint of kind %s: the capacity action needs one of kind %s, or none", start.Kind, policy.KindCapacity)
-		}
-		if err := start.Network(); err != nil {
-			return fmt.Errorf("start from a checkpoint: %w", err)
+		if err := startsCapacity(start); err != nil {
+			return err
 		}
 		inputs, units = start.Capacity.Inputs, start.Capacity.Units
 	}
@@ -113,10 +113,7 @@ func (t *Recurrent) begin(start *policy.Checkpoint) error {
 	t.actor = newParams(t.net.layout())
 	t.net.init(t.actor, t.rng)
 	if start != nil {
-		for i, p := range t.actor.layout {
-			at := slices.IndexFunc(start.Tensors, func(v policy.Tensor) bool { return v.Name == p.Name })
-			copy(t.actor.layout[i].Data, start.Tensors[at].Data)
-		}
+		t.actor.start(start)
 	}
 	t.start = &policy.Checkpoint{
 		Format: policy.CheckpointFormat, Kind: policy.KindCapacity, CreatedBy: "saspart",
@@ -124,6 +121,25 @@ func (t *Recurrent) begin(start *policy.Checkpoint) error {
 		Normalisation: &policy.Normalisation{Mean: t.walk.mean, Scale: t.walk.scale},
 	}
 	return nil
+}
+
+// startsCapacity reports what keeps a checkpoint from being started from.
+func startsCapacity(c *policy.Checkpoint) error {
+	if c.Kind != policy.KindCapacity {
+		return fmt.Errorf("start from a checkpoint of kind %s: the capacity action needs one of kind %s, or none", c.Kind, policy.KindCapacity)
+	}
+	if err := c.Network(); err != nil {
+		return fmt.Errorf("start from a checkpoint: %w", err)
+	}
+	return nil
+}
+
+// start takes over the tensors of a checkpoint, which has all of them.
+func (p *params) start(c *policy.Checkpoint) {
+	for _, to := range p.layout {
+		at := slices.IndexFunc(c.Tensors, func(v policy.Tensor) bool { return v.Name == to.Name })
+		copy(to.Data, c.Tensors[at].Data)
+	}
 }
 
 // samples is K, the actions that CQL draws from each of its three distributions.

@@ -48,6 +48,7 @@ type RecurrentCQL struct {
 	Temperature float64 `yaml:"temperature"` // of the soft maximum, per worker
 	Weight      float64 `yaml:"weight"`      // of the term against the TD loss
 	Box         float64 `yaml:"box"`         // uniform log shares lie within ± this of those seen
+	Gap         float64 `yaml:"gap"`         // the term rests in updates whose mean gap is no larger
 }
 
 // DefaultRecurrent are our settings.
@@ -57,6 +58,10 @@ type RecurrentCQL struct {
 //     them only through queues, and a longer view adds noise to every target.
 //   - target entropy -1.5 for each worker's log share, a standard deviation of 0.054:
 //     it is learned what is best under that noise.
+//   - CQL's term rests while the critics value what the policy might do no higher than
+//     what was done: then they believe in nothing unseen. Unbounded, it goes on pushing
+//     every value down but those of the data, and a policy better than its data becomes
+//     its clone.
 //   - stretches of 16 windows after 16 that fill the memory: a fixed smoothing of 0.15
 //     forgets in 6.
 func DefaultRecurrent() RecurrentConfig {
@@ -65,9 +70,9 @@ func DefaultRecurrent() RecurrentConfig {
 		Inputs:    []string{"innovation", "surprise", "busy", "saturated", "lag", "estimate", "busiest", "queue"}, Units: 32,
 		Critics: 4, Encoder: []int{32}, Pooled: 16, Hidden: []int{32},
 		Rows: 128, BurnIn: 16, Stretch: 16, Gamma: 0.5, Tau: 5e-3,
-		ActorRate: 3e-4, CriticRate: 1e-3, AlphaRate: 1e-3, GradClip: 10,
-		InitialAlpha: 1e-2, EntropyEach: -1.5, HuberDelta: 1,
-		CQL:     RecurrentCQL{Actions: 2, Temperature: 1, Weight: 0.02, Box: 0.7},
+		ActorRate: 3e-4, CriticRate: 1e-3, AlphaRate: 3e-3, GradClip: 10,
+		InitialAlpha: 0.1, EntropyEach: -1.5, HuberDelta: 1,
+		CQL:     RecurrentCQL{Actions: 2, Temperature: 1, Weight: 0.02, Box: 0.7, Gap: 0},
 		Threads: 1,
 	}
 }
@@ -92,13 +97,14 @@ func (c *RecurrentConfig) Validate() error {
 		above("cql.temperature", c.CQL.Temperature),
 		field.Finite("cql.weight", c.CQL.Weight, 0, math.MaxFloat64),
 		field.Finite("cql.box", c.CQL.Box, 1e-3, 10),
+		field.Finite("cql.gap", c.CQL.Gap, -1e9, 1e9),
 		field.Whole("clone_updates", c.CloneUpdates, 0, math.MaxInt32),
 		field.Whole("threads", c.Threads, 1, 1024),
 	}
 	switch c.Algorithm {
-	case SACN, SACNCQL, BC:
+	case SACN, SACNCQL, BC, Model:
 	default:
-		errs = append(errs, field.Errorf("algorithm", "is %q; it must be %s, %s or %s", c.Algorithm, SACN, SACNCQL, BC))
+		errs = append(errs, field.Errorf("algorithm", "is %q; it must be %s, %s, %s or %s", c.Algorithm, SACN, SACNCQL, BC, Model))
 	}
 	if len(c.Inputs) == 0 {
 		errs = append(errs, field.Errorf("inputs", "are empty; the network must see something"))

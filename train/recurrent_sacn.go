@@ -248,7 +248,9 @@ func leastOf(q []float32, i, n int) (least float64, at int) {
 }
 
 // criticise computes the critics' loss and its gradient by their values, dq: of the
-// data's action first, then of CQL's.
+// data's action first, then of CQL's. CQL's term is there as long as the gap is above
+// what is allowed, as in its version with a Lagrange multiplier (Kumar et al., appendix
+// F), whose multiplier is then weight or 0.
 func (t *Recurrent) criticise(r *room, usable int, stats *Stats) {
 	r.values.forward(t.pool, t.critic.w, r.state, r.common, r.sampled)
 	n, k, critics := r.transitions, t.samples(), t.cfg.Critics
@@ -268,7 +270,18 @@ func (t *Recurrent) criticise(r *room, usable int, stats *Stats) {
 			stats.Q += float64(q[0]) * each / float64(critics)
 			dq[0] = float32(slope * each)
 			if k > 0 {
-				stats.CQL += conserve(q, r.density[i*3*k:][:3*k], perWorker, t.cfg.CQL.Weight*each, dq) * each / float64(critics)
+				stats.CQL += conserve(q, r.density[i*3*k:][:3*k], perWorker, 0, dq) * each / float64(critics)
+			}
+		}
+	})
+	if k == 0 || stats.CQL <= t.cfg.CQL.Gap {
+		return
+	}
+	t.eachTransition(func(i, _ int, known bool) {
+		for c := range critics {
+			at := (c*n + i) * cols
+			if known {
+				conserve(r.values.q[at:][:cols], r.density[i*3*k:][:3*k], perWorker, t.cfg.CQL.Weight*each, r.dq[at:][:cols])
 			}
 		}
 	})

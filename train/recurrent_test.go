@@ -225,7 +225,7 @@ func TestRecurrentLosses(t *testing.T) {
 		r.criticise(room, usable, &s)
 		return float64(r.cfg.Critics) * (s.TD + r.cfg.CQL.Weight*s.CQL)
 	}
-	r.cfg.CQL.Weight = 0.5
+	r.cfg.CQL.Weight, r.cfg.CQL.Gap = 0.5, -1e9
 	criticise()
 	room.values.backward(r.pool, r.critic.w, room.dq, r.critic.grad, false)
 	differences(t, "critics", r.critic, criticise)

@@ -1,0 +1,70 @@
+package train
+
+import (
+	"errors"
+
+	"github.com/saspart/saspart/config/field"
+	"github.com/saspart/saspart/policy"
+)
+
+// Model learns the capacity action by gradients through the fluid model, at the
+// speeds that traces recorded: neither critics nor rewards.
+const Model Algorithm = "model"
+
+// CapacityOfflineConfig is a training of the capacity action from traces.
+// configs/train/capacity.yaml is a ready one.
+type CapacityOfflineConfig struct {
+	Schedule `yaml:",inline"`
+	Learner  RecurrentConfig `yaml:"learner"`
+	Model    ModelConfig     `yaml:"model"`
+	Data     RecordingConfig `yaml:"data"`
+}
+
+// ModelConfig are the settings of the algorithm Model, beside inputs, units, grad_clip
+// and threads, which it shares with the others.
+type ModelConfig struct {
+	Batch   int        `yaml:"batch"`   // parts of recordings in an update
+	Windows int        `yaml:"windows"` // of a part
+	Delay   int        `yaml:"delay"`   // metrics are up to so many windows late, each number as often as any other
+	Rate    [2]float64 `yaml:"rate"`    // Adam's learning rate, falling as a cosine
+}
+
+// DefaultCapacityOffline are our settings.
+func DefaultCapacityOffline() CapacityOfflineConfig {
+	return CapacityOfflineConfig{
+		Schedule: Schedule{Updates: 2000, LogEvery: 50, CheckpointEvery: 250},
+		Learner:  DefaultRecurrent(),
+		Model:    ModelConfig{Batch: 24, Windows: 48, Rate: [2]float64{2e-3, 2e-4}},
+		Data:     DefaultRecordings(),
+	}
+}
+
+// Validate reports every impossible value by its path.
+func (c *CapacityOfflineConfig) Validate() error {
+	return errors.Join(
+		c.Schedule.Validate(),
+		field.In("learner", c.Learner.Validate()),
+		field.In("model", errors.Join(
+			field.Whole("batch", c.Model.Batch, 1, 1<<14),
+			field.Whole("windows", c.Model.Windows, 2, 1<<12),
+			field.Whole("delay", c.Model.Delay, 0, 1<<12),
+			above("rate[0]", c.Model.Rate[0]), above("rate[1]", c.Model.Rate[1]),
+		)),
+		field.In("data", c.Data.Validate()),
+	)
+}
+
+// Least is how many windows in a row a recording needs to be of use.
+func (c *CapacityOfflineConfig) Least() int {
+	if c.Learner.Algorithm == Model {
+		return c.Model.Windows
+	}
+	return c.Learner.Stretch + 1
+}
+
+// CapacityTraining is what an Offline of the capacity action learns from.
+type CapacityTraining struct {
+	Config CapacityOfflineConfig
+	Data   *CapacityData
+	Start  *policy.Checkpoint // the policy to start from, of kind capacity; nil: a fixed smoothing
+}

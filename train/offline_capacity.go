@@ -1,0 +1,105 @@
+//go:build torch
+
+package train
+
+import "github.com/saspart/saspart/policy"
+
+// newCapacityLearner makes what trains the capacity action on recordings.
+func newCapacityLearner(c *CapacityTraining, seed uint64) (learner, error) {
+	if c.Config.Learner.Algorithm == Model {
+		return newModelLearner(c, seed)
+	}
+	t, err := NewRecurrent(c.Config.Learner, c.Start, seed)
+	return &recurrentLearner{t, c.Data}, err
+}
+
+// recurrentLearner trains from rewards, or by cloning.
+type recurrentLearner struct {
+	*Recurrent
+	data *CapacityData
+}
+
+func (l *recurrentLearner) update() (Stats, error)         { return l.Update(l.data.Train) }
+func (l *recurrentLearner) done() uint64                   { return l.updates }
+func (l *recurrentLearner) fingerprint() string            { return l.data.Fingerprint }
+func (l *recurrentLearner) checkpoint() *policy.Checkpoint { return l.Checkpoint() }
+
+func (l *recurrentLearner) algorithm() *Config {
+	return &Config{Algorithm: l.cfg.Algorithm, CloneUpdates: l.cfg.CloneUpdates}
+}
+
+func (l *recurrentLearner) estimate() (Estimates, error) {
+	e, err := judge(l.Checkpoint(), l.data.held())
+	if err != nil || l.cfg.Algorithm == BC {
+		return e, err
+	}
+	e.Q, e.PolicyValue = l.Values(l.data.held(), estimated)
+	return e, nil
+}
+
+// modelLearner trains by gradients through what shares would have led to at the
+// speeds that were recorded.
+type modelLearner struct {
+	*Capacity
+	config *CapacityOfflineConfig
+	data   *CapacityData
+}
+
+func newModelLearner(c *CapacityTraining, seed uint64) (*modelLearner, error) {
+	m, shared := &c.Config.Model, &c.Config.Learner
+	cfg := DefaultCapacity()
+	cfg.Inputs, cfg.Units, cfg.Threads, cfg.GradClip = shared.Inputs, shared.Units, shared.Threads, shared.GradClip
+	cfg.Batch, cfg.Updates, cfg.Rate, cfg.Scenarios.Windows = m.Batch, c.Config.Updates, m.Rate, m.Windows
+	if c.Start != nil {
+		if err := startsCapacity(c.Start); err != nil {
+			return nil, err
+		}
+		cfg.Inputs, cfg.Units = c.Start.Capacity.Inputs, c.Start.Capacity.Units
+	}
+	t, err := NewCapacity(cfg, seed)
+	if err != nil {
+		return nil, err
+	}
+	if c.Start != nil {
+		t.params.start(c.Start)
+	}
+	return &modelLearner{t, &c.Config, c.Data}, nil
+}
+
+func (l *modelLearner) update() (Stats, error) {
+	batch := make([]*policy.Scenario, l.config.Model.Batch)
+	for i := range batch {
+		var err error
+		if batch[i], err = l.draw(); err != nil {
+			return Stats{}, err
+		}
+	}
+	s, err := l.UpdateOn(batch)
+	return Stats{Update: s.Update, Actor: s.Loss, ActorNorm: s.Norm}, err
+}
+
+// attempts is how often a part of a recording is drawn again in which at some time
+// nobody was measured.
+const attempts = 100
+
+// draw takes a part of a recording, its metrics late or not.
+func (l *modelLearner) draw() (*policy.Scenario, error) {
+	m, one := &l.config.Model, func(int) int { return 1 }
+	for try := 1; ; try++ {
+		at, err := l.data.Train.Sample(l.rng, m.Windows-1, one)
+		if err != nil {
+			return nil, err
+		}
+		delay := l.rng.IntN(m.Delay + 1)
+		s, err := RecordedScenario(&at[0].Recording.Raw, at[0].From, m.Windows, delay)
+		if err == nil || try == attempts {
+			return s, err
+		}
+	}
+}
+
+func (l *modelLearner) done() uint64                   { return l.updates }
+func (l *modelLearner) fingerprint() string            { return l.data.Fingerprint }
+func (l *modelLearner) algorithm() *Config             { return &Config{Algorithm: Model} }
+func (l *modelLearner) checkpoint() *policy.Checkpoint { return l.Checkpoint() }
+func (l *modelLearner) estimate() (Estimates, error)   { return judge(l.Checkpoint(), l.data.held()) }

@@ -1,0 +1,154 @@
+//go:build torch
+
+package train
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/saspart/saspart/policy"
+)
+
+// tinyCapacityOffline is a training of the capacity action that is soon over.
+func tinyCapacityOffline(t *testing.T, path, dir string, algorithm Algorithm, start *policy.Checkpoint) *Offline {
+	t.Helper()
+	c := DefaultCapacityOffline()
+	c.Schedule = Schedule{Updates: 23, CheckpointEvery: 7, LogEvery: 3}
+	c.Learner = tinyRecurrent(algorithm)
+	c.Model.Batch, c.Model.Windows, c.Model.Delay = 4, 10, 2
+	data, err := LoadCapacity(context.Background(), c.Data, []string{path}, c.Least(), 1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Offline{Capacity: &CapacityTraining{Config: c, Data: data, Start: start}, Seed: 1, Dir: dir}
+}
+
+// 10 + 13 updates are 23, from nothing and from a checkpoint, with every algorithm.
+func TestOfflineCapacityResumes(t *testing.T) {
+	path := fluidTrace(t, 4, 20)
+	for _, c := range []struct {
+		algorithm Algorithm
+		start     *policy.Checkpoint
+	}{{SACNCQL, nil}, {SACN, policy.UntrainedCapacity(5, 1)}, {BC, nil}, {Model, policy.UntrainedCapacity(5, 1)}} {
+		whole, parts := t.TempDir(), t.TempDir()
+		out, err := tinyCapacityOffline(t, path, whole, c.algorithm, c.start).Run(context.Background())
+		if err != nil || out.Updates != 23 || out.Estimates.Recorded == nil || out.Estimates.Behaviour == nil || out.Best == nil {
+			t.Fatalf("%s: %+v, %v", c.algorithm, out, err)
+		}
+		o := tinyCapacityOffline(t, path, parts, c.algorithm, c.start)
+		ctx, cancel := context.WithCancel(context.Background())
+		o.Watch = func(s Stats) {
+			if s.Update == 10 {
+				cancel()
+			}
+		}
+		if out, err := o.Run(ctx); !errors.Is(err, context.Canceled) || out.Updates != 10 {
+			t.Fatalf("%s: interrupted after %d updates: %v", c.algorithm, out.Updates, err)
+		}
+		o = tinyCapacityOffline(t, path, parts, c.algorithm, c.start)
+		o.Resume = true
+		if _, err := o.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		sameFiles(t, filepath.Join(whole, Last), filepath.Join(parts, Last))
+		best, err := policy.LoadCheckpoint(filepath.Join(whole, Best))
+		if err != nil || best.Kind != policy.KindCapacity {
+			t.Errorf("%s: the best checkpoint: %v", c.algorithm, err)
+		}
+	}
+}
+
+// Other traces than those trained on are refused.
+func TestOfflineCapacityRefuses(t *testing.T) {
+	dir := t.TempDir()
+	o := tinyCapacityOffline(t, fluidTrace(t, 4, 20), dir, BC, nil)
+	if _, err := o.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	o = tinyCapacityOffline(t, fluidTrace(t, 4, 21), dir, BC, nil)
+	o.Resume = true
+	if _, err := o.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "other transitions") {
+		t.Errorf("another trace: %v", err)
+	}
+	shares := policy.UntrainedCapacity(5, 1)
+	shares.Kind = policy.KindShares
+	for _, a := range []Algorithm{SACN, Model} {
+		if _, err := tinyCapacityOffline(t, fluidTrace(t, 4, 20), t.TempDir(), a, shares).Run(context.Background()); err == nil || !strings.Contains(err.Error(), "kind shares") {
+			t.Errorf("%s from a shares policy: %v", a, err)
+		}
+	}
+}
+
+func TestLoadCapacity(t *testing.T) {
+	path, ctx := fluidTrace(t, 10, 20), context.Background()
+	c := DefaultRecordings()
+	c.HeldOut = 0.2
+	var read int64
+	d, err := LoadCapacity(ctx, c, []string{path}, 20, 1, func(n int64) { read = n })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(d.Train) != 8 || len(d.HeldOut) != 2 || d.Windows != 200 || read != 200 || !slices.Equal(d.Workers, []int{4}) {
+		t.Errorf("%d and %d recordings, %d windows of %v workers, %d told", len(d.Train), len(d.HeldOut), d.Windows, d.Workers, read)
+	}
+	same, err := LoadCapacity(ctx, c, []string{path}, 20, 1, nil)
+	if err != nil || same.Fingerprint != d.Fingerprint || same.HeldOut[0].Raw.Episode != d.HeldOut[0].Raw.Episode {
+		t.Errorf("loaded again it is other data: %v", err)
+	}
+	if other, err := LoadCapacity(ctx, c, []string{path}, 20, 2, nil); err != nil || other.Fingerprint == d.Fingerprint {
+		t.Errorf("another seed gives the same split: %v", err)
+	}
+	if _, err := LoadCapacity(ctx, c, []string{path}, 21, 1, nil); err == nil || !strings.Contains(err.Error(), "21 windows in a row") {
+		t.Errorf("episodes that are too short: %v", err)
+	}
+}
+
+// Values tell good actions from bad ones after some learning: those of shares at the
+// true speeds are above those of the wandering ones recorded.
+func TestRecurrentValues(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes some seconds")
+	}
+	c := DefaultRecurrent()
+	c.Algorithm, c.Rows, c.ActorRate = SACN, 64, 1e-9 // the policy stays a fixed smoothing
+	r, err := NewRecurrent(c, nil, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scenarios := policy.DefaultScenarios()
+	scenarios.Windows, scenarios.Utilisation = 400, [2]float64{0.4, 0.4} // nobody saturated
+	src := Recordings{recorded(t, policy.NewScenario(scenarios, 4, 1), 1e5, 1)}
+	updates(t, r, src, 150)
+	if data, own := r.Values(src, 1000); !(own > data+0.3) {
+		t.Errorf("value %.3f of a fixed smoothing, %.3f of what was done", own, data)
+	}
+}
+
+// The configuration that is ready holds what the package says, and its faults are told
+// by their path.
+func TestCapacityOfflineConfig(t *testing.T) {
+	c := DefaultCapacityOffline()
+	if err := c.Validate(); err != nil {
+		t.Error(err)
+	}
+	for path, change := range map[string]func(*CapacityOfflineConfig){
+		"updates":           func(c *CapacityOfflineConfig) { c.Updates = 0 },
+		"learner.algorithm": func(c *CapacityOfflineConfig) { c.Learner.Algorithm = "sac" },
+		"learner.inputs":    func(c *CapacityOfflineConfig) { c.Learner.Inputs = []string{"weather"} },
+		"learner.hidden":    func(c *CapacityOfflineConfig) { c.Learner.Hidden = nil },
+		"learner.encoder[":  func(c *CapacityOfflineConfig) { c.Learner.Encoder = []int{0} },
+		"learner.cql.box":   func(c *CapacityOfflineConfig) { c.Learner.CQL.Box = 0 },
+		"model.windows":     func(c *CapacityOfflineConfig) { c.Model.Windows = 1 },
+		"data.held_out":     func(c *CapacityOfflineConfig) { c.Data.HeldOut = 1 },
+	} {
+		c := DefaultCapacityOffline()
+		change(&c)
+		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}

@@ -1,0 +1,85 @@
+//go:build torch
+
+package train
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/saspart/saspart/dataset"
+	"github.com/saspart/saspart/policy"
+)
+
+// estimated is how many held-out transitions an evaluation looks at.
+const estimated = 2048
+
+// transitions is a store as a trainer's source.
+type transitions struct{ store *dataset.Store }
+
+// Sample implements Source.
+func (s transitions) Sample(rng *rand.Rand, b *Batch) error {
+	return s.store.Sample(rng, &dataset.Columns{Obs: b.Obs, Act: b.Act, Reward: b.Reward, Next: b.Next, Terminal: b.Terminal})
+}
+
+// sharesLearner trains the shares action on transitions.
+type sharesLearner struct {
+	*Trainer
+	config *OfflineConfig
+	data   *dataset.Transitions
+	normal *policy.Normalisation
+	print  string
+}
+
+func newSharesLearner(c *OfflineConfig, data *dataset.Transitions, seed uint64) (*sharesLearner, error) {
+	l := &sharesLearner{config: c, data: data}
+	stats, err := json.Marshal(struct {
+		Stats  dataset.Stats
+		Mask   policy.Mask
+		Config dataset.TransitionConfig
+	}{data.Stats, data.Mask, c.Data})
+	if err != nil {
+		return nil, fmt.Errorf("describe the transitions: %w", err)
+	}
+	l.print = fmt.Sprintf("%x", sha256.Sum256(stats))
+	if c.Normalise {
+		n := data.Stats.Normal()
+		if err := data.Normalise(n); err != nil {
+			return nil, err
+		}
+		l.normal = &policy.Normalisation{Mean: n.Mean}
+		for _, s := range n.Scale {
+			l.normal.Scale = append(l.normal.Scale, 1/s)
+		}
+	}
+	l.Trainer, err = NewShares(c.Learner, data.Mask, c.Data.P0, seed)
+	return l, err
+}
+
+func (l *sharesLearner) update() (Stats, error) { return l.Update(transitions{l.data.Train}) }
+func (l *sharesLearner) done() uint64           { return l.updates }
+func (l *sharesLearner) fingerprint() string    { return l.print }
+func (l *sharesLearner) algorithm() *Config     { return &l.cfg }
+
+func (l *sharesLearner) estimate() (Estimates, error) {
+	held := l.data.HeldOut
+	if held.Len() == 0 {
+		held = l.data.Train
+	}
+	return l.Estimate(held, estimated)
+}
+
+func (l *sharesLearner) checkpoint() *policy.Checkpoint {
+	c := &policy.Checkpoint{
+		Format: policy.CheckpointFormat, Kind: policy.KindShares, Normalisation: l.normal,
+		Shares: &policy.SharesSpec{
+			Workers: l.data.Workers, Mask: l.data.Mask.Keys, HotKeys: max(l.config.Data.HotKeys, len(l.data.Mask.Keys)),
+			KeyShares: l.data.Shares, Published: l.config.Data.Published, Hidden: l.config.Learner.Hidden,
+		},
+	}
+	for _, t := range l.Policy() {
+		c.Tensors = append(c.Tensors, policy.Tensor(t))
+	}
+	return c
+}

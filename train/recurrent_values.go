@@ -1,0 +1,57 @@
+//go:build torch
+
+package train
+
+// Values are the means, over up to about most transitions of recordings, of the least
+// critic's value of what was done and of the policy's most likely action.
+func (t *Recurrent) Values(recordings Recordings, most int) (data, own float64) {
+	n := 0
+	for _, r := range recordings {
+		if n >= most {
+			break
+		}
+		d, o, some := t.values(r, min(r.Windows()-1, estimateRows))
+		data, own, n = data+d, own+o, n+some
+	}
+	if n == 0 {
+		return 0, 0
+	}
+	return data / float64(n), own / float64(n)
+}
+
+// values sums up over the first transitions of a recording, and counts them.
+func (t *Recurrent) values(r *Recording, steps int) (data, own float64, n int) {
+	if steps < 1 {
+		return 0, 0, 0
+	}
+	p := r.Raw.Workers
+	w := t.net.views(t.actor.w)
+	t.walk.begin([]Stretch{{r, 0}}, 0, steps)
+	t.walk.forward(&w)
+	state := make([]float32, steps*p*(stateWidth+commonWidth))
+	act := [2][]float32{make([]float32, steps*p), make([]float32, steps*p)}
+	for at := range steps {
+		for w := range p {
+			row := state[(at*p+w)*(stateWidth+commonWidth):]
+			copy(row, r.state[(at*p+w)*stateWidth:][:stateWidth])
+			copy(row[stateWidth:], r.common[at*commonWidth:][:commonWidth])
+			act[0][at*p+w] = r.share[(at+1)*p+w]
+			act[1][at*p+w] = float32(t.walk.logShare(at)[w])
+		}
+		if r.usable[at+1] {
+			n++
+		}
+	}
+	tape := t.critics.tape(steps, p, 1)
+	for i, sum := range []*float64{&data, &own} {
+		centre(act[i], p, 1)
+		tape.forward(t.pool, t.critic.w, state, r.common[:steps*commonWidth], act[i])
+		for at := range steps {
+			if r.usable[at+1] {
+				least, _ := leastOf(tape.q, at, steps)
+				*sum += least
+			}
+		}
+	}
+	return data, own, n
+}
