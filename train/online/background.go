@@ -13,18 +13,20 @@ import (
 )
 
 // Background is a Student that learns on a goroutine of its own, at its own pace, for
-// jobs that must not wait for a gradient step: it acts with the newest snapshot of the
+// jobs that must not wait for a gradient step: they act with the newest snapshot of the
 // policy, evaluated without the trainer. What it is told to learn is an allowance: of
 // updates that the machine can't do in time, the oldest backlog is let go.
 type Background struct {
-	shares *Shares // the goroutine's own
-	rng    *rand.Rand
-	acting atomic.Pointer[snapshot] // the newest
-	mine   *snapshot                // the one in use, the caller's own
-	frozen bool
+	learns   learns    // the goroutine's own
+	shares   *Shares   // the same, where it is one
+	capacity *Capacity // the same, where it is one
+	rng      *rand.Rand
+	acting   atomic.Pointer[snapshot] // the newest
+	mine     *snapshot                // the one in use, the caller's own
+	frozen   bool
 
 	mu      sync.Mutex
-	inbox   []replay.Transition
+	inbox   []func() error // what is to be remembered
 	allowed int
 	did     []train.Stats
 	orders  []order
@@ -35,10 +37,18 @@ type Background struct {
 	done chan struct{} // the goroutine has ended
 }
 
+// learns is a student that learns when it is told to.
+type learns interface {
+	Student
+	// snapshot is the policy by now, which shares no memory with the learner.
+	snapshot() *policy.Checkpoint
+}
+
 // snapshot is a policy that nobody changes any more.
 type snapshot struct {
-	tensors []train.Tensor
-	policy  *policy.Sampler // of these tensors; for one goroutine
+	checkpoint *policy.Checkpoint
+	version    uint64
+	sampler    *policy.Sampler // of a shares policy; for one goroutine
 }
 
 // order is a checkpoint to be saved.
@@ -54,13 +64,19 @@ const (
 	publishEvery = 8
 )
 
-// NewBackground starts a student, which then is Background's alone. What it draws to
-// explore follows from seed.
+// NewBackground starts a student of the shares action, which then is Background's
+// alone. What it draws to explore follows from seed.
 func NewBackground(s *Shares, seed uint64) (*Background, error) {
-	b := &Background{
-		shares: s, rng: rand.New(rand.NewPCG(seed, 0xac7)),
-		wake: make(chan struct{}, 1), done: make(chan struct{}),
-	}
+	return (&Background{learns: s, shares: s, rng: rand.New(rand.NewPCG(seed, 0xac7))}).start()
+}
+
+// NewBackgroundCapacity starts a student of the capacity action in the same way.
+func NewBackgroundCapacity(s *Capacity) (*Background, error) {
+	return (&Background{learns: s, capacity: s}).start()
+}
+
+func (b *Background) start() (*Background, error) {
+	b.wake, b.done = make(chan struct{}, 1), make(chan struct{})
 	if err := b.publish(); err != nil {
 		return nil, err
 	}
@@ -72,37 +88,48 @@ func NewBackground(s *Shares, seed uint64) (*Background, error) {
 var (
 	_ Student = (*Background)(nil)
 	_ Pupil   = (*Background)(nil)
+	_ Filter  = (*Background)(nil)
 )
 
 // publish makes the policy by now the newest snapshot.
 func (b *Background) publish() error {
-	s := &snapshot{}
-	var tensors []policy.Tensor
-	for _, t := range b.shares.Learner.Policy() {
-		t.Data = append([]float32(nil), t.Data...)
-		s.tensors = append(s.tensors, t)
-		tensors = append(tensors, policy.Tensor(t))
+	s := &snapshot{checkpoint: b.learns.snapshot()}
+	if last := b.acting.Load(); last != nil {
+		s.version = last.version + 1
 	}
-	spec := b.shares.Policy.Shares
-	mask := policy.Mask{Workers: spec.Workers, Keys: spec.Mask}
-	var err error
-	if s.policy, err = policy.NewSampler(tensors, policy.Observation{}.Size(spec.Workers), mask.Pairs()); err != nil {
+	err := s.checkpoint.Network()
+	if spec := s.checkpoint.Shares; err == nil && spec != nil {
+		mask := policy.Mask{Workers: spec.Workers, Keys: spec.Mask}
+		s.sampler, err = policy.NewSampler(s.checkpoint.Tensors, policy.Observation{}.Size(spec.Workers), mask.Pairs())
+	}
+	if err != nil {
 		return fmt.Errorf("the policy learned by now: %w", err)
 	}
 	b.acting.Store(s)
 	return nil
 }
 
-// Act implements Actor.
-func (b *Background) Act(obs, act []float32, explore bool) {
+// latest is the snapshot to act with.
+func (b *Background) latest() *snapshot {
 	if !b.frozen {
 		b.mine = b.acting.Load()
 	}
+	return b.mine
+}
+
+// Act implements Actor.
+func (b *Background) Act(obs, act []float32, explore bool) {
 	normal := b.rng.NormFloat64
 	if !explore {
 		normal = nil
 	}
-	b.mine.policy.Act(obs, act, normal)
+	b.latest().sampler.Act(obs, act, normal)
+}
+
+// Newest implements Filter.
+func (b *Background) Newest() (*policy.Checkpoint, uint64) {
+	s := b.latest()
+	return s.checkpoint, s.version
 }
 
 // Freeze implements Student.
@@ -112,10 +139,21 @@ func (b *Background) Freeze(on bool) { b.frozen = on }
 func (b *Background) Remember(t replay.Transition) error {
 	clone := func(v []float32) []float32 { return append([]float32(nil), v...) }
 	t.Obs, t.Act, t.Next = clone(t.Obs), clone(t.Act), clone(t.Next)
-	b.mu.Lock()
-	b.inbox = append(b.inbox, t)
-	b.mu.Unlock()
+	b.later(func() error { return b.shares.Remember(t) })
 	return nil
+}
+
+// Record implements Filter. It does not wait.
+func (b *Background) Record(job int, w *policy.Window) error {
+	b.later(func() error { return b.capacity.Record(job, w) })
+	return nil
+}
+
+// later leaves something to the goroutine.
+func (b *Background) later(f func() error) {
+	b.mu.Lock()
+	b.inbox = append(b.inbox, f)
+	b.mu.Unlock()
 }
 
 // Learn implements Student: it allows so many updates more, and does not wait.
@@ -136,11 +174,8 @@ func (b *Background) Learn(updates int, each func(train.Stats)) error {
 // from when the learner comes to it, and at the latest in Close.
 func (b *Background) Save(folder string, whole bool, status []byte, metrics map[string]float64) error {
 	if !whole {
-		c := b.shares.Policy
+		c := *b.mine.checkpoint
 		c.Metrics = metrics
-		for _, t := range b.mine.tensors {
-			c.Tensors = append(c.Tensors, policy.Tensor(t))
-		}
 		return policy.SaveCheckpoint(folder, &c)
 	}
 	b.mu.Lock()
@@ -181,11 +216,11 @@ func (b *Background) run() {
 		more := b.allowed > 0 && b.err == nil && !b.closed
 		last := b.closed
 		b.mu.Unlock()
-		for _, t := range inbox {
-			b.fail(b.shares.Remember(t))
+		for _, remember := range inbox {
+			b.fail(remember())
 		}
 		for _, o := range orders {
-			b.fail(b.shares.Save(o.folder, true, o.status, o.metrics))
+			b.fail(b.learns.Save(o.folder, true, o.status, o.metrics))
 		}
 		switch {
 		case last && len(orders) == 0:
@@ -206,7 +241,7 @@ func (b *Background) run() {
 
 // update learns once, if there is anything to learn from.
 func (b *Background) update() (did bool) {
-	err := b.shares.Learn(1, func(s train.Stats) {
+	err := b.learns.Learn(1, func(s train.Stats) {
 		did = true
 		b.mu.Lock()
 		b.did = append(b.did, s)

@@ -197,26 +197,10 @@ func missing(busy []float64) bool {
 
 // Routes implements Env.
 func (e *jobEnv) Routes() RouteMap {
-	var r RouteMap
 	if e.window == nil {
-		return r
+		return RouteMap{}
 	}
-	route := e.inForce()
-	for _, k := range e.view.Ranked() {
-		r.Keys, r.Loads = append(r.Keys, k.Name), append(r.Loads, k.Load)
-		shares := make([]float64, route.Workers)
-		shares[route.Slots[policy.SlotOf(k.Hash, len(route.Slots))]] = 1
-		for i := range route.Keys {
-			if kr := &route.Keys[i]; kr.Hash == k.Hash {
-				clear(shares)
-				for j, w := range kr.Workers {
-					shares[w] = kr.Shares[j]
-				}
-			}
-		}
-		r.Shares = append(r.Shares, shares)
-	}
-	return r
+	return mapOf(e.inForce(), e.view.Ranked())
 }
 
 // Save implements Env: a job on records can't be kept.

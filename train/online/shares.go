@@ -1,14 +1,7 @@
 package online
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -94,16 +87,6 @@ func (s *Shares) Freeze(bool) {}
 // Close implements Student.
 func (s *Shares) Close() error { return nil }
 
-// statusFile holds, in a checkpoint's folder, what a training on a running job has
-// beside the trainer's state and the replay.
-const statusFile = "online.json"
-
-// saved is statusFile.
-type saved struct {
-	Status json.RawMessage `json:"status"`
-	Replay string          `json:"replay_sha256"`
-}
-
 // Save implements Student.
 func (s *Shares) Save(folder string, whole bool, status []byte, metrics map[string]float64) error {
 	var extra []func(string) error
@@ -112,9 +95,18 @@ func (s *Shares) Save(folder string, whole bool, status []byte, metrics map[stri
 		if err != nil {
 			return err
 		}
-		extra = append(extra, train.Saved{State: state, Data: s.Data}.Write, s.writeReplay(status))
+		extra = append(extra, train.Saved{State: state, Data: s.Data}.Write, writeReplay(s.Replay, status))
 	}
 	return policy.SaveCheckpoint(folder, s.checkpoint(metrics), extra...)
+}
+
+// snapshot is the policy by now, with tensors of its own.
+func (s *Shares) snapshot() *policy.Checkpoint {
+	c := s.checkpoint(nil)
+	for i, t := range c.Tensors {
+		c.Tensors[i].Data = slices.Clone(t.Data)
+	}
+	return c
 }
 
 // checkpoint is the policy by now.
@@ -127,34 +119,6 @@ func (s *Shares) checkpoint(metrics map[string]float64) *policy.Checkpoint {
 	return &c
 }
 
-// writeReplay writes replay and status into a checkpoint's folder.
-func (s *Shares) writeReplay(status []byte) func(folder string) error {
-	return func(folder string) error {
-		path := filepath.Join(folder, replay.File)
-		f, err := os.Create(path)
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(s.Replay.Write(f), f.Close()); err != nil {
-			return err
-		}
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		text, err := json.Marshal(saved{Status: status, Replay: digest(data)})
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(filepath.Join(folder, statusFile), append(text, '\n'), 0o644)
-	}
-}
-
-func digest(data []byte) string {
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:])
-}
-
 // Load makes the student what it was when the checkpoint in folder was saved, and
 // returns the status saved with it. Without the folder the error is fs.ErrNotExist.
 func (s *Shares) Load(folder string, cfg replay.Config, dims train.Dims) (*Status, error) {
@@ -163,43 +127,19 @@ func (s *Shares) Load(folder string, cfg replay.Config, dims train.Dims) (*Statu
 		return nil, err
 	}
 	if from.Data != s.Data {
-		return nil, fmt.Errorf("go on from checkpoint %s: it learned from other recorded transitions too; name the same traces, in the same state, or another --out", folder)
+		return nil, otherData(folder)
 	}
-	status, err := s.load(folder, cfg, dims)
+	data, status, err := readReplay(folder)
+	if err == nil {
+		s.Replay, err = replay.Read(data, cfg, dims)
+	}
+	if err == nil {
+		err = s.Learner.Restore(from.State)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("go on from checkpoint %s: %w", folder, err)
-	}
-	if err := s.Learner.Restore(from.State); err != nil {
 		return nil, fmt.Errorf("go on from checkpoint %s: %w", folder, err)
 	}
 	return status, nil
-}
-
-func (s *Shares) load(folder string, cfg replay.Config, dims train.Dims) (*Status, error) {
-	text, err := os.ReadFile(filepath.Join(folder, statusFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("it has no %s: it was not trained on a running job; name it with --checkpoint to start from it", statusFile)
-	}
-	if err != nil {
-		return nil, err
-	}
-	var m saved
-	if err := json.Unmarshal(text, &m); err != nil {
-		return nil, fmt.Errorf("%s: %w", statusFile, err)
-	}
-	status, err := ParseStatus(m.Status)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", statusFile, err)
-	}
-	data, err := os.ReadFile(filepath.Join(folder, replay.File))
-	if err != nil {
-		return nil, err
-	}
-	if digest(data) != m.Replay {
-		return nil, fmt.Errorf("%s: is damaged, its SHA-256 is not that in %s", replay.File, statusFile)
-	}
-	s.Replay, err = replay.Read(data, cfg, dims)
-	return status, err
 }
 
 // Start takes over what another training has learned: the policy of a checkpoint and,

@@ -77,13 +77,8 @@ func (b *Buffer) Write(w io.WriteSeeker) error {
 // record is a view of some rows as a record batch.
 func (b *Buffer) record(schema *arrow.Schema, from, to int, priority []float64) arrow.Record {
 	n := to - from
-	floats := func(v []float32) arrow.ArrayData {
-		data := memory.NewBufferBytes(arrow.Float32Traits.CastToBytes(v))
-		return array.NewData(arrow.PrimitiveTypes.Float32, len(v), []*memory.Buffer{nil, data}, nil, 0, 0)
-	}
 	list := func(i, width int, v []float32) arrow.Array {
-		child := floats(v[from*width : to*width])
-		return array.MakeFromData(array.NewData(schema.Field(i).Type, n, []*memory.Buffer{nil}, []arrow.ArrayData{child}, 0, 0))
+		return lists(schema.Field(i).Type, n, v[from*width:to*width])
 	}
 	weights := memory.NewBufferBytes(arrow.Float64Traits.CastToBytes(priority))
 	return array.NewRecord(schema, []arrow.Array{

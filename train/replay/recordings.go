@@ -1,0 +1,242 @@
+package replay
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/ipc"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+
+	"github.com/saspart/saspart/dataset"
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/train"
+)
+
+// Recordings remembers the newest windows of running jobs for a trainer that learns
+// from stretches of them (train.Recurrent). Each job's windows are kept as segments in
+// their order; when there are too many, the oldest segment goes as a whole. It is a
+// train.Stretches that draws every place alike: a recurrent policy is learned from
+// windows whose error depends on those before, so that none has a priority of its own.
+// For one goroutine.
+type Recordings struct {
+	workers, capacity int
+	p0                float64
+	segments          []segment // oldest first
+	windows           int
+}
+
+// segment is an unbroken run of windows of one job.
+type segment struct {
+	job       int
+	open      bool // it grows
+	recording *train.Recording
+}
+
+// segmentWindows is how many windows a segment grows to.
+const segmentWindows = 256
+
+// NewRecordings remembers up to capacity windows, and a segment more, of jobs of P
+// workers. p0 is the performance that earns reward 0.
+func NewRecordings(capacity, workers int, p0 float64) *Recordings {
+	return &Recordings{workers: workers, capacity: capacity, p0: p0}
+}
+
+// Windows is how many windows it holds.
+func (r *Recordings) Windows() int { return r.windows }
+
+// Add remembers a window of a job, which must follow the one before.
+func (r *Recordings) Add(job int, w *policy.Window) error {
+	s := r.growing(job)
+	if s == nil {
+		r.segments = append(r.segments, segment{job, true, train.NewRecording(r.workers, r.p0)})
+		s = &r.segments[len(r.segments)-1]
+	}
+	if err := s.recording.Add(w); err != nil {
+		return fmt.Errorf("replay: %w", err)
+	}
+	r.windows++
+	s.open = s.recording.Windows() < segmentWindows
+	for first := &r.segments[0]; r.windows > r.capacity && !first.open; first = &r.segments[0] {
+		r.windows -= first.recording.Windows()
+		copy(r.segments, r.segments[1:])
+		r.segments[len(r.segments)-1] = segment{}
+		r.segments = r.segments[:len(r.segments)-1]
+	}
+	return nil
+}
+
+// growing is the segment that a job's next window belongs to; nil: a new one.
+func (r *Recordings) growing(job int) *segment {
+	for i := range r.segments {
+		if s := &r.segments[i]; s.open && s.job == job {
+			return s
+		}
+	}
+	return nil
+}
+
+// Cut ends the segments of all jobs: what comes next does not follow what was.
+func (r *Recordings) Cut() {
+	for i := range r.segments {
+		r.segments[i].open = false
+	}
+}
+
+// Longest is the length of the longest segment.
+func (r *Recordings) Longest() int {
+	most := 0
+	for _, s := range r.segments {
+		most = max(most, s.recording.Windows())
+	}
+	return most
+}
+
+// Sample implements train.Stretches.
+func (r *Recordings) Sample(rng *rand.Rand, length int, count func(workers int) int) ([]train.Stretch, error) {
+	all := make(train.Recordings, len(r.segments))
+	for i, s := range r.segments {
+		all[i] = s.recording
+	}
+	return all.Sample(rng, length, count)
+}
+
+// metaSegments holds, as JSON, what the segments are; the file has a record batch for
+// each, a row per window.
+const metaSegments = "saspart.replay.segments"
+
+// kept is a segment's description in the file.
+type kept struct {
+	Job  int  `json:"job"`
+	Open bool `json:"open"`
+}
+
+func (r *Recordings) schema(md *arrow.Metadata) *arrow.Schema {
+	list := arrow.FixedSizeListOfNonNullable(int32(r.workers), arrow.PrimitiveTypes.Float32)
+	return arrow.NewSchema([]arrow.Field{
+		{Name: "counts", Type: list}, {Name: "busy", Type: list}, {Name: "queue", Type: list},
+		{Name: "seconds", Type: arrow.PrimitiveTypes.Float32}, {Name: "mixed", Type: arrow.PrimitiveTypes.Float32},
+	}, md)
+}
+
+// Write writes all that is remembered to w, an Arrow IPC file.
+func (r *Recordings) Write(w io.WriteSeeker) error {
+	segments := make([]kept, len(r.segments))
+	for i, s := range r.segments {
+		segments[i] = kept{s.job, s.open}
+	}
+	text, err := json.Marshal(segments)
+	if err != nil {
+		return fmt.Errorf("write replay: %w", err)
+	}
+	md := arrow.NewMetadata([]string{metaVersion, metaSegments}, []string{version, string(text)})
+	schema := r.schema(&md)
+	file, err := ipc.NewFileWriter(w, ipc.WithSchema(schema))
+	if err != nil {
+		return fmt.Errorf("write replay: %w", err)
+	}
+	for _, s := range r.segments {
+		if err := file.Write(s.record(schema)); err != nil {
+			return errors.Join(fmt.Errorf("write replay: %w", err), file.Close())
+		}
+	}
+	if err := file.Close(); err != nil {
+		return fmt.Errorf("write replay: %w", err)
+	}
+	return nil
+}
+
+func (s segment) record(schema *arrow.Schema) arrow.Record {
+	raw := &s.recording.Raw
+	mixed := make([]float32, raw.Windows)
+	for i, m := range raw.Mixed {
+		if m {
+			mixed[i] = 1
+		}
+	}
+	var columns []arrow.Array
+	for i, v := range [][]float32{raw.Counts, raw.Busy, raw.Queue} {
+		columns = append(columns, lists(schema.Field(i).Type, raw.Windows, v))
+	}
+	for _, v := range [][]float32{raw.Seconds, mixed} {
+		columns = append(columns, array.MakeFromData(floats(v)))
+	}
+	return array.NewRecord(schema, columns, int64(raw.Windows))
+}
+
+// floats and lists are Arrow's views of float32 numbers, all and n lists of them.
+func floats(v []float32) arrow.ArrayData {
+	data := memory.NewBufferBytes(arrow.Float32Traits.CastToBytes(v))
+	return array.NewData(arrow.PrimitiveTypes.Float32, len(v), []*memory.Buffer{nil, data}, nil, 0, 0)
+}
+
+func lists(of arrow.DataType, n int, v []float32) arrow.Array {
+	return array.MakeFromData(array.NewData(of, n, []*memory.Buffer{nil}, []arrow.ArrayData{floats(v)}, 0, 0))
+}
+
+// ReadRecordings makes what Write wrote again.
+func ReadRecordings(data []byte, capacity, workers int, p0 float64) (r *Recordings, err error) {
+	// The Arrow reader panics on some damaged files.
+	defer func() {
+		if p := recover(); p != nil {
+			r, err = nil, fmt.Errorf("read replay: damaged: %v", p)
+		}
+	}()
+	r = NewRecordings(capacity, workers, p0)
+	if err := r.read(data); err != nil {
+		return nil, fmt.Errorf("read replay: %w", err)
+	}
+	return r, nil
+}
+
+func (r *Recordings) read(data []byte) error {
+	file, err := ipc.NewFileReader(bytes.NewReader(data))
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if got, want := file.Schema(), r.schema(nil); !got.Equal(want) {
+		return fmt.Errorf("its columns are %v, where %v belong: use the configuration that wrote it", got.Fields(), want.Fields())
+	}
+	md := file.Schema().Metadata()
+	if i := md.FindKey(metaVersion); i < 0 || md.Values()[i] != version {
+		return fmt.Errorf("it is of another format than %s", version)
+	}
+	var segments []kept
+	if i := md.FindKey(metaSegments); i >= 0 {
+		if err := json.Unmarshal([]byte(md.Values()[i]), &segments); err != nil {
+			return fmt.Errorf("segments: %w", err)
+		}
+	}
+	if len(segments) != file.NumRecords() {
+		return fmt.Errorf("%d segments in %d record batches", len(segments), file.NumRecords())
+	}
+	for i, k := range segments {
+		rec, err := file.Record(i)
+		if err != nil {
+			return err
+		}
+		n := int(rec.NumRows())
+		matrix := func(i int) []float32 {
+			v := rec.Column(i).(*array.FixedSizeList).ListValues().(*array.Float32).Float32Values()
+			return append([]float32(nil), v[:n*r.workers]...) // panics where there are fewer
+		}
+		s := &dataset.Sequence{Workers: r.workers, Windows: n, Counts: matrix(0), Busy: matrix(1), Queue: matrix(2)}
+		s.Seconds = append(s.Seconds, rec.Column(3).(*array.Float32).Float32Values()[:n]...)
+		for _, m := range rec.Column(4).(*array.Float32).Float32Values()[:n] {
+			s.Mixed = append(s.Mixed, m != 0)
+		}
+		recording, err := train.RecordingOf(s, r.p0)
+		if err != nil {
+			return err
+		}
+		r.segments = append(r.segments, segment{k.Job, k.Open, recording})
+		r.windows += n
+	}
+	return nil
+}
