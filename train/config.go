@@ -119,6 +119,26 @@ func Default() Config {
 	return c
 }
 
+// DefaultOnline are our settings for learning while the job runs, from nothing or
+// from a checkpoint. They differ from Default in
+//   - loads_rate 5e-3: critics know that an action's reward comes from loads, which
+//     they fit to measured busy times. Nothing else matters nearly as much: without it
+//     learning takes ten times the windows on 8 workers and more on 64;
+//   - no CQL: the policy tries out what it overrates;
+//   - gamma 0: a window's reward is what its route earns;
+//   - rates 1e-3 for policy and critics: data are new and plenty;
+//   - alpha from 1e-3, at 3e-3: a larger one holds the policy at the random actions
+//     it starts with, and these are far too many for 73 numbers;
+//   - two critics, not four: they agree about data that are the policy's own.
+func DefaultOnline() Config {
+	c := Default()
+	c.Algorithm, c.Critics = SACN, 2
+	c.Gamma = 0
+	c.ActorRate, c.CriticRate, c.AlphaRate, c.LoadsRate = 1e-3, 1e-3, 3e-3, 5e-3
+	c.InitialAlpha = 1e-3
+	return c
+}
+
 // Validate reports every impossible value by its path.
 func (c *Config) Validate() error {
 	errs := []error{

@@ -47,16 +47,24 @@ type Evaluation struct {
 
 // Default are our settings.
 func Default() Config {
-	learner := train.Default()
-	learner.Algorithm = train.SACN
 	return Config{
 		Windows: 20_000, TargetImbalance: 0.01,
 		UpdatesPerWindow: 1, LearningStarts: 100, OfflineShare: 0.5, Episode: 128,
 		Evaluate:        Evaluation{Every: 100, Windows: 128, Settle: 4},
 		CheckpointEvery: 1000, LogEvery: 100, Parallel: 1,
 		HotKeys: 10, P0: policy.DefaultP0,
-		Replay: replay.Default(), Safety: DefaultSafety(), Learner: learner,
+		Replay: replay.Default(), Safety: DefaultSafety(), Learner: train.DefaultOnline(),
 	}
+}
+
+// Reference are the reference's own settings, its observation of equal counts included
+// (reference.md, "The agent"): 500 iterations of 100 windows at most, an update for
+// each, a checkpoint every 10 iterations.
+func Reference() Config {
+	c := Default()
+	c.Windows, c.CheckpointEvery = 50_000, 1000
+	c.Published, c.Learner = true, train.ReferenceOnline()
+	return c
 }
 
 // Validate reports every impossible value by its path.
