@@ -15,6 +15,7 @@ const Untrained = "untrained"
 // routes.
 type SaSPartitionerConfig struct {
 	Checkpoint           string `yaml:"checkpoint"` // folder of the checkpoint or of the training run; builtin; untrained
+	Pool                 string `yaml:"pool"`       // folder of checkpoints and training runs of the shares action, of which the one is followed that was trained on the keys most like the job's; empty: checkpoint alone
 	policy.LearnedConfig `yaml:",inline"`
 }
 
@@ -42,7 +43,8 @@ func (c *SaSPartitionerConfig) Validate() error {
 // Rule: a shares policy gives the part of each hot key that each worker of the mask
 // gets, the keys taking the mask's places by rank; cold keys go by hash. A capacity
 // policy gives each worker's part of the whole work, and the planner assigns keys and
-// slots to match, as it does for waterfill.
+// slots to match, as it does for waterfill. Of a pool of shares policies the one decides
+// that was trained on hot keys with shares nearest to the job's (policy.Adaptive).
 //
 // Constants: policy.DefaultLearned, all of them options. Routing costs what it costs
 // with `table`; the network decides in less than 0.1 ms at 64 workers, planning takes
@@ -52,11 +54,7 @@ func (c *SaSPartitionerConfig) Validate() error {
 // inertia, not by their numbers, and a new route that moves next to nothing is not
 // followed; the reference applies every one.
 func newSaSPartitioner(c Config, workers int) (Scheme, error) {
-	checkpoint, err := openCheckpoint(c.SaSPartitioner.Checkpoint)
-	if err != nil {
-		return Scheme{}, err
-	}
-	controller, err := policy.NewLearned(checkpoint, c.SaSPartitioner.LearnedConfig, workers)
+	controller, err := c.SaSPartitioner.controller(workers)
 	if err != nil {
 		return Scheme{}, err
 	}
@@ -64,6 +62,23 @@ func newSaSPartitioner(c Config, workers int) (Scheme, error) {
 		NewRouter:  func(env Env) Router { return newTableRouter(env) },
 		Controller: controller,
 	}, nil
+}
+
+// controller makes the controller of the pool, where one is named, or else of the
+// checkpoint.
+func (c *SaSPartitionerConfig) controller(workers int) (policy.Controller, error) {
+	if c.Pool != "" {
+		pool, err := policy.LoadPool(c.Pool)
+		if err != nil {
+			return nil, err
+		}
+		return policy.NewAdaptive(pool, c.LearnedConfig, workers)
+	}
+	checkpoint, err := openCheckpoint(c.Checkpoint)
+	if err != nil {
+		return nil, err
+	}
+	return policy.NewLearned(checkpoint, c.LearnedConfig, workers)
 }
 
 // openCheckpoint returns the checkpoint of that name or folder.

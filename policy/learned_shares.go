@@ -36,6 +36,11 @@ func (f *learnedShares) Decide(w *Window) *Route {
 		return nil
 	}
 	f.observe(w)
+	return f.follow(w)
+}
+
+// follow decides on a window that has been taken in.
+func (f *learnedShares) follow(w *Window) *Route {
 	f.input = f.view.Observation(f.input[:0], w)
 	f.network.Forward(f.input, f.output)
 	for i, a := range f.output {

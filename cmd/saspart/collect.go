@@ -50,6 +50,7 @@ The trace is DIR/NAME-PARTITIONER-SEED.arrow. It is never overwritten.`,
 	opts.experiment.add(cmd)
 	opts.experiment.short(cmd, "partitioner", "partitioner.name", "name", "collect under this partitioner alone")
 	complete(cmd, "partitioner", partition.Names())
+	opts.experiment.policies(cmd)
 	opts.experiment.short(cmd, "windows", "collect.windows", "n", "stop after so many metric windows")
 	opts.experiment.short(cmd, "duration", "collect.duration", "duration", "stop after so much of the job's time")
 	opts.experiment.short(cmd, "episodes", "collect.episodes", "n", "stop after so many episodes")

@@ -68,6 +68,13 @@ func (f *experimentFlags) add(cmd *cobra.Command) {
 	cmd.Flags().Var(&setFlag{f}, "set", "set a value of the experiment, for example job.workers=16 (repeatable)")
 }
 
+// policies adds --checkpoint and --pool, what the saspartitioner follows.
+func (f *experimentFlags) policies(cmd *cobra.Command) {
+	f.short(cmd, "checkpoint", "partitioner.saspartitioner.checkpoint", "folder", "checkpoint or training run that saspartitioner follows")
+	f.short(cmd, "pool", "partitioner.saspartitioner.pool", "folder", "checkpoints and training runs of which saspartitioner follows the one trained on the keys most like the job's")
+	cmd.MarkFlagsMutuallyExclusive("checkpoint", "pool")
+}
+
 // short adds a flag that sets the value at path of the experiment, as --set does.
 func (f *experimentFlags) short(cmd *cobra.Command, name, path, metavar, usage string) {
 	cmd.Flags().Var(&pathFlag{f: f, name: name, path: path, metavar: metavar}, name, usage)

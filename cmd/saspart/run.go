@@ -58,7 +58,7 @@ was interrupted, then takes the place of FILE; it only ever has whole windows.`,
 	opts.experiment.add(cmd)
 	cmd.Flags().StringSliceVar(&opts.partitioners, "partitioner", nil, "run under these partitioners, by `name`, one after the other")
 	complete(cmd, "partitioner", partition.Names())
-	opts.experiment.short(cmd, "checkpoint", "partitioner.saspartitioner.checkpoint", "folder", "checkpoint or training run that saspartitioner follows")
+	opts.experiment.policies(cmd)
 	opts.experiment.short(cmd, "windows", "collect.windows", "n", "stop after so many metric windows (default "+runWindows+"); 0: when the source ends")
 	opts.experiment.short(cmd, "duration", "collect.duration", "duration", "stop after so much of the job's time")
 	cmd.Flags().StringVar(&opts.results, "results", "", "write the reduced results to this CSV `file`")
