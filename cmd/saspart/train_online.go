@@ -30,6 +30,7 @@ type trainOnlineOptions struct {
 	experiment string // what to learn on: file or name of a ready one
 	training   string // configuration: file or name of a ready one
 	engine     string
+	action     policy.Kind
 	checkpoint string   // to start from; empty: from nothing
 	data       []string // patterns of traces to learn from as well
 	out        string   // the run's folder
@@ -63,8 +64,8 @@ job runs on the wall clock and never waits for the learner, which works beside i
 a route may move but a tenth of the hot keys' records at a time, and a window that gets
 too bad brings the last good route back (safety, which --set changes).
 A run that was interrupted, or killed, goes on with --resume from its last checkpoint:
-on fluid it ends with the same policy, bit for bit, as one that was not; on sim and
-local the job begins anew.
+on fluid and with --action shares it ends with the same policy, bit for bit, as one that
+was not; else the job begins anew.
 
 --set takes values of the training (updates_per_window=4) and of the experiment
 (job.workers=16), which have no name in common. With --target-imbalance a run that ends
@@ -72,6 +73,7 @@ without reaching it exits with 4.`,
 		Example: `  saspart train-online --config reference-8 --engine fluid --out runs/r8
   saspart train-online --config straggler --engine sim --checkpoint runs/first --out runs/second
   saspart train-online --config wordcount-zipf --engine sim --data 'traces/*.arrow' --out runs/mixed
+  saspart train-online --config straggler --engine sim --action capacity --checkpoint builtin --out runs/cap
   saspart train-online --config straggler --engine local --set safety.max_step=0.1 --set safety.max_imbalance=1 --out runs/live`,
 		Args: noArgs,
 	}
@@ -80,7 +82,7 @@ without reaching it exits with 4.`,
 	complete(cmd, "config", configs.Names())
 	flags.StringVar(&opts.training, "train-config", "", "training configuration, a `file` or the name of a ready one")
 	complete(cmd, "train-config", configs.OnlineNames())
-	flags.StringVar(&opts.checkpoint, "checkpoint", "", "start from this checkpoint or training run, a `folder`")
+	flags.StringVar(&opts.checkpoint, "checkpoint", "", "start from this checkpoint or training run, a `folder`, or from builtin")
 	flags.StringSliceVar(&opts.data, "data", nil, "traces to learn from as well, a `glob`")
 	flags.StringVar(&opts.out, "out", "", "`folder` of the run, for example runs/second")
 	flags.BoolVar(&opts.resume, "resume", false, "go on from the run's last checkpoint")
@@ -91,8 +93,8 @@ without reaching it exits with 4.`,
 	settings.short(cmd, "max-windows", "windows", "n", "end after so many exploring windows; 0: never")
 	settings.short(cmd, "max-time", "time", "duration", "end after so much time")
 	settings.short(cmd, "parallel", "parallel", "n", "jobs that feed the learner at once, on fluid and sim")
-	settings.short(cmd, "threads", "learner.threads", "n", "CPU threads of the learner; results do not depend on them")
-	action := &choice{value: string(policy.KindShares), allowed: []string{string(policy.KindShares)}}
+	threads := flags.Int("threads", 0, "CPU `threads` of the learner; results do not depend on them")
+	action := &choice{value: string(policy.KindShares), allowed: []string{string(policy.KindShares), string(policy.KindCapacity)}}
 	choiceFlag(cmd, action, "action", "", "what the policy decides on")
 	engineName := &choice{value: fluid, allowed: append([]string{fluid}, experiment.Engines()...)}
 	choiceFlag(cmd, engineName, "engine", "", "what runs the job")
@@ -104,6 +106,12 @@ without reaching it exits with 4.`,
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		opts.engine, opts.output, opts.overrides = engineName.value, output.value, settings.overrides
+		opts.action = policy.Kind(action.value)
+		if cmd.Flags().Changed("threads") {
+			for _, learner := range []string{"learner", "capacity"} {
+				opts.overrides = append(opts.overrides, strict.Override{Path: learner + ".threads", Value: strconv.Itoa(*threads), From: "--threads"})
+			}
+		}
 		opts.require = cmd.Flags().Changed("target-imbalance")
 		return a.runTrainOnline(cmd.Context(), opts)
 	}
@@ -114,6 +122,7 @@ without reaching it exits with 4.`,
 type onlineConfig struct {
 	Seed       uint64             `yaml:"seed"`
 	Engine     string             `yaml:"engine"`
+	Action     policy.Kind        `yaml:"action"`
 	Checkpoint string             `yaml:"checkpoint,omitempty"`
 	Data       []string           `yaml:"traces,omitempty"`
 	Training   online.Config      `yaml:"training"`
@@ -153,7 +162,7 @@ func (a *app) runTrainOnline(ctx context.Context, opts trainOnlineOptions) error
 // loadOnline resolves the configurations. What is set goes to the experiment if it has
 // a value of that name, else to the training.
 func (a *app) loadOnline(opts trainOnlineOptions) (*onlineConfig, error) {
-	c := &onlineConfig{Seed: opts.seed, Engine: opts.engine, Checkpoint: opts.checkpoint, Data: opts.data, Training: online.Default()}
+	c := &onlineConfig{Seed: opts.seed, Engine: opts.engine, Action: opts.action, Checkpoint: opts.checkpoint, Data: opts.data, Training: online.Default()}
 	var training, job []strict.Override
 	for _, o := range opts.overrides {
 		name, _, _ := strings.Cut(o.Path, ".")

@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/saspart/saspart/dataset"
@@ -31,7 +28,9 @@ type onlineBuild struct {
 	policy policy.Checkpoint
 	mask   policy.Mask
 	data   *dataset.Transitions // recorded; nil: none
-	pupil  online.Pupil
+	start  *policy.Checkpoint   // to start from; nil: nothing
+	pupil  online.Pupil         // of the shares action
+	filter online.Filter        // of the capacity action
 	loop   online.Loop
 }
 
@@ -40,47 +39,98 @@ func (b *onlineBuild) build(ctx context.Context) (*online.Loop, error) {
 	if b.keys, err = experiment.Fluid(b.Experiment); err != nil {
 		return nil, err
 	}
-	var from *policy.Checkpoint
 	if b.Checkpoint != "" {
-		if from, err = b.from(); err != nil {
+		if b.start, err = b.from(); err != nil {
 			return nil, err
 		}
 	}
-	b.spec(from)
-	learner, err := newLearner(b.Training.Learner, b.mask, b.Training.P0, b.Seed)
+	b.loop = online.Loop{Config: b.Training, Dir: b.dir, Now: b.app.now}
+	if b.Action == policy.KindCapacity {
+		err = b.capacity(ctx)
+	} else {
+		err = b.shares(ctx)
+	}
 	if err != nil {
 		return nil, err
+	}
+	return &b.loop, b.jobs()
+}
+
+// last is the checkpoint to go on from.
+func (b *onlineBuild) last() string { return filepath.Join(b.dir, online.Last) }
+
+// fresh tells whether there is none, though one was asked for: the run may have ended
+// before its first.
+func fresh(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+// shares makes the student of the shares action.
+func (b *onlineBuild) shares(ctx context.Context) error {
+	b.spec()
+	learner, err := newLearner(b.Training.Learner, b.mask, b.Training.P0, b.Seed)
+	if err != nil {
+		return err
 	}
 	dims := train.Dims{Obs: policy.Observation{}.Size(b.mask.Workers), Act: b.mask.Pairs()}
 	student := &online.Shares{
 		Learner: learner, Replay: replay.New(b.Training.Replay, dims), Share: b.Training.OfflineShare, Policy: b.policy,
 	}
-	if from != nil {
-		if err := b.start(student, from); err != nil {
-			return nil, err
+	if b.start != nil {
+		if err := b.takeOver(student); err != nil {
+			return err
 		}
 	}
 	if len(b.Data) > 0 {
 		if err := b.record(ctx, student); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	b.loop = online.Loop{Config: b.Training, Dir: b.dir, Now: b.app.now}
 	if b.resume {
-		b.loop.Status, err = student.Load(filepath.Join(b.dir, online.Last), b.Training.Replay, dims)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) { // it may have ended before its first checkpoint
-			return nil, err
+		if b.loop.Status, err = student.Load(b.last(), b.Training.Replay, dims); err != nil && !fresh(err) {
+			return err
 		}
 	}
 	b.loop.Student, b.pupil = student, student
 	if b.Engine == experiment.Local {
 		background, err := online.NewBackground(student, b.Seed)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		b.loop.Student, b.pupil = background, background
 	}
-	return &b.loop, b.jobs()
+	return nil
+}
+
+// capacity makes the student of the capacity action.
+func (b *onlineBuild) capacity(ctx context.Context) error {
+	learner, err := newCapacityLearner(b.Training.Capacity, b.start, b.Seed)
+	if err != nil {
+		return err
+	}
+	c, workers := b.Training.Capacity, b.Experiment.Job.Workers
+	b.policy = policy.Checkpoint{CreatedBy: buildVersion().String(), Configuration: b.text, Parent: b.Checkpoint}
+	student := &online.Capacity{
+		Learner: learner, Windows: replay.NewRecordings(b.Training.Replay.Capacity, workers, b.Training.P0),
+		Least: c.Stretch + 1, Share: b.Training.OfflineShare, Policy: b.policy,
+	}
+	if len(b.Data) > 0 {
+		if err := b.recordWindows(ctx, student); err != nil {
+			return err
+		}
+	}
+	if b.resume {
+		if b.loop.Status, err = student.Load(b.last(), b.Training.Replay.Capacity, workers, b.Training.P0); err != nil && !fresh(err) {
+			return err
+		}
+	}
+	b.loop.Student, b.filter = student, student
+	if b.Engine == experiment.Local {
+		background, err := online.NewBackgroundCapacity(student)
+		if err != nil {
+			return err
+		}
+		b.loop.Student, b.filter = background, background
+	}
+	return nil
 }
 
 // jobs makes the jobs to explore and the one to evaluate on: of a job on the wall
@@ -108,11 +158,11 @@ func (b *onlineBuild) jobs() error {
 
 // spec describes the policy: that of the checkpoint to start from, or a fresh one for
 // the heaviest keys of the experiment.
-func (b *onlineBuild) spec(from *policy.Checkpoint) {
+func (b *onlineBuild) spec() {
 	b.policy = policy.Checkpoint{
 		Format: policy.CheckpointFormat, Kind: policy.KindShares, CreatedBy: buildVersion().String(), Configuration: b.text,
 	}
-	if from != nil {
+	if from := b.start; from != nil {
 		b.policy.Shares, b.policy.Normalisation, b.policy.Parent = from.Shares, from.Normalisation, b.Checkpoint
 		b.mask = policy.Mask{Workers: from.Shares.Workers, Keys: from.Shares.Mask}
 		b.Training.Published, b.Training.Learner.Hidden = from.Shares.Published, from.Shares.Hidden
@@ -133,28 +183,53 @@ func (b *onlineBuild) spec(from *policy.Checkpoint) {
 
 // env makes the i-th job.
 func (b *onlineBuild) env(i int, s online.Safety) (online.Env, error) {
-	if b.Engine == fluid {
+	switch {
+	case b.Action == policy.KindCapacity:
+		open, err := b.open(i)
+		if err != nil {
+			return nil, err
+		}
+		judge := i == b.Training.Parallel // on its own job, whose windows teach nothing
+		job := online.CapacityJob{
+			Open: open, Anew: judge && b.Engine == fluid, Index: i, Workers: b.Experiment.Job.Workers,
+			Learned: b.Experiment.Partitioner.SaSPartitioner.LearnedConfig, P0: b.Training.P0,
+			Filter: b.filter, Safety: s, Seed: b.Seed + uint64(i),
+		}
+		if judge {
+			job.Index = -1
+		}
+		return online.NewCapacityEnv(job), nil
+	case b.Engine == fluid:
 		model, err := b.model(i)
 		if err != nil {
 			return nil, err
 		}
 		return online.NewFluidEnv(model, b.pupil, b.policy.Normalisation, s)
-	}
-	if b.mask.Pairs() == 0 {
+	case b.mask.Pairs() == 0:
 		return nil, usagef("the mask is empty: no key of the experiment is heavy enough to be split; set mask.true_hot")
+	}
+	open, err := b.open(i)
+	if err != nil {
+		return nil, err
+	}
+	return online.NewJobEnv(online.JobConfig{
+		Open: open, Spec: b.policy.Shares, Normal: b.policy.Normalisation, Loads: b.Experiment.Partitioner.SaSPartitioner.Load,
+		P0: b.Training.P0, Pupil: b.pupil, Safety: s,
+	}), nil
+}
+
+// open returns what starts the i-th job with windows and routes.
+func (b *onlineBuild) open(i int) (func() (online.Job, error), error) {
+	if b.Engine == fluid {
+		c := b.keys
+		c.Seed += uint64(i)
+		return func() (online.Job, error) { return engine.NewFluidJob(c) }, nil
 	}
 	e := *b.Experiment
 	e.Seed += uint64(i)
 	e.Partitioner.Name = "table"
 	scheme, err := partition.New(e.Partitioner, e.Job.Workers)
-	if err != nil {
-		return nil, err
-	}
-	return online.NewJobEnv(online.JobConfig{
-		Open: func() (online.Job, error) { return experiment.Open(&e, b.Engine, scheme, nil) },
-		Spec: b.policy.Shares, Normal: b.policy.Normalisation, Loads: e.Partitioner.SaSPartitioner.Load,
-		P0: b.Training.P0, Pupil: b.pupil, Safety: s,
-	}), nil
+	return func() (online.Job, error) { return experiment.Open(&e, b.Engine, scheme, nil) }, err
 }
 
 // model makes the i-th job in closed form.
@@ -183,37 +258,4 @@ func (b *onlineBuild) close() error {
 		errs = append(errs, b.data.Close())
 	}
 	return errors.Join(errs...)
-}
-
-// routeFile keeps where the policy put the hot keys at the first and at the newest
-// evaluation, for the report.
-type routeFile struct {
-	path string
-}
-
-// routes is the file.
-type routes struct {
-	Before online.RouteMap  `json:"before"`
-	After  *online.RouteMap `json:"after,omitempty"`
-}
-
-func (f *routeFile) evaluated(_ online.Evaluated, now online.RouteMap) error {
-	r := routes{Before: now}
-	text, err := os.ReadFile(f.path)
-	switch {
-	case err == nil:
-		if err := json.Unmarshal(text, &r); err != nil {
-			return fmt.Errorf("%s: %w", f.path, err)
-		}
-		r.After = &now
-	case !errors.Is(err, fs.ErrNotExist):
-		return err
-	}
-	if text, err = json.Marshal(&r); err != nil {
-		return err
-	}
-	if err := os.WriteFile(f.path+".new", text, 0o666); err != nil {
-		return err
-	}
-	return os.Rename(f.path+".new", f.path)
 }

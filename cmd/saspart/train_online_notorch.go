@@ -12,3 +12,8 @@ import (
 func newLearner(train.Config, policy.Mask, float64, uint64) (online.Learner, error) {
 	return nil, train.ErrUnavailable
 }
+
+// newCapacityLearner needs libtorch: it returns train.ErrUnavailable.
+func newCapacityLearner(train.RecurrentConfig, *policy.Checkpoint, uint64) (online.CapacityLearner, error) {
+	return nil, train.ErrUnavailable
+}

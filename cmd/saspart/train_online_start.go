@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
@@ -18,6 +19,9 @@ import (
 // from is the checkpoint that a training starts from; it says what the policy is made
 // for.
 func (b *onlineBuild) from() (*policy.Checkpoint, error) {
+	if b.Checkpoint == policy.BuiltinName && b.Action == policy.KindCapacity {
+		return policy.Builtin()
+	}
 	folder, err := policy.FindCheckpoint(b.Checkpoint)
 	if err != nil {
 		return nil, err
@@ -26,8 +30,8 @@ func (b *onlineBuild) from() (*policy.Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.Kind != policy.KindShares {
-		return nil, usagef("checkpoint %s is of kind %s; name one of kind %s, or --action %s", folder, c.Kind, policy.KindShares, c.Kind)
+	if c.Kind != b.Action {
+		return nil, usagef("checkpoint %s is of kind %s; name one of kind %s, or --action %s", folder, c.Kind, b.Action, c.Kind)
 	}
 	if err := policy.FitsJob(c, b.Experiment.Job.Workers); err != nil {
 		return nil, usagef("checkpoint %s: %w", folder, err)
@@ -38,8 +42,8 @@ func (b *onlineBuild) from() (*policy.Checkpoint, error) {
 	return c, nil
 }
 
-// start takes the policy over, and the critics where there are some that fit.
-func (b *onlineBuild) start(s *online.Shares, c *policy.Checkpoint) error {
+// takeOver takes the policy over, and the critics where there are some that fit.
+func (b *onlineBuild) takeOver(s *online.Shares) error {
 	folder, err := policy.FindCheckpoint(b.Checkpoint)
 	if err != nil {
 		return err
@@ -56,7 +60,7 @@ func (b *onlineBuild) start(s *online.Shares, c *policy.Checkpoint) error {
 		state, folder = &saved.State, f
 		break
 	}
-	critics, err := s.Start(c, state)
+	critics, err := s.Start(b.start, state)
 	switch {
 	case err != nil:
 		return err
@@ -70,7 +74,36 @@ func (b *onlineBuild) start(s *online.Shares, c *policy.Checkpoint) error {
 	return nil
 }
 
-// record loads the traces to learn from as well.
+// recordWindows loads the traces to learn the capacity action from as well.
+func (b *onlineBuild) recordWindows(ctx context.Context, s *online.Capacity) error {
+	files, err := dataset.Glob(b.Data...)
+	if err != nil {
+		return err
+	}
+	sum, windows := sha256.New(), 0
+	for q, err := range dataset.Sequences(ctx, files, s.Least) {
+		if err != nil {
+			return err
+		}
+		r, err := train.RecordingOf(q, b.Training.P0)
+		if err != nil {
+			return err
+		}
+		if err := binary.Write(sum, binary.LittleEndian, r.Raw.Counts); err != nil {
+			return fmt.Errorf("describe the recorded windows: %w", err)
+		}
+		windows += r.Windows()
+		s.Recorded = append(s.Recorded, r)
+	}
+	if windows == 0 {
+		return fmt.Errorf("the traces have no %d windows in a row; collect longer episodes, or set capacity.stretch lower", s.Least)
+	}
+	s.Data = fmt.Sprintf("%x", sum.Sum(nil))
+	b.app.narrate("%s to learn from as well", plural(windows, "recorded window"))
+	return nil
+}
+
+// record loads the traces to learn the shares action from as well.
 func (b *onlineBuild) record(ctx context.Context, s *online.Shares) error {
 	files, err := dataset.Glob(b.Data...)
 	if err != nil {
