@@ -77,7 +77,17 @@ func (e *Experiment) Validate() error {
 		field.In("partitioner", e.Partitioner.Validate()),
 		field.In("mask", e.Mask.Validate()),
 		field.In("collect", e.Collect.Validate()),
+		e.validateCombine(),
 	)
+}
+
+// validateCombine: what is aggregated at the senders goes on by hash, whatever the
+// partitioner is.
+func (e *Experiment) validateCombine() error {
+	if n := e.Partitioner.Name; e.Job.Combine == engine.CombineLocal && n != "hash" {
+		return field.Errorf("job.combine", "is %s, which sends by hash; set the partitioner to hash in place of %s, or combine to %s", e.Job.Combine, n, engine.CombineNone)
+	}
+	return nil
 }
 
 // validateSource also checks the source against the task, once the task is one.

@@ -25,6 +25,10 @@ type Config struct {
 	Costs        Costs         `yaml:"costs"`
 	WorkRatio    float64       `yaml:"work_ratio"` // scales the work per record (the reference's combinerWorkloadRatio)
 	Capacity     Capacity      `yaml:"capacity"`   // how the local engine spends service time
+
+	Combine     Combine       `yaml:"combine"`      // none; local: aggregate at the senders first
+	CombineKeys int           `yaml:"combine_keys"` // combine local: partial states that an instance keeps at most
+	CombineAge  time.Duration `yaml:"combine_age"`  // combine local: how long it keeps a record at most
 }
 
 // Capacity says what bounds a worker of the local engine.
@@ -67,6 +71,7 @@ func Default() Config {
 		Speeds:    Speeds{Kind: "equal"},
 		Costs:     DefaultCosts(),
 		WorkRatio: 1, Capacity: Emulated,
+		Combine: CombineNone, CombineKeys: 5000, CombineAge: 200 * time.Millisecond,
 	}
 }
 
@@ -107,6 +112,7 @@ func (c *Config) Validate() error {
 		field.Finite("work_ratio", c.WorkRatio, 0, math.MaxFloat64),
 		field.In("speeds", c.Speeds.validate(c.Workers)),
 		field.In("costs", c.Costs.validate()),
+		c.validateCombine(),
 	}
 	if c.Slide < time.Millisecond {
 		errs = append(errs, field.Errorf("slide", "is %v; it must be at least 1ms", c.Slide))

@@ -30,8 +30,14 @@ func schemes(t tester, workers int) map[string]partition.Scheme {
 		}
 		out[name] = s
 	}
+	hash := out["hash"]
+	hash.Name = combining
+	out[combining] = hash
 	return out
 }
+
+// combining is the name of hash behind aggregation at the senders (CombineLocal).
+const combining = "combining"
 
 // No record is lost, duplicated or misplaced by any partitioner: on every engine
 // and for every task the reduced results equal those of one worker, and counts
@@ -65,6 +71,11 @@ func checkExact(t *rapid.T, open func(Setup) (Job, error), scheme, taskName stri
 	task, err := stream.NewTask(cfg)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if scheme == combining {
+		c.Combine = CombineLocal
+		c.CombineKeys = rapid.SampledFrom([]int{1, 3, 1000}).Draw(t, "combine keys")
+		c.CombineAge = time.Duration(rapid.SampledFrom([]int{1, 3, 1000}).Draw(t, "combine age")) * time.Millisecond
 	}
 	s := schemes(t, c.Workers)[scheme]
 	got := map[resultID]string{}

@@ -21,6 +21,8 @@ type item struct {
 	stream.Record       // a mark: Time is the slide
 	ready         int64 // emulated: when it was sent, ps
 	merge         bool
+	bare          bool     // work alone: the record has been aggregated at its sender
+	part          *flushed // not a record, but a partial result
 	mark          bool
 	turn          bool // mark: the subtask's next slide goes by another route
 	from          int  // mark: subtask
@@ -43,6 +45,7 @@ type feeder struct {
 	turns   int           // slides begun with another route or router
 	turned  int64         // when the last of them began, ns
 	notices []notice
+	lanes   *lanes // nil: records are sent as they are
 
 	slide int64 // whose records are being sent
 	free  int64 // emulated: when the next record can be sent, ps
@@ -70,6 +73,7 @@ func newFeeder(j *Local, i int) *feeder {
 	n := min(batchLength, max(1, s.Config.Queue/4))
 	return &feeder{
 		job: j, index: i, source: s.Sources[i], rate: s.Rates[i], seen: newObserver(&s.Config),
+		lanes:  newLanes(&s.Config, s.Task, i),
 		router: s.Scheme.NewRouter(j.envs[i]), scheme: s.Scheme.Name, turned: noSlide, since: never,
 		times: make([]int64, n), dst: make([]partition.Dest, n), ready: make([]int64, n),
 		order: make([]int32, n), first: make([]int32, s.Config.Workers+1),
@@ -82,11 +86,14 @@ func (f *feeder) run() {
 	for f.poll() {
 		now, end := f.clock.now(), (f.slide+1)*length
 		n, err := f.load(min(now, end))
-		if n > 0 && !f.send(n) {
+		if n > 0 && (f.lanes != nil && !f.fold(n) || !f.send(n)) {
 			return
 		}
 		switch {
 		case errors.Is(err, io.EOF):
+			if !f.flushAll() {
+				return
+			}
 			f.job.board.leave()
 			f.mark(never, false)
 			f.rest()
@@ -97,6 +104,9 @@ func (f *feeder) run() {
 			return
 		case n == len(f.times): // more may be due
 		case now >= end:
+			if !f.flushAll() {
+				return
+			}
 			f.endSlide()
 		case !f.wait(min(now+tick, end)):
 			return
@@ -190,7 +200,7 @@ func (f *feeder) put(s span) (span, int64) {
 		it.Record = f.batch.Records[i]
 		it.ready = f.ready[i]
 		it.merge = f.dst[i]&partition.Merge != 0
-		it.mark = false
+		it.bare, it.part, it.mark = f.lanes != nil, nil, false
 	}
 	q.shut()
 	s.from += int32(len(room))
@@ -302,6 +312,7 @@ type feederReport struct {
 	route   *policy.Route
 	turns   int
 	turned  int64
+	pairs   int // with state at the sender
 }
 
 func (f *feeder) report() feederReport {
@@ -316,6 +327,7 @@ func (f *feeder) report() feederReport {
 		held:    min(1, float64(f.held)/float64(length*ps)),
 		offered: f.rate.RateAt(time.Duration(f.told)),
 		scheme:  f.scheme, route: f.route, turns: f.turns, turned: f.turned,
+		pairs: f.lanes.held(),
 	}
 	f.sent, f.held, f.told = 0, 0, now
 	return r

@@ -113,6 +113,9 @@ func TestLocalResultsOnTheWallClock(t *testing.T) {
 				t.Parallel()
 				c := Default()
 				c.Workers, c.Partitioners, c.Queue, c.Capacity = 5, 3, 16, capacity
+				if name == combining {
+					c.Combine, c.CombineKeys, c.CombineAge = CombineLocal, 10, 2*time.Millisecond
+				}
 				c.Slide, c.Window, c.MetricSlides = 5*time.Millisecond, 10*time.Millisecond, 2
 				records := randomRecords(rand.New(rand.NewPCG(3, 4)), 3000, 60, 60*time.Millisecond)
 				got := map[resultID]string{}

@@ -137,6 +137,7 @@ func (t *windowTally) rate(n *census, id int) {
 		r := &n.feeders[id]
 		w.OfferedRate = r.offered
 		w.Backpressured += r.held / float64(c.Partitioners)
+		w.Pairs += r.pairs
 		if r.turns >= t.turns {
 			t.turns, w.Route, w.Partitioner = r.turns, r.route, r.scheme
 		}

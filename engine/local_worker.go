@@ -100,7 +100,7 @@ func (w *localWorker) pace() bool {
 // or until the schedule is ahead of the clock, and returns how many.
 func (w *localWorker) fold(items []item) int {
 	task, length, horizon := w.job.setup.Task, w.job.slide, (w.clock.now()+ahead)*ps
-	n := 0
+	n, joined := 0, 0
 	for n < len(items) && !items[n].mark {
 		it := &items[n]
 		n++
@@ -108,8 +108,15 @@ func (w *localWorker) fold(items []item) int {
 			w.slide = it.Time / length
 			w.from = w.slide * length
 		}
+		if it.part != nil {
+			w.join(it)
+			joined++
+			continue
+		}
 		units := int64(task.Units(&it.Record))
-		w.comb.add(&it.Record, w.slide, it.merge)
+		if !it.bare {
+			w.comb.add(&it.Record, w.slide, it.merge)
+		}
 		w.units += units
 		if !w.emulated {
 			if w.again > 0 {
@@ -118,17 +125,21 @@ func (w *localWorker) fold(items []item) int {
 			continue
 		}
 		end := w.serve(it.ready, w.costs.record+units*w.costs.unit)
-		w.latency.RecordValue(end/ps - it.Time)
+		if !it.bare {
+			w.latency.RecordValue(end/ps - it.Time)
+		}
 		if end > horizon {
 			break
 		}
 	}
-	w.done += int64(n)
+	w.done += int64(n - joined)
 	w.inbox.release(n, w.begun)
 	if !w.emulated {
 		now := w.clock.now()
 		for i := range items[:n] {
-			w.latency.RecordValue(now - items[i].Time)
+			if it := &items[i]; !it.bare && it.part == nil {
+				w.latency.RecordValue(now - it.Time)
+			}
 		}
 	}
 	return n

@@ -153,9 +153,12 @@ func (j *Sim) earliest() (first *sender, ready, limit int64) {
 // advance lets a subtask send its records that are ready before limit, at least
 // one, or end its slide.
 func (j *Sim) advance(s *sender, ready, limit int64) error {
-	if s.pos < len(s.dst) {
+	switch {
+	case s.pos < len(s.dst) && s.lanes != nil:
+		j.combine(s, limit)
+	case s.pos < len(s.dst):
 		j.send(s, limit)
-	} else {
+	default:
 		j.endSlide(s, ready)
 	}
 	if s.pos < len(s.dst) {
@@ -195,6 +198,7 @@ func (j *Sim) load(s *sender, now int64) error {
 	err := s.load((s.slide + 1) * j.slide)
 	if errors.Is(err, io.EOF) {
 		if len(s.dst) == 0 {
+			now = j.flushAll(s, now)
 			s.over = true
 			j.reduce(now)
 		}
@@ -210,6 +214,7 @@ func (j *Sim) load(s *sender, now int64) error {
 // what waits for the next slide, and reduces the slides that all subtasks have
 // ended.
 func (j *Sim) endSlide(s *sender, now int64) {
+	now = j.flushAll(s, now)
 	s.router.EndSlide(s.slide)
 	s.free = max(s.free, now)
 	j.share(s)

@@ -47,6 +47,7 @@ func (j *Sim) measure(end int64) *policy.Window {
 			w.OfferedRate += s.rate.RateAt(w.Start)
 		}
 		w.Backpressured += j.ratio(s.blocked.take(end).busy) / float64(len(j.senders))
+		w.Pairs += s.lanes.held()
 		sent += s.sent
 		s.sent = 0
 	}

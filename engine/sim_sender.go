@@ -27,6 +27,7 @@ type sender struct {
 	sent    int64 // records in the window being measured
 	blocked ledger
 	route   *policy.Route // in force at this subtask; nil: none was ever announced
+	lanes   *lanes        // nil: records are sent as they are
 	pending []change
 
 	times []int64
@@ -46,7 +47,7 @@ type change struct {
 func newSender(s *Setup, i int, window int64) sender {
 	return sender{
 		index: i, source: s.Sources[i], rate: s.Rates[i], router: s.Scheme.NewRouter(s.env(i)),
-		seen: newObserver(&s.Config), cost: s.Config.Costs.Route.Nanoseconds() * ps,
+		seen: newObserver(&s.Config), lanes: newLanes(&s.Config, s.Task, i), cost: s.Config.Costs.Route.Nanoseconds() * ps,
 		blocked: ledger{length: window, until: window},
 		times:   make([]int64, batchLength), dst: make([]partition.Dest, 0, batchLength),
 	}

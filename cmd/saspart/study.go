@@ -56,7 +56,7 @@ type contenderFlags struct {
 
 func (f *contenderFlags) add(cmd *cobra.Command, names ...string) {
 	flags := cmd.Flags()
-	flags.StringSliceVar(&f.names, "partitioner", names, "measure these partitioners, by `name`; all: every one; saspartitioner:FOLDER follows a checkpoint of its own")
+	flags.StringSliceVar(&f.names, "partitioner", names, "measure these partitioners, by `name`; combine: hash behind aggregation at the senders; all: every one; saspartitioner:FOLDER follows a checkpoint of its own")
 	complete(cmd, "partitioner", append([]string{study.All}, study.Everyone()...))
 	flags.StringVar(&f.checkpoint, "checkpoint", policy.BuiltinName, "`folder` of the checkpoint or training run that saspartitioner follows")
 }

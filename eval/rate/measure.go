@@ -49,6 +49,7 @@ func Measure(ctx context.Context, s Subject, checkpoint *policy.Checkpoint, c Co
 	}
 	res := &Result{Bounds: bounds}
 	take := func(r Reading) {
+		r.Top = nil // of each rate they would fill a page
 		res.Readings = append(res.Readings, r)
 		if each != nil {
 			each(r)
@@ -68,6 +69,7 @@ func Measure(ctx context.Context, s Subject, checkpoint *policy.Checkpoint, c Co
 			return nil, fmt.Errorf("latency at %.0f %% of the highest rate: %w", 100*part, err)
 		}
 		take(r)
+		r.Top = nil
 		res.Latency = append(res.Latency, LatencyAt{part, r})
 	}
 	if bounds.Fluid > 0 {

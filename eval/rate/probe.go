@@ -42,6 +42,15 @@ type Reading struct {
 	P50       time.Duration `json:"p50_ns"`   // from when a record was due to the end of its work
 	P99       time.Duration `json:"p99_ns"`
 	Routes    int           `json:"routes"` // that came into force
+	// Top is where the heaviest keys went in the last window; only in Result.At.
+	Top []TopKey `json:"top,omitempty"`
+}
+
+// TopKey is a heavy key.
+type TopKey struct {
+	Name    string    `json:"name"`    // bytes that are not UTF-8 show as U+FFFD in JSON
+	Share   float64   `json:"share"`   // of the records sent
+	Workers []float64 `json:"workers"` // part of its records that each worker finished
 }
 
 // Observe runs the job from its beginning at a rate, and tells what it did once it is
@@ -102,6 +111,7 @@ type gauge struct {
 	pairs     float64
 	routes    int
 	route     *policy.Route
+	last      *policy.Window
 }
 
 // average is a mean of some values.
@@ -171,6 +181,7 @@ func (g *gauge) Write(w *policy.Window) error {
 		g.route = w.Route
 		return nil
 	}
+	g.last = w
 	length := (w.End - w.Start).Seconds()
 	g.seconds += length
 	g.sent += w.ActualRate * length
@@ -213,13 +224,61 @@ func fanOut(w *policy.Window, hash uint64) float64 {
 	return max(1, n)
 }
 
+// topCount is how many keys a reading names.
+const topCount = 12
+
+// topKeys is where the heaviest keys of a window went, as far as the partitioner tells:
+// those that it may split are counted, and those that a route places are known.
+func topKeys(w *policy.Window) []TopKey {
+	sent := int64(0)
+	for _, n := range w.Slots {
+		sent += n
+	}
+	var out []TopKey
+	for _, k := range w.Hot[:min(topCount, len(w.Hot))] {
+		t := TopKey{Name: k.Name, Share: float64(k.Count) / float64(max(sent, k.Count, 1)), Workers: make([]float64, len(w.Counts))}
+		sum := 0.0
+		for _, r := range w.Realised {
+			if r.Hash == k.Hash {
+				t.Workers[r.Worker] += float64(r.Count)
+				sum += float64(r.Count)
+			}
+		}
+		if sum == 0 && w.Route != nil {
+			sum = placed(w.Route, k.Hash, t.Workers)
+		}
+		if sum == 0 {
+			continue
+		}
+		for i := range t.Workers {
+			t.Workers[i] /= sum
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
+// placed marks the workers of a key under a route.
+func placed(r *policy.Route, hash uint64, workers []float64) float64 {
+	for _, k := range r.Keys {
+		if k.Hash == hash {
+			for i, w := range k.Workers {
+				workers[w] = k.Shares[i]
+			}
+			return 1
+		}
+	}
+	workers[r.Slots[policy.SlotOf(hash, len(r.Slots))]] = 1
+	return 1
+}
+
 // reading sums up.
 func (g *gauge) reading() Reading {
 	n := float64(g.windows - g.warmup)
 	r := Reading{
 		Rate: g.rate, Sent: g.sent / g.seconds, Held: g.held(), Blocked: g.blocked / n, Reducer: g.reducer / n,
 		Imbalance: g.imbalance / n, FanOut: g.fan.mean(), TopFanOut: g.top.mean(), Pairs: g.pairs / n,
-		RouteNS: g.timer.perRecord(), Routes: g.routes,
+		RouteNS: g.timer.perRecord(), Routes: g.routes, Top: topKeys(g.last),
 	}
 	for i, b := range g.busy {
 		r.Busy = append(r.Busy, b/n)

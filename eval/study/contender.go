@@ -10,6 +10,7 @@ import (
 
 	"github.com/saspart/saspart/config/nearest"
 	"github.com/saspart/saspart/config/strict"
+	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/policy"
 )
@@ -22,13 +23,17 @@ type Contender struct {
 	Name        string // what it is called in results: as it was asked for
 	Partitioner string // of partition.Names
 	Checkpoint  string // that a saspartitioner follows; "" for all others
+	Combine     bool   // records are aggregated at the senders first (engine.CombineLocal)
 }
+
+// CombineName is the contender that aggregates at the senders and goes by hash.
+const CombineName = "combine"
 
 // learned is the partitioner that follows a checkpoint.
 const learned = "saspartitioner"
 
 // ParseContenders reads a list of contenders: names of partitioners, saspartitioner
-// also with a checkpoint of its own (saspartitioner:runs/mine), or all. Those without
+// also with a checkpoint of its own (saspartitioner:runs/mine), combine, or all. Those without
 // one follow the given checkpoint.
 func ParseContenders(list []string, checkpoint string) ([]Contender, error) {
 	var out []Contender
@@ -61,6 +66,8 @@ func parseContender(name, checkpoint string) (Contender, error) {
 	plain, own, found := strings.Cut(name, ":")
 	c := Contender{Name: name, Partitioner: plain}
 	switch {
+	case name == CombineName:
+		c.Partitioner, c.Combine = "hash", true
 	case found && (plain != learned || own == ""):
 		return c, fmt.Errorf("%q is no partitioner; write %s:CHECKPOINT for a learned one", name, learned)
 	case !slices.Contains(known(), plain):
@@ -78,7 +85,7 @@ func parseContender(name, checkpoint string) (Contender, error) {
 }
 
 // known are the names of contenders.
-func known() []string { return partition.Names() }
+func known() []string { return append(partition.Names(), CombineName) }
 
 // Everyone is what All stands for: every partitioner that needs nothing from outside.
 // table, which follows routes that somebody must announce, does.
@@ -91,6 +98,9 @@ func (c Contender) overrides(from string) []strict.Override {
 	set := []strict.Override{{Path: "partitioner.name", Value: c.Partitioner, From: from}}
 	if c.Checkpoint != "" {
 		set = append(set, strict.Override{Path: "partitioner.saspartitioner.checkpoint", Value: c.Checkpoint, From: from})
+	}
+	if c.Combine {
+		set = append(set, strict.Override{Path: "job.combine", Value: string(engine.CombineLocal), From: from})
 	}
 	return set
 }

@@ -191,8 +191,11 @@ func TestStoreRefuses(t *testing.T) {
 }
 
 func TestContenders(t *testing.T) {
-	c := contenders(t, "hash", "saspartitioner", "saspartitioner:runs/x")
-	want := []Contender{{"hash", "hash", ""}, {"saspartitioner", "saspartitioner", "builtin"}, {"saspartitioner:runs/x", "saspartitioner", "runs/x"}}
+	c := contenders(t, "hash", "combine", "saspartitioner", "saspartitioner:runs/x")
+	want := []Contender{
+		{"hash", "hash", "", false}, {"combine", "hash", "", true},
+		{"saspartitioner", "saspartitioner", "builtin", false}, {"saspartitioner:runs/x", "saspartitioner", "runs/x", false},
+	}
 	if !slices.Equal(c, want) {
 		t.Errorf("%+v", c)
 	}

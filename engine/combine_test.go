@@ -1,0 +1,117 @@
+package engine
+
+import (
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/saspart/saspart/policy"
+)
+
+// combined is a job over zipf 1.5 keys that aggregates at its senders.
+func combined(change func(c *Config)) Config {
+	c := Default()
+	c.Workers, c.Queue, c.Combine = 8, 256, CombineLocal
+	c.Costs = Costs{Record: time.Millisecond, Merge: 10 * time.Microsecond, Entry: 10 * time.Microsecond}
+	if change != nil {
+		change(&c)
+	}
+	return c
+}
+
+// TestCombineEvensOut: what a heavy key costs is spread over all workers, and held by
+// the slowest of them, to whom as many records are dealt as to the others.
+func TestCombineEvensOut(t *testing.T) {
+	for _, test := range []struct {
+		why    string
+		change func(c *Config)
+		want   float64 // records/s
+	}{
+		{"hash alone is held by the worker of the heaviest key", func(c *Config) { c.Combine = CombineNone }, 2354},
+		{"equal workers", nil, 8000},
+		{"three senders", func(c *Config) { c.Partitioners = 3 }, 8000},
+		{"a straggler", func(c *Config) { c.Speeds = Speeds{Kind: "straggler", Worker: 2, Factor: 0.5} }, 4000},
+	} {
+		j, err := NewSim(benchSetup(t, "count", "hash", 9000, combined(test.change)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rate := 0.0
+		const windows = 8
+		for i := range 2 + windows {
+			if w := nextWindow(t, j); i >= 2 {
+				rate += float64(w.Records) / windows
+			}
+		}
+		if rate < 0.93*test.want || rate > 1.06*test.want {
+			t.Errorf("%s: %.0f records/s, want %.0f", test.why, rate, test.want)
+		}
+	}
+}
+
+// TestCombineFlushes: bounds on what is kept, and what they do to latency.
+func TestCombineFlushes(t *testing.T) {
+	run := func(change func(c *Config)) *policy.Window {
+		j, err := NewSim(benchSetup(t, "count", "hash", 4000, combined(change)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			nextWindow(t, j)
+		}
+		return nextWindow(t, j)
+	}
+	slow := run(func(c *Config) { c.CombineAge = time.Minute })
+	young := run(func(c *Config) { c.CombineAge = 20 * time.Millisecond })
+	few := run(func(c *Config) { c.CombineKeys, c.CombineAge = 2, time.Minute })
+	if p := slow.LatencyP99; p < 400*time.Millisecond || p > 520*time.Millisecond {
+		t.Errorf("flushed at the ends of slides of 500 ms: the 99th percentile of latency is %v", p)
+	}
+	if p := young.LatencyP99; p < 18*time.Millisecond || p > 60*time.Millisecond {
+		t.Errorf("flushed after 20 ms: %v", p)
+	}
+	if few.LatencyP99 > slow.LatencyP99/4 || few.Pairs > slow.Pairs*3/5 {
+		t.Errorf("two keys at most: %v, %d pairs; %d without such a bound", few.LatencyP99, few.Pairs, slow.Pairs)
+	}
+	if slow.FanOut != 1 || slices.Max(slow.Reducer) > 0 {
+		t.Errorf("flushed by hash, a key ends at one worker: fan-out %v, reducers %v", slow.FanOut, slow.Reducer)
+	}
+}
+
+// TestCombineOnBothEngines: they agree on the rate of a saturated job.
+func TestCombineOnBothEngines(t *testing.T) {
+	c := combined(func(c *Config) { c.Partitioners, c.MetricSlides = 2, 2 })
+	s := benchSetup(t, "count", "hash", 30_000, c)
+	sim, err := NewSim(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := measureJob(t, sim)
+	inBubble(t, "virtual clock", func(t *testing.T) {
+		local, err := NewLocal(benchSetup(t, "count", "hash", 30_000, c))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := measureJob(t, local)
+		if math.Abs(got.rate-want.rate) > 0.05*want.rate {
+			t.Errorf("local holds %.0f records/s, sim %.0f", got.rate, want.rate)
+		}
+		for w := range want.busy {
+			within(t, "busy ratio", got.busy[w], want.busy[w])
+		}
+	})
+}
+
+func TestCombineRefuses(t *testing.T) {
+	for path, change := range map[string]func(c *Config){
+		"combine":      func(c *Config) { c.Combine = "global" },
+		"combine_keys": func(c *Config) { c.CombineKeys = 0 },
+		"combine_age":  func(c *Config) { c.CombineAge = 0 },
+	} {
+		c := combined(change)
+		if err := c.Validate(); err == nil || err.Error()[:len(path)+1] != path+":" {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
