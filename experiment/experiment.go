@@ -33,6 +33,9 @@ type Job interface {
 type Options struct {
 	Results engine.ResultFunc  // nil: results are computed but not reported
 	Latency engine.LatencyFunc // nil: the windows' quantiles are enough
+	// Replica tells jobs of one experiment apart that have the same workers and the same
+	// keys, but are not to draw the same records.
+	Replica uint64
 	// Arrivals says when the records of a subtask are due; nil: as the experiment's
 	// rate says.
 	Arrivals func(subtask int) engine.Arrivals
@@ -57,7 +60,7 @@ func OpenWith(e *config.Experiment, name string, s partition.Scheme, o Options) 
 		return nil, err
 	}
 	subtasks := e.Job.Partitioners
-	sources, err := stream.OpenSources(e.Source, stream.SourceEnv{Subtasks: subtasks, Seed: e.Seed, Task: e.Task.Name})
+	sources, err := stream.OpenSources(e.Source, stream.SourceEnv{Subtasks: subtasks, Seed: e.Seed, Replica: o.Replica, Task: e.Task.Name})
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +70,7 @@ func OpenWith(e *config.Experiment, name string, s partition.Scheme, o Options) 
 			setup.Rates = append(setup.Rates, o.Arrivals(i))
 			continue
 		}
-		setup.Rates = append(setup.Rates, stream.NewArrivals(e.Rate, i, subtasks, e.Seed))
+		setup.Rates = append(setup.Rates, stream.NewArrivals(e.Rate, i, subtasks, e.Seed+o.Replica))
 	}
 	job, err := open(setup)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 type SourceEnv struct {
 	Subtasks int    // how many sources share the stream
 	Seed     uint64 // of the job
+	Replica  uint64 // synthetic sources of another one draw other records of the same keys and payloads
 	Task     string // name of the task; the payload it reads is filled in, no other
 }
 
@@ -36,7 +37,7 @@ func OpenSources(cfg SourceConfig, env SourceEnv) ([]Source, error) {
 	if cfg.Kind == KindFile {
 		return openFiles(cfg.File, kind, env.Subtasks)
 	}
-	open := newSynthetic(cfg, env.Seed, newPools(kind, &cfg, env.Seed))
+	open := newSynthetic(cfg, env, newPools(kind, &cfg, env.Seed))
 	sources := []Source{}
 	for s := range env.Subtasks {
 		sources = append(sources, open(uint64(s)))
@@ -57,7 +58,8 @@ func CloseSources(sources []Source) error {
 
 // newSynthetic builds what the subtasks share and returns the function that makes
 // one subtask's source.
-func newSynthetic(cfg SourceConfig, seed uint64, pools *pools) func(subtask uint64) Source {
+func newSynthetic(cfg SourceConfig, env SourceEnv, pools *pools) func(subtask uint64) Source {
+	seed := env.Seed
 	n := cfg.Keys
 	if cfg.Kind == KindDrift {
 		n-- // the drifting key is one of them
@@ -67,6 +69,7 @@ func newSynthetic(cfg SourceConfig, seed uint64, pools *pools) func(subtask uint
 		deal(keys, slices.Clone(keys), newPCG(seed, forShuffle, 0))
 	}
 	draw := func(subtask uint64) drawer {
+		subtask += env.Replica << 32
 		return drawer{newPCG(seed, forKeys, subtask), newPCG(seed, forPayload, subtask), pools}
 	}
 	switch cfg.Kind {
