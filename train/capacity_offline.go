@@ -23,10 +23,11 @@ type CapacityOfflineConfig struct {
 // ModelConfig are the settings of the algorithm Model, beside inputs, units, grad_clip
 // and threads, which it shares with the others.
 type ModelConfig struct {
-	Batch   int        `yaml:"batch"`   // parts of recordings in an update
-	Windows int        `yaml:"windows"` // of a part
-	Delay   int        `yaml:"delay"`   // metrics are up to so many windows late, each number as often as any other
-	Rate    [2]float64 `yaml:"rate"`    // Adam's learning rate, falling as a cosine
+	Batch    int     `yaml:"batch"`     // parts of recordings in an update
+	Windows  int     `yaml:"windows"`   // of a part
+	Delay    int     `yaml:"delay"`     // metrics are up to so many windows late, each number as often as any other
+	Rate     float64 `yaml:"rate"`      // Adam's learning rate at first, falling as a cosine
+	LastRate float64 `yaml:"last_rate"` // and at the end
 }
 
 // DefaultCapacityOffline are our settings.
@@ -34,7 +35,7 @@ func DefaultCapacityOffline() CapacityOfflineConfig {
 	return CapacityOfflineConfig{
 		Schedule: Schedule{Updates: 2000, LogEvery: 50, CheckpointEvery: 250},
 		Learner:  DefaultRecurrent(),
-		Model:    ModelConfig{Batch: 24, Windows: 48, Rate: [2]float64{2e-3, 2e-4}},
+		Model:    ModelConfig{Batch: 24, Windows: 48, Rate: 2e-3, LastRate: 2e-4},
 		Data:     DefaultRecordings(),
 	}
 }
@@ -48,7 +49,7 @@ func (c *CapacityOfflineConfig) Validate() error {
 			field.Whole("batch", c.Model.Batch, 1, 1<<14),
 			field.Whole("windows", c.Model.Windows, 2, 1<<12),
 			field.Whole("delay", c.Model.Delay, 0, 1<<12),
-			above("rate[0]", c.Model.Rate[0]), above("rate[1]", c.Model.Rate[1]),
+			above("rate", c.Model.Rate), above("last_rate", c.Model.LastRate),
 		)),
 		field.In("data", c.Data.Validate()),
 	)

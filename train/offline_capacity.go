@@ -49,7 +49,7 @@ func newModelLearner(c *CapacityTraining, seed uint64) (*modelLearner, error) {
 	m, shared := &c.Config.Model, &c.Config.Learner
 	cfg := DefaultCapacity()
 	cfg.Inputs, cfg.Units, cfg.Threads, cfg.GradClip = shared.Inputs, shared.Units, shared.Threads, shared.GradClip
-	cfg.Batch, cfg.Updates, cfg.Rate, cfg.Scenarios.Windows = m.Batch, c.Config.Updates, m.Rate, m.Windows
+	cfg.Batch, cfg.Updates, cfg.Rate, cfg.Scenarios.Windows = m.Batch, c.Config.Updates, [2]float64{m.Rate, m.LastRate}, m.Windows
 	if c.Start != nil {
 		if err := startsCapacity(c.Start); err != nil {
 			return nil, err

@@ -38,6 +38,7 @@ type RecurrentConfig struct {
 
 	CQL          RecurrentCQL `yaml:"cql"`
 	CloneUpdates int          `yaml:"clone_updates"` // first updates in which the policy is cloned instead of improved
+	WaitUpdates  int          `yaml:"wait_updates"`  // first updates in which the critics learn and the policy waits for them
 
 	Threads int `yaml:"threads"` // CPU threads; results do not depend on them
 }
@@ -62,6 +63,8 @@ type RecurrentCQL struct {
 //     what was done: then they believe in nothing unseen. Unbounded, it goes on pushing
 //     every value down but those of the data, and a policy better than its data becomes
 //     its clone.
+//   - the policy waits for 200 updates: it starts as a fixed smoothing, or better, and
+//     what critics tell who know nothing yet would only spoil that.
 //   - stretches of 16 windows after 16 that fill the memory: a fixed smoothing of 0.15
 //     forgets in 6.
 func DefaultRecurrent() RecurrentConfig {
@@ -72,8 +75,8 @@ func DefaultRecurrent() RecurrentConfig {
 		Rows: 128, BurnIn: 16, Stretch: 16, Gamma: 0.5, Tau: 5e-3,
 		ActorRate: 3e-4, CriticRate: 1e-3, AlphaRate: 3e-3, GradClip: 10,
 		InitialAlpha: 0.1, EntropyEach: -1.5, HuberDelta: 1,
-		CQL:     RecurrentCQL{Actions: 2, Temperature: 1, Weight: 0.02, Box: 0.7, Gap: 0},
-		Threads: 1,
+		CQL:         RecurrentCQL{Actions: 2, Temperature: 1, Weight: 0.02, Box: 0.7, Gap: 0},
+		WaitUpdates: 200, Threads: 1,
 	}
 }
 
@@ -99,6 +102,7 @@ func (c *RecurrentConfig) Validate() error {
 		field.Finite("cql.box", c.CQL.Box, 1e-3, 10),
 		field.Finite("cql.gap", c.CQL.Gap, -1e9, 1e9),
 		field.Whole("clone_updates", c.CloneUpdates, 0, math.MaxInt32),
+		field.Whole("wait_updates", c.WaitUpdates, 0, math.MaxInt32),
 		field.Whole("threads", c.Threads, 1, 1024),
 	}
 	switch c.Algorithm {

@@ -56,6 +56,10 @@ func (t *Recurrent) improve(r *room, stats *Stats) error {
 			}
 		}
 	})
+	toward(t.pool, t.target, t.critic.w, t.cfg.Tau)
+	if t.updates < uint64(t.cfg.WaitUpdates) {
+		return nil
+	}
 	if err := t.learnPolicy(r, stats); err != nil {
 		return err
 	}
@@ -63,7 +67,6 @@ func (t *Recurrent) improve(r *room, stats *Stats) error {
 	if _, err := t.alpha.step(t.pool, t.cfg.AlphaRate, t.updates+1, 0); err != nil {
 		return fmt.Errorf("alpha's %w", err)
 	}
-	toward(t.pool, t.target, t.critic.w, t.cfg.Tau)
 	return nil
 }
 
