@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -19,7 +20,13 @@ import (
 	"github.com/saspart/saspart/serve/reports"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if address := os.Getenv(processVariable); address != "" {
+		serveProcess(address)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // logged is a log that tests can read while it is written.
 type logged struct {
@@ -113,6 +120,7 @@ type toy struct {
 	route  *policy.Route
 	fresh  bool
 	step   int
+	last   *policy.Window // as measured under the route and the speeds that are still in force
 }
 
 func newToy(workers int) *toy {
@@ -132,7 +140,7 @@ func newToy(workers int) *toy {
 // follow has the job take up a route, if it is a newer one.
 func (j *toy) follow(r *policy.Route) {
 	if r != nil && r.Version > j.route.Version {
-		j.route, j.fresh = r, true
+		j.route, j.fresh, j.last = r, true, nil
 	}
 }
 
@@ -173,14 +181,24 @@ func (j *toy) busy() []float64 {
 
 // window is the next window.
 func (j *toy) window() *policy.Window {
-	const records = 1e6
-	w := &policy.Window{
-		Step: j.step, Start: time.Duration(j.step) * j.shape.Slide, End: time.Duration(j.step+1) * j.shape.Slide,
-		Records: records, OfferedRate: 1e7, ActualRate: 1e7, Busy: j.busy(), Queue: make([]float64, j.shape.Workers),
-		Slots: make([]int64, j.shape.Slots), Route: j.route, RouteNew: j.fresh,
+	if j.last == nil {
+		j.last = j.measured()
 	}
+	w := *j.last
+	w.Step, w.Start, w.End = j.step, time.Duration(j.step)*j.shape.Slide, time.Duration(j.step+1)*j.shape.Slide
+	w.RouteNew = j.fresh
 	j.step++
 	j.fresh = false
+	return &w
+}
+
+// measured is a window of the route and the speeds in force.
+func (j *toy) measured() *policy.Window {
+	const records = 1e6
+	w := &policy.Window{
+		Records: records, OfferedRate: 1e7, ActualRate: 1e7, Busy: j.busy(), Queue: make([]float64, j.shape.Workers),
+		Slots: make([]int64, j.shape.Slots), Route: j.route,
+	}
 	for _, v := range j.load() {
 		w.Counts = append(w.Counts, int64(v*records))
 		w.Units = append(w.Units, int64(v*records))
@@ -210,11 +228,7 @@ func (j *toy) attach(t testing.TB, address, name string, more func(*client.Confi
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(c.Close)
 	return c
 }
 

@@ -187,8 +187,8 @@ func (s *Server) lost(ctx context.Context, err error) error {
 	switch status.Code(err) {
 	case codes.ResourceExhausted: // a message that is too large, told by the transport
 		return s.refuse(ctx, "size", codes.ResourceExhausted, status.Convert(err).Message())
-	case codes.Internal: // it was no message
-		return s.refuse(ctx, "garbage", codes.InvalidArgument, "a message cannot be read")
+	case codes.Internal: // it was no message; the transport has told the client
+		return s.refuse(ctx, "garbage", codes.Internal, "a message cannot be read")
 	}
 	if errors.Is(err, io.EOF) { // the client is done
 		return nil

@@ -164,7 +164,7 @@ func (a *app) runOne(ctx context.Context, e *config.Experiment, opts runOptions,
 		if failure != nil {
 			return sink.sum.Summary(), failure
 		}
-		defer func() { err = a.farewell(attached, err) }()
+		defer a.farewell(attached)
 		decides = controller
 	}
 	var report engine.ResultFunc

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -145,9 +144,9 @@ func (j *jobTime) Decide(w *policy.Window) *policy.Route {
 }
 
 // farewell says what the server did for a run, and detaches from it.
-func (a *app) farewell(c *client.Client, err error) error {
+func (a *app) farewell(c *client.Client) {
 	s := c.Status()
 	a.narrate("policy server: %s answered, %s of it; %s of the analytic fallback",
 		plural(int(s.Answers), "window"), plural(int(s.Routes), "route"), plural(int(s.Analytic), "route"))
-	return errors.Join(err, c.Close())
+	c.Close()
 }

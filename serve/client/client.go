@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"google.golang.org/grpc"
-
 	"github.com/saspart/saspart/policy"
 	pb "github.com/saspart/saspart/proto/saspart/v1"
 	"github.com/saspart/saspart/serve/reports"
@@ -50,10 +48,9 @@ type Status struct {
 // called from any goroutine.
 type Client struct {
 	config Config
-	conn   *grpc.ClientConn
 	route  atomic.Pointer[policy.Route]
-	cancel context.CancelFunc
 	done   chan struct{}
+	close  func()
 	work   chan struct{} // has an element when there is something to send
 
 	mu       sync.Mutex
@@ -72,25 +69,21 @@ func New(config Config) (*Client, error) {
 	if err := config.Validate(); err != nil {
 		return nil, fmt.Errorf("policy server client: %w", err)
 	}
-	conn, err := dial(&config)
-	if err != nil {
-		return nil, fmt.Errorf("policy server %s: %w", config.Address, err)
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &Client{
-		config: config, conn: conn, cancel: cancel, done: make(chan struct{}), work: make(chan struct{}, 1),
+		config: config, done: make(chan struct{}), work: make(chan struct{}, 1),
 		status: Status{Source: None}, fallback: newFallback(&config), changed: make(chan struct{}),
 	}
+	c.close = sync.OnceFunc(func() {
+		cancel()
+		<-c.done
+	})
 	go c.run(ctx)
 	return c, nil
 }
 
 // Close detaches and frees what the client holds. Route keeps its value.
-func (c *Client) Close() error {
-	c.cancel()
-	<-c.done
-	return c.conn.Close()
-}
+func (c *Client) Close() { c.close() }
 
 // Route is the route to follow; nil while there is none but the one that the job
 // started with. It is one atomic load.

@@ -28,7 +28,8 @@ const (
 // mostMessage is what one message of the server may have: a route for MaxWorkers.
 const mostMessage = 64 << 20
 
-// dial makes the connection, which is begun with the first stream.
+// dial makes a connection for one stream. Each attempt has one of its own, so that how
+// long to wait between them is decided in one place, which is run.
 func dial(c *Config) (*grpc.ClientConn, error) {
 	creds := c.TLS
 	if creds == nil {
@@ -36,10 +37,7 @@ func dial(c *Config) (*grpc.ClientConn, error) {
 	}
 	return grpc.NewClient(c.Address,
 		grpc.WithTransportCredentials(creds),
-		grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff:           backoff.Config{BaseDelay: c.BackOff.First, Multiplier: 1.5, Jitter: 0.2, MaxDelay: c.BackOff.Most},
-			MinConnectTimeout: cutAfter,
-		}),
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: cutAfter}),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: askAfter, Timeout: cutAfter}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(mostMessage)),
 	)
@@ -80,7 +78,12 @@ func (c *Client) attach(ctx context.Context) (welcomed bool, err error) {
 	if c.config.Token != "" {
 		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+c.config.Token)
 	}
-	stream, err := pb.NewPolicyServiceClient(c.conn).Attach(ctx)
+	conn, err := dial(&c.config)
+	if err != nil {
+		return false, err
+	}
+	defer conn.Close() // what could go wrong has gone wrong with the stream
+	stream, err := pb.NewPolicyServiceClient(conn).Attach(ctx)
 	if err != nil {
 		return false, err
 	}

@@ -2,6 +2,7 @@ package reports
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/saspart/saspart/policy"
@@ -44,9 +45,10 @@ type Assembled struct {
 func (a *Assembled) Complete() bool { return len(a.Workers)+len(a.Partitioners) == 0 }
 
 // Assembler joins the reports of a job's subtasks into windows, handed out in order.
-// A window is complete when each subtask has reported each of its slides. It is
-// overdue when Deadline has passed since any subtask ended it or was in a later one:
-// then it is handed out as it is, and whoever is short of a slide counts as missing.
+// A window is complete when each subtask has reported each of its slides. When a later
+// window is, it will not be, for subtasks report in order, and is handed out as it is.
+// It is overdue when Deadline has passed since any subtask ended it or was in a later one:
+// then too it is handed out, and whoever is short of a slide counts as missing.
 // What a missing worker did report is left out, because it is no measurement of the
 // window; the keys and slots that a missing partitioner counted stay in.
 //
@@ -183,7 +185,7 @@ func (a *Assembler) Next(now time.Time) *Assembled {
 	for {
 		p, due := a.open[0], a.due[0]
 		overdue := !due.IsZero() && !now.Before(due)
-		if !overdue && (p == nil || p.whole < a.shape.Workers+a.shape.Partitioners) {
+		if !overdue && !slices.ContainsFunc(a.open, a.complete) {
 			return nil
 		}
 		n := a.base
@@ -199,6 +201,11 @@ func (a *Assembler) Next(now time.Time) *Assembled {
 		a.counts.Missing += uint64(len(out.Workers) + len(out.Partitioners))
 		return out
 	}
+}
+
+// complete tells whether every subtask has reported every slide of a window.
+func (a *Assembler) complete(p *pane) bool {
+	return p != nil && p.whole == a.shape.Workers+a.shape.Partitioners
 }
 
 // Due is when Next has to be called again though no report comes; false: only a

@@ -91,7 +91,19 @@ func (n *naive) next(now time.Time) (number uint64, records int64, missing []int
 			}
 		}
 		over := !due.IsZero() && !now.Before(due)
-		if all := (small.Workers + small.Partitioners) * small.Slides; !over && len(got) < all {
+		all := (small.Workers + small.Partitioners) * small.Slides
+		for w := n.base; w < n.base+uint64(quick.Ahead) && !over; w++ { // or a later one is complete
+			there := map[[2]int]bool{}
+			for _, a := range n.all {
+				for _, s := range subtasksOf(a.r) {
+					if n.window(a.r) == w {
+						there[[2]int{s, int(a.r.Slide % uint64(small.Slides))}] = true
+					}
+				}
+			}
+			over = len(there) == all
+		}
+		if !over {
 			return 0, 0, nil, false
 		}
 		number = n.base

@@ -1,0 +1,211 @@
+package serve_test
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/serve/client"
+	"github.com/saspart/saspart/serve/reports"
+	"github.com/saspart/saspart/serve/wire"
+)
+
+// From the last report of a window to its answer in the client, by loopback, the
+// server in a process of its own. Speeds change all the time, so that most answers
+// are routes. With "subtasks" each of the job's 65 subtasks has a stream of its own.
+func BenchmarkDecision(b *testing.B) {
+	for _, workers := range []int{8, 64} {
+		b.Run(fmt.Sprintf("P=%d", workers), func(b *testing.B) {
+			p := startProcess(b, "")
+			j := newToy(workers)
+			c := j.attach(b, p.address, "bench", nil)
+			attached(b, c)
+			controller := c.Controller(5 * time.Second)
+			measure(b, func(i int) time.Duration {
+				j.change(i)
+				w := j.window()
+				began := time.Now()
+				route := controller.Decide(w)
+				took := time.Since(began)
+				j.follow(route)
+				return took
+			})
+			if s := c.Status(); s.Source != client.Policy || s.Dropped > 0 {
+				b.Errorf("status %+v", s)
+			}
+			b.ReportMetric(float64(c.Status().Routes)/float64(c.Status().Answers), "routes/answer")
+		})
+	}
+	b.Run("P=64/subtasks", func(b *testing.B) {
+		p := startProcess(b, "")
+		j := newToy(64)
+		one := func(what string, i int) *client.Client {
+			c := j.attach(b, p.address, "bench", func(c *client.Config) {
+				c.Instance = "one"
+				r := wire.Ranges{{First: i, Count: 1}}
+				if what == "worker" {
+					c.Workers = r
+				} else {
+					c.Partitioners = r
+				}
+			})
+			attached(b, c)
+			return c
+		}
+		router := one("partitioner", 0)
+		var workers []*client.Client
+		for i := range 64 {
+			workers = append(workers, one("worker", i))
+		}
+		measure(b, func(i int) time.Duration {
+			j.change(i)
+			r := reports.OfWindow(j.window(), &j.shape)
+			send := func(c *client.Client, r *reports.Report) {
+				if err := c.Report(r); err != nil {
+					b.Fatal(err)
+				}
+			}
+			for w := range workers {
+				send(workers[w], &reports.Report{Slide: r.Slide, Workers: r.Workers[w : w+1]})
+			}
+			// The last report is the partitioner's, when all others are there.
+			time.Sleep(5 * time.Millisecond)
+			answers := router.Status().Answers
+			began := time.Now()
+			send(router, &reports.Report{Slide: r.Slide, Partitioners: r.Partitioners})
+			for router.Status().Answers == answers && time.Since(began) < time.Second {
+				time.Sleep(20 * time.Microsecond)
+			}
+			took := time.Since(began)
+			j.follow(router.Route())
+			return took
+		})
+	})
+}
+
+// change makes other workers slow in turn.
+func (j *toy) change(step int) {
+	if step%3 == 0 {
+		w := step / 3 % len(j.speeds)
+		j.speeds[w], j.last = 2.6-j.speeds[w], nil
+	}
+}
+
+// measure calls f every 20 ms and reports quantiles of what it returns.
+func measure(b *testing.B, f func(i int) time.Duration) {
+	var took []time.Duration
+	ticks := time.NewTicker(20 * time.Millisecond)
+	defer ticks.Stop()
+	i := 0
+	for b.Loop() {
+		<-ticks.C
+		took = append(took, f(i))
+		i++
+	}
+	slices.Sort(took)
+	for _, q := range []float64{0.5, 0.99, 0.999} {
+		b.ReportMetric(float64(took[int(q*float64(len(took)))].Microseconds()), fmt.Sprintf("p%v-us", 100*q))
+	}
+}
+
+// A server with 200 jobs of 64 workers and ten windows a second each, the jobs in this
+// process, on the cores that there are. A window that is not answered when the next
+// one ends has missed its deadline.
+func BenchmarkManyJobs(b *testing.B) {
+	const jobs, workers, period = 200, 64, 100 * time.Millisecond
+	p := startProcess(b, "")
+	before, _ := resident(b, p)
+	clients := make([]*client.Client, jobs)
+	toys := make([]*toy, jobs)
+	for i := range jobs {
+		toys[i] = newToy(workers)
+		clients[i] = toys[i].attach(b, p.address, fmt.Sprintf("job-%d", i), func(c *client.Config) {
+			c.StaleAfter = time.Hour
+			c.Window.Ahead = 1
+		})
+		attached(b, clients[i])
+	}
+	var mu sync.Mutex
+	var took []time.Duration
+	missed := 0
+	for b.Loop() {
+		_, cpu := resident(b, p)
+		began := time.Now()
+		var all sync.WaitGroup
+		const windows = 100
+		for i := range jobs {
+			all.Go(func() {
+				j, controller := toys[i], clients[i].Controller(10*period)
+				time.Sleep(period * time.Duration(i) / jobs)
+				ticks := time.NewTicker(period)
+				defer ticks.Stop()
+				var route *policy.Route
+				for step := range windows {
+					<-ticks.C
+					if step%20 == 0 { // speeds change every two seconds
+						j.change(3 * (step/20 + i))
+					}
+					w := j.window()
+					began := time.Now()
+					route = controller.Decide(w)
+					d := time.Since(began)
+					j.follow(route)
+					mu.Lock()
+					took = append(took, d)
+					if d > period {
+						missed++
+					}
+					mu.Unlock()
+				}
+			})
+		}
+		all.Wait()
+		_, now := resident(b, p)
+		b.ReportMetric((now-cpu).Seconds()/time.Since(began).Seconds(), "server-cores")
+		b.ReportMetric(float64(jobs*windows)/time.Since(began).Seconds(), "windows/s")
+	}
+	after, _ := resident(b, p)
+	slices.Sort(took)
+	for _, q := range []float64{0.5, 0.99, 0.999, 1} {
+		b.ReportMetric(float64(took[min(len(took)-1, int(q*float64(len(took))))].Microseconds()), fmt.Sprintf("p%v-us", 100*q))
+	}
+	b.ReportMetric(float64(missed), "missed")
+	b.ReportMetric((after-before)/jobs/1024, "KiB/job")
+}
+
+// resident is how many bytes of memory, and how much processor time, a process has.
+func resident(b *testing.B, p *process) (bytes float64, cpu time.Duration) {
+	b.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Process.Pid))
+	if err != nil {
+		b.Skip(err)
+	}
+	for line := range strings.Lines(string(status)) {
+		if f := strings.Fields(line); f[0] == "VmRSS:" {
+			kib, err := strconv.ParseFloat(f[1], 64)
+			if err != nil {
+				b.Fatal(err)
+			}
+			bytes = 1024 * kib
+		}
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Process.Pid))
+	if err != nil {
+		b.Skip(err)
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	for _, ticks := range strings.Fields(rest)[11:13] { // user and system time, in 1/100 s
+		n, err := strconv.Atoi(ticks)
+		if err != nil {
+			b.Fatal(err)
+		}
+		cpu += time.Duration(n) * 10 * time.Millisecond
+	}
+	return bytes, cpu
+}

@@ -1,0 +1,342 @@
+package serve_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+
+	"github.com/saspart/saspart/policy"
+	pb "github.com/saspart/saspart/proto/saspart/v1"
+	"github.com/saspart/saspart/serve"
+	"github.com/saspart/saspart/serve/client"
+	"github.com/saspart/saspart/serve/reports"
+	"github.com/saspart/saspart/serve/wire"
+)
+
+// page fetches a page of a server's handler.
+func page(t testing.TB, s *running, path string) string {
+	t.Helper()
+	h, err := s.Handler("", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	return w.Body.String()
+}
+
+// counted waits until a metric has a value.
+func counted(t testing.TB, s *running, line string) {
+	t.Helper()
+	text := ""
+	for range 500 {
+		if text = page(t, s, "/metrics"); strings.Contains(text, line+"\n") {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	var ours []string
+	for l := range strings.Lines(text) {
+		if strings.HasPrefix(l, "saspart_") && !strings.Contains(l, "bucket") && !strings.Contains(l, "worker=") {
+			ours = append(ours, l)
+		}
+	}
+	t.Fatalf("no %s in\n%s", line, strings.Join(ours, ""))
+}
+
+// works says whether a job is served as if nothing had happened.
+func works(t testing.TB, s *running, name string) {
+	t.Helper()
+	j := newToy(8)
+	c := j.attach(t, s.address, name, nil)
+	attached(t, c)
+	controller := c.Controller(5 * time.Second)
+	for range 20 {
+		j.follow(controller.Decide(j.window()))
+	}
+	if st := c.Status(); st.Answers != 20 || policy.Imbalance(j.busy()) > 0.1 {
+		t.Errorf("job %s: imbalance %.3f, status %+v", name, policy.Imbalance(j.busy()), st)
+	}
+}
+
+// raw opens a stream that says what the test wants it to say.
+func raw(t testing.TB, address string, options ...grpc.DialOption) pb.PolicyService_AttachClient {
+	t.Helper()
+	conn, err := grpc.NewClient(address, append([]grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}, options...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	t.Cleanup(func() {
+		cancel()
+		_ = conn.Close() // the server may have ended it
+	})
+	stream, err := pb.NewPolicyServiceClient(conn).Attach(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stream
+}
+
+func hello(j *toy, name string) *pb.Hello {
+	return wire.WriteHello(&wire.Hello{
+		Client: "raw", Job: name, Instance: name, Shape: j.shape,
+		Workers: wire.Ranges{{First: 0, Count: j.shape.Workers}}, Partitioners: wire.Ranges{{First: 0, Count: 1}},
+	})
+}
+
+func say(t testing.TB, stream pb.PolicyService_AttachClient, h *pb.Hello, r *pb.Report) {
+	t.Helper()
+	m := &pb.AttachRequest{Message: &pb.AttachRequest_Hello{Hello: h}}
+	if h == nil {
+		m = &pb.AttachRequest{Message: &pb.AttachRequest_Report{Report: r}}
+	}
+	if err := stream.Send(m); err != nil && !errors.Is(err, io.EOF) {
+		t.Fatal(err)
+	}
+}
+
+// ended is the code that a stream ends with.
+func ended(stream pb.PolicyService_AttachClient) (codes.Code, string) {
+	for {
+		if _, err := stream.Recv(); err != nil {
+			return status.Code(err), err.Error()
+		}
+	}
+}
+
+// What is no conversation is ended with a reason, counted, and harms nobody.
+func TestWrongConversations(t *testing.T) {
+	config := serve.Default()
+	config.Hello, config.Limits.Message, config.Limits.Workers = 300*time.Millisecond, 64<<10, 100
+	s := start(t, "", config, serve.Options{})
+	j := newToy(8)
+	other := hello(j, "taken")
+	other.Instance = "another"
+	holder := raw(t, s.address)
+	say(t, holder, hello(j, "taken"), nil)
+	if m, err := holder.Recv(); err != nil || m.GetWelcome() == nil {
+		t.Fatalf("%v, %v", m, err)
+	}
+	wrong, narrow, many := hello(j, "x"), hello(j, "taken"), hello(newToy(128), "x")
+	wrong.Protocol, narrow.Shape.Workers, narrow.Subtasks[1].Count = 9, 4, 4
+	big := wire.WriteReport(reports.OfWindow(j.window(), &j.shape))
+	big.Partitioners[0].Hot[0].Name = make([]byte, 100<<10)
+	for _, c := range []struct {
+		why    string
+		hello  *pb.Hello
+		report *pb.Report
+		code   codes.Code
+		metric string
+	}{
+		{"a report before the hello", nil, &pb.Report{}, codes.InvalidArgument, "hello"},
+		{"another version", wrong, nil, codes.FailedPrecondition, "protocol"},
+		{"a job that somebody else runs", other, nil, codes.AlreadyExists, "taken"},
+		{"a subtask with another idea of its job", narrow, nil, codes.FailedPrecondition, "shape"},
+		{"more workers than the server takes", many, nil, codes.ResourceExhausted, "workers"},
+		{"a message too large", hello(j, "large"), big, codes.ResourceExhausted, "size"},
+		{"silence", nil, nil, codes.DeadlineExceeded, `hello`},
+	} {
+		stream := raw(t, s.address)
+		if c.hello != nil {
+			say(t, stream, c.hello, nil)
+		}
+		if c.report != nil {
+			say(t, stream, nil, c.report)
+		}
+		if code, text := ended(stream); code != c.code {
+			t.Errorf("%s: ended with %s", c.why, text)
+		}
+		if !strings.Contains(page(t, s, "/metrics"), fmt.Sprintf("saspart_refused_total{reason=%q}", c.metric)) {
+			t.Errorf("%s is not counted", c.why)
+		}
+	}
+	works(t, s, "after")
+}
+
+// noise is a codec that sends bytes as they are.
+type noise struct{}
+
+func (noise) Marshal(v any) ([]byte, error)      { return v.([]byte), nil }
+func (noise) Unmarshal(data []byte, v any) error { *v.(*[]byte) = data; return nil }
+func (noise) Name() string                       { return "proto" }
+
+func TestGarbage(t *testing.T) {
+	config := serve.Default()
+	config.Hello = 300 * time.Millisecond
+	s := start(t, "", config, serve.Options{})
+	for _, bytes := range []string{"GET / HTTP/1.1\r\n\r\n", strings.Repeat("\x00\xff\x13", 10000), "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\xff\xff\xff\xff\xff\xff", ""} {
+		c, err := net.Dial("tcp", s.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = c.Write([]byte(bytes)) // the server may hang up any time
+		_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		if _, err := io.Copy(io.Discard, c); errors.Is(err, context.DeadlineExceeded) || isTimeout(err) {
+			t.Errorf("%.10q keeps its connection", bytes)
+		}
+		_ = c.Close()
+	}
+	conn, err := grpc.NewClient(s.address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	stream, err := conn.NewStream(t.Context(), &pb.PolicyService_ServiceDesc.Streams[0], pb.PolicyService_Attach_FullMethodName, grpc.ForceCodec(noise{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.SendMsg([]byte("\x0a\xff\xff\xff\xff\xff")); err != nil {
+		t.Fatal(err)
+	}
+	var answer []byte
+	if err := stream.RecvMsg(&answer); status.Code(err) != codes.Internal {
+		t.Errorf("a message of garbage: %v", err)
+	}
+	counted(t, s, `saspart_refused_total{reason="garbage"} 1`)
+	works(t, s, "after")
+}
+
+func isTimeout(err error) bool {
+	var n net.Error
+	return errors.As(err, &n) && n.Timeout()
+}
+
+// Reports that cannot be are left out, told of and counted; the stream goes on.
+func TestImpossibleReports(t *testing.T) {
+	s := start(t, "", serve.Default(), serve.Options{})
+	j := newToy(8)
+	stream := raw(t, s.address)
+	say(t, stream, hello(j, "bad"), nil)
+	for _, turn := range []func(*pb.Report){
+		func(r *pb.Report) { r.Workers[3].Busy = math.NaN() },
+		func(r *pb.Report) { r.Workers[3].Records = math.MaxUint64 },
+		func(r *pb.Report) { r.Workers[3].Index = 8 },
+		func(r *pb.Report) { r.Partitioners[0].Slots = r.Partitioners[0].Slots[:7] },
+	} {
+		r := wire.WriteReport(reports.OfWindow(j.window(), &j.shape))
+		turn(r)
+		say(t, stream, nil, r)
+	}
+	say(t, stream, nil, wire.WriteReport(reports.OfWindow(j.window(), &j.shape)))
+	notices := 0
+	for {
+		m, err := stream.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := m.GetNotice(); n.GetKind() == pb.Notice_KIND_REJECTED {
+			notices++
+		}
+		if d := m.GetDecision(); d != nil {
+			if d.Window != 4 || d.Incomplete {
+				t.Errorf("the answer is to window %d, incomplete %v", d.Window, d.Incomplete)
+			}
+			break
+		}
+	}
+	if notices == 0 {
+		t.Error("the client was not told")
+	}
+	counted(t, s, `saspart_rejected_reports_total{reason="content"} 4`)
+	if err := stream.CloseSend(); err != nil {
+		t.Fatal(err)
+	}
+	works(t, s, "after")
+}
+
+// A worker that does not report is missing from the windows, which are answered at
+// their deadline all the same.
+func TestMissingWorker(t *testing.T) {
+	config := serve.Default()
+	config.Window.Deadline = 30 * time.Millisecond
+	s := start(t, "", config, serve.Options{})
+	j := newToy(8)
+	c := j.attach(t, s.address, "short", nil)
+	attached(t, c)
+	for range 5 {
+		r := reports.OfWindow(j.window(), &j.shape)
+		r.Workers = append(r.Workers[:2:2], r.Workers[3:]...)
+		if err := c.Report(r); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(40 * time.Millisecond)
+	}
+	counted(t, s, `saspart_missing_total{job="short"} 5`)
+	eventually(t, "every window is answered", func() bool { return c.Status().Answers == 5 })
+	if text := page(t, s, "/jobs.json"); !strings.Contains(text, `"incomplete":5`) || !strings.Contains(text, `,null,`) {
+		t.Errorf("the page says %s", text)
+	}
+}
+
+// More reports than a stream may send are not taken, and those of others are.
+func TestReportRate(t *testing.T) {
+	config := serve.Default()
+	config.Limits.Reports = 5
+	s := start(t, "", config, serve.Options{})
+	j := newToy(8)
+	c := j.attach(t, s.address, "fast", func(c *client.Config) { c.Queue = 100 })
+	attached(t, c)
+	for range 40 {
+		if err := c.Report(reports.OfWindow(j.window(), &j.shape)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "all reports were looked at", func() bool {
+		return strings.Contains(page(t, s, "/metrics"), `saspart_rejected_reports_total{reason="rate"}`) && c.Status().Answers > 0
+	})
+	eventually(t, "the client was told", func() bool { return c.Status().Rejected > 0 })
+}
+
+// A thousand connections that come and go leave nothing behind.
+func TestConnectionsComeAndGo(t *testing.T) {
+	config := serve.Default()
+	config.Hello = time.Second
+	s := start(t, "", config, serve.Options{})
+	for i := range 1000 {
+		c, err := net.Dial("tcp", s.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i%2 == 0 {
+			_, _ = c.Write([]byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")) // as in TestGarbage
+		}
+		_ = c.Close()
+	}
+	works(t, s, "after")
+	counted(t, s, "saspart_streams 1")
+}
+
+func TestHealthAndReflection(t *testing.T) {
+	s := start(t, "", serve.Default(), serve.Options{Token: "0123456789abcdef"})
+	conn, err := grpc.NewClient(s.address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	answer, err := healthpb.NewHealthClient(conn).Check(t.Context(), &healthpb.HealthCheckRequest{Service: "saspart.v1.PolicyService"})
+	if err != nil || answer.Status != healthpb.HealthCheckResponse_SERVING {
+		t.Errorf("health without the token: %v, %v", answer, err)
+	}
+	stream, err := conn.NewStream(t.Context(), &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo")
+	if err == nil {
+		err = stream.RecvMsg(&pb.Route{})
+	}
+	if status.Code(err) != codes.Unauthenticated {
+		t.Errorf("reflection without the token: %v", err)
+	}
+}

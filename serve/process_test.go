@@ -1,0 +1,93 @@
+package serve_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/serve"
+)
+
+// processVariable has this test binary be a server at the address that it holds.
+const processVariable = "SASPART_TEST_SERVE_AT"
+
+// serveProcess serves until SIGTERM.
+func serveProcess(address string) {
+	fail := func(err error) {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+	m, err := serve.LoadModel(policy.BuiltinName, policy.DefaultLearned())
+	fail(err)
+	config := serve.Default()
+	config.Limits.Reports = 1e6
+	s := serve.New(config, serve.Options{Name: "saspart test", Model: m, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Now: time.Now})
+	l, err := net.Listen("tcp", address)
+	fail(err)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	fmt.Println(l.Addr())
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(l) }()
+	<-ctx.Done()
+	ctx, cancel := context.WithTimeout(context.Background(), config.Drain)
+	defer cancel()
+	s.Stop(ctx)
+	fail(<-done)
+}
+
+// process is a server in a process of its own, so that it can be killed and paused.
+type process struct {
+	*exec.Cmd
+	address string
+	kill    func()
+}
+
+// startProcess starts one at the address, and ends it with the test.
+func startProcess(t testing.TB, address string) *process {
+	t.Helper()
+	if address == "" {
+		address = "127.0.0.1:0"
+	}
+	p := &process{Cmd: exec.Command(os.Args[0], "-test.run=^$")}
+	p.Env = append(os.Environ(), processVariable+"="+address)
+	p.Stderr = &logged{}
+	out, err := p.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p.kill = sync.OnceFunc(func() {
+		_ = p.Process.Kill() // it may have ended
+		_ = p.Wait()         // with the signal
+	})
+	t.Cleanup(p.kill)
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatalf("the server does not start: %v: %v", err, p.Stderr)
+	}
+	p.address = strings.TrimSpace(line)
+	return p
+}
+
+func (p *process) signal(t testing.TB, s syscall.Signal) {
+	t.Helper()
+	if err := p.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,146 @@
+package serve_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/saspart/saspart/config"
+	"github.com/saspart/saspart/experiment"
+	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/serve/client"
+	"github.com/saspart/saspart/serve/reports"
+	"github.com/saspart/saspart/stream"
+)
+
+// results runs the experiment's job under a partitioner for so many windows, whose
+// routes the controller decides if it is not nil, and returns what it computes.
+func results(t *testing.T, e *config.Experiment, engine, partitioner string, windows int, controller policy.Controller) map[string]string {
+	t.Helper()
+	p := e.Partitioner
+	p.Name = partitioner
+	scheme, err := partition.New(p, e.Job.Workers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	job, err := experiment.Open(e, engine, scheme, func(slide int64, key string, s stream.State) {
+		out[fmt.Sprint(slide, " ", key)] = string(s.AppendText(nil))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range windows {
+		w, err := job.Next(context.Background())
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if controller == nil {
+			continue
+		}
+		if route := controller.Decide(w); route != nil {
+			if err := job.Apply(route); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := job.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// A job on goroutines goes through the death of its server, its return, and a pause
+// of it. It never stops, its routes come from wherever they can, and what it computes
+// is what it computes under hash without any of this.
+func TestJobSurvivesItsServer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes 15 s of the wall clock")
+	}
+	e, err := config.Ready("wordcount-zipf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Rate.Rate = 1500
+	e.Job.Slide, e.Job.Window = 100*time.Millisecond, 200*time.Millisecond
+	e.Job.MetricSlides = 1
+	const windows = 150
+	server := startProcess(t, "")
+	c := client.Default()
+	c.Address, c.Job, c.StaleAfter, c.Instance = server.address, "survivor", time.Second, "one"
+	c.BackOff = client.BackOff{First: 50 * time.Millisecond, Most: 500 * time.Millisecond}
+	c.Shape = reports.Shape{Workers: e.Job.Workers, Partitioners: 1, Slots: policy.SlotCount(e.Job.Workers), Slides: 1, Slide: e.Job.MetricWindow()}
+	attachedTo, err := client.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer attachedTo.Close()
+	attached(t, attachedTo)
+
+	var sources []client.Source
+	var longest time.Duration
+	decide := attachedTo.Controller(20 * time.Millisecond)
+	step := 0
+	controller := controllerFunc(func(w *policy.Window) *policy.Route {
+		switch step++; step {
+		case 20:
+			server.kill()
+		case 45:
+			server = startProcess(t, server.address)
+		case 70:
+			server.signal(t, syscall.SIGSTOP)
+		case 120:
+			server.signal(t, syscall.SIGCONT)
+		}
+		began := time.Now()
+		route := decide.Decide(w)
+		longest = max(longest, time.Since(began))
+		sources = append(sources, attachedTo.Status().Source)
+		return route
+	})
+	got := results(t, e, experiment.Local, "saspartitioner", windows, controller)
+	want := results(t, e, experiment.Sim, "hash", windows, nil)
+	if len(got) < 1000 || len(want) < 1000 {
+		t.Fatalf("%d and %d results say nothing", len(got), len(want))
+	}
+	// The two end at different records of their last windows: what both have is
+	// compared, but for the end.
+	for at, text := range want {
+		var slide int
+		if _, err := fmt.Sscan(at, &slide); err != nil {
+			t.Fatal(err)
+		}
+		if slide > windows-10 {
+			delete(want, at)
+		} else if other, ok := got[at]; !ok || other != text {
+			t.Fatalf("key and slide %s: %q, under hash %q", at, other, text)
+		}
+	}
+	for _, at := range []struct {
+		step int
+		want client.Source
+	}{{18, client.Policy}, {43, client.Analytic}, {68, client.Policy}, {118, client.Analytic}, {windows - 2, client.Policy}} {
+		if sources[at.step] != at.want {
+			t.Errorf("after window %d routes are from %q, want %q", at.step, sources[at.step], at.want)
+		}
+	}
+	if st := attachedTo.Status(); st.Fallbacks != 2 || st.Attached != 2 || st.Analytic == 0 {
+		t.Errorf("status %+v", st)
+	}
+	if longest > 500*time.Millisecond {
+		t.Errorf("a decision took %v", longest)
+	}
+}
+
+// controllerFunc is a function as a controller.
+type controllerFunc func(*policy.Window) *policy.Route
+
+func (f controllerFunc) Decide(w *policy.Window) *policy.Route { return f(w) }
