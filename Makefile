@@ -22,7 +22,7 @@ TRAINING := ./train/... ./cmd/...
 # Packages with goroutines of their own; their tests run under the race detector.
 CONCURRENT := ./cmd/... ./collect/... ./config/... ./engine/... ./experiment/... ./serve/... ./train/online/...
 
-.PHONY: help setup libtorch build test vet staticcheck format-check unit quickstart bench-route bench-train builtin proto clean
+.PHONY: help setup libtorch build test vet staticcheck format-check unit quickstart bench-route bench-train bench-learn builtin proto clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -87,6 +87,9 @@ bench-route: ## time routing for every partitioner, and its ratio to hash
 
 bench-train: libtorch ## time updates, and their ratio to the matrix products in them
 	$(TORCH) $(GO) test -tags torch ./train -run '^$$' -bench '^BenchmarkUpdate' -benchtime 50x
+
+bench-learn: build ## time learning from nothing, on the reference's simulated environment
+	@./scripts/bench-learn.sh $(BIN) learn
 
 builtin: libtorch ## train the capacity checkpoint policy/builtin from nothing, in some minutes
 	$(TORCH) $(GO) run -tags torch ./train/builtin -out policy/builtin
