@@ -34,7 +34,9 @@ type Config struct {
 
 	Replay  replay.Config `yaml:"replay"`
 	Safety  Safety        `yaml:"safety"`
-	Learner train.Config  `yaml:"learner"`
+	Learner train.Config  `yaml:"learner"` // of the shares action
+
+	Capacity train.RecurrentConfig `yaml:"capacity"` // of the capacity action
 }
 
 // Evaluation is how the policy is evaluated: in episodes of their own, in which it
@@ -47,6 +49,8 @@ type Evaluation struct {
 
 // Default are our settings.
 func Default() Config {
+	capacity := train.DefaultRecurrent()
+	capacity.Algorithm = train.SACN // the policy tries out what it overrates
 	return Config{
 		Windows: 20_000, TargetImbalance: 0.01,
 		UpdatesPerWindow: 1, LearningStarts: 100, OfflineShare: 0.5, Episode: 128,
@@ -54,6 +58,7 @@ func Default() Config {
 		CheckpointEvery: 1000, LogEvery: 100, Parallel: 1,
 		HotKeys: 10, P0: policy.DefaultP0,
 		Replay: replay.Default(), Safety: DefaultSafety(), Learner: train.DefaultOnline(),
+		Capacity: capacity,
 	}
 }
 
@@ -73,8 +78,10 @@ func (c *Config) Validate() error {
 	if c.Time < 0 {
 		errs = append(errs, field.Errorf("time", "is %v; it must not be negative", c.Time))
 	}
-	if c.Learner.Algorithm == train.BC {
-		errs = append(errs, field.Errorf("learner.algorithm", "is %s, which copies recorded behaviour; a running job is learned from by %s or %s", train.BC, train.SACN, train.SACNCQL))
+	for path, algorithm := range map[string]train.Algorithm{"learner.algorithm": c.Learner.Algorithm, "capacity.algorithm": c.Capacity.Algorithm} {
+		if algorithm == train.BC {
+			errs = append(errs, field.Errorf(path, "is %s, which copies recorded behaviour; a running job is learned from by %s or %s", train.BC, train.SACN, train.SACNCQL))
+		}
 	}
 	return errors.Join(append(errs,
 		field.Whole("windows", c.Windows, 0, 1<<40),
@@ -95,5 +102,6 @@ func (c *Config) Validate() error {
 		field.In("replay", c.Replay.Validate()),
 		field.In("safety", c.Safety.Validate()),
 		field.In("learner", c.Learner.Validate()),
+		field.In("capacity", c.Capacity.Validate()),
 	)...)
 }
