@@ -14,6 +14,7 @@ type Measured struct {
 	Busy    []float64 // busy ratio; NaN: missing
 	Queue   []float64 // fill of the queue
 	Records float64   // finished records that Seen was counted from; 0: it is no count, but exact
+	Age     float64   // how many windows before the last one the busy times are of
 }
 
 // saturated is the busy ratio from which a worker counts as saturated.
@@ -33,11 +34,16 @@ const saturated = 0.999
 //	estimate      e
 //	busiest       largest busy ratio of all workers
 //	queue         fill of the worker's queue
+//	ratio         innovation / (surprise + 0.01): how far the worker stands out
+//	load          mean busy ratio of the workers measured
+//	workers       log P
+//	age           how many windows before the last one the busy times are of
 //
-// A worker that was not measured has innovation and change 0, and missing
+// A worker that was not measured has innovation, change and ratio 0, and missing
 // busy and queue count as 0.
 func CapacityInputs() []string {
-	return []string{"innovation", "surprise", "busy", "saturated", "lag", "change", "estimate", "busiest", "queue"}
+	return []string{"innovation", "surprise", "busy", "saturated", "lag", "change", "estimate", "busiest", "queue",
+		"ratio", "load", "workers", "age"}
 }
 
 // CapacityState is what the capacity action remembers of a job, apart from the
@@ -49,6 +55,7 @@ func CapacityInputs() []string {
 type CapacityState struct {
 	inputs   []int // features in use, by their place in CapacityInputs
 	log      []float64
+	hedge    []float64 // what log shares differ by from log
 	innov    []float64 // innovation, NaN where not measured
 	features []float32 // [P,I]
 }
@@ -56,11 +63,14 @@ type CapacityState struct {
 // fewRecords is how many finished records make an innovation count half.
 const fewRecords = 30
 
+// leastSurprise keeps the input ratio small where nothing surprises.
+const leastSurprise = 0.01
+
 // NewCapacityState returns the state of a job of P workers that are taken to be
 // equal, for a network with the named inputs.
 func NewCapacityState(workers int, inputs []string) (*CapacityState, error) {
 	s := &CapacityState{
-		log: make([]float64, workers), innov: make([]float64, workers), features: make([]float32, workers*len(inputs)),
+		log: make([]float64, workers), hedge: make([]float64, workers), innov: make([]float64, workers), features: make([]float32, workers*len(inputs)),
 	}
 	for i, name := range inputs {
 		at := slices.Index(CapacityInputs(), name)
@@ -73,7 +83,10 @@ func NewCapacityState(workers int, inputs []string) (*CapacityState, error) {
 }
 
 // Reset takes all workers to be equal again.
-func (s *CapacityState) Reset() { clear(s.log) }
+func (s *CapacityState) Reset() {
+	clear(s.log)
+	clear(s.hedge)
+}
 
 // Features are the inputs [P,I] that the last Observe computed.
 func (s *CapacityState) Features() []float32 { return s.features }
@@ -90,7 +103,7 @@ func (s *CapacityState) Estimate() []float64 { return s.log }
 // would be.
 func (s *CapacityState) Observe(m *Measured) bool {
 	workers := float64(len(s.log))
-	n, mean, expected, busiest := 0.0, 0.0, 0.0, 0.0
+	n, mean, expected, busiest, load := 0.0, 0.0, 0.0, 0.0, 0.0
 	for w, e := range s.log {
 		s.innov[w] = math.NaN()
 		b := m.Busy[w]
@@ -102,6 +115,7 @@ func (s *CapacityState) Observe(m *Measured) bool {
 		n++
 		expected += math.Exp(e) * b
 		busiest = max(busiest, b)
+		load += b
 	}
 	if n == 0 {
 		return false
@@ -122,12 +136,13 @@ func (s *CapacityState) Observe(m *Measured) bool {
 	for w, e := range s.log {
 		all := [...]float64{
 			s.innov[w], surprise, m.Busy[w], 0, math.Log(m.Share[w]*workers) - e, math.Log(m.Seen[w] / m.Share[w]), e, busiest, m.Queue[w],
+			s.innov[w] / (surprise + leastSurprise), load / n, math.Log(workers), m.Age,
 		}
 		if m.Busy[w] >= saturated {
 			all[3] = 1
 		}
 		if s.innov[w] != s.innov[w] {
-			all[0], all[5] = 0, 0
+			all[0], all[5], all[9] = 0, 0, 0
 		}
 		for i, at := range s.inputs {
 			s.features[w*len(s.inputs)+i] = bounded(all[at])
@@ -147,20 +162,29 @@ func bounded(v float64) float32 {
 // Measured reports whether the last Observe had a measurement of a worker.
 func (s *CapacityState) Measured(worker int) bool { return s.innov[worker] == s.innov[worker] }
 
-// mostCorrection is the largest correction of a log speed in one window.
-const mostCorrection = 0.3
+// The largest correction of a log speed in one window, and the largest difference of
+// a log share from what the estimate says.
+const (
+	mostCorrection = 0.3
+	mostHedge      = 0.6
+)
 
 // Apply corrects the estimates of the workers that the last Observe had measurements
-// of, by an action [P,2] of numbers in [-1, 1] (capacity.md, The network):
+// of, by an action [P,2] or [P,3] of numbers in [-1, 1] (capacity.md, The network):
 //
 //	e += gain * innovation + correction
 //	gain = (1 + action[0]) / 2        correction = 0.3 * action[1]
+//	hedge = 0.6 * action[2]
 //
-// and takes the mean over the workers out. A network whose squashed outputs are
-// tanh(u) has the gain sigmoid(2u). An action of another length, or with a number
-// outside [-1, 1], is an error and changes nothing.
+// and takes the mean over the workers out. The hedge, which capacity.md doesn't have,
+// is what the next log share differs by from the estimate: it is for one window and
+// leaves the estimate alone, so that caution does not become belief. Without a third
+// number it is 0. A network whose squashed outputs are tanh(u) has the gain
+// sigmoid(2u). An action of another length, or with a number outside [-1, 1], is an
+// error and changes nothing.
 func (s *CapacityState) Apply(action []float32) error {
-	if len(action) != capacityActions*len(s.log) {
+	n := len(action) / len(s.log)
+	if len(action) != n*len(s.log) || n != plainActions && n != hedgedActions {
 		return fmt.Errorf("capacity action: %d numbers for %d workers", len(action), len(s.log))
 	}
 	for i, v := range action {
@@ -171,8 +195,12 @@ func (s *CapacityState) Apply(action []float32) error {
 	mean := 0.0
 	for w := range s.log {
 		if s.Measured(w) {
-			gain, correction := (1+float64(action[2*w]))/2, mostCorrection*float64(action[2*w+1])
+			a := action[n*w : n*(w+1)]
+			gain, correction := (1+float64(a[0]))/2, mostCorrection*float64(a[1])
 			s.log[w] += gain*s.innov[w] + correction
+			if n == hedgedActions {
+				s.hedge[w] = mostHedge * float64(a[2])
+			}
 		}
 		mean += s.log[w] / float64(len(s.log))
 	}
@@ -186,10 +214,14 @@ func (s *CapacityState) Apply(action []float32) error {
 // one is still measured.
 const leastCapacity = 0.02
 
-// Capacity sets dst to each worker's part of the work, in proportion to exp(e) down
+// Capacity sets dst to each worker's part of the work, in proportion to
+// exp(e + hedge) down
 // to a fiftieth of the mean, summing to 1, and returns dst.
 func (s *CapacityState) Capacity(dst []float64) []float64 {
-	softmax(dst, s.log)
+	for w, e := range s.log {
+		dst[w] = e + s.hedge[w]
+	}
+	softmax(dst, dst)
 	for w := range dst {
 		dst[w] = max(dst[w], leastCapacity/float64(len(dst)))
 	}
@@ -207,7 +239,7 @@ type Capacity struct {
 	state  *CapacityState
 	memory []float32 // [P,H]
 	kept   []float32 // [P,H]: what workers remembered that were not measured
-	action []float32 // [P,2]
+	action []float32 // [P,A]
 }
 
 // NewCapacity returns the follower of a checkpoint of kind capacity, for a job of P
@@ -216,7 +248,7 @@ func NewCapacity(c *Checkpoint, workers int) (*Capacity, error) {
 	if c.Capacity == nil {
 		return nil, fmt.Errorf("checkpoint of kind %s: it has no capacity network", c.Kind)
 	}
-	network, err := NewGRU(c.Tensors, len(c.Capacity.Inputs), c.Capacity.Units)
+	network, err := c.Capacity.network(c.Tensors)
 	if err != nil {
 		return nil, err
 	}
@@ -228,7 +260,7 @@ func (f *Capacity) begin(workers int) error {
 	state, err := NewCapacityState(workers, f.spec.Inputs)
 	f.state = state
 	f.memory, f.kept = make([]float32, workers*f.spec.Units), make([]float32, workers*f.spec.Units)
-	f.action = make([]float32, workers*capacityActions)
+	f.action = make([]float32, workers*f.spec.actions())
 	return err
 }
 

@@ -51,8 +51,9 @@ func (x *ExploringCapacity) head(c *Checkpoint) error {
 	if err != nil {
 		return err
 	}
-	x.weight, x.bias = x.weight[:0], bias.Data[capacityActions]
-	for at := capacityActions; at < len(weight.Data); at += len(bias.Data) {
+	actions := c.Capacity.actions()
+	x.weight, x.bias = x.weight[:0], bias.Data[actions]
+	for at := actions; at < len(weight.Data); at += len(bias.Data) {
 		x.weight = append(x.weight, weight.Data[at])
 	}
 	return nil
@@ -103,7 +104,7 @@ func (x *ExploringCapacity) Follow(m *Measured, share []float64) bool {
 		return decided
 	}
 	for w, std := range x.Deviations() {
-		x.log[w] = x.policy.state.Estimate()[w] + std*x.rng.NormFloat64()
+		x.log[w] = x.policy.state.log[w] + x.policy.state.hedge[w] + std*x.rng.NormFloat64()
 	}
 	softmax(share, x.log)
 	for w := range share {

@@ -75,7 +75,7 @@ func TestExploringAdopts(t *testing.T) {
 	x.Follow(someMeasured(), share)
 	before := slices.Clone(x.policy.state.log)
 	newer := UntrainedCapacity(6, 1)
-	newer.Tensors[5].Data[capacityActions] = -1
+	newer.Tensors[5].Data[plainActions] = -1
 	if err := x.Adopt(newer); err != nil {
 		t.Fatal(err)
 	}

@@ -29,15 +29,18 @@ func TestCapacityFeatures(t *testing.T) {
 	}
 	half := math.Ln2 / 2
 	m := measuredOf([]float64{0.25, 0.75}, []float64{0.5, 0.5}, []float64{0.4, 0.8})
-	m.Queue = []float64{0, 0.3}
+	m.Queue, m.Age = []float64{0, 0.3}, 2
 	approx := cmpopts.EquateApprox(0, 1e-6)
 	if !s.Observe(&m) {
 		t.Fatal("nothing was measured")
 	}
 	want := []float32{
-		// innovation, surprise, busy, saturated, lag, change, estimate, busiest, queue
+		// innovation, surprise, busy, saturated, lag, change, estimate, busiest, queue,
+		// ratio, load, workers, age
 		float32(half), float32(half), 0.4, 0, float32(math.Log(0.5)), float32(math.Log(2)), 0, 0.8, 0,
+		float32(half / (half + 0.01)), 0.6, float32(math.Ln2), 2,
 		float32(-half), float32(half), 0.8, 0, float32(math.Log(1.5)), float32(math.Log(2. / 3)), 0, 0.8, 0.3,
+		float32(-half / (half + 0.01)), 0.6, float32(math.Ln2), 2,
 	}
 	if d := cmp.Diff(want, s.Features(), approx); d != "" {
 		t.Errorf("features:\n%s", d)
@@ -59,7 +62,7 @@ func TestCapacityFeatures(t *testing.T) {
 	m.Busy[1] = 1
 	before := s.Estimate()[1]
 	s.Observe(&m)
-	if f := s.Features()[9:]; f[3] != 1 || math.Abs(float64(f[6])-before) > 1e-6 || math.Abs(float64(f[4])-(math.Log(1.5)-before)) > 1e-6 {
+	if f := s.Features()[len(CapacityInputs()):]; f[3] != 1 || math.Abs(float64(f[6])-before) > 1e-6 || math.Abs(float64(f[4])-(math.Log(1.5)-before)) > 1e-6 {
 		t.Errorf("features of a saturated worker: %v", f)
 	}
 	// A subset of the inputs, in another order.
@@ -85,10 +88,54 @@ func TestCapacityStateRefuses(t *testing.T) {
 	}
 	m := measuredOf([]float64{0.5, 0.5}, nil, []float64{0.2, 0.9})
 	s.Observe(&m)
-	for _, a := range [][]float32{nil, {0, 0}, {0, 0, 0, float32(math.NaN())}, {0, 0, 1.01, 0}, {0, float32(math.Inf(-1)), 0, 0}} {
+	for _, a := range [][]float32{nil, {0, 0}, {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0, 2}, {0, 0, 0, float32(math.NaN())}, {0, 0, 1.01, 0}, {0, float32(math.Inf(-1)), 0, 0}} {
 		if err := s.Apply(a); err == nil || s.Estimate()[0] != 0 {
 			t.Errorf("action %v: %v, estimate %v", a, err, s.Estimate())
 		}
+	}
+}
+
+// A hedge moves shares for a window and estimates not at all.
+func TestCapacityHedge(t *testing.T) {
+	s, err := NewCapacityState(2, CapacityInputs())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := measuredOf([]float64{0.5, 0.5}, nil, []float64{0.4, 0.4})
+	s.Observe(&m)
+	approx := cmpopts.EquateApprox(0, 1e-7)
+	for _, c := range []struct {
+		why    string
+		action []float32
+		ratio  float64 // of the shares, in the log
+	}{
+		{"less for the second", []float32{0, 0, 0, 0, 0, -0.5}, 0.3},
+		{"only differences count", []float32{0, 0, 1, 0, 0, 1}, 0},
+		{"as much as there may be", []float32{0, 0, 1, 0, 0, -1}, 1.2},
+	} {
+		if err := s.Apply(c.action); err != nil {
+			t.Fatal(err)
+		}
+		share := s.Capacity(make([]float64, 2))
+		if d := cmp.Diff(c.ratio, math.Log(share[0]/share[1]), approx); d != "" {
+			t.Errorf("%s:\n%s", c.why, d)
+		}
+		if d := cmp.Diff([]float64{0, 0}, s.Estimate()); d != "" {
+			t.Errorf("%s: estimate\n%s", c.why, d)
+		}
+	}
+	// Of a worker that was not measured nothing new is known: its hedge stays.
+	m.Busy = []float64{0.4, math.NaN()}
+	s.Observe(&m)
+	if err := s.Apply([]float32{0, 0, 0, 0, 0, 0}); err != nil {
+		t.Fatal(err)
+	}
+	if share := s.Capacity(make([]float64, 2)); math.Abs(math.Log(share[0]/share[1])-0.6) > 1e-7 {
+		t.Errorf("shares %v, where the second's hedge was -0.6", share)
+	}
+	s.Reset()
+	if share := s.Capacity(make([]float64, 2)); share[0] != 0.5 {
+		t.Errorf("shares %v of a new job", share)
 	}
 }
 
@@ -113,7 +160,7 @@ func TestCapacityUnmeasured(t *testing.T) {
 		if !s.Observe(&m) || s.Measured(2) || !s.Measured(0) {
 			t.Errorf("%s: measured %v %v", c.why, s.Measured(0), s.Measured(2))
 		}
-		if f := s.Features()[18:]; f[0] != 0 || f[5] != 0 || slices.ContainsFunc(f, func(v float32) bool { return v != v }) {
+		if f := s.Features()[2*len(CapacityInputs()):]; f[0] != 0 || f[5] != 0 || f[9] != 0 || slices.ContainsFunc(f, func(v float32) bool { return v != v }) {
 			t.Errorf("%s: features %v", c.why, f)
 		}
 		if err := s.Apply([]float32{1, 0, 1, 0, 1, 1}); err != nil {
@@ -180,8 +227,10 @@ func TestCapacityIsEquivariant(t *testing.T) {
 		p := rapid.IntRange(1, 70).Draw(t, "workers")
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
 		c := UntrainedCapacity(8, 1)
-		c.Tensors = gruTensors(rng, len(c.Capacity.Inputs), 8)
-		c.Normalisation = &Normalisation{Mean: normals(rng, 9), Scale: normals(rng, 9)}
+		inputs := len(c.Capacity.Inputs)
+		c.Capacity.Hedge = rapid.Bool().Draw(t, "hedge")
+		c.Tensors = gruTensors(rng, inputs, 8, c.Capacity.actions())
+		c.Normalisation = &Normalisation{Mean: normals(rng, inputs), Scale: normals(rng, inputs)}
 		a, err := NewCapacity(c, p)
 		if err != nil {
 			t.Fatal(err)

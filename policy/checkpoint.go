@@ -55,8 +55,9 @@ type SharesSpec struct {
 
 // CapacitySpec is what a capacity policy was made for.
 type CapacitySpec struct {
-	Inputs []string `json:"inputs"` // of CapacityInputs, in the network's order
-	Units  int      `json:"units"`  // memory per worker
+	Inputs []string `json:"inputs"`          // of CapacityInputs, in the network's order
+	Units  int      `json:"units"`           // memory per worker
+	Hedge  bool     `json:"hedge,omitempty"` // the action has a hedge (CapacityState.Apply)
 }
 
 // Normalisation is what is done to a network's inputs: (x - Mean) * Scale, one of each
@@ -173,6 +174,19 @@ func (s *CapacitySpec) validate() error {
 	return errors.Join(errs...)
 }
 
+// actions is A, how many numbers the action has per worker.
+func (s *CapacitySpec) actions() int {
+	if s.Hedge {
+		return hedgedActions
+	}
+	return plainActions
+}
+
+// network makes the network of a capacity policy.
+func (s *CapacitySpec) network(tensors []Tensor) (*GRU, error) {
+	return NewGRU(tensors, len(s.Inputs), s.Units, s.actions())
+}
+
 // mask is the spec's as a Mask.
 func (s *SharesSpec) mask() Mask { return Mask{Workers: s.Workers, Keys: s.Mask} }
 
@@ -180,7 +194,7 @@ func (s *SharesSpec) mask() Mask { return Mask{Workers: s.Workers, Keys: s.Mask}
 func (c *Checkpoint) size() (inputs, parameters int) {
 	if c.Kind == KindCapacity {
 		i, h := len(c.Capacity.Inputs), c.Capacity.Units
-		return i, (i+h+2)*3*h + (h+1)*2*capacityActions
+		return i, (i+h+2)*3*h + (h+1)*2*c.Capacity.actions()
 	}
 	mask := c.Shares.mask()
 	inputs = Observation{}.Size(c.Shares.Workers)
@@ -196,7 +210,7 @@ func (c *Checkpoint) size() (inputs, parameters int) {
 // describes, all of them finite.
 func (c *Checkpoint) Network() error {
 	if c.Kind == KindCapacity {
-		_, err := NewGRU(c.Tensors, len(c.Capacity.Inputs), c.Capacity.Units)
+		_, err := c.Capacity.network(c.Tensors)
 		return err
 	}
 	_, err := c.Shares.network(c.Tensors)

@@ -43,6 +43,7 @@ func EvaluateFollower(f Follower, c ScenarioConfig, workers int, seeds []uint64)
 func ScoreFollower(f Follower, s *Scenario) (score FollowerScore, err error) {
 	workers := s.Workers
 	busy, queue := make([]float64, workers), make([]float64, workers)
+	force, got := make([]float64, workers), make([]float64, workers)
 	f.Start(s)
 	past := make([][]float64, s.Delay+2) // a ring: the shares in force in the last windows, and the next
 	for j := range past {
@@ -51,19 +52,24 @@ func ScoreFollower(f Follower, s *Scenario) (score FollowerScore, err error) {
 	for w := range workers {
 		past[0][w] = 1 / float64(workers)
 	}
+	if s.Start != nil {
+		copy(past[0], s.Start)
+	}
 	for t := range s.Windows {
-		now, seen := past[t%len(past)], past[s.Seen(t)%len(past)]
+		u := s.Seen(t)
+		now := past[t%len(past)]
 		if off := s.Imbalance(t, now); t < firstWindows {
 			score.First += off / float64(min(firstWindows, s.Windows))
 		} else {
 			score.After += off / float64(s.Windows-firstWindows)
 		}
-		s.Busy(s.Seen(t), seen, busy)
+		got = s.Got(u, s.InForce(u, past[u%len(past)], force), got)
+		s.Busy(u, got, busy)
 		for w, b := range busy {
 			queue[w] = math.Floor(b) // full where busy all the time
 		}
 		next := past[(t+1)%len(past)]
-		f.Next(t, Measured{Share: now, Seen: seen, Busy: busy, Queue: queue}, next)
+		f.Next(t, Measured{Share: s.InForce(t, now, force), Seen: got, Busy: busy, Queue: queue, Age: float64(t - u)}, next)
 		if err := checkShares(next); err != nil {
 			return score, fmt.Errorf("window %d of %d workers: %w", t, workers, err)
 		}

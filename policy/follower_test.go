@@ -63,6 +63,63 @@ func TestScenarioIsWhatItSays(t *testing.T) {
 	}
 }
 
+// What some scenarios have of a real job leaves the others as they are.
+func TestScenarioLikeAJob(t *testing.T) {
+	plain, c := DefaultScenarios(), DefaultScenarios()
+	c.Job = JobLike{
+		Part: 0.5, Noise: [2]float64{0.2, 0.3}, Steady: 0.5,
+		Start: [2]float64{1, 1}, Lumps: [2]float64{0.05, 0.05}, Chance: [2]float64{0.1, 0.1},
+	}
+	like, steady, lumps, chance, start := 0, 0, 0.0, 0.0, 0.0
+	const workers = 8
+	equal, force, got := make([]float64, workers), make([]float64, workers), make([]float64, workers)
+	for w := range equal {
+		equal[w] = 1. / workers
+	}
+	deviation := func(a, b []float64) float64 { // of the logarithms of a and b from each other
+		sum, square := 0.0, 0.0
+		for w := range a {
+			d := math.Log(a[w] / b[w])
+			sum += d / workers
+			square += d * d / workers
+		}
+		return (square - sum*sum) * workers / (workers - 1)
+	}
+	const scenarios = 200
+	for seed := range uint64(scenarios) {
+		s := NewScenario(c, workers, seed)
+		if s.Start == nil {
+			if d := cmp.Diff(NewScenario(plain, workers, seed), s); d != "" {
+				t.Fatalf("seed %d: a scenario that is not like a job changed:\n%s", seed, d)
+			}
+			continue
+		}
+		like++
+		if s.Delay != 0 || !s.Pressure || s.Sigma < 0.2 {
+			t.Fatalf("seed %d: delay %d, pressure %v, sigma %v", seed, s.Delay, s.Pressure, s.Sigma)
+		}
+		if cmp.Equal(s.SpeedsAt(0), s.SpeedsAt(s.Windows-1)) {
+			steady++
+		}
+		s.InForce(3, equal, force)
+		lumps += deviation(force, equal)
+		chance += deviation(s.Got(3, force, got), force)
+		start += deviation(s.Start, equal)
+		if err := checkShares(got); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := float64(like)
+	if math.Abs(n/scenarios-0.5) > 0.15 || math.Abs(float64(steady)/n-0.5) > 0.15 {
+		t.Errorf("%d scenarios are like a job, %d of them steady", like, steady)
+	}
+	for name, v := range map[string][2]float64{"lumps": {lumps, 0.05}, "chance": {chance, 0.1}, "start": {start, 1}} {
+		if got := math.Sqrt(v[0] / n); math.Abs(got/v[1]-1) > 0.15 {
+			t.Errorf("%s have a standard deviation of %.3f, not %v", name, got, v[1])
+		}
+	}
+}
+
 func TestScenarioBusy(t *testing.T) {
 	s := &Scenario{Workers: 2, Windows: 1, Utilisation: 0.8, Delay: 2, Speeds: []float64{0.5, 1.5}, Noise: []float64{1, 1.1}}
 	busy := make([]float64, 2)
@@ -153,6 +210,8 @@ func TestScenarioConfigValidate(t *testing.T) {
 		"jump[1]":        func(c *ScenarioConfig) { c.Jump[1] = 2 },
 		"jump_to[0]":     func(c *ScenarioConfig) { c.JumpTo[0] = 0 },
 		"noise[0]":       func(c *ScenarioConfig) { c.Noise[0] = -1 },
+		"job.part":       func(c *ScenarioConfig) { c.Job.Part = 2 },
+		"job.start[1]":   func(c *ScenarioConfig) { c.Job.Start = [2]float64{1, 0.5} },
 		"delay[1]":       func(c *ScenarioConfig) { c.Delay = [2]int{3, 1} },
 		"pressure":       func(c *ScenarioConfig) { c.Pressure = 1.5 },
 	} {

@@ -87,9 +87,9 @@ func UntrainedCapacity(units int, seed uint64) *Checkpoint {
 		Tensors: []Tensor{
 			draw("gru.input.weight", len(inputs), 3*units), draw("gru.input.bias", 3*units),
 			draw("gru.memory.weight", units, 3*units), draw("gru.memory.bias", 3*units),
-			{Name: "head.weight", Shape: []int{units, 2 * capacityActions}, Data: make([]float32, units*2*capacityActions)},
+			{Name: "head.weight", Shape: []int{units, 2 * plainActions}, Data: make([]float32, units*2*plainActions)},
 			// sigmoid(2 * -0.5) is 0.27; a standard deviation of 0.14 to explore with.
-			{Name: "head.bias", Shape: []int{2 * capacityActions}, Data: []float32{-0.5, 0, -2, -2}},
+			{Name: "head.bias", Shape: []int{2 * plainActions}, Data: []float32{-0.5, 0, -2, -2}},
 		},
 	}
 }

@@ -106,13 +106,16 @@ func (n *MLP) linear(obs []float32) []float32 {
 	return x
 }
 
-// capacityActions is how many numbers the capacity action has per worker: gain and
-// correction, both in [-1, 1] (see CapacityState.Apply).
-const capacityActions = 2
+// How many numbers the capacity action has per worker: gain and correction, and the
+// hedge where there is one, all in [-1, 1] (see CapacityState.Apply).
+const (
+	plainActions  = 2
+	hedgedActions = 3
+)
 
 // GRU is the network of the capacity action (capacity.md, The network): a gated
 // recurrent unit (Cho et al. 2014) that all workers share, each with its own memory,
-// and a squashed Gaussian head of two numbers per worker, of which the most likely
+// and a squashed Gaussian head of A numbers per worker, of which the most likely
 // ones are taken: tanh of the means. It is for one goroutine and allocates nothing
 // after NewGRU, whatever the number of workers.
 //
@@ -122,22 +125,22 @@ const capacityActions = 2
 //	i = x Wx + bx                m = h Wh + bh
 //	r = sigmoid(i_r + m_r)       z = sigmoid(i_z + m_z)
 //	n = tanh(i_n + r * m_n)      h' = (1 - z) * n + z * h
-//	action = tanh(h' Wo + bo), its first two columns
+//	action = tanh(h' Wo + bo), its first A columns
 type GRU struct {
-	inputs, units int
-	in, memory    dense     // Wx [I,3H], bx [3H]; Wh [H,3H], bh [3H]
-	head          []float32 // [2,H]: the means' columns of Wo, as rows
-	bias          [capacityActions]float32
-	i, m          []float32 // [tile,3H] scratch
+	inputs, units, actions int
+	in, memory             dense     // Wx [I,3H], bx [3H]; Wh [H,3H], bh [3H]
+	head                   []float32 // [A,H]: the means' columns of Wo, as rows
+	bias                   []float32 // [A]
+	i, m                   []float32 // [tile,3H] scratch
 }
 
-// NewGRU makes the network of so many inputs and units from its tensors:
+// NewGRU makes the network of so many inputs, units and actions from its tensors:
 // gru.input.weight [I,3H], gru.input.bias [3H], gru.memory.weight [H,3H],
-// gru.memory.bias [3H], head.weight [H,4] and head.bias [4]. The head's columns are
-// the means of gain and correction before they are squashed, and their log standard
+// gru.memory.bias [3H], head.weight [H,2A] and head.bias [2A]. The head's columns are
+// the means of the actions before they are squashed, and their log standard
 // deviations, which only training needs. Weights are the transposes of libtorch's.
-func NewGRU(tensors []Tensor, inputs, units int) (*GRU, error) {
-	n := &GRU{inputs: inputs, units: units, i: make([]float32, tile*3*units), m: make([]float32, tile*3*units)}
+func NewGRU(tensors []Tensor, inputs, units, actions int) (*GRU, error) {
+	n := &GRU{inputs: inputs, units: units, actions: actions, i: make([]float32, tile*3*units), m: make([]float32, tile*3*units)}
 	var head dense
 	for _, t := range []struct {
 		name string
@@ -148,8 +151,8 @@ func NewGRU(tensors []Tensor, inputs, units int) (*GRU, error) {
 		{"gru.input.bias", &n.in.bias, []int{3 * units}},
 		{"gru.memory.weight", &n.memory.weight, []int{units, 3 * units}},
 		{"gru.memory.bias", &n.memory.bias, []int{3 * units}},
-		{"head.weight", &head.weight, []int{units, 2 * capacityActions}},
-		{"head.bias", &head.bias, []int{2 * capacityActions}},
+		{"head.weight", &head.weight, []int{units, 2 * actions}},
+		{"head.bias", &head.bias, []int{2 * actions}},
 	} {
 		found, err := tensor(tensors, t.name, t.dims...)
 		if err != nil {
@@ -160,22 +163,22 @@ func NewGRU(tensors []Tensor, inputs, units int) (*GRU, error) {
 	if len(tensors) != 6 {
 		return nil, fmt.Errorf("network: %d tensors, where a capacity network has 6", len(tensors))
 	}
+	n.bias = head.bias[:actions]
 	for k := range n.bias {
-		n.bias[k] = head.bias[k]
 		for u := range units {
-			n.head = append(n.head, head.weight[u*2*capacityActions+k])
+			n.head = append(n.head, head.weight[u*2*actions+k])
 		}
 	}
 	return n, nil
 }
 
 // Forward takes one step for each of P workers: x is [P,I], memory [P,H] and is
-// updated, action is [P,2]. It panics if their lengths do not fit each other.
+// updated, action is [P,A]. It panics if their lengths do not fit each other.
 func (n *GRU) Forward(x, memory, action []float32) {
-	workers := len(action) / capacityActions
-	if len(action) != workers*capacityActions || len(x) != workers*n.inputs || len(memory) != workers*n.units {
+	workers := len(action) / n.actions
+	if len(action) != workers*n.actions || len(x) != workers*n.inputs || len(memory) != workers*n.units {
 		panic(fmt.Sprintf("network: [P,%d] inputs, [P,%d] of memory and [P,%d] actions needed, not %d, %d and %d numbers",
-			n.inputs, n.units, capacityActions, len(x), len(memory), len(action)))
+			n.inputs, n.units, n.actions, len(x), len(memory), len(action)))
 	}
 	for from := 0; from < workers; from += tile {
 		to := min(workers, from+tile)
@@ -184,7 +187,7 @@ func (n *GRU) Forward(x, memory, action []float32) {
 	for w := range workers {
 		h := memory[w*n.units : (w+1)*n.units]
 		for k, b := range n.bias {
-			action[w*capacityActions+k] = b + gonum.Implementation{}.Sdot(n.units, h, 1, n.head[k*n.units:], 1)
+			action[w*n.actions+k] = b + gonum.Implementation{}.Sdot(n.units, h, 1, n.head[k*n.units:], 1)
 		}
 	}
 	tanhs(action)

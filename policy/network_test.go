@@ -37,12 +37,12 @@ func mlpTensors(rng *rand.Rand, obs, act int, hidden ...int) []Tensor {
 }
 
 // gruTensors are those of a capacity policy.
-func gruTensors(rng *rand.Rand, inputs, units int) []Tensor {
+func gruTensors(rng *rand.Rand, inputs, units, actions int) []Tensor {
 	d := 1 / math.Sqrt(float64(units))
 	return []Tensor{
 		drawn(rng, d, "gru.input.weight", inputs, 3*units), drawn(rng, d, "gru.input.bias", 3*units),
 		drawn(rng, d, "gru.memory.weight", units, 3*units), drawn(rng, d, "gru.memory.bias", 3*units),
-		drawn(rng, d, "head.weight", units, 4), drawn(rng, d, "head.bias", 4),
+		drawn(rng, d, "head.weight", units, 2*actions), drawn(rng, d, "head.bias", 2*actions),
 	}
 }
 
@@ -92,7 +92,10 @@ func naiveGRU(tensors []Tensor, x, h []float64) (next, action []float64) {
 		next = append(next, (1-z)*n+z*h[u])
 	}
 	out := naiveDense(next, tensors[4], tensors[5])
-	return next, []float64{math.Tanh(out[0]), math.Tanh(out[1])}
+	for _, v := range out[:len(out)/2] {
+		action = append(action, math.Tanh(v))
+	}
+	return next, action
 }
 
 func wide(v []float32) []float64 {
@@ -143,22 +146,22 @@ func TestMLPEqualsNaiveTwin(t *testing.T) {
 // Fifty windows on, the memory still has what the naive twin has.
 func TestGRUEqualsNaiveTwin(t *testing.T) {
 	for _, c := range []struct {
-		why                    string
-		workers, inputs, units int
+		why                             string
+		workers, inputs, units, actions int
 	}{
-		{"capacity.md's at 8 workers", 8, 9, 32},
-		{"a whole tile", 64, 9, 32},
-		{"tiles with a rest", 200, 9, 32},
-		{"gates of more than two panels", 3, 5, 100},
-		{"as small as it gets", 1, 1, 1},
+		{"capacity.md's at 8 workers", 8, 9, 32, plainActions},
+		{"a whole tile", 64, 12, 32, hedgedActions},
+		{"tiles with a rest", 200, 12, 32, hedgedActions},
+		{"gates of more than two panels", 3, 5, 100, plainActions},
+		{"as small as it gets", 1, 1, 1, plainActions},
 	} {
 		rng := rand.New(rand.NewPCG(8, uint64(c.workers)))
-		tensors := gruTensors(rng, c.inputs, c.units)
-		n, err := NewGRU(tensors, c.inputs, c.units)
+		tensors := gruTensors(rng, c.inputs, c.units, c.actions)
+		n, err := NewGRU(tensors, c.inputs, c.units, c.actions)
 		if err != nil {
 			t.Fatalf("%s: %v", c.why, err)
 		}
-		memory, action := make([]float32, c.workers*c.units), make([]float32, 2*c.workers)
+		memory, action := make([]float32, c.workers*c.units), make([]float32, c.actions*c.workers)
 		naive := make([]float64, len(memory))
 		for step := range 50 {
 			x := normals(rng, c.workers*c.inputs)
@@ -251,11 +254,11 @@ func TestNetworksRefuse(t *testing.T) {
 		{"tensors that do not pair", "tensors", func(m, g []Tensor) ([]Tensor, []Tensor) { return m[:3], append(g, m[0]) }},
 		{"none", "tensors", func(_, g []Tensor) ([]Tensor, []Tensor) { return nil, append(g, g[0]) }},
 	} {
-		m, g := c.change(mlpTensors(rng, 4, 3, 8), gruTensors(rng, 9, 6))
+		m, g := c.change(mlpTensors(rng, 4, 3, 8), gruTensors(rng, 9, 6, plainActions))
 		if _, err := NewMLP(m, 4, 3); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: the shares network says %v", c.why, err)
 		}
-		if _, err := NewGRU(g, 9, 6); err == nil || !strings.Contains(err.Error(), c.says) {
+		if _, err := NewGRU(g, 9, 6, plainActions); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: the capacity network says %v", c.why, err)
 		}
 	}
@@ -272,7 +275,7 @@ func TestForwardAllocatesNothing(t *testing.T) {
 	if got := testing.AllocsPerRun(10, func() { n.Forward(x, a) }); got != 0 {
 		t.Errorf("the shares network allocates %v times", got)
 	}
-	g, err := NewGRU(gruTensors(rng, 9, 128), 9, 128)
+	g, err := NewGRU(gruTensors(rng, 9, 128, plainActions), 9, 128, plainActions)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,19 @@ type ScenarioConfig struct {
 	Noise       [2]float64 `yaml:"noise"`       // sigma: measured busy times are multiplied by 1 + sigma*normal
 	Delay       [2]int     `yaml:"delay"`       // the busy times seen are of so many windows ago
 	Pressure    float64    `yaml:"pressure"`    // part of the scenarios in which a saturated worker slows the whole job, as full queues do
+	Job         JobLike    `yaml:"job"`         // what some of the scenarios have of a real job
+}
+
+// JobLike is what scenarios may have of a real job, which measures with little noise
+// and at once, in which a saturated worker slows the others, and whose route can't be
+// what was asked for to the last record. The zero value is none of it.
+type JobLike struct {
+	Part   float64    `yaml:"part"`   // part of the scenarios that are so
+	Noise  [2]float64 `yaml:"noise"`  // their sigma
+	Steady float64    `yaml:"steady"` // part of those in which speeds don't change
+	Start  [2]float64 `yaml:"start"`  // spread of the first window's shares, before anyone decided: a standard deviation, in the log
+	Lumps  [2]float64 `yaml:"lumps"`  // the same of how the shares in force differ from those asked for: keys and slots are not divisible
+	Chance [2]float64 `yaml:"chance"` // the same of how what workers got in a window differs from those
 }
 
 // DefaultScenarios are those of capacity.md, The scenarios.
@@ -35,6 +48,8 @@ func (c *ScenarioConfig) Validate() error {
 	errs := []error{
 		field.Whole("windows", c.Windows, 1, 1<<20),
 		field.Finite("pressure", c.Pressure, 0, 1),
+		field.Finite("job.part", c.Job.Part, 0, 1),
+		field.Finite("job.steady", c.Job.Steady, 0, 1),
 	}
 	for _, r := range []struct {
 		path   string
@@ -47,6 +62,10 @@ func (c *ScenarioConfig) Validate() error {
 		{"jump", c.Jump, 0, 1},
 		{"jump_to", c.JumpTo, 1e-3, 1e3},
 		{"noise", c.Noise, 0, 1},
+		{"job.noise", c.Job.Noise, 0, 1},
+		{"job.start", c.Job.Start, 0, 3},
+		{"job.lumps", c.Job.Lumps, 0, 1},
+		{"job.chance", c.Job.Chance, 0, 1},
 		{"delay", [2]float64{float64(c.Delay[0]), float64(c.Delay[1])}, 0, 1 << 16},
 	} {
 		errs = append(errs, field.Finite(r.path+"[0]", r.pair[0], r.lo, r.hi), field.Finite(r.path+"[1]", r.pair[1], r.pair[0], r.hi))
@@ -66,6 +85,10 @@ type Scenario struct {
 	Pressure    bool      // a saturated worker slows the whole job
 	Speeds      []float64 // [T,P], of mean 1 in each window
 	Noise       []float64 // [T,P], the factor on the busy times of a window
+
+	Start  []float64 // [P], shares of the first window; nil: equal ones
+	Lumps  []float64 // [T,P], logarithms of the factors on shares in force; nil: none
+	Chance []float64 // [T,P], logarithms of the factors on what workers got; nil: none
 }
 
 // NewScenario draws a scenario. The same seed gives the same scenario; c must be
@@ -85,6 +108,9 @@ func NewScenario(c ScenarioConfig, workers int, seed uint64) *Scenario {
 	}
 	spread, step, jump := between(c.Spread), between(c.Walk), between(c.Jump)
 	s.Pressure = rng.Float64() < c.Pressure
+	if s.likeJob(&c.Job, rand.New(rand.NewPCG(seed, 0x10bd))) {
+		step, jump = 0, 0
+	}
 	walk, level := make([]float64, workers), make([]float64, workers)
 	for w := range walk {
 		walk[w] = math.Log(1 + spread*(2*rng.Float64()-1))
@@ -108,6 +134,64 @@ func NewScenario(c ScenarioConfig, workers int, seed uint64) *Scenario {
 		}
 	}
 	return s
+}
+
+// likeJob makes some scenarios like a real job, with random numbers of its own, so
+// that the others are what they are without it. It reports whether speeds are not to
+// change.
+//
+// Lumps stay for some windows, as routes do, but for the first ones.
+func (s *Scenario) likeJob(c *JobLike, rng *rand.Rand) bool {
+	if !(rng.Float64() < c.Part) {
+		return false
+	}
+	between := func(r [2]float64) float64 { return r[0] + rng.Float64()*(r[1]-r[0]) }
+	s.Sigma, s.Delay, s.Pressure = between(c.Noise), 0, true
+	steady := rng.Float64() < c.Steady
+	start, lumps, chance := between(c.Start), between(c.Lumps), between(c.Chance)
+	s.Start = make([]float64, s.Workers)
+	s.Lumps, s.Chance = make([]float64, s.Windows*s.Workers), make([]float64, s.Windows*s.Workers)
+	for w := range s.Start {
+		s.Start[w] = start * rng.NormFloat64()
+	}
+	softmax(s.Start, s.Start)
+	for t := range s.Windows {
+		routed := t < firstWindows || rng.IntN(firstWindows) == 0
+		for w := range s.Workers {
+			at := t*s.Workers + w
+			s.Chance[at] = chance * rng.NormFloat64()
+			if routed {
+				s.Lumps[at] = lumps * rng.NormFloat64()
+			} else {
+				s.Lumps[at] = s.Lumps[at-s.Workers]
+			}
+		}
+	}
+	return steady
+}
+
+// InForce sets dst to the shares in force in window t if share was asked for, and
+// returns dst.
+func (s *Scenario) InForce(t int, share, dst []float64) []float64 {
+	return s.shifted(s.Lumps, t, share, dst)
+}
+
+// Got sets dst to the parts of the work that workers got in window t if share was in
+// force, and returns dst.
+func (s *Scenario) Got(t int, share, dst []float64) []float64 {
+	return s.shifted(s.Chance, t, share, dst)
+}
+
+func (s *Scenario) shifted(by []float64, t int, share, dst []float64) []float64 {
+	copy(dst, share)
+	if by == nil {
+		return dst
+	}
+	for w, l := range by[t*s.Workers : (t+1)*s.Workers] {
+		dst[w] *= math.Exp(l)
+	}
+	scaleTo1(dst)
+	return dst
 }
 
 // SpeedsAt is the speed of each worker in window t.

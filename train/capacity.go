@@ -51,6 +51,7 @@ const groupScenarios = 6
 // policy.CapacityInputs: log speeds are off by some hundredths as a rule.
 var inputScales = [...]float32{
 	innovation: 5, surprise: 10, busy: 2, saturated: 1, lag: 2, change: 5, estimate: 2, busiest: 2, queue: 1,
+	ratio: 1, load: 2, workerCount: 0.3, age: 0.5,
 }
 
 // NewCapacity makes a trainer with a fresh network. Everything random in its life
@@ -61,7 +62,7 @@ func NewCapacity(cfg CapacityConfig, seed uint64) (*Capacity, error) {
 	}
 	singleThread()
 	pcg := rand.NewPCG(seed, 0xca9ac171)
-	t := &Capacity{cfg: cfg, net: gru{len(cfg.Inputs), cfg.Units}, pool: &pool{threads: cfg.Threads}, pcg: pcg, rng: rand.New(pcg)}
+	t := &Capacity{cfg: cfg, net: gru{len(cfg.Inputs), cfg.Units, cfg.actions()}, pool: &pool{threads: cfg.Threads}, pcg: pcg, rng: rand.New(pcg)}
 	for _, name := range cfg.Inputs {
 		at := slices.Index(policy.CapacityInputs(), name)
 		if at >= allInputs {
@@ -168,13 +169,11 @@ func (t *Capacity) pass(g *group, w *[capacityTensors]matrix, k float64) {
 			break // what is decided now has no consequences
 		}
 		g.tape.forward(w, s)
-		a := g.tape.at(g.tape.a, s, capacityActions).v
-		t.eachCourse(g, func(c *course, from int) { c.apply(s, a[capacityActions*from:]) })
+		t.eachCourse(g, func(c *course, from int) { c.apply(s, g.actions(g.tape.a, s, c, from)) })
 	}
 	t.eachCourse(g, func(c *course, _ int) { c.shared(windows - 1) })
 	for s := windows - 2; s >= 0; s-- {
-		da := g.tape.at(g.tape.da, s, capacityActions).v
-		t.eachCourse(g, func(c *course, from int) { c.applied(s, da[capacityActions*from:]) })
+		t.eachCourse(g, func(c *course, from int) { c.applied(s, g.actions(g.tape.da, s, c, from)) })
 		g.tape.backward(w, s)
 		t.eachCourse(g, func(c *course, from int) {
 			t.unsee(c, g, from)
@@ -184,6 +183,13 @@ func (t *Capacity) pass(g *group, w *[capacityTensors]matrix, k float64) {
 	}
 	grad := t.net.views(g.grad)
 	g.tape.gradients(&grad)
+}
+
+// actions are a course's rows, from a first one, of what the tape has of the actions,
+// or the gradients by them, of step s.
+func (g *group) actions(v []float32, s int, c *course, from int) []float32 {
+	n := g.tape.net.actions
+	return g.tape.at(v, s, n).v[n*from : n*(from+c.s.Workers)]
 }
 
 // eachCourse calls f with every course of a group and the first of its rows.
@@ -224,7 +230,7 @@ func (t *Capacity) Checkpoint() *policy.Checkpoint {
 	}
 	c := &policy.Checkpoint{
 		Format: policy.CheckpointFormat, Kind: policy.KindCapacity, CreatedBy: "saspart",
-		Capacity:      &policy.CapacitySpec{Inputs: slices.Clone(t.cfg.Inputs), Units: t.cfg.Units},
+		Capacity:      &policy.CapacitySpec{Inputs: slices.Clone(t.cfg.Inputs), Units: t.cfg.Units, Hedge: t.cfg.Hedge},
 		Normalisation: n,
 	}
 	for _, p := range t.params.layout {

@@ -13,6 +13,7 @@ import (
 type CapacityConfig struct {
 	Inputs    []string              `yaml:"inputs"`    // what the network sees, of policy.CapacityInputs
 	Units     int                   `yaml:"units"`     // H, memory per worker
+	Hedge     bool                  `yaml:"hedge"`     // whether shares may differ from the estimates (policy.CapacityState.Apply)
 	Scenarios policy.ScenarioConfig `yaml:"scenarios"` // the population trained on
 	Workers   [2]int                `yaml:"workers"`   // P of a scenario: uniform in the logarithm between these
 	Batch     int                   `yaml:"batch"`     // scenarios per update
@@ -37,14 +38,39 @@ func PrototypeCapacity() CapacityConfig {
 //   - five times the rate at first: Adam's steps do not depend on the gradient's size,
 //     and what follows from rare jumps takes long to learn;
 //   - three scenarios in ten in which a saturated worker slows the whole job down, as
-//     in a real one: there its busy time is what it should be, elsewhere too little.
+//     in a real one: there its busy time is what it should be, elsewhere too little;
+//   - three in ten that are like a real job in more (policy.JobLike), with bounds around
+//     what ready experiments measure;
+//   - a hedge, so that shares need not be what the estimates say, and four more inputs:
+//     how far a worker stands out, how busy all are, how many there are, and how late
+//     measurements come.
 func DefaultCapacity() CapacityConfig {
 	c := PrototypeCapacity()
 	c.Workers = [2]int{4, 96}
 	c.Rate = [2]float64{1e-2, 2e-4}
-	c.Updates = 900
+	c.Updates = 1000
+	c.Hedge = true
+	c.Inputs = append(c.Inputs, "ratio", "load", "workers", "age")
 	c.Scenarios.Pressure = 0.3
+	c.Scenarios.Job = policy.JobLike{
+		Part: 0.3, Noise: [2]float64{0.002, 0.05}, Steady: 0.5,
+		Start: [2]float64{0, 1.5}, Lumps: [2]float64{0, 0.05}, Chance: [2]float64{0, 0.06},
+	}
 	return c
+}
+
+// How many numbers the capacity action has per worker, without and with a hedge.
+const (
+	plainActions  = 2
+	hedgedActions = 3
+)
+
+// actions is A, how many numbers the action has per worker.
+func (c *CapacityConfig) actions() int {
+	if c.Hedge {
+		return hedgedActions
+	}
+	return plainActions
 }
 
 // Validate reports every impossible value by its path.

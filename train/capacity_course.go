@@ -19,6 +19,10 @@ const (
 	estimate
 	busiest
 	queue
+	ratio
+	load
+	workerCount
+	age
 	allInputs
 )
 
@@ -26,8 +30,10 @@ const (
 // those of policy.EvaluateFollower is a test.
 const (
 	mostCorrection = 0.3
+	mostHedge      = 0.6
 	leastCapacity  = 0.02
 	saturatedFrom  = 0.999
+	leastSurprise  = 0.01
 	leastBusy      = 0.01
 	mostBusy       = 1
 )
@@ -36,9 +42,9 @@ const (
 // differentiable twin of policy.EvaluateFollower with a policy.Capacity. Per window
 // t, from the estimates e of the log speeds:
 //
-//	v      = max(softmax(e), 0.02/P), scaled to sum to 1
+//	v      = max(softmax(e + hedge), 0.02/P), scaled to sum to 1 (the first window's: s.Start)
 //	loss   = log(sum(exp(k*x)))/k, x = time/mean time, time = v/speed
-//	seen   = v of the window whose busy times b are seen
+//	seen   = what was got, by v, in the window whose busy times b are seen
 //	innov  = log(seen*P/b) - e, less its mean
 //	e'     = e + gain*innov + correction, less its mean
 //
@@ -48,36 +54,43 @@ type course struct {
 	s *policy.Scenario
 
 	e, v   []float64
-	soft   []float64 // softmax(e), before the floor
-	logV   []float64
+	z      []float64 // e + hedge
+	soft   []float64 // softmax(z), before the floor
+	force  []float64 // shares in force: v with lumps
+	got    []float64 // parts of the work got: v with lumps and chance
 	innov  []float64
 	b      []float64 // measured busy ratio
 	inside []bool    // b is not clipped
 	gain   []float64
 	most   []int     // [T] the busiest worker's place if it slowed the job down, else -1
 	top    []int     // [T] place of the largest b
-	load   []float64 // [P] scratch
+	off    []float64 // [T] surprise
+	x, y   []float64 // [P] scratch
 
 	byLogV []float64 // gradient by log v
 	byE    []float64 // [P] gradient by e of the window after the one being gone back through
+	byZ    []float64 // [P] gradient by z of that window
 }
 
 // begin makes c the course of a scenario; memory is used again.
 func (c *course) begin(s *policy.Scenario) {
 	n := s.Windows * s.Workers
 	if cap(c.e) < n {
-		for _, v := range []*[]float64{&c.e, &c.v, &c.soft, &c.logV, &c.innov, &c.b, &c.gain, &c.byLogV} {
+		for _, v := range []*[]float64{&c.e, &c.v, &c.z, &c.soft, &c.force, &c.got, &c.innov, &c.b, &c.gain, &c.byLogV} {
 			*v = make([]float64, n)
 		}
 		c.inside = make([]bool, n)
 	}
-	for _, v := range []*[]float64{&c.e, &c.v, &c.soft, &c.logV, &c.innov, &c.b, &c.gain, &c.byLogV} {
+	for _, v := range []*[]float64{&c.e, &c.v, &c.z, &c.soft, &c.force, &c.got, &c.innov, &c.b, &c.gain, &c.byLogV} {
 		*v = (*v)[:n]
 	}
 	c.s, c.inside = s, c.inside[:n]
 	c.most, c.top = resized(c.most, s.Windows), resized(c.top, s.Windows)
-	c.load, c.byE = resized(c.load, s.Workers), resized(c.byE, s.Workers)
+	c.x, c.y, c.byE = resized(c.x, s.Workers), resized(c.y, s.Workers), resized(c.byE, s.Workers)
+	c.off = resized(c.off, s.Windows)
+	c.byZ = resized(c.byZ, s.Workers)
 	clear(c.e[:s.Workers])
+	clear(c.z[:s.Workers])
 	clear(c.byLogV)
 	clear(c.byE)
 }
@@ -92,18 +105,18 @@ func resized[T any](v []T, n int) []T {
 // at is the part of a [T,P] slice for window t.
 func (c *course) at(v []float64, t int) []float64 { return v[t*c.s.Workers : (t+1)*c.s.Workers] }
 
-// share computes v of window t from e.
+// share computes v of window t from e + hedge.
 func (c *course) share(t int) {
-	e, soft, v, logV := c.at(c.e, t), c.at(c.soft, t), c.at(c.v, t), c.at(c.logV, t)
+	z, soft, v := c.at(c.z, t), c.at(c.soft, t), c.at(c.v, t)
 	most, sum := math.Inf(-1), 0.0
-	for _, x := range e {
+	for _, x := range z {
 		most = max(most, x)
 	}
-	for w, x := range e {
+	for w, x := range z {
 		soft[w] = math.Exp(x - most)
 		sum += soft[w]
 	}
-	floor, all := leastCapacity/float64(len(e)), 0.0
+	floor, all := leastCapacity/float64(len(z)), 0.0
 	for w := range soft {
 		soft[w] /= sum
 		v[w] = max(soft[w], floor)
@@ -111,8 +124,11 @@ func (c *course) share(t int) {
 	}
 	for w := range v {
 		v[w] /= all
-		logV[w] = math.Log(v[w])
 	}
+	if t == 0 && c.s.Start != nil {
+		copy(v, c.s.Start)
+	}
+	c.s.Got(t, c.s.InForce(t, v, c.at(c.force, t)), c.at(c.got, t))
 }
 
 // loss is the loss of window t, and its imbalance; weight times its gradient is added
@@ -120,7 +136,7 @@ func (c *course) share(t int) {
 //
 //	by log v_j: q_j x_j - x_j/P * sum(q x), q = softmax(k*x)
 func (c *course) loss(t int, k, weight float64) (loss, imbalance float64) {
-	x, workers := c.load, float64(c.s.Workers)
+	x, workers := c.x, float64(c.s.Workers)
 	sum := 0.0
 	for w, speed := range c.s.SpeedsAt(t) {
 		x[w] = c.at(c.v, t)[w] / speed
@@ -148,10 +164,10 @@ func (c *course) loss(t int, k, weight float64) (loss, imbalance float64) {
 // kinds, [P,allInputs], as policy.CapacityState has them.
 func (c *course) observe(t int, features []float64) {
 	workers, u := float64(c.s.Workers), c.s.Seen(t)
-	e, b, innov, logV, logSeen := c.at(c.e, t), c.at(c.b, t), c.at(c.innov, t), c.at(c.logV, t), c.at(c.logV, u)
+	e, b, innov, force, got := c.at(c.e, t), c.at(c.b, t), c.at(c.innov, t), c.at(c.force, t), c.at(c.got, u)
 	speeds, noise := c.s.SpeedsAt(u), c.at(c.s.Noise, u)
 	most := 0
-	for w, v := range c.at(c.v, u) {
+	for w, v := range got {
 		b[w] = c.s.Utilisation * v * workers / speeds[w]
 		if b[w] > b[most] {
 			most = w
@@ -162,7 +178,7 @@ func (c *course) observe(t int, features []float64) {
 	if c.s.Pressure && b[most] > 1 {
 		slow, c.most[t] = 1/b[most], most
 	}
-	mean, top := 0.0, 0
+	mean, top, all := 0.0, 0, 0.0
 	for w := range b {
 		free := b[w] * slow * noise[w]
 		b[w] = min(max(free, leastBusy), mostBusy)
@@ -170,7 +186,8 @@ func (c *course) observe(t int, features []float64) {
 		if b[w] > b[top] {
 			top = w
 		}
-		innov[w] = logSeen[w] + math.Log(workers/b[w]) - e[w]
+		all += b[w] / workers
+		innov[w] = math.Log(got[w]*workers/b[w]) - e[w]
 		mean += innov[w] / workers
 	}
 	c.top[t] = top
@@ -179,42 +196,54 @@ func (c *course) observe(t int, features []float64) {
 		innov[w] -= mean
 		off += math.Abs(innov[w]) / workers
 	}
+	c.off[t] = off
 	for w := range innov {
 		f := features[w*allInputs:][:allInputs]
 		f[innovation], f[surprise], f[busy], f[saturated] = innov[w], off, b[w], 0
-		f[lag], f[change] = logV[w]+math.Log(workers)-e[w], logSeen[w]-logV[w]
+		f[lag], f[change] = math.Log(force[w]*workers)-e[w], math.Log(got[w]/force[w])
 		f[estimate], f[busiest], f[queue] = e[w], b[top], math.Floor(b[w])
+		f[ratio], f[load], f[workerCount], f[age] = innov[w]/(off+leastSurprise), all, math.Log(workers), float64(t-u)
 		if b[w] >= saturatedFrom {
 			f[saturated] = 1
 		}
 	}
 }
 
-// apply makes the estimates of window t+1 by the action [P,2] taken at the end of t.
+// apply makes estimates and hedges of window t+1 by the action [P,A] taken at the end
+// of t.
 func (c *course) apply(t int, action []float32) {
 	e, next, innov, gain := c.at(c.e, t), c.at(c.e, t+1), c.at(c.innov, t), c.at(c.gain, t)
-	mean := 0.0
+	z, n, mean := c.at(c.z, t+1), len(action)/len(e), 0.0
 	for w := range e {
-		gain[w] = (1 + float64(action[2*w])) / 2
-		next[w] = e[w] + gain[w]*innov[w] + mostCorrection*float64(action[2*w+1])
+		a := action[n*w : n*(w+1)]
+		gain[w] = (1 + float64(a[0])) / 2
+		next[w] = e[w] + gain[w]*innov[w] + mostCorrection*float64(a[1])
 		mean += next[w] / float64(len(e))
+		z[w] = 0
+		if n == hedgedActions {
+			z[w] = mostHedge * float64(a[2])
+		}
 	}
 	for w := range next {
 		next[w] -= mean
+		z[w] += next[w]
 	}
 }
 
-// applied goes back through apply: it writes the gradient by the action, [P,2], and
+// applied goes back through apply: it writes the gradient by the action, [P,A], and
 // turns byE into the gradient by e + gain*innov + correction.
 func (c *course) applied(t int, byAction []float32) {
-	innov, mean := c.at(c.innov, t), 0.0
+	innov, n, mean := c.at(c.innov, t), len(byAction)/c.s.Workers, 0.0
 	for _, g := range c.byE {
 		mean += g / float64(len(c.byE))
 	}
 	for w := range c.byE {
 		c.byE[w] -= mean
-		byAction[2*w] = float32(c.byE[w] * innov[w] / 2)
-		byAction[2*w+1] = float32(c.byE[w] * mostCorrection)
+		by := byAction[n*w : n*(w+1)]
+		by[0], by[1] = float32(c.byE[w]*innov[w]/2), float32(c.byE[w]*mostCorrection)
+		if n == hedgedActions {
+			by[2] = float32(c.byZ[w] * mostHedge)
+		}
 	}
 }
 
@@ -223,15 +252,16 @@ func (c *course) applied(t int, byAction []float32) {
 func (c *course) observed(t int, features []float64) {
 	workers, u := float64(c.s.Workers), c.s.Seen(t)
 	innov, b, gain := c.at(c.innov, t), c.at(c.b, t), c.at(c.gain, t)
-	byV, bySeen := c.at(c.byLogV, t), c.at(c.byLogV, u)
-	bySurprise, byBusiest := 0.0, 0.0
+	bySurprise, byBusiest, byLoad, off := 0.0, 0.0, 0.0, c.off[t]+leastSurprise
 	for w := range innov {
-		bySurprise += features[w*allInputs+surprise]
-		byBusiest += features[w*allInputs+busiest]
+		f := features[w*allInputs:][:allInputs]
+		bySurprise += f[surprise] - f[ratio]*innov[w]/(off*off)
+		byBusiest += f[busiest]
+		byLoad += f[load] / workers
 	}
-	byInnov, mean := c.load, 0.0
+	byInnov, mean := c.x, 0.0
 	for w := range innov {
-		byInnov[w] = c.byE[w]*gain[w] + features[w*allInputs+innovation]
+		byInnov[w] = c.byE[w]*gain[w] + features[w*allInputs+innovation] + features[w*allInputs+ratio]/off
 		if innov[w] > 0 {
 			byInnov[w] += bySurprise / workers
 		} else if innov[w] < 0 {
@@ -239,31 +269,46 @@ func (c *course) observed(t int, features []float64) {
 		}
 		mean += byInnov[w] / workers
 	}
-	slowed := 0.0
+	byForce, byGot, slowed := c.x, c.y, 0.0 // by their logarithms
 	for w := range innov {
 		f := features[w*allInputs:][:allInputs]
 		d := byInnov[w] - mean // by log(seen*P/b) - e
 		c.byE[w] += f[estimate] - f[lag] - d
-		byV[w] += f[lag] - f[change]
-		bySeen[w] += f[change] + d
+		byForce[w] = f[lag] - f[change]
+		byGot[w] = f[change] + d
 		if !c.inside[t*c.s.Workers+w] {
 			continue
 		}
-		byB := f[busy]
+		byB := f[busy] + byLoad
 		if w == c.top[t] {
 			byB += byBusiest
 		}
 		byLogB := byB*b[w] - d
-		bySeen[w] += byLogB
+		byGot[w] += byLogB
 		slowed += byLogB
 	}
 	if most := c.most[t]; most >= 0 {
-		bySeen[most] -= slowed
+		byGot[most] -= slowed
+	}
+	c.shifted(t, c.at(c.force, t), byForce)
+	c.shifted(u, c.at(c.got, u), byGot)
+}
+
+// shifted adds to byLogV of window t what by, the gradient by the logarithm of share,
+// is by log v: share is v times constants, scaled to sum to 1.
+func (c *course) shifted(t int, share, by []float64) {
+	sum := 0.0
+	for _, g := range by {
+		sum += g
+	}
+	byV := c.at(c.byLogV, t)
+	for w, g := range by {
+		byV[w] += g - share[w]*sum
 	}
 }
 
 // shared goes back through share: what byLogV has of window t, then complete, is
-// added to byE.
+// added to byE, and left in byZ.
 func (c *course) shared(t int) {
 	soft, v, by := c.at(c.soft, t), c.at(c.v, t), c.at(c.byLogV, t)
 	floor, sum, free := leastCapacity/float64(len(v)), 0.0, 0.0
@@ -279,6 +324,7 @@ func (c *course) shared(t int) {
 		free += by[w]
 	}
 	for w := range by {
-		c.byE[w] += by[w] - soft[w]*free
+		c.byZ[w] = by[w] - soft[w]*free
+		c.byE[w] += c.byZ[w]
 	}
 }

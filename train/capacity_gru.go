@@ -10,11 +10,8 @@ import "C"
 
 import "math/rand/v2"
 
-// capacityActions is how many numbers the capacity action has per worker.
-const capacityActions = 2
-
-// gru is policy.GRU for training: I inputs, H units of memory per worker.
-type gru struct{ inputs, units int }
+// gru is policy.GRU for training: I inputs, H units of memory per worker, A actions.
+type gru struct{ inputs, units, actions int }
 
 // Entries of the layout.
 const (
@@ -33,18 +30,22 @@ func (n gru) layout() []Tensor {
 	return []Tensor{
 		{Name: "gru.input.weight", Shape: []int{i, 3 * h}}, {Name: "gru.input.bias", Shape: []int{3 * h}},
 		{Name: "gru.memory.weight", Shape: []int{h, 3 * h}}, {Name: "gru.memory.bias", Shape: []int{3 * h}},
-		{Name: "head.weight", Shape: []int{h, 2 * capacityActions}}, {Name: "head.bias", Shape: []int{2 * capacityActions}},
+		{Name: "head.weight", Shape: []int{h, 2 * n.actions}}, {Name: "head.bias", Shape: []int{2 * n.actions}},
 	}
 }
 
 // init draws the unit's parameters as torch.nn.GRU does. The head starts as a fixed
-// smoothing: a gain of sigmoid(2 * -0.5) = 0.27 and no correction, and a standard
+// smoothing: a gain of sigmoid(2 * -0.5) = 0.27, no correction and no hedge, and a standard
 // deviation of exp(-2) for those who explore.
 func (n gru) init(p *params, rng *rand.Rand) {
 	for entry := range headWeight {
 		p.uniform(rng, entry, n.units)
 	}
-	copy(p.layout[headBias].Data, []float32{-0.5, 0, -2, -2})
+	bias := p.layout[headBias].Data
+	bias[0] = -0.5
+	for i := n.actions; i < len(bias); i++ {
+		bias[i] = -2
+	}
 }
 
 // views cuts a flat buffer of values or gradients as layout says.
@@ -61,7 +62,7 @@ func (n gru) views(flat []float32) (v [capacityTensors]matrix) {
 }
 
 // means are the head's columns that the means of the action come from.
-func means(head matrix) matrix { return head.columns(0, capacityActions) }
+func means(head matrix) matrix { return head.columns(0, head.cols/2) }
 
 // gruTape is the unit's way through T steps of R rows, each row a worker.
 type gruTape struct {
@@ -70,12 +71,12 @@ type gruTape struct {
 	x       []float32 // [T,R,I] inputs
 	h       []float32 // [T+1,R,H] memories, of zeros at first
 	i, m    []float32 // [T,R,3H] gates and the memory's sums; on the way back, gradients by the sums
-	a       []float32 // [T,R,2] actions
-	da      []float32 // [T,R,2] gradients by the actions, then by their sums before tanh
+	a       []float32 // [T,R,A] actions
+	da      []float32 // [T,R,A] gradients by the actions, then by their sums before tanh
 	dh      []float32 // [R,H] gradient by the memory
 	dx      []float32 // [R,I] gradient by the inputs of the step last gone back through
 	steps   int
-	biasRow []float32 // [2] the head's bias
+	biasRow []float32 // [A] the head's bias
 }
 
 // begin makes room for so many steps of so many rows.
@@ -84,9 +85,9 @@ func (t *gruTape) begin(net gru, steps, rows int) {
 	n, h := steps*rows, net.units
 	t.x, t.h = resized(t.x, n*net.inputs), resized(t.h, (n+rows)*h)
 	t.i, t.m = resized(t.i, n*3*h), resized(t.m, n*3*h)
-	t.a, t.da = resized(t.a, n*capacityActions), resized(t.da, n*capacityActions)
+	t.a, t.da = resized(t.a, n*net.actions), resized(t.da, n*net.actions)
 	t.dh, t.dx = resized(t.dh, rows*h), resized(t.dx, rows*net.inputs)
-	t.biasRow = resized(t.biasRow, capacityActions)
+	t.biasRow = resized(t.biasRow, net.actions)
 	clear(t.h[:rows*h])
 	clear(t.dh)
 }
@@ -108,7 +109,7 @@ func (t *gruTape) forward(w *[capacityTensors]matrix, s int) {
 	fill(m, w[memoryBias].v)
 	gemm(m, from, asIs, w[memoryWeight], asIs, 1)
 	C.saspart_gates(ptrOf(i), ptrOf(m), ptrOf(from), ptrOf(to), C.int64_t(t.rows), C.int64_t(h))
-	a := t.at(t.a, s, capacityActions)
+	a := t.at(t.a, s, t.net.actions)
 	copy(t.biasRow, w[headBias].v)
 	fill(a, t.biasRow)
 	gemm(a, to, asIs, means(w[headWeight]), asIs, 1)
@@ -119,7 +120,7 @@ func (t *gruTape) forward(w *[capacityTensors]matrix, s int) {
 // step to dx. Gradients by the parameters are left to gradients.
 func (t *gruTape) backward(w *[capacityTensors]matrix, s int) {
 	h := t.net.units
-	da, a := t.at(t.da, s, capacityActions), t.at(t.a, s, capacityActions)
+	da, a := t.at(t.da, s, t.net.actions), t.at(t.a, s, t.net.actions)
 	tanhGrad(da.v, a.v)
 	dh := mat(t.dh, t.rows, h)
 	gemm(dh, da, asIs, means(w[headWeight]), transposed, 1)
@@ -133,7 +134,7 @@ func (t *gruTape) backward(w *[capacityTensors]matrix, s int) {
 // once all have been gone back through.
 func (t *gruTape) gradients(g *[capacityTensors]matrix) {
 	n, h := t.steps*t.rows, t.net.units
-	i, m, da := mat(t.i, n, 3*h), mat(t.m, n, 3*h), mat(t.da, n, capacityActions)
+	i, m, da := mat(t.i, n, 3*h), mat(t.m, n, 3*h), mat(t.da, n, t.net.actions)
 	fold(g[inputBias], i, n)
 	gemm(g[inputWeight], mat(t.x, n, t.net.inputs), transposed, i, asIs, 0)
 	fold(g[memoryBias], m, n)
@@ -141,7 +142,7 @@ func (t *gruTape) gradients(g *[capacityTensors]matrix) {
 	clear(g[headWeight].v)
 	gemm(means(g[headWeight]), mat(t.h[t.rows*h:], n, h), transposed, da, asIs, 0)
 	clear(g[headBias].v)
-	fold(mat(t.biasRow, 1, capacityActions), da, n)
+	fold(mat(t.biasRow, 1, t.net.actions), da, n)
 	copy(g[headBias].v, t.biasRow)
 }
 

@@ -15,6 +15,7 @@ import (
 // tinyCapacity is a configuration that trains in no time, with every input.
 func tinyCapacity() CapacityConfig {
 	c := PrototypeCapacity()
+	c.Hedge = true
 	c.Inputs, c.Units, c.Workers, c.Batch, c.Updates = policy.CapacityInputs(), 4, [2]int{2, 9}, 8, 20
 	return c
 }
@@ -52,6 +53,9 @@ func TestCapacityCoursesAreThePolicys(t *testing.T) {
 		{"speeds so far apart that the least share counts", 4, func(s *policy.ScenarioConfig) {
 			s.Jump, s.JumpTo = [2]float64{0.1, 0.1}, [2]float64{0.001, 1}
 		}},
+		{"like a job, with lumps, chance and an uneven start", 5, func(s *policy.ScenarioConfig) {
+			s.Job = policy.JobLike{Part: 1, Noise: [2]float64{0.01, 0.1}, Start: [2]float64{1, 2}, Lumps: [2]float64{0.1, 0.2}, Chance: [2]float64{0.1, 0.2}}
+		}},
 	} {
 		cfg := tinyCapacity()
 		c.change(&cfg.Scenarios)
@@ -84,13 +88,18 @@ func TestCapacityGradient(t *testing.T) {
 		why      string
 		pressure float64
 		rho      [2]float64
+		lumps    float64
 	}{
-		{"nobody saturated", 0, [2]float64{0.3, 0.3}},
-		{"many saturated", 0, [2]float64{0.95, 0.95}},
-		{"and slowing the job down", 1, [2]float64{1.05, 1.05}},
+		{"nobody saturated", 0, [2]float64{0.3, 0.3}, 0},
+		{"many saturated", 0, [2]float64{0.95, 0.95}, 0},
+		{"and slowing the job down", 1, [2]float64{1.05, 1.05}, 0},
+		{"like a job", 0, [2]float64{0.3, 0.3}, 0.1},
 	} {
 		cfg := tinyCapacity()
 		cfg.Scenarios.Windows, cfg.Scenarios.Pressure, cfg.Scenarios.Utilisation = 6, c.pressure, c.rho
+		if around := [2]float64{c.lumps, c.lumps}; c.lumps > 0 {
+			cfg.Scenarios.Job = policy.JobLike{Part: 1, Noise: around, Start: around, Lumps: around, Chance: around}
+		}
 		cfg.Batch = 1
 		trainer, err := NewCapacity(cfg, 3)
 		if err != nil {
@@ -113,7 +122,7 @@ func TestCapacityGradient(t *testing.T) {
 					w[i] = was
 					return (up - down) / float64(high-low) / float64(cfg.Scenarios.Windows)
 				}
-				wide, narrow := slope(2e-2), slope(1e-2)
+				wide, narrow := slope(4e-3), slope(2e-3)
 				if math.Abs(wide-narrow) > 1e-4+0.02*math.Abs(narrow) {
 					continue
 				}

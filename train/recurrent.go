@@ -89,14 +89,17 @@ func NewRecurrent(cfg RecurrentConfig, start *policy.Checkpoint, seed uint64) (*
 
 // begin makes the policy.
 func (t *Recurrent) begin(start *policy.Checkpoint) error {
-	inputs, units := t.cfg.Inputs, t.cfg.Units
+	inputs, units, actions := t.cfg.Inputs, t.cfg.Units, plainActions
 	if start != nil {
 		if err := startsCapacity(start); err != nil {
 			return err
 		}
 		inputs, units = start.Capacity.Inputs, start.Capacity.Units
+		if start.Capacity.Hedge {
+			actions = hedgedActions
+		}
 	}
-	t.net = gru{len(inputs), units}
+	t.net = gru{len(inputs), units, actions}
 	t.walk.net = t.net
 	for i, name := range inputs {
 		at := slices.Index(policy.CapacityInputs(), name)
@@ -117,7 +120,7 @@ func (t *Recurrent) begin(start *policy.Checkpoint) error {
 	}
 	t.start = &policy.Checkpoint{
 		Format: policy.CheckpointFormat, Kind: policy.KindCapacity, CreatedBy: "saspart",
-		Capacity:      &policy.CapacitySpec{Inputs: slices.Clone(inputs), Units: units},
+		Capacity:      &policy.CapacitySpec{Inputs: slices.Clone(inputs), Units: units, Hedge: actions == hedgedActions},
 		Normalisation: &policy.Normalisation{Mean: t.walk.mean, Scale: t.walk.scale},
 	}
 	return nil

@@ -11,7 +11,7 @@ import "math"
 //	innov     = k * (log(seen*P/busy) - e, less its mean), k = n/(n+30) for n records
 //	a         = network(features of innov and e, memory)
 //	e'        = e + gain(a)*innov + correction(a), less its mean
-//	log share = e', deviation exp(log std of the memory)
+//	log share = e' + hedge(a), less its mean, deviation exp(log std of the memory)
 //
 // What was measured does not depend on e, so that the way back goes through estimates
 // and memories alone. That k depends on e a little is left out of it. A window that
@@ -31,6 +31,8 @@ type walk struct {
 	before    int // step 0 is so many windows before a stretch
 
 	e        []float64 // [S+1,R]
+	hedge    []float64 // [S+1,R]
+	share    []float64 // [S+1,R] log shares
 	innov    []float64 // [S,R]
 	trust    []float64 // [S,R] k
 	gain     []float64 // [S,R]
@@ -39,6 +41,7 @@ type walk struct {
 	free     []bool    // [S,R] and not cut off by them
 	features []float64 // [P,allInputs] of one stretch
 	byE      []float64 // [R]
+	byHedge  []float64 // [R]
 	kept     []float32 // [R,H] gradients of the memories of those not measured
 	spread   []float32 // [H] the head's column of the log standard deviation
 }
@@ -58,23 +61,26 @@ func (k *walk) begin(stretches []Stretch, before, steps int) {
 	k.stretches, k.before, k.steps, k.workers = stretches, before, steps, stretches[0].Recording.Raw.Workers
 	n := steps * k.rows()
 	k.tape.begin(k.net, steps, k.rows())
-	k.e = resized(k.e, n+k.rows())
+	for _, v := range []*[]float64{&k.e, &k.hedge, &k.share} {
+		*v = resized(*v, n+k.rows())
+		clear((*v)[:k.rows()])
+	}
 	for _, v := range []*[]float64{&k.innov, &k.trust, &k.gain} {
 		*v = resized(*v, n)
 	}
 	k.measured, k.free, k.logStd = resized(k.measured, n), resized(k.free, n), resized(k.logStd, n)
-	k.features, k.byE = resized(k.features, k.workers*allInputs), resized(k.byE, k.rows())
+	k.features = resized(k.features, k.workers*allInputs)
+	k.byE, k.byHedge = resized(k.byE, k.rows()), resized(k.byHedge, k.rows())
 	k.kept, k.spread = resized(k.kept, k.rows()*k.net.units), resized(k.spread, k.net.units)
-	clear(k.e[:k.rows()])
 }
 
 // forward goes the whole way with the parameters w (gru.views).
 func (k *walk) forward(w *[capacityTensors]matrix) {
 	rows, h := k.rows(), k.net.units
 	for u := range k.spread {
-		k.spread[u] = w[headWeight].v[u*w[headWeight].stride+capacityActions]
+		k.spread[u] = w[headWeight].v[u*w[headWeight].stride+k.net.actions]
 	}
-	bias := w[headBias].v[capacityActions]
+	bias := w[headBias].v[k.net.actions]
 	for s := range k.steps {
 		for b := range k.stretches {
 			k.observe(b, s)
@@ -102,7 +108,7 @@ func (k *walk) forward(w *[capacityTensors]matrix) {
 
 // logShare is the policy's most likely log shares [R] at the end of step s, of mean 0
 // for each stretch.
-func (k *walk) logShare(s int) []float64 { return at(k.e, s+1, k.rows()) }
+func (k *walk) logShare(s int) []float64 { return at(k.share, s+1, k.rows()) }
 
 // observe takes in the window of step s of a stretch, as policy.CapacityState does.
 func (k *walk) observe(b, s int) {
@@ -117,7 +123,7 @@ func (k *walk) observe(b, s int) {
 		return
 	}
 	inst, logs, busyNow := r.inst[t*p:][:p], r.logs[t*p:][:p], r.Raw.Row(r.Raw.Busy, t)
-	n, mean, expected, most, records := 0.0, 0.0, 0.0, 0.0, 0.0
+	n, mean, expected, most, allBusy, records := 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
 	for w, v := range inst {
 		records += math.Max(0, float64(r.Raw.Counts[t*p+w]))
 		if v != v {
@@ -129,6 +135,7 @@ func (k *walk) observe(b, s int) {
 		n++
 		expected += math.Exp(e[w]) * float64(busyNow[w])
 		most = max(most, float64(busyNow[w]))
+		allBusy += float64(busyNow[w])
 	}
 	if n == 0 {
 		return
@@ -151,6 +158,7 @@ func (k *walk) observe(b, s int) {
 		}
 		all := [allInputs]float64{
 			innovation: innov[w], surprise: off, busy: float64(busyNow[w]), lag: logs[w] - e[w], estimate: e[w], busiest: most,
+			ratio: innov[w] / (off + leastSurprise), load: allBusy / n, workerCount: math.Log(float64(p)),
 		}
 		if busyNow[w] >= saturatedFrom {
 			all[saturated] = 1
@@ -167,23 +175,30 @@ func (k *walk) observe(b, s int) {
 // fewRecords is that of policy.CapacityState.
 const fewRecords = 30
 
-// apply makes the estimates after step s.
+// apply makes estimates, hedges and log shares after step s.
 func (k *walk) apply(b, s int) {
 	p, rows := k.workers, k.rows()
 	first := s*rows + b*p
 	e, next := k.e[first:][:p], k.e[first+rows:][:p]
-	a := k.tape.at(k.tape.a, s, capacityActions).v[b*p*capacityActions:]
-	mean := 0.0
+	hedge, share, n := k.hedge[first+rows:][:p], k.share[first+rows:][:p], k.net.actions
+	copy(hedge, k.hedge[first:])
+	a := k.tape.at(k.tape.a, s, n).v[b*p*n:]
+	mean, meanHedge := 0.0, 0.0
 	for w := range e {
 		next[w] = e[w]
 		if k.measured[first+w] {
-			k.gain[first+w] = (1 + float64(a[capacityActions*w])) / 2
-			next[w] += k.gain[first+w]*k.innov[first+w] + mostCorrection*float64(a[capacityActions*w+1])
+			k.gain[first+w] = (1 + float64(a[n*w])) / 2
+			next[w] += k.gain[first+w]*k.innov[first+w] + mostCorrection*float64(a[n*w+1])
+			if n == hedgedActions {
+				hedge[w] = mostHedge * float64(a[n*w+2])
+			}
 		}
 		mean += next[w] / float64(p)
+		meanHedge += hedge[w] / float64(p)
 	}
 	for w := range next {
 		next[w] -= mean
+		share[w] = next[w] + hedge[w] - meanHedge
 	}
 }
 
@@ -192,11 +207,19 @@ func (k *walk) apply(b, s int) {
 func (k *walk) backward(w, g *[capacityTensors]matrix, byShare []float64, byLogStd []float32) {
 	rows, h := k.rows(), k.net.units
 	clear(k.byE)
+	clear(k.byHedge)
 	for s := k.steps - 1; s >= 0; s-- {
-		da := k.tape.at(k.tape.da, s, capacityActions).v
+		da := k.tape.at(k.tape.da, s, k.net.actions).v
 		clear(da)
-		for row, v := range at(byShare, s, rows) {
-			k.byE[row] += v
+		for b := range k.stretches {
+			by, mean := at(byShare, s, rows)[b*k.workers:][:k.workers], 0.0
+			for _, v := range by {
+				mean += v / float64(k.workers)
+			}
+			for w, v := range by {
+				k.byE[b*k.workers+w] += v
+				k.byHedge[b*k.workers+w] += v - mean
+			}
 		}
 		for b := range k.stretches {
 			k.applied(b, s, da)
@@ -231,27 +254,32 @@ func (k *walk) backward(w, g *[capacityTensors]matrix, byShare []float64, byLogS
 			if d == 0 || !k.free[s*rows+row] {
 				continue
 			}
-			bias[capacityActions] += d
+			bias[k.net.actions] += d
 			for u, v := range after[row*h:][:h] {
-				weight.v[u*weight.stride+capacityActions] += d * v
+				weight.v[u*weight.stride+k.net.actions] += d * v
 			}
 		}
 	}
 }
 
-// applied goes back through apply: it writes the gradient by the action and turns byE
-// into that by e + gain*innov + correction.
+// applied goes back through apply: it writes the gradient by the action, turns byE
+// into that by e + gain*innov + correction, and leaves in byHedge what goes to the
+// hedges before, of those not measured.
 func (k *walk) applied(b, s int, da []float32) {
-	p, first, mean := k.workers, s*k.rows()+b*k.workers, 0.0
-	by := k.byE[b*p:][:p]
+	p, n, first, mean := k.workers, k.net.actions, s*k.rows()+b*k.workers, 0.0
+	by, byHedge := k.byE[b*p:][:p], k.byHedge[b*p:][:p]
 	for _, g := range by {
 		mean += g / float64(p)
 	}
 	for w := range by {
 		by[w] -= mean
 		if k.measured[first+w] {
-			row := da[(b*p+w)*capacityActions:]
+			row := da[(b*p+w)*n:]
 			row[0], row[1] = float32(by[w]*k.innov[first+w]/2), float32(by[w]*mostCorrection)
+			if n == hedgedActions {
+				row[2] = float32(byHedge[w] * mostHedge)
+			}
+			byHedge[w] = 0
 		}
 	}
 }
@@ -263,7 +291,7 @@ func (k *walk) observed(b, s int) {
 	by, innov, trust, measured := k.byE[b*p:][:p], k.innov[first:][:p], k.trust[first:][:p], k.measured[first:][:p]
 	dx := k.tape.dx[b*p*k.net.inputs:]
 	clear(k.features)
-	n, bySurprise := 0.0, 0.0
+	n, bySurprise, byOff, off := 0.0, 0.0, 0.0, 0.0
 	for w := range by {
 		if !measured[w] {
 			continue
@@ -273,17 +301,21 @@ func (k *walk) observed(b, s int) {
 			k.features[w*allInputs+at] = float64(dx[w*len(k.inputs)+i] * k.scale[i])
 		}
 		bySurprise += k.features[w*allInputs+surprise]
+		byOff -= k.features[w*allInputs+ratio] * innov[w]
+		off += math.Abs(innov[w])
 	}
 	if n == 0 {
 		return
 	}
+	off = off/n + leastSurprise
+	bySurprise += byOff / (off * off)
 	mean := 0.0 // of the gradients by log(seen*P/busy) - e
 	for w := range by {
 		if !measured[w] {
 			continue
 		}
 		f := k.features[w*allInputs:][:allInputs]
-		d := by[w]*k.gain[first+w] + f[innovation]
+		d := by[w]*k.gain[first+w] + f[innovation] + f[ratio]/off
 		if innov[w] > 0 {
 			d += bySurprise / n
 		} else if innov[w] < 0 {

@@ -74,13 +74,30 @@ func tinyRecurrent(a Algorithm) RecurrentConfig {
 	c := DefaultRecurrent()
 	c.Algorithm, c.Inputs, c.Units = a, policy.CapacityInputs(), 4
 	c.Critics, c.Encoder, c.Pooled, c.Hidden = 3, []int{6}, 4, []int{5}
-	c.Rows, c.BurnIn, c.Stretch, c.CQL.Actions = 8, 3, 4, 2
+	c.Rows, c.BurnIn, c.Stretch, c.CQL.Actions, c.WaitUpdates = 8, 3, 4, 2, 3
 	return c
 }
 
 func newRecurrent(t testing.TB, c RecurrentConfig, seed uint64) *Recurrent {
 	t.Helper()
-	r, err := NewRecurrent(c, nil, seed)
+	return newRecurrentFrom(t, c, nil, seed)
+}
+
+// newHedged is newRecurrent from a policy with hedges.
+func newHedged(t testing.TB, c RecurrentConfig, seed uint64) *Recurrent {
+	t.Helper()
+	hedged := tinyCapacity()
+	hedged.Hedge = true
+	start, err := NewCapacity(hedged, seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newRecurrentFrom(t, c, start.Checkpoint(), seed)
+}
+
+func newRecurrentFrom(t testing.TB, c RecurrentConfig, start *policy.Checkpoint, seed uint64) *Recurrent {
+	t.Helper()
+	r, err := NewRecurrent(c, start, seed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,17 +115,22 @@ func TestWalkIsThePolicys(t *testing.T) {
 		workers int
 		records float64
 		spoil   bool
+		hedged  bool
 	}{
-		{"as it should be", 8, 1e6, false},
-		{"more workers than a tile", 70, 1e6, false},
-		{"few records", 5, 60, false},
-		{"windows as they come", 4, 1e4, true},
+		{"as it should be", 8, 1e6, false, false},
+		{"more workers than a tile", 70, 1e6, false, true},
+		{"few records", 5, 60, false, false},
+		{"windows as they come", 4, 1e4, true, false},
+		{"windows as they come, with hedges", 4, 1e4, true, true},
 	} {
 		rec := recorded(t, scenarioOf(c.workers, 20, 1), c.records, 2)
 		if c.spoil {
 			rec = spoiled(t, rec)
 		}
 		r := newRecurrent(t, tinyRecurrent(BC), 3)
+		if c.hedged {
+			r = newHedged(t, tinyRecurrent(BC), 3)
+		}
 		for _, before := range []int{0, 4} {
 			k := &r.walk
 			k.begin([]Stretch{{rec, 0}, {rec, 0}}, before, before+20)
@@ -153,14 +175,17 @@ func TestWalkIsThePolicys(t *testing.T) {
 // The gradient through time is what finite differences say.
 func TestWalkGradient(t *testing.T) {
 	for _, c := range []struct {
-		why   string
-		spoil bool
-	}{{"every worker measured", false}, {"windows as they come", true}} {
+		why           string
+		spoil, hedged bool
+	}{{"every worker measured", false, false}, {"windows as they come", true, false}, {"with hedges", true, true}} {
 		rec := recorded(t, scenarioOf(4, 20, 1), 1e9, 2) // so many that k does not depend on the estimate
 		if c.spoil {
 			rec = spoiled(t, rec)
 		}
 		r := newRecurrent(t, tinyRecurrent(BC), 3)
+		if c.hedged {
+			r = newHedged(t, tinyRecurrent(BC), 3)
+		}
 		const steps = 12
 		stretches := []Stretch{{rec, 0}, {rec, 6}}
 		rng := rand.New(rand.NewPCG(1, 1))
@@ -174,7 +199,7 @@ func TestWalkGradient(t *testing.T) {
 			r.walk.begin(stretches, 2, steps)
 			r.walk.forward(&w)
 			for i := range n {
-				sum += byShare[i]*r.walk.e[i+n/steps] + float64(byLogStd[i]*r.walk.logStd[i])
+				sum += byShare[i]*r.walk.share[i+n/steps] + float64(byLogStd[i]*r.walk.logStd[i])
 			}
 			return sum
 		}
@@ -193,7 +218,7 @@ func TestWalkGradient(t *testing.T) {
 				r.actor.w[i] = was
 				return (up - down) / float64(high-low)
 			}
-			wide, narrow := slope(2e-2), slope(1e-2)
+			wide, narrow := slope(4e-3), slope(2e-3)
 			if math.Abs(wide-narrow) > 1e-3+0.02*math.Abs(narrow) {
 				continue // a kink, or curved
 			}
