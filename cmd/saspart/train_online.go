@@ -54,8 +54,9 @@ things out, every window teaches it, and from time to time an episode without tr
 things out tells how good it is by now. It starts from nothing or from a checkpoint of
 train-offline, and may go on learning from its traces in half of each batch.
 
-It ends when no window of an evaluation is above the target imbalance, when the windows
-or the time are used up, or when evaluations have brought nothing better for long. The
+It ends when no window of an evaluation (of 128 windows on fluid, 32 elsewhere, unless
+evaluate.windows says otherwise) is above the target imbalance, when the windows or the
+time are used up, or when evaluations have brought nothing better for long. The
 run's folder holds what it came to: checkpoints (the best and the last), metrics.csv,
 TensorBoard events and report.html.
 
@@ -171,6 +172,9 @@ func (a *app) loadOnline(opts trainOnlineOptions) (*onlineConfig, error) {
 		} else {
 			training = append(training, o)
 		}
+	}
+	if opts.engine != fluid {
+		c.Training.Evaluate.Windows = 32 // of real records, so many take their time
 	}
 	if opts.engine == experiment.Local {
 		c.Training.Safety = online.CarefulSafety()

@@ -98,6 +98,10 @@ func (l *Loop) Run(ctx context.Context) (Outcome, error) {
 	r.at = rate{r.Updates, r.Seconds}
 	err := r.begin()
 	var why Reason
+	if err == nil && r.Last == nil {
+		_, err = r.evaluate(context.WithoutCancel(ctx)) // what it starts from
+		err = errors.Join(err, r.flush())
+	}
 	for err == nil && why == "" {
 		if why = r.spent(r.Windows, r.took()); why != "" {
 			break
@@ -118,7 +122,7 @@ func (l *Loop) Run(ctx context.Context) (Outcome, error) {
 	r.Reason = why
 	r.Seconds = r.took().Seconds()
 	err = errors.Join(err, r.flush())
-	if r.Windows > r.saved || why == Failed {
+	if r.Windows > r.saved || r.saved == 0 || why == Failed {
 		saving := r.save(Last, true)
 		if saving != nil {
 			saving = fmt.Errorf("%w; what was saved before stays", saving)
@@ -132,33 +136,19 @@ func (r *run) took() time.Duration {
 	return time.Duration(r.before*float64(time.Second)) + r.Now().Sub(r.began)
 }
 
-// begin puts the jobs where the status left them, or starts them.
+// begin puts the jobs where the status left them, or starts them. An evaluation
+// begins its own.
 func (r *run) begin() error {
-	envs := append(append([]Env{}, r.Envs...), r.Judge)
-	for i, e := range envs {
+	for i, e := range r.Envs {
+		begin := e.Begin
 		if i < len(r.Jobs) && len(r.Jobs[i]) > 0 {
-			if err := e.Load(r.Jobs[i]); err != nil {
-				return fmt.Errorf("job %d: %w", i, err)
-			}
-			continue
+			begin = func() error { return e.Load(r.Jobs[i]) }
 		}
-		if i < len(r.Envs) || !r.shared() {
-			if err := e.Begin(); err != nil {
-				return fmt.Errorf("job %d: %w", i, err)
-			}
+		if err := begin(); err != nil {
+			return fmt.Errorf("job %d: %w", i, err)
 		}
 	}
 	return nil
-}
-
-// shared tells whether evaluations run on one of the explored jobs.
-func (r *run) shared() bool {
-	for _, e := range r.Envs {
-		if e == r.Judge {
-			return true
-		}
-	}
-	return false
 }
 
 // round takes every job through a window and learns from them.
@@ -289,7 +279,7 @@ func (r *run) save(name string, whole bool) error {
 	if whole {
 		r.Seconds = r.took().Seconds()
 		var err error
-		if status, err = r.status(append(append([]Env{}, r.Envs...), r.Judge)); err != nil {
+		if status, err = r.status(); err != nil {
 			return err
 		}
 		r.saved = r.Windows

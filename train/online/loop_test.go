@@ -166,11 +166,11 @@ func TestStop(t *testing.T) {
 		want   Reason
 		at     uint64 // windows
 	}{
-		{"the target is held over a whole evaluation", func(c *Config) { c.TargetImbalance = 0.25 }, falling, 0, script{}, Target, 80},
+		{"the target is held over a whole evaluation", func(c *Config) { c.TargetImbalance = 0.25 }, falling, 0, script{}, Target, 60},
 		{"one window of each evaluation is above the target", func(c *Config) { c.TargetImbalance, c.Windows = 0.25, 200 }, falling, 0.3, script{}, Windows, 200},
 		{"the windows are used up", func(c *Config) { c.Windows = 50 }, flat, 0, script{}, Windows, 50},
 		{"the time is used up", func(c *Config) { c.Time = 100 * time.Millisecond }, flat, 0, script{}, Time, 0},
-		{"nothing gets better", func(c *Config) { c.Patience = 3 }, flat, 0, script{}, NoImprovement, 80},
+		{"nothing gets better", func(c *Config) { c.Patience = 3 }, flat, 0, script{}, NoImprovement, 60},
 		{"it gets better all the time", func(c *Config) { c.Patience, c.Windows = 3, 300 }, falling, 0, script{}, Windows, 300},
 		{"the source ends", func(*Config) {}, flat, 0, script{last: 33, err: io.EOF}, Ended, 33},
 	} {
@@ -229,7 +229,7 @@ func TestNotFinite(t *testing.T) {
 	}{
 		{"a reward", script{measure: at(17, Measured{Clean: true, Reward: math.NaN()})}, script{}, 0, []string{"window 17", "job 0", "reward is NaN", "--resume"}},
 		{"an imbalance", script{measure: at(3, Measured{Clean: true, Imbalance: math.Inf(1)})}, script{}, 0, []string{"window 3", "imbalance is +Inf"}},
-		{"a metric of an evaluation", script{}, script{measure: at(14, Measured{Clean: true, Imbalance: math.NaN()})}, 0, []string{"evaluation after window 60", "imbalance is NaN"}},
+		{"a metric of an evaluation", script{}, script{measure: at(14, Measured{Clean: true, Imbalance: math.NaN()})}, 0, []string{"evaluation after window 40", "imbalance is NaN"}},
 		{"a loss", script{}, script{}, 5, []string{"after window 15", "loss is NaN"}},
 	} {
 		s := &idle{fail: tc.fail}
@@ -321,7 +321,7 @@ func TestMetrics(t *testing.T) {
 		return nil
 	}
 	out, err := l.Run(t.Context())
-	if err != nil || len(rows) != 4 {
+	if err != nil || len(rows) != 5 {
 		t.Fatal(rows, err)
 	}
 	for tag, want := range map[string]float64{

@@ -14,13 +14,13 @@ type Status struct {
 	Rewards  float64  `json:"rewards"`            // of the episode by now
 	Steps    int      `json:"steps"`              // its windows by now
 	Returned *float64 `json:"returned,omitempty"` // return of the last whole one
-	Jobs     [][]byte `json:"jobs"`               // of each explored job and the judge
+	Jobs     [][]byte `json:"jobs"`               // of each explored job
 }
 
 // status is the status as it is saved.
-func (r *run) status(envs []Env) ([]byte, error) {
-	r.Jobs = make([][]byte, len(envs))
-	for i, e := range envs {
+func (r *run) status() ([]byte, error) {
+	r.Jobs = make([][]byte, len(r.Envs))
+	for i, e := range r.Envs {
 		var err error
 		if r.Jobs[i], err = e.Save(); err != nil {
 			return nil, fmt.Errorf("save job %d: %w", i, err)

@@ -1,0 +1,209 @@
+package online
+
+import (
+	"errors"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/train"
+	"github.com/saspart/saspart/train/replay"
+)
+
+// nudger is a capacity learner that changes its policy by drawing from the windows.
+type nudger struct {
+	pcg     *rand.PCG
+	rng     *rand.Rand
+	start   *policy.Checkpoint
+	bias    float32
+	updates uint64
+}
+
+func newNudger(seed uint64) *nudger {
+	pcg := rand.NewPCG(seed, 3)
+	return &nudger{pcg: pcg, rng: rand.New(pcg), start: policy.UntrainedCapacity(4, 1)}
+}
+
+func (n *nudger) Update(src train.Stretches) (train.Stats, error) {
+	batch, err := src.Sample(n.rng, 8, func(int) int { return 3 })
+	if err != nil {
+		return train.Stats{}, err
+	}
+	for _, s := range batch {
+		n.bias += float32(s.From%5) * 1e-4
+	}
+	n.updates++
+	return train.Stats{Update: n.updates}, nil
+}
+
+func (n *nudger) State() (train.State, error) {
+	generator, err := n.pcg.MarshalBinary()
+	return train.State{Updates: n.updates, Generator: generator, Tensors: []train.Tensor{{Name: "bias", Shape: []int{1}, Data: []float32{n.bias}}}}, err
+}
+
+func (n *nudger) Restore(s train.State) error {
+	n.updates, n.bias = s.Updates, s.Tensors[0].Data[0]
+	return n.pcg.UnmarshalBinary(s.Generator)
+}
+
+func (n *nudger) Checkpoint() *policy.Checkpoint {
+	c := *n.start
+	c.Tensors = nil
+	for _, t := range n.start.Tensors {
+		t.Data = append([]float32(nil), t.Data...)
+		if t.Name == "head.bias" {
+			t.Data[0] += n.bias
+		}
+		c.Tensors = append(c.Tensors, t)
+	}
+	return &c
+}
+
+// capacityLoop is a loop on jobs in closed form.
+func capacityLoop(t *testing.T, dir string, c Config, parallel int) (*Loop, *Capacity) {
+	t.Helper()
+	fluid, _ := fluidJob(t, func(c *engine.FluidConfig) { c.Noise = 0.05 })
+	s := &Capacity{Learner: newNudger(5), Windows: replay.NewRecordings(600, 4, c.P0), Least: 9}
+	l := &Loop{Config: c, Student: s, Dir: dir, Now: clock()}
+	for i := range parallel + 1 {
+		job := CapacityJob{
+			Open: func() (Job, error) { return engine.NewFluidJob(fluid) }, Index: i, Workers: 4,
+			Learned: policy.DefaultLearned(), P0: c.P0, Filter: s, Safety: c.Safety, Seed: uint64(i),
+		}
+		job.Anew = i == parallel
+		if job.Anew {
+			job.Index = -1
+		}
+		e := NewCapacityEnv(job)
+		t.Cleanup(func() {
+			if err := e.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		if l.Judge = e; i < parallel {
+			l.Envs = append(l.Envs, e)
+		}
+	}
+	return l, s
+}
+
+// TestCapacityLoop: windows become stretches, updates become routes, and what is saved
+// serves and can be gone on from.
+func TestCapacityLoop(t *testing.T) {
+	c := quick()
+	c.Windows, c.LearningStarts, c.Evaluate.Settle = 120, 20, 12
+	dir := t.TempDir()
+	l, s := capacityLoop(t, dir, c, 2)
+	var routes RouteMap
+	l.Evaluated = func(_ Evaluated, r RouteMap) error {
+		routes = r
+		return nil
+	}
+	out, err := l.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out.Updates != 100 || s.Windows.Windows() != 120 {
+		t.Errorf("%d updates, %d windows remembered: %+v", out.Updates, s.Windows.Windows(), out)
+	}
+	if out.Last.Imbalance > 0.3 { // a fixed smoothing finds the speeds in the first windows
+		t.Errorf("imbalance %.3f", out.Last.Imbalance)
+	}
+	if len(routes.Keys) != mapped || math.Abs(sum(routes.Shares[0])-1) > 1e-9 {
+		t.Errorf("routes %+v", routes)
+	}
+	for _, name := range []string{Best, Last} {
+		saved, err := policy.LoadCheckpoint(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := policy.NewLearned(saved, policy.DefaultLearned(), 9); err != nil {
+			t.Errorf("%s does not serve a job of 9 workers: %v", name, err)
+		}
+	}
+	l, s = capacityLoop(t, dir, c, 2)
+	status, err := s.Load(filepath.Join(dir, Last), 600, 4, c.P0)
+	if err != nil || status.Windows != 120 || s.Windows.Windows() != 120 || s.Learner.(*nudger).updates != 100 {
+		t.Fatalf("%+v with %d windows: %v", status, s.Windows.Windows(), err)
+	}
+	l.Status, l.Config.Windows = status, 160
+	if out, err = l.Run(t.Context()); err != nil || out.Windows != 160 || out.Updates != 140 {
+		t.Errorf("resumed: %+v, error %v", out, err)
+	}
+}
+
+// TestCapacityBackground: the same with the learner beside the job.
+func TestCapacityBackground(t *testing.T) {
+	c := quick()
+	c.Windows, c.Safety = 150, CarefulSafety()
+	l, s := capacityLoop(t, t.TempDir(), c, 1)
+	b, err := NewBackgroundCapacity(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Student, l.Judge = b, l.Envs[0]
+	l.Envs[0].(*capacityEnv).Filter = b
+	_, err = l.Run(t.Context())
+	if err := errors.Join(err, b.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(l.Dir, Last, replay.File)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestShortStep bounds a follower's shares.
+func TestShortStep(t *testing.T) {
+	wants := [][]float64{{0.5, 0.5}, {0.52, 0.48}, {0.9, 0.1}, {0.9, 0.1}}
+	s := &shortStep{CapacityFollower: &scripted{shares: wants}, most: 0.1}
+	for i, want := range []struct {
+		share   float64
+		limited bool
+	}{{0.5, false}, {0.52, false}, {0.62, true}, {0.72, true}} {
+		share := make([]float64, 2)
+		s.Follow(nil, share)
+		if math.Abs(share[0]-want.share) > 1e-12 || math.Abs(sum(share)-1) > 1e-12 || s.limited != want.limited {
+			t.Errorf("step %d: %v, shortened %v; want %v, %v", i, share, s.limited, want.share, want.limited)
+		}
+	}
+}
+
+type scripted struct{ shares [][]float64 }
+
+func (s *scripted) Follow(_ *policy.Measured, share []float64) bool {
+	copy(share, s.shares[0])
+	s.shares = s.shares[1:]
+	return true
+}
+
+// TestCapacityReturns: a window beyond the limits brings back the last good route.
+func TestCapacityReturns(t *testing.T) {
+	s := &Capacity{Learner: newNudger(5), Windows: replay.NewRecordings(600, 2, 0.6), Least: 9}
+	job := &late{}
+	e := NewCapacityEnv(CapacityJob{
+		Open: func() (Job, error) { return job, nil }, Workers: 2, Learned: policy.DefaultLearned(), P0: 0.6, Filter: s,
+		Safety: Safety{MaxStep: 1, MaxImbalance: 0.3},
+	}).(*capacityEnv)
+	if err := e.Begin(); err != nil {
+		t.Fatal(err)
+	}
+	good := policy.HashRoute(2)
+	good.Version = 7
+	e.good, e.newest = good, 9
+	e.window = &policy.Window{Counts: []int64{100, 100}, Busy: []float64{0.9, 0.1}, Records: 200, Route: &policy.Route{Version: 9, Workers: 2}}
+	m, err := e.Take(true)
+	if err != nil || !m.Returned {
+		t.Fatalf("%+v, error %v", m, err)
+	}
+	e.window.Route = policy.HashRoute(2)
+	if err := e.Act(true); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(job.coming); n != 1 || job.coming[0].Version < 10 || &job.coming[0].Slots[0] != &good.Slots[0] {
+		t.Errorf("announced %+v", job.coming)
+	}
+}
