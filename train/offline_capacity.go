@@ -54,7 +54,7 @@ func newModelLearner(c *CapacityTraining, seed uint64) (*modelLearner, error) {
 		if err := startsCapacity(c.Start); err != nil {
 			return nil, err
 		}
-		cfg.Inputs, cfg.Units = c.Start.Capacity.Inputs, c.Start.Capacity.Units
+		cfg.Inputs, cfg.Units, cfg.Hedge = c.Start.Capacity.Inputs, c.Start.Capacity.Units, c.Start.Capacity.Hedge
 	}
 	t, err := NewCapacity(cfg, seed)
 	if err != nil {
