@@ -23,11 +23,19 @@ type Fact struct{ Name, Value string }
 // Section is a part of a report. What is empty is left out.
 type Section struct {
 	Heading string
-	Text    string // a paragraph
+	Text    string   // a paragraph
+	Points  []string // a list
 	Charts  []Chart
+	Figures []Figure
 	Table   *Table
 	Code    string // commands or a configuration, as they are
 	Folded  bool   // Code shows when the reader asks for it, and the section not in print
+}
+
+// Figure is a picture drawn elsewhere, with its title and what it shows.
+type Figure struct {
+	Title, Help string
+	SVG         template.HTML
 }
 
 // Table is a table; Rows have a cell per head. All columns but the first are numbers,

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 
 	"github.com/spf13/cobra"
 
@@ -49,6 +51,9 @@ minutes, paper half an hour on two processors.`,
 
 func (a *app) runMatrix(ctx context.Context, opts matrixOptions) error {
 	m, err := study.LoadMatrix(opts.file, opts.settings.overrides)
+	if errors.Is(err, fs.ErrNotExist) {
+		return asUsage(err)
+	}
 	if err != nil {
 		return err
 	}

@@ -124,12 +124,33 @@ func TestStudyRefuses(t *testing.T) {
 		{"no time", []string{"stress", "--duration", "0s"}, codeUsage, "duration"},
 		{"two rates", []string{"stress", "--rate", "1", "--load", "1"}, codeUsage, "[load rate]"},
 		{"no matrix", []string{"matrix", "--out", "x"}, codeUsage, "file"},
-		{"an unknown matrix", []string{"matrix", "--file", "ppaer", "--out", "x"}, codeFailed, `"smoke"`},
+		{"an unknown matrix", []string{"matrix", "--file", "ppaer", "--out", "x"}, codeUsage, `"paper"`},
 		{"an experiment that there is not", []string{"throughput", "--config", "strgler"}, codeUsage, "straggler"},
 	} {
 		code, _, narration := saspart(t, nil, c.args...)
 		if code != c.code || !strings.Contains(narration, c.want) {
 			t.Errorf("%s: exit code %d, %q", c.why, code, narration)
+		}
+	}
+}
+
+func TestReportCommand(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "r")
+	if code, _, narration := saspart(t, nil, lightJob("throughput", "--warmup", "2", "--windows", "2", "--tolerance", "0.2", "--partitioner", "hash", "--out", dir)...); code != codeOK {
+		t.Fatal(narration)
+	}
+	code, out, narration := saspart(t, nil, "report", dir)
+	if code != codeOK || out != filepath.Join(dir, "report.html")+"\n"+filepath.Join(dir, "report.md")+"\n" {
+		t.Errorf("exit code %d, %q, %q", code, out, narration)
+	}
+	for _, file := range strings.Fields(out) {
+		if text, err := os.ReadFile(file); err != nil || !bytes.Contains(text, []byte("saspart throughput ")) {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+	for want, args := range map[string][]string{"neither": {"report", t.TempDir()}, "one folder": {"report"}, "no run": {"report", dir, "--training", dir}} {
+		if code, _, narration := saspart(t, nil, args...); code == codeOK || !strings.Contains(narration, want) {
+			t.Errorf("%q: exit code %d, %q", args, code, narration)
 		}
 	}
 }

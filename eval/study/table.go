@@ -215,13 +215,19 @@ func (e *Entry) Text(metric string) string {
 	}
 	switch metric {
 	case "held":
+		if v.Half > v.Mean {
+			return Grouped(v.Mean) + " (seeds differ)"
+		}
 		if v.Half > 0.005*v.Mean {
 			return fmt.Sprintf("%s ±%s", Grouped(v.Mean), Grouped(v.Half))
 		}
 		return Grouped(v.Mean)
 	case "pairs", "stress_pairs", "heap":
 		return Grouped(v.Mean)
-	case "bound_ratio", "analytic_ratio", "imbalance", "stress_imbalance":
+	case "bound_ratio", "analytic_ratio", "imbalance", "stress_imbalance", "idle", "extra":
+		if v.Half > max(v.Mean, 0.1) {
+			return fmt.Sprintf("%.3f (seeds differ)", v.Mean)
+		}
 		if v.Half >= 0.005 {
 			return fmt.Sprintf("%.3f ±%.3f", v.Mean, v.Half)
 		}

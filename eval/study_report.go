@@ -1,0 +1,285 @@
+package eval
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/saspart/saspart/eval/study"
+	"github.com/saspart/saspart/runlog"
+)
+
+// MarkdownFile is what a study's report is called in Markdown.
+const MarkdownFile = "report.md"
+
+// StudyReport is the report of the study in dir: whether the learned policy is worth it,
+// who wins where, against what is possible, at what price, and how to run it again. The
+// curves of a training run are added if one is named.
+func StudyReport(dir, training string) (*Report, error) {
+	info, records, err := study.Read(dir)
+	if err != nil {
+		return nil, err
+	}
+	results := study.Compare(records)
+	headline, points := verdict(results)
+	r := &Report{
+		Title:    "Partitioners compared: " + info.Name,
+		Subtitle: strings.TrimPrefix(info.Description+fmt.Sprintf("; %s, begun %s", info.Version, info.Started.Format("2 January 2006, 15:04 MST")), "; "),
+		Sections: []Section{{Heading: "Is the learned policy worth it here?", Text: headline, Points: points}},
+	}
+	r.Sections = append(r.Sections, winners(results)...)
+	r.Sections = append(r.Sections, prices(results), losses(results))
+	if cell := telling(results); cell != nil {
+		r.Sections = append(r.Sections, insight(cell))
+	}
+	r.Sections = append(r.Sections, shiftSections(results)...)
+	if training != "" {
+		run, err := runlog.ReadInfo(training)
+		if err != nil {
+			return nil, fmt.Errorf("report on study %s: %w", dir, err)
+		}
+		m, err := runlog.ReadMetrics(filepath.Join(training, runlog.MetricsFile))
+		if err != nil {
+			return nil, fmt.Errorf("report on study %s: the training run: %w", dir, err)
+		}
+		learned := curves(m, steps(run))
+		for i := range learned {
+			learned[i].Heading = "Learning: " + strings.ToLower(learned[i].Heading)
+		}
+		r.Sections = append(r.Sections, learned...)
+	}
+	r.Sections = slices.DeleteFunc(r.Sections, func(s Section) bool {
+		return s.Text == "" && s.Table == nil && len(s.Points)+len(s.Charts)+len(s.Figures) == 0
+	})
+	return r, r.addRun(dir, info, results)
+}
+
+// WriteStudyReport makes the report of the study in dir, as HTML and as Markdown, and
+// puts both there under the names it returns.
+func WriteStudyReport(dir, training string) (html, markdown string, err error) {
+	r, err := StudyReport(dir, training)
+	if err != nil {
+		return "", "", err
+	}
+	html, markdown = filepath.Join(dir, runlog.ReportFile), filepath.Join(dir, MarkdownFile)
+	return html, markdown, errors.Join(writeWhole(html, r.Write), writeWhole(markdown, r.WriteMarkdown))
+}
+
+// writeWhole replaces a file when all of it is written.
+func writeWhole(path string, write func(io.Writer) error) error {
+	f, err := os.Create(path + ".new")
+	if err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	if err = errors.Join(write(f), f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("write report: %w", err), os.Remove(f.Name()))
+	}
+	return nil
+}
+
+// winners are the table of who wins, and bars against the bound.
+func winners(results []study.Result) []Section {
+	names := study.Contenders(results)
+	var out []Section
+	for _, k := range []study.Kind{study.Throughput, study.Stress} {
+		s := Section{Heading: "Who holds the most", Text: "The highest rate held without backpressure, as a part of the fluid bound: the sum of the workers' speeds over what a record costs. Means over seeds with 95 % confidence intervals; nobody is named best within the noise of seeds or of the search."}
+		if k == study.Stress {
+			s = Section{Heading: "Who comes through shifts best", Text: "The 99th percentile of latency at a fixed rate while the distribution shifts."}
+		}
+		t := &Table{Head: append(append([]string{"cell"}, names...), "best")}
+		for i := range results {
+			if r := &results[i]; r.Kind == k {
+				row := []string{r.Cell}
+				for _, n := range names {
+					row = append(row, r.Short(n))
+				}
+				t.Rows = append(t.Rows, append(row, r.Winner()))
+			}
+		}
+		if len(t.Rows) == 0 {
+			continue
+		}
+		s.Table = t
+		if k == study.Throughput {
+			s.Figures = boundBars(results, names)
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// boundBars are mean parts of the bound: over all cells and, of several, for each value
+// of each axis.
+func boundBars(results []study.Result, names []string) []Figure {
+	var out []Figure
+	add := func(title, help string, in func(*study.Result) bool) {
+		var rows []Bar
+		for _, n := range names {
+			sum, count, half, mask := 0.0, 0.0, 0.0, 0.0
+			for i := range results {
+				e := results[i].Find(n)
+				if e == nil || !in(&results[i]) {
+					continue
+				}
+				if v, ok := e.Values["bound_ratio"]; ok {
+					sum, count, half = sum+v.Mean, count+1, v.Half
+					if b := e.Records[0].Throughput; b != nil && b.Bounds.Mask > 0 {
+						mask += b.Bounds.Mask / b.Bounds.Fluid
+					}
+				}
+			}
+			if count == 0 {
+				continue
+			}
+			if count > 1 || half > sum {
+				half = 0
+			}
+			rows = append(rows, Bar{Name: n, Value: sum / count, Half: half, Mark: mask / count, Text: fmt.Sprintf("%.3f", sum/count)})
+		}
+		if len(rows) > 0 {
+			out = append(out, Figure{Title: title, Help: help, SVG: bars(title, rows, 1, "fluid bound")})
+		}
+	}
+	add("Of the fluid bound", "Mean over all cells; a tick in red is the bound that a shares policy's mask allows.", func(*study.Result) bool { return true })
+	labels := axisValues(results)
+	for _, l := range labels {
+		if len(labels) > 1 {
+			add(l.Axis+": "+l.Value, "", func(r *study.Result) bool { return slices.Contains(r.Labels, l) })
+		}
+	}
+	return out
+}
+
+// axisValues are the values of all axes, axis by axis.
+func axisValues(results []study.Result) []study.Label {
+	var axes []string
+	var out []study.Label
+	for i := range results {
+		for _, l := range results[i].Labels {
+			if !slices.Contains(axes, l.Axis) {
+				axes = append(axes, l.Axis)
+			}
+			if !slices.Contains(out, l) {
+				out = append(out, l)
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b study.Label) int {
+		return slices.Index(axes, a.Axis) - slices.Index(axes, b.Axis)
+	})
+	return out
+}
+
+// prices are means over the cells of what a contender's rate costs.
+func prices(results []study.Result) Section {
+	s := Section{Heading: "At what price", Text: "Means over the cells: imbalance and state at the highest rate held, latency at 80 % of it (from when a record was due to the end of its work), and the time to route a record."}
+	columns := []study.Column{{Head: "imbalance", Metric: "imbalance"}, {Head: "workers per key", Metric: "fan_out"}, {Head: "of the top key", Metric: "top_fan_out"},
+		{Head: "(key, worker) pairs", Metric: "pairs"}, {Head: "ns to route", Metric: "route_ns"}, {Head: "median latency", Metric: "p50"}, {Head: "99th percentile", Metric: "p99"}}
+	s.Table = metricTable(results, study.Throughput, columns)
+	lines := latencyLines(results)
+	if len(lines) > 0 {
+		s.Charts = []Chart{{Title: "Latency over rate", Help: "99th percentile, in ms, at parts of each one's own highest rate.", XLabel: "part of its highest rate", Lines: lines, Zero: true}}
+	}
+	return s
+}
+
+// metricTable has a row per contender, means over the cells.
+func metricTable(results []study.Result, kind study.Kind, columns []study.Column) *Table {
+	t := &Table{Head: []string{"partitioner"}}
+	for _, c := range columns {
+		t.Head = append(t.Head, c.Head)
+	}
+	for _, n := range study.Contenders(results) {
+		row, some := []string{n}, false
+		for _, c := range columns {
+			mean := study.Entry{Values: map[string]study.Estimate{}}
+			sum, count := 0.0, 0.0
+			for i := range results {
+				if e := results[i].Find(n); e != nil && results[i].Kind == kind {
+					if v, ok := e.Values[c.Metric]; ok {
+						sum, count = sum+v.Mean, count+1
+					}
+				}
+			}
+			if count > 0 {
+				mean.Values[c.Metric] = study.Estimate{Mean: sum / count}
+				some = true
+			}
+			row = append(row, mean.Text(c.Metric))
+		}
+		if some {
+			t.Rows = append(t.Rows, row)
+		}
+	}
+	if len(t.Rows) == 0 {
+		return nil
+	}
+	return t
+}
+
+// losses are where the rest of the bound went.
+func losses(results []study.Result) Section {
+	t := metricTable(results, study.Throughput, []study.Column{{Head: "held, of the bound", Metric: "bound_ratio"}, {Head: "workers idle", Metric: "idle"}, {Head: "emission", Metric: "extra"}})
+	if t == nil {
+		return Section{}
+	}
+	return Section{Heading: "Where the rest went", Text: "Parts of what all workers can do, at the highest rate held. Idle workers are imbalance, a source held up by one full queue, chance, and the tolerance of the search; emission is what slides' ends cost on the workers. Merges run on the reducers.", Table: t}
+}
+
+// addRun tells what was run, where, and how to run it again.
+func (r *Report) addRun(dir string, info *study.Info, results []study.Result) error {
+	measurements, failed := 0, []string{}
+	seeds := map[uint64]bool{}
+	for i := range results {
+		for _, e := range results[i].Entries {
+			measurements += len(e.Records)
+			for _, rec := range e.Records {
+				seeds[rec.Seed] = true
+			}
+		}
+		for _, f := range results[i].Failures() {
+			failed = append(failed, results[i].Cell+": "+f)
+		}
+	}
+	r.Facts = []Fact{{"Measurements", fmt.Sprintf("%d: %s, %d partitioners, %d seeds", measurements, cells(len(results)), len(study.Contenders(results)), len(seeds))}, {"Machine", machine(info.Host)}}
+	if len(failed) > 0 {
+		r.Facts = append(r.Facts, Fact{"Failed", fmt.Sprint(len(failed))})
+		r.Sections = append(r.Sections, Section{Heading: "What failed", Points: failed})
+	}
+	words := make([]string, len(info.Command))
+	for i, w := range info.Command {
+		words[i] = quoted(w)
+	}
+	r.Sections = append(r.Sections, Section{
+		Heading: "Run it again", Text: "The first command repeats the study, with another folder to write to; the second makes this page anew.",
+		Code: strings.Join(words, " ") + "\nsaspart report " + quoted(filepath.Clean(dir)),
+	})
+	if info.Matrix == nil {
+		return nil
+	}
+	text, err := yaml.Marshal(info.Matrix)
+	if err != nil {
+		return fmt.Errorf("report on study %s: %w", dir, err)
+	}
+	r.Sections = append(r.Sections, Section{Heading: "Matrix", Code: strings.TrimRight(string(text), "\n"), Folded: true})
+	return nil
+}
+
+func machine(h runlog.Host) string {
+	var parts []string
+	for _, p := range []string{h.CPU, fmt.Sprintf("%d CPUs", h.CPUs), fmt.Sprintf("%.1f GB", float64(h.MemoryMB)/1024), h.Platform, h.Go} {
+		if p != "" && p != "0 CPUs" && p != "0.0 GB" {
+			parts = append(parts, p)
+		}
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,224 @@
+package eval
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/saspart/saspart/eval/study"
+)
+
+// learnedName begins the names of learned policies.
+const learnedName = "saspartitioner"
+
+// rivals are what a practitioner would do without a learned policy, by contender.
+func rivals() []string { return []string{"hash", study.CombineName, "wchoices", "waterfill"} }
+
+// duel is how a contender does against another, over the cells that have both.
+type duel struct {
+	rival               string
+	cells               int
+	wins, losses        int     // beyond the noise
+	ratio               float64 // geometric mean: of rates, or of inverse latencies under stress
+	best, worst         float64 // ratios
+	bestCell, worstCell string
+}
+
+func duelOf(results []study.Result, kind study.Kind, name, rival string) duel {
+	d := duel{rival: rival, best: 0, worst: math.Inf(1)}
+	sum := 0.0
+	for i := range results {
+		r := &results[i]
+		a, b := r.Find(name), r.Find(rival)
+		if r.Kind != kind || a == nil || b == nil {
+			continue
+		}
+		ratio, sure := r.Kind.Lead(a, b)
+		if ratio == 0 {
+			continue
+		}
+		d.cells++
+		sum += math.Log(ratio)
+		switch {
+		case sure && ratio > 1:
+			d.wins++
+		case sure:
+			d.losses++
+		}
+		if ratio > d.best {
+			d.best, d.bestCell = ratio, r.Cell
+		}
+		if ratio < d.worst {
+			d.worst, d.worstCell = ratio, r.Cell
+		}
+	}
+	if d.cells > 0 {
+		d.ratio = math.Exp(sum / float64(d.cells))
+	}
+	return d
+}
+
+// worth is how much better, on average, counts as better for people.
+const worth = 1.02
+
+// verdict answers in words whether the learned policy is worth it: a headline, and how
+// it does against each rival.
+func verdict(results []study.Result) (headline string, points []string) {
+	var name string
+	for _, n := range study.Contenders(results) {
+		if strings.HasPrefix(n, learnedName) {
+			name = n
+			break
+		}
+	}
+	if name == "" {
+		return "No learned policy took part; saspartitioner among the partitioners lets it.", overall(results)
+	}
+	var better, equal, worse []string
+	for _, rival := range rivals() {
+		d := duelOf(results, study.Throughput, name, rival)
+		if d.cells == 0 {
+			continue
+		}
+		points = append(points, d.sentence(name))
+		switch {
+		case d.ratio >= worth && d.wins > 0 && d.wins >= d.losses:
+			better = append(better, rival)
+		case d.ratio <= 1/worth && d.losses > 0 && d.losses >= d.wins:
+			worse = append(worse, rival)
+		default:
+			equal = append(equal, rival)
+		}
+	}
+	for _, rival := range rivals() {
+		if d := duelOf(results, study.Stress, name, rival); d.cells > 0 {
+			points = append(points, d.stressSentence(name))
+		}
+	}
+	if s := shareOfBound(results, name); s != "" {
+		points = append(points, s)
+	}
+	switch {
+	case len(better)+len(equal)+len(worse) == 0:
+		headline = "No cell measured throughput of " + name + " and of what a practitioner would do instead."
+	case len(worse) > 0:
+		headline = fmt.Sprintf("No: %s, without training, %s more than %s over these cells.", list(worse), verb(worse, "holds", "hold"), name)
+	case len(equal) > 0 && len(better) > 0:
+		headline = fmt.Sprintf("Against %s yes; but %s, without training, %s as well over these cells.", list(better), list(equal), verb(equal, "does", "do"))
+	case len(equal) > 0:
+		headline = fmt.Sprintf("No: %s, without training, %s as well over these cells.", list(equal), verb(equal, "does", "do"))
+	default:
+		headline = fmt.Sprintf("Yes: it holds more than %s over these cells.", list(better))
+	}
+	return headline, append(points, overall(results)...)
+}
+
+func verb(names []string, one, many string) string {
+	if len(names) == 1 {
+		return one
+	}
+	return many
+}
+
+func list(names []string) string {
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
+}
+
+func cells(n int) string {
+	if n == 1 {
+		return "1 cell"
+	}
+	return fmt.Sprintf("%d cells", n)
+}
+
+func (d *duel) sentence(name string) string {
+	s := fmt.Sprintf("Against %s, %s holds %s on average (%s: more in %d, less in %d, within the noise in %d)",
+		d.rival, name, times(d.ratio), cells(d.cells), d.wins, d.losses, d.cells-d.wins-d.losses)
+	if d.cells > 1 {
+		s += fmt.Sprintf("; at best %s (%s), at worst %s (%s)", times(d.best), d.bestCell, times(d.worst), d.worstCell)
+	}
+	return s + "."
+}
+
+func (d *duel) stressSentence(name string) string {
+	word, by := "lower", d.ratio
+	if by < 1 {
+		word, by = "higher", 1/by
+	}
+	return fmt.Sprintf("Through shifts, at a fixed rate, its 99th percentile of latency is %.3g times %s than that of %s (%s: better in %d, worse in %d).",
+		by, word, d.rival, cells(d.cells), d.wins, d.losses)
+}
+
+// times is a ratio in words.
+func times(ratio float64) string {
+	switch {
+	case ratio >= 1.5:
+		return fmt.Sprintf("%.1f times as much", ratio)
+	case ratio >= 1.0005:
+		return fmt.Sprintf("%.1f %% more", 100*(ratio-1))
+	case ratio > 0.9995:
+		return "the same"
+	}
+	return fmt.Sprintf("%.1f %% less", 100*(1-ratio))
+}
+
+// shareOfBound says how near to what is possible a contender comes.
+func shareOfBound(results []study.Result, name string) string {
+	sum, n, least, cell, below := 0.0, 0, math.Inf(1), "", 0
+	for i := range results {
+		e := results[i].Find(name)
+		if e == nil {
+			continue
+		}
+		v, ok := e.Values["bound_ratio"]
+		if !ok {
+			continue
+		}
+		sum, n = sum+v.Mean, n+1
+		if v.Mean < least {
+			least, cell = v.Mean, results[i].Cell
+		}
+		if v.Mean < 0.95 {
+			below++
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s holds %.3f of the fluid bound on average, %.3f at worst (%s); below 0.95 in %d of %s.", name, sum/float64(n), least, cell, below, cells(n))
+}
+
+// overall says who is among the best how often.
+func overall(results []study.Result) []string {
+	count := map[string]int{}
+	alone := map[string]int{}
+	n := 0
+	for i := range results {
+		if len(results[i].Best) == 0 {
+			continue
+		}
+		n++
+		for _, b := range results[i].Best {
+			count[b]++
+		}
+		if len(results[i].Best) == 1 && len(results[i].Entries) > 1 {
+			alone[results[i].Best[0]]++
+		}
+	}
+	if n == 0 {
+		return []string{"Nothing could be measured."}
+	}
+	names := study.Contenders(results)
+	slices.SortStableFunc(names, func(a, b string) int { return count[b] - count[a] })
+	var parts []string
+	for _, name := range names {
+		if count[name] > 0 {
+			parts = append(parts, fmt.Sprintf("%s in %d (alone in %d)", name, count[name], alone[name]))
+		}
+	}
+	return []string{fmt.Sprintf("Among the best of %s: %s.", cells(n), strings.Join(parts, ", "))}
+}
