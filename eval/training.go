@@ -38,7 +38,11 @@ func TrainingReport(dir string) (*Report, error) {
 	if m.Rows() == 0 {
 		r.Sections = append(r.Sections, Section{Heading: "Curves", Text: "The run has reported nothing yet."})
 	} else {
-		r.Sections = append(r.Sections, curves(m, steps(info))...)
+		routes, err := routeSection(dir)
+		if err != nil {
+			return nil, fmt.Errorf("report on run %s: %w", dir, err)
+		}
+		r.Sections = append(append(r.Sections, curves(m, steps(info))...), routes...)
 		r.Sections = append(r.Sections, Section{Heading: "In numbers", Text: "First and last are means over the first and the last tenth of a curve's points.", Table: curveTable(m)})
 	}
 	r.Sections = append(r.Sections, again(dir, info), Section{Heading: "Configuration", Code: strings.TrimRight(string(config), "\n"), Folded: true})
