@@ -7,13 +7,17 @@ import (
 )
 
 // One checkpoint for any number of workers, on scenarios it was not trained on: below
-// every fixed smoothing and below waterfill's Kalman filter.
+// every fixed smoothing and below waterfill's Kalman filter, by nearly what it was when
+// trained: 0.83, 0.84 and 0.91 of the best of them.
 func TestBuiltinBeatsSmoothing(t *testing.T) {
 	c, err := Builtin()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range []struct{ workers, scenarios int }{{8, 400}, {64, 100}, {200, 60}} {
+	for _, p := range []struct {
+		workers, scenarios int
+		part               float64 // of the best rival's imbalance
+	}{{8, 400, 0.87}, {64, 100, 0.88}, {200, 60, 0.94}} {
 		if testing.Short() {
 			p.scenarios /= 5
 		}
@@ -33,8 +37,12 @@ func TestBuiltinBeatsSmoothing(t *testing.T) {
 		}
 		kalman, _ := MeanScore(evaluate(t, &Analytic{Config: DefaultSpeed()}, DefaultScenarios(), p.workers, p.scenarios))
 		t.Logf("%3d workers: %.4f, the best fixed smoothing (%s) %.4f, a Kalman filter %.4f", p.workers, learned.After, name, best, kalman.After)
-		if learned.After > 0.97*min(best, kalman.After) {
-			t.Errorf("%d workers: %.4f is not clearly below %.4f and %.4f", p.workers, learned.After, best, kalman.After)
+		if learned.After > p.part*min(best, kalman.After) {
+			t.Errorf("%d workers: %.4f is not below %v of %.4f and %.4f", p.workers, learned.After, p.part, best, kalman.After)
+		}
+		// The scenarios here are not those that its figures were measured on.
+		if was := c.Metrics[fmt.Sprintf("imbalance_%d", p.workers)]; !testing.Short() && math.Abs(learned.After/was-1) > 0.15 {
+			t.Errorf("%d workers: %.4f, the manifest has %.4f", p.workers, learned.After, was)
 		}
 	}
 }
