@@ -50,7 +50,7 @@ func run(t testing.TB, n int) string {
 	for i := 1; i <= n; i++ {
 		fade := math.Exp(-4 * float64(i) / float64(n))
 		values := map[string]float64{
-			runlog.LossCritic: noisy(0.02+0.4*fade, 0.03*fade+0.004), runlog.LossCQL: noisy(3+8*fade, 0.4), runlog.LossActor: noisy(-20+25*fade, 0.5),
+			runlog.LossCritic: noisy(0.02+0.4*fade, 0.03*fade+0.004), runlog.LossLoads: 0.001 + 0.02*fade, runlog.LossCQL: noisy(3+8*fade, 0.4), runlog.LossActor: noisy(-20+25*fade, 0.5),
 			runlog.ValueData: noisy(250*(1-fade), 2), runlog.ValueTarget: noisy(251*(1-fade), 2), runlog.ValuePolicy: noisy(248*(1-fade), 3),
 			runlog.Alpha: 0.01 + 0.001*fade, runlog.Entropy: noisy(-17+10*fade, 0.3),
 			runlog.GradCritic: math.Abs(noisy(4*fade, 1)), runlog.GradActor: math.Abs(noisy(20000*fade, 1000)), runlog.UpdateRate: noisy(182, 6),

@@ -14,6 +14,7 @@ type Tag struct {
 // from runs of the policy and from the jobs that it explores.
 const (
 	LossCritic        = "losses/critic"
+	LossLoads         = "losses/loads"
 	LossCQL           = "losses/cql"
 	LossActor         = "losses/actor"
 	LossClone         = "losses/clone"
@@ -56,6 +57,7 @@ func Tags() []Tag {
 		{HeldOutValue, "Value of held-out actions", "What the critics think of what was done in episodes that they were not trained on."},
 		{HeldOutPolicy, "Value of the policy's actions there", "What the critics think of what the policy would have done instead; above the data's is what they promise themselves of it."},
 		{LossCritic, "Loss of the critics", "Huber loss of the critics against their targets."},
+		{LossLoads, "Loss of the loads", "Half the mean squared error of what the critics know of loads against measured busy ratios, both relative to their mean."},
 		{LossCQL, "Conservative gap", "Soft maximum of the value over sampled actions less the value of the data's: how much better unseen actions look."},
 		{LossActor, "Loss of the policy", "Entropy's price less the value of the policy's own actions."},
 		{LossClone, "Loss of cloning", "Minus the log-probability that the policy gives the data's actions."},

@@ -8,7 +8,7 @@
 #   scripts/bench-learn.sh SASPART ablation [SEEDS]   each of them undone in turn; 3 seeds
 #   scripts/bench-learn.sh SASPART reference [SEEDS]  the reference's settings, 8 minutes each; 1 seed
 #
-# THREADS=2 learns on two threads. Runs go one after the other: for times, let nothing
+# THREADS=2 learns on two threads, WORKERS=8 looks at 8 workers alone. Runs go one after the other: for times, let nothing
 # else run.
 set -euo pipefail
 saspart=$1
@@ -49,12 +49,12 @@ heading() {
 case $what in
 learn)
 	heading
-	for workers in 8 64; do table online "$workers" "${3:-5}" "$levels"; done
+	for workers in ${WORKERS:-8 64}; do table online "$workers" "${3:-5}" "$levels"; done
 	;;
 ablation)
 	heading
-	for workers in 8 64; do
-		row() { table "$1" "$workers" "$seeds" "0.05 0.02 0.01" --max-windows 5000 "${@:2}"; }
+	for workers in ${WORKERS:-8 64}; do
+		row() { table "$1" "$workers" "$seeds" "0.05 0.02 0.01" --max-windows 3000 "${@:2}"; }
 		seeds=${3:-3}
 		row "online"
 		row "plain critics" --set learner.loads_rate=0
@@ -76,7 +76,7 @@ ablation)
 	;;
 reference)
 	heading
-	for workers in 8 64; do
+	for workers in ${WORKERS:-8 64}; do
 		table reference-online "$workers" "${3:-1}" "$levels" --train-config reference-online --max-time 8m
 	done
 	;;

@@ -12,6 +12,7 @@ type Averages struct {
 func (a *Averages) Add(s Stats) {
 	a.n++
 	a.sum.TD += s.TD
+	a.sum.Loads += s.Loads
 	a.sum.CQL += s.CQL
 	a.sum.Q += s.Q
 	a.sum.Target += s.Target
@@ -42,6 +43,9 @@ func (a *Averages) Take(c *Config) map[string]float64 {
 	values[runlog.LossCritic], values[runlog.GradCritic] = s.TD/n, s.CriticNorm/n
 	values[runlog.ValueData], values[runlog.ValueTarget], values[runlog.ValuePolicy] = s.Q/n, s.Target/n, s.PolicyValue/n
 	values[runlog.Alpha], values[runlog.Entropy] = s.Alpha/n, s.Entropy/n
+	if c.LoadsRate > 0 {
+		values[runlog.LossLoads] = s.Loads / n
+	}
 	if c.Algorithm == SACNCQL {
 		values[runlog.LossCQL] = s.CQL / n
 	}

@@ -8,7 +8,7 @@ func OnlineMetrics() []string {
 	return []string{
 		runlog.Imbalance, runlog.WorstImbalance, runlog.Reward,
 		runlog.ExploreImbalance, runlog.ExploreReturn, runlog.ExploreBackpressure, runlog.Returns, runlog.Limited,
-		runlog.LossCritic, runlog.LossCQL, runlog.LossActor, runlog.LossClone,
+		runlog.LossCritic, runlog.LossLoads, runlog.LossCQL, runlog.LossActor, runlog.LossClone,
 		runlog.ValueData, runlog.ValueTarget, runlog.ValuePolicy, runlog.Alpha, runlog.Entropy,
 		runlog.GradActor, runlog.GradCritic, runlog.Updates, runlog.UpdateRate,
 	}
