@@ -98,25 +98,26 @@ func (l *Loop) Run(ctx context.Context) (Outcome, error) {
 	r.at = rate{r.Updates, r.Seconds}
 	err := r.begin()
 	var why Reason
-	if err == nil && r.Last == nil {
-		_, err = r.evaluate(context.WithoutCancel(ctx)) // what it starts from
+	if err == nil && (r.Last == nil || passed(r.Last.Windows, r.Windows, r.Config.Evaluate.Every)) {
+		_, err = r.evaluate(ctx) // what it starts from, or one that was broken off
 		err = errors.Join(err, r.flush())
 	}
 	for err == nil && why == "" {
 		if why = r.spent(r.Windows, r.took()); why != "" {
 			break
 		}
-		if ctx.Err() != nil {
-			why = Interrupted
-			err = fmt.Errorf("interrupted after %d windows; --resume goes on from here: %w", r.Windows, ctx.Err())
-			break
+		if err = ctx.Err(); err == nil {
+			why, err = r.round(ctx)
 		}
-		why, err = r.round(context.WithoutCancel(ctx))
 	}
-	if err == nil && (why == Windows || why == Time) && (r.Last == nil || r.Last.Windows < r.Windows) {
-		_, err = r.evaluate(context.WithoutCancel(ctx)) // what it all came to
+	if err == nil && (why == Windows || why == Time) && r.Last.Windows < r.Windows {
+		_, err = r.evaluate(ctx) // what it all came to
 	}
-	if err != nil && why != Interrupted {
+	switch {
+	case err != nil && errors.Is(err, ctx.Err()):
+		why = Interrupted
+		err = fmt.Errorf("interrupted after %d windows; --resume goes on from here: %w", r.Windows, ctx.Err())
+	case err != nil:
 		why = Failed
 	}
 	r.Reason = why
@@ -151,10 +152,11 @@ func (r *run) begin() error {
 	return nil
 }
 
-// round takes every job through a window and learns from them.
+// round takes every job through a window, which is not broken off, and learns from
+// them.
 func (r *run) round(ctx context.Context) (Reason, error) {
 	before := r.Windows
-	measured, err := step(ctx, r.Envs, true)
+	measured, err := step(context.WithoutCancel(ctx), r.Envs, true)
 	if errors.Is(err, io.EOF) {
 		return Ended, nil
 	}
@@ -212,11 +214,15 @@ func (r *run) learned(s train.Stats) {
 	r.mean.Add(s)
 }
 
-// evaluate runs an episode of the most likely actions.
+// evaluate runs an episode of the most likely actions. One that is interrupted does
+// not count; the run begins with it when it is resumed.
 func (r *run) evaluate(ctx context.Context) (Reason, error) {
 	e, err := r.episode(ctx)
 	if errors.Is(err, io.EOF) {
 		return Ended, nil
+	}
+	if ctx.Err() != nil {
+		return "", ctx.Err()
 	}
 	if err != nil {
 		return "", fmt.Errorf("evaluation after window %d: %w", r.Windows, err)
@@ -249,7 +255,10 @@ func (r *run) episode(ctx context.Context) (e Evaluated, err error) {
 	n, settle := 0, r.Config.Evaluate.Settle
 	// A job of which windows are mixed gets as many again to be judged by.
 	for i := 0; n < r.Config.Evaluate.Windows && i < settle+2*r.Config.Evaluate.Windows; i++ {
-		m, err := step(ctx, []Env{r.Judge}, false)
+		m, err := step(context.WithoutCancel(ctx), []Env{r.Judge}, false)
+		if err == nil {
+			err = ctx.Err()
+		}
 		if err != nil {
 			return e, err
 		}

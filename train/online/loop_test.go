@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -61,71 +60,6 @@ func resumed(t *testing.T, l *Loop) *Loop {
 	}
 	l.Status = status
 	return l
-}
-
-// TestResumeIsExact: N + N windows are 2N, bit for bit, whatever the bounds, with one
-// job or several, and wherever the first run was broken off.
-func TestResumeIsExact(t *testing.T) {
-	for _, tc := range []struct {
-		why      string
-		parallel int
-		change   func(*Config)
-		at, all  int
-	}{
-		{"one job", 1, func(*Config) {}, 60, 160},
-		{"between two evaluations", 1, func(*Config) {}, 73, 160},
-		{"before the learning starts", 1, func(*Config) {}, 5, 120},
-		{"three jobs", 3, func(*Config) {}, 60, 150},
-		{"within bounds", 1, func(c *Config) { c.Safety = Safety{MaxStep: 0.1, MaxImbalance: 0.4} }, 71, 160},
-	} {
-		t.Run(tc.why, func(t *testing.T) {
-			c := quick()
-			tc.change(&c)
-			dir := t.TempDir()
-			run := func(name string, windows int, resume bool) Outcome {
-				c := c
-				c.Windows = windows
-				l := fluidLoop(t, filepath.Join(dir, name), c, tc.parallel)
-				if resume {
-					resumed(t, l)
-				}
-				out, err := l.Run(t.Context())
-				if err != nil {
-					t.Fatal(err)
-				}
-				return out
-			}
-			whole := run("whole", tc.all, false)
-			run("parts", tc.at, false)
-			parts := run("parts", tc.all, true)
-			whole.Seconds, parts.Seconds = 0, 0
-			if whole.Windows != parts.Windows || whole.Updates != parts.Updates || whole.Returns != parts.Returns || whole.Limited != parts.Limited || whole.Last.Imbalance != parts.Last.Imbalance {
-				t.Errorf("in one go %+v, in two %+v", whole, parts)
-			}
-			want := 0 // one for each window of a round that ends after the learning starts
-			for round := tc.parallel; round <= tc.all; round += tc.parallel {
-				if round > c.LearningStarts {
-					want += tc.parallel
-				}
-			}
-			if whole.Updates != uint64(want) {
-				t.Errorf("%d updates for %d windows, want %d", whole.Updates, tc.all, want)
-			}
-			for _, file := range []string{"policy.safetensors", "trainer.safetensors", "trainer.json", "replay.arrow"} {
-				a, errA := os.ReadFile(filepath.Join(dir, "whole", Last, file))
-				b, errB := os.ReadFile(filepath.Join(dir, "parts", Last, file))
-				if err := errors.Join(errA, errB); err != nil {
-					t.Fatal(err)
-				}
-				if string(a) != string(b) {
-					t.Errorf("%s differs", file)
-				}
-			}
-			if tc.why == "within bounds" && (whole.Returns == 0 || whole.Limited == 0) {
-				t.Errorf("%d returns and %d shortened steps; the bounds were to be reached", whole.Returns, whole.Limited)
-			}
-		})
-	}
 }
 
 // TestLearns: the loop as a whole gets better.
