@@ -225,11 +225,12 @@ func (b *onlineBuild) open(i int) (func() (online.Job, error), error) {
 		c.Seed += uint64(i)
 		return func() (online.Job, error) { return engine.NewFluidJob(c) }, nil
 	}
-	e := *b.Experiment
-	e.Seed += uint64(i)
+	e := *b.Experiment // every job has the same workers and keys, and draws its own records
 	e.Partitioner.Name = "table"
 	scheme, err := partition.New(e.Partitioner, e.Job.Workers)
-	return func() (online.Job, error) { return experiment.Open(&e, b.Engine, scheme, nil) }, err
+	return func() (online.Job, error) {
+		return experiment.OpenWith(&e, b.Engine, scheme, experiment.Options{Replica: uint64(i)})
+	}, err
 }
 
 // model makes the i-th job in closed form.
