@@ -69,6 +69,7 @@ ablation)
 		row "four critics" --set learner.critics=4
 		row "one critic" --set learner.critics=1
 		row "uniform replay" --set replay.alpha=0
+		row "replay of 100,000" --set replay.capacity=100_000
 		row "4 updates per window" --set updates_per_window=4
 		row "batch 32" --set learner.batch=32
 		row "no gradient clipping" --set learner.grad_clip=0

@@ -47,8 +47,12 @@ type Evaluation struct {
 	Settle  int `yaml:"settle"`  // its first windows, which do not count: the policy leaves the route it found
 }
 
-// Default are our settings.
+// Default are our settings. Only the last 1,000 windows are learned from: after a shift
+// of keys or speeds it takes about as many windows until what was true before is
+// forgotten, and with the published 100,000 many times that.
 func Default() Config {
+	recent := replay.Default()
+	recent.Capacity = 1000
 	capacity := train.DefaultRecurrent()
 	capacity.Algorithm = train.SACN // the policy tries out what it overrates
 	return Config{
@@ -57,7 +61,7 @@ func Default() Config {
 		Evaluate:        Evaluation{Every: 100, Windows: 128, Settle: 4},
 		CheckpointEvery: 1000, LogEvery: 100, Parallel: 1,
 		HotKeys: 10, P0: policy.DefaultP0,
-		Replay: replay.Default(), Safety: DefaultSafety(), Learner: train.DefaultOnline(),
+		Replay: recent, Safety: DefaultSafety(), Learner: train.DefaultOnline(),
 		Capacity: capacity,
 	}
 }
@@ -68,7 +72,7 @@ func Default() Config {
 func Reference() Config {
 	c := Default()
 	c.Windows, c.CheckpointEvery = 50_000, 1000
-	c.Published, c.Learner = true, train.ReferenceOnline()
+	c.Published, c.Replay, c.Learner = true, replay.Default(), train.ReferenceOnline()
 	return c
 }
 
