@@ -31,7 +31,8 @@ speeds that are known, how busy workers are spread, how many workers a key and t
 heaviest key are spread over, how many (key, worker) pairs have state, what routing a
 record costs, and latencies at 80 % of its own highest rate.
 
-A rate is held if all but 0.5 % of what is due is sent and no queue grows. The search
+A rate is held if a job that is a little behind falls no further behind: all but 0.5 % of
+what is due is sent, and no queue grows. The search
 (--method bracket) starts a fresh job at each rate and closes in on the limit; the
 reference's test (--method ramp) raises the rate of one job until it falls behind.
 The experiment's own rate does not matter, unless its workers are native.

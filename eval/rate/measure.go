@@ -64,7 +64,7 @@ func Measure(ctx context.Context, s Subject, checkpoint *policy.Checkpoint, c Co
 		return nil, err
 	}
 	for _, part := range c.LatencyAt {
-		r, err := Observe(ctx, s, part*res.Held, c)
+		r, err := Observe(ctx, s, part*res.Held, c, false)
 		if err != nil {
 			return nil, fmt.Errorf("latency at %.0f %% of the highest rate: %w", 100*part, err)
 		}
@@ -89,7 +89,7 @@ func (res *Result) bracket(ctx context.Context, s Subject, c Config, take func(R
 		search.Start = 1000
 	}
 	b, err := search.Find(func(rate float64) (Outcome, error) {
-		r, err := Observe(ctx, s, rate, c)
+		r, err := Observe(ctx, s, rate, c, true)
 		if err != nil {
 			return Outcome{}, err
 		}

@@ -61,9 +61,13 @@ type TopKey struct {
 // was due was not sent, and if what waits in the workers' queues did not grow by more
 // than that share of what they did: of all of them together, and of none by itself.
 // Queues also grow by chance, by the root of what was served; twice that is allowed.
-func Observe(ctx context.Context, s Subject, rate float64, c Config) (Reading, error) {
+//
+// With behind, the last sixth of the warm-up goes at one and a half times the rate, so
+// that queues are full and something is left over when measuring begins: what fits into
+// queues then hides nothing, and the rate is held if the job falls no further behind.
+func Observe(ctx context.Context, s Subject, rate float64, c Config, behind bool) (Reading, error) {
 	e := *s.Experiment
-	e.Rate = warmRate(rate, &e, c)
+	e.Rate = warmRate(rate, &e, c, behind)
 	g := newGauge(&e, rate, c)
 	if err := g.run(ctx, &e, s, c.Warmup+c.Windows, g); err != nil {
 		return Reading{}, err
@@ -75,13 +79,22 @@ func Observe(ctx context.Context, s Subject, rate float64, c Config) (Reading, e
 }
 
 // warmRate is the rate of a job that is to be measured at rate.
-func warmRate(rate float64, e *config.Experiment, c Config) stream.RateConfig {
+func warmRate(rate float64, e *config.Experiment, c Config, behind bool) stream.RateConfig {
 	r := e.Rate
-	r.Kind, r.Rate, r.Stages = stream.RateFixed, rate, nil
-	if slow := c.Warmup / 2; slow > 0 {
-		r.Kind = stream.RateStaged
-		r.Stages = []stream.Stage{{Rate: rate / 2, Duration: time.Duration(slow) * e.Job.MetricWindow()}, {Rate: rate}}
+	r.Kind, r.Rate, r.Stages = stream.RateStaged, rate, nil
+	stage := func(rate float64, windows int) {
+		if windows > 0 {
+			r.Stages = append(r.Stages, stream.Stage{Rate: rate, Duration: time.Duration(windows) * e.Job.MetricWindow()})
+		}
 	}
+	slow, fast := c.Warmup/2, 0
+	if behind {
+		fast = (c.Warmup + 5) / 6
+	}
+	stage(rate/2, slow)
+	stage(rate, c.Warmup-slow-fast)
+	stage(1.5*rate, fast)
+	stage(rate, c.Windows)
 	return r
 }
 
