@@ -38,9 +38,15 @@ func Read(name string) (text []byte, ok bool) {
 //go:embed train/*.yaml
 var training embed.FS
 
-// TrainNames lists the ready configurations of a training from traces, sorted.
+// TrainNames lists the ready configurations of a training of shares from traces,
+// sorted.
 func TrainNames() []string {
-	return slices.DeleteFunc(names(training, "train"), isOnline)
+	return slices.DeleteFunc(names(training, "train"), func(name string) bool { return isOnline(name) || isCapacity(name) })
+}
+
+// CapacityNames lists those of a training of capacities from traces, sorted.
+func CapacityNames() []string {
+	return slices.DeleteFunc(names(training, "train"), func(name string) bool { return isOnline(name) || !isCapacity(name) })
 }
 
 // OnlineNames lists the ready configurations of a training on a running job, sorted.
@@ -48,8 +54,9 @@ func OnlineNames() []string {
 	return slices.DeleteFunc(names(training, "train"), func(name string) bool { return !isOnline(name) })
 }
 
-// isOnline tells the two apart.
-func isOnline(name string) bool { return strings.Contains(name, "online") }
+// isOnline and isCapacity tell them apart.
+func isOnline(name string) bool   { return strings.Contains(name, "online") }
+func isCapacity(name string) bool { return strings.Contains(name, "capacity") }
 
 // ReadTrain returns the text of a ready training configuration; ok is false when
 // there is none of that name.

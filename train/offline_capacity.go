@@ -2,7 +2,11 @@
 
 package train
 
-import "github.com/saspart/saspart/policy"
+import (
+	"fmt"
+
+	"github.com/saspart/saspart/policy"
+)
 
 // newCapacityLearner makes what trains the capacity action on recordings.
 func newCapacityLearner(c *CapacityTraining, seed uint64) (learner, error) {
@@ -48,7 +52,7 @@ type modelLearner struct {
 func newModelLearner(c *CapacityTraining, seed uint64) (*modelLearner, error) {
 	m, shared := &c.Config.Model, &c.Config.Learner
 	cfg := DefaultCapacity()
-	cfg.Inputs, cfg.Units, cfg.Threads, cfg.GradClip = shared.Inputs, shared.Units, shared.Threads, shared.GradClip
+	cfg.Inputs, cfg.Units, cfg.Hedge, cfg.Threads, cfg.GradClip = shared.Inputs, shared.Units, shared.Hedge, shared.Threads, shared.GradClip
 	cfg.Batch, cfg.Updates, cfg.Rate, cfg.Scenarios.Windows = m.Batch, c.Config.Updates, [2]float64{m.Rate, m.LastRate}, m.Windows
 	if c.Start != nil {
 		if err := startsCapacity(c.Start); err != nil {
@@ -61,9 +65,29 @@ func newModelLearner(c *CapacityTraining, seed uint64) (*modelLearner, error) {
 		return nil, err
 	}
 	if c.Start != nil {
-		t.params.start(c.Start)
+		err = t.startFrom(c.Start)
 	}
-	return &modelLearner{t, &c.Config, c.Data}, nil
+	return &modelLearner{t, &c.Config, c.Data}, err
+}
+
+// startFrom takes over the network of a checkpoint, whose inputs may be of other
+// scales.
+func (t *Capacity) startFrom(c *policy.Checkpoint) error {
+	t.params.start(c)
+	w := t.net.views(t.params.w)[inputWeight]
+	for i, at := range t.inputs {
+		mean, scale := float32(0), float32(1)
+		if n := c.Normalisation; n != nil {
+			mean, scale = n.Mean[i], n.Scale[i]
+		}
+		if mean != 0 {
+			return fmt.Errorf("start from a checkpoint: %q has mean %v taken out, which training by the model has no place for", c.Capacity.Inputs[i], mean)
+		}
+		for j := range w.cols {
+			w.v[i*w.stride+j] *= scale / inputScales[at]
+		}
+	}
+	return nil
 }
 
 func (l *modelLearner) update() (Stats, error) {

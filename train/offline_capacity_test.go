@@ -5,6 +5,7 @@ package train
 import (
 	"context"
 	"errors"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -59,6 +60,30 @@ func TestOfflineCapacityResumes(t *testing.T) {
 		if err != nil || best.Kind != policy.KindCapacity {
 			t.Errorf("%s: the best checkpoint: %v", c.algorithm, err)
 		}
+	}
+}
+
+// Training by the model starts as its checkpoint, whatever the scales of its inputs.
+func TestModelStarts(t *testing.T) {
+	start := policy.UntrainedCapacity(5, 1)
+	for i := range start.Tensors[4].Data {
+		start.Tensors[4].Data[i] = float32(i%5-2) / 4
+	}
+	o := tinyCapacityOffline(t, fluidTrace(t, 4, 20), t.TempDir(), Model, start)
+	l, err := newModelLearner(o.Capacity, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := o.Capacity.Data.held()
+	one, errOne := judge(start, held)
+	other, errOther := judge(l.Checkpoint(), held)
+	if errOne != nil || errOther != nil || math.Abs(*one.Recorded-*other.Recorded) > 1e-6 || math.Abs(one.Distance-other.Distance) > 1e-6 {
+		t.Errorf("%+v and %+v, %v, %v", one, other, errOne, errOther)
+	}
+	start.Normalisation = &policy.Normalisation{Mean: make([]float32, len(start.Capacity.Inputs)), Scale: make([]float32, len(start.Capacity.Inputs))}
+	start.Normalisation.Mean[2] = 0.5
+	if _, err := newModelLearner(o.Capacity, 1); err == nil || !strings.Contains(err.Error(), "busy") {
+		t.Errorf("inputs with a mean: %v", err)
 	}
 }
 

@@ -90,11 +90,14 @@ func NewRecurrent(cfg RecurrentConfig, start *policy.Checkpoint, seed uint64) (*
 // begin makes the policy.
 func (t *Recurrent) begin(start *policy.Checkpoint) error {
 	inputs, units, actions := t.cfg.Inputs, t.cfg.Units, plainActions
+	if t.cfg.Hedge {
+		actions = hedgedActions
+	}
 	if start != nil {
 		if err := startsCapacity(start); err != nil {
 			return err
 		}
-		inputs, units = start.Capacity.Inputs, start.Capacity.Units
+		inputs, units, actions = start.Capacity.Inputs, start.Capacity.Units, plainActions
 		if start.Capacity.Hedge {
 			actions = hedgedActions
 		}

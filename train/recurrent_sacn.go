@@ -111,6 +111,9 @@ func (t *Recurrent) eachTransition(f func(i, row int, known bool)) {
 	}
 }
 
+// mostLikely is the policy's most likely log share of a row of all steps, [S,R].
+func (k *walk) mostLikely(row int) float64 { return k.logShare(row / k.rows())[row%k.rows()] }
+
 // of is the recording of transition i and the window of its state.
 func (t *Recurrent) of(i int) (*Recording, int) {
 	s := t.walk.stretches[i/t.cfg.Stretch]
@@ -169,7 +172,7 @@ func (t *Recurrent) draw(r *room) (entropy float64) {
 			}
 			for side := range 2 { // at s, at s'
 				from := row + side*stride + w
-				mean, logStd := t.walk.e[from+stride], float64(t.walk.logStd[from])
+				mean, logStd := t.walk.mostLikely(from), float64(t.walk.logStd[from])
 				std := math.Exp(logStd)
 				noise := r.noise[side*len(r.noise)/2+at*each:][:each]
 				for j, e := range noise {
@@ -347,7 +350,6 @@ func (t *Recurrent) climb(r *room, usable int, stats *Stats) {
 // data's log shares; its gradient is subtracted from byShare and byLogStd.
 func (t *Recurrent) likelihood(r *room, usable int) (mean float64) {
 	weight := 1 / float64(usable*r.workers)
-	stride := len(t.walk.stretches) * r.workers
 	t.eachTransition(func(i, row int, known bool) {
 		if !known {
 			return
@@ -356,7 +358,7 @@ func (t *Recurrent) likelihood(r *room, usable int) (mean float64) {
 		for w := range r.workers {
 			logStd := float64(t.walk.logStd[row+w])
 			std := math.Exp(logStd)
-			e := (float64(rec.share[(window+1)*r.workers+w]) - t.walk.e[row+stride+w]) / std
+			e := (float64(rec.share[(window+1)*r.workers+w]) - t.walk.mostLikely(row+w)) / std
 			mean += weight * (-0.5*e*e - logStd - halfLogTwoPi)
 			r.byShare[row+w] -= weight * e / std
 			r.byLogStd[row+w] -= float32(weight * (e*e - 1))

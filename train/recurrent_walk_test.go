@@ -16,6 +16,13 @@ import (
 // speeds, with so many records per window.
 func recorded(t testing.TB, s *policy.Scenario, records float64, seed uint64) *Recording {
 	t.Helper()
+	return recordedBy(t, s, 1, records, seed)
+}
+
+// recordedBy is a job whose shares wander around a power of the speeds: with 0 around
+// equal ones, with 1 around the best.
+func recordedBy(t testing.TB, s *policy.Scenario, power, records float64, seed uint64) *Recording {
+	t.Helper()
 	rng := rand.New(rand.NewPCG(seed, 3))
 	q := &dataset.Sequence{File: "x.arrow", Workers: s.Workers, Windows: s.Windows}
 	share, busy, off := make([]float64, s.Workers), make([]float64, s.Workers), make([]float64, s.Workers)
@@ -23,7 +30,7 @@ func recorded(t testing.TB, s *policy.Scenario, records float64, seed uint64) *R
 		sum := 0.0
 		for w := range share {
 			off[w] = 0.8*off[w] + 0.2*rng.NormFloat64()
-			share[w] = s.SpeedsAt(at)[w] * math.Exp(off[w])
+			share[w] = math.Pow(s.SpeedsAt(at)[w], power) * math.Exp(off[w])
 			sum += share[w]
 		}
 		for w := range share {

@@ -35,6 +35,8 @@ type trainOfflineOptions struct {
 	data       []string // patterns of traces
 	out        string   // the run's folder
 	resume     bool
+	action     string // shares or capacity
+	checkpoint string // to start from, of the capacity action; empty: from nothing
 	config     string // of the training: file or name of a ready one
 	experiment string // to roll out on the fluid model of; empty: none
 	seed       uint64
@@ -53,14 +55,20 @@ TensorBoard events and report.html.
 
 With --config the policy is rolled out on the fluid model of that experiment at every
 checkpoint, and the best is the one that balances its workers best. Without it nothing
-that is known can tell: the best is the last.
+that is known can tell a good shares policy: the best is the last. A capacity policy is
+scored at the speeds of the workers that held-out recordings tell.
+
+--action shares learns where the heavy keys of one job go, for its number of workers.
+--action capacity learns how much each worker gets, for any number of workers, from
+traces of any partitioners and any numbers of workers together.
 
 A run that was interrupted, or killed, goes on with --resume from its last checkpoint
 and ends with the same policy, bit for bit, as one that was not.`,
 		Example: `  saspart train-offline --data 'traces/*.arrow' --out runs/first --config wordcount-zipf
   saspart train-offline --data 'traces/*.arrow' --out runs/first --resume
   saspart train-offline --data 'traces/*.arrow' --out runs/clone --algo bc --steps 2000
-  saspart train-offline --data 'traces/*.arrow' --out runs/paper --train-config reference`,
+  saspart train-offline --data 'traces/*.arrow' --out runs/paper --train-config reference
+  saspart train-offline --data 'traces/*.arrow' --out runs/any --action capacity --checkpoint builtin`,
 		Args: noArgs,
 	}
 	flags := cmd.Flags()
@@ -68,7 +76,8 @@ and ends with the same policy, bit for bit, as one that was not.`,
 	flags.StringVar(&opts.out, "out", "", "`folder` of the run, for example runs/first")
 	flags.BoolVar(&opts.resume, "resume", false, "go on from the run's last checkpoint")
 	flags.StringVar(&opts.config, "train-config", "", "training configuration, a `file` or the name of a ready one")
-	complete(cmd, "train-config", configs.TrainNames())
+	complete(cmd, "train-config", append(configs.TrainNames(), configs.CapacityNames()...))
+	flags.StringVar(&opts.checkpoint, "checkpoint", "", "with --action capacity: start from this checkpoint or training run, a `folder`, or builtin")
 	flags.StringVarP(&opts.experiment, "config", "c", "", "experiment to roll the policy out on, a `file` or the name of a ready one")
 	complete(cmd, "config", configs.Names())
 	flags.Uint64Var(&opts.seed, "seed", opts.seed, "seed of all randomness")
@@ -76,10 +85,10 @@ and ends with the same policy, bit for bit, as one that was not.`,
 	flags.Var(&setFlag{settings}, "set", "set a value of the training configuration, for example learner.gamma=0.9 (repeatable)")
 	settings.short(cmd, "steps", "updates", "n", "end after so many updates")
 	settings.short(cmd, "threads", "learner.threads", "n", "CPU threads; results do not depend on them")
-	action := &choice{value: "shares", allowed: []string{"shares"}}
-	choiceFlag(cmd, action, "action", "", "what the policy decides on")
-	algo := &choice{allowed: []string{"bc", "cql", "sacn-cql"}}
-	choiceFlag(cmd, algo, "algo", "", "bc: clone the behaviour; cql: with two critics; sacn-cql: with learner.critics")
+	action := &choice{value: string(policy.KindShares), allowed: []string{string(policy.KindShares), string(policy.KindCapacity)}}
+	choiceFlag(cmd, action, "action", "", "what the policy decides on: the shares of each heavy key, or each worker's part of the work")
+	algo := &choice{allowed: []string{"bc", "cql", "sacn-cql", string(train.Model)}}
+	choiceFlag(cmd, algo, "algo", "", "bc: clone the behaviour; cql: with two critics; sacn-cql: with learner.critics; model: by gradients at recorded speeds, for capacity alone")
 	output := outputFlag(cmd, "text", "json")
 	for _, name := range []string{"data", "out"} {
 		if err := cmd.MarkFlagRequired(name); err != nil {
@@ -87,7 +96,7 @@ and ends with the same policy, bit for bit, as one that was not.`,
 		}
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		opts.output = output.value
+		opts.output, opts.action = output.value, action.value
 		opts.overrides = append(algorithm(algo.value), settings.overrides...)
 		return a.runTrainOffline(cmd.Context(), opts)
 	}
@@ -110,10 +119,12 @@ func algorithm(name string) []strict.Override {
 
 // trainConfig is what config.yaml of a run holds.
 type trainConfig struct {
-	Seed       uint64              `yaml:"seed"`
-	Data       []string            `yaml:"traces"`
-	Training   train.OfflineConfig `yaml:"training"`
-	Experiment *config.Experiment  `yaml:"experiment,omitempty"` // that the policy was rolled out on
+	Seed       uint64             `yaml:"seed"`
+	Action     string             `yaml:"action"`
+	Checkpoint string             `yaml:"checkpoint,omitempty"` // that it started from
+	Data       []string           `yaml:"traces"`
+	Training   any                `yaml:"training"`             // *train.OfflineConfig or *train.CapacityOfflineConfig
+	Experiment *config.Experiment `yaml:"experiment,omitempty"` // that the policy was rolled out on
 }
 
 // trained is the result as programs read it.
@@ -127,9 +138,9 @@ func (a *app) runTrainOffline(ctx context.Context, opts trainOfflineOptions) err
 	if !train.Available {
 		return train.ErrUnavailable
 	}
-	c := trainConfig{Seed: opts.seed}
-	var err error
-	if c.Training, err = loadTraining(a, opts); err != nil {
+	c := trainConfig{Seed: opts.seed, Action: opts.action, Checkpoint: opts.checkpoint}
+	prepare, err := a.prepareTraining(&c, opts)
+	if err != nil {
 		return err
 	}
 	if opts.experiment != "" {
@@ -143,18 +154,41 @@ func (a *app) runTrainOffline(ctx context.Context, opts trainOfflineOptions) err
 	if err := a.checkRun(opts.out, opts.resume); err != nil {
 		return err
 	}
-	data, err := a.loadTransitions(ctx, &c)
+	t, updates, err := prepare(ctx)
 	if err != nil {
 		return err
 	}
-	outcome, err := a.trainOffline(ctx, opts, &c, data)
-	if err = errors.Join(err, data.Close()); outcome.Updates == 0 {
+	outcome, err := a.trainOffline(ctx, opts, &c, t, updates)
+	if t.Data != nil {
+		err = errors.Join(err, t.Data.Close())
+	}
+	if outcome.Updates == 0 {
 		return err
 	}
 	_, bad := eval.WriteTrainingReport(opts.out)
 	err = errors.Join(err, bad)
 	// What was learned is told also when the run did not get to its end.
 	return errors.Join(err, a.printTrained(opts, outcome))
+}
+
+// prepareTraining resolves the configuration of the action's training, and returns
+// what reads the traces and makes the training, with how many updates it takes.
+func (a *app) prepareTraining(c *trainConfig, opts trainOfflineOptions) (func(context.Context) (*train.Offline, int, error), error) {
+	if opts.action == string(policy.KindCapacity) {
+		return a.prepareCapacity(c, opts)
+	}
+	if opts.checkpoint != "" {
+		return nil, usagef("--checkpoint is for --action capacity: a training of shares from traces starts from nothing")
+	}
+	training, err := loadTraining(a, opts)
+	if err != nil {
+		return nil, err
+	}
+	c.Training = &training
+	return func(ctx context.Context) (*train.Offline, int, error) {
+		data, err := a.loadTransitions(ctx, c, &training)
+		return &train.Offline{Config: training, Data: data}, training.Updates, err
+	}, nil
 }
 
 // checkRun refuses early what would be refused after the traces are read.
@@ -197,10 +231,10 @@ func findTraining(name string, ready []string) (file string, text []byte, err er
 }
 
 // loadTransitions reads the traces.
-func (a *app) loadTransitions(ctx context.Context, c *trainConfig) (*dataset.Transitions, error) {
+func (a *app) loadTransitions(ctx context.Context, c *trainConfig, training *train.OfflineConfig) (*dataset.Transitions, error) {
 	meter := progress.Start(a.err, a.now, progress.Config{Label: "read traces", Unit: "windows", Terminal: a.errTerminal})
 	seen := int64(0)
-	load := dataset.Load{Config: c.Training.Data, Files: c.Data, Seed: c.Seed, Watch: func(read, _ int64) {
+	load := dataset.Load{Config: training.Data, Files: c.Data, Seed: c.Seed, Watch: func(read, _ int64) {
 		meter.Add(read - seen)
 		seen = read
 	}}
@@ -221,23 +255,21 @@ func (a *app) loadTransitions(ctx context.Context, c *trainConfig) (*dataset.Tra
 	return data, nil
 }
 
-// trainOffline trains in the run's folder.
-func (a *app) trainOffline(ctx context.Context, opts trainOfflineOptions, c *trainConfig, data *dataset.Transitions) (out train.Outcome, err error) {
+// trainOffline trains in the run's folder, for so many updates.
+func (a *app) trainOffline(ctx context.Context, opts trainOfflineOptions, c *trainConfig, t *train.Offline, updates int) (out train.Outcome, err error) {
 	text, err := yaml.Marshal(c)
 	if err != nil {
 		return out, fmt.Errorf("write the configuration of the run: %w", err)
 	}
-	t := &train.Offline{
-		Config: c.Training, Data: data, Seed: c.Seed, Dir: filepath.Join(opts.out, checkpoints), Resume: opts.resume,
-		CreatedBy: buildVersion().String(), Configuration: string(text),
-	}
+	t.Seed, t.Dir, t.Resume = c.Seed, filepath.Join(opts.out, checkpoints), opts.resume
+	t.CreatedBy, t.Configuration, t.Parent = buildVersion().String(), string(text), c.Checkpoint
 	if c.Experiment != nil {
 		if t.Rollout, err = fluidRollout(c.Experiment); err != nil {
 			return out, err
 		}
 	}
 	meter := progress.Start(a.err, a.now, progress.Config{
-		Label: "train-offline", Unit: "updates", Total: int64(c.Training.Updates), Terminal: a.errTerminal,
+		Label: "train-offline", Unit: "updates", Total: int64(updates), Terminal: a.errTerminal,
 	})
 	defer meter.Stop()
 	var run *runlog.Run
@@ -252,8 +284,10 @@ func (a *app) trainOffline(ctx context.Context, opts trainOfflineOptions, c *tra
 		return err
 	}
 	t.Record = func(update uint64, values map[string]float64) error {
-		if v, ok := values[runlog.Imbalance]; ok {
-			meter.Note("imbalance %.3f", v)
+		for _, name := range []string{runlog.RecordedImbalance, runlog.Imbalance} { // the last is the score
+			if v, ok := values[name]; ok {
+				meter.Note("imbalance %.3f", v)
+			}
 		}
 		return run.Log(int64(update), a.now(), values)
 	}
@@ -282,8 +316,16 @@ func (a *app) printTrained(opts trainOfflineOptions, o train.Outcome) error {
 		return writeJSON(a.out, trained{Run: opts.out, Checkpoint: best, Outcome: o})
 	}
 	text := fmt.Sprintf("%s, distance from the data's actions %.3f", plural(int(o.Updates), "update"), o.Estimates.Distance)
+	number := func(v float64) string { return strconv.FormatFloat(v, 'f', 4, 64) }
+	if e := o.Estimates; e.Recorded != nil {
+		text += fmt.Sprintf("\nimbalance at the recorded speeds %s, of what was recorded %s", number(*e.Recorded), number(*e.Behaviour))
+	}
 	if o.Best != nil {
-		text += ", imbalance on the fluid model " + strconv.FormatFloat(*o.Best, 'f', 3, 64) + " at best"
+		on := "on the fluid model"
+		if o.Rollout == nil {
+			on = "at the recorded speeds"
+		}
+		text += fmt.Sprintf("\nimbalance %s at best %s", on, number(*o.Best))
 	}
 	_, err = fmt.Fprintf(a.out, "%s\ncheckpoint %s\ntry it: saspart run --partitioner saspartitioner --checkpoint %s\n", text, best, opts.out)
 	return err

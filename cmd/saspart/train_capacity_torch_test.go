@@ -1,0 +1,72 @@
+//go:build torch
+
+package main
+
+import (
+	"context"
+	"io"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/runlog"
+)
+
+// TestTrainOfflineCapacity goes the whole way: collect on jobs of two sizes, train one
+// policy from both, be interrupted, resume, run a job of a third size under it.
+func TestTrainOfflineCapacity(t *testing.T) {
+	dir := t.TempDir()
+	for i, workers := range []string{"4", "6"} {
+		if code, _, narration := saspart(t, nil, light("--windows", "24", "--partitioner", "waterfill", "--set", "collect.episode_windows=12",
+			"--set", "job.workers="+workers, "--seed", string(rune('1'+i)), "--out", dir)...); code != codeOK {
+			t.Fatal(narration)
+		}
+	}
+	run := filepath.Join(dir, "runs", "a")
+	args := []string{"train-offline", "--action", "capacity", "--data", filepath.Join(dir, "*.arrow"), "--out", run, "--config", "wordcount-zipf", "--checkpoint", "builtin",
+		"--set", "learner.rows=8", "--set", "learner.stretch=4", "--set", "learner.wait_updates=2", "--set", "checkpoint_every=4", "--set", "log_every=2", "--steps", "10"}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	a := &app{in: strings.NewReader(""), out: io.Discard, err: io.Discard, now: time.Now}
+	calls := 0
+	a.now = func() time.Time {
+		if calls++; calls > 20 {
+			cancel() // somewhere in the middle
+		}
+		return time.Now()
+	}
+	if code := a.execute(ctx, args); code != codeInterrupted {
+		t.Fatalf("interrupted: exit code %d", code)
+	}
+	code, stdout, narration := saspart(t, nil, append(args, "--resume")...)
+	if code != codeOK || !strings.Contains(stdout, "10 updates") || !strings.Contains(stdout, "of what was recorded") || !strings.Contains(narration, "4 workers and 6 workers") {
+		t.Fatalf("resumed: exit code %d\n%s%s", code, stdout, narration)
+	}
+	m, err := runlog.ReadMetrics(filepath.Join(run, runlog.MetricsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tag := range []string{runlog.Imbalance, runlog.RecordedImbalance} {
+		if steps, values := m.Series(tag); len(steps) != 3 || steps[2] != 10 || values[2] <= 0 {
+			t.Errorf("%s: %v at %v, want them at 4, 8 and 10", tag, values, steps)
+		}
+	}
+	best, err := policy.LoadCheckpoint(filepath.Join(run, "checkpoints", "best"))
+	if err != nil || best.Parent != "builtin" || !strings.Contains(best.Configuration, "action: capacity") {
+		t.Errorf("the checkpoint does not tell where it comes from: %v", err)
+	}
+	code, stdout, narration = saspart(t, nil, "run", "--config", "wordcount-zipf", "--set", "rate.rate=2000", "--set", "job.workers=8", "--windows", "3",
+		"--partitioner", "saspartitioner", "--checkpoint", run)
+	if code != codeOK || !strings.Contains(stdout, "saspartitioner") {
+		t.Errorf("run: exit code %d\n%s%s", code, stdout, narration)
+	}
+	for _, algo := range []string{"bc", "model"} {
+		code, stdout, narration = saspart(t, nil, "train-offline", "--action", "capacity", "--algo", algo, "--data", filepath.Join(dir, "*.arrow"),
+			"--out", filepath.Join(dir, "runs", algo), "--set", "learner.stretch=4", "--set", "model.windows=8", "--set", "model.batch=2", "--steps", "2", "-o", "json")
+		if code != codeOK || !strings.Contains(stdout, `"recorded"`) {
+			t.Errorf("%s: exit code %d\n%s%s", algo, code, stdout, narration)
+		}
+	}
+}

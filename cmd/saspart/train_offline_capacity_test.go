@@ -1,0 +1,87 @@
+package main
+
+import (
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/saspart/saspart/configs"
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/train"
+)
+
+// TestReadyCapacityTraining: the ready configuration loads, and holds what the package
+// says that it holds.
+func TestReadyCapacityTraining(t *testing.T) {
+	for _, name := range []string{"", "capacity"} {
+		got, err := loadCapacityTraining(&app{}, trainOfflineOptions{config: name})
+		if want := train.DefaultCapacityOffline(); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%q holds\n%+v\nwant\n%+v, %v", name, got, want, err)
+		}
+	}
+	if got := strings.Join(configs.CapacityNames(), " "); got != "capacity" {
+		t.Errorf("ready trainings %s", got)
+	}
+	if _, err := loadCapacityTraining(&app{}, trainOfflineOptions{config: "reference"}); err == nil || !strings.Contains(err.Error(), "capacity") {
+		t.Errorf("a configuration of the shares action: %v", err)
+	}
+}
+
+// TestTrainCapacityRefuses: what is wrong is told before traces are read.
+func TestTrainCapacityRefuses(t *testing.T) {
+	if !train.Available {
+		t.Skip("built without libtorch")
+	}
+	dir := t.TempDir()
+	data, out := filepath.Join(dir, "*.arrow"), filepath.Join(dir, "out")
+	shares := &policy.Checkpoint{
+		Format: policy.CheckpointFormat, Kind: policy.KindShares,
+		Shares: &policy.SharesSpec{Workers: 2, Mask: [][]uint16{{0, 1}}, HotKeys: 1, Hidden: []int{1}},
+		Tensors: []policy.Tensor{
+			{Name: "0.weight", Shape: []int{1, 4, 1}, Data: make([]float32, 4)}, {Name: "0.bias", Shape: []int{1, 1}, Data: make([]float32, 1)},
+			{Name: "1.weight", Shape: []int{1, 1, 4}, Data: make([]float32, 4)}, {Name: "1.bias", Shape: []int{1, 4}, Data: make([]float32, 4)},
+		},
+	}
+	if err := policy.SaveCheckpoint(filepath.Join(dir, "shares"), shares); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		why  string
+		args []string
+		code int
+		want string
+	}{
+		{"shares from a checkpoint", []string{"--checkpoint", "builtin"}, codeUsage, "--action capacity"},
+		{"a checkpoint that there is not", []string{"--action", "capacity", "--checkpoint", filepath.Join(dir, "no")}, codeFailed, "no"},
+		{"a checkpoint of the other action", []string{"--action", "capacity", "--checkpoint", filepath.Join(dir, "shares")}, codeUsage, "decides on shares"},
+		{"shares by the model", []string{"--algo", "model"}, codeUsage, "algorithm"},
+		{"a setting of the other action", []string{"--action", "capacity", "--set", "data.hot_keys=3"}, codeUsage, "hot_keys"},
+	} {
+		code, stdout, narration := saspart(t, nil, append([]string{"train-offline", "--data", data, "--out", out}, c.args...)...)
+		if code != c.code || stdout != "" || !strings.Contains(narration, c.want) {
+			t.Errorf("%s: exit code %d, want %d with %q\n%s%s", c.why, code, c.code, c.want, stdout, narration)
+		}
+	}
+}
+
+// TestStartOf: what a training starts from.
+func TestStartOf(t *testing.T) {
+	if c, err := startOf(""); c != nil || err != nil {
+		t.Errorf("nothing to start from is %v, %v", c, err)
+	}
+	c, err := startOf(policy.BuiltinName)
+	if err != nil || c.Kind != policy.KindCapacity {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := policy.SaveCheckpoint(filepath.Join(dir, "a"), c); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := startOf(filepath.Join(dir, "a")); err != nil || got.Digest == "" {
+		t.Errorf("a folder: %v", err)
+	}
+	if _, err := startOf(filepath.Join(dir, "b")); err == nil {
+		t.Error("a folder that there is not was taken")
+	}
+}

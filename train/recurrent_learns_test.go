@@ -1,0 +1,55 @@
+//go:build torch
+
+package train
+
+import (
+	"testing"
+
+	"github.com/saspart/saspart/policy"
+)
+
+// From what a job of unequal workers did under shares that wander around some that go
+// a third of the way to the best, the learned policy
+// balances other jobs at the speeds that they recorded: better than what was recorded,
+// better than the clone of it, and better than the poor policy that both start from.
+func TestRecurrentLearns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes some seconds")
+	}
+	scenarios := policy.DefaultScenarios()
+	scenarios.Windows, scenarios.Spread, scenarios.Utilisation, scenarios.Noise = 96, [2]float64{0.6, 0.6}, [2]float64{0.5, 0.5}, [2]float64{0.03, 0.03}
+	scenarios.Walk, scenarios.Jump = [2]float64{0, 0.01}, [2]float64{0, 0}
+	var src, held Recordings
+	for seed := range uint64(12) {
+		src = append(src, recordedBy(t, policy.NewScenario(scenarios, 4, seed), 0.3, 1e5, seed))
+		held = append(held, recordedBy(t, policy.NewScenario(scenarios, 4, 100+seed), 0.3, 1e5, 100+seed))
+	}
+	start := policy.UntrainedCapacity(8, 1)
+	start.Tensors[5].Data[0] = -2.5 // a gain of 0.007: it hardly follows
+	score := func(c *policy.Checkpoint) Estimates {
+		e, err := judge(c, held)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	learned := func(a Algorithm, n int) float64 {
+		c := DefaultRecurrent()
+		c.Algorithm, c.Critics, c.Encoder, c.Hidden, c.Rows = a, 2, []int{16}, []int{16}, 48
+		c.ActorRate, c.CriticRate, c.WaitUpdates = 2e-3, 3e-3, 50
+		r, err := NewRecurrent(c, start, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		updates(t, r, src, n)
+		return *score(r.Checkpoint()).Recorded
+	}
+	before := score(start)
+	got, clone := learned(SACNCQL, 300), learned(BC, 300)
+	t.Logf("imbalance: learned %.4f, cloned %.4f, started from %.4f, recorded %.4f", got, clone, *before.Recorded, *before.Behaviour)
+	for _, worse := range []float64{clone, *before.Recorded, *before.Behaviour} {
+		if !(got < 0.8*worse) {
+			t.Errorf("imbalance %.4f, not clearly below %.4f", got, worse)
+		}
+	}
+}
