@@ -17,18 +17,23 @@ import (
 )
 
 // From the last report of a window to its answer in the client, by loopback, the
-// server in a process of its own. Speeds change all the time, so that most answers
-// are routes. With "subtasks" each of the job's 65 subtasks has a stream of its own.
+// server in a process of its own. A worker's speed changes every 100 windows, or, of a
+// restless job, every third, so that every other answer is a route. With "subtasks"
+// each of the job's 65 subtasks has a stream of its own.
 func BenchmarkDecision(b *testing.B) {
-	for _, workers := range []int{8, 64} {
-		b.Run(fmt.Sprintf("P=%d", workers), func(b *testing.B) {
+	for _, c := range []struct {
+		name           string
+		workers, every int
+	}{{"P=8", 8, 100}, {"P=64", 64, 100}, {"P=64/restless", 64, 3}} {
+		b.Run(c.name, func(b *testing.B) {
+			every := c.every
 			p := startProcess(b, "")
-			j := newToy(workers)
+			j := newToy(c.workers)
 			c := j.attach(b, p.address, "bench", nil)
 			attached(b, c)
 			controller := c.Controller(5 * time.Second)
 			measure(b, func(i int) time.Duration {
-				j.change(i)
+				j.change(i, every)
 				w := j.window()
 				began := time.Now()
 				route := controller.Decide(w)
@@ -64,7 +69,7 @@ func BenchmarkDecision(b *testing.B) {
 			workers = append(workers, one("worker", i))
 		}
 		measure(b, func(i int) time.Duration {
-			j.change(i)
+			j.change(i, 100)
 			r := reports.OfWindow(j.window(), &j.shape)
 			send := func(c *client.Client, r *reports.Report) {
 				if err := c.Report(r); err != nil {
@@ -89,10 +94,10 @@ func BenchmarkDecision(b *testing.B) {
 	})
 }
 
-// change makes other workers slow in turn.
-func (j *toy) change(step int) {
-	if step%3 == 0 {
-		w := step / 3 % len(j.speeds)
+// change makes another worker slow, or fast, in every so many steps.
+func (j *toy) change(step, every int) {
+	if step%every == 0 {
+		w := step / every % len(j.speeds)
 		j.speeds[w], j.last = 2.6-j.speeds[w], nil
 	}
 }
@@ -148,9 +153,7 @@ func BenchmarkManyJobs(b *testing.B) {
 				var route *policy.Route
 				for step := range windows {
 					<-ticks.C
-					if step%20 == 0 { // speeds change every two seconds
-						j.change(3 * (step/20 + i))
-					}
+					j.change(step+i, 20) // every two seconds, not all at once
 					w := j.window()
 					began := time.Now()
 					route = controller.Decide(w)

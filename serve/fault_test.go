@@ -43,7 +43,7 @@ func page(t testing.TB, s *running, path string) string {
 func counted(t testing.TB, s *running, line string) {
 	t.Helper()
 	text := ""
-	for range 500 {
+	for range 3000 {
 		if text = page(t, s, "/metrics"); strings.Contains(text, line+"\n") {
 			return
 		}
@@ -80,7 +80,7 @@ func raw(t testing.TB, address string, options ...grpc.DialOption) pb.PolicyServ
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	t.Cleanup(func() {
 		cancel()
 		_ = conn.Close() // the server may have ended it

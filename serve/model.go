@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -49,6 +50,26 @@ func LoadModel(dir string, config policy.LearnedConfig) (*Model, error) {
 		return nil, err
 	}
 	return CheckpointModel(strings.ToValidUTF8(filepath.Base(filepath.Clean(dir)), "?"), c, config), nil
+}
+
+// PoolModel is the model of the pool in dir (policy.LoadPool): for each job it follows
+// the member that was trained on the keys most like the job's, of those that were
+// trained for its number of workers.
+func PoolModel(dir string, config policy.LearnedConfig) (*Model, error) {
+	pool, err := policy.LoadPool(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &Model{
+		Name: fmt.Sprintf("pool of %d", len(pool)),
+		New: func(workers int) (policy.Controller, error) {
+			fit := slices.DeleteFunc(slices.Clone(pool), func(m policy.PoolMember) bool { return policy.FitsJob(m.Checkpoint, workers) != nil })
+			if len(fit) == 0 {
+				return nil, fmt.Errorf("none of the %d members of the pool was trained for %d workers", len(pool), workers)
+			}
+			return policy.NewAdaptive(fit, config, workers)
+		},
+	}, nil
 }
 
 // Watch looks at a checkpoint's folder every so often, until ctx is done, and has the

@@ -60,7 +60,7 @@ func TestLivePage(t *testing.T) {
 	controller := c.Controller(5 * time.Second)
 	for i := range 90 {
 		if i >= 20 && i%25 == 0 {
-			j.change(3 * i)
+			j.change(i, 1)
 		}
 		w := j.window()
 		w.Hot[1].Name = `<img src=x onerror="document.title='broken'">`

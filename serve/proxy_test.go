@@ -160,9 +160,9 @@ func TestSlowReader(t *testing.T) {
 	j := newToy(64)
 	stream := raw(t, s.address)
 	say(t, stream, hello(j, "slow"), nil)
-	const windows = 400
+	const windows = 80
 	for i := range windows {
-		j.change(3 * i)
+		j.change(i, 1)
 		say(t, stream, nil, wire.WriteReport(reports.OfWindow(j.window(), &j.shape)))
 	}
 	works(t, s, "beside")

@@ -20,6 +20,7 @@ import (
 
 type serveOptions struct {
 	checkpoint   string
+	pool         string // folder; empty: the checkpoint decides
 	watch        bool
 	watchEvery   time.Duration
 	listen, http string // addresses
@@ -59,6 +60,7 @@ serve/PROTOCOL.md describes what jobs send; package serve/client does it for Go.
 	}
 	f := cmd.Flags()
 	f.StringVar(&opts.checkpoint, "checkpoint", policy.BuiltinName, "checkpoint or training run that decides: a `folder`, or builtin")
+	f.StringVar(&opts.pool, "pool", "", "`folder` of checkpoints and training runs, of which the one decides that was trained on the keys most like a job's")
 	f.BoolVar(&opts.watch, "watch", false, "take up newer checkpoints as they are written to that folder")
 	f.DurationVar(&opts.watchEvery, "watch-every", 2*time.Second, "how often to look for one")
 	f.StringVar(&opts.listen, "listen", "127.0.0.1:7070", "`address` for jobs")
@@ -77,6 +79,8 @@ serve/PROTOCOL.md describes what jobs send; package serve/client does it for Go.
 	f.IntVar(&c.Limits.Jobs, "max-jobs", c.Limits.Jobs, "jobs at a `time`")
 	f.IntVar(&c.Limits.Workers, "max-workers", c.Limits.Workers, "workers of one job, at most `P`")
 	f.Float64Var(&c.Limits.Reports, "max-reports", c.Limits.Reports, "reports per second and stream")
+	cmd.MarkFlagsMutuallyExclusive("checkpoint", "pool")
+	cmd.MarkFlagsMutuallyExclusive("watch", "pool")
 	output := outputFlag(cmd, "text", "json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		opts.output = output.value
@@ -98,7 +102,11 @@ func (a *app) runServe(ctx context.Context, opts serveOptions) (err error) {
 		return err
 	}
 	learned := policy.DefaultLearned()
-	model, err := serve.LoadModel(opts.checkpoint, learned)
+	load := func() (*serve.Model, error) { return serve.LoadModel(opts.checkpoint, learned) }
+	if opts.pool != "" {
+		load = func() (*serve.Model, error) { return serve.PoolModel(opts.pool, learned) }
+	}
+	model, err := load()
 	if err != nil {
 		return err
 	}

@@ -174,6 +174,27 @@ func TestServeWatches(t *testing.T) {
 	}
 }
 
+// Of a pool, the members trained for a job's number of workers decide for it.
+func TestServePool(t *testing.T) {
+	dir := t.TempDir()
+	for name, workers := range map[string]uint16{"small": 4, "large": 8} {
+		c := sharesFor(workers)
+		c.Shares.KeyShares = []float64{0.4}
+		if err := policy.SaveCheckpoint(filepath.Join(dir, name), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at, _ := startServe(t, "--pool", dir)
+	run := lightRun("--partitioner", "saspartitioner", "--windows", "4", "-o", "table", "--server", at.Listen)
+	if code, _, narration := saspart(t, nil, run...); code != codeOK || !strings.Contains(narration, "pool of 2 decides") {
+		t.Errorf("exit code %d, %s", code, narration)
+	}
+	code, _, narration := saspart(t, nil, append(run, "--set", "job.workers=5", "--server-job", "five")...)
+	if code != codeOK || !strings.Contains(narration, "none of the 2 members of the pool was trained for 5 workers") {
+		t.Errorf("exit code %d, %s", code, narration)
+	}
+}
+
 // sharesFor is a shares policy for P workers that has learned nothing.
 func sharesFor(workers uint16) *policy.Checkpoint {
 	all := make([]uint16, workers)
@@ -239,6 +260,8 @@ func TestServeRefuses(t *testing.T) {
 		{"asking for certificates in the clear", []string{"--client-ca", "x.pem"}, codeUsage, "--client-ca needs"},
 		{"nothing to watch", []string{"--watch"}, codeUsage, "name one with --checkpoint"},
 		{"an address without a port", []string{"--listen", "127.0.0.1"}, codeUsage, "write it as host:port"},
+		{"two that decide", []string{"--checkpoint", "x", "--pool", "y"}, codeUsage, "[checkpoint pool] were all set"},
+		{"no such pool", []string{"--pool", "/nowhere"}, codeFailed, "load pool"},
 		{"a limit of nothing", []string{"--max-jobs", "0"}, codeUsage, "limits.jobs: is 0"},
 		{"no such checkpoint", []string{"--checkpoint", "/nowhere"}, codeFailed, "find checkpoint /nowhere"},
 		{"a token that can be guessed", []string{"--token-file", short}, codeFailed, "at least 16 characters"},

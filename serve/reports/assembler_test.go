@@ -205,7 +205,11 @@ func FuzzAssembler(f *testing.F) {
 }
 
 func TestAssemblerIsItsDefinition(t *testing.T) {
-	for seed := range 400 {
+	seeds := 400
+	if testing.Short() {
+		seeds = 25
+	}
+	for seed := range seeds {
 		rng := newRand(uint64(seed))
 		var schedule []byte
 		base := 0
