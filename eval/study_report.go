@@ -250,7 +250,7 @@ func (r *Report) addRun(dir string, info *study.Info, results []study.Result) er
 			failed = append(failed, results[i].Cell+": "+f)
 		}
 	}
-	r.Facts = []Fact{{"Measurements", fmt.Sprintf("%d: %s, %d partitioners, %d seeds", measurements, cells(len(results)), len(study.Contenders(results)), len(seeds))}, {"Machine", machine(info.Host)}}
+	r.Facts = []Fact{{"Measurements", fmt.Sprintf("%d: %s, %d partitioners, seeds: %d", measurements, cells(len(results)), len(study.Contenders(results)), len(seeds))}, {"Machine", machine(info.Host)}}
 	if len(failed) > 0 {
 		r.Facts = append(r.Facts, Fact{"Failed", fmt.Sprint(len(failed))})
 		r.Sections = append(r.Sections, Section{Heading: "What failed", Points: failed})

@@ -28,7 +28,7 @@ type Config struct {
 	Tolerance float64    `yaml:"tolerance"`  // bracket: lowest rate not held over highest held, less 1
 	Slack     float64    `yaml:"slack"`      // a rate is held if no more than this share of what is due is left over
 	Probes    int        `yaml:"probes"`     // bracket: at most so many rates are tried
-	LatencyAt []float64  `yaml:"latency_at"` // parts of the highest rate at which latencies are measured; the first is the one in tables
+	LatencyAt []float64  `yaml:"latency_at"` // parts of the highest rate at which latencies are measured; 0.8 is the one in tables
 	Ramp      RampConfig `yaml:"ramp"`
 }
 

@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"time"
 
 	"gonum.org/v1/gonum/stat/distuv"
+
+	"github.com/saspart/saspart/eval/rate"
 )
 
 // confidence of intervals.
@@ -65,6 +68,9 @@ type Result struct {
 	Margin float64 `json:"margin,omitempty"`
 }
 
+// latencyAt is the part of its own highest rate at which latencies are compared.
+const latencyAt = 0.8
+
 // Metric is something that is compared.
 type Metric struct {
 	Name string // in conditions and files
@@ -92,12 +98,14 @@ func Metrics() []Metric {
 			return v, !math.IsNaN(v) && !math.IsInf(v, 0)
 		}
 	}
-	latency := func(of func(r *Record) float64) func(*Record) (float64, bool) {
+	latency := func(of func(r *rate.Reading) time.Duration) func(*Record) (float64, bool) {
 		return throughput(func(r *Record) float64 {
-			if len(r.Throughput.Latency) == 0 {
-				return math.NaN()
+			for i := range r.Throughput.Latency {
+				if l := &r.Throughput.Latency[i]; math.Abs(l.Part-latencyAt) < 1e-9 {
+					return of(&l.Reading).Seconds()
+				}
 			}
-			return of(r)
+			return math.NaN()
 		})
 	}
 	return []Metric{
@@ -109,8 +117,8 @@ func Metrics() []Metric {
 		{"top_fan_out", "workers of the heaviest key", throughput(func(r *Record) float64 { return r.Throughput.At.TopFanOut })},
 		{"pairs", "(key, worker) pairs with state", throughput(func(r *Record) float64 { return r.Throughput.At.Pairs })},
 		{"route_ns", "to route a record, ns", throughput(func(r *Record) float64 { return r.Throughput.At.RouteNS })},
-		{"p50", "median latency at 80 % of its own highest rate, s", latency(func(r *Record) float64 { return r.Throughput.Latency[0].Reading.P50.Seconds() })},
-		{"p99", "99th percentile of the same, s", latency(func(r *Record) float64 { return r.Throughput.Latency[0].Reading.P99.Seconds() })},
+		{"p50", "median latency at 80 % of its own highest rate, s", latency(func(r *rate.Reading) time.Duration { return r.P50 })},
+		{"p99", "99th percentile of the same, s", latency(func(r *rate.Reading) time.Duration { return r.P99 })},
 		{"idle", "part of the bound lost to idle workers", loss(func(r *Record) float64 { return r.Throughput.Loss.Idle })},
 		{"extra", "part of the bound lost to emission", loss(func(r *Record) float64 { return r.Throughput.Loss.Extra })},
 		{"stress_imbalance", "imbalance under stress, mean", stress(func(r *Record) float64 { return r.Stress.Imbalance })},
