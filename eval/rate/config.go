@@ -23,7 +23,7 @@ const (
 // Config says how rates are measured.
 type Config struct {
 	Method    Method     `yaml:"method"`     // bracket, ramp
-	Warmup    int        `yaml:"warmup"`     // metric windows before those measured; the first half of them at half the rate
+	Warmup    int        `yaml:"warmup"`     // metric windows before those measured; the first half of them at lower rates
 	Windows   int        `yaml:"windows"`    // metric windows measured, at each rate
 	Tolerance float64    `yaml:"tolerance"`  // bracket: lowest rate not held over highest held, less 1
 	Slack     float64    `yaml:"slack"`      // a rate is held if no more than this share of what is due is left over

@@ -54,8 +54,9 @@ type TopKey struct {
 }
 
 // Observe runs the job from its beginning at a rate, and tells what it did once it is
-// warm. The first half of the warm-up goes at half the rate: a partitioner that learns
-// gets to know the keys before there is a backlog to be worked off.
+// warm. The first sixth of the warm-up goes at a tenth of the rate, up to its half at half
+// the rate: a partitioner that learns gets to know the keys before there is a backlog to
+// be worked off.
 //
 // A rate is held if, over the measured windows, no more than the slack's share of what
 // was due was not sent, and if what waits in the workers' queues did not grow by more
@@ -87,11 +88,12 @@ func warmRate(rate float64, e *config.Experiment, c Config, behind bool) stream.
 			r.Stages = append(r.Stages, stream.Stage{Rate: rate, Duration: time.Duration(windows) * e.Job.MetricWindow()})
 		}
 	}
-	slow, fast := c.Warmup/2, 0
+	first, slow, fast := c.Warmup/6, c.Warmup/2, 0
 	if behind {
 		fast = (c.Warmup + 5) / 6
 	}
-	stage(rate/2, slow)
+	stage(rate/10, first)
+	stage(rate/2, slow-first)
 	stage(rate, c.Warmup-slow-fast)
 	stage(1.5*rate, fast)
 	stage(rate, c.Windows)
