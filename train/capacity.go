@@ -32,6 +32,20 @@ type Capacity struct {
 	groups  []group
 }
 
+// How many numbers the capacity action has per worker, without and with a hedge.
+const (
+	plainActions  = 2
+	hedgedActions = 3
+)
+
+// actions is A, how many numbers the action has per worker.
+func (c *CapacityConfig) actions() int {
+	if c.Hedge {
+		return hedgedActions
+	}
+	return plainActions
+}
+
 // group is a part of a batch that one thread takes through all windows. How a batch
 // falls into groups does not depend on the threads.
 type group struct {

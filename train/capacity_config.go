@@ -59,20 +59,6 @@ func DefaultCapacity() CapacityConfig {
 	return c
 }
 
-// How many numbers the capacity action has per worker, without and with a hedge.
-const (
-	plainActions  = 2
-	hedgedActions = 3
-)
-
-// actions is A, how many numbers the action has per worker.
-func (c *CapacityConfig) actions() int {
-	if c.Hedge {
-		return hedgedActions
-	}
-	return plainActions
-}
-
 // Validate reports every impossible value by its path.
 func (c *CapacityConfig) Validate() error {
 	errs := []error{

@@ -256,3 +256,6 @@ func (t *Recurrent) Restore(s State) error {
 	}
 	return nil
 }
+
+// stretches is how many stretches of P workers an update takes.
+func (c *RecurrentConfig) stretches(workers int) int { return max(2, c.Rows/workers) }

@@ -130,6 +130,3 @@ func (c *RecurrentConfig) Validate() error {
 	}
 	return errors.Join(errs...)
 }
-
-// stretches is how many stretches of P workers an update takes.
-func (c *RecurrentConfig) stretches(workers int) int { return max(2, c.Rows/workers) }

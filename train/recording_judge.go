@@ -1,0 +1,114 @@
+//go:build torch
+
+package train
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/saspart/saspart/policy"
+)
+
+// held are the recordings to judge by: those held out, or all where none is.
+func (d *CapacityData) held() Recordings {
+	if len(d.HeldOut) > 0 {
+		return d.HeldOut
+	}
+	return d.Train
+}
+
+// measured is what a policy sees of window t: as policy.NewLearned's controller has
+// it, but for the share that a worker was to get, which a recording doesn't tell and
+// which is taken to be the one that it got. Slices of m are used again.
+func (r *Recording) measured(t int, m *policy.Measured) {
+	p := r.Raw.Workers
+	m.Seen, m.Busy, m.Queue = resize(m.Seen, p), resize(m.Busy, p), resize(m.Queue, p)
+	m.Records = 0
+	for w := range p {
+		m.Seen[w], m.Busy[w], m.Queue[w] = -1, float64(r.Raw.Busy[t*p+w]), 0
+		if v := r.logs[t*p+w]; v == v {
+			m.Seen[w] = math.Exp(v) / float64(p)
+		}
+		if r.Raw.Queue != nil {
+			m.Queue[w] = float64(r.Raw.Queue[t*p+w])
+		}
+		m.Records += math.Max(0, float64(r.Raw.Counts[t*p+w]))
+	}
+	m.Share, m.Records = m.Seen, max(m.Records, 1)
+}
+
+func resize(v []float64, n int) []float64 {
+	if cap(v) < n {
+		return make([]float64, n)
+	}
+	return v[:n]
+}
+
+// judge says of a capacity policy what recordings tell without its critics: how far
+// its log shares are from those recorded, and how it would have done with the speeds
+// recorded, beside what was done, in the mean over the recordings of imbalances after
+// the first windows. Recordings that are too short or in which at some time nobody was
+// measured have no such imbalance, NaN if that is all of them.
+func judge(c *policy.Checkpoint, recordings Recordings) (e Estimates, err error) {
+	square, numbers, scored := 0.0, 0, 0.0
+	imbalance, behaviour := 0.0, 0.0
+	for _, r := range recordings {
+		f, err := policy.NewCapacity(c, r.Raw.Workers)
+		if err != nil {
+			return e, err
+		}
+		share, m := make([]float64, r.Raw.Workers), policy.Measured{}
+		for w := range share {
+			share[w] = 1 / float64(len(share))
+		}
+		for t := range r.Windows() - 1 {
+			if r.measured(t, &m); !r.Raw.Mixed[t] {
+				f.Follow(&m, share)
+			}
+			if !r.usable[t+1] {
+				continue
+			}
+			e.Rows++
+			mean := 0.0
+			for _, v := range share {
+				mean += math.Log(v) / float64(len(share))
+			}
+			for w, v := range share {
+				d := math.Log(v) - mean - float64(r.share[(t+1)*len(share)+w])
+				square += d * d
+				numbers++
+			}
+		}
+		s, err := RecordedScenario(&r.Raw, 0, r.Windows(), 0)
+		if err != nil || s.Windows <= judgedFrom {
+			continue
+		}
+		score, err := policy.ScoreFollower(f, s)
+		if err != nil {
+			return e, fmt.Errorf("trace %s, episode %d: %w", r.Raw.File, r.Raw.Episode, err)
+		}
+		imbalance += score.After
+		for t := judgedFrom; t < s.Windows; t++ {
+			got := make([]float64, s.Workers)
+			for w := range got {
+				got[w] = math.Exp(r.logs[t*s.Workers+w])
+			}
+			if v := s.Imbalance(t, got); v == v {
+				behaviour += v / float64(s.Windows-judgedFrom)
+			}
+		}
+		scored++
+	}
+	if numbers > 0 {
+		e.Distance = math.Sqrt(square / float64(numbers))
+	}
+	if scored > 0 {
+		imbalance, behaviour = imbalance/scored, behaviour/scored
+		e.Recorded, e.Behaviour = &imbalance, &behaviour
+	}
+	return e, nil
+}
+
+// judgedFrom is how many windows a policy gets to learn the speeds, as
+// policy.EvaluateFollower has it.
+const judgedFrom = 8
