@@ -19,16 +19,16 @@ type FluidJob struct {
 	model  *Fluid
 	past   []fluidForce // what was in force in the last Delay + 1 windows, a ring
 	now    fluidForce
+	loads  []float64 // of each worker by what is in force now
 	closed bool
 
 	done, busy []float64
 }
 
-// fluidForce is what determines the measurements of a window.
+// fluidForce is what determines the measurements of a window, beside speeds and noise.
 type fluidForce struct {
 	route *policy.Route
 	keys  *KeySpace
-	loads []float64
 }
 
 // NewFluidJob starts a fluid job with the route that names no key.
@@ -56,23 +56,39 @@ func (j *FluidJob) Speeds() []float64 { return j.model.Speeds() }
 
 // Loads is the true part of the load that each worker gets by the route in force
 // now; not to be changed.
-func (j *FluidJob) Loads() []float64 { return j.now.loads }
+func (j *FluidJob) Loads() []float64 { return j.loads }
 
-// enforce changes what is in force. The loads of earlier windows stay as they are.
+// enforce changes what is in force.
 func (j *FluidJob) enforce(r *policy.Route, k *KeySpace) {
-	j.now = fluidForce{r, k, ExpectedLoads(r, k, nil)}
+	j.now, j.loads = fluidForce{r, k}, ExpectedLoads(r, k, j.loads)
 }
 
 // Apply implements Job: the route is in force from the next window.
 func (j *FluidJob) Apply(r *policy.Route) error {
+	if err := j.fits(r); err != nil {
+		return err
+	}
+	j.enforce(r, j.now.keys)
+	return nil
+}
+
+// fits reports what keeps a route from being followed.
+func (j *FluidJob) fits(r *policy.Route) error {
 	if err := r.Validate(); err != nil {
 		return err
 	}
 	if r.Workers != len(j.config.Speeds) {
 		return fmt.Errorf("route: made for %d workers, the job has %d", r.Workers, len(j.config.Speeds))
 	}
-	j.enforce(r, j.now.keys)
 	return nil
+}
+
+// shift is the keys that arrive from a window on; nil: as before.
+func (j *FluidJob) shift(step int) *KeySpace {
+	if j.config.Shift == nil {
+		return nil
+	}
+	return j.config.Shift(step)
 }
 
 // Next implements Job. It never ends by itself.
@@ -84,13 +100,11 @@ func (j *FluidJob) Next(ctx context.Context) (*policy.Window, error) {
 		return nil, errors.New("job: closed")
 	}
 	step := j.model.step
-	if j.config.Shift != nil {
-		if k := j.config.Shift(step); k != nil {
-			j.enforce(j.now.route, k)
-		}
+	if k := j.shift(step); k != nil {
+		j.enforce(j.now.route, k)
 	}
 	j.past[step%len(j.past)] = j.now
-	j.model.Step(j.now.loads, j.done, j.busy)
+	j.model.Step(j.loads, j.done, j.busy)
 	return j.window(step), nil
 }
 

@@ -1,8 +1,11 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/saspart/saspart/policy"
 )
 
 // FluidState is everything that a Fluid needs to go on as if it had never stopped,
@@ -49,5 +52,84 @@ func (f *Fluid) Restore(s FluidState) error {
 		copy(p.done, s.Done[i])
 		copy(p.busy, s.Busy[i])
 	}
+	return nil
+}
+
+// FluidJobState is everything that a FluidJob needs to go on as if it had never
+// stopped, apart from its configuration.
+type FluidJobState struct {
+	Model  FluidState
+	Routes []*policy.Route // those still needed, each once
+	Now    int             // which of them is in force
+	Past   []int           // which was in force in the last windows, by the ring's places; -1: there was no such window yet
+}
+
+// State returns the job's state. Routes are not copied.
+func (j *FluidJob) State() (FluidJobState, error) {
+	model, err := j.model.State()
+	if err != nil {
+		return FluidJobState{}, err
+	}
+	s := FluidJobState{Model: model, Past: make([]int, len(j.past))}
+	place := func(r *policy.Route) int {
+		if r == nil {
+			return -1
+		}
+		at := slices.Index(s.Routes, r)
+		if at < 0 {
+			at = len(s.Routes)
+			s.Routes = append(s.Routes, r)
+		}
+		return at
+	}
+	s.Now = place(j.now.route)
+	for i, f := range j.past {
+		s.Past[i] = place(f.route)
+	}
+	return s, nil
+}
+
+// Restore makes the job what it was when s was taken. Keys that change are found by
+// asking Shift again for every window until then. A state of another number of workers
+// or another delay is refused and changes nothing.
+func (j *FluidJob) Restore(s FluidJobState) error {
+	if len(s.Past) != len(j.past) {
+		return fmt.Errorf("restore the fluid job: a state with a delay of %d windows, where %d belong", len(s.Past)-1, len(j.past)-1)
+	}
+	for _, r := range s.Routes {
+		if r == nil {
+			return errors.New("restore the fluid job: a route is missing")
+		}
+		if err := j.fits(r); err != nil {
+			return fmt.Errorf("restore the fluid job: %w", err)
+		}
+	}
+	known := func(at int) bool { return at >= 0 && at < len(s.Routes) }
+	first := max(0, s.Model.Step-len(s.Past))
+	sound := known(s.Now)
+	for step := first; step < s.Model.Step; step++ {
+		sound = sound && known(s.Past[step%len(s.Past)])
+	}
+	if !sound {
+		return fmt.Errorf("restore the fluid job: routes %d and %v are in force, of %d", s.Now, s.Past, len(s.Routes))
+	}
+	if err := j.model.Restore(s.Model); err != nil {
+		return err
+	}
+	clear(j.past)
+	keys, from := j.config.Keys, first
+	if j.config.Shift != nil {
+		from = 0
+	}
+	for step := from; step < s.Model.Step; step++ {
+		if k := j.shift(step); k != nil {
+			keys = k
+		}
+		if step >= first {
+			at := step % len(j.past)
+			j.past[at] = fluidForce{s.Routes[s.Past[at]], keys}
+		}
+	}
+	j.enforce(s.Routes[s.Now], keys)
 	return nil
 }

@@ -33,7 +33,7 @@ type CapacityFollower interface {
 // NewCapacityController returns a controller for a job of P workers that makes routes
 // of what a follower decides, as NewLearned does of a checkpoint: for those who explore
 // or watch. config must be valid.
-func NewCapacityController(f CapacityFollower, config LearnedConfig, workers int) (Controller, error) {
+func NewCapacityController(f CapacityFollower, config LearnedConfig, workers int) (CapacityController, error) {
 	if workers < 1 || workers > MaxWorkers {
 		return nil, fmt.Errorf("a job of %d workers; from 1 to %d are possible", workers, MaxWorkers)
 	}

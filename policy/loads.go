@@ -137,6 +137,11 @@ func (l *Loads) forget(n int) {
 	})
 	clear(l.keys[n:])
 	l.keys = l.keys[:n]
+	l.remember()
+}
+
+// remember notes where each key is.
+func (l *Loads) remember() {
 	clear(l.index)
 	for i := range l.keys {
 		l.index[l.keys[i].Hash] = int32(i)

@@ -65,8 +65,8 @@ job runs on the wall clock and never waits for the learner, which works beside i
 a route may move but a tenth of the hot keys' records at a time, and a window that gets
 too bad brings the last good route back (safety, which --set changes).
 A run that was interrupted, or killed, goes on with --resume from its last checkpoint:
-on fluid and with --action shares it ends with the same policy, bit for bit, as one that
-was not; else the job begins anew.
+on fluid it ends with the same policy, bit for bit, as one that was not; elsewhere the
+learner goes on and the job begins anew.
 
 --set takes values of the training (updates_per_window=4) and of the experiment
 (job.workers=16), which have no name in common. With --target-imbalance a run that ends

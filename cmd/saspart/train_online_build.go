@@ -121,6 +121,11 @@ func (b *onlineBuild) capacity(ctx context.Context) error {
 		if b.loop.Status, err = student.Load(b.last(), b.Training.Replay.Capacity, workers, b.Training.P0); err != nil && !fresh(err) {
 			return err
 		}
+		if s := b.loop.Status; s != nil {
+			for job := b.Training.Parallel; job < len(s.Jobs); job++ {
+				student.Cut(job) // there were more then
+			}
+		}
 	}
 	b.loop.Student, b.filter = student, student
 	if b.Engine == experiment.Local {

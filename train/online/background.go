@@ -149,6 +149,14 @@ func (b *Background) Record(job int, w *policy.Window) error {
 	return nil
 }
 
+// Cut implements Filter. It does not wait.
+func (b *Background) Cut(job int) {
+	b.later(func() error {
+		b.capacity.Cut(job)
+		return nil
+	})
+}
+
 // later leaves something to the goroutine.
 func (b *Background) later(f func() error) {
 	b.mu.Lock()

@@ -25,6 +25,8 @@ type Filter interface {
 	Newest() (*policy.Checkpoint, uint64)
 	// Record takes a window of a job, which follows the one before.
 	Record(job int, w *policy.Window) error
+	// Cut says that the next window of a job does not follow the one before.
+	Cut(job int)
 }
 
 // Capacity is the student of the capacity action: the trainer with the windows that it
@@ -58,6 +60,9 @@ func (s *Capacity) Newest() (*policy.Checkpoint, uint64) {
 
 // Record implements Filter.
 func (s *Capacity) Record(job int, w *policy.Window) error { return s.Windows.Add(job, w) }
+
+// Cut implements Filter.
+func (s *Capacity) Cut(job int) { s.Windows.Cut(job) }
 
 // Learn implements Student. Nothing is learned before there is a whole stretch.
 func (s *Capacity) Learn(updates int, each func(train.Stats)) error {
@@ -122,8 +127,9 @@ func (s *Capacity) Save(folder string, whole bool, status []byte, metrics map[st
 }
 
 // Load makes the student what it was when the checkpoint in folder was saved, and
-// returns the status saved with it. The jobs' next windows do not follow the ones that
-// it remembers. Without the folder the error is fs.ErrNotExist.
+// returns the status saved with it. It takes the next windows of its jobs to follow the
+// ones that it remembers: Cut those that do not go on. Without the folder the error is
+// fs.ErrNotExist.
 func (s *Capacity) Load(folder string, capacity, workers int, p0 float64) (*Status, error) {
 	from, err := train.ReadSaved(folder)
 	if err != nil {
@@ -137,7 +143,6 @@ func (s *Capacity) Load(folder string, capacity, workers int, p0 float64) (*Stat
 		s.Windows, err = replay.ReadRecordings(data, capacity, workers, p0)
 	}
 	if err == nil {
-		s.Windows.Cut()
 		err = s.Learner.Restore(from.State)
 	}
 	if err != nil {

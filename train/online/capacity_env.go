@@ -30,8 +30,9 @@ type capacityEnv struct {
 	job        Job
 	follower   *policy.ExploringCapacity
 	step       shortStep
-	controller policy.Controller
-	version    uint64 // of the policy in use
+	controller policy.CapacityController
+	pcg        *rand.PCG // of the exploring
+	version    uint64    // of the policy in use
 
 	window *policy.Window // the newest; nil before the first
 	newest uint64         // version of the last route announced
@@ -42,8 +43,8 @@ type capacityEnv struct {
 // shortStep bounds how far the shares of a follower move.
 type shortStep struct {
 	policy.CapacityFollower
-	most    float64 // part of the records that may go to other workers
-	last    []float64
+	most    float64   // part of the records that may go to other workers
+	last    []float64 // the newest shares; nil before
 	limited bool
 }
 
@@ -73,16 +74,23 @@ func (s *shortStep) Follow(m *policy.Measured, share []float64) bool {
 func NewCapacityEnv(c CapacityJob) Env { return &capacityEnv{CapacityJob: c} }
 
 // Begin implements Env.
-func (e *capacityEnv) Begin() (err error) {
+func (e *capacityEnv) Begin() error {
 	if e.job != nil && !e.Anew {
 		return nil
 	}
+	err := e.open()
+	e.cut()
+	return err
+}
+
+// open starts the job, under a policy that knows nothing of it yet.
+func (e *capacityEnv) open() (err error) {
 	if err := e.Close(); err != nil {
 		return err
 	}
 	c, version := e.Filter.Newest()
-	rng := rand.New(rand.NewPCG(e.Seed, 0xca9))
-	if e.follower, err = policy.NewExploringCapacity(c, e.Workers, rng); err != nil {
+	e.pcg = rand.NewPCG(e.Seed, 0xca9)
+	if e.follower, err = policy.NewExploringCapacity(c, e.Workers, rand.New(e.pcg)); err != nil {
 		return err
 	}
 	e.version = version
@@ -93,6 +101,13 @@ func (e *capacityEnv) Begin() (err error) {
 	e.window, e.newest, e.good, e.back = nil, 0, nil, false
 	e.job, err = e.Open()
 	return err
+}
+
+// cut tells the student that the job's next window does not follow the one before.
+func (e *capacityEnv) cut() {
+	if e.Index >= 0 {
+		e.Filter.Cut(e.Index)
+	}
 }
 
 // Act implements Env.
@@ -208,12 +223,6 @@ func mapOf(route *policy.Route, keys []policy.KeyLoad) RouteMap {
 	}
 	return r
 }
-
-// Save implements Env: a job with windows can't be kept.
-func (e *capacityEnv) Save() ([]byte, error) { return nil, nil }
-
-// Load implements Env.
-func (e *capacityEnv) Load([]byte) error { return e.Begin() }
 
 // Close implements Env.
 func (e *capacityEnv) Close() error {

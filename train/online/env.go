@@ -22,8 +22,8 @@ type Env interface {
 	Take(learn bool) (Measured, error)
 	// Routes shows where the hot keys go at the moment.
 	Routes() RouteMap
-	// Save and Load keep what an exact continuation needs. A job on records can't be
-	// kept: it saves nothing and starts anew.
+	// Save and Load keep what an exact continuation needs, between two windows. A job
+	// on records can't be kept: it saves nothing and starts anew.
 	Save() ([]byte, error)
 	Load(data []byte) error
 	Close() error

@@ -82,9 +82,10 @@ type rate struct {
 }
 
 // Run trains until a stop rule ends it, the source ends, something fails or ctx is
-// cancelled; in every case it saves first. When ctx is cancelled it ends the window
-// and returns an error that is context.Canceled. A failure is an error that says what
-// happened in which window. Jobs stay open.
+// cancelled; in every case it saves first, unless a job could not be started or put
+// where it was: then what was saved before stays. When ctx is cancelled it ends the
+// window and returns an error that is context.Canceled. A failure is an error that says
+// what happened in which window. Jobs stay open.
 //
 // On jobs in closed form and with a student that does not run in the background, a run
 // that was interrupted or killed and resumed ends with the same policy, bit for bit,
@@ -96,9 +97,13 @@ func (l *Loop) Run(ctx context.Context) (Outcome, error) {
 	r := &run{Loop: l, Status: l.Status, began: l.Now(), before: l.Status.Seconds, saved: l.Status.Windows, alpha: math.NaN()}
 	r.rules = rules{cfg: &l.Config, best: l.Status.Best, since: l.Status.Since}
 	r.at = rate{r.Updates, r.Seconds}
-	err := r.begin()
+	if err := r.begin(); err != nil {
+		r.Reason = Failed
+		return r.Outcome, err
+	}
+	var err error
 	var why Reason
-	if err == nil && (r.Last == nil || passed(r.Last.Windows, r.Windows, r.Config.Evaluate.Every)) {
+	if r.Last == nil || passed(r.Last.Windows, r.Windows, r.Config.Evaluate.Every) {
 		_, err = r.evaluate(ctx) // what it starts from, or one that was broken off
 		err = errors.Join(err, r.flush())
 	}

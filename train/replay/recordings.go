@@ -81,10 +81,10 @@ func (r *Recordings) growing(job int) *segment {
 	return nil
 }
 
-// Cut ends the segments of all jobs: what comes next does not follow what was.
-func (r *Recordings) Cut() {
-	for i := range r.segments {
-		r.segments[i].open = false
+// Cut ends the segment of a job: what comes next of it does not follow what was.
+func (r *Recordings) Cut(job int) {
+	if s := r.growing(job); s != nil {
+		s.open = false
 	}
 }
 

@@ -84,6 +84,9 @@ func TestRecordings(t *testing.T) {
 	if err := again.Add(0, window(0, 1)); err != nil || len(again.segments) != before+1 {
 		t.Errorf("after a cut a window goes on with an old segment: %v", err)
 	}
+	if err := again.Add(1, window(600, 6001)); err != nil || len(again.segments) != before+1 {
+		t.Errorf("a job's segment ends with another job's: %v", err)
+	}
 	for why, bad := range map[string][]byte{"cut off": data[:len(data)/2], "none": nil} {
 		if _, err := ReadRecordings(bad, capacity, 2, policy.DefaultP0); err == nil {
 			t.Errorf("a file that is %s was read", why)

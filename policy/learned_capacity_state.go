@@ -1,0 +1,98 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// CapacityController is a Controller that can be kept, without its follower, which has
+// a state of its own.
+type CapacityController interface {
+	Controller
+	// State is a copy of what the controller has to remember.
+	State() ControllerState
+	// Restore makes the controller what it was when s was taken. A state of another
+	// number of workers is refused and changes nothing.
+	Restore(s ControllerState) error
+}
+
+// ControllerState is everything that a CapacityController needs to go on as if it had
+// never stopped, apart from its configuration and its follower.
+type ControllerState struct {
+	Loads LoadsState
+	Route *Route // the one it goes on from
+}
+
+// LoadsState is what a Loads remembers.
+type LoadsState struct {
+	Keys            []KeyLoad // tracked keys, with faded counts, in their order
+	Slots           []float64 // faded counts
+	Records, Chance float64
+	Most            int // longest list of hot keys seen
+}
+
+// State implements CapacityController.
+func (f *learnedCapacity) State() ControllerState {
+	return ControllerState{Loads: f.loads.state(), Route: f.route}
+}
+
+// Restore implements CapacityController.
+func (f *learnedCapacity) Restore(s ControllerState) error {
+	if s.Route == nil {
+		return errors.New("restore the controller: its route is missing")
+	}
+	if err := s.Route.Validate(); err != nil {
+		return fmt.Errorf("restore the controller: %w", err)
+	}
+	if want := len(f.in.Capacity); s.Route.Workers != want {
+		return fmt.Errorf("restore the controller: a state of %d workers, where %d belong", s.Route.Workers, want)
+	}
+	if err := f.loads.restore(s.Loads); err != nil {
+		return err
+	}
+	f.route = s.Route
+	return nil
+}
+
+func (l *Loads) state() LoadsState {
+	return LoadsState{Keys: slices.Clone(l.keys), Slots: slices.Clone(l.slots), Records: l.records, Chance: l.chance, Most: l.most}
+}
+
+func (l *Loads) restore(s LoadsState) error {
+	if n := len(s.Slots); n&(n-1) != 0 {
+		return fmt.Errorf("restore the loads: %d slots; the number must be a power of two", n)
+	}
+	l.keys, l.slots, l.records, l.chance, l.most = slices.Clone(s.Keys), slices.Clone(s.Slots), s.Records, s.Chance, s.Most
+	l.remember()
+	return nil
+}
+
+// FollowerState is what an ExploringCapacity remembers of a job of P workers: all it
+// needs to go on as if it had never stopped, apart from its parameters and the
+// generator that it draws from.
+type FollowerState struct {
+	Log    []float64 // [P] estimates of the log speeds
+	Hedge  []float64 // [P] what log shares differ by from them
+	Memory []float32 // [P,H] the network's
+}
+
+// State is a copy of what the follower has to remember.
+func (x *ExploringCapacity) State() FollowerState {
+	f := x.policy
+	return FollowerState{Log: slices.Clone(f.state.log), Hedge: slices.Clone(f.state.hedge), Memory: slices.Clone(f.memory)}
+}
+
+// Restore makes the follower what it was when s was taken. A state of another number
+// of workers or another network is refused and changes nothing.
+func (x *ExploringCapacity) Restore(s FollowerState) error {
+	f := x.policy
+	if len(s.Log) != len(f.state.log) || len(s.Hedge) != len(s.Log) || len(s.Memory) != len(f.memory) {
+		return fmt.Errorf("restore the follower: a state of %d workers and a memory of %d numbers, where %d and %d belong",
+			len(s.Log), len(s.Memory), len(f.state.log), len(f.memory))
+	}
+	copy(f.state.log, s.Log)
+	copy(f.state.hedge, s.Hedge)
+	copy(f.memory, s.Memory)
+	return nil
+}

@@ -1,0 +1,223 @@
+package online
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/saspart/saspart/engine"
+)
+
+// capacityResumed loads what an earlier loop saved in its folder.
+func capacityResumed(t *testing.T, l *Loop, s *Capacity) *Loop {
+	t.Helper()
+	status, err := s.Load(filepath.Join(l.Dir, Last), 600, 4, l.Config.P0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Status = status
+	return l
+}
+
+// sameFiles tells which files of two runs' last checkpoints differ.
+func sameFiles(t *testing.T, dir, one, other string) {
+	t.Helper()
+	for _, file := range []string{"policy.safetensors", "trainer.safetensors", "trainer.json", "replay.arrow"} {
+		a, errA := os.ReadFile(filepath.Join(dir, one, Last, file))
+		b, errB := os.ReadFile(filepath.Join(dir, other, Last, file))
+		if err := errors.Join(errA, errB); err != nil {
+			t.Fatal(err)
+		}
+		if string(a) != string(b) {
+			t.Errorf("%s differs", file)
+		}
+	}
+}
+
+// TestCapacityResumeIsExact: under the capacity action, too, N + N windows are 2N, bit
+// for bit.
+func TestCapacityResumeIsExact(t *testing.T) {
+	exact := func(*engine.FluidConfig) {}
+	noisy := func(c *engine.FluidConfig) { c.Noise = 0.05 }
+	late := func(c *engine.FluidConfig) { c.Noise, c.Delay = 0.1, 3 }
+	for _, tc := range []struct {
+		why      string
+		parallel int
+		fluid    func(*engine.FluidConfig)
+		safety   Safety
+		at, all  int
+	}{
+		{"measured exactly", 1, exact, DefaultSafety(), 60, 160},
+		{"with noise, between two evaluations", 1, noisy, DefaultSafety(), 73, 160},
+		{"with noise and delay", 1, late, DefaultSafety(), 71, 160},
+		{"before the learning starts, and the delay is over", 1, late, DefaultSafety(), 2, 120},
+		{"across the end of a segment of the replay", 1, noisy, DefaultSafety(), 250, 300},
+		{"at the end of a segment", 1, noisy, DefaultSafety(), 256, 300},
+		{"three jobs", 3, late, DefaultSafety(), 60, 150},
+		{"within bounds", 2, late, Safety{MaxStep: 0.05, MaxImbalance: 0.35}, 90, 180},
+	} {
+		t.Run(tc.why, func(t *testing.T) {
+			dir := t.TempDir()
+			run := func(name string, windows int, resume bool) Outcome {
+				c := quick()
+				c.Windows, c.Safety = windows, tc.safety
+				l, s := capacityLoopOn(t, filepath.Join(dir, name), c, tc.parallel, tc.fluid)
+				if resume {
+					capacityResumed(t, l, s)
+				}
+				out, err := l.Run(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				return out
+			}
+			whole := run("whole", tc.all, false)
+			run("parts", tc.at, false)
+			parts := run("parts", tc.all, true)
+			whole.Last.Seconds, parts.Last.Seconds = 0, 0
+			if whole.Windows != parts.Windows || whole.Updates != parts.Updates || whole.Returns != parts.Returns || whole.Limited != parts.Limited || *whole.Last != *parts.Last {
+				t.Errorf("in one go %+v, in two %+v", whole, parts)
+			}
+			sameFiles(t, dir, "whole", "parts")
+			if tc.safety != DefaultSafety() && (whole.Returns == 0 || whole.Limited == 0) {
+				t.Errorf("%d returns and %d shortened steps; the bounds were to be reached", whole.Returns, whole.Limited)
+			}
+		})
+	}
+}
+
+// deadly is a student that saves nothing more from some moment on.
+type deadly struct {
+	*Capacity
+	dead bool
+}
+
+func (k *deadly) Save(folder string, whole bool, status []byte, metrics map[string]float64) error {
+	if k.dead {
+		return nil
+	}
+	return k.Capacity.Save(folder, whole, status, metrics)
+}
+
+// TestCapacityKilled: a run that is killed between two checkpoints goes on from the
+// first and ends as if nothing had happened.
+func TestCapacityKilled(t *testing.T) {
+	c := quick() // with a checkpoint every 50 windows
+	c.Windows = 130
+	late := func(c *engine.FluidConfig) { c.Noise, c.Delay = 0.1, 2 }
+	dir := t.TempDir()
+	whole, _ := capacityLoopOn(t, filepath.Join(dir, "whole"), c, 1, late)
+	if _, err := whole.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, kill := context.WithCancel(t.Context())
+	first, s := capacityLoopOn(t, filepath.Join(dir, "parts"), c, 1, late)
+	student := &deadly{Capacity: s}
+	first.Student = student
+	first.Watch = func(p Progress) {
+		if p.Windows == 87 {
+			student.dead = true
+			kill()
+		}
+	}
+	if _, err := first.Run(ctx); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	second, s := capacityLoopOn(t, filepath.Join(dir, "parts"), c, 1, late)
+	if capacityResumed(t, second, s).Status.Windows != 50 {
+		t.Errorf("the last checkpoint is of window %d", second.Status.Windows)
+	}
+	if _, err := second.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	sameFiles(t, dir, "whole", "parts")
+}
+
+// unkept is a job that can't be kept, as those on records.
+type unkept struct{ Job }
+
+// TestCapacityBeginsAnew: a job that can't be kept begins anew, and its windows do not
+// go on with a stretch of before; the learner does go on.
+func TestCapacityBeginsAnew(t *testing.T) {
+	for _, tc := range []struct {
+		why   string
+		saved []byte // of the job; nil: what it saves
+	}{
+		{"a job on records saves nothing", nil},
+		{"what a job in closed form saved is of no use to another", []byte("something")},
+	} {
+		c := quick()
+		c.Windows = 60
+		dir := t.TempDir()
+		loop := func() (*Loop, *Capacity) {
+			l, s := capacityLoopOn(t, dir, c, 1, func(*engine.FluidConfig) {})
+			for _, e := range append(l.Envs, l.Judge) {
+				env := e.(*capacityEnv)
+				open := env.Open
+				env.Open = func() (Job, error) {
+					job, err := open()
+					return unkept{job}, err
+				}
+			}
+			return l, s
+		}
+		l, _ := loop()
+		if _, err := l.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		l, s := loop()
+		capacityResumed(t, l, s)
+		if n := len(l.Status.Jobs[0]); n != 0 {
+			t.Errorf("%s: %d bytes were saved", tc.why, n)
+		}
+		l.Status.Jobs[0] = tc.saved
+		l.Config.Windows = 70
+		out, err := l.Run(t.Context())
+		if err != nil || out.Updates != 60 || s.Windows.Longest() != 60 || s.Windows.Windows() != 70 {
+			t.Errorf("%s: %d updates, %d windows of which %d in a row, error %v", tc.why, out.Updates, s.Windows.Windows(), s.Windows.Longest(), err)
+		}
+	}
+}
+
+// TestCapacityLoadRefuses: what was saved of another job is an error that says so, and
+// the checkpoint stays as it was.
+func TestCapacityLoadRefuses(t *testing.T) {
+	c := quick()
+	c.Windows = 30
+	dir := t.TempDir()
+	l, _ := capacityLoopOn(t, dir, c, 1, func(*engine.FluidConfig) {})
+	if _, err := l.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, Last, statusFile)
+	before, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same := func(saved []byte) []byte { return saved }
+	for _, tc := range []struct {
+		why    string
+		fluid  func(*engine.FluidConfig)
+		change func(saved []byte) []byte
+	}{
+		{"another delay", func(c *engine.FluidConfig) { c.Delay = 1 }, same},
+		{"fewer workers", func(c *engine.FluidConfig) { c.Speeds = c.Speeds[:3] }, same},
+		{"half of it is missing", func(*engine.FluidConfig) {}, func(saved []byte) []byte { return saved[:len(saved)/2] }},
+		{"no state at all", func(*engine.FluidConfig) {}, func([]byte) []byte { return []byte("something") }},
+	} {
+		l, s := capacityLoopOn(t, dir, c, 1, tc.fluid)
+		capacityResumed(t, l, s)
+		l.Status.Jobs[0] = tc.change(l.Status.Jobs[0])
+		out, err := l.Run(t.Context())
+		if err == nil || out.Reason != Failed || !strings.Contains(err.Error(), "use the experiment that the training was on") {
+			t.Errorf("%s: %s, error %v", tc.why, out.Reason, err)
+		}
+		after, err := os.ReadFile(file)
+		if err != nil || string(after) != string(before) {
+			t.Errorf("%s: the checkpoint has changed (%v)", tc.why, err)
+		}
+	}
+}
