@@ -23,12 +23,12 @@ func tiny(args ...string) []string {
 		"--set", "capacity.rows=16", "--set", "capacity.burn_in=2", "--set", "capacity.stretch=4"}, args...)
 }
 
-// TestTrainOnline: a run that was interrupted and resumed ends with the same files, bit
-// for bit, as one that was not; its policy runs the job.
-func TestTrainOnline(t *testing.T) {
-	dir := t.TempDir()
+// resumesExactly runs a training of 60 windows, and another that is interrupted in the
+// middle and resumed: both end with the same files, bit for bit.
+func resumesExactly(t *testing.T, dir string, more ...string) {
+	t.Helper()
 	args := func(name string) []string {
-		return tiny("--config", "reference-8", "--out", filepath.Join(dir, name), "--max-windows", "60", "--parallel", "2")
+		return tiny(append(more, "--engine", "fluid", "--out", filepath.Join(dir, name), "--max-windows", "60", "--parallel", "2")...)
 	}
 	if code, _, narration := saspart(t, nil, args("whole")...); code != codeOK {
 		t.Fatalf("exit code %d\n%s", code, narration)
@@ -64,11 +64,35 @@ func TestTrainOnline(t *testing.T) {
 			t.Errorf("%s differs", name)
 		}
 	}
+}
+
+// TestTrainOnlineCapacity: of the capacity action, too, a run that was interrupted and
+// resumed ends with the same files, with noise and delay; and one goes on with fewer
+// jobs, though not with the same files.
+func TestTrainOnlineCapacity(t *testing.T) {
+	dir := t.TempDir()
+	job := []string{"--config", "wordcount-zipf", "--action", "capacity", "--checkpoint", "builtin", "--set", "fluid.noise=0.1", "--set", "fluid.delay=2"}
+	resumesExactly(t, dir, job...)
+	args := append(tiny(job...), "--engine", "fluid", "--out", filepath.Join(dir, "whole"), "--max-windows", "70", "--parallel", "1", "--resume")
+	if code, stdout, narration := saspart(t, nil, args...); code != codeOK || !strings.Contains(stdout, "70 windows") {
+		t.Errorf("with fewer jobs: exit code %d\n%s%s", code, stdout, narration)
+	}
+	code, stdout, narration := saspart(t, nil, append(args, "--max-windows", "80", "--set", "fluid.delay=3")...)
+	if code != codeFailed || !strings.Contains(narration, "use the experiment that the training was on") {
+		t.Errorf("with another delay: exit code %d\n%s%s", code, stdout, narration)
+	}
+}
+
+// TestTrainOnline: a run that was interrupted and resumed ends with the same files, bit
+// for bit, as one that was not; its policy runs the job.
+func TestTrainOnline(t *testing.T) {
+	dir := t.TempDir()
+	resumesExactly(t, dir, "--config", "reference-8")
 	page, err := os.ReadFile(filepath.Join(dir, "parts", runlog.ReportFile))
 	if err != nil || !strings.Contains(string(page), "Imbalance while exploring") {
 		t.Errorf("the report has no curve of the exploring: %v", err)
 	}
-	code, stdout, narration = saspart(t, nil, "run", "--config", "reference-8", "--set", "rate.rate=2000", "--windows", "3",
+	code, stdout, narration := saspart(t, nil, "run", "--config", "reference-8", "--set", "rate.rate=2000", "--windows", "3",
 		"--partitioner", "saspartitioner", "--checkpoint", filepath.Join(dir, "parts"))
 	if code != codeOK || !strings.Contains(stdout, "saspartitioner") {
 		t.Errorf("run: exit code %d\n%s%s", code, stdout, narration)
