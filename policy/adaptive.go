@@ -17,6 +17,7 @@ type Adaptive struct {
 	members []member
 	ranks   int // compared: those that every member knows
 	current int
+	job     []float64 // scratch: the job's shares by rank
 }
 
 // member is a policy of the pool.
@@ -122,16 +123,13 @@ func (a *Adaptive) nearest() int {
 	best, least := 0, math.Inf(1)
 	for i := range a.members {
 		m := &a.members[i]
-		ranked, sq := m.view.Ranked(), 0.0
-		for rank := range a.ranks {
-			d := m.shares[rank]
-			if rank < len(ranked) {
-				d -= ranked[rank].Load
-			}
-			sq += d * d
+		ranked := m.view.Ranked()
+		a.job = a.job[:0]
+		for _, k := range ranked[:min(a.ranks, len(ranked))] {
+			a.job = append(a.job, k.Load)
 		}
-		if sq < least {
-			best, least = i, sq
+		if d := KeyDistance(m.shares[:a.ranks], a.job); d < least {
+			best, least = i, d
 		}
 	}
 	return best

@@ -28,16 +28,23 @@ type job struct {
 	timer     *time.Timer // of the next overdue window, and of the end of lingering
 	waits     time.Time   // what timer is set to; zero: nothing
 
-	model    *Model
-	analytic string           // why the model does not decide; "": it does
+	keys     keys
+	choice   choice
+	analytic string           // why the choice's model does not decide; "": it does
 	decides  *standin.Standin // answers windows
-	next     *standin.Standin // of the server's newer model; nil: there is none
-	upcoming *Model           // next's
-	refusal  string           // why upcoming does not fit
+	next     *standin.Standin // of another choice, which is about to be taken; nil: there is none
+	upcoming choice           // next's
+	refusal  string           // why upcoming's model does not decide
 	warm     int              // windows that next is still to watch
 	sent     uint64           // version of the last route sent or reported
 
 	view view
+}
+
+// choice is who decides for a job.
+type choice struct {
+	model *Model
+	far   bool // the job's keys are too far from those that it was trained on: routes are analytic
 }
 
 // newJob returns a job without streams.
@@ -48,19 +55,26 @@ func newJob(s *Server, h *wire.Hello) *job {
 		view:      newView(h.Shape.Workers),
 	}
 	j.assembler.Know(policy.HashRoute(h.Shape.Workers))
-	j.model = s.currentModel()
-	j.decides, j.analytic = controllerOf(j.model, h.Shape.Workers)
+	j.keys = keys{limit: s.config.KeyDistance}
+	j.choice = choice{model: s.currentModel()}
+	j.decides, j.analytic = j.controllerOf(j.choice)
 	return j
 }
 
-// controllerOf is what decides for a job of P workers: the model's controller, or the
-// analytic one with the reason why not the model's.
-func controllerOf(m *Model, workers int) (*standin.Standin, string) {
-	c, err := m.New(workers)
-	if err != nil {
-		return standin.New(policy.NewWaterfill(policy.DefaultWaterfill(), workers)), err.Error()
+// controllerOf is what decides by a choice: the model's controller, or the analytic
+// one with the reason why not the model's.
+func (j *job) controllerOf(c choice) (*standin.Standin, string) {
+	workers, why := j.shape.Workers, ""
+	if c.far {
+		why = j.keys.reason()
+	} else {
+		controller, err := c.model.New(workers)
+		if err == nil {
+			return standin.New(controller), ""
+		}
+		why = err.Error()
 	}
-	return standin.New(c), ""
+	return standin.New(policy.NewWaterfill(policy.DefaultWaterfill(), workers)), why
 }
 
 // attach adds a stream. Streams of the same subtasks are replaced, for they are half
@@ -138,7 +152,7 @@ func (j *job) answer(now time.Time) {
 		if a == nil {
 			break
 		}
-		j.refresh()
+		j.refresh(a.Window)
 		route := j.decides.Decide(a.Window)
 		d := &pb.Decision{Window: a.Number, Incomplete: !a.Complete()}
 		if route != nil {
@@ -170,21 +184,36 @@ func (j *job) numbered(r *policy.Route) *policy.Route {
 	return r
 }
 
-// refresh takes up the server's newer model, once it has watched for a while.
-func (j *job) refresh() {
-	switch m := j.server.currentModel(); m {
+// refresh takes up the server's newer model, or leaves the one there is when the job's
+// keys are not those it was trained on, or goes back to it: each once the new
+// controller has watched for a while, during which nothing changed. A job whose first
+// keys do not fit need not wait.
+func (j *job) refresh(w *policy.Window) {
+	m := j.server.currentModel()
+	far, first := j.keys.far(m, w, j.shape.Workers)
+	switch c := (choice{m, far}); c {
 	case j.upcoming:
-	case j.model: // again
-		j.upcoming, j.next = nil, nil
+	case j.choice: // again
+		j.upcoming, j.next = choice{}, nil
 	default:
-		j.upcoming, j.warm = m, j.server.config.Warm
-		j.next, j.refusal = controllerOf(m, j.shape.Workers)
+		j.upcoming, j.warm = c, j.server.config.Warm
+		if first && m == j.choice.model {
+			j.warm = 0
+		}
+		j.next, j.refusal = j.controllerOf(c)
 	}
 	if j.next == nil || j.warm > 0 {
 		return
 	}
-	j.model, j.decides, j.analytic = j.upcoming, j.next, j.refusal
-	j.upcoming, j.next, j.refusal = nil, nil, ""
+	j.choice, j.decides, j.analytic = j.upcoming, j.next, j.refusal
+	j.upcoming, j.next, j.refusal = choice{}, nil, ""
+	m = j.choice.model
+	j.server.log.Info("another controller decides", "job", j.name, "model", m.Name, "analytic", j.analytic)
+	j.announce()
+}
+
+// announce tells the job's streams what decides.
+func (j *job) announce() {
 	m := j.modelMessage()
 	text := fmt.Sprintf("%s decides from here on", m.Name)
 	if m.Analytic {
@@ -209,7 +238,8 @@ func (j *job) notify(n *pb.Notice) {
 
 // modelMessage says what decides.
 func (j *job) modelMessage() *pb.Model {
-	return &pb.Model{Name: j.model.Name, Generation: j.model.generation, Analytic: j.analytic != "", Reason: j.analytic}
+	m := j.choice.model
+	return &pb.Model{Name: m.Name, Generation: m.generation, Analytic: j.analytic != "", Reason: j.analytic}
 }
 
 // wait sets the timer to what happens next without a report: a window is overdue, or

@@ -20,7 +20,7 @@ type metrics struct {
 
 	jobs, streams, model                            *prometheus.Desc
 	windows, decisions, fallbacks, missing, reports *prometheus.Desc
-	imbalance, busy                                 *prometheus.Desc
+	imbalance, busy, distance                       *prometheus.Desc
 }
 
 func newMetrics(s *Server) *metrics {
@@ -47,10 +47,11 @@ func newMetrics(s *Server) *metrics {
 		model:     desc("model_generation", "How many models have served, with the one that does.", "model", "digest"),
 		windows:   desc("windows_total", "Windows answered.", "job"),
 		decisions: desc("routes_total", "Windows answered with another route.", "job"),
-		fallbacks: desc("fallbacks_total", "Windows answered by the analytic route, because the model does not fit.", "job"),
+		fallbacks: desc("fallbacks_total", "Windows answered by the analytic route, because the model does not fit the job's workers or its keys.", "job", "reason"),
 		missing:   desc("missing_total", "Subtasks missing from windows.", "job"),
 		reports:   desc("reports_total", "Reports of one subtask for one slide, by what became of them.", "job", "fate"),
 		imbalance: desc("imbalance", "(largest - mean) / mean of the busy ratios of the last window.", "job"),
+		distance:  desc("key_distance", "How far the job's hot keys are from those that the model was trained on.", "job"),
 		busy:      desc("busy_ratio", "Busy ratio in the last window.", "job", "worker"),
 	}
 	m.registry.MustRegister(m.latency, m.refused, m.rejected, m.unsent, m, collectors.NewGoCollector(),
@@ -63,12 +64,15 @@ func (m *metrics) answered(j *job, took time.Duration) {
 	m.latency.Observe(took.Seconds())
 	if j.analytic != "" {
 		j.view.fallbacks++
+		if j.choice.far {
+			j.view.farKeys++
+		}
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.jobs, m.streams, m.model, m.windows, m.decisions, m.fallbacks, m.missing, m.reports, m.imbalance, m.busy} {
+	for _, d := range []*prometheus.Desc{m.jobs, m.streams, m.model, m.windows, m.decisions, m.fallbacks, m.missing, m.reports, m.imbalance, m.busy, m.distance} {
 		to <- d
 	}
 }
@@ -90,7 +94,11 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 		v := j.current()
 		count(m.windows, v.Windows, v.Job)
 		count(m.decisions, v.Routes, v.Job)
-		count(m.fallbacks, v.Fallbacks, v.Job)
+		count(m.fallbacks, v.Fallbacks-v.FarKeys, v.Job, "workers")
+		count(m.fallbacks, v.FarKeys, v.Job, "keys")
+		if v.KeyDistance != nil {
+			gauge(m.distance, *v.KeyDistance, v.Job)
+		}
 		count(m.missing, v.Reports.Missing, v.Job)
 		count(m.reports, v.Reports.Taken, v.Job, "taken")
 		count(m.reports, v.Reports.Late, v.Job, "late")

@@ -19,6 +19,10 @@ type Model struct {
 	Digest string // of what it is made of; "" unknown
 	// New returns the controller of a job of P workers, or why there is none.
 	New func(workers int) (policy.Controller, error)
+	// Keys returns what part of the records each hot key had, by rank, that New's
+	// policies were trained on: one list for each policy that may decide for a job of P
+	// workers. nil, and an empty list of lists: they suit any keys.
+	Keys func(workers int) [][]float64
 
 	generation uint64 // of a served model: the first is 1
 }
@@ -28,6 +32,12 @@ func CheckpointModel(name string, c *policy.Checkpoint, config policy.LearnedCon
 	return &Model{
 		Name: name, Digest: c.Digest,
 		New: func(workers int) (policy.Controller, error) { return policy.NewLearned(c, config, workers) },
+		Keys: func(workers int) [][]float64 {
+			if policy.FitsJob(c, workers) != nil {
+				return nil
+			}
+			return trainedOn(policy.PoolMember{Checkpoint: c})
+		},
 	}
 }
 
@@ -60,10 +70,14 @@ func PoolModel(dir string, config policy.LearnedConfig) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	fitting := func(workers int) []policy.PoolMember {
+		return slices.DeleteFunc(slices.Clone(pool), func(m policy.PoolMember) bool { return policy.FitsJob(m.Checkpoint, workers) != nil })
+	}
 	return &Model{
 		Name: fmt.Sprintf("pool of %d", len(pool)),
+		Keys: func(workers int) [][]float64 { return trainedOn(fitting(workers)...) },
 		New: func(workers int) (policy.Controller, error) {
-			fit := slices.DeleteFunc(slices.Clone(pool), func(m policy.PoolMember) bool { return policy.FitsJob(m.Checkpoint, workers) != nil })
+			fit := fitting(workers)
 			if len(fit) == 0 {
 				return nil, fmt.Errorf("none of the %d members of the pool was trained for %d workers", len(pool), workers)
 			}

@@ -19,9 +19,11 @@ type View struct {
 	Generation   uint64     `json:"generation"`
 	Analytic     string     `json:"analytic"` // why the model does not decide; "": it does
 	Windows      uint64     `json:"windows"`
-	Routes       uint64     `json:"routes"`     // windows answered with another route
-	Incomplete   uint64     `json:"incomplete"` // windows with missing subtasks
-	Fallbacks    uint64     `json:"fallbacks"`  // windows answered by the analytic route
+	Routes       uint64     `json:"routes"`       // windows answered with another route
+	Incomplete   uint64     `json:"incomplete"`   // windows with missing subtasks
+	Fallbacks    uint64     `json:"fallbacks"`    // windows answered by the analytic route
+	FarKeys      uint64     `json:"far_keys"`     // of them, because of the job's keys
+	KeyDistance  *float64   `json:"key_distance"` // of the job's keys from those trained on; null: unknown, or any fit
 	Reports      Reports    `json:"reports"`
 	Rate         float64    `json:"rate"`       // records/s sent on
 	Imbalance    []float64  `json:"imbalance"`  // of the last windows, the latest last
@@ -56,13 +58,13 @@ const (
 
 // view is what is kept of a job for its View.
 type view struct {
-	windows, routes, incomplete, fallbacks uint64
-	imbalance                              []float64
-	busy                                   []float64
-	hot                                    []policy.HotKey
-	sent                                   int64 // records behind the shares of hot
-	rate                                   float64
-	route                                  *policy.Route // in force, as far as is known
+	windows, routes, incomplete, fallbacks, farKeys uint64
+	imbalance                                       []float64
+	busy                                            []float64
+	hot                                             []policy.HotKey
+	sent                                            int64 // records behind the shares of hot
+	rate                                            float64
+	route                                           *policy.Route // in force, as far as is known
 }
 
 func newView(workers int) view {
@@ -110,8 +112,8 @@ func (j *job) current() View {
 	v, c := &j.view, j.assembler.Counts()
 	out := View{
 		Job: j.name, Workers: j.shape.Workers, Partitioners: j.shape.Partitioners, Streams: len(j.streams),
-		Model: j.model.Name, Generation: j.model.generation, Analytic: j.analytic,
-		Windows: v.windows, Routes: v.routes, Incomplete: v.incomplete, Fallbacks: v.fallbacks, Rate: v.rate,
+		Model: j.choice.model.Name, Generation: j.choice.model.generation, Analytic: j.analytic, KeyDistance: j.keys.distance(),
+		Windows: v.windows, Routes: v.routes, Incomplete: v.incomplete, Fallbacks: v.fallbacks, FarKeys: v.farKeys, Rate: v.rate,
 		Reports:   Reports{c.Taken, c.Late, c.Duplicate, c.Missing, c.Skipped},
 		Imbalance: slices.Clone(v.imbalance[max(0, len(v.imbalance)-viewWindows):]),
 		Busy:      make([]*float64, len(v.busy)), Hot: []HotView{}, SlotShare: make([]float64, j.shape.Workers),

@@ -168,7 +168,7 @@ func TestServeWatches(t *testing.T) {
 	if code != codeOK || !strings.Contains(narration, "trained for 4 workers, the job has 8") {
 		t.Errorf("exit code %d, %s", code, narration)
 	}
-	until("/metrics", `saspart_fallbacks_total{job="other"} 19`)
+	until("/metrics", `saspart_fallbacks_total{job="other",reason="workers"} 19`)
 	if code, log := stop(); code != codeOK || !strings.Contains(log, "the one before it serves on") {
 		t.Errorf("the server left with %d and logged %s", code, log)
 	}

@@ -157,11 +157,16 @@ func (c *Client) welcome(w *pb.Welcome) {
 	defer c.mu.Unlock()
 	c.status.Connected, c.status.Error = true, ""
 	c.status.Attached++
-	c.status.Model, c.status.Reason = w.GetModel().GetName(), w.GetModel().GetReason()
+	c.decider(w.GetModel())
+	c.turn()
+}
+
+// decider takes in what decides at the server. The caller has the lock.
+func (c *Client) decider(m *pb.Model) {
+	c.status.Model, c.status.Reason = m.GetName(), m.GetReason()
 	if c.status.Reason != "" {
 		c.config.Log.Warn("the server's model does not fit this job; routes are analytic", "reason", c.status.Reason)
 	}
-	c.turn()
 }
 
 func (c *Client) noticed(n *pb.Notice) {
@@ -170,7 +175,7 @@ func (c *Client) noticed(n *pb.Notice) {
 	c.config.Log.Info("from the policy server", "notice", n.GetText())
 	switch n.GetKind() {
 	case pb.Notice_KIND_MODEL:
-		c.status.Model, c.status.Reason = n.GetModel().GetName(), n.GetModel().GetReason()
+		c.decider(n.GetModel())
 	case pb.Notice_KIND_REJECTED:
 		c.status.Rejected++
 	}
