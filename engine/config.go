@@ -42,7 +42,8 @@ const (
 	Native Capacity = "native"
 )
 
-// Speeds gives each worker's speed: work per second against a worker of speed 1.
+// Speeds gives each worker's speed: work per second against a worker of speed 1. With
+// Change it is the speed at the start.
 type Speeds struct {
 	Kind   string    `yaml:"kind"`             // equal, list, uniform, straggler
 	List   []float64 `yaml:"list,omitempty"`   // list: one per worker
@@ -50,6 +51,8 @@ type Speeds struct {
 	High   float64   `yaml:"high,omitempty"`   //
 	Worker int       `yaml:"worker,omitempty"` // straggler: which worker is slow
 	Factor float64   `yaml:"factor,omitempty"` // straggler: its speed
+
+	Change SpeedChange `yaml:"change,omitempty"` // how speeds change in the course of the job; nothing: they stay
 }
 
 // Costs are service times at speed 1. `saspart calibrate` measures them.
@@ -110,7 +113,7 @@ func (c *Config) Validate() error {
 		field.Whole("metric_slides", c.MetricSlides, 1, 1<<16),
 		field.Whole("hot_keys", c.HotKeys, 0, 1<<16),
 		field.Finite("work_ratio", c.WorkRatio, 0, math.MaxFloat64),
-		field.In("speeds", c.Speeds.validate(c.Workers)),
+		field.In("speeds", errors.Join(c.Speeds.validate(c.Workers), field.In("change", c.Speeds.Change.validate()))),
 		field.In("costs", c.Costs.validate()),
 		c.validateCombine(),
 	}
@@ -179,7 +182,7 @@ func (c *Costs) validate() error {
 	return errors.Join(errs...)
 }
 
-// Of returns the speed of each worker; the uniform draw depends on seed alone.
+// Of returns the speed of each worker at the start; the uniform draw depends on seed alone.
 func (s *Speeds) Of(workers int, seed uint64) []float64 {
 	out := make([]float64, workers)
 	rng := rand.New(rand.NewPCG(seed, 0x5bd1e995))

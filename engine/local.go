@@ -71,8 +71,12 @@ func NewLocal(s Setup) (*Local, error) {
 		stop: make(chan struct{}), done: make(chan struct{}), failure: make(chan error, 1),
 	}
 	j.histograms.New = func() any { return newLatency() }
+	courses := c.Speeds.courses(c.Workers, s.Seed)
 	for i, speed := range c.Speeds.Of(c.Workers, s.Seed) {
 		w := newLocalWorker(j, i, speed)
+		if courses != nil {
+			w.course = courses[i]
+		}
 		w.actor = j.newActor(func(n *census) { n.workers[w.index] = w.report() })
 		w.inbox = newInbox[item](c.Queue, w.wake)
 		j.workers = append(j.workers, w)

@@ -30,6 +30,9 @@ type localWorker struct {
 	comb  *combiner
 	chunk int // records folded between two looks at the clock
 
+	course *course // how its speed changes; nil: it stays
+	window int64   // metric window that costs are of
+
 	slide, from int64 // of the last record, and when that slide starts
 	marks       watermark
 	next        int64   // slide to be emitted next
@@ -70,6 +73,7 @@ func (w *localWorker) run() {
 		}
 		w.begin(w.clock.now())
 		for rest := items; len(rest) > 0; {
+			w.change()
 			if rest[0].mark {
 				if !w.mark(&rest[0]) {
 					return
@@ -83,6 +87,16 @@ func (w *localWorker) run() {
 				return
 			}
 		}
+	}
+}
+
+// change takes up the speed of the metric window that now is.
+func (w *localWorker) change() {
+	if w.course == nil {
+		return
+	}
+	if now := w.clock.now() / w.job.setup.Config.MetricWindow().Nanoseconds(); now != w.window {
+		w.window, w.costs = now, w.job.setup.Config.serviceAt(w.course.at(now))
 	}
 }
 

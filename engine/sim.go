@@ -25,6 +25,9 @@ import (
 // exact as long as no worker is more than a slide behind the others: a reducer
 // serves all partial results of a slide before those of the next.
 //
+// Speeds that change do so at the start of a metric window, for what is sent from then
+// on.
+//
 // Latencies are booked under the window in which a record is sent, counts and
 // busy times under the one in which it is served.
 type Sim struct {
@@ -48,6 +51,7 @@ type Sim struct {
 	stale   bool // the route changed inside the window being measured
 	failed  error
 	rounds  map[int64]*round // what Sharers told, by slide
+	courses []*course        // how workers' speeds change; nil: they stay
 }
 
 // worker is one combiner subtask.
@@ -66,7 +70,7 @@ func NewSim(s Setup) (*Sim, error) {
 	j := &Sim{
 		setup: s, window: c.MetricWindow().Nanoseconds() * ps, slide: c.Slide.Nanoseconds(),
 		merging: c.serviceAt(1), plan: planReducers(c.Reducers, nil), rounds: map[int64]*round{},
-		latency: newLatency(),
+		latency: newLatency(), courses: c.Speeds.courses(c.Workers, s.Seed),
 	}
 	for _, speed := range c.Speeds.Of(c.Workers, s.Seed) {
 		j.workers = append(j.workers, worker{newServer(c.Queue, j.window), c.serviceAt(speed), newCombiner(s.Task, c.WindowSlides())})
@@ -96,6 +100,9 @@ func (j *Sim) Next(ctx context.Context) (*policy.Window, error) {
 		}
 	}
 	end := j.now + j.window
+	for w, c := range j.courses {
+		j.workers[w].service = j.setup.Config.serviceAt(c.at(j.now / j.window))
+	}
 	for {
 		s, ready, limit := j.earliest()
 		if s == nil || ready >= end {

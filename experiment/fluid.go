@@ -26,6 +26,9 @@ const fluidSample = 200_000
 // Where the experiment asks for the reference's simulated environment, it is that.
 func Fluid(e *config.Experiment) (engine.FluidConfig, error) {
 	if e.Fluid.Model == engine.ReferenceModel {
+		if e.Job.Speeds.Change != (engine.SpeedChange{}) {
+			return engine.FluidConfig{}, fmt.Errorf("fluid model of %s: speeds never change in the reference's environment; leave out job.speeds.change, or take fluid.model %s", e.Name, engine.JobModel)
+		}
 		c := engine.ReferenceFluid(ReferenceSpeeds(e))
 		return c, c.Validate()
 	}
@@ -37,6 +40,7 @@ func Fluid(e *config.Experiment) (engine.FluidConfig, error) {
 	}
 	c.Keys, c.Seed, c.Window, c.HotKeys = keys, e.Seed, e.Job.MetricWindow(), max(e.Job.HotKeys, 64, 4*e.Job.Workers)
 	c.Noise, c.Delay = e.Fluid.Noise, e.Fluid.Delay
+	c.Drift = e.Job.Speeds.Drift(e.Job.Workers, e.Seed)
 	c.Records = max(1, int64(rate*c.Window.Seconds()))
 	cost := (e.Job.Costs.Record.Seconds() + units*e.Job.Costs.Unit.Seconds()) * e.Job.WorkRatio
 	c.Utilisation = rate / engine.FluidBound(c.Speeds, cost)

@@ -1,0 +1,100 @@
+package engine
+
+import (
+	"errors"
+	"math"
+	"math/rand/v2"
+
+	"github.com/saspart/saspart/config/field"
+)
+
+// SpeedChange says how speeds change while a job runs, as in the scenarios that the
+// capacity policy is trained on (capacity.md, The scenarios): neighbours on a shared
+// machine come and go, clocks slow down. The zero value is speeds that stay.
+//
+//	speed = first * exp(walk + level)
+//
+// at the start of each metric window walk takes a normal step, and level, 0 at first,
+// may be replaced by the log of a factor. Unlike in the scenarios the mean of all speeds
+// changes too: real workers do not make up for each other.
+type SpeedChange struct {
+	Walk float64 `yaml:"walk,omitempty"` // standard deviation of a log speed's step per metric window
+	Jump float64 `yaml:"jump,omitempty"` // probability that a worker jumps in a metric window
+	Low  float64 `yaml:"low,omitempty"`  // bounds of the factor on a worker's speed from a jump to its next one
+	High float64 `yaml:"high,omitempty"` //
+}
+
+// mostWalk is how far a log speed walks from where it began, so that an endless job
+// stays possible: there the walk turns back.
+const mostWalk = math.Ln2
+
+func (c *SpeedChange) validate() error {
+	err := errors.Join(field.Finite("walk", c.Walk, 0, mostWalk), field.Finite("jump", c.Jump, 0, 1))
+	if c.Jump == 0 || err != nil {
+		return err
+	}
+	if err := errors.Join(positive("low", c.Low), positive("high", c.High)); err != nil {
+		return err
+	}
+	if c.Low > c.High {
+		return field.Errorf("low", "is %v, above high, %v", c.Low, c.High)
+	}
+	return nil
+}
+
+// course is how the speed of one worker changes. Nothing but the seed and the worker
+// decides on it, so that a goroutine for each can have its own and engines agree.
+type course struct {
+	first  float64
+	change SpeedChange
+	rng    *rand.Rand
+
+	walk, level float64
+	window      int64 // the last one asked for
+}
+
+// courses returns the course of each worker; nil if speeds stay.
+func (s *Speeds) courses(workers int, seed uint64) []*course {
+	if s.Change.Walk == 0 && s.Change.Jump == 0 {
+		return nil
+	}
+	out := make([]*course, workers)
+	for w, first := range s.Of(workers, seed) {
+		out[w] = &course{first: first, change: s.Change, rng: rand.New(rand.NewPCG(seed, 0xc0055e+uint64(w)))}
+	}
+	return out
+}
+
+// at is the speed in a metric window, the first being 0. Windows are asked for in
+// ascending order; an earlier one has the speed of the last.
+func (c *course) at(window int64) float64 {
+	for ; c.window < window; c.window++ {
+		// All three are drawn whether needed or not: that jumps are rarer leaves the
+		// walk as it was.
+		step, jumps, to := c.rng.NormFloat64(), c.rng.Float64(), c.rng.Float64()
+		c.walk += c.change.Walk * step
+		if c.walk > mostWalk {
+			c.walk = 2*mostWalk - c.walk
+		} else if c.walk < -mostWalk {
+			c.walk = -2*mostWalk - c.walk
+		}
+		if jumps < c.change.Jump {
+			c.level = math.Log(c.change.Low + (c.change.High-c.change.Low)*to)
+		}
+	}
+	return c.first * math.Exp(c.walk+c.level)
+}
+
+// Drift is how speeds that change do so in the model in closed form
+// (FluidConfig.Drift): as in the engines of records, window by window. nil if they stay.
+func (s *Speeds) Drift(workers int, seed uint64) func(step int, speeds []float64) {
+	courses := s.courses(workers, seed)
+	if courses == nil {
+		return nil
+	}
+	return func(step int, speeds []float64) {
+		for w, c := range courses {
+			speeds[w] = c.at(int64(step))
+		}
+	}
+}
