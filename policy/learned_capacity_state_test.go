@@ -3,6 +3,7 @@ package policy
 import (
 	"bytes"
 	"encoding/gob"
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -59,6 +60,7 @@ func TestControllerState(t *testing.T) {
 		{"with hedges", hedged, 12, func(*Window) {}},
 		{"without hedges", UntrainedCapacity(6, 1), 12, func(*Window) {}},
 		{"before the first window", hedged, 0, func(*Window) {}},
+		{"with workers that were not measured", hedged, 12, func(w *Window) { w.Busy[w.Records%5] = math.NaN() }},
 		{"without counts of slots", hedged, 12, func(w *Window) { w.Slots = nil }},
 		{"with lists of hot keys of varying length, of which some are forgotten", hedged, 25, func(w *Window) { w.Hot = w.Hot[w.Records%97:][:w.Records%29+1] }},
 		{"with names that are no UTF-8", hedged, 5, func(w *Window) {
@@ -89,6 +91,9 @@ func TestControllerState(t *testing.T) {
 				t.Fatal(err)
 			}
 			*other.pcg = *one.pcg
+			if diff := cmp.Diff(one.follower.State(), other.follower.State()); diff != "" {
+				t.Errorf("restored at once (-never stopped +restored):\n%s", diff)
+			}
 			routes := 0
 			for i := range 25 {
 				if i == 10 {

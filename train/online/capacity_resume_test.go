@@ -1,6 +1,7 @@
 package online
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -86,6 +87,59 @@ func TestCapacityResumeIsExact(t *testing.T) {
 				t.Errorf("%d returns and %d shortened steps; the bounds were to be reached", whole.Returns, whole.Limited)
 			}
 		})
+	}
+}
+
+// TestCapacitySaved: whatever a job is in the middle of, with bounds that are often
+// reached, what was loaded is what was saved, and the window after it is the same.
+func TestCapacitySaved(t *testing.T) {
+	c := quick()
+	c.Safety = Safety{MaxStep: 0.05, MaxImbalance: 0.35}
+	late := func(c *engine.FluidConfig) { c.Noise, c.Delay = 0.1, 3 }
+	envs := func() (*capacityEnv, *capacityEnv) {
+		l, _ := capacityLoopOn(t, t.TempDir(), c, 1, late)
+		other, _ := capacityLoopOn(t, t.TempDir(), c, 1, late)
+		return l.Envs[0].(*capacityEnv), other.Envs[0].(*capacityEnv)
+	}
+	one, other := envs()
+	if err := one.Begin(); err != nil {
+		t.Fatal(err)
+	}
+	saved := func(e *capacityEnv) []byte {
+		data, err := e.Save()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	back, shares, good, announced := 0, 0, 0, 0
+	for window := range 60 {
+		data := saved(one)
+		if err := other.Load(data); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(data, saved(other)) {
+			t.Fatalf("before window %d: what is loaded is not what was saved", window)
+		}
+		for _, e := range []*capacityEnv{one, other} {
+			if _, err := step(t.Context(), []Env{e}, true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !bytes.Equal(saved(one), saved(other)) {
+			t.Fatalf("window %d is another one", window)
+		}
+		for _, v := range []struct {
+			count *int
+			there bool
+		}{{&back, one.back}, {&shares, one.step.last != nil}, {&good, one.good != nil}, {&announced, one.newest > 0}} {
+			if v.there {
+				*v.count++
+			}
+		}
+	}
+	if back == 0 || shares == 0 || good == 0 || announced == 0 {
+		t.Errorf("windows with a route to take up again %d, with shares %d, with a good route %d, after a new route %d: none may be 0", back, shares, good, announced)
 	}
 }
 
