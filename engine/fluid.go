@@ -27,6 +27,10 @@ const (
 	Backpressure Overload = "backpressure"
 )
 
+// Drift changes the speeds before window step. It is asked for every window of one model,
+// in order, and may remember; a model that is restored begins with a new one.
+type Drift func(step int, speeds []float64)
+
 // FluidConfig is a job in closed form: expected busy times, no records.
 type FluidConfig struct {
 	Speeds      []float64     // of each worker, work per time in any unit, above 0
@@ -40,8 +44,8 @@ type FluidConfig struct {
 	HotKeys     int           // heaviest keys named in each window
 	Seed        uint64        // of the noise
 
-	Drift func(step int, speeds []float64) // changes the speeds before window step; nil: they stay
-	Shift func(step int) *KeySpace         // what arrives from window step on; nil, or returning nil: as before
+	Drift func() Drift             // for each model made of this; nil: speeds stay
+	Shift func(step int) *KeySpace // what arrives from window step on; nil, or returning nil: as before
 }
 
 // DefaultFluid is a million records per window of one second at 70 % of what the
@@ -92,7 +96,8 @@ type Fluid struct {
 	gain     float64 // Utilisation * sum of the initial speeds
 	overload Overload
 	noise    float64
-	drift    func(int, []float64)
+	newDrift func() Drift
+	drift    Drift // nil: speeds stay
 	pcg      *rand.PCG
 	rng      *rand.Rand
 	past     []fluidSample // the last Delay + 1 windows, a ring
@@ -110,9 +115,10 @@ func NewFluid(c FluidConfig) (*Fluid, error) {
 	}
 	pcg := rand.NewPCG(c.Seed, 0xf1d1d)
 	f := &Fluid{
-		speeds: slices.Clone(c.Speeds), overload: c.Overload, noise: c.Noise, drift: c.Drift,
+		speeds: slices.Clone(c.Speeds), overload: c.Overload, noise: c.Noise, newDrift: c.Drift,
 		pcg: pcg, rng: rand.New(pcg), past: make([]fluidSample, c.Delay+1),
 	}
+	f.beginDrift()
 	for _, v := range c.Speeds {
 		f.gain += c.Utilisation * v
 	}
@@ -120,6 +126,12 @@ func NewFluid(c FluidConfig) (*Fluid, error) {
 		f.past[i] = fluidSample{make([]float64, len(c.Speeds)), make([]float64, len(c.Speeds))}
 	}
 	return f, nil
+}
+
+func (f *Fluid) beginDrift() {
+	if f.newDrift != nil {
+		f.drift = f.newDrift()
+	}
 }
 
 // Speeds is the speed of each worker now; not to be changed.

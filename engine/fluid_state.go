@@ -46,6 +46,7 @@ func (f *Fluid) Restore(s FluidState) error {
 		return fmt.Errorf("restore the fluid model's generator: %w", err)
 	}
 	*f.pcg = pcg
+	f.beginDrift()
 	f.step = s.Step
 	copy(f.speeds, s.Speeds)
 	for i, p := range f.past {

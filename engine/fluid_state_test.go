@@ -47,7 +47,7 @@ func TestFluidJobState(t *testing.T) {
 				}
 				return nil
 			}
-			c.Drift = func(step int, speeds []float64) { speeds[step%3] *= 1.1 }
+			c.Drift = func() Drift { return func(step int, speeds []float64) { speeds[step%3] *= 1.1 } }
 		}, 10},
 	} {
 		t.Run(tc.why, func(t *testing.T) {

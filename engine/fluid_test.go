@@ -226,9 +226,11 @@ func TestFluidDelayAndChange(t *testing.T) {
 		}
 		return nil
 	}
-	c.Drift = func(step int, speeds []float64) {
-		if step == 5 {
-			speeds[0] = 2
+	c.Drift = func() Drift {
+		return func(step int, speeds []float64) {
+			if step == 5 {
+				speeds[0] = 2
+			}
 		}
 	}
 	job, err := NewFluidJob(c)

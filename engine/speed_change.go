@@ -85,16 +85,19 @@ func (c *course) at(window int64) float64 {
 	return c.first * math.Exp(c.walk+c.level)
 }
 
-// Drift is how speeds that change do so in the model in closed form
-// (FluidConfig.Drift): as in the engines of records, window by window. nil if they stay.
-func (s *Speeds) Drift(workers int, seed uint64) func(step int, speeds []float64) {
-	courses := s.courses(workers, seed)
-	if courses == nil {
+// Drift makes what changes the speeds of models in closed form (FluidConfig.Drift) as
+// those of the engines of records change, window by window; nil if they stay.
+func (s *Speeds) Drift(workers int, seed uint64) func() Drift {
+	if s.courses(workers, seed) == nil {
 		return nil
 	}
-	return func(step int, speeds []float64) {
-		for w, c := range courses {
-			speeds[w] = c.at(int64(step))
+	kept := *s
+	return func() Drift {
+		courses := kept.courses(workers, seed)
+		return func(step int, speeds []float64) {
+			for w, c := range courses {
+				speeds[w] = c.at(int64(step))
+			}
 		}
 	}
 }
