@@ -44,6 +44,11 @@ func TestCapacityResumeIsExact(t *testing.T) {
 	exact := func(*engine.FluidConfig) {}
 	noisy := func(c *engine.FluidConfig) { c.Noise = 0.05 }
 	late := func(c *engine.FluidConfig) { c.Noise, c.Delay = 0.1, 3 }
+	changing := func(c *engine.FluidConfig) {
+		late(c)
+		s := engine.Speeds{Kind: "equal", Change: engine.SpeedChange{Walk: 0.02, Jump: 0.02, Low: 0.5, High: 1.5}}
+		c.Drift = s.Drift(len(c.Speeds), 1)
+	}
 	for _, tc := range []struct {
 		why      string
 		parallel int
@@ -57,6 +62,7 @@ func TestCapacityResumeIsExact(t *testing.T) {
 		{"before the learning starts, and the delay is over", 1, late, DefaultSafety(), 2, 120},
 		{"across the end of a segment of the replay", 1, noisy, DefaultSafety(), 250, 300},
 		{"at the end of a segment", 1, noisy, DefaultSafety(), 256, 300},
+		{"speeds that change, of two jobs", 2, changing, DefaultSafety(), 60, 140},
 		{"three jobs", 3, late, DefaultSafety(), 60, 150},
 		{"within bounds", 2, late, Safety{MaxStep: 0.05, MaxImbalance: 0.35}, 90, 180},
 	} {
