@@ -29,6 +29,7 @@ type Options struct {
 	Name  string                           // program and version, told to clients
 	Model *Model                           // what decides at first
 	Token string                           // clients must show it; "": none is asked for
+	Only  int                              // jobs of so many workers are taken, no others; 0: any
 	TLS   credentials.TransportCredentials // nil: connections are in the clear
 	Log   *slog.Logger
 	Now   func() time.Time
@@ -41,6 +42,7 @@ type Server struct {
 
 	config  Config
 	name    string
+	only    int // workers of a job; 0: any
 	log     *slog.Logger
 	now     func() time.Time
 	metrics *metrics
@@ -61,7 +63,7 @@ type Server struct {
 // New returns a server that serves once Serve is called. config must be valid.
 func New(config Config, o Options) *Server {
 	s := &Server{
-		config: config, name: o.Name, log: o.Log, now: o.Now,
+		config: config, name: o.Name, only: o.Only, log: o.Log, now: o.Now,
 		draining: make(chan struct{}), jobs: map[string]*job{}, health: health.NewServer(),
 	}
 	s.metrics = newMetrics(s)

@@ -124,6 +124,9 @@ func (s *Server) greet(ctx context.Context, first *pb.AttachRequest, st *stream)
 	case h.Shape.Workers > s.config.Limits.Workers:
 		return s.refuse(ctx, "workers", codes.ResourceExhausted, fmt.Sprintf("a job of %d workers; this server takes up to %d", h.Shape.Workers, s.config.Limits.Workers))
 	}
+	if s.only != 0 && h.Shape.Workers != s.only {
+		return s.refuse(ctx, "workers", codes.FailedPrecondition, fmt.Sprintf("a job of %d workers; this server takes jobs of %d only", h.Shape.Workers, s.only))
+	}
 	st.hello = h
 	return nil
 }

@@ -39,13 +39,15 @@ type trainOnlineOptions struct {
 	require    bool              // a target was asked for: not to reach it is a failure
 	overrides  []strict.Override // of the training and of the experiment
 	output     string
+	server     listenOptions // of a job in another process; nowhere: the job runs here
+	wait       time.Duration // for it; 0: for ever
 }
 
 // fluid names the engine in closed form, beside those of package experiment.
 const fluid = "fluid"
 
 func (a *app) trainOnlineCommand() *cobra.Command {
-	opts := trainOnlineOptions{seed: 1}
+	opts := trainOnlineOptions{seed: 1, server: listenOptions{config: trainingServer()}}
 	cmd := &cobra.Command{
 		Use:   "train-online",
 		Short: "Learn a policy while the job runs, from every window of it",
@@ -68,6 +70,13 @@ A run that was interrupted, or killed, goes on with --resume from its last check
 on fluid it ends with the same policy, bit for bit, as one that was not; elsewhere the
 learner goes on and the job begins anew.
 
+With --listen the job runs in another process, which attaches as it would to saspart
+serve (saspart run --partitioner saspartitioner --server ADDRESS, or package
+serve/client): the windows of the training are the job's, and its routes go back to
+it, within the bounds of local. It is one job at a time, of as many workers as the
+experiment says, and for --action shares of keys like the experiment's. When it leaves,
+the training waits for it, or for another. --http serves the live page and /metrics.
+
 --set takes values of the training (updates_per_window=4) and of the experiment
 (job.workers=16), which have no name in common. With --target-imbalance a run that ends
 without reaching it exits with 4.`,
@@ -75,6 +84,7 @@ without reaching it exits with 4.`,
   saspart train-online --config straggler --engine sim --checkpoint runs/first --out runs/second
   saspart train-online --config wordcount-zipf --engine sim --data 'traces/*.arrow' --out runs/mixed
   saspart train-online --config straggler --engine sim --action capacity --checkpoint builtin --out runs/cap
+  saspart train-online --config straggler --action capacity --checkpoint builtin --listen 127.0.0.1:7070 --out runs/behind
   saspart train-online --config straggler --engine local --set safety.max_step=0.1 --set safety.max_imbalance=1 --out runs/live`,
 		Args: noArgs,
 	}
@@ -99,6 +109,7 @@ without reaching it exits with 4.`,
 	choiceFlag(cmd, action, "action", "", "what the policy decides on")
 	engineName := &choice{value: fluid, allowed: append([]string{fluid}, experiment.Engines()...)}
 	choiceFlag(cmd, engineName, "engine", "", "what runs the job")
+	opts.addServer(cmd)
 	output := outputFlag(cmd, "text", "json")
 	for _, name := range []string{"config", "out"} {
 		if err := cmd.MarkFlagRequired(name); err != nil {
@@ -108,6 +119,11 @@ without reaching it exits with 4.`,
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		opts.engine, opts.output, opts.overrides = engineName.value, output.value, settings.overrides
 		opts.action = policy.Kind(action.value)
+		if opts.server.listen != "" {
+			opts.engine = behindServer
+		} else if err := withoutServer(cmd); err != nil {
+			return err
+		}
 		if cmd.Flags().Changed("threads") {
 			for _, learner := range []string{"learner", "capacity"} {
 				opts.overrides = append(opts.overrides, strict.Override{Path: learner + ".threads", Value: strconv.Itoa(*threads), From: "--threads"})
@@ -176,7 +192,7 @@ func (a *app) loadOnline(opts trainOnlineOptions) (*onlineConfig, error) {
 	if opts.engine != fluid {
 		c.Training.Evaluate.Windows = 32 // of real records, so many take their time
 	}
-	if opts.engine == experiment.Local {
+	if c.realTime() {
 		c.Training.Safety = online.CarefulSafety()
 	}
 	file, text, err := findTraining(opts.training, configs.OnlineNames())
@@ -197,8 +213,13 @@ func (a *app) trainOnline(ctx context.Context, opts trainOnlineOptions, c *onlin
 		return out, fmt.Errorf("write the configuration of the run: %w", err)
 	}
 	b := &onlineBuild{onlineConfig: c, app: a, text: string(text), dir: filepath.Join(opts.out, checkpoints), resume: opts.resume}
+	behind, err := a.behind(ctx, opts, c)
+	if err != nil {
+		return out, err
+	}
+	b.feed = behind.feed
 	loop, err := b.build(ctx)
-	defer func() { err = errors.Join(err, b.close()) }()
+	defer func() { err = errors.Join(err, behind.close(ctx, out), b.close()) }()
 	if err != nil {
 		return out, err
 	}
@@ -222,6 +243,9 @@ func (a *app) trainOnline(ctx context.Context, opts trainOnlineOptions, c *onlin
 	}
 	loop.Evaluated = routes.evaluated
 	loop.Watch = (&watchOnline{app: a, meter: meter, windows: done}).watch
+	if err := behind.open(); err != nil {
+		return out, err
+	}
 	return loop.Run(ctx)
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/saspart/saspart/experiment"
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/serve"
 	"github.com/saspart/saspart/train"
 	"github.com/saspart/saspart/train/online"
 	"github.com/saspart/saspart/train/replay"
@@ -31,6 +32,7 @@ type onlineBuild struct {
 	start  *policy.Checkpoint   // to start from; nil: nothing
 	pupil  online.Pupil         // of the shares action
 	filter online.Filter        // of the capacity action
+	feed   *serve.Feed          // of a job in another process; nil: it runs here
 	loop   online.Loop
 }
 
@@ -90,7 +92,7 @@ func (b *onlineBuild) shares(ctx context.Context) error {
 		}
 	}
 	b.loop.Student, b.pupil = student, student
-	if b.Engine == experiment.Local {
+	if b.realTime() {
 		background, err := online.NewBackground(student, b.Seed)
 		if err != nil {
 			return err
@@ -128,7 +130,7 @@ func (b *onlineBuild) capacity(ctx context.Context) error {
 		}
 	}
 	b.loop.Student, b.filter = student, student
-	if b.Engine == experiment.Local {
+	if b.realTime() {
 		background, err := online.NewBackgroundCapacity(student)
 		if err != nil {
 			return err
@@ -141,7 +143,7 @@ func (b *onlineBuild) capacity(ctx context.Context) error {
 // jobs makes the jobs to explore and the one to evaluate on: of a job on the wall
 // clock there is but one.
 func (b *onlineBuild) jobs() error {
-	if b.Engine == experiment.Local {
+	if b.realTime() {
 		if n := b.Training.Parallel; n > 1 {
 			return usagef("--parallel %d: a job on the engine %s runs in real time, one at a time; use %s or %s", n, b.Engine, fluid, experiment.Sim)
 		}
@@ -203,6 +205,9 @@ func (b *onlineBuild) env(i int, s online.Safety) (online.Env, error) {
 		if judge {
 			job.Index = -1
 		}
+		if b.feed != nil {
+			job.Filter = online.Consecutive(job.Filter) // jobs come and go
+		}
 		return online.NewCapacityEnv(job), nil
 	case b.Engine == fluid:
 		model, err := b.model(i)
@@ -225,6 +230,9 @@ func (b *onlineBuild) env(i int, s online.Safety) (online.Env, error) {
 
 // open returns what starts the i-th job with windows and routes.
 func (b *onlineBuild) open(i int) (func() (online.Job, error), error) {
+	if b.feed != nil {
+		return func() (online.Job, error) { return b.feed, nil }, nil
+	}
 	if b.Engine == fluid {
 		c := b.keys
 		c.Seed += uint64(i)
@@ -257,7 +265,7 @@ func (b *onlineBuild) close() error {
 	for _, e := range b.loop.Envs {
 		errs = append(errs, e.Close())
 	}
-	if j := b.loop.Judge; j != nil && b.Engine != experiment.Local {
+	if j := b.loop.Judge; j != nil && !b.realTime() {
 		errs = append(errs, j.Close())
 	}
 	if b.data != nil {

@@ -1,0 +1,141 @@
+package serve_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/serve"
+	"github.com/saspart/saspart/serve/client"
+)
+
+// follow takes a feed's windows and has the job follow what a controller decides,
+// until there are none any more; why is told.
+func follow(f *serve.Feed, c policy.Controller, seen *atomic.Int64) <-chan error {
+	ended := make(chan error, 1)
+	go func() {
+		for {
+			w, err := f.Next(context.Background())
+			if err != nil {
+				ended <- err
+				return
+			}
+			seen.Add(1)
+			if r := c.Decide(w); r != nil {
+				if err := f.Apply(r); err != nil {
+					ended <- err
+					return
+				}
+			}
+		}
+	}()
+	return ended
+}
+
+// A job behind a feed is decided for by who takes the windows, each before the next;
+// when it has left another may come, and when none does that is the end.
+func TestFeed(t *testing.T) {
+	config := serve.DefaultFeed(8)
+	config.Patience, config.Quiet, config.Limit = 5*time.Second, 50*time.Millisecond, 2*time.Second
+	var gone, again atomic.Int64
+	config.Tell = func(is bool) {
+		if is {
+			gone.Add(1)
+		} else {
+			again.Add(1)
+		}
+	}
+	if err := config.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	f := serve.NewFeed(t.Context(), config)
+	var seen atomic.Int64
+	ended := follow(f, policy.NewWaterfill(policy.DefaultWaterfill(), 8), &seen)
+	serving := serve.Default()
+	serving.Limits.Jobs, serving.Linger = 1, 10*time.Millisecond
+	s := start(t, "", serving, serve.Options{Model: f.Model("training"), Only: 8})
+
+	refused := newToy(4).attach(t, s.address, "four", nil)
+	eventually(t, "a job of another number of workers is refused", func() bool { return refused.Status().Error != "" })
+	refused.Close()
+	for i, name := range []string{"one", "another"} {
+		eventually(t, "nobody is there", func() bool { return gone.Load() > int64(i) })
+		j := newToy(8)
+		c := j.attach(t, s.address, name, nil)
+		attached(t, c)
+		controller := c.Controller(5 * time.Second)
+		for range 30 {
+			j.follow(controller.Decide(j.window()))
+		}
+		if got := policy.Imbalance(j.busy()); got > 0.05 {
+			t.Errorf("job %s: imbalance %.3f", name, got)
+		}
+		if got := c.Status(); got.Model != "training" || got.Source != client.Policy || got.Answers != 30 || got.Outdated != 0 || got.Reason != "" {
+			t.Errorf("job %s: status %+v", name, got)
+		}
+		c.Close()
+	}
+	if err := <-ended; !errors.Is(err, io.EOF) {
+		t.Errorf("it ended with %v", err)
+	}
+	if seen.Load() != 60 || f.Dropped() != 0 || again.Load() < 2 {
+		t.Errorf("%d windows seen, %d dropped; %d times there were some again", seen.Load(), f.Dropped(), again.Load())
+	}
+}
+
+// Who is slow makes nobody wait: windows are answered without a route, the newest
+// route goes with a later answer, and of windows that pile up the oldest go.
+func TestFeedOfSlowTaker(t *testing.T) {
+	config := serve.DefaultFeed(4)
+	config.Patience, config.Queue = time.Millisecond, 2
+	ctx, cancel := context.WithCancelCause(t.Context())
+	f := serve.NewFeed(ctx, config)
+	c, err := f.Model("training").New(4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Model("training").New(5); err == nil {
+		t.Error("a job of 5 workers fits")
+	}
+	j := newToy(4)
+	for range 4 {
+		if c.Decide(j.window()) != nil {
+			t.Error("there is a route, and nobody decided")
+		}
+	}
+	if f.Dropped() != 2 {
+		t.Errorf("%d windows dropped, not 2", f.Dropped())
+	}
+	for _, step := range []int{2, 3} {
+		if w, err := f.Next(ctx); err != nil || w.Step != step {
+			t.Errorf("window %+v, %v, want %d", w, err, step)
+		}
+	}
+	var last *policy.Route
+	for version := range uint64(3) {
+		last = &policy.Route{Version: 2 + version}
+		if err := f.Apply(last); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := c.Decide(j.window()); r == nil || r.Version != last.Version-1 {
+		t.Errorf("route %+v, not the newest", r) // shown were versions past the true ones by 1
+	}
+	if r := c.Decide(j.window()); r != nil {
+		t.Errorf("route %+v twice", r)
+	}
+	over := errors.New("over")
+	cancel(over)
+	for range 10 { // first what is there, perhaps
+		if _, err = f.Next(context.Background()); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, over) {
+		t.Errorf("it ended with %v", err)
+	}
+}
