@@ -22,7 +22,7 @@ TRAINING := ./train/... ./cmd/...
 # Packages with goroutines of their own; their tests run under the race detector.
 CONCURRENT := ./cmd/... ./collect/... ./config/... ./engine/... ./eval/study/... ./experiment/... ./serve/... ./train/online/...
 
-.PHONY: help setup libtorch build test vet staticcheck format-check unit quickstart bench-route bench-train bench-learn builtin proto clean
+.PHONY: help setup libtorch build test vet staticcheck format-check unit quickstart bench-route bench-train bench-learn bench-offline builtin proto clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -90,6 +90,9 @@ bench-train: libtorch ## time updates, and their ratio to the matrix products in
 
 bench-learn: build ## time learning from nothing, on the reference's simulated environment
 	@./scripts/bench-learn.sh $(BIN) learn
+
+bench-offline: build ## learn offline with three seeds, against a clone of the data and rivals; some minutes
+	@./scripts/offline-learning.sh $(BIN)
 
 builtin: libtorch ## train the capacity checkpoint policy/builtin from nothing, in some minutes
 	$(TORCH) $(GO) run -tags torch ./train/builtin -out policy/builtin

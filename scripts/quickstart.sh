@@ -44,6 +44,10 @@ if "$saspart" version | grep -q "with libtorch"; then
 	echo "how the training went: $out/policy/report.html"
 fi
 
+say "7. The highest rate that each partitioner holds, as a part of what all workers together could do"
+"$saspart" matrix --file smoke --out "$out/smoke"
+"$saspart" report "$out/smoke"
+
 say "Done. due/s is what arrived and sent/s what the job took in; blocked is the time the source had
 to wait for a busy worker; p99 counts from when a record was due. fan-out is workers per key:
 what balance costs in memory and merging. Next: $saspart config list; $saspart --help"
