@@ -254,33 +254,10 @@ func (t *Capacity) Checkpoint() *policy.Checkpoint {
 }
 
 // State returns a copy of everything that an exact resumption needs.
-func (t *Capacity) State() (State, error) {
-	generator, err := t.pcg.MarshalBinary()
-	if err != nil {
-		return State{}, fmt.Errorf("save the random generator: %w", err)
-	}
-	s := State{Updates: t.updates, Generator: generator, Tensors: t.params.named("capacity")}
-	for i := range s.Tensors {
-		s.Tensors[i].Data = slices.Clone(s.Tensors[i].Data)
-	}
-	return s, nil
-}
+func (t *Capacity) State() (State, error) { return taken(t.updates, t.pcg, t.params.named("capacity")) }
 
 // Restore makes the trainer what it was when s was taken. A state of another network
 // is refused and changes nothing.
 func (t *Capacity) Restore(s State) error {
-	mine := t.params.named("capacity")
-	if err := matching(mine, s.Tensors); err != nil {
-		return err
-	}
-	pcg := *t.pcg
-	if err := pcg.UnmarshalBinary(s.Generator); err != nil {
-		return fmt.Errorf("restore: random generator: %w", err)
-	}
-	*t.pcg = pcg
-	t.updates = s.Updates
-	for i, m := range mine {
-		copy(m.Data, s.Tensors[i].Data)
-	}
-	return nil
+	return s.put(&t.updates, t.pcg, t.params.named("capacity"))
 }

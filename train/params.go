@@ -117,3 +117,33 @@ func matching(mine, saved []Tensor) error {
 	}
 	return nil
 }
+
+// taken is a copy of a trainer's updates, generator and tensors.
+func taken(updates uint64, pcg *rand.PCG, tensors []Tensor) (State, error) {
+	generator, err := pcg.MarshalBinary()
+	if err != nil {
+		return State{}, fmt.Errorf("save the random generator: %w", err)
+	}
+	s := State{Updates: updates, Generator: generator, Tensors: slices.Clone(tensors)}
+	for i := range s.Tensors {
+		s.Tensors[i].Data = slices.Clone(s.Tensors[i].Data)
+	}
+	return s, nil
+}
+
+// put makes a trainer's updates, generator and tensors what they were when s was
+// taken. A state of other tensors is refused and changes nothing.
+func (s State) put(updates *uint64, pcg *rand.PCG, mine []Tensor) error {
+	if err := matching(mine, s.Tensors); err != nil {
+		return err
+	}
+	was := *pcg
+	if err := was.UnmarshalBinary(s.Generator); err != nil {
+		return fmt.Errorf("restore: random generator: %w", err)
+	}
+	*pcg, *updates = was, s.Updates
+	for i, m := range mine {
+		copy(m.Data, s.Tensors[i].Data)
+	}
+	return nil
+}

@@ -187,33 +187,8 @@ func (t *Trainer) tensors() []Tensor {
 }
 
 // State returns a copy of everything that an exact resumption needs.
-func (t *Trainer) State() (State, error) {
-	generator, err := t.pcg.MarshalBinary()
-	if err != nil {
-		return State{}, fmt.Errorf("save the random generator: %w", err)
-	}
-	s := State{Updates: t.updates, Generator: generator, Tensors: t.tensors()}
-	for i := range s.Tensors {
-		s.Tensors[i].Data = append([]float32{}, s.Tensors[i].Data...)
-	}
-	return s, nil
-}
+func (t *Trainer) State() (State, error) { return taken(t.updates, t.pcg, t.tensors()) }
 
 // Restore makes the trainer what it was when s was taken. A state of other networks
 // is refused and changes nothing.
-func (t *Trainer) Restore(s State) error {
-	mine := t.tensors()
-	if err := matching(mine, s.Tensors); err != nil {
-		return err
-	}
-	pcg := *t.pcg
-	if err := pcg.UnmarshalBinary(s.Generator); err != nil {
-		return fmt.Errorf("restore: random generator: %w", err)
-	}
-	*t.pcg = pcg
-	t.updates = s.Updates
-	for i, m := range mine {
-		copy(m.Data, s.Tensors[i].Data)
-	}
-	return nil
-}
+func (t *Trainer) Restore(s State) error { return s.put(&t.updates, t.pcg, t.tensors()) }
