@@ -6,21 +6,17 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/config/strict"
 	"github.com/saspart/saspart/eval/rate"
 	"github.com/saspart/saspart/eval/study"
-	"github.com/saspart/saspart/experiment"
 	"github.com/saspart/saspart/stream"
 )
 
 type stressOptions struct {
-	experiment experimentFlags
-	contenders contenderFlags
-	study      studyFlags
-	engine     string
-	repeat     int
-	rate       float64
-	stress     rate.StressConfig
+	jobStudy
+	rate   float64
+	stress rate.StressConfig
 }
 
 func (a *app) stressCommand() *cobra.Command {
@@ -41,18 +37,13 @@ source hardly waits. Memory is that of the whole process.`,
   saspart stress --config zipf-sequence --require 'saspartitioner.recovery<=5'`,
 		Args: noArgs,
 	}
-	opts.experiment.add(cmd)
-	opts.contenders.add(cmd, "hash", "wchoices", "waterfill", "saspartitioner")
+	engineName := opts.add(cmd, "run")
 	flags := cmd.Flags()
-	flags.IntVar(&opts.repeat, "repeat", 1, "run so many `times`, with the experiment's seed and those after it")
 	flags.Float64Var(&opts.stress.Load, "load", opts.stress.Load, "the rate, as a `part` of the fluid bound; 0: the experiment's own")
 	flags.Float64Var(&opts.rate, "rate", 0, "the rate, in `records/s`")
 	flags.DurationVar(&opts.stress.Duration, "duration", opts.stress.Duration, "how long, of the job's time")
 	flags.IntVar(&opts.stress.Warmup, "warmup", opts.stress.Warmup, "leave so many metric `windows` at the beginning out of the sums")
 	cmd.MarkFlagsMutuallyExclusive("load", "rate")
-	engineName := &choice{value: experiment.Sim, allowed: experiment.Engines()}
-	choiceFlag(cmd, engineName, "engine", "", "what runs the job")
-	opts.study.add(cmd, "keep results in this `folder`, for --resume and saspart report")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		opts.engine = engineName.value
 		if cmd.Flags().Changed("rate") {
@@ -67,32 +58,10 @@ source hardly waits. Memory is that of the whole process.`,
 }
 
 func (a *app) runStress(ctx context.Context, opts stressOptions) error {
-	if opts.repeat < 1 {
-		return usagef("--repeat is %d; it must be at least 1", opts.repeat)
-	}
-	if err := opts.stress.Validate(); err != nil {
-		return err
-	}
-	contenders, err := opts.contenders.parse()
-	if err != nil {
-		return err
-	}
-	e, _, err := opts.experiment.load(a)
-	if err != nil {
-		return err
-	}
-	if e.Source.Kind == stream.KindZipf {
-		a.narrate("the distribution of a %s source does not shift; saspart config show --config zipf-sequence has one that does", e.Source.Kind)
-	}
-	if err := writable(opts.study.out); err != nil {
-		return err
-	}
-	return a.runStudy(ctx, studied{
-		label: "stress", name: studyName(opts.study.out, e.Name), about: e.Description,
-		cells: []study.Cell{{
-			Name: e.Name, Kind: study.Stress, Base: opts.experiment.config, Set: opts.experiment.overrides,
-			Env: a.env, Stress: opts.stress, Engine: opts.engine,
-		}},
-		contenders: contenders, seeds: seedsFrom(e.Seed, opts.repeat),
-	}, &opts.study)
+	cell := study.Cell{Kind: study.Stress, Stress: opts.stress}
+	return a.runJobStudy(ctx, &opts.jobStudy, &opts.stress, cell, func(e *config.Experiment) {
+		if e.Source.Kind == stream.KindZipf {
+			a.narrate("the distribution of a %s source does not shift; saspart config show --config zipf-sequence has one that does", e.Source.Kind)
+		}
+	})
 }

@@ -7,16 +7,11 @@ import (
 
 	"github.com/saspart/saspart/eval/rate"
 	"github.com/saspart/saspart/eval/study"
-	"github.com/saspart/saspart/experiment"
 )
 
 type throughputOptions struct {
-	experiment experimentFlags
-	contenders contenderFlags
-	study      studyFlags
-	engine     string
-	repeat     int
-	rate       rate.Config
+	jobStudy
+	rate rate.Config
 }
 
 func (a *app) throughputCommand() *cobra.Command {
@@ -45,19 +40,14 @@ confidence intervals, and nobody is called the best within the noise.`,
   saspart throughput --config wordcount-zipf --engine local --partitioner hash,saspartitioner:runs/mine`,
 		Args: noArgs,
 	}
-	opts.experiment.add(cmd)
-	opts.contenders.add(cmd, "hash", "wchoices", "waterfill", "saspartitioner")
+	engineName := opts.add(cmd, "measure")
 	flags := cmd.Flags()
-	flags.IntVar(&opts.repeat, "repeat", 1, "measure so many `times`, with the experiment's seed and those after it")
 	flags.IntVar(&opts.rate.Warmup, "warmup", opts.rate.Warmup, "metric `windows` before those measured, at each rate")
 	flags.IntVar(&opts.rate.Windows, "windows", opts.rate.Windows, "metric `windows` measured, at each rate")
 	flags.Float64Var(&opts.rate.Tolerance, "tolerance", opts.rate.Tolerance, "how far the lowest rate not held may lie above the highest held, as a `part` of it")
 	flags.Float64SliceVar(&opts.rate.LatencyAt, "latency-at", opts.rate.LatencyAt, "measure latencies at these `parts` of the highest rate; tables show those at 0.8")
 	method := &choice{value: string(opts.rate.Method), allowed: []string{string(rate.Bracketed), string(rate.Ramped)}}
 	choiceFlag(cmd, method, "method", "", "how the highest rate is looked for")
-	engineName := &choice{value: experiment.Sim, allowed: experiment.Engines()}
-	choiceFlag(cmd, engineName, "engine", "", "what runs the job")
-	opts.study.add(cmd, "keep results in this `folder`, for --resume and saspart report")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		opts.engine, opts.rate.Method = engineName.value, rate.Method(method.value)
 		return a.runThroughput(cmd.Context(), opts)
@@ -66,29 +56,5 @@ confidence intervals, and nobody is called the best within the noise.`,
 }
 
 func (a *app) runThroughput(ctx context.Context, opts throughputOptions) error {
-	if opts.repeat < 1 {
-		return usagef("--repeat is %d; it must be at least 1", opts.repeat)
-	}
-	if err := opts.rate.Validate(); err != nil {
-		return err
-	}
-	contenders, err := opts.contenders.parse()
-	if err != nil {
-		return err
-	}
-	e, _, err := opts.experiment.load(a)
-	if err != nil {
-		return err
-	}
-	if err := writable(opts.study.out); err != nil {
-		return err
-	}
-	return a.runStudy(ctx, studied{
-		label: "throughput", name: studyName(opts.study.out, e.Name), about: e.Description,
-		cells: []study.Cell{{
-			Name: e.Name, Kind: study.Throughput, Base: opts.experiment.config, Set: opts.experiment.overrides,
-			Env: a.env, Rate: opts.rate, Engine: opts.engine,
-		}},
-		contenders: contenders, seeds: seedsFrom(e.Seed, opts.repeat),
-	}, &opts.study)
+	return a.runJobStudy(ctx, &opts.jobStudy, &opts.rate, study.Cell{Kind: study.Throughput, Rate: opts.rate}, nil)
 }

@@ -149,19 +149,6 @@ func TestCapacitySaved(t *testing.T) {
 	}
 }
 
-// deadly is a student that saves nothing more from some moment on.
-type deadly struct {
-	*Capacity
-	dead bool
-}
-
-func (k *deadly) Save(folder string, whole bool, status []byte, metrics map[string]float64) error {
-	if k.dead {
-		return nil
-	}
-	return k.Capacity.Save(folder, whole, status, metrics)
-}
-
 // TestCapacityKilled: a run that is killed between two checkpoints goes on from the
 // first and ends as if nothing had happened.
 func TestCapacityKilled(t *testing.T) {
@@ -175,7 +162,7 @@ func TestCapacityKilled(t *testing.T) {
 	}
 	ctx, kill := context.WithCancel(t.Context())
 	first, s := capacityLoopOn(t, filepath.Join(dir, "parts"), c, 1, late)
-	student := &deadly{Capacity: s}
+	student := &killed{Student: s}
 	first.Student = student
 	first.Watch = func(p Progress) {
 		if p.Windows == 87 {

@@ -99,7 +99,7 @@ func TestInterruptedEvaluation(t *testing.T) {
 
 // killed is a student that saves nothing more from some moment on.
 type killed struct {
-	*Shares
+	Student
 	dead bool
 }
 
@@ -107,7 +107,7 @@ func (k *killed) Save(folder string, whole bool, status []byte, metrics map[stri
 	if k.dead {
 		return nil
 	}
-	return k.Shares.Save(folder, whole, status, metrics)
+	return k.Student.Save(folder, whole, status, metrics)
 }
 
 // TestKilled: a run that is killed goes on from its last checkpoint and ends as if
@@ -122,7 +122,7 @@ func TestKilled(t *testing.T) {
 	}
 	ctx, kill := context.WithCancel(t.Context())
 	first := fluidLoop(t, filepath.Join(dir, "parts"), c, 1)
-	student := &killed{Shares: first.Student.(*Shares)}
+	student := &killed{Student: first.Student}
 	first.Student = student
 	first.Watch = func(p Progress) {
 		if p.Windows == 87 {
