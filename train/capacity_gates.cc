@@ -6,22 +6,12 @@
 #include <cstdint>
 #include <cstring>
 
-// Comparisons that may trap do not vectorise.
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("no-trapping-math")
-#endif
-
-// Compiled for AVX2 and for any x86-64; the loader takes what the machine has.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define VECTOR __attribute__((target_clones("avx2", "default")))
-#else
-#define VECTOR
-#endif
+#include "vector.h"
 
 namespace {
 
 // 1/(1+e^-x) to within 1e-6: e^-x = 2^i * 2^f, |f| <= 1/2, 2^f by its Taylor series.
-__attribute__((always_inline)) inline float sigmoid(float x) {
+INLINE float sigmoid(float x) {
   float t = x * -1.4426950408889634f;
   t = t > 100.0f ? 100.0f : t;
   t = t < -100.0f ? -100.0f : t;
@@ -40,7 +30,7 @@ __attribute__((always_inline)) inline float sigmoid(float x) {
   return 1.0f / (1.0f + p * power);
 }
 
-__attribute__((always_inline)) inline float tanh_of(float x) { return 2.0f * sigmoid(2.0f * x) - 1.0f; }
+INLINE float tanh_of(float x) { return 2.0f * sigmoid(2.0f * x) - 1.0f; }
 
 }  // namespace
 

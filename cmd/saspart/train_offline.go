@@ -279,7 +279,7 @@ func (a *app) trainOffline(ctx context.Context, opts trainOfflineOptions, c *tra
 		}
 	}()
 	t.Begin = func(done uint64) (err error) {
-		run, err = a.openRun(opts, c, text, done)
+		run, err = a.openRun(opts.out, opts.resume, runlog.Info{Seed: c.Seed}, text, done, train.Metrics())
 		meter.Skip(int64(done))
 		return err
 	}
@@ -295,16 +295,15 @@ func (a *app) trainOffline(ctx context.Context, opts trainOfflineOptions, c *tra
 	return t.Run(ctx)
 }
 
-// openRun makes the run's folder, or goes on with it from a checkpoint.
-func (a *app) openRun(opts trainOfflineOptions, c *trainConfig, text []byte, done uint64) (*runlog.Run, error) {
-	if _, err := os.Stat(filepath.Join(opts.out, runlog.InfoFile)); opts.resume && err == nil {
-		return runlog.Resume(opts.out, int64(done), a.now(), train.Metrics())
+// openRun makes the folder of a training's run, or goes on with it from a checkpoint
+// after so many steps. info lacks what every run has.
+func (a *app) openRun(out string, resume bool, info runlog.Info, text []byte, done uint64, metrics []string) (*runlog.Run, error) {
+	if _, err := os.Stat(filepath.Join(out, runlog.InfoFile)); resume && err == nil {
+		return runlog.Resume(out, int64(done), a.now(), metrics)
 	}
-	info := runlog.Info{
-		Name: filepath.Base(opts.out), Command: a.args, Version: buildVersion().String(),
-		Seed: c.Seed, Started: a.now(), Host: runlog.ThisHost(),
-	}
-	return runlog.Create(opts.out, info, text, train.Metrics())
+	info.Name, info.Command, info.Version = filepath.Base(out), a.args, buildVersion().String()
+	info.Started, info.Host = a.now(), runlog.ThisHost()
+	return runlog.Create(out, info, text, metrics)
 }
 
 func (a *app) printTrained(opts trainOfflineOptions, o train.Outcome) error {

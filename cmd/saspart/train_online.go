@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -227,7 +226,7 @@ func (a *app) trainOnline(ctx context.Context, opts trainOnlineOptions, c *onlin
 	if loop.Status != nil {
 		done = loop.Status.Windows
 	}
-	run, err := a.openOnline(opts, c, text, done)
+	run, err := a.openRun(opts.out, opts.resume, runlog.Info{Seed: c.Seed, Steps: "windows"}, text, done, train.OnlineMetrics())
 	if err != nil {
 		return out, err
 	}
@@ -247,18 +246,6 @@ func (a *app) trainOnline(ctx context.Context, opts trainOnlineOptions, c *onlin
 		return out, err
 	}
 	return loop.Run(ctx)
-}
-
-// openOnline makes the run's folder, or goes on with it from a checkpoint.
-func (a *app) openOnline(opts trainOnlineOptions, c *onlineConfig, text []byte, done uint64) (*runlog.Run, error) {
-	if _, err := os.Stat(filepath.Join(opts.out, runlog.InfoFile)); opts.resume && err == nil {
-		return runlog.Resume(opts.out, int64(done), a.now(), train.OnlineMetrics())
-	}
-	info := runlog.Info{
-		Name: filepath.Base(opts.out), Command: a.args, Version: buildVersion().String(),
-		Seed: c.Seed, Started: a.now(), Host: runlog.ThisHost(), Steps: "windows",
-	}
-	return runlog.Create(opts.out, info, text, train.OnlineMetrics())
 }
 
 // watchOnline shows how a training on a running job goes.
