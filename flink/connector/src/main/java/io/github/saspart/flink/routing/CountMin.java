@@ -8,47 +8,29 @@ import java.util.Arrays;
  * high by more than epsilon times the total with probability 1-confidence at most.
  */
 final class CountMin {
-  private final int[] cells; // rows x width, unsigned
-  private final int width;
+    private final int[] cells; // rows x width, unsigned
+    private final int width;
 
-  CountMin(double epsilon, double confidence) {
-    width = (int) Math.ceil(2 / epsilon);
-    // ceil(-log2(x)) is exactly minus the exponent of x.
-    int rows = Math.max(1, -Math.getExponent(1 - confidence));
-    cells = new int[rows * width];
-  }
-
-  /** Counts a record of the key and returns the estimate of its count. */
-  long inc(long hash) {
-    long least = 0xffff_ffffL;
-    long row = 1;
-    for (int at = 0; at < cells.length; at += width, row++) {
-      int cell = at + column(mix(hash ^ row * HashIndex.FIB));
-      least = Math.min(least, ++cells[cell] & 0xffff_ffffL);
+    CountMin(double epsilon, double confidence) {
+        width = (int) Math.ceil(2 / epsilon);
+        // ceil(-log2(x)) is exactly minus the exponent of x.
+        int rows = Math.max(1, -Math.getExponent(1 - confidence));
+        cells = new int[rows * width];
     }
-    return least;
-  }
 
-  /** Forgets everything. */
-  void clear() {
-    Arrays.fill(cells, 0);
-  }
+    /** Counts a record of the key and returns the estimate of its count. */
+    long inc(long hash) {
+        long least = 0xffff_ffffL;
+        long row = 1;
+        for (int at = 0; at < cells.length; at += width, row++) {
+            int cell = at + (int) Bits.mulHigh(Hashing.mix(hash ^ row * Bits.MIX), width);
+            least = Math.min(least, ++cells[cell] & 0xffff_ffffL);
+        }
+        return least;
+    }
 
-  /** Maps the whole range of 64 unsigned bits evenly onto the columns. */
-  private int column(long mixed) {
-    // The upper half of the unsigned product; multiplyHigh takes mixed for signed.
-    return (int) (Math.multiplyHigh(mixed, width) + (mixed >> 63 & width));
-  }
-
-  /**
-   * A bijection of 64 bits in which every input bit reaches every output bit (the finaliser of
-   * MurmurHash3).
-   */
-  static long mix(long h) {
-    h ^= h >>> 33;
-    h *= 0xff51afd7ed558ccdL;
-    h ^= h >>> 33;
-    h *= 0xc4ceb9fe1a85ec53L;
-    return h ^ h >>> 33;
-  }
+    /** Forgets everything. */
+    void clear() {
+        Arrays.fill(cells, 0);
+    }
 }

@@ -5,87 +5,84 @@ package io.github.saspart.flink.routing;
  * lookups stay short for ever.
  */
 final class HashIndex {
-  /** Spreads hashes that share their low or high bits (2^64 / golden ratio). */
-  static final long FIB = 0x9e3779b97f4a7c15L;
+    private long[] hashes;
+    private int[] refs; // number + 1; 0 is empty
+    private int shift;
+    private int size;
 
-  private long[] hashes;
-  private int[] refs; // number + 1; 0 is empty
-  private int shift;
-  private int size;
-
-  HashIndex() {
-    resize(64);
-  }
-
-  /** Where a hash's run of slots begins in a table of 2^(64-shift) slots. */
-  static int first(long hash, int shift) {
-    return (int) (hash * FIB >>> shift);
-  }
-
-  private void resize(int slots) {
-    long[] oldHashes = hashes;
-    int[] oldRefs = refs;
-    hashes = new long[slots];
-    refs = new int[slots];
-    shift = 64 - Integer.numberOfTrailingZeros(slots);
-    size = 0;
-    for (int i = 0; oldRefs != null && i < oldRefs.length; i++) {
-      if (oldRefs[i] != 0) {
-        put(oldHashes[i], oldRefs[i] - 1);
-      }
+    HashIndex() {
+        resize(64);
     }
-  }
 
-  /** The number of keys that have a number. */
-  int size() {
-    return size;
-  }
+    /** Where a hash's run of slots begins in a table of 2^(64-shift) slots. */
+    static int first(long hash, int shift) {
+        return (int) (hash * Bits.MIX >>> shift);
+    }
 
-  /** The key's number, -1 if it has none. */
-  int get(long hash) {
-    int mask = refs.length - 1;
-    for (int i = first(hash, shift); ; i = (i + 1) & mask) {
-      if (refs[i] == 0 || hashes[i] == hash) {
-        return refs[i] - 1;
-      }
+    private void resize(int slots) {
+        long[] oldHashes = hashes;
+        int[] oldRefs = refs;
+        hashes = new long[slots];
+        refs = new int[slots];
+        shift = Bits.shiftFor(slots);
+        size = 0;
+        for (int i = 0; oldRefs != null && i < oldRefs.length; i++) {
+            if (oldRefs[i] != 0) {
+                put(oldHashes[i], oldRefs[i] - 1);
+            }
+        }
     }
-  }
 
-  /** Gives a key that has none the number ref. */
-  void put(long hash, int ref) {
-    if (2 * size >= refs.length) {
-      resize(2 * refs.length);
+    /** The number of keys that have a number. */
+    int size() {
+        return size;
     }
-    int mask = refs.length - 1;
-    int i = first(hash, shift);
-    while (refs[i] != 0) {
-      i = (i + 1) & mask;
-    }
-    hashes[i] = hash;
-    refs[i] = ref + 1;
-    size++;
-  }
 
-  /** Takes the key's number away, if it has one. */
-  void remove(long hash) {
-    int mask = refs.length - 1;
-    int gap = first(hash, shift);
-    while (hashes[gap] != hash || refs[gap] == 0) {
-      if (refs[gap] == 0) {
-        return;
-      }
-      gap = (gap + 1) & mask;
+    /** The key's number, -1 if it has none. */
+    int get(long hash) {
+        int mask = refs.length - 1;
+        for (int i = first(hash, shift); ; i = (i + 1) & mask) {
+            if (refs[i] == 0 || hashes[i] == hash) {
+                return refs[i] - 1;
+            }
+        }
     }
-    size--;
-    // Pull later members of the run into the gap unless that would put them before their own
-    // first slot.
-    for (int i = (gap + 1) & mask; refs[i] != 0; i = (i + 1) & mask) {
-      if (((i - first(hashes[i], shift)) & mask) >= ((i - gap) & mask)) {
-        hashes[gap] = hashes[i];
-        refs[gap] = refs[i];
-        gap = i;
-      }
+
+    /** Gives a key that has none the number ref. */
+    void put(long hash, int ref) {
+        if (2 * size >= refs.length) {
+            resize(2 * refs.length);
+        }
+        int mask = refs.length - 1;
+        int i = first(hash, shift);
+        while (refs[i] != 0) {
+            i = (i + 1) & mask;
+        }
+        hashes[i] = hash;
+        refs[i] = ref + 1;
+        size++;
     }
-    refs[gap] = 0;
-  }
+
+    /** Takes the key's number away, if it has one. */
+    void remove(long hash) {
+        int mask = refs.length - 1;
+        int gap = first(hash, shift);
+        while (hashes[gap] != hash || refs[gap] == 0) {
+            if (refs[gap] == 0) {
+                return;
+            }
+            gap = (gap + 1) & mask;
+        }
+        size--;
+        // Pull later members of the run into the gap unless that would put them before their own
+        // first slot.
+        for (int i = (gap + 1) & mask; refs[i] != 0; i = (i + 1) & mask) {
+            if (((i - first(hashes[i], shift)) & mask) >= ((i - gap) & mask)) {
+                hashes[gap] = hashes[i];
+                refs[gap] = refs[i];
+                gap = i;
+            }
+        }
+        refs[gap] = 0;
+    }
 }
