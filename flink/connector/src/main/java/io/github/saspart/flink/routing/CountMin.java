@@ -13,9 +13,12 @@ final class CountMin {
 
     CountMin(double epsilon, double confidence) {
         width = (int) Math.ceil(2 / epsilon);
-        // ceil(-log2(x)) is exactly minus the exponent of x.
-        int rows = Math.max(1, -Math.getExponent(1 - confidence));
-        cells = new int[rows * width];
+        cells = new int[rows(confidence) * width];
+    }
+
+    /** ceil(-log2(1-confidence)), at least 1: minus the exponent, with no logarithm to round. */
+    static int rows(double confidence) {
+        return Math.max(1, -Math.getExponent(1 - confidence));
     }
 
     /** Counts a record of the key and returns the estimate of its count. */
