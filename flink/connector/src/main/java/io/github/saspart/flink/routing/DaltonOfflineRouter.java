@@ -19,9 +19,9 @@ final class DaltonOfflineRouter implements Router {
     private final boolean publishedMask;
     private final int workers;
     private final int merge;
+    private final int slots; // that cold keys fall in
     private final int slides; // in an aggregation window
     private final int steps; // that empty loads
-    private final int slotShift; // from a hash to the slot of a cold key
     private final Pcg random;
     private final SlideClock clock = new SlideClock();
     private final SlideLoads loads;
@@ -35,7 +35,7 @@ final class DaltonOfflineRouter implements Router {
         merge = workers == 1 ? 0 : MERGE;
         slides = env.windowSlides;
         steps = env.metricSlides + 1;
-        slotShift = Bits.shiftFor(Route.slotCount(workers));
+        slots = Route.slotCount(workers);
         random = Pcg.of(env, "dalton-offline");
         loads = new SlideLoads(workers, env.metricSlides);
         sketch = new SpaceSaving(options.daltonOffline.counters, false);
@@ -46,7 +46,7 @@ final class DaltonOfflineRouter implements Router {
     public int route(long hash, byte[] key, int offset, int length) {
         sketch.observe(hash, key, offset, length);
         RankedKey k = ranks.find(hash);
-        int w = (int) (hash >>> slotShift) % workers;
+        int w = Route.slotOf(hash, slots) % workers;
         if (k == null) {
             loads.add(w);
             return w;
