@@ -25,7 +25,8 @@ class ArmTreesTest {
                 for (int i = 0; i < values.length; i++) {
                     want = values[i] > values[want] ? i : want;
                 }
-                assertEquals(want, tree.best(), "seed " + seed + ", from " + first + " of " + Arrays.toString(values));
+                String of = ", from " + first + " of " + Arrays.toString(values);
+                assertEquals(want, tree.best(), "seed " + seed + of);
             }
         }
     }

@@ -98,6 +98,7 @@ class DaltonOfflineRouterTest {
             merged[slide - 1] = Router.merged(Feed.send(router, B));
             router.endSlide(slide);
         }
-        assertArrayEquals(new boolean[] {true, true, false, false}, merged, "windows of three slides have slide 0 up to slide 2");
+        boolean[] want = {true, true, false, false}; // windows of three slides have slide 0 up to slide 2
+        assertArrayEquals(want, merged);
     }
 }

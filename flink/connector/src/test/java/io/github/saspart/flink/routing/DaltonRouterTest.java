@@ -60,7 +60,8 @@ class DaltonRouterTest {
         warm(router);
         Feed.workers(router, Feed.repeat(4, 1000));
         double[] counts = Feed.counts(router, 4, Feed.repeat(4, 2000));
-        assertTrue(counts[2] >= 1700, "90 % exploit and a quarter of the rest explore there: " + Arrays.toString(counts));
+        // 90 % exploit and a quarter of the rest explore there.
+        assertTrue(counts[2] >= 1700, Arrays.toString(counts));
     }
 
     @Test
@@ -122,7 +123,8 @@ class DaltonRouterTest {
             DaltonShare.Key other = DaltonShare.decode(routers.get(1).share(), 4).find(4, 1);
             assertEquals(mean, other.q[w], 1e-9, "Q of worker " + w + " for the second subtask");
         }
-        assertTrue(Router.merged(Feed.send(routers.get(2), 4)), "a key that is hot for two subtasks is cold for the third");
+        int third = Feed.send(routers.get(2), 4);
+        assertTrue(Router.merged(third), "a key that is hot for two subtasks is cold for the third");
     }
 
     @Test
@@ -141,7 +143,8 @@ class DaltonRouterTest {
         DaltonRouter router = new DaltonRouter(Options.of("dalton-original"), Feed.env(3, 0, 2, 1));
         Feed.workers(router, Feed.repeat(1, 9));
         router.endSlide(0); // the threshold is 3
-        Map.of(10L, 4, 11L, 9, 12L, 7, 13L, 20, 14L, 3).forEach((key, n) -> Feed.workers(router, Feed.repeat(key, n)));
+        Map<Long, Integer> records = Map.of(10L, 4, 11L, 9, 12L, 7, 13L, 20, 14L, 3);
+        records.forEach((key, n) -> Feed.workers(router, Feed.repeat(key, n)));
         DaltonShare.Pool pool = new DaltonShare.Pool(3);
         pool.add(DaltonShare.decode(router.share(), 3), 0);
         long[] shared = pool.keys().stream().mapToLong(k -> k.hash).toArray();

@@ -24,7 +24,7 @@ class HashIndexTest {
                 }
                 assertEquals(naive.size(), index.size());
                 for (int i = 0; i < 80; i++) {
-                    assertEquals(naive.getOrDefault(alike(i), -1), index.get(alike(i)), "seed " + seed + ", key " + i);
+                    assertEquals(naive.getOrDefault(alike(i), -1), index.get(alike(i)), "key " + i + " of seed " + seed);
                 }
             }
         }
