@@ -19,7 +19,9 @@ import org.junit.jupiter.api.TestFactory;
 
 /** Every router sends every record of the shared vectors where its twin in Go does. */
 class VectorsTest {
-    private static final List<String> PARTITIONERS = List.of("hash", "pkg", "wchoices", "cam", "table");
+    private static final List<String> PARTITIONERS = List.of(
+            "hash", "pkg", "wchoices", "cam", "dagreedy", "flexd", "dalton-original", "dalton-metrics",
+            "dalton-offline", "table");
 
     @TestFactory
     List<DynamicNode> routersDoWhatThoseInGoDo() throws IOException {
