@@ -18,8 +18,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the vectors in testdata/stream")
 
-// The vectors in testdata/stream/records.json say which records synthetic sources
-// make and when, for the sources of other languages to be compared with.
+// The vectors in testdata/stream/records.json say which records sources make
+// and when, for the sources of other languages to be compared with.
 const vectorsPath = "../testdata/stream/records.json"
 
 // vectorRecords is how many records of each subtask are made.
@@ -28,7 +28,7 @@ const vectorRecords = 5000
 // vectorCase is a stream and what is in it.
 type vectorCase struct {
 	Why      string          `json:"why"`
-	Source   json.RawMessage `json:"source"` // as a job's source, all else by default
+	Source   json.RawMessage `json:"source"` // as a job's source, all else by default; files by their path in the repository
 	Task     string          `json:"task"`
 	Subtasks int             `json:"subtasks"`
 	Seed     uint64          `json:"seed"`
@@ -77,6 +77,15 @@ func vectorCases() []vectorCase {
 		{Why: "a key that drifts",
 			Source: json.RawMessage(`{"kind":"drift","keys":200,"exponent":1,"drift":{"low":0.1,"high":0.9,"period":"700ms"}}`),
 			Task:   TaskCount, Subtasks: 1, Seed: 7, Rate: 3000, Spacing: SpacingPoisson},
+		{Why: "a file with numbers, gzipped",
+			Source: json.RawMessage(`{"kind":"file","file":{"path":"testdata/flights.csv.gz","key":"dest","payload":["arr_delay"],"on_bad_row":"skip"}}`),
+			Task:   TaskTDigest, Subtasks: 3, Seed: 1, Rate: 1e6, Spacing: SpacingEven},
+		{Why: "a file of sentences, by speaker",
+			Source: json.RawMessage(`{"kind":"file","file":{"path":"testdata/sotu.csv.gz","key":"speaker","payload":["sentence"]}}`),
+			Task:   TaskWordcount, Subtasks: 2, Seed: 1, Rate: 1e6, Spacing: SpacingEven},
+		{Why: "a file of sentences, a record for each word",
+			Source: json.RawMessage(`{"kind":"file","file":{"path":"testdata/sotu.csv.gz","key":"sentence","split":"words","loop":true}}`),
+			Task:   TaskWordcount, Subtasks: 2, Seed: 1, Rate: 1e6, Spacing: SpacingEven},
 	}
 }
 
@@ -88,10 +97,14 @@ func TestVectors(t *testing.T) {
 		if _, err := strict.Load("source", c.Source, &cfg, strict.Layers{}); err != nil {
 			t.Fatal(err)
 		}
+		if cfg.Kind == KindFile {
+			cfg.File.Path = "../" + cfg.File.Path
+		}
 		sources, err := OpenSources(cfg, SourceEnv{Subtasks: c.Subtasks, Seed: c.Seed, Task: c.Task})
 		if err != nil {
 			t.Fatal(err)
 		}
+		defer CloseSources(sources)
 		for i, source := range sources {
 			times := make([]int64, vectorRecords)
 			NewArrivals(RateConfig{Kind: RateFixed, Rate: c.Rate, Spacing: c.Spacing}, i, c.Subtasks, c.Seed).Fill(times, math.MaxInt64)

@@ -12,7 +12,9 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.Paths;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.type.TypeReference;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
@@ -28,12 +30,14 @@ class VectorsTest {
     void recordsAreThoseOfTheGoJobs() throws Exception {
         List<Map<String, Object>> cases = new ObjectMapper()
                 .readValue(Files.readAllBytes(VECTORS), new TypeReference<List<Map<String, Object>>>() {});
-        assertTrue(cases.size() >= 5, "there should be a case for each kind of source and task");
+        assertTrue(cases.size() >= 8, "there should be a case for each kind of source and task");
         for (Map<String, Object> c : cases) {
             Payload payload = Task.payload((String) c.get("task"));
             int splits = (int) c.get("subtasks");
-            StreamPlan plan = new StreamPlan(
-                    SourceConfig.of((Map<String, Object>) c.get("source"), payload), payload,
+            Map<String, Object> source = (Map<String, Object>) c.get("source");
+            ((Map<String, Object>) source.getOrDefault("file", new HashMap<>()))
+                    .computeIfPresent("path", (name, path) -> "../../" + path);
+            StreamPlan plan = new StreamPlan(SourceConfig.of(source, payload), payload,
                     new BigInteger(c.get("seed").toString()).longValue(), splits,
                     ((Number) c.get("rate")).doubleValue(), c.get("spacing").equals("poisson"),
                     (long) RECORDS * splits, 0, 500_000_000);
@@ -61,7 +65,7 @@ class VectorsTest {
     private static String described(long time, Event event) {
         StringBuilder values = new StringBuilder();
         for (double v : event.values) {
-            values.append(values.length() == 0 ? "" : " ").append(String.format("%.6f", v));
+            values.append(values.length() == 0 ? "" : " ").append(String.format(Locale.ROOT, "%.6f", v));
         }
         return time + " " + new String(event.key, StandardCharsets.UTF_8) + " \"" + event.text + "\" [" + values + "]";
     }
