@@ -9,6 +9,8 @@ import io.github.saspart.flink.routing.Names;
 import io.github.saspart.flink.routing.Options;
 import io.github.saspart.flink.routing.Route;
 import io.github.saspart.flink.routing.Settings;
+import java.math.BigInteger;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -102,6 +104,10 @@ public final class JobConfig {
         staleAfterMillis = s.whole("stale_after_ms", 5000, 1, DAY);
     }
 
+    private static boolean isUnsigned(BigInteger v) {
+        return v.signum() >= 0 && v.bitLength() <= 64;
+    }
+
     private static boolean isPoisson(Settings s) {
         String spacing = s.text("spacing", "even");
         if (!SPACINGS.contains(spacing)) {
@@ -117,7 +123,10 @@ public final class JobConfig {
      * @throws IllegalArgumentException with a line for everything that is wrong
      */
     public static JobConfig of(Map<String, Object> tree, String task) {
-        Settings settings = Settings.of(tree);
+        Map<String, Object> signed = new LinkedHashMap<>(tree);
+        // Seeds use all 64 bits.
+        signed.computeIfPresent("seed", (name, v) -> v instanceof BigInteger && isUnsigned((BigInteger) v) ? ((BigInteger) v).longValue() : v);
+        Settings settings = Settings.of(signed);
         Object partitioner = tree.getOrDefault("partitioner", Map.of("name", "hash"));
         @SuppressWarnings("unchecked") // keys of JSON objects are strings; another kind of value is told of below
         Map<String, Object> partitionerTree = partitioner instanceof Map ? (Map<String, Object>) partitioner : Map.of();

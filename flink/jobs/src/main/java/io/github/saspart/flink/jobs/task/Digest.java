@@ -29,6 +29,12 @@ public final class Digest {
      */
     static final int EXACT = 128;
 
+    /**
+     * What a compression stands for is a matter of the implementation; that of the Go jobs makes about so
+     * many centroids for each unit of it.
+     */
+    private static final double CENTROIDS = 10;
+
     private final double compression;
     long records;
     private long values;
@@ -104,7 +110,7 @@ public final class Digest {
         if (many != null) {
             return;
         }
-        many = new MergingDigest(compression);
+        many = new MergingDigest(CENTROIDS * compression);
         int n = (int) Math.min(values, EXACT);
         for (int i = 0; i < n && i < few.length; i++) {
             many.add(few[i]);

@@ -22,7 +22,11 @@ public final class Emulation<ACC> implements WorkFunction<Event, ACC> {
 
     @Override
     public void open(LongSupplier busyNanos) {
-        pacer = new Pacer(busyNanos, LockSupport::parkNanos);
+        open(busyNanos, LockSupport::parkNanos);
+    }
+
+    void open(LongSupplier busyNanos, Pacer.Sleeper sleeper) {
+        pacer = new Pacer(busyNanos, sleeper);
     }
 
     @Override
