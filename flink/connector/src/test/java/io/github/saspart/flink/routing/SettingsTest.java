@@ -101,7 +101,7 @@ class SettingsTest {
     @Test
     void routersOfPoliciesOfTheServerAreTables() {
         for (String name : List.of("table", "waterfill", "saspartitioner")) {
-            Router r = Routers.create(Options.of(name), Draw.env(4));
+            Router r = Routers.create(Options.of(name), Feed.env(4));
             assertInstanceOf(Follower.class, r);
             assertInstanceOf(Unattended.class, r);
         }
