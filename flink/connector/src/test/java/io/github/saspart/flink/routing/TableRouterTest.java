@@ -173,7 +173,8 @@ class TableRouterTest {
         r.unattended(true, 1);
         int[] counts = new int[workers];
         for (int i = 0; i < 80_000; i++) {
-            long hash = i % 8 == 0 ? 1 : i % 2 == 0 ? 2 : Hashing.mix(i); // a key that is named, one that is not, and many
+            // A key that is named, one that is not, and many.
+            long hash = i % 8 == 0 ? 1 : i % 2 == 0 ? 2 : Hashing.mix(i);
             int to = Feed.send(r, hash);
             counts[Router.worker(to)]++;
             if (hash == 1) {
