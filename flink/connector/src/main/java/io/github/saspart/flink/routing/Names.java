@@ -5,14 +5,14 @@ import java.util.Locale;
 import java.util.TreeSet;
 
 /** Finds the known name that a mistyped one was probably meant to be. */
-final class Names {
+public final class Names {
     private Names() {}
 
     /**
      * The remedy half of an error about an unknown name: the nearest one, the first of equals, and
      * all that there are, sorted.
      */
-    static String explain(String name, Collection<String> known) {
+    public static String explain(String name, Collection<String> known) {
         if (known.isEmpty()) {
             return "none is known";
         }

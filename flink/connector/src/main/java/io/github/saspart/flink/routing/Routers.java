@@ -5,7 +5,8 @@ import java.util.List;
 /** Every partitioner by name. */
 public final class Routers {
     private static final List<String> NAMES =
-            List.of("hash", "pkg", "wchoices", "cam", "table", "waterfill", "saspartitioner");
+            List.of("hash", "pkg", "wchoices", "cam", "dagreedy", "flexd", "dalton-original",
+                    "dalton-metrics", "dalton-offline", "table", "waterfill", "saspartitioner");
 
     private Routers() {}
 
@@ -28,6 +29,16 @@ public final class Routers {
                 return new ChoicesRouter(options, env);
             case "cam":
                 return new CamRouter(options, env);
+            case "dagreedy":
+                return new DaGreedyRouter(options, env);
+            case "flexd":
+                return new FlexDRouter(options, env);
+            case "dalton-original":
+                return new DaltonRouter(options, env);
+            case "dalton-metrics":
+                return new DaltonMetricsRouter(options, env);
+            case "dalton-offline":
+                return new DaltonOfflineRouter(options, env);
             default:
                 return new TableRouter(options, env);
         }

@@ -78,8 +78,10 @@ public final class Settings {
     /** A whole number within bounds, {@code otherwise} if it isn't there. */
     public long whole(String name, long otherwise, long lowest, long highest) {
         Number n = value(name, Number.class, otherwise, "a whole number");
-        if (n.doubleValue() == Math.rint(n.doubleValue()) && n.longValue() >= lowest && n.longValue() <= highest) {
-            return n.longValue();
+        double d = n.doubleValue(); // tells what has a fraction, or is too large for a long
+        long whole = n.longValue();
+        if (d == Math.rint(d) && d >= lowest && d <= highest && whole >= lowest && whole <= highest) {
+            return whole;
         }
         problem(name, "is " + n + "; it must be a whole number from " + lowest + " to " + highest);
         return otherwise;
