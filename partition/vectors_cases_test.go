@@ -203,7 +203,7 @@ func vectorCases(name string) []vectorCase {
 // commonSettings are what every partitioner is tried with.
 func commonSettings() []setting {
 	return []setting{
-		{why: "one worker"},
+		{why: "one worker", workers: 1},
 		{why: "three workers, three subtasks", workers: 3, subtasks: 3, seed: 7},
 		{why: "eight workers"},
 		{why: "64 workers, three subtasks", workers: 64, subtasks: 3, seed: 1 << 62},
@@ -279,9 +279,6 @@ func (s setting) vector(name string) vectorCase {
 	}
 	if c.Stream == "" {
 		c.Stream = "drifting"
-	}
-	if s.why == "one worker" {
-		c.Workers = 1
 	}
 	steps := map[string]int{"drifting": 12, "bytes": 8, "many": 6, "raw": 8}[c.Stream]
 	for i := range steps {

@@ -1,8 +1,12 @@
 package io.github.saspart.flink;
 
+import io.github.saspart.flink.routing.Options;
+import io.github.saspart.flink.routing.Route;
 import java.io.Serializable;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -318,10 +322,54 @@ public final class SaspartOptions implements Serializable {
 
         /** The options; an {@link IllegalArgumentException} names all that are impossible. */
         public SaspartOptions build() {
+            List<String> problems = new ArrayList<>();
+            check(problems);
+            if (!problems.isEmpty()) {
+                throw new IllegalArgumentException("saspart options: " + String.join("; ", problems));
+            }
             try {
                 return new SaspartOptions((Builder) clone());
             } catch (CloneNotSupportedException e) {
                 throw new AssertionError(e);
+            }
+        }
+
+        private void check(List<String> problems) {
+            name("job", job, false, problems);
+            name("instance", instance, true, problems);
+            name("uid", uid, false, problems);
+            whole("workers", workers, 1, Route.MAX_WORKERS, problems);
+            whole("reducers", reducers, 1, Route.MAX_WORKERS, problems);
+            whole("partitioners", partitioners, 0, 1 << 12, problems);
+            whole("slide", slideMillis, 1, 3_600_000, problems);
+            whole("metricSlides", metricSlides, 1, 1 << 10, problems);
+            whole("hotKeys", hotKeys, 0, 4 * Math.max(64, 4 * workers), problems);
+            whole("staleAfter", staleAfterMillis, 1, Long.MAX_VALUE, problems);
+            if (slots != 0 && (slots < 2 || slots > 1 << 20 || Integer.bitCount(slots) != 1)) {
+                problems.add("slots is " + slots + "; it must be a power of two from 2 to 2^20, or 0 for as many as fit the workers");
+            }
+            if (!server.isEmpty() && !server.matches(".+:\\d{1,5}")) {
+                problems.add("server is \"" + server + "\"; it must be host:port, or empty for none");
+            }
+            if (certificate.isEmpty() != key.isEmpty()) {
+                problems.add("certificate and its key go together; one of the files is not named");
+            }
+            try {
+                Options.of(partitioner);
+            } catch (IllegalArgumentException e) {
+                problems.add("partitioner: " + e.getMessage());
+            }
+        }
+
+        private static void name(String what, String text, boolean empty, List<String> problems) {
+            if (text == null || !empty && text.isEmpty() || text.length() > 200 || text.chars().anyMatch(Character::isISOControl)) {
+                problems.add(what + " is \"" + text + "\"; it must be 1 to 200 printable characters");
+            }
+        }
+
+        private static void whole(String what, long value, long least, long most, List<String> problems) {
+            if (value < least || value > most) {
+                problems.add(what + " is " + value + "; it must be from " + least + " to " + most);
             }
         }
     }

@@ -14,15 +14,17 @@ final class Least {
     /** The first of the smallest counters, by index: what a scan from the front would find. */
     int find(long[] counts) {
         while (true) {
+            long least = next;
             for (int i = hand; i < counts.length; i++) {
                 if (counts[i] <= level) {
                     hand = i;
+                    next = least;
                     return i;
                 }
-                next = Math.min(next, counts[i]);
+                least = Math.min(least, counts[i]);
             }
             hand = 0;
-            level = next;
+            level = least;
             next = Long.MAX_VALUE;
         }
     }

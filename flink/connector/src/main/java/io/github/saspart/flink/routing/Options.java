@@ -42,7 +42,8 @@ public final class Options implements Serializable {
         s.leave("waterfill");
         s.leave("saspartitioner");
         if (!Routers.names().contains(name)) {
-            s.problem("name", "is \"" + name + "\", which is no partitioner here; " + Names.explain(name, Routers.names()));
+            String remedy = Names.explain(name, Routers.names());
+            s.problem("name", "is \"" + name + "\", which is no partitioner here; " + remedy);
         }
     }
 

@@ -1,5 +1,6 @@
 package io.github.saspart.flink.routing;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -54,13 +55,32 @@ final class Draw {
         return new Route(version, workers, List.copyOf(keys.values()), slots);
     }
 
-    /** A job of one subtask with a window of four slides of 250 ms. */
-    static Env env(int workers) {
-        return env(workers, 0, 1, 4);
+    /** {@code n} hashes of {@code keys} keys that are as heavy as their rank to the -exponent. */
+    static long[] zipf(Random random, int n, int keys, double exponent) {
+        double[] cumulated = new double[keys];
+        double sum = 0;
+        for (int i = 0; i < keys; i++) {
+            sum += Math.pow(i + 1, -exponent);
+            cumulated[i] = sum;
+        }
+        double all = sum;
+        long[] hashes = new long[n];
+        Arrays.setAll(hashes, i -> {
+            int at = Arrays.binarySearch(cumulated, random.nextDouble() * all);
+            return Hashing.mix(1 + Math.min(at < 0 ? -at - 1 : at, keys - 1));
+        });
+        return hashes;
     }
 
-    /** A job with slides of 250 ms. */
-    static Env env(int workers, int subtask, int subtasks, int windowSlides) {
-        return new Env(workers, subtask, subtasks, 250_000_000, windowSlides, 2, 1);
+    /** A route that splits the two heaviest keys of {@link #zipf} and places the next sixty. */
+    static Route threeTiers(Random random, int workers) {
+        List<Route.Key> keys = new ArrayList<>();
+        for (int rank = 0; rank < 62; rank++) {
+            int size = rank < 2 ? Math.min(workers, 8) : 1;
+            keys.add(new Route.Key(Hashing.mix(1 + rank), workers(random, size, workers), shares(random, size)));
+        }
+        int[] slots = new int[Route.slotCount(workers)];
+        Arrays.setAll(slots, i -> i % workers);
+        return new Route(1, workers, keys, slots);
     }
 }

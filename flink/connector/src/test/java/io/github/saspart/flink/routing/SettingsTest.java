@@ -10,6 +10,7 @@ import java.math.BigInteger;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -22,23 +23,55 @@ class SettingsTest {
 
     @Test
     void whatIsWrongIsToldByItsPath() {
-        Map<Map<String, ?>, String> rows = new HashMap<>();
-        rows.put(Map.of("name", "wchoises"), "name: is \"wchoises\", which is no partitioner here; did you mean \"wchoices\"?");
-        rows.put(Map.of("name", ""), "name: is \"\", which is no partitioner here");
-        rows.put(Map.of("name", 7), "name: is 7; it must be a text");
-        rows.put(Map.of("publised", true), "publised: is no setting; did you mean \"published\"?");
-        rows.put(Map.of("published", "yes"), "published: is yes; it must be true or false");
-        rows.put(Map.of("choices", Map.of("head", Double.NaN)), "choices.head: is NaN; it must be from 0.001 to 1000000.0");
-        rows.put(Map.of("choices", Map.of("counters", 1.5)), "choices.counters: is 1.5; it must be a whole number from 0");
-        rows.put(Map.of("choices", Map.of("counters", BigInteger.ONE.shiftLeft(70))), "it must be a whole number");
-        rows.put(Map.of("choices", 3), "choices: is 3; it must be a group of settings");
-        rows.put(Map.of("flexd", Map.of("refresh", "0s")), "flexd.refresh: is \"0s\"; it must be a length of time above 0");
-        rows.put(Map.of("flexd", Map.of("refresh", "5 s")), "flexd.refresh: is \"5 s\"");
-        rows.put(Map.of("dalton", Map.of("split_min", 7)), "dalton.split_max: is 6; it must be a whole number from 7");
-        rows.put(Map.of("dalton_offline", Map.of("keys", List.of("a", 1))), "dalton_offline.keys: holds 1; it must be a list of texts");
-        rows.put(Map.of("dalton_offline", Map.of("keys", List.of("a", "a"))), "dalton_offline.keys[1]: is \"a\", which is in the list");
-        rows.put(Map.of("dalton_offline", Map.of("hot_keys", 2000)), "dalton_offline.counters: is 1024, below hot_keys, 2000");
-        rows.put(Map.of("dalton_offline", Map.of("mask", Map.of("true", 1))), "dalton_offline.mask.true: is no setting; did you mean \"true_hot\"?");
+        Map<Map<String, ?>, String> rows = new LinkedHashMap<>();
+        rows.put(
+                Map.of("name", "wchoises"),
+                "name: is \"wchoises\", which is no partitioner here; did you mean \"wchoices\"?");
+        rows.put(
+                Map.of("name", ""),
+                "name: is \"\", which is no partitioner here");
+        rows.put(
+                Map.of("name", 7),
+                "name: is 7; it must be a text");
+        rows.put(
+                Map.of("publised", true),
+                "publised: is no setting; did you mean \"published\"?");
+        rows.put(
+                Map.of("published", "yes"),
+                "published: is yes; it must be true or false");
+        rows.put(
+                Map.of("choices", Map.of("head", Double.NaN)),
+                "choices.head: is NaN; it must be from 0.001 to 1000000.0");
+        rows.put(
+                Map.of("choices", Map.of("counters", 1.5)),
+                "choices.counters: is 1.5; it must be a whole number from 0");
+        rows.put(
+                Map.of("choices", Map.of("counters", BigInteger.ONE.shiftLeft(70))),
+                "it must be a whole number");
+        rows.put(
+                Map.of("choices", 3),
+                "choices: is 3; it must be a group of settings");
+        rows.put(
+                Map.of("flexd", Map.of("refresh", "0s")),
+                "flexd.refresh: is \"0s\"; it must be a length of time above 0");
+        rows.put(
+                Map.of("flexd", Map.of("refresh", "5 s")),
+                "flexd.refresh: is \"5 s\"");
+        rows.put(
+                Map.of("dalton", Map.of("split_min", 7)),
+                "dalton.split_max: is 6; it must be a whole number from 7");
+        rows.put(
+                Map.of("dalton_offline", Map.of("keys", List.of("a", 1))),
+                "dalton_offline.keys: holds 1; it must be a list of texts");
+        rows.put(
+                Map.of("dalton_offline", Map.of("keys", List.of("a", "a"))),
+                "dalton_offline.keys[1]: is \"a\", which is in the list");
+        rows.put(
+                Map.of("dalton_offline", Map.of("hot_keys", 2000)),
+                "dalton_offline.counters: is 1024, below hot_keys, 2000");
+        rows.put(
+                Map.of("dalton_offline", Map.of("mask", Map.of("true", 1))),
+                "dalton_offline.mask.true: is no setting; did you mean \"true_hot\"?");
         rows.forEach((tree, says) -> assertTrue(refusal(tree).contains(says), refusal(tree)));
     }
 
@@ -76,7 +109,8 @@ class SettingsTest {
     @Test
     void lengthsOfTimeAreWrittenAsInGo() {
         Map<String, Long> rows = Map.of(
-                "1h", 3600_000_000_000L, "1m0s", 60_000_000_000L, "250ms", 250_000_000L, "1.5µs", 1500L, "7us", 7000L, "3ns", 3L);
+                "1h", 3600_000_000_000L, "1m0s", 60_000_000_000L, "250ms", 250_000_000L,
+                "1.5µs", 1500L, "7us", 7000L, "3ns", 3L);
         rows.forEach((text, nanos) ->
                 assertEquals(Duration.ofNanos(nanos), Settings.of(Map.of("d", text)).duration("d", null), text));
     }
@@ -101,7 +135,7 @@ class SettingsTest {
     @Test
     void routersOfPoliciesOfTheServerAreTables() {
         for (String name : List.of("table", "waterfill", "saspartitioner")) {
-            Router r = Routers.create(Options.of(name), Draw.env(4));
+            Router r = Routers.create(Options.of(name), Feed.env(4));
             assertInstanceOf(Follower.class, r);
             assertInstanceOf(Unattended.class, r);
         }

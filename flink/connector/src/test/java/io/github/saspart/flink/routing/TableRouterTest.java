@@ -14,7 +14,6 @@ import org.junit.jupiter.api.Test;
 
 /** {@link TableRouter} and what it is made of. */
 class TableRouterTest {
-    private static final byte[] NO_KEY = {};
     private static final Options TABLE = Options.of("table");
 
     /** Remembers where every route sends keys: where a record may go and what has to be marked. */
@@ -68,17 +67,13 @@ class TableRouterTest {
         }
     }
 
-    private static int route(Router r, long hash) {
-        return r.route(hash, NO_KEY, 0, 0);
-    }
-
     @Test
     void tableEqualsItsNaiveTwin() {
         Random random = new Random(1);
         for (int tried = 0; tried < Draw.TRIES; tried++) {
             int workers = 1 + random.nextInt(20);
             int window = 1 + random.nextInt(5);
-            TableRouter r = new TableRouter(TABLE, Draw.env(workers, 0, 1, window));
+            TableRouter r = new TableRouter(TABLE, Feed.env(workers, 0, 1, window));
             Naive naive = new Naive(window, Route.hash(workers));
             for (long slide = 0; slide < 10; slide++) {
                 if (random.nextInt(3) == 0) {
@@ -88,7 +83,7 @@ class TableRouterTest {
                 }
                 for (int i = 0; i < 60; i++) {
                     long hash = Draw.hash(random);
-                    int to = route(r, hash);
+                    int to = Feed.send(r, hash);
                     int[] allowed = naive.workers(0, hash);
                     assertTrue(Arrays.binarySearch(allowed, Router.worker(to)) >= 0, "a worker of the route");
                     assertEquals(naive.marked(hash, slide), Router.merged(to), "mark in slide " + slide);
@@ -107,7 +102,7 @@ class TableRouterTest {
             int[] all = new int[workers];
             Arrays.setAll(all, w -> w);
             Route route = new Route(1, workers, List.of(new Route.Key(1, all, shares)), new int[2]);
-            TableRouter r = new TableRouter(TABLE, Draw.env(workers, random.nextInt(3), 3, 4));
+            TableRouter r = new TableRouter(TABLE, Feed.env(workers, random.nextInt(3), 3, 4));
             double[] counts = new double[workers];
             double total = 0;
             for (long slide = 0; slide < 6; slide++) {
@@ -115,7 +110,7 @@ class TableRouterTest {
                     r.follow(route, slide); // the same once more goes on where it was
                 }
                 for (int i = random.nextInt(300); i > 0; i--) {
-                    int to = route(r, 1);
+                    int to = Feed.send(r, 1);
                     assertTrue(Router.merged(to), "a split key is marked");
                     counts[Router.worker(to)]++;
                     total++;
@@ -136,9 +131,9 @@ class TableRouterTest {
                 1, 4, List.of(new Route.Key(1, new int[] {0, 1, 2, 3}, new double[] {.25, .25, .25, .25})), new int[2]);
         Set<Integer> first = new HashSet<>();
         for (int subtask = 0; subtask < 4; subtask++) {
-            TableRouter r = new TableRouter(TABLE, Draw.env(4, subtask, 4, 4));
+            TableRouter r = new TableRouter(TABLE, Feed.env(4, subtask, 4, 4));
             r.follow(route, 0);
-            first.add(Router.worker(route(r, 1)));
+            first.add(Router.worker(Feed.send(r, 1)));
         }
         assertEquals(Set.of(0, 1, 2, 3), first);
     }
@@ -165,7 +160,7 @@ class TableRouterTest {
 
     @Test
     void aRouteForOtherWorkersIsRefused() {
-        TableRouter r = new TableRouter(TABLE, Draw.env(4));
+        TableRouter r = new TableRouter(TABLE, Feed.env(4));
         Exception e = assertThrows(IllegalArgumentException.class, () -> r.follow(Route.hash(5), 1));
         assertTrue(e.getMessage().contains("the job has 4 workers"), e.getMessage());
     }
@@ -173,13 +168,14 @@ class TableRouterTest {
     @Test
     void unattendedKeepsTheRouteAndBalancesTheRest() {
         int workers = 8;
-        TableRouter r = new TableRouter(TABLE, Draw.env(workers));
+        TableRouter r = new TableRouter(TABLE, Feed.env(workers));
         r.follow(new Route(1, workers, List.of(new Route.Key(1, new int[] {3}, new double[] {1})), new int[2]), 0);
         r.unattended(true, 1);
         int[] counts = new int[workers];
         for (int i = 0; i < 80_000; i++) {
-            long hash = i % 8 == 0 ? 1 : i % 2 == 0 ? 2 : Hashing.mix(i); // a key that is named, one that is not, and many
-            int to = route(r, hash);
+            // A key that is named, one that is not, and many.
+            long hash = i % 8 == 0 ? 1 : i % 2 == 0 ? 2 : Hashing.mix(i);
+            int to = Feed.send(r, hash);
             counts[Router.worker(to)]++;
             if (hash == 1) {
                 assertEquals(3, to, "a placed key stays, unmarked");
@@ -195,9 +191,9 @@ class TableRouterTest {
     @Test
     void afterItWasUnattendedEveryKeyIsMarkedWhileWindowsReachBack() {
         for (boolean aloneAtFollow : new boolean[] {false, true}) {
-            TableRouter r = new TableRouter(TABLE, Draw.env(4));
+            TableRouter r = new TableRouter(TABLE, Feed.env(4));
             r.unattended(true, 10);
-            route(r, 7);
+            Feed.send(r, 7);
             if (aloneAtFollow) {
                 r.follow(new Route(1, 4, List.of(new Route.Key(7, new int[] {2}, new double[] {1})), new int[2]), 20);
             } else {
@@ -205,7 +201,7 @@ class TableRouterTest {
             }
             r.endSlide(19);
             for (long slide = 20; slide < 26; slide++) {
-                assertEquals(slide < 23, Router.merged(route(r, 7)), "slide " + slide + " of a window of four");
+                assertEquals(slide < 23, Router.merged(Feed.send(r, 7)), "slide " + slide + " of a window of four");
                 r.endSlide(slide);
             }
         }

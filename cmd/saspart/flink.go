@@ -1,0 +1,133 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/saspart/saspart/engine/flink/cluster"
+)
+
+// flinkCommand is the group of commands around Apache Flink.
+func (a *app) flinkCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "flink",
+		Short: "Start, end and look at an Apache Flink cluster on this machine",
+		Long: `Runs a standalone cluster of unmodified Apache Flink on this machine, for users without
+one: a JobManager and TaskManagers, each a process of its own, that listen on loopback
+only. Maven fetches Flink the first time. Jobs run there with --engine flink.
+
+Logs, checkpoints and what says which processes were started are in the folder --dir,
+saspart/flink in the user's cache.`,
+		Example: `  saspart flink up
+  saspart collect --config wordcount-zipf --engine flink --partitioner hash
+  saspart flink down`,
+	}
+	config := cluster.Default()
+	cmd.PersistentFlags().StringVar(&config.Dir, "dir", config.Dir, "`folder` of the cluster's files")
+	group(cmd)
+	cmd.AddCommand(a.flinkUpCommand(&config), a.flinkDownCommand(&config), a.flinkStatusCommand(&config))
+	return cmd
+}
+
+func (a *app) flinkUpCommand(config *cluster.Config) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Start the cluster, or what is missing of it",
+		Long: `Starts the cluster and waits until it is there. One that runs stays as it is, but for
+processes that have died, which are started again; to change how many there are, take
+it down first.`,
+		Example: `  saspart flink up
+  saspart flink up --port 0 --slots 64 -o json`,
+		Args: noArgs,
+	}
+	f := cmd.Flags()
+	f.IntVar(&config.Port, "port", config.Port, "`port` of the REST interface and the web page; 0: any that is free")
+	f.IntVar(&config.TaskManagers, "taskmanagers", config.TaskManagers, "TaskManagers, `n` processes")
+	f.IntVar(&config.Slots, "slots", config.Slots, "slots of each TaskManager: in all, at least as `many` as a job has workers")
+	f.IntVar(&config.Heap, "heap", config.Heap, "`MiB` of heap for the work of each TaskManager")
+	f.DurationVar(&config.Patience, "wait", config.Patience, "how long it may take to come up, without fetching Flink")
+	output := outputFlag(cmd, "text", "json")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := a.cluster(config)
+		if err != nil {
+			return err
+		}
+		s, err := c.Up(cmd.Context())
+		if err != nil {
+			return err
+		}
+		return a.printCluster(s, output.value)
+	}
+	return cmd
+}
+
+func (a *app) flinkDownCommand(config *cluster.Config) *cobra.Command {
+	return &cobra.Command{
+		Use:   "down",
+		Short: "End the cluster, with the jobs that run there",
+		Long:  `Ends the processes that saspart flink up has started, and no others.`,
+		Args:  noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			c, err := a.cluster(config)
+			if err != nil {
+				return err
+			}
+			ended, err := c.Down()
+			if err == nil && ended == 0 {
+				a.narrate("no cluster runs from %s", config.Dir)
+			}
+			return err
+		},
+	}
+}
+
+func (a *app) flinkStatusCommand(config *cluster.Config) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Tell whether the cluster runs, and with which processes",
+		Args:  noArgs,
+	}
+	output := outputFlag(cmd, "text", "json")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := a.cluster(config)
+		if err != nil {
+			return err
+		}
+		s, err := c.Status(cmd.Context())
+		if err != nil {
+			return err
+		}
+		return a.printCluster(s, output.value)
+	}
+	return cmd
+}
+
+// cluster is the cluster that flags describe.
+func (a *app) cluster(config *cluster.Config) (*cluster.Cluster, error) {
+	if err := config.Validate(); err != nil {
+		return nil, usagef("%w", err)
+	}
+	return cluster.New(*config, a.err)
+}
+
+func (a *app) printCluster(s cluster.Status, output string) error {
+	if output == "json" {
+		return writeJSON(a.out, s)
+	}
+	if s.Address == "" {
+		_, err := fmt.Fprintln(a.out, "no cluster runs; start one with saspart flink up")
+		return err
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s  Flink %s", s.Address, s.Version)
+	if !s.Running {
+		b.WriteString("  INCOMPLETE: saspart flink up starts what is missing")
+	}
+	fmt.Fprintf(&b, "\n%d of %d slots free, %s\n", s.Free, s.Slots, plural(s.Jobs, "job"))
+	fmt.Fprintf(&b, "JobManager %d, TaskManagers %s (%d of %d registered)\n", s.JobManager, strings.Trim(fmt.Sprint(s.TaskManagers), "[]"), s.Registered, s.Wanted)
+	fmt.Fprintf(&b, "logs in %s\n", s.Logs)
+	_, err := fmt.Fprint(a.out, b.String())
+	return err
+}

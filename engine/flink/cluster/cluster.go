@@ -1,0 +1,296 @@
+// Package cluster runs a standalone cluster of unmodified Apache Flink on this machine,
+// for users without one: a JobManager and TaskManagers, each in a JVM of its own, from
+// the artifacts on Maven Central. It listens on loopback only.
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/saspart/saspart/config/field"
+	"github.com/saspart/saspart/engine/flink/rest"
+)
+
+// Config is what a cluster is like.
+type Config struct {
+	Dir          string // holds the class path, logs, checkpoints, and who was started
+	Port         int    // of the REST interface; 0: any that is free
+	TaskManagers int
+	Slots        int // of each TaskManager: with as many subtasks of each operator as workers, P are needed in all
+	Heap         int // MiB for tasks, of each TaskManager
+	Patience     time.Duration
+}
+
+// Default is two TaskManagers for up to 32 workers.
+func Default() Config {
+	return Config{Dir: defaultDir(), Port: 8081, TaskManagers: 2, Slots: 16, Heap: 512, Patience: 2 * time.Minute}
+}
+
+// defaultDir is in the user's cache; "" if there is none.
+func defaultDir() string {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(cache, "saspart", "flink")
+}
+
+// Validate reports every impossible value by its path.
+func (c *Config) Validate() error {
+	errs := []error{
+		field.Whole("port", c.Port, 0, 65535),
+		field.Whole("taskmanagers", c.TaskManagers, 1, 64),
+		field.Whole("slots", c.Slots, 1, 1<<10),
+		field.Whole("heap", c.Heap, 64, 1<<20),
+	}
+	if c.Dir == "" {
+		errs = append(errs, field.Errorf("dir", "is empty; name a folder for the cluster's files"))
+	}
+	if c.Patience <= 0 {
+		errs = append(errs, field.Errorf("wait", "is %v; it must be above 0", c.Patience))
+	}
+	return errors.Join(errs...)
+}
+
+// Status is how a cluster is doing.
+type Status struct {
+	Running      bool   `json:"running"` // every process is there, and the JobManager answers
+	Address      string `json:"address,omitempty"`
+	Version      string `json:"version,omitempty"`
+	JobManager   int    `json:"jobmanager,omitempty"`   // process ID; 0: not there
+	TaskManagers []int  `json:"taskmanagers,omitempty"` // process IDs of those that are there
+	Wanted       int    `json:"wanted,omitempty"`       // TaskManagers
+	Registered   int    `json:"registered"`             // TaskManagers, at the JobManager
+	Slots        int    `json:"slots"`
+	Free         int    `json:"free"` // slots
+	Jobs         int    `json:"jobs"` // that run
+	Logs         string `json:"logs,omitempty"`
+}
+
+// jobManager and taskManager are the names of processes, with a number for the second.
+const (
+	jobManager  = "jobmanager"
+	taskManager = "taskmanager-"
+)
+
+// Cluster is a cluster in a folder, whether it runs or not.
+type Cluster struct {
+	config Config
+	log    io.Writer // narration
+}
+
+// New returns the cluster of a folder. config must be valid; log is told what is being
+// done.
+func New(config Config, log io.Writer) (*Cluster, error) {
+	dir, err := filepath.Abs(config.Dir) // processes have a working directory of their own
+	if err != nil {
+		return nil, err
+	}
+	config.Dir = dir
+	return &Cluster{config, log}, nil
+}
+
+func (c *Cluster) path(names ...string) string {
+	return filepath.Join(append([]string{c.config.Dir}, names...)...)
+}
+
+func (c *Cluster) say(format string, args ...any) { fmt.Fprintf(c.log, format+"\n", args...) }
+
+// Up starts what is not there, and returns when every TaskManager has registered. A
+// cluster that runs stays as it is, but for processes that have died, which are started
+// anew. What was started is ended again when it does not come up.
+func (c *Cluster) Up(ctx context.Context) (Status, error) {
+	if err := os.MkdirAll(c.config.Dir, 0o755); err != nil {
+		return Status{}, err
+	}
+	unlock, err := lock(c.path("lock"))
+	if err != nil {
+		return Status{}, err
+	}
+	defer unlock()
+	java, err := findJava()
+	if err != nil {
+		return Status{}, err
+	}
+	jars, err := c.jars(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	s, err := c.read()
+	if err != nil {
+		return Status{}, err
+	}
+	if s.process(jobManager) == nil {
+		// TaskManagers of a JobManager that has died would look for it at its old address.
+		if err := c.end(s); err != nil {
+			return Status{}, err
+		}
+		if s, err = c.fresh(); err != nil {
+			return Status{}, err
+		}
+	}
+	var started []*process
+	start := func(name string, jvm []string, args func(mark string) []string) error {
+		if s.process(name) != nil {
+			return nil
+		}
+		mark := newMark(name)
+		p, err := c.start(name, mark, java, jars, jvm, args(mark))
+		if err != nil {
+			return err
+		}
+		started = append(started, p)
+		s.Processes = append(s.Processes, *p)
+		return c.write(s)
+	}
+	err = start(jobManager, jobManagerJVM(), jobManagerArgs)
+	client := rest.New(s.Address)
+	defer client.Close()
+	if err == nil {
+		err = c.await(ctx, s, func() bool {
+			_, err := client.Overview(ctx)
+			return err == nil
+		})
+	}
+	for i := 0; i < s.TaskManagers && err == nil; i++ {
+		err = start(taskManager+strconv.Itoa(i+1), taskManagerJVM(s.Heap), taskManagerArgs)
+	}
+	if err == nil {
+		err = c.await(ctx, s, func() bool {
+			ids, err := client.TaskManagers(ctx)
+			return err == nil && len(ids) == s.TaskManagers && s.registered(ids) == s.TaskManagers
+		})
+	}
+	if err != nil {
+		for _, p := range started {
+			err = errors.Join(err, p.end())
+		}
+		return Status{}, err
+	}
+	return c.Status(ctx)
+}
+
+// fresh describes a cluster that is about to be started, and writes its configuration.
+func (c *Cluster) fresh() (*state, error) {
+	port, err := freePort(c.config.Port)
+	if err != nil {
+		return nil, fmt.Errorf("port %d cannot be had; name another with --port, or 0 for any: %w", c.config.Port, err)
+	}
+	rpc, err := freePort(0)
+	if err != nil {
+		return nil, err
+	}
+	s := &state{
+		Address: "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Version: version(),
+		TaskManagers: c.config.TaskManagers, Slots: c.config.Slots, Heap: c.config.Heap,
+	}
+	for _, dir := range []string{"conf", "log", "tmp", "checkpoints", "savepoints"} {
+		if err := os.MkdirAll(c.path(dir), 0o755); err != nil {
+			return nil, err
+		}
+	}
+	for name, text := range map[string]string{"config.yaml": c.settings(s, port, rpc), "log4j2.properties": logging} {
+		if err := os.WriteFile(c.path("conf", name), []byte(text), 0o644); err != nil {
+			return nil, err
+		}
+	}
+	return s, c.write(s)
+}
+
+// freePort is the port itself if nobody listens there, or any that is free for 0.
+func freePort(port int) (int, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return 0, err
+	}
+	return l.Addr().(*net.TCPAddr).Port, l.Close()
+}
+
+// await waits until a condition holds, all processes being alive.
+func (c *Cluster) await(ctx context.Context, s *state, holds func() bool) error {
+	ticks := time.NewTicker(200 * time.Millisecond)
+	defer ticks.Stop()
+	late := time.NewTimer(c.config.Patience)
+	defer late.Stop()
+	for !holds() {
+		for i := range s.Processes {
+			if p := &s.Processes[i]; !p.alive() {
+				return fmt.Errorf("the %s has ended; the end of %s:\n%s", p.Name, c.logOf(p.Name), tail(c.logOf(p.Name)))
+			}
+		}
+		select {
+		case <-ticks.C:
+		case <-late.C:
+			return fmt.Errorf("the cluster is not up after %v; its logs are in %s", c.config.Patience, c.path("log"))
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// Down ends the cluster's processes, and no others.
+func (c *Cluster) Down() (ended int, err error) {
+	if _, err := os.Stat(c.config.Dir); errors.Is(err, os.ErrNotExist) {
+		return 0, nil
+	}
+	unlock, err := lock(c.path("lock"))
+	if err != nil {
+		return 0, err
+	}
+	defer unlock()
+	s, err := c.read()
+	if err != nil {
+		return 0, err
+	}
+	ended = len(s.Processes)
+	return ended, c.end(s)
+}
+
+// end ends all processes, the JobManager last, and forgets them.
+func (c *Cluster) end(s *state) error {
+	var errs []error
+	for i := len(s.Processes) - 1; i >= 0; i-- {
+		errs = append(errs, s.Processes[i].end())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	if err := os.Remove(c.path(stateFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// Status tells what runs of the cluster.
+func (c *Cluster) Status(ctx context.Context) (Status, error) {
+	s, err := c.read()
+	if err != nil || len(s.Processes) == 0 {
+		return Status{}, err
+	}
+	out := Status{Address: s.Address, Version: s.Version, Wanted: s.TaskManagers, Logs: c.path("log")}
+	for i := range s.Processes {
+		if p := &s.Processes[i]; p.Name == jobManager {
+			out.JobManager = p.ID
+		} else {
+			out.TaskManagers = append(out.TaskManagers, p.ID)
+		}
+	}
+	client := rest.New(s.Address)
+	defer client.Close()
+	if o, err := client.Overview(ctx); err == nil {
+		out.Slots, out.Free, out.Jobs = o.Slots, o.Free, o.Running
+	}
+	if ids, err := client.TaskManagers(ctx); err == nil {
+		out.Registered = s.registered(ids)
+	}
+	out.Running = out.JobManager != 0 && out.Registered == s.TaskManagers
+	return out, nil
+}

@@ -1,0 +1,69 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	_ "embed"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// pom lists the artifacts that a cluster is made of.
+//
+//go:embed pom.xml
+var pom []byte
+
+// copyPlugin is what copies them.
+const copyPlugin = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+
+// version is Flink's.
+func version() string {
+	return string(regexp.MustCompile(`<flink.version>(.*)</flink.version>`).FindSubmatch(pom)[1])
+}
+
+// jars returns the class path, which Maven fetches the first time.
+func (c *Cluster) jars(ctx context.Context) (classpath string, err error) {
+	dir := c.path("lib", fmt.Sprintf("%s-%x", version(), sha256.Sum256(pom))[:20])
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+		if err := c.fetch(ctx, dir); err != nil {
+			return "", err
+		}
+	} else if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, "*"), nil
+}
+
+// fetch has Maven copy the artifacts to a folder, all or nothing.
+func (c *Cluster) fetch(ctx context.Context, dir string) error {
+	mvn, err := exec.LookPath("mvn")
+	if err != nil {
+		return errors.New("there is no mvn on the PATH; install Apache Maven, which fetches Flink")
+	}
+	c.say("fetching Flink %s with Maven, about 70 MB", version())
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return err
+	}
+	work, err := os.MkdirTemp(filepath.Dir(dir), "part-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	file, lib := filepath.Join(work, "pom.xml"), filepath.Join(work, "lib")
+	if err := os.WriteFile(file, pom, 0o644); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, mvn, "-q", "-B", "-ntp", "-f", file, copyPlugin, "-DincludeScope=runtime", "-DoutputDirectory="+lib)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("fetch Flink with Maven: %w\n%s", err, strings.TrimSpace(out.String()))
+	}
+	return os.Rename(lib, dir)
+}

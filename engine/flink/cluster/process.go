@@ -1,0 +1,126 @@
+package cluster
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// process is a JVM that was started.
+type process struct {
+	Name string `json:"name"`
+	ID   int    `json:"pid"`
+	Mark string `json:"mark"` // in its arguments, and in no other process's; the ID of a TaskManager
+}
+
+// newMark tells a process from those before it, also from others that come by its ID
+// after it has ended.
+func newMark(name string) string { return fmt.Sprintf("%s-%x", name, time.Now().UnixNano()) }
+
+// start starts a JVM that outlives this process. args begin with its main class.
+func (c *Cluster) start(name, mark, java, classpath string, jvm, args []string) (*process, error) {
+	out, err := os.OpenFile(c.logOf(name), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	defer out.Close() // the child has its own
+	p := &process{Name: name, Mark: mark}
+	all := append([]string{
+		"-Dsaspart.process=" + mark, "-XX:+UseSerialGC", "-Dlog4j2.configurationFile=" + c.path("conf", "log4j2.properties"),
+		"--add-opens=java.base/java.util=ALL-UNNAMED", "--add-opens=java.base/java.lang=ALL-UNNAMED",
+	}, jvm...)
+	all = append(append(all, "-cp", classpath), args[0], "--configDir", c.path("conf"))
+	cmd := exec.Command(java, append(all, args[1:]...)...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = c.config.Dir, out, out
+	cmd.SysProcAttr = apart()
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start the %s: %w", name, err)
+	}
+	p.ID = cmd.Process.Pid
+	go func() { _ = cmd.Wait() }() // so that it is no zombie when it ends before this process
+	return p, nil
+}
+
+// alive tells whether the process runs.
+func (p *process) alive() bool {
+	line, err := commandLine(p.ID)
+	return err == nil && strings.Contains(line, p.Mark)
+}
+
+// commandLine is how a process was called.
+func commandLine(id int) (string, error) {
+	if text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(id), "cmdline")); err == nil || onProc() {
+		return string(bytes.ReplaceAll(text, []byte{0}, []byte{' '})), err
+	}
+	text, err := exec.Command("ps", "-ww", "-o", "args=", "-p", strconv.Itoa(id)).Output()
+	return string(text), err
+}
+
+// onProc tells whether processes can be looked up in /proc.
+func onProc() bool {
+	_, err := os.Stat("/proc/self/cmdline")
+	return err == nil
+}
+
+// How long a process may take to end by itself, and to be gone once it was killed.
+const (
+	politely = 15 * time.Second
+	killed   = 5 * time.Second
+)
+
+// end ends the process if it is alive, and returns when it is gone.
+func (p *process) end() error {
+	for _, try := range []struct {
+		signal   os.Signal
+		patience time.Duration
+	}{{syscall.SIGTERM, politely}, {os.Kill, killed}} {
+		if !p.alive() {
+			return nil
+		}
+		it, err := os.FindProcess(p.ID)
+		if err == nil {
+			err = it.Signal(try.signal)
+		}
+		if err != nil && !errors.Is(err, os.ErrProcessDone) {
+			return fmt.Errorf("end the %s, process %d: %w", p.Name, p.ID, err)
+		}
+		for until := time.Now().Add(try.patience); p.alive() && time.Now().Before(until); {
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+	if p.alive() {
+		return fmt.Errorf("the %s, process %d, does not end", p.Name, p.ID)
+	}
+	return nil
+}
+
+func (c *Cluster) logOf(name string) string { return c.path("log", name+".log") }
+
+// tail is the last lines of a file.
+func tail(file string) string {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
+	return strings.Join(lines[max(0, len(lines)-12):], "\n")
+}
+
+// findJava is the java of JAVA_HOME, or of PATH.
+func findJava() (string, error) {
+	if home := os.Getenv("JAVA_HOME"); home != "" {
+		return filepath.Join(home, "bin", "java"), nil
+	}
+	java, err := exec.LookPath("java")
+	if err != nil {
+		return "", errors.New("there is no java on the PATH; install a JDK (11 or 17), or set JAVA_HOME")
+	}
+	return java, nil
+}

@@ -1,0 +1,79 @@
+package cluster
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+)
+
+// stateFile says in a cluster's folder what was started.
+const stateFile = "cluster.json"
+
+// state is what a cluster's folder remembers of it.
+type state struct {
+	Address      string    `json:"address"` // of the REST interface
+	Version      string    `json:"version"` // of Flink
+	TaskManagers int       `json:"taskmanagers"`
+	Slots        int       `json:"slots"`
+	Heap         int       `json:"heap"`
+	Processes    []process `json:"processes"` // in the order in which they were started
+}
+
+// process is the process of a name, nil if it is not there.
+func (s *state) process(name string) *process {
+	for i := range s.Processes {
+		if s.Processes[i].Name == name {
+			return &s.Processes[i]
+		}
+	}
+	return nil
+}
+
+// registered is how many of the TaskManagers that are alive are among ids.
+func (s *state) registered(ids []string) int {
+	n := 0
+	for i := range s.Processes {
+		if slices.Contains(ids, s.Processes[i].Mark) {
+			n++
+		}
+	}
+	return n
+}
+
+// read returns what is known of the cluster, with those of its processes that are alive.
+func (c *Cluster) read() (*state, error) {
+	text, err := os.ReadFile(c.path(stateFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return &state{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := &state{}
+	if err := json.Unmarshal(text, s); err != nil {
+		return nil, fmt.Errorf("%s: %w; if the cluster's processes have ended, remove it", c.path(stateFile), err)
+	}
+	there := s.Processes[:0]
+	for _, p := range s.Processes {
+		if p.alive() {
+			there = append(there, p)
+		}
+	}
+	s.Processes = there
+	return s, nil
+}
+
+// write keeps what is known, so that a reader sees either all of it or none.
+func (c *Cluster) write(s *state) error {
+	text, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return err
+	}
+	part := c.path(stateFile + ".part")
+	if err := os.WriteFile(part, append(text, '\n'), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(part, c.path(stateFile))
+}

@@ -1,0 +1,177 @@
+package rest
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// State is what Flink says of a job.
+type State string
+
+// The states that matter here.
+const (
+	Running  State = "RUNNING"
+	Finished State = "FINISHED"
+	Failed   State = "FAILED"
+	Canceled State = "CANCELED"
+)
+
+// Over tells whether a job of the state has ended, and will not begin again.
+func (s State) Over() bool { return s == Finished || s == Failed || s == Canceled || s == "SUSPENDED" }
+
+// Job is a job's state and those of its subtasks.
+type Job struct {
+	Name     string
+	State    State
+	Tasks    int // subtasks
+	Running  int // of them, those that run
+	Finished int
+}
+
+// Job tells how a job is doing.
+func (c *Client) Job(ctx context.Context, job string) (Job, error) {
+	var answer struct {
+		Name     string
+		State    State
+		Vertices []struct {
+			Parallelism int
+			Tasks       map[string]int
+		}
+	}
+	if err := c.get(ctx, "/jobs/"+job, &answer); err != nil {
+		return Job{}, err
+	}
+	out := Job{Name: answer.Name, State: answer.State}
+	for _, v := range answer.Vertices {
+		out.Tasks += v.Parallelism
+		out.Running += v.Tasks["RUNNING"]
+		out.Finished += v.Tasks["FINISHED"]
+	}
+	return out, nil
+}
+
+// State is the state of a job alone, which is a small answer.
+func (c *Client) State(ctx context.Context, job string) (State, error) {
+	var answer struct{ Status State }
+	err := c.get(ctx, "/jobs/"+job+"/status", &answer)
+	return answer.Status, err
+}
+
+// Cause is why a job failed, or failed last: the innermost cause that Flink knows, ""
+// if there is none.
+func (c *Client) Cause(ctx context.Context, job string) (string, error) {
+	var answer struct {
+		Root    string `json:"root-exception"`
+		History struct {
+			Entries []struct {
+				Stacktrace string
+				TaskName   string
+			}
+		} `json:"exceptionHistory"`
+	}
+	if err := c.get(ctx, "/jobs/"+job+"/exceptions", &answer); err != nil {
+		return "", err
+	}
+	for _, e := range answer.History.Entries {
+		if cause := RootCause(e.Stacktrace); cause != "" && e.TaskName != "" {
+			return cause + " (in " + e.TaskName + ")", nil
+		} else if cause != "" {
+			return cause, nil
+		}
+	}
+	return RootCause(answer.Root), nil
+}
+
+// RootCause is the innermost cause in a Java stack trace, in one line, with its class
+// without the package.
+func RootCause(trace string) string {
+	cause := ""
+	for _, line := range strings.Split(trace, "\n") {
+		line = strings.TrimSpace(line)
+		inner, isCause := strings.CutPrefix(line, "Caused by: ")
+		if isCause {
+			cause = inner
+		} else if cause == "" && line != "" && !strings.HasPrefix(line, "at ") {
+			cause = line
+		}
+	}
+	class, text, _ := strings.Cut(cause, ": ")
+	if at := strings.LastIndexAny(class, ".$"); at >= 0 && !strings.ContainsAny(class, " \t") {
+		class = class[at+1:]
+	}
+	if text == "" {
+		return class
+	}
+	return class + ": " + text
+}
+
+// Cancel has a job end at once.
+func (c *Client) Cancel(ctx context.Context, job string) error {
+	return c.do(ctx, quick, http.MethodPatch, "/jobs/"+job+"?mode=cancel", "", nil, nil)
+}
+
+// Ended waits until a job is over.
+func (c *Client) Ended(ctx context.Context, job string) (State, error) {
+	for {
+		s, err := c.State(ctx, job)
+		if err != nil || s.Over() {
+			return s, err
+		}
+		if err := pause(ctx, 100*time.Millisecond); err != nil {
+			return s, fmt.Errorf("job %s is still %s: %w", job, s, err)
+		}
+	}
+}
+
+// Stop ends a job with a savepoint in a folder, "" for the cluster's, and returns where
+// the savepoint is.
+func (c *Client) Stop(ctx context.Context, job, folder string) (savepoint string, err error) {
+	ask := map[string]any{"drain": false}
+	if folder != "" {
+		ask["targetDirectory"] = folder
+	}
+	var trigger struct {
+		ID string `json:"request-id"`
+	}
+	if err := c.post(ctx, quick, "/jobs/"+job+"/stop", ask, &trigger); err != nil {
+		return "", err
+	}
+	for {
+		var answer struct {
+			Status    struct{ ID string }
+			Operation struct {
+				Location string
+				Failure  struct {
+					Trace string `json:"stack-trace"`
+				} `json:"failure-cause"`
+			}
+		}
+		if err := c.get(ctx, "/jobs/"+job+"/savepoints/"+trigger.ID, &answer); err != nil {
+			return "", err
+		}
+		switch {
+		case answer.Operation.Location != "":
+			return answer.Operation.Location, nil
+		case answer.Status.ID == "COMPLETED":
+			return "", fmt.Errorf("no savepoint was made: %s", RootCause(answer.Operation.Failure.Trace))
+		}
+		if err := pause(ctx, 100*time.Millisecond); err != nil {
+			return "", fmt.Errorf("the savepoint is not there: %w", err)
+		}
+	}
+}
+
+// pause waits a little, or until ctx is done.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
