@@ -155,14 +155,14 @@ func TestMeasureRefuses(t *testing.T) {
 		"a file that is not there": {gone, "/nowhere.csv"},
 		"no checkpoint there":      {other, "/nowhere"},
 	} {
-		_, err := Measure(context.Background(), Subject{test.e, experiment.Sim, time.Now}, nil, Default(), nil)
+		_, err := Measure(context.Background(), Subject{Experiment: test.e, Engine: experiment.Sim, Now: time.Now}, nil, Default(), nil)
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: error %v", why, err)
 		}
 	}
 	stopped, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := Measure(stopped, Subject{job(nil), experiment.Sim, time.Now}, nil, Default(), nil); err == nil || !strings.Contains(err.Error(), "interrupted") {
+	if _, err := Measure(stopped, Subject{Experiment: job(nil), Engine: experiment.Sim, Now: time.Now}, nil, Default(), nil); err == nil || !strings.Contains(err.Error(), "interrupted") {
 		t.Errorf("an interrupt: error %v", err)
 	}
 	c := Default()
