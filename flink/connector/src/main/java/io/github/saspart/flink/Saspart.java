@@ -1,0 +1,164 @@
+package io.github.saspart.flink;
+
+import io.github.saspart.flink.internal.ArrivalOperator;
+import io.github.saspart.flink.internal.CombineOperator;
+import io.github.saspart.flink.internal.Destination;
+import io.github.saspart.flink.internal.Envelope;
+import io.github.saspart.flink.internal.EnvelopeTypeInfo;
+import io.github.saspart.flink.internal.KeyCodec;
+import io.github.saspart.flink.internal.MergeFunction;
+import io.github.saspart.flink.internal.PartitionOperator;
+import io.github.saspart.flink.internal.Plan;
+import java.nio.charset.StandardCharsets;
+import org.apache.flink.api.common.functions.AggregateFunction;
+import org.apache.flink.api.common.functions.RichFunction;
+import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
+import org.apache.flink.api.common.typeinfo.TypeInformation;
+import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.api.java.functions.KeySelector;
+import org.apache.flink.api.java.tuple.Tuple3;
+import org.apache.flink.api.java.typeutils.TypeExtractor;
+import org.apache.flink.streaming.api.datastream.DataStream;
+import org.apache.flink.streaming.api.datastream.KeyedStream;
+import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
+import org.apache.flink.util.OutputTag;
+
+/**
+ * Partitions keyed streams so that no worker is overloaded by a heavy key: its records are split over
+ * several workers, whose partial results are merged. How is up to the partitioner that the {@link
+ * SaspartOptions options} name; {@code table}, the default, follows what the policy server learns from
+ * the running job.
+ *
+ * <pre>{@code
+ * SaspartOptions options = SaspartOptions.builder("clicks", 8).server("127.0.0.1:7070").build();
+ * DataStream<Tuple3<String, Long, Long>> counts = Saspart.aggregate(
+ *         clicks, click -> click.page, new Counter(),
+ *         WindowSpec.sliding(Duration.ofSeconds(10), Duration.ofSeconds(1)), options);
+ * }</pre>
+ */
+public final class Saspart {
+    private Saspart() {}
+
+    /**
+     * Sends each record to the worker that is chosen for it. Records of one key may go to several
+     * workers, and to others later: who aggregates them has to merge by key afterwards.
+     *
+     * <p>Slides, with which partitioners take up what is new, are of the records' timestamps if they
+     * have them, and otherwise of the clock.
+     *
+     * @return the records, at a parallelism of {@code options.workers()}; what is chained to it runs
+     *     where the records are
+     */
+    public static <T, K> SingleOutputStreamOperator<T> partition(
+            DataStream<T> stream, KeySelector<T, K> key, SaspartOptions options) {
+        Plan plan = new Plan(options, partitioners(stream, options), 0, options.slideMillis(), 1);
+        return routed(stream, key, plan, options)
+                .transform(options.uid() + "-worker", stream.getType(), new ArrivalOperator<>(plan))
+                .uid(options.uid() + "-worker")
+                .setParallelism(options.workers());
+    }
+
+    /**
+     * Aggregates a stream by key over sliding windows of event time, with heavy keys split over several
+     * workers and merged afterwards. The stream needs timestamps and watermarks.
+     *
+     * <p>Each key and window with records has exactly one result, which equals that of one worker fed
+     * with all of them, whatever the partitioner does, also when workers fail with checkpoints on, and
+     * when the job is restored with another number of subtasks. A record is late, counted in {@code
+     * numLateRecordsDropped} and left out when a watermark has ended its slide before it comes: also of
+     * windows that contain the slide and have not ended.
+     *
+     * @param function whose accumulators of the same key can be merged in any order
+     * @return for each key and window with records: the key, the end of the window in ms (exclusive),
+     *     and the result, with the window's last ms as its timestamp
+     */
+    public static <T, K, ACC, OUT> DataStream<Tuple3<K, Long, OUT>> aggregate(
+            DataStream<T> stream,
+            KeySelector<T, K> key,
+            AggregateFunction<T, ACC, OUT> function,
+            WindowSpec window,
+            SaspartOptions options) {
+        return aggregate(
+                stream, key, function,
+                TypeExtractor.getAggregateFunctionAccumulatorType(function, stream.getType(), null, false),
+                TypeExtractor.getAggregateFunctionReturnType(function, stream.getType(), null, false),
+                window, options);
+    }
+
+    /**
+     * As {@link #aggregate(DataStream, KeySelector, AggregateFunction, WindowSpec, SaspartOptions)}, for
+     * functions whose types cannot be derived.
+     *
+     * @param accumulatorType of the function's accumulators
+     * @param resultType of its results
+     */
+    public static <T, K, ACC, OUT> DataStream<Tuple3<K, Long, OUT>> aggregate(
+            DataStream<T> stream,
+            KeySelector<T, K> key,
+            AggregateFunction<T, ACC, OUT> function,
+            TypeInformation<ACC> accumulatorType,
+            TypeInformation<OUT> resultType,
+            WindowSpec window,
+            SaspartOptions options) {
+        if (function instanceof RichFunction) {
+            throw new IllegalArgumentException(
+                    options.uid() + ": the aggregate function is a RichFunction, which is not opened; it must be a plain one");
+        }
+        AggregateFunction<T, ACC, OUT> cleaned = stream.getExecutionEnvironment().clean(function);
+        TypeInformation<K> keyType = TypeExtractor.getKeySelectorTypes(key, stream.getType());
+        TypeInformation<Tuple3<K, Long, ACC>> partialType = Types.TUPLE(keyType, Types.LONG, accumulatorType);
+        TypeInformation<Tuple3<K, Long, OUT>> outType = Types.TUPLE(keyType, Types.LONG, resultType);
+        OutputTag<Tuple3<K, Long, ACC>> partials = new OutputTag<>(options.uid() + "-partials", partialType);
+        Plan plan = new Plan(
+                options, partitioners(stream, options), options.reducers(), window.slideMillis(), window.slides());
+
+        SingleOutputStreamOperator<Tuple3<K, Long, OUT>> whole = routed(stream, key, plan, options)
+                .transform(
+                        options.uid() + "-worker", outType,
+                        new CombineOperator<>(
+                                plan, stream.getExecutionEnvironment().clean(key), cleaned, keyType, accumulatorType, partials))
+                .uid(options.uid() + "-worker")
+                .setParallelism(options.workers());
+        DataStream<Tuple3<K, Long, ACC>> split = whole.getSideOutput(partials);
+        return whole.union(isBytes(keyType)
+                ? merged(split.keyBy(p -> new String((byte[]) p.f0, StandardCharsets.ISO_8859_1), Types.STRING),
+                        plan, cleaned, partialType, outType)
+                : merged(split.keyBy(p -> p.f0, keyType), plan, cleaned, partialType, outType));
+    }
+
+    private static <T, K> DataStream<Envelope<T>> routed(
+            DataStream<T> stream, KeySelector<T, K> key, Plan plan, SaspartOptions options) {
+        TypeInformation<K> keyType = TypeExtractor.getKeySelectorTypes(key, stream.getType());
+        Destination<T> destination = new Destination<>();
+        return stream
+                .transform(
+                        options.uid() + "-partitioner", new EnvelopeTypeInfo<>(stream.getType()),
+                        new PartitionOperator<>(
+                                plan, stream.getExecutionEnvironment().clean(key), KeyCodec.of(keyType, options.keyBytes())))
+                .uid(options.uid() + "-partitioner")
+                .setParallelism(partitioners(stream, options))
+                .partitionCustom(destination, destination);
+    }
+
+    private static <R, K, ACC, OUT> DataStream<Tuple3<K, Long, OUT>> merged(
+            KeyedStream<Tuple3<K, Long, ACC>, R> split,
+            Plan plan,
+            AggregateFunction<?, ACC, OUT> function,
+            TypeInformation<Tuple3<K, Long, ACC>> partialType,
+            TypeInformation<Tuple3<K, Long, OUT>> outType) {
+        String name = plan.options().uid() + "-reducer";
+        return split
+                .process(new MergeFunction<>(plan, function, partialType), outType)
+                .name(name)
+                .uid(name)
+                .setParallelism(plan.options().reducers());
+    }
+
+    private static int partitioners(DataStream<?> stream, SaspartOptions options) {
+        return options.partitioners() > 0 ? options.partitioners() : stream.getParallelism();
+    }
+
+    private static boolean isBytes(TypeInformation<?> type) {
+        return type.equals(PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO);
+    }
+}

@@ -1,0 +1,80 @@
+package io.github.saspart.flink.internal;
+
+import java.util.Objects;
+import org.apache.flink.api.common.ExecutionConfig;
+import org.apache.flink.api.common.serialization.SerializerConfig;
+import org.apache.flink.api.common.typeinfo.TypeInformation;
+import org.apache.flink.api.common.typeutils.TypeSerializer;
+
+/** The type of envelopes of records of a type. */
+public final class EnvelopeTypeInfo<T> extends TypeInformation<Envelope<T>> {
+    private static final long serialVersionUID = 1;
+
+    private final TypeInformation<T> value;
+
+    /** Envelopes of records of this type. */
+    public EnvelopeTypeInfo(TypeInformation<T> value) {
+        this.value = value;
+    }
+
+    @Override
+    public boolean isBasicType() {
+        return false;
+    }
+
+    @Override
+    public boolean isTupleType() {
+        return false;
+    }
+
+    @Override
+    public int getArity() {
+        return 1;
+    }
+
+    @Override
+    public int getTotalFields() {
+        return 1;
+    }
+
+    @Override
+    @SuppressWarnings("unchecked")
+    public Class<Envelope<T>> getTypeClass() {
+        return (Class<Envelope<T>>) (Class<?>) Envelope.class;
+    }
+
+    @Override
+    public boolean isKeyType() {
+        return false;
+    }
+
+    @Override
+    public TypeSerializer<Envelope<T>> createSerializer(SerializerConfig config) {
+        return new EnvelopeSerializer<>(value.createSerializer(config));
+    }
+
+    @Override
+    public TypeSerializer<Envelope<T>> createSerializer(ExecutionConfig config) {
+        return createSerializer(config.getSerializerConfig());
+    }
+
+    @Override
+    public String toString() {
+        return "Envelope<" + value + ">";
+    }
+
+    @Override
+    public boolean equals(Object other) {
+        return other instanceof EnvelopeTypeInfo && value.equals(((EnvelopeTypeInfo<?>) other).value);
+    }
+
+    @Override
+    public int hashCode() {
+        return Objects.hash(EnvelopeTypeInfo.class, value);
+    }
+
+    @Override
+    public boolean canEqual(Object other) {
+        return other instanceof EnvelopeTypeInfo;
+    }
+}

@@ -1,0 +1,144 @@
+package io.github.saspart.flink.internal;
+
+import io.github.saspart.flink.ControlListener;
+import io.github.saspart.flink.client.Listener;
+import io.github.saspart.flink.routing.Options;
+import io.github.saspart.flink.routing.Route;
+import io.github.saspart.v1.Control;
+import java.util.List;
+import java.util.Map;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonProcessingException;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.type.TypeReference;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * What a partitioner subtask has to take up with its next slide. The background thread puts it in, and
+ * the subtask's thread looks at one field per slide; of two of a kind the newer one counts.
+ */
+final class Inbox implements Listener {
+    private static final Logger LOG = LoggerFactory.getLogger(Inbox.class);
+    private static final ObjectMapper JSON = new ObjectMapper();
+
+    private final int subtask;
+    private final ControlListener control; // null: nobody listens
+
+    private volatile boolean full;
+    private Timed<Route> route; // these are guarded by this
+    private Timed<Options> partitioner;
+    private double[] busy;
+    private List<byte[]> shares;
+    private Boolean alone;
+
+    Inbox(int subtask, ControlListener control) {
+        this.subtask = subtask;
+        this.control = control;
+    }
+
+    /** Something to be taken up with a slide. */
+    private static final class Timed<V> {
+        final V value;
+        final long start;
+
+        Timed(V value, long start) {
+            this.value = value;
+            this.start = start;
+        }
+    }
+
+    /** Takes things up, on the subtask's thread. */
+    interface Taker {
+        void partitioner(Options options);
+
+        void route(Route route);
+
+        void busy(double[] ratios);
+
+        void shares(List<byte[]> shares);
+
+        void alone(boolean alone);
+    }
+
+    /** Hands over what is due when a slide of number {@code now}, or a later one, begins. */
+    void take(long now, Taker taker) {
+        if (!full) {
+            return;
+        }
+        synchronized (this) {
+            if (partitioner != null && partitioner.start <= now) {
+                taker.partitioner(partitioner.value);
+                partitioner = null;
+            }
+            if (route != null && route.start <= now) {
+                taker.route(route.value);
+                route = null;
+            }
+            if (busy != null) {
+                taker.busy(busy);
+                busy = null;
+            }
+            if (shares != null) {
+                taker.shares(shares);
+                shares = null;
+            }
+            if (alone != null) {
+                taker.alone(alone);
+                alone = null;
+            }
+            full = partitioner != null || route != null;
+        }
+    }
+
+    @Override
+    public synchronized void route(Route route, long start) {
+        this.route = new Timed<>(route, start);
+        full = true;
+    }
+
+    @Override
+    public synchronized void busy(double[] ratios) {
+        busy = ratios;
+        full = true;
+    }
+
+    @Override
+    public synchronized void shares(List<byte[]> shares) {
+        this.shares = shares;
+        full = true;
+    }
+
+    @Override
+    public synchronized void alone(boolean alone) {
+        this.alone = alone;
+        full = true;
+    }
+
+    @Override
+    public void control(Control message) {
+        if (message.hasPartitioner()) {
+            switchTo(message.getPartitioner());
+        }
+        if (control == null) {
+            return;
+        }
+        if (message.hasRate() && message.getRate() >= 0) {
+            control.rate(subtask, message.getRate());
+        }
+        if (message.getEnd()) {
+            control.end(subtask);
+        }
+    }
+
+    private void switchTo(String json) {
+        try {
+            Options options = Options.of(JSON.readValue(json, new TypeReference<Map<String, Object>>() {}));
+            synchronized (this) {
+                partitioner = new Timed<>(options, 0);
+                full = true;
+            }
+        } catch (JsonProcessingException | IllegalArgumentException e) {
+            LOG.warn("the policy server asks for a partitioner that is none here; the one in force stays: {}", e.getMessage());
+        }
+    }
+}

@@ -1,0 +1,122 @@
+package io.github.saspart.flink.internal;
+
+import io.github.saspart.flink.KeyBytes;
+import java.io.Serializable;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
+import org.apache.flink.api.common.typeinfo.TypeInformation;
+
+/**
+ * Writes keys as bytes into a buffer that is reused, so that nothing is allocated per record. Has
+ * one owner.
+ *
+ * @param <K> the type of keys
+ */
+public abstract class KeyCodec<K> implements Serializable {
+    private static final long serialVersionUID = 1;
+
+    transient byte[] buffer;
+
+    /** The codec for keys of a type; {@code function} makes the bytes if it is not null. */
+    @SuppressWarnings("unchecked")
+    public static <K> KeyCodec<K> of(TypeInformation<K> type, KeyBytes<?> function) {
+        Class<K> of = type.getTypeClass();
+        if (function != null) {
+            return new ByFunction<>((KeyBytes<K>) function);
+        }
+        if (of == String.class) {
+            return (KeyCodec<K>) new OfStrings();
+        }
+        if (of == Long.class || of == Integer.class) {
+            return (KeyCodec<K>) new OfNumbers();
+        }
+        if (type.equals(PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO)) {
+            return (KeyCodec<K>) new ByFunction<byte[]>(key -> key);
+        }
+        throw new IllegalArgumentException(
+                "key: " + type + " has no bytes that are known here; give the options a keyBytes function, or use "
+                        + "String, byte[], Long or Integer keys");
+    }
+
+    /** Writes the key to the start of {@link #buffer}, and returns how many bytes it has. */
+    abstract int encode(K key);
+
+    /** How people may read a key that was written as {@code bytes}. */
+    byte[] name(byte[] bytes) {
+        return bytes;
+    }
+
+    /** Makes room for so many bytes. */
+    final void room(int bytes) {
+        if (buffer == null || buffer.length < bytes) {
+            buffer = new byte[Math.max(64, 2 * bytes)];
+        }
+    }
+
+    private static final class ByFunction<K> extends KeyCodec<K> {
+        private static final long serialVersionUID = 1;
+
+        private final KeyBytes<K> function;
+
+        ByFunction(KeyBytes<K> function) {
+            this.function = function;
+        }
+
+        @Override
+        int encode(K key) {
+            buffer = function.of(key);
+            return buffer.length;
+        }
+    }
+
+    /** As UTF-8. */
+    private static final class OfStrings extends KeyCodec<String> {
+        private static final long serialVersionUID = 1;
+
+        @Override
+        int encode(String key) {
+            int n = key.length();
+            room(n);
+            byte[] to = buffer;
+            for (int i = 0; i < n; i++) {
+                char c = key.charAt(i);
+                if (c > 0x7f) {
+                    return encodeAny(key);
+                }
+                to[i] = (byte) c;
+            }
+            return n;
+        }
+
+        private int encodeAny(String key) {
+            buffer = key.getBytes(StandardCharsets.UTF_8);
+            return buffer.length;
+        }
+    }
+
+    /** As eight bytes, the highest first; people read the number. */
+    private static final class OfNumbers extends KeyCodec<Number> {
+        private static final long serialVersionUID = 1;
+
+        @Override
+        int encode(Number key) {
+            room(8);
+            long rest = key.longValue();
+            for (int i = 7; i >= 0; i--) {
+                buffer[i] = (byte) rest;
+                rest >>= 8;
+            }
+            return 8;
+        }
+
+        @Override
+        byte[] name(byte[] bytes) {
+            long number = 0;
+            for (byte b : Arrays.copyOf(bytes, 8)) {
+                number = number << 8 | b & 0xff;
+            }
+            return Long.toString(number).getBytes(StandardCharsets.US_ASCII);
+        }
+    }
+}

@@ -1,0 +1,364 @@
+package io.github.saspart.flink.internal;
+
+import com.google.protobuf.ByteString;
+import io.github.saspart.flink.client.Wire;
+import io.github.saspart.flink.routing.Follower;
+import io.github.saspart.flink.routing.Hashing;
+import io.github.saspart.flink.routing.Learner;
+import io.github.saspart.flink.routing.Options;
+import io.github.saspart.flink.routing.Route;
+import io.github.saspart.flink.routing.Router;
+import io.github.saspart.flink.routing.Routers;
+import io.github.saspart.flink.routing.Sharer;
+import io.github.saspart.flink.routing.Unattended;
+import io.github.saspart.v1.PartitionerReport;
+import io.github.saspart.v1.Report;
+import io.github.saspart.v1.Role;
+import java.util.List;
+import org.apache.flink.api.common.operators.MailboxExecutor;
+import org.apache.flink.api.common.state.ListState;
+import org.apache.flink.api.common.state.ListStateDescriptor;
+import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
+import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.api.java.functions.KeySelector;
+import org.apache.flink.api.java.tuple.Tuple3;
+import org.apache.flink.metrics.Counter;
+import org.apache.flink.runtime.state.StateInitializationContext;
+import org.apache.flink.runtime.state.StateSnapshotContext;
+import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
+import org.apache.flink.streaming.api.operators.ChainingStrategy;
+import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
+import org.apache.flink.streaming.api.watermark.Watermark;
+import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.streaming.runtime.watermarkstatus.WatermarkStatus;
+
+/**
+ * A partitioner subtask: gives each record its destination, tells workers what they need to finish
+ * keys alone (see {@link NoticeBoard}), and takes up what the policy server decides with the first
+ * record of a slide. Per record it takes no lock and allocates nothing.
+ *
+ * @param <T> the type of records
+ * @param <K> the type of keys
+ */
+public final class PartitionOperator<T, K> extends AbstractStreamOperator<Envelope<T>>
+        implements OneInputStreamOperator<T, Envelope<T>> {
+    private static final long serialVersionUID = 1;
+
+    private final Plan plan;
+    private final KeySelector<T, K> selector;
+    private final KeyCodec<K> codec;
+
+    private transient MailboxExecutor mailbox;
+    private transient ListState<Tuple3<Long, Long, byte[]>> saved; // newest slide, first open one, route
+    private transient Ledger ledger; // null if nothing is aggregated
+    private transient Options options;
+    private transient Router router;
+    private transient boolean verify; // whether records that are not marked have to be at home
+    private transient Route route; // in force; null: the one that jobs start with
+    private transient Inbox inbox;
+    private transient Observer observer; // null without a server
+    private transient Reporter reporter;
+    private transient Counter lateRecords;
+
+    private transient long newest; // the latest slide of a record
+    private transient long begins; // of the slide of the last record, ms; it ends before ends
+    private transient long ends;
+    private transient SlideLog log; // of that slide; null if it is late, or nothing is aggregated
+    private transient boolean elsewhere; // records of that slide are routed by another map than the slide's
+
+    private transient Count sent;
+    private transient volatile long routeVersion;
+    private transient volatile long turned; // when another route or router came in force, ms
+    private transient volatile String name; // of the partitioner
+
+    private transient Envelope<T> envelope; // reused, like the record around it
+    private transient StreamRecord<Envelope<T>> out;
+
+    /** A partitioner of records by the keys that {@code selector} takes and {@code codec} writes. */
+    public PartitionOperator(Plan plan, KeySelector<T, K> selector, KeyCodec<K> codec) {
+        this.plan = plan;
+        this.selector = selector;
+        this.codec = codec;
+        setChainingStrategy(ChainingStrategy.ALWAYS);
+    }
+
+    @Override
+    public void setMailboxExecutor(MailboxExecutor executor) {
+        super.setMailboxExecutor(executor);
+        mailbox = executor;
+    }
+
+    @Override
+    public void initializeState(StateInitializationContext context) throws Exception {
+        super.initializeState(context);
+        saved = context.getOperatorStateStore().getListState(new ListStateDescriptor<>(
+                "partitioner", Types.TUPLE(Types.LONG, Types.LONG, PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO)));
+        newest = Slides.FIRST;
+        long closed = Slides.LAST;
+        for (Tuple3<Long, Long, byte[]> s : saved.get()) {
+            newest = Math.max(newest, s.f0);
+            closed = Math.min(closed, s.f1);
+            Route then = s.f2.length == 0 ? null : Wire.decode(s.f2, plan.options.workers());
+            if (then != null && (route == null || Long.compareUnsigned(then.version(), route.version()) > 0)) {
+                route = then;
+            }
+        }
+        int subtask = getRuntimeContext().getTaskInfo().getIndexOfThisSubtask();
+        int subtasks = getRuntimeContext().getTaskInfo().getNumberOfParallelSubtasks();
+        options = Options.of(plan.options.partitioner());
+        makeRouter(subtask, subtasks);
+        if (plan.windowed()) {
+            // Of slides up to the newest there may be records that were routed before the restore.
+            ledger = new Ledger(
+                    context.getRestoredCheckpointId().orElse(-1), subtask, subtasks, plan.slides, newest + 1, map());
+            if (closed < Slides.LAST) { // else nothing was saved, or by a job that had been drained
+                ledger.restore(closed);
+            }
+        }
+    }
+
+    @Override
+    public void open() throws Exception {
+        super.open();
+        int subtask = getRuntimeContext().getTaskInfo().getIndexOfThisSubtask();
+        begins = ends = Long.MIN_VALUE;
+        sent = new Count();
+        envelope = new Envelope<>();
+        out = new StreamRecord<>(envelope);
+        lateRecords = getMetricGroup().counter("numLateRecordsDropped");
+        inbox = new Inbox(subtask, plan.options.control());
+        BusyTime time = new BusyTime(getMetricGroup());
+        reporter = plan.reporter(
+                Role.ROLE_PARTITIONER, subtask, getContainingTask().getEnvironment().getJobID(), route, inbox, mailbox,
+                () -> new Draft(time, subtask));
+        if (reporter != null) {
+            observer = new Observer(plan.options.hotKeys(), plan.slots());
+            reporter.open();
+        }
+    }
+
+    @Override
+    public void close() throws Exception {
+        if (reporter != null) {
+            reporter.close();
+        }
+        super.close();
+    }
+
+    @Override
+    public void processElement(StreamRecord<T> record) throws Exception {
+        T value = record.getValue();
+        K key = selector.getKey(value);
+        long time = time(record);
+        if (time < begins || time >= ends) {
+            turn(time);
+        }
+        if (log == null && ledger != null) {
+            lateRecords.inc();
+            return;
+        }
+        int length = codec.encode(key);
+        byte[] bytes = codec.buffer;
+        long hash = Hashing.hash(bytes, 0, length);
+        int destination = router.route(hash, bytes, 0, length);
+        if (log != null) {
+            destination = noted(hash, destination);
+        }
+        if (observer != null) {
+            observer.see(hash, bytes, length);
+        }
+        sent.add(1);
+        envelope.of(destination, hash, value);
+        if (record.hasTimestamp()) {
+            out.replace(envelope, record.getTimestamp());
+        } else {
+            out.replace(envelope);
+            out.eraseTimestamp();
+        }
+        output.collect(out);
+    }
+
+    /** Notes in the slide's log whether other workers may have records of the key. */
+    private int noted(long hash, int destination) {
+        if (!Router.merged(destination)
+                && !elsewhere
+                && !(verify && Long.remainderUnsigned(hash, plan.options.workers()) != destination)) {
+            return destination;
+        }
+        log.mark(hash);
+        return destination | Router.MERGE;
+    }
+
+    private long time(StreamRecord<T> record) {
+        if (record.hasTimestamp()) {
+            return record.getTimestamp();
+        }
+        if (ledger != null) {
+            throw new IllegalStateException(
+                    plan.options.uid() + ": a record has no timestamp; assign timestamps and watermarks before the aggregation");
+        }
+        return System.currentTimeMillis();
+    }
+
+    /** Goes to the slide of a time, and begins it if it is later than all before. */
+    private void turn(long time) {
+        long slide = Slides.of(time, plan.length);
+        if (slide > newest) {
+            newest = slide;
+            if (slide > 0) {
+                router.endSlide(slide - 1);
+            }
+            inbox.take(Math.max(slide, Slides.of(System.currentTimeMillis(), plan.length)), new Taker(slide));
+        }
+        begins = slide * plan.length;
+        ends = begins + plan.length;
+        log = ledger == null || slide < ledger.closed() ? null : ledger.log(slide);
+        elsewhere = log != null && !ledger.current(log);
+    }
+
+    /** Takes up what has come for a slide. */
+    private final class Taker implements Inbox.Taker {
+        private final long slide;
+
+        Taker(long slide) {
+            this.slide = slide;
+        }
+
+        @Override
+        public void partitioner(Options next) {
+            options = next;
+            makeRouter(
+                    getRuntimeContext().getTaskInfo().getIndexOfThisSubtask(),
+                    getRuntimeContext().getTaskInfo().getNumberOfParallelSubtasks());
+            changed();
+        }
+
+        @Override
+        public void route(Route next) {
+            route = next;
+            if (router instanceof Follower) {
+                ((Follower) router).follow(next, slide);
+                routeVersion = next.version();
+                changed();
+            }
+        }
+
+        @Override
+        public void busy(double[] ratios) {
+            if (router instanceof Learner) {
+                ((Learner) router).observe(ratios);
+            }
+        }
+
+        @Override
+        public void shares(List<byte[]> shares) {
+            if (router instanceof Sharer) {
+                ((Sharer) router).absorb(shares);
+            }
+        }
+
+        @Override
+        public void alone(boolean alone) {
+            if (router instanceof Unattended) {
+                ((Unattended) router).unattended(alone, slide);
+            }
+        }
+
+        private void changed() {
+            turned = System.currentTimeMillis();
+            if (ledger != null) {
+                ledger.change(map(), slide);
+            }
+        }
+    }
+
+    private void makeRouter(int subtask, int subtasks) {
+        router = Routers.create(options, plan.env(subtask, subtasks));
+        verify = !(router instanceof Follower) && !options.name.equals("hash");
+        name = options.name;
+        routeVersion = 0;
+        if (newest > 0) {
+            router.endSlide(newest - 1);
+        }
+        if (router instanceof Follower && route != null) {
+            ((Follower) router).follow(route, Math.max(0, newest));
+            routeVersion = route.version();
+        }
+    }
+
+    /** Where the router has keys that are not marked. */
+    private RouteMap map() {
+        if (!(router instanceof Follower)) {
+            return RouteMap.HOME;
+        }
+        return RouteMap.of(route != null ? route : Route.hash(plan.options.workers()));
+    }
+
+    @Override
+    public void processWatermark(Watermark mark) throws Exception {
+        if (ledger != null) {
+            long ended = Slides.ended(mark.getTimestamp(), plan.length);
+            if (ended >= ledger.closed()) {
+                tell(ledger.close(ended));
+            }
+        }
+        super.processWatermark(mark);
+    }
+
+    @Override
+    public void processWatermarkStatus(WatermarkStatus status) throws Exception {
+        if (ledger != null) {
+            tell(status.isIdle() ? ledger.idle() : ledger.active());
+        }
+        super.processWatermarkStatus(status);
+    }
+
+    /** Tells every worker. */
+    private void tell(Notice notice) {
+        begins = ends = Long.MIN_VALUE; // the log at hand may have been closed
+        byte[] bytes = notice.encode();
+        for (int w = 0; w < plan.options.workers(); w++) {
+            output.collect(new StreamRecord<>(new Envelope<T>().of(w, bytes)));
+        }
+    }
+
+    @Override
+    public void snapshotState(StateSnapshotContext context) throws Exception {
+        super.snapshotState(context);
+        byte[] last = route == null ? new byte[0] : Wire.encode(route);
+        saved.update(List.of(Tuple3.of(newest, ledger == null ? Slides.FIRST : ledger.closed(), last)));
+    }
+
+    /** The subtask's report on one slide. */
+    private final class Draft implements Reporter.Draft {
+        private final PartitionerReport.Builder report = PartitionerReport.newBuilder();
+
+        Draft(BusyTime time, int subtask) {
+            time.sample();
+            long records = sent.take();
+            double rate = plan.options.offered() == null
+                    ? records * 1000.0 / plan.length
+                    : plan.options.offered().recordsPerSecond(subtask);
+            report.setIndex(subtask)
+                    .setSent(records)
+                    .setOffered(rate >= 0 && rate <= 1e15 ? rate : 0)
+                    .setBlocked(time.blocked())
+                    .setRouteVersion(routeVersion)
+                    .setPartitioner(name)
+                    .setRouteChanged(System.currentTimeMillis() - turned < 2 * plan.length);
+        }
+
+        @Override
+        public void complete() {
+            observer.report(report, codec);
+            if (router instanceof Sharer) {
+                report.setShare(ByteString.copyFrom(((Sharer) router).share()));
+            }
+        }
+
+        @Override
+        public void write(Report.Builder to) {
+            to.addPartitioners(report);
+        }
+    }
+}

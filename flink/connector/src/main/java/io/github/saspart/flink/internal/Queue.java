@@ -1,0 +1,35 @@
+package io.github.saspart.flink.internal;
+
+import org.apache.flink.configuration.Configuration;
+import org.apache.flink.configuration.NettyShuffleEnvironmentOptions;
+import org.apache.flink.runtime.execution.Environment;
+import org.apache.flink.runtime.io.network.partition.consumer.InputGate;
+
+/** How full the buffers in front of a task are. */
+final class Queue {
+    private final InputGate[] gates;
+    private final double room; // buffers
+
+    Queue(Environment environment) {
+        gates = environment.getAllInputGates();
+        Configuration settings = environment.getTaskManagerInfo().getConfiguration();
+        int each = settings.get(NettyShuffleEnvironmentOptions.NETWORK_BUFFERS_PER_CHANNEL);
+        int shared = settings.get(NettyShuffleEnvironmentOptions.NETWORK_EXTRA_BUFFERS_PER_GATE);
+        int buffers = 0;
+        for (InputGate gate : gates) {
+            buffers += gate.getNumberOfInputChannels() * each + shared;
+        }
+        room = Math.max(1, buffers);
+    }
+
+    /** From 0 to 1; Flink counts without locks, so it may be a little off. */
+    double fill() {
+        int queued = 0;
+        for (InputGate gate : gates) {
+            for (int i = 0; i < gate.getNumberOfInputChannels(); i++) {
+                queued += gate.getChannel(i).unsynchronizedGetNumberOfQueuedBuffers();
+            }
+        }
+        return Math.min(1, queued / room);
+    }
+}
