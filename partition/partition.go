@@ -75,6 +75,7 @@ type Env struct {
 // themselves.
 type Scheme struct {
 	Name       string
+	Config     Config // what New made it of, for jobs whose routers are made elsewhere
 	NewRouter  func(env Env) Router
 	Controller policy.Controller
 }

@@ -158,6 +158,9 @@ func (j *job) answer(now time.Time) {
 			break
 		}
 		j.refresh(a.Window)
+		if j.server.watch != nil {
+			j.server.watch(j.name, a)
+		}
 		route := j.decides.Decide(a.Window)
 		d := &pb.Decision{Window: a.Number, Incomplete: !a.Complete(), Busy: measured(a.Window.Busy), Shares: a.Shares}
 		if route != nil {

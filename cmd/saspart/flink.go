@@ -27,7 +27,7 @@ saspart/flink in the user's cache.`,
 	config := cluster.Default()
 	cmd.PersistentFlags().StringVar(&config.Dir, "dir", config.Dir, "`folder` of the cluster's files")
 	group(cmd)
-	cmd.AddCommand(a.flinkUpCommand(&config), a.flinkDownCommand(&config), a.flinkStatusCommand(&config))
+	cmd.AddCommand(a.flinkUpCommand(&config), a.flinkDownCommand(&config), a.flinkStatusCommand(&config), a.flinkGuardCommand())
 	return cmd
 }
 

@@ -165,7 +165,11 @@ func (c *Cluster) Up(ctx context.Context) (Status, error) {
 	if err == nil {
 		err = c.await(ctx, s, func() bool {
 			ids, err := client.TaskManagers(ctx)
-			return err == nil && len(ids) == s.TaskManagers && s.registered(ids) == s.TaskManagers
+			if err != nil || len(ids) != s.TaskManagers || s.registered(ids) != s.TaskManagers {
+				return false
+			}
+			o, err := client.Overview(ctx)
+			return err == nil && o.Slots >= s.TaskManagers*s.Slots
 		})
 	}
 	if err != nil {
