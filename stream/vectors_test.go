@@ -36,6 +36,7 @@ type vectorCase struct {
 	Spacing  string          `json:"spacing"`
 	First    []string        `json:"first"`   // by subtask: its first record
 	Digests  []string        `json:"digests"` // by subtask: FNV-1a of its records, see digest
+	Result   string          `json:"result"`  // of the first 100 records of each subtask, as AppendExact renders it
 }
 
 // digest sums up records: of each the time, then the key and the text, each after
@@ -105,6 +106,11 @@ func TestVectors(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer CloseSources(sources)
+		task, err := NewTask(TaskConfig{Name: c.Task, Compression: 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		state := task.NewState()
 		for i, source := range sources {
 			times := make([]int64, vectorRecords)
 			NewArrivals(RateConfig{Kind: RateFixed, Rate: c.Rate, Spacing: c.Spacing}, i, c.Subtasks, c.Seed).Fill(times, math.MaxInt64)
@@ -119,7 +125,11 @@ func TestVectors(t *testing.T) {
 			r := &b.Records[0]
 			c.First = append(c.First, fmt.Sprintf("%d %s %q %.6f", r.Time, r.Key, r.Text, r.Values))
 			c.Digests = append(c.Digests, digest(b.Records))
+			for k := range b.Records[:100] {
+				state.Add(&b.Records[k])
+			}
 		}
+		c.Result = string(AppendExact(nil, state))
 		cases = append(cases, c)
 	}
 	got, err := json.MarshalIndent(cases, "", " ")

@@ -118,14 +118,14 @@ public final class Digest {
         few = new double[0];
     }
 
-    /** What has been seen, without the quantiles: "2 records: values=3 min=1.0 max=4.0 sum=7.0". */
+    /** What has been seen, without the quantiles: "2 records: values=3 min=1 max=4 sum=7". */
     String exact() {
         String out = records + " records: values=" + values;
-        // Adding 0 makes a negative zero, which compares equal, a positive one.
-        return values == 0 ? out : out + " min=" + (min + 0) + " max=" + (max + 0) + " sum=" + (sum + sumRest + 0);
+        return values == 0 ? out : out + " min=" + Numbers.shortest(min) + " max=" + Numbers.shortest(max)
+                + " sum=" + Numbers.shortest(sum + sumRest);
     }
 
-    /** What has been seen, and quantiles: "... p50=2.0". */
+    /** What has been seen, and quantiles: "... p50=2". */
     String text(double[] quantiles) {
         StringBuilder out = new StringBuilder(exact());
         if (values == 0) {
@@ -135,7 +135,7 @@ public final class Digest {
         Arrays.sort(sorted);
         for (double q : quantiles) {
             double value = many == null ? between(sorted, q) : Math.min(Math.max(many.quantile(q), min), max);
-            out.append(" p").append(100 * q).append('=').append(value);
+            out.append(" p").append(Numbers.rounded(100 * q, 6)).append('=').append(Numbers.rounded(value, 9));
         }
         return out.toString();
     }

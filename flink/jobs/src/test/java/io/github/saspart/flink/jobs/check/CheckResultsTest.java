@@ -28,7 +28,7 @@ class CheckResultsTest {
         }, "tdigest");
         List<String> lines = new ArrayList<>();
         Expected.of(config).windows.forEach((slide, texts) ->
-                texts.forEach((key, text) -> lines.add((START + slide * 100) + "\t" + key + "\t" + text + " p50.0=1.0")));
+                texts.forEach((key, text) -> lines.add((START + slide * 100) + "\t" + key + "\t" + text + " p50=1")));
         change.accept(lines);
         Files.write(dir.resolve(".part-0.inprogress"), List.of("not finished"));
         Files.createDirectories(dir.resolve("2026"));

@@ -4,6 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.saspart.flink.jobs.task.Task;
+import io.github.saspart.flink.jobs.task.TaskConfig;
+import io.github.saspart.flink.routing.Settings;
 import java.io.ByteArrayOutputStream;
 import java.math.BigInteger;
 import java.nio.ByteBuffer;
@@ -20,14 +22,14 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.type.TypeRefe
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
 import org.junit.jupiter.api.Test;
 
-/** Sources make the records of the Go jobs' sources, which have written down what these are. */
+/** Sources make the records of the Go jobs', and tasks their results, which these have written down. */
 class VectorsTest {
     private static final Path VECTORS = Paths.get("../../testdata/stream/records.json");
     private static final int RECORDS = 5000;
 
     @Test
     @SuppressWarnings("unchecked") // of JSON that a test of this repository has written
-    void recordsAreThoseOfTheGoJobs() throws Exception {
+    void recordsAndResultsAreThoseOfTheGoJobs() throws Exception {
         List<Map<String, Object>> cases = new ObjectMapper()
                 .readValue(Files.readAllBytes(VECTORS), new TypeReference<List<Map<String, Object>>>() {});
         assertTrue(cases.size() >= 8, "there should be a case for each kind of source and task");
@@ -43,6 +45,7 @@ class VectorsTest {
                     (long) RECORDS * splits, 0, 500_000_000);
             List<String> first = (List<String>) c.get("first");
             List<String> digests = (List<String>) c.get("digests");
+            Tally<?> tally = Tally.of((String) c.get("task"));
             Records.Opener opener = Records.opener(plan.source, payload, plan.seed);
             for (int s = 0; s < splits; s++) {
                 Cursor cursor = new Cursor(new StreamSplit(s, splits, 0, new byte[0]), plan, opener);
@@ -55,10 +58,37 @@ class VectorsTest {
                         assertEquals(first.get(s), described(time, event), why);
                     }
                     hash = fnv(hash, bytes(time, event));
+                    if (i < 100) {
+                        tally.add(event);
+                    }
                 }
                 assertEquals(digests.get(s), String.format("%016x", hash), why);
                 assertTrue(cursor.hasEnded(), why);
             }
+            assertEquals(c.get("result"), tally.text(), c.get("why").toString());
+        }
+    }
+
+    /** A state that records are added to. */
+    private static final class Tally<ACC> {
+        private final Task<ACC> task;
+        private ACC state;
+
+        private Tally(Task<ACC> task) {
+            this.task = task;
+            state = task.createAccumulator();
+        }
+
+        static Tally<?> of(String task) {
+            return new Tally<>(Task.of(new TaskConfig(Settings.of(Map.of()), task), true));
+        }
+
+        void add(Event event) {
+            state = task.add(event, state);
+        }
+
+        String text() {
+            return task.exact(state);
         }
     }
 

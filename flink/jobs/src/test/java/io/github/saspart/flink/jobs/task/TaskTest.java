@@ -17,6 +17,8 @@ import org.apache.flink.api.java.typeutils.TypeExtractor;
 import org.apache.flink.core.memory.DataInputDeserializer;
 import org.apache.flink.core.memory.DataOutputSerializer;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** What tasks compute, however their records are split over partial states. */
 class TaskTest {
@@ -44,7 +46,7 @@ class TaskTest {
         assertEquals("0 records:", result(task("wordcount")));
         assertEquals("3", result(task("count"), words));
         Event[] values = {new Event(KEY, new double[] {4, 1}), new Event(KEY, new double[] {2})};
-        assertEquals("2 records: values=3 min=1.0 max=4.0 sum=7.0 p0.0=1.0 p50.0=2.0 p100.0=4.0", result(task("tdigest"), values));
+        assertEquals("2 records: values=3 min=1 max=4 sum=7 p0=1 p50=2 p100=4", result(task("tdigest"), values));
         assertEquals("1 records: values=0", result(task("tdigest"), new Event(KEY, new double[0])));
         assertEquals("", Task.of(new TaskConfig(Settings.of(Map.of()), "count"), false).getResult(cast(0L)).f1, "nobody reads it");
     }
@@ -52,6 +54,15 @@ class TaskTest {
     @SuppressWarnings("unchecked")
     private static <ACC> ACC cast(Object state) {
         return (ACC) state;
+    }
+
+    @ParameterizedTest
+    @CsvSource({"0, 0, 0", "-0.0, 0, 0", "1, 1, 1", "-2.5, -2.5, -2.5", "100000, 100000, 100000", "1000000, 1e+06, 1000000", "123456789.25, 1.2345678925e+08, 123456789",
+        "1e9, 1e+09, 1e+09", "0.0001, 0.0001, 0.0001", "0.00001234, 1.234e-05, 1.234e-05", "0.1, 0.1, 0.1", "0.30000000000000004, 0.30000000000000004, 0.3",
+        "1e300, 1e+300, 1e+300", "2e-323, 2e-323, 1.97626258e-323", "9007199254740993, 9.007199254740992e+15, 9.00719925e+15", "333.3333333333333, 333.3333333333333, 333.333333"})
+    void numbersAreWrittenAsGoWritesThem(double v, String shortest, String rounded) {
+        assertEquals(shortest, Numbers.shortest(v));
+        assertEquals(rounded, Numbers.rounded(v, 9));
     }
 
     @Test
