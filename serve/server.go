@@ -35,7 +35,7 @@ type Options struct {
 	Log   *slog.Logger
 	Now   func() time.Time
 	// Watch, if not nil, is told of every window of a job before it is answered. It must
-	// not wait, nor change anything.
+	// not wait, nor change or keep anything.
 	Watch func(job string, a *reports.Assembled)
 }
 
