@@ -80,11 +80,14 @@ type Planner struct {
 	loads  []int64   // per slot, named keys taken out
 	carry  []int64   // per worker: capacity scaled to the whole load
 	room   []int64   // per worker: carry - load
+	slack  []int64   // per worker: how much it may carry above its capacity
 	home   []uint16  // per slot: its worker
 	sorted []uint64  // ranks of the loaded slots, lightest first
 	spare  []uint64  // scratch: for sorting them
-	next   []int32   // per slot: the next lighter slot of the same worker
+	next   []int32   // per slot: the next slot of the same worker, which is no heavier; -1: none
+	before []int32   // per slot: the one before it
 	head   []int32   // per worker: its heaviest slot
+	tail   []int32   // per worker: its lightest slot
 	heap   []uint16  // workers, the one with most room first
 	stuck  []bool    // per worker: a repair found nothing to move
 	keys   []KeyLoad // the input's keys, sound and without duplicates
@@ -146,9 +149,10 @@ func (p *Planner) prepare(in *PlanInput) *Route {
 			p.prev[prev.Keys[i].Hash] = int32(i)
 		}
 	}
-	p.carry, p.room = sized(p.carry, workers), sized(p.room, workers)
-	p.head, p.stuck = sized(p.head, workers), sized(p.stuck, workers)
-	p.loads, p.home, p.next = sized(p.loads, slots), sized(p.home, slots), sized(p.next, slots)
+	p.carry, p.room, p.slack = sized(p.carry, workers), sized(p.room, workers), sized(p.slack, workers)
+	p.head, p.tail, p.stuck = sized(p.head, workers), sized(p.tail, workers), sized(p.stuck, workers)
+	p.loads, p.home = sized(p.loads, slots), sized(p.home, slots)
+	p.next, p.before = sized(p.next, slots), sized(p.before, slots)
 	p.exact = sized(p.exact, slots)
 	clear(p.exact)
 
@@ -230,6 +234,9 @@ func (p *Planner) share(capacity []float64, sum int64) {
 		}
 	}
 	p.carry[largest] += rest
+	for w, c := range p.carry {
+		p.slack[w] = int64(p.Config.Slack * float64(c))
+	}
 }
 
 // sticky is how much heavier a key counts that the previous route names, so that

@@ -9,7 +9,7 @@ import (
 func (p *Planner) reset() {
 	copy(p.room, p.carry)
 	for w := range p.head {
-		p.head[w] = -1
+		p.head[w], p.tail[w] = -1, -1
 	}
 	for i := range p.named {
 		p.named[i].parts = p.named[i].parts[:0]
@@ -135,7 +135,7 @@ func (p *Planner) previous(k *namedKey, prev *Route) []part {
 // elsewhere stays split: gathering it would move all of it.
 func (p *Planner) fits(k *namedKey, was []part) (uint16, bool) {
 	for _, t := range was {
-		if k.load <= p.room[t.worker]+p.slack(int(t.worker)) {
+		if k.load <= p.room[t.worker]+p.slack[t.worker] {
 			return t.worker, true
 		}
 	}
