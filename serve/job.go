@@ -38,6 +38,8 @@ type job struct {
 	warm     int              // windows that next is still to watch
 	sent     uint64           // version of the last route sent or reported
 
+	wanted wire.Control // of the job so far
+
 	view view
 }
 
@@ -102,12 +104,15 @@ func (j *job) attach(s *stream, route *policy.Route) bool {
 		Protocol: wire.Protocol, Server: j.server.name, Model: j.modelMessage(),
 		MaxMessageBytes: uint32(j.server.config.Limits.Message), MaxReportsPerSecond: j.server.config.Limits.Reports,
 	}}})
+	if j.wanted != (wire.Control{}) && len(s.hello.Partitioners) > 0 {
+		s.out.put(control(j.wanted))
+	}
 	return true
 }
 
 // overlap tells whether two streams report about the same subtask.
 func overlap(a, b *wire.Hello) bool {
-	for _, pair := range [][2]wire.Ranges{{a.Workers, b.Workers}, {a.Partitioners, b.Partitioners}} {
+	for _, pair := range [][2]wire.Ranges{{a.Workers, b.Workers}, {a.Partitioners, b.Partitioners}, {a.Reducers, b.Reducers}} {
 		for _, x := range pair[0] {
 			for _, y := range pair[1] {
 				if x.First < y.First+y.Count && y.First < x.First+x.Count {
@@ -154,11 +159,11 @@ func (j *job) answer(now time.Time) {
 		}
 		j.refresh(a.Window)
 		route := j.decides.Decide(a.Window)
-		d := &pb.Decision{Window: a.Number, Incomplete: !a.Complete()}
+		d := &pb.Decision{Window: a.Number, Incomplete: !a.Complete(), Busy: measured(a.Window.Busy), Shares: a.Shares}
 		if route != nil {
 			route = j.numbered(route)
 			j.assembler.Know(route)
-			d.Route = wire.WriteRoute(route)
+			d.Route, d.Start = wire.WriteRoute(route), j.assembler.Latest()+2
 		}
 		message := &pb.AttachResponse{Message: &pb.AttachResponse_Decision{Decision: d}}
 		for _, s := range j.streams {
@@ -171,6 +176,17 @@ func (j *job) answer(now time.Time) {
 		j.server.metrics.answered(j, j.server.now().Sub(now))
 	}
 	j.wait()
+}
+
+// measured is busy ratios as they go over the wire.
+func measured(busy []float64) []float64 {
+	out := slices.Clone(busy)
+	for i, b := range out {
+		if b != b {
+			out[i] = -1
+		}
+	}
+	return out
 }
 
 // numbered gives a route a version past all that were sent or reported.

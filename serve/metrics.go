@@ -20,7 +20,7 @@ type metrics struct {
 
 	jobs, streams, model                            *prometheus.Desc
 	windows, decisions, fallbacks, missing, reports *prometheus.Desc
-	imbalance, busy, distance                       *prometheus.Desc
+	imbalance, busy, cpu, distance                  *prometheus.Desc
 }
 
 func newMetrics(s *Server) *metrics {
@@ -53,6 +53,7 @@ func newMetrics(s *Server) *metrics {
 		imbalance: desc("imbalance", "(largest - mean) / mean of the busy ratios of the last window.", "job"),
 		distance:  desc("key_distance", "How far the job's hot keys are from those that the model was trained on.", "job"),
 		busy:      desc("busy_ratio", "Busy ratio in the last window.", "job", "worker"),
+		cpu:       desc("cpu_ratio", "Share of the last window that the worker's thread was on a core.", "job", "worker"),
 	}
 	m.registry.MustRegister(m.latency, m.refused, m.rejected, m.unsent, m, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -72,7 +73,7 @@ func (m *metrics) answered(j *job, took time.Duration) {
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.jobs, m.streams, m.model, m.windows, m.decisions, m.fallbacks, m.missing, m.reports, m.imbalance, m.busy, m.distance} {
+	for _, d := range []*prometheus.Desc{m.jobs, m.streams, m.model, m.windows, m.decisions, m.fallbacks, m.missing, m.reports, m.imbalance, m.busy, m.cpu, m.distance} {
 		to <- d
 	}
 }
@@ -109,6 +110,9 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 		for w, b := range v.Busy {
 			if b != nil {
 				gauge(m.busy, *b, v.Job, strconv.Itoa(w))
+			}
+			if c := v.CPU[w]; c != nil {
+				gauge(m.cpu, *c, v.Job, strconv.Itoa(w))
 			}
 		}
 	}

@@ -237,6 +237,7 @@ type outbox struct {
 	mu       sync.Mutex
 	first    *pb.AttachResponse   // the welcome
 	notices  []*pb.AttachResponse // the last few
+	control  wire.Control         // those that were not sent yet, in one
 	decision *pb.AttachResponse
 }
 
@@ -253,6 +254,9 @@ func (o *outbox) put(m *pb.AttachResponse) (late bool) {
 	switch d := m.GetDecision(); {
 	case m.GetWelcome() != nil:
 		o.first = m
+	case m.GetControl() != nil:
+		c, _ := wire.ReadControl(m.GetControl()) // it is the server's own
+		o.control = c.Over(o.control)
 	case d == nil:
 		if len(o.notices) == mostNotices {
 			o.notices = o.notices[1:]
@@ -263,7 +267,7 @@ func (o *outbox) put(m *pb.AttachResponse) (late bool) {
 			late = true
 			if d.Route == nil && old.Route != nil {
 				m = &pb.AttachResponse{Message: &pb.AttachResponse_Decision{Decision: &pb.Decision{
-					Window: d.Window, Incomplete: d.Incomplete, Route: old.Route,
+					Window: d.Window, Incomplete: d.Incomplete, Route: old.Route, Start: old.Start, Busy: d.Busy, Shares: d.Shares,
 				}}}
 			}
 		}
@@ -284,6 +288,8 @@ func (o *outbox) take() *pb.AttachResponse {
 	switch {
 	case o.first != nil:
 		m, o.first = o.first, nil
+	case o.control != wire.Control{}:
+		m, o.control = control(o.control), wire.Control{}
 	case len(o.notices) > 0:
 		m, o.notices = o.notices[0], o.notices[1:]
 	default:

@@ -28,6 +28,7 @@ type View struct {
 	Rate         float64    `json:"rate"`       // records/s sent on
 	Imbalance    []float64  `json:"imbalance"`  // of the last windows, the latest last
 	Busy         []*float64 `json:"busy"`       // of each worker, null where it is missing
+	CPU          []*float64 `json:"cpu"`        // share of the window that each worker's thread was on a core, null where it is unknown
 	Version      uint64     `json:"version"`    // of the route in force
 	Hot          []HotView  `json:"hot"`        // the heaviest keys, descending
 	SlotShare    []float64  `json:"slot_share"` // part of the slots at each worker
@@ -61,6 +62,7 @@ type view struct {
 	windows, routes, incomplete, fallbacks, farKeys uint64
 	imbalance                                       []float64
 	busy                                            []float64
+	cpu                                             []float64 // 0: unknown
 	hot                                             []policy.HotKey
 	sent                                            int64 // records behind the shares of hot
 	rate                                            float64
@@ -68,7 +70,7 @@ type view struct {
 }
 
 func newView(workers int) view {
-	v := view{busy: make([]float64, workers)}
+	v := view{busy: make([]float64, workers), cpu: make([]float64, workers)}
 	for i := range v.busy {
 		v.busy[i] = math.NaN()
 	}
@@ -91,6 +93,7 @@ func (v *view) add(a *reports.Assembled, route *policy.Route) {
 	v.imbalance = append(v.imbalance, policy.Imbalance(w.Busy))
 	v.rate = w.ActualRate
 	copy(v.busy, w.Busy)
+	copy(v.cpu, a.CPU)
 	if len(w.Hot) > 0 {
 		v.hot, v.sent = append(v.hot[:0], w.Hot[:min(len(w.Hot), viewKeys)]...), 0
 		for _, n := range w.Slots {
@@ -116,11 +119,16 @@ func (j *job) current() View {
 		Windows: v.windows, Routes: v.routes, Incomplete: v.incomplete, Fallbacks: v.fallbacks, FarKeys: v.farKeys, Rate: v.rate,
 		Reports:   Reports{c.Taken, c.Late, c.Duplicate, c.Missing, c.Skipped},
 		Imbalance: slices.Clone(v.imbalance[max(0, len(v.imbalance)-viewWindows):]),
-		Busy:      make([]*float64, len(v.busy)), Hot: []HotView{}, SlotShare: make([]float64, j.shape.Workers),
+		Busy:      make([]*float64, len(v.busy)), CPU: make([]*float64, len(v.cpu)), Hot: []HotView{}, SlotShare: make([]float64, j.shape.Workers),
 	}
 	for i, b := range v.busy {
 		if b == b {
 			out.Busy[i] = &b
+		}
+	}
+	for i, c := range v.cpu {
+		if c > 0 {
+			out.CPU[i] = &c
 		}
 	}
 	if v.route != nil {

@@ -32,9 +32,8 @@ type Config struct {
 	Program  string        // program and version, for people
 	Shape    reports.Shape // of the whole job
 
-	// Workers and Partitioners are the subtasks that this client reports about; with
-	// both empty, all of them.
-	Workers, Partitioners wire.Ranges
+	// The subtasks that this client reports about; with all empty, all that there are.
+	Workers, Partitioners, Reducers wire.Ranges
 
 	Token string                           // shown to the server; "": none
 	TLS   credentials.TransportCredentials // nil: in the clear
@@ -44,6 +43,10 @@ type Config struct {
 	Queue      int                    // reports that wait to be sent; beyond these the oldest are dropped
 	Waterfill  policy.WaterfillConfig // the analytic route's
 	Window     reports.Config         // how windows are made of reports for the analytic route
+
+	// Control, if not nil, is told what the server's owner wants of the job: its rate, its
+	// partitioner, its end. It is called in order, by one goroutine, and must not block.
+	Control func(wire.Control)
 
 	Log    *slog.Logger     // nil: nothing is logged
 	Now    func() time.Time // what StaleAfter is measured by; nil: time.Now
@@ -82,9 +85,12 @@ func (c *Config) Validate() error {
 
 // hello is how the client begins a stream.
 func (c *Config) hello() *wire.Hello {
-	h := &wire.Hello{Client: c.Program, Job: c.Job, Instance: c.Instance, Shape: c.Shape, Workers: c.Workers, Partitioners: c.Partitioners}
-	if len(h.Workers)+len(h.Partitioners) == 0 {
+	h := &wire.Hello{Client: c.Program, Job: c.Job, Instance: c.Instance, Shape: c.Shape, Workers: c.Workers, Partitioners: c.Partitioners, Reducers: c.Reducers}
+	if len(h.Workers)+len(h.Partitioners)+len(h.Reducers) == 0 {
 		h.Workers, h.Partitioners = wire.Ranges{{First: 0, Count: c.Shape.Workers}}, wire.Ranges{{First: 0, Count: c.Shape.Partitioners}}
+		if n := c.Shape.Reducers; n > 0 {
+			h.Reducers = wire.Ranges{{First: 0, Count: n}}
+		}
 	}
 	return h
 }

@@ -148,6 +148,13 @@ func (c *Client) receive(stream pb.PolicyService_AttachClient) error {
 			c.decided(m.GetDecision())
 		case m.GetNotice() != nil:
 			c.noticed(m.GetNotice())
+		case m.GetControl() != nil && c.config.Control != nil:
+			wanted, err := wire.ReadControl(m.GetControl())
+			if err != nil {
+				c.config.Log.Warn("the policy server wants what cannot be", "error", err)
+				continue
+			}
+			c.config.Control(wanted)
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
+
 	"github.com/saspart/saspart/policy"
 )
 
@@ -39,10 +41,15 @@ type Assembled struct {
 	Window       *policy.Window // busy and queue of missing workers are NaN, their counts 0
 	Workers      []int          // missing workers
 	Partitioners []int          // missing partitioner subtasks
+	Reducers     []int          // missing reducers
+
+	CPU     []float64               // share of the window that each worker's thread was on a core; 0: unknown
+	Latency *hdrhistogram.Histogram // of the records finished; nil: nobody measured any
+	Shares  [][]byte                // the last that each partitioner subtask shared; nil: nobody did
 }
 
 // Complete tells whether every subtask reported every slide.
-func (a *Assembled) Complete() bool { return len(a.Workers)+len(a.Partitioners) == 0 }
+func (a *Assembled) Complete() bool { return len(a.Workers)+len(a.Partitioners)+len(a.Reducers) == 0 }
 
 // Assembler joins the reports of a job's subtasks into windows, handed out in order.
 // A window is complete when each subtask has reported each of its slides. When a later
@@ -58,13 +65,14 @@ type Assembler struct {
 	config Config
 	counts Counts
 
-	begun bool
-	base  uint64      // the oldest window not handed out
-	open  []*pane     // of base and the next ones; nil: no report yet
-	due   []time.Time // when each is overdue; zero: it is not over yet
-	heard []time.Time // of each subtask, workers first
-	known [8]*policy.Route
-	next  int // of known: the oldest
+	begun  bool
+	base   uint64      // the oldest window not handed out
+	open   []*pane     // of base and the next ones; nil: no report yet
+	due    []time.Time // when each is overdue; zero: it is not over yet
+	heard  []time.Time // of each subtask
+	latest uint64      // slide that a report was taken of
+	known  [8]*policy.Route
+	next   int // of known: the oldest
 }
 
 // NewAssembler returns an assembler of a job. shape must be valid.
@@ -72,7 +80,7 @@ func NewAssembler(shape Shape, config Config) *Assembler {
 	return &Assembler{
 		shape: shape, config: config,
 		open: make([]*pane, config.Ahead), due: make([]time.Time, config.Ahead),
-		heard: make([]time.Time, shape.Workers+shape.Partitioners),
+		heard: make([]time.Time, shape.subtasks()),
 	}
 }
 
@@ -104,7 +112,7 @@ func (a *Assembler) routeOf(version uint64) *policy.Route {
 func (a *Assembler) Add(now time.Time, r *Report) error {
 	slides := uint64(a.shape.Slides)
 	n := r.Slide / slides
-	subtasks := uint64(len(r.Workers) + len(r.Partitioners))
+	subtasks := uint64(len(r.Workers) + len(r.Partitioners) + len(r.Reducers))
 	if subtasks == 0 {
 		return nil
 	}
@@ -123,6 +131,7 @@ func (a *Assembler) Add(now time.Time, r *Report) error {
 	}
 	a.hear(now, r)
 	a.Know(r.Route)
+	a.latest = max(a.latest, r.Slide)
 	at := int(n - a.base)
 	if a.open[at] == nil {
 		a.open[at] = newPane(&a.shape)
@@ -140,6 +149,10 @@ func (a *Assembler) Add(now time.Time, r *Report) error {
 	return nil
 }
 
+// Latest is the latest slide that was reported: subtasks are in the one after it, or
+// about to be in the next.
+func (a *Assembler) Latest() uint64 { return a.latest }
+
 // hear notes which subtasks are there.
 func (a *Assembler) hear(now time.Time, r *Report) {
 	for i := range r.Workers {
@@ -148,16 +161,22 @@ func (a *Assembler) hear(now time.Time, r *Report) {
 	for i := range r.Partitioners {
 		a.heard[a.shape.Workers+r.Partitioners[i].Index] = now
 	}
+	for i := range r.Reducers {
+		a.heard[a.shape.Workers+a.shape.Partitioners+r.Reducers[i].Index] = now
+	}
 }
 
 // others tells whether subtasks that are not in r were heard of lately.
 func (a *Assembler) others(now time.Time, r *Report) bool {
-	in := make(map[int]bool, len(r.Workers)+len(r.Partitioners))
+	in := make(map[int]bool, len(r.Workers)+len(r.Partitioners)+len(r.Reducers))
 	for i := range r.Workers {
 		in[r.Workers[i].Index] = true
 	}
 	for i := range r.Partitioners {
 		in[a.shape.Workers+r.Partitioners[i].Index] = true
+	}
+	for i := range r.Reducers {
+		in[a.shape.Workers+a.shape.Partitioners+r.Reducers[i].Index] = true
 	}
 	for i, t := range a.heard {
 		if !t.IsZero() && now.Sub(t) < a.config.Silence && !in[i] {
@@ -198,14 +217,14 @@ func (a *Assembler) Next(now time.Time) *Assembled {
 			continue
 		}
 		out := p.finish(n, a)
-		a.counts.Missing += uint64(len(out.Workers) + len(out.Partitioners))
+		a.counts.Missing += uint64(len(out.Workers) + len(out.Partitioners) + len(out.Reducers))
 		return out
 	}
 }
 
 // complete tells whether every subtask has reported every slide of a window.
 func (a *Assembler) complete(p *pane) bool {
-	return p != nil && p.whole == a.shape.Workers+a.shape.Partitioners
+	return p != nil && p.whole == a.shape.subtasks()
 }
 
 // Due is when Next has to be called again though no report comes; false: only a

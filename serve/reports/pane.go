@@ -6,12 +6,18 @@ import (
 	"slices"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
+
 	"github.com/saspart/saspart/policy"
 )
 
 // mostRealised is how many realised shares a window keeps per hot key of its shape, so
 // that memory is bounded; those beyond are left out.
 const mostRealised = 64
+
+// mostShares is how many bytes of what partitioners have learned a window keeps; what
+// goes beyond is left out.
+const mostShares = 4 << 20
 
 // pane is a window that is being assembled.
 type pane struct {
@@ -27,15 +33,23 @@ type pane struct {
 	changed      bool
 	last         int    // latest slide that a partitioner reported
 	version      uint64 // in force at its end
+	name         string // of the partitioner, as far as told
 	hot          hotKeys
 	slots        []int64
+	shares       [][]byte // by partitioner subtask; nil: none yet
+	shared       int      // bytes in them
+
+	reducers []Reducer // summed over slides
+	latency  *hdrhistogram.Histogram
+	longest  time.Duration
 }
 
 func newPane(shape *Shape) *pane {
-	subtasks := shape.Workers + shape.Partitioners
+	subtasks := shape.subtasks()
 	return &pane{
 		shape: shape, seen: make([]bool, subtasks*shape.Slides), got: make([]uint16, subtasks),
 		workers: make([]Worker, shape.Workers), partitioners: make([]Partitioner, shape.Partitioners),
+		reducers: make([]Reducer, shape.Reducers),
 	}
 }
 
@@ -66,7 +80,12 @@ func (p *pane) add(r *Report, slide int, counts *Counts) {
 		sum.Units += w.Units
 		sum.Busy += w.Busy
 		if slide == p.shape.Slides-1 {
-			sum.Queue = w.Queue
+			sum.Queue, sum.StateKeys = w.Queue, w.StateKeys
+		}
+		sum.CPU += w.CPU
+		sum.Bypassed += w.Bypassed
+		if w.Latency != nil {
+			p.time(w.Latency)
 		}
 		for _, s := range w.Realised[:min(len(w.Realised), mostRealised*p.shape.HotKeys()-len(p.realised))] {
 			p.realised = append(p.realised, policy.RealisedShare{Hash: s.Hash, Worker: w.Index, Count: s.Count})
@@ -87,7 +106,12 @@ func (p *pane) add(r *Report, slide int, counts *Counts) {
 		}
 		if slide >= p.last {
 			p.last, p.version = slide, max(n.RouteVersion, p.version)
+			if n.Name != "" {
+				p.changed = p.changed || p.name != "" && n.Name != p.name
+				p.name = n.Name
+			}
 		}
+		p.share(n)
 		p.hot.add(n.Hot, 4*p.shape.HotKeys())
 		if len(n.Slots) > 0 {
 			if p.slots == nil {
@@ -98,18 +122,51 @@ func (p *pane) add(r *Report, slide int, counts *Counts) {
 			}
 		}
 	}
+	for i := range r.Reducers {
+		n := &r.Reducers[i]
+		if !p.first(p.shape.Workers+p.shape.Partitioners+n.Index, slide, counts) {
+			continue
+		}
+		sum := &p.reducers[n.Index]
+		sum.Busy += n.Busy
+		sum.Keys += n.Keys
+		sum.Pairs += n.Pairs
+	}
+}
+
+// share keeps the last that a partitioner subtask shared, if there is room for it.
+func (p *pane) share(n *Partitioner) {
+	if len(n.Share) == 0 {
+		return
+	}
+	if p.shares == nil {
+		p.shares = make([][]byte, p.shape.Partitioners)
+	}
+	if after := p.shared - len(p.shares[n.Index]) + len(n.Share); after <= mostShares {
+		p.shares[n.Index], p.shared = n.Share, after
+	}
+}
+
+// time takes in the latencies of a worker's slide.
+func (p *pane) time(l *Latency) {
+	if p.latency == nil {
+		p.latency = newHistogram()
+	}
+	l.addTo(p.latency)
+	p.longest = max(p.longest, l.Max)
 }
 
 // finish makes the window, number n of the assembler's job.
 func (p *pane) finish(n uint64, a *Assembler) *Assembled {
 	s := p.shape
 	length := s.Window()
-	out := &Assembled{Number: n}
+	out := &Assembled{Number: n, CPU: make([]float64, s.Workers), Latency: p.latency, Shares: p.shares}
 	w := &policy.Window{
 		Step: int(min(n, math.MaxInt)), Start: at(n, length), End: at(n+1, length),
 		Counts: make([]int64, s.Workers), Units: make([]int64, s.Workers),
 		Busy: make([]float64, s.Workers), Queue: make([]float64, s.Workers),
 		Route: a.routeOf(p.version), RouteNew: p.changed || len(p.routes) > 1,
+		Partitioner: p.name,
 	}
 	slides := float64(s.Slides)
 	for i := range p.workers {
@@ -122,6 +179,8 @@ func (p *pane) finish(n uint64, a *Assembler) *Assembled {
 		w.Records += sum.Records
 		w.Counts[i], w.Units[i] = sum.Records, sum.Units
 		w.Busy[i], w.Queue[i] = sum.Busy/slides, sum.Queue
+		w.Pairs += int(sum.StateKeys)
+		out.CPU[i] = sum.CPU / slides
 	}
 	there, sent := 0.0, int64(0)
 	for i := range p.partitioners {
@@ -138,9 +197,46 @@ func (p *pane) finish(n uint64, a *Assembler) *Assembled {
 	w.ActualRate = float64(sent) / length.Seconds()
 	w.Backpressured /= max(there, 1)
 	w.Hot, w.Slots = p.hot.heaviest(s.HotKeys()), p.slots
+	p.reduced(w, out)
+	if p.latency != nil && p.latency.TotalCount() > 0 {
+		w.LatencyP50 = min(time.Duration(p.latency.ValueAtQuantile(50)), p.longest)
+		w.LatencyP99 = min(time.Duration(p.latency.ValueAtQuantile(99)), p.longest)
+		w.LatencyMax = p.longest
+	}
 	w.Realised = joined(p.realised, p.got, s.Slides)
 	out.Window = w
 	return out
+}
+
+// reduced fills in what is known of the reducers: how busy they were, and on how many
+// workers a key was, those included that a worker finished alone.
+func (p *pane) reduced(w *policy.Window, out *Assembled) {
+	s := p.shape
+	if s.Reducers == 0 {
+		return
+	}
+	w.Reducer = make([]float64, s.Reducers)
+	var results, parts float64
+	for i := range p.reducers {
+		if int(p.got[s.Workers+s.Partitioners+i]) < s.Slides {
+			w.Reducer[i] = math.NaN()
+			out.Reducers = append(out.Reducers, i)
+			continue
+		}
+		r := &p.reducers[i]
+		w.Reducer[i] = r.Busy / float64(s.Slides)
+		results += float64(r.Keys)
+		parts += float64(r.Pairs)
+	}
+	for i := range p.workers {
+		if int(p.got[i]) == s.Slides {
+			results += float64(p.workers[i].Bypassed)
+			parts += float64(p.workers[i].Bypassed)
+		}
+	}
+	if results > 0 {
+		w.FanOut = parts / results
+	}
 }
 
 // at is n windows after the job's start, or as late as can be said.

@@ -21,6 +21,7 @@ type Shape struct {
 	Slots        int           // hash slots that partitioners count, a power of two; 0: none
 	Slides       int           // reports of each subtask in a metric window
 	Slide        time.Duration // what one report covers
+	Reducers     int           // reducer subtasks; 0: none report
 }
 
 // Bounds of a shape besides policy.MaxWorkers.
@@ -36,6 +37,7 @@ func (s *Shape) Validate() error {
 	errs := []error{
 		field.Whole("workers", s.Workers, 1, policy.MaxWorkers),
 		field.Whole("partitioners", s.Partitioners, 1, mostPartitioners),
+		field.Whole("reducers", s.Reducers, 0, policy.MaxWorkers),
 		field.Whole("slides", s.Slides, 1, mostSlides),
 	}
 	if s.Slots != 0 && (s.Slots < 0 || s.Slots > mostSlots || bits.OnesCount(uint(s.Slots)) != 1) {
@@ -47,11 +49,15 @@ func (s *Shape) Validate() error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	if cells := (s.Workers + s.Partitioners) * s.Slides; cells > mostCells {
+	if cells := s.subtasks() * s.Slides; cells > mostCells {
 		return field.Errorf("slides", "is %d, which makes %d reports in a window; at most %d are possible", s.Slides, cells, mostCells)
 	}
 	return nil
 }
+
+// subtasks is how many report: workers, then partitioners, then reducers, where they
+// are numbered together.
+func (s *Shape) subtasks() int { return s.Workers + s.Partitioners + s.Reducers }
 
 // Window is the length of a metric window.
 func (s *Shape) Window() time.Duration { return time.Duration(s.Slides) * s.Slide }
@@ -65,6 +71,7 @@ type Report struct {
 	Slide        uint64 // its number; a window has those from n*Slides to n*Slides+Slides-1
 	Workers      []Worker
 	Partitioners []Partitioner
+	Reducers     []Reducer
 	Route        *policy.Route // the route in force where nobody else can know it; else nil
 }
 
@@ -76,12 +83,25 @@ type Worker struct {
 	Busy     float64 // share of the slide, 0..1
 	Queue    float64 // fill at the slide's end, 0..1
 	Realised []Realised
+
+	CPU       float64  // share of the slide that its thread was on a core, 0..1; 0: unknown
+	Bypassed  int64    // results it finished alone
+	StateKeys int64    // keys with state at the slide's end
+	Latency   *Latency // of the records finished; nil: not measured
 }
 
 // Realised counts the records of a key that the worker finished.
 type Realised struct {
 	Hash  uint64
 	Count int64
+}
+
+// Reducer is what one reducer subtask measured.
+type Reducer struct {
+	Index int
+	Busy  float64 // share of the slide, 0..1
+	Keys  int64   // results finished
+	Pairs int64   // partial results that they were merged from
 }
 
 // Partitioner is what one partitioner subtask measured.
@@ -93,7 +113,9 @@ type Partitioner struct {
 	Hot          []policy.HotKey // heaviest keys
 	Slots        []int64         // records per slot: as many as the shape has, or none
 	RouteVersion uint64          // in force at the slide's end
-	RouteChanged bool            // records of another route were routed or worked on too
+	RouteChanged bool            // records of another route or partitioner were routed or worked on too
+	Share        []byte          // what it has learned, for the other subtasks; nil: nothing
+	Name         string          // of the partitioner in force at the slide's end; "": untold
 }
 
 // OfWindow is the report of a job whose subtasks all live in this process and which
@@ -138,6 +160,11 @@ func (r *Report) Check(shape *Shape) error {
 	for i := range r.Workers {
 		if n := r.Workers[i].Index; n < 0 || n >= shape.Workers {
 			return fmt.Errorf("worker %d of %d", n, shape.Workers)
+		}
+	}
+	for i := range r.Reducers {
+		if n := r.Reducers[i].Index; n < 0 || n >= shape.Reducers {
+			return fmt.Errorf("reducer %d of %d", n, shape.Reducers)
 		}
 	}
 	for i := range r.Partitioners {

@@ -22,7 +22,9 @@ const (
 	mostName     = 200     // bytes of a job's name, an instance, a client
 	mostKey      = 1 << 10 // bytes of a key's name
 	mostCount    = 1 << 48 // records in a slide
+	mostShare    = 1 << 20 // bytes of what a partitioner has learned
 	mostRate     = 1e15    // records/s
+	mostLatency  = 1 << 45 // ns
 	mostSubtasks = 64      // ranges in a hello
 	mostLists    = 4       // hot keys of a report over those that a window names
 	busiest      = 2       // ratios may exceed 1 by what clocks differ; they count as 1
@@ -33,6 +35,7 @@ type Hello struct {
 	Client, Job, Instance string
 	Shape                 reports.Shape
 	Workers, Partitioners Ranges // what the stream reports about
+	Reducers              Ranges
 }
 
 // Ranges is a set of indices.
@@ -77,7 +80,8 @@ func ReadHello(m *pb.Hello) (*Hello, error) {
 	h := &Hello{Client: m.GetClient(), Job: m.GetJob(), Instance: m.GetInstance()}
 	h.Shape = reports.Shape{
 		Workers: int(s.GetWorkers()), Partitioners: int(s.GetPartitioners()), Slots: int(s.GetSlots()), Slides: int(s.GetSlides()),
-		Slide: time.Duration(min(s.GetSlideNs(), math.MaxInt64)),
+		Reducers: int(s.GetReducers()),
+		Slide:    time.Duration(min(s.GetSlideNs(), math.MaxInt64)),
 	}
 	if err := h.Shape.Validate(); err != nil {
 		return nil, fmt.Errorf("shape: %w", err)
@@ -91,6 +95,8 @@ func ReadHello(m *pb.Hello) (*Hello, error) {
 		case pb.Role_ROLE_WORKER:
 		case pb.Role_ROLE_PARTITIONER:
 			to, of = &h.Partitioners, h.Shape.Partitioners
+		case pb.Role_ROLE_REDUCER:
+			to, of = &h.Reducers, h.Shape.Reducers
 		default:
 			return nil, fmt.Errorf("subtasks: role %v is unknown", r.GetRole())
 		}
@@ -129,14 +135,16 @@ func WriteHello(h *Hello) *pb.Hello {
 		Protocol: Protocol, Client: h.Client, Job: h.Job, Instance: h.Instance,
 		Shape: &pb.Shape{
 			Workers: uint32(h.Shape.Workers), Partitioners: uint32(h.Shape.Partitioners), Slots: uint32(h.Shape.Slots),
-			Slides: uint32(h.Shape.Slides), SlideNs: uint64(h.Shape.Slide),
+			Slides: uint32(h.Shape.Slides), SlideNs: uint64(h.Shape.Slide), Reducers: uint32(h.Shape.Reducers),
 		},
 	}
-	for _, r := range h.Partitioners {
-		m.Subtasks = append(m.Subtasks, &pb.Subtasks{Role: pb.Role_ROLE_PARTITIONER, First: uint32(r.First), Count: uint32(r.Count)})
-	}
-	for _, r := range h.Workers {
-		m.Subtasks = append(m.Subtasks, &pb.Subtasks{Role: pb.Role_ROLE_WORKER, First: uint32(r.First), Count: uint32(r.Count)})
+	for _, of := range []struct {
+		role   pb.Role
+		ranges Ranges
+	}{{pb.Role_ROLE_PARTITIONER, h.Partitioners}, {pb.Role_ROLE_WORKER, h.Workers}, {pb.Role_ROLE_REDUCER, h.Reducers}} {
+		for _, r := range of.ranges {
+			m.Subtasks = append(m.Subtasks, &pb.Subtasks{Role: of.role, First: uint32(r.First), Count: uint32(r.Count)})
+		}
 	}
 	return m
 }

@@ -1,7 +1,9 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/saspart/saspart/policy"
 	pb "github.com/saspart/saspart/proto/saspart/v1"
@@ -11,9 +13,9 @@ import (
 // ReadReport checks a report of the stream that h began. The error names what is
 // wrong with it.
 func ReadReport(m *pb.Report, h *Hello) (*reports.Report, error) {
-	if len(m.GetWorkers()) > h.Shape.Workers || len(m.GetPartitioners()) > h.Shape.Partitioners {
-		return nil, fmt.Errorf("%d workers and %d partitioners in one report; the job has %d and %d",
-			len(m.GetWorkers()), len(m.GetPartitioners()), h.Shape.Workers, h.Shape.Partitioners)
+	if len(m.GetWorkers()) > h.Shape.Workers || len(m.GetPartitioners()) > h.Shape.Partitioners || len(m.GetReducers()) > h.Shape.Reducers {
+		return nil, fmt.Errorf("%d workers, %d partitioners and %d reducers in one report; the job has %d, %d and %d",
+			len(m.GetWorkers()), len(m.GetPartitioners()), len(m.GetReducers()), h.Shape.Workers, h.Shape.Partitioners, h.Shape.Reducers)
 	}
 	r := &reports.Report{Slide: m.GetSlide()}
 	if len(m.Workers) > 0 {
@@ -32,6 +34,14 @@ func ReadReport(m *pb.Report, h *Hello) (*reports.Report, error) {
 			return nil, fmt.Errorf("partitioner %d: %w", p.GetIndex(), err)
 		}
 	}
+	if len(m.Reducers) > 0 {
+		r.Reducers = make([]reports.Reducer, len(m.Reducers))
+	}
+	for i, n := range m.Reducers {
+		if err := readReducer(n, h, &r.Reducers[i]); err != nil {
+			return nil, fmt.Errorf("reducer %d: %w", n.GetIndex(), err)
+		}
+	}
 	if m.Route != nil {
 		route, err := ReadRoute(m.Route, h.Shape.Workers)
 		if err != nil {
@@ -46,16 +56,21 @@ func readWorker(m *pb.WorkerReport, h *Hello, to *reports.Worker) error {
 	if !h.Workers.Has(int(m.GetIndex())) {
 		return fmt.Errorf("is none of this stream's")
 	}
-	if m.Records > mostCount || m.Units > mostCount {
-		return fmt.Errorf("%d records and %d units; at most %d are possible", m.Records, m.Units, int64(mostCount))
+	if err := counts(m.Records, m.Units, m.Bypassed, m.StateKeys); err != nil {
+		return err
 	}
-	if err := ratios(&m.Busy, &m.Queue); err != nil {
+	if err := ratios(&m.Busy, &m.Queue, &m.Cpu); err != nil {
 		return err
 	}
 	if n := len(m.Realised); n > mostLists*h.Shape.HotKeys() {
 		return fmt.Errorf("%d realised shares; at most %d are possible", n, mostLists*h.Shape.HotKeys())
 	}
-	*to = reports.Worker{Index: int(m.Index), Records: int64(m.Records), Units: int64(m.Units), Busy: m.Busy, Queue: m.Queue}
+	*to = reports.Worker{Index: int(m.Index), Records: int64(m.Records), Units: int64(m.Units), Busy: m.Busy, Queue: m.Queue,
+		CPU: m.Cpu, Bypassed: int64(m.Bypassed), StateKeys: int64(m.StateKeys)}
+	var err error
+	if to.Latency, err = readLatency(m.Latency); err != nil {
+		return err
+	}
 	if len(m.Realised) > 0 {
 		to.Realised = make([]reports.Realised, len(m.Realised))
 	}
@@ -65,6 +80,47 @@ func readWorker(m *pb.WorkerReport, h *Hello, to *reports.Worker) error {
 		}
 		to.Realised[i] = reports.Realised{Hash: s.GetHash(), Count: int64(s.GetCount())}
 	}
+	return nil
+}
+
+// counts refuses what is more than there can be in a slide.
+func counts(list ...uint64) error {
+	for _, n := range list {
+		if n > mostCount {
+			return fmt.Errorf("a count is %d; at most %d is possible", n, int64(mostCount))
+		}
+	}
+	return nil
+}
+
+func readLatency(m *pb.Latency) (*reports.Latency, error) {
+	if m == nil {
+		return nil, nil
+	}
+	if len(m.Buckets) != len(m.Counts) || len(m.Buckets) > reports.LatencyBuckets {
+		return nil, fmt.Errorf("latency: %d buckets and %d counts; as many of both are possible, up to %d", len(m.Buckets), len(m.Counts), reports.LatencyBuckets)
+	}
+	if err := counts(m.Counts...); err != nil {
+		return nil, fmt.Errorf("latency: %w", err)
+	}
+	l := &reports.Latency{Buckets: m.Buckets, Max: time.Duration(min(m.MaxNs, mostLatency))}
+	for i, b := range m.Buckets {
+		if b >= reports.LatencyBuckets || i > 0 && b <= m.Buckets[i-1] {
+			return nil, fmt.Errorf("latency: bucket %d; they must ascend and be below %d", b, reports.LatencyBuckets)
+		}
+		l.Counts = append(l.Counts, int64(m.Counts[i]))
+	}
+	return l, nil
+}
+
+func readReducer(m *pb.ReducerReport, h *Hello, to *reports.Reducer) error {
+	if !h.Reducers.Has(int(m.GetIndex())) {
+		return fmt.Errorf("is none of this stream's")
+	}
+	if err := errors.Join(counts(m.Keys, m.Pairs), ratios(&m.Busy)); err != nil {
+		return err
+	}
+	*to = reports.Reducer{Index: int(m.Index), Busy: m.Busy, Keys: int64(m.Keys), Pairs: int64(m.Pairs)}
 	return nil
 }
 
@@ -95,9 +151,17 @@ func readPartitioner(m *pb.PartitionerReport, h *Hello, to *reports.Partitioner)
 	if n := len(m.Hot); n > mostLists*h.Shape.HotKeys() {
 		return fmt.Errorf("%d hot keys; at most %d are possible", n, mostLists*h.Shape.HotKeys())
 	}
+	if n := len(m.Share); n > mostShare {
+		return fmt.Errorf("shares %d bytes; at most %d are possible", n, mostShare)
+	}
+	if m.Partitioner != "" {
+		if err := checkName("partitioner", m.Partitioner); err != nil {
+			return err
+		}
+	}
 	*to = reports.Partitioner{
 		Index: int(m.Index), Sent: int64(m.Sent), Offered: m.Offered, Blocked: m.Blocked,
-		RouteVersion: m.RouteVersion, RouteChanged: m.RouteChanged,
+		RouteVersion: m.RouteVersion, RouteChanged: m.RouteChanged, Share: m.Share, Name: m.Partitioner,
 	}
 	if len(m.Slots) > 0 {
 		to.Slots = make([]int64, len(m.Slots))
@@ -130,6 +194,7 @@ func WriteReport(r *reports.Report) *pb.Report {
 		w, to := &r.Workers[i], &workers[i]
 		m.Workers[i] = to
 		to.Index, to.Records, to.Units, to.Busy, to.Queue = uint32(w.Index), uint64(w.Records), uint64(w.Units), w.Busy, w.Queue
+		to.Cpu, to.Bypassed, to.StateKeys, to.Latency = w.CPU, uint64(w.Bypassed), uint64(w.StateKeys), writeLatency(w.Latency)
 		for _, s := range w.Realised {
 			to.Realised = append(to.Realised, &pb.RealisedShare{Hash: s.Hash, Count: uint64(s.Count)})
 		}
@@ -138,7 +203,7 @@ func WriteReport(r *reports.Report) *pb.Report {
 		p := &r.Partitioners[i]
 		to := &pb.PartitionerReport{
 			Index: uint32(p.Index), Sent: uint64(p.Sent), Offered: p.Offered, Blocked: p.Blocked,
-			RouteVersion: p.RouteVersion, RouteChanged: p.RouteChanged,
+			RouteVersion: p.RouteVersion, RouteChanged: p.RouteChanged, Share: p.Share, Partitioner: p.Name,
 			Slots: make([]uint64, len(p.Slots)), Hot: make([]*pb.HotKey, len(p.Hot)),
 		}
 		m.Partitioners[i] = to
@@ -151,8 +216,22 @@ func WriteReport(r *reports.Report) *pb.Report {
 			to.Hot[j] = &hot[j]
 		}
 	}
+	for _, n := range r.Reducers {
+		m.Reducers = append(m.Reducers, &pb.ReducerReport{Index: uint32(n.Index), Busy: n.Busy, Keys: uint64(n.Keys), Pairs: uint64(n.Pairs)})
+	}
 	if r.Route != nil {
 		m.Route = WriteRoute(r.Route)
+	}
+	return m
+}
+
+func writeLatency(l *reports.Latency) *pb.Latency {
+	if l == nil {
+		return nil
+	}
+	m := &pb.Latency{Buckets: l.Buckets, MaxNs: uint64(l.Max), Counts: make([]uint64, len(l.Counts))}
+	for i, n := range l.Counts {
+		m.Counts[i] = uint64(n)
 	}
 	return m
 }

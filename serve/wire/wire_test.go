@@ -17,8 +17,8 @@ import (
 func hello() *Hello {
 	return &Hello{
 		Client: "test 1", Job: "clicks", Instance: "a1",
-		Shape:   reports.Shape{Workers: 4, Partitioners: 2, Slots: 8, Slides: 2, Slide: 50 * time.Millisecond},
-		Workers: Ranges{{0, 2}, {3, 1}}, Partitioners: Ranges{{1, 1}},
+		Shape:   reports.Shape{Workers: 4, Partitioners: 2, Slots: 8, Slides: 2, Slide: 50 * time.Millisecond, Reducers: 2},
+		Workers: Ranges{{0, 2}, {3, 1}}, Partitioners: Ranges{{1, 1}}, Reducers: Ranges{{0, 1}},
 	}
 }
 
@@ -26,13 +26,15 @@ func report() *reports.Report {
 	return &reports.Report{
 		Slide: 9,
 		Workers: []reports.Worker{
-			{Index: 3, Records: 5, Units: 7, Busy: 0.25, Queue: 1, Realised: []reports.Realised{{Hash: 1 << 63, Count: 4}}}, {Index: 0},
+			{Index: 3, Records: 5, Units: 7, Busy: 0.25, Queue: 1, Realised: []reports.Realised{{Hash: 1 << 63, Count: 4}},
+				CPU: 0.125, Bypassed: 3, StateKeys: 9, Latency: &reports.Latency{Buckets: []uint32{7, 2000}, Counts: []int64{4, 1}, Max: time.Second}}, {Index: 0},
 		},
 		Partitioners: []reports.Partitioner{{
-			Index: 1, Sent: 8, Offered: 1e6, Blocked: 0.5, RouteVersion: 3, RouteChanged: true,
+			Index: 1, Sent: 8, Offered: 1e6, Blocked: 0.5, RouteVersion: 3, RouteChanged: true, Share: []byte{0, 255}, Name: "dalton-metrics",
 			Hot: []policy.HotKey{{Name: "k\xff\x00", Hash: 77, Count: 6, Error: 1}}, Slots: []int64{0, 1, 2, 3, 4, 5, 6, 7},
 		}},
-		Route: route(),
+		Reducers: []reports.Reducer{{Index: 0, Busy: 0.5, Keys: 3, Pairs: 7}},
+		Route:    route(),
 	}
 }
 
@@ -91,6 +93,8 @@ func TestHelloRefuses(t *testing.T) {
 		{"no subtasks", func(m *pb.Hello) { m.Subtasks = nil }, "subtasks"},
 		{"an empty range", func(m *pb.Hello) { m.Subtasks[0].Count = 0 }, "subtasks"},
 		{"a range past the end, that wraps around", func(m *pb.Hello) { m.Subtasks[1].First, m.Subtasks[1].Count = math.MaxUint32, 2 }, "subtasks"},
+		{"a reducer that the job has not", func(m *pb.Hello) { m.Subtasks[3].First = 2 }, "ROLE_REDUCER"},
+		{"a negative number of reducers", func(m *pb.Hello) { m.Shape.Reducers = math.MaxUint32 }, "reducers"},
 		{"a role of another version", func(m *pb.Hello) { m.Subtasks[0].Role = 7 }, "role"},
 		{"ranges without end", func(m *pb.Hello) {
 			for range 100 {
@@ -118,7 +122,7 @@ func TestReportRefuses(t *testing.T) {
 		{"busy that is no number", func(m *pb.Report) { m.Workers[0].Busy = math.NaN() }, "NaN"},
 		{"busy without end", func(m *pb.Report) { m.Workers[0].Busy = math.Inf(1) }, "Inf"},
 		{"a queue below empty", func(m *pb.Report) { m.Workers[0].Queue = -0.1 }, "-0.1"},
-		{"a negative count, as it looks on the wire", func(m *pb.Report) { m.Workers[0].Records = math.MaxUint64 }, "records"},
+		{"a negative count, as it looks on the wire", func(m *pb.Report) { m.Workers[0].Records = math.MaxUint64 }, "a count is"},
 		{"a negative count of a slot", func(m *pb.Report) { m.Partitioners[0].Slots[3] = math.MaxUint64 - 4 }, "slot 3"},
 		{"a negative count of a key", func(m *pb.Report) { m.Partitioners[0].Hot[0].Count = 1 << 63 }, "hot key 0"},
 		{"a negative realised count", func(m *pb.Report) { m.Workers[0].Realised[0].Count = 1 << 62 }, "records of one key"},
@@ -140,6 +144,18 @@ func TestReportRefuses(t *testing.T) {
 				m.Workers = append(m.Workers, m.Workers[0])
 			}
 		}, "6 workers"},
+		{"a reducer of another stream", func(m *pb.Report) { m.Reducers[0].Index = 1 }, "none of this stream's"},
+		{"more reducers than there are", func(m *pb.Report) { m.Reducers = append(m.Reducers, m.Reducers[0], m.Reducers[0]) }, "3 reducers"},
+		{"a reducer that is busy without end", func(m *pb.Report) { m.Reducers[0].Busy = math.Inf(1) }, "Inf"},
+		{"a reducer's negative count", func(m *pb.Report) { m.Reducers[0].Pairs = math.MaxUint64 }, "a count is"},
+		{"a thread on more than one core", func(m *pb.Report) { m.Workers[0].Cpu = 3 }, "a ratio is 3"},
+		{"keys with state beyond counting", func(m *pb.Report) { m.Workers[0].StateKeys = 1 << 60 }, "a count is"},
+		{"latencies without counts", func(m *pb.Report) { m.Workers[0].Latency.Counts = nil }, "2 buckets and 0 counts"},
+		{"latencies that are not in order", func(m *pb.Report) { m.Workers[0].Latency.Buckets[1] = 7 }, "bucket 7"},
+		{"latencies beyond the last bucket", func(m *pb.Report) { m.Workers[0].Latency.Buckets[1] = reports.LatencyBuckets }, "bucket 4992"},
+		{"a negative count of latencies", func(m *pb.Report) { m.Workers[0].Latency.Counts[1] = math.MaxUint64 }, "a count is"},
+		{"knowledge without end", func(m *pb.Report) { m.Partitioners[0].Share = make([]byte, 2<<20) }, "2097152 bytes"},
+		{"a partitioner whose name would break a log", func(m *pb.Report) { m.Partitioners[0].Partitioner = "a\nb" }, "printable"},
 		{"a route for another job", func(m *pb.Report) { m.Route.Workers = 5 }, "5 workers"},
 		{"a route to a worker that is not there", func(m *pb.Report) { m.Route.Slots[1] = 4 }, "worker 4"},
 		{"a route to a worker whose number is cut on the way", func(m *pb.Report) { m.Route.Keys[1].Workers[0] = 1<<16 + 1 }, "worker 65537"},

@@ -32,6 +32,7 @@ const (
 	Role_ROLE_UNSPECIFIED Role = 0
 	Role_ROLE_PARTITIONER Role = 1 // routes records
 	Role_ROLE_WORKER      Role = 2 // processes them
+	Role_ROLE_REDUCER     Role = 3 // merges the partial results of split keys
 )
 
 // Enum value maps for Role.
@@ -40,11 +41,13 @@ var (
 		0: "ROLE_UNSPECIFIED",
 		1: "ROLE_PARTITIONER",
 		2: "ROLE_WORKER",
+		3: "ROLE_REDUCER",
 	}
 	Role_value = map[string]int32{
 		"ROLE_UNSPECIFIED": 0,
 		"ROLE_PARTITIONER": 1,
 		"ROLE_WORKER":      2,
+		"ROLE_REDUCER":     3,
 	}
 )
 
@@ -124,7 +127,7 @@ func (x Notice_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Notice_Kind.Descriptor instead.
 func (Notice_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{13, 0}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{16, 0}
 }
 
 // AttachRequest is what a job sends.
@@ -218,6 +221,7 @@ type AttachResponse struct {
 	//	*AttachResponse_Welcome
 	//	*AttachResponse_Decision
 	//	*AttachResponse_Notice
+	//	*AttachResponse_Control
 	Message       isAttachResponse_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -287,6 +291,15 @@ func (x *AttachResponse) GetNotice() *Notice {
 	return nil
 }
 
+func (x *AttachResponse) GetControl() *Control {
+	if x != nil {
+		if x, ok := x.Message.(*AttachResponse_Control); ok {
+			return x.Control
+		}
+	}
+	return nil
+}
+
 type isAttachResponse_Message interface {
 	isAttachResponse_Message()
 }
@@ -303,11 +316,17 @@ type AttachResponse_Notice struct {
 	Notice *Notice `protobuf:"bytes,3,opt,name=notice,proto3,oneof"`
 }
 
+type AttachResponse_Control struct {
+	Control *Control `protobuf:"bytes,4,opt,name=control,proto3,oneof"`
+}
+
 func (*AttachResponse_Welcome) isAttachResponse_Message() {}
 
 func (*AttachResponse_Decision) isAttachResponse_Message() {}
 
 func (*AttachResponse_Notice) isAttachResponse_Message() {}
+
+func (*AttachResponse_Control) isAttachResponse_Message() {}
 
 // Hello says which job, and which of its subtasks, a stream belongs to.
 type Hello struct {
@@ -410,6 +429,7 @@ type Shape struct {
 	Slots         uint32                 `protobuf:"varint,3,opt,name=slots,proto3" json:"slots,omitempty"`                    // hash slots in reports: a power of two; 0: none are counted
 	Slides        uint32                 `protobuf:"varint,4,opt,name=slides,proto3" json:"slides,omitempty"`                  // reports of each subtask in a metric window
 	SlideNs       uint64                 `protobuf:"varint,5,opt,name=slide_ns,json=slideNs,proto3" json:"slide_ns,omitempty"` // length of what one report covers
+	Reducers      uint32                 `protobuf:"varint,6,opt,name=reducers,proto3" json:"reducers,omitempty"`              // reducer subtasks; 0: none report
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -475,6 +495,13 @@ func (x *Shape) GetSlides() uint32 {
 func (x *Shape) GetSlideNs() uint64 {
 	if x != nil {
 		return x.SlideNs
+	}
+	return 0
+}
+
+func (x *Shape) GetReducers() uint32 {
+	if x != nil {
+		return x.Reducers
 	}
 	return 0
 }
@@ -548,6 +575,7 @@ type Report struct {
 	Workers       []*WorkerReport        `protobuf:"bytes,2,rep,name=workers,proto3" json:"workers,omitempty"`
 	Partitioners  []*PartitionerReport   `protobuf:"bytes,3,rep,name=partitioners,proto3" json:"partitioners,omitempty"`
 	Route         *Route                 `protobuf:"bytes,4,opt,name=route,proto3" json:"route,omitempty"` // the route in force, when the server has neither sent it nor been told of it
+	Reducers      []*ReducerReport       `protobuf:"bytes,5,rep,name=reducers,proto3" json:"reducers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -610,6 +638,13 @@ func (x *Report) GetRoute() *Route {
 	return nil
 }
 
+func (x *Report) GetReducers() []*ReducerReport {
+	if x != nil {
+		return x.Reducers
+	}
+	return nil
+}
+
 // WorkerReport is what one worker measured.
 type WorkerReport struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -619,6 +654,10 @@ type WorkerReport struct {
 	Busy          float64                `protobuf:"fixed64,4,opt,name=busy,proto3" json:"busy,omitempty"`      // share of the slide it was busy, 0 to 1
 	Queue         float64                `protobuf:"fixed64,5,opt,name=queue,proto3" json:"queue,omitempty"`    // fill of its queue at the slide's end, 0 to 1
 	Realised      []*RealisedShare       `protobuf:"bytes,6,rep,name=realised,proto3" json:"realised,omitempty"`
+	Cpu           float64                `protobuf:"fixed64,7,opt,name=cpu,proto3" json:"cpu,omitempty"`                             // share of the slide that its thread was on a core, 0 to 1; 0: unknown
+	Bypassed      uint64                 `protobuf:"varint,8,opt,name=bypassed,proto3" json:"bypassed,omitempty"`                    // (key, aggregation window) results that it finished alone in the slide, past the reducers
+	StateKeys     uint64                 `protobuf:"varint,9,opt,name=state_keys,json=stateKeys,proto3" json:"state_keys,omitempty"` // keys that it holds state of at the slide's end
+	Latency       *Latency               `protobuf:"bytes,10,opt,name=latency,proto3" json:"latency,omitempty"`                      // of the records it finished
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -695,6 +734,166 @@ func (x *WorkerReport) GetRealised() []*RealisedShare {
 	return nil
 }
 
+func (x *WorkerReport) GetCpu() float64 {
+	if x != nil {
+		return x.Cpu
+	}
+	return 0
+}
+
+func (x *WorkerReport) GetBypassed() uint64 {
+	if x != nil {
+		return x.Bypassed
+	}
+	return 0
+}
+
+func (x *WorkerReport) GetStateKeys() uint64 {
+	if x != nil {
+		return x.StateKeys
+	}
+	return 0
+}
+
+func (x *WorkerReport) GetLatency() *Latency {
+	if x != nil {
+		return x.Latency
+	}
+	return nil
+}
+
+// Latency is a histogram of times from when a record was due until its service ended.
+// A time of v ns is in bucket 128*e + (v >> e), where e is the least number for which
+// v >> e is below 256: bucket v up to 255, then 128 buckets for each doubling.
+type Latency struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Buckets       []uint32               `protobuf:"varint,1,rep,packed,name=buckets,proto3" json:"buckets,omitempty"`   // those that are not empty, ascending, below 4992
+	Counts        []uint64               `protobuf:"varint,2,rep,packed,name=counts,proto3" json:"counts,omitempty"`     // records in each of them
+	MaxNs         uint64                 `protobuf:"varint,3,opt,name=max_ns,json=maxNs,proto3" json:"max_ns,omitempty"` // the longest
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Latency) Reset() {
+	*x = Latency{}
+	mi := &file_saspart_v1_policy_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Latency) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Latency) ProtoMessage() {}
+
+func (x *Latency) ProtoReflect() protoreflect.Message {
+	mi := &file_saspart_v1_policy_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Latency.ProtoReflect.Descriptor instead.
+func (*Latency) Descriptor() ([]byte, []int) {
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Latency) GetBuckets() []uint32 {
+	if x != nil {
+		return x.Buckets
+	}
+	return nil
+}
+
+func (x *Latency) GetCounts() []uint64 {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+func (x *Latency) GetMaxNs() uint64 {
+	if x != nil {
+		return x.MaxNs
+	}
+	return 0
+}
+
+// ReducerReport is what one reducer subtask measured.
+type ReducerReport struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Index         uint32                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	Busy          float64                `protobuf:"fixed64,2,opt,name=busy,proto3" json:"busy,omitempty"`  // share of the slide it was busy, 0 to 1
+	Keys          uint64                 `protobuf:"varint,3,opt,name=keys,proto3" json:"keys,omitempty"`   // (key, aggregation window) results that it finished in the slide
+	Pairs         uint64                 `protobuf:"varint,4,opt,name=pairs,proto3" json:"pairs,omitempty"` // partial results, of one worker each, that they were merged from
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReducerReport) Reset() {
+	*x = ReducerReport{}
+	mi := &file_saspart_v1_policy_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReducerReport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReducerReport) ProtoMessage() {}
+
+func (x *ReducerReport) ProtoReflect() protoreflect.Message {
+	mi := &file_saspart_v1_policy_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReducerReport.ProtoReflect.Descriptor instead.
+func (*ReducerReport) Descriptor() ([]byte, []int) {
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ReducerReport) GetIndex() uint32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *ReducerReport) GetBusy() float64 {
+	if x != nil {
+		return x.Busy
+	}
+	return 0
+}
+
+func (x *ReducerReport) GetKeys() uint64 {
+	if x != nil {
+		return x.Keys
+	}
+	return 0
+}
+
+func (x *ReducerReport) GetPairs() uint64 {
+	if x != nil {
+		return x.Pairs
+	}
+	return 0
+}
+
 // RealisedShare counts the records of a key that may be split which a worker finished.
 type RealisedShare struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -706,7 +905,7 @@ type RealisedShare struct {
 
 func (x *RealisedShare) Reset() {
 	*x = RealisedShare{}
-	mi := &file_saspart_v1_policy_proto_msgTypes[7]
+	mi := &file_saspart_v1_policy_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -718,7 +917,7 @@ func (x *RealisedShare) String() string {
 func (*RealisedShare) ProtoMessage() {}
 
 func (x *RealisedShare) ProtoReflect() protoreflect.Message {
-	mi := &file_saspart_v1_policy_proto_msgTypes[7]
+	mi := &file_saspart_v1_policy_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -731,7 +930,7 @@ func (x *RealisedShare) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RealisedShare.ProtoReflect.Descriptor instead.
 func (*RealisedShare) Descriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{7}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RealisedShare) GetHash() uint64 {
@@ -758,14 +957,16 @@ type PartitionerReport struct {
 	Hot           []*HotKey              `protobuf:"bytes,5,rep,name=hot,proto3" json:"hot,omitempty"`
 	Slots         []uint64               `protobuf:"varint,6,rep,packed,name=slots,proto3" json:"slots,omitempty"`                            // records by hash slot, hot keys too: shape.slots of them, or none
 	RouteVersion  uint64                 `protobuf:"varint,7,opt,name=route_version,json=routeVersion,proto3" json:"route_version,omitempty"` // of the route in force at the slide's end; 0: the one a job starts with
-	RouteChanged  bool                   `protobuf:"varint,8,opt,name=route_changed,json=routeChanged,proto3" json:"route_changed,omitempty"` // records of another route were routed, or still worked on, in this slide
+	RouteChanged  bool                   `protobuf:"varint,8,opt,name=route_changed,json=routeChanged,proto3" json:"route_changed,omitempty"` // records of another route or partitioner were routed, or still worked on, in this slide
+	Share         []byte                 `protobuf:"bytes,9,opt,name=share,proto3" json:"share,omitempty"`                                    // what the partitioner has learned, for its other subtasks: opaque, up to 1 MiB
+	Partitioner   string                 `protobuf:"bytes,10,opt,name=partitioner,proto3" json:"partitioner,omitempty"`                       // the one in force at the slide's end, by its name; "": untold
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PartitionerReport) Reset() {
 	*x = PartitionerReport{}
-	mi := &file_saspart_v1_policy_proto_msgTypes[8]
+	mi := &file_saspart_v1_policy_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -777,7 +978,7 @@ func (x *PartitionerReport) String() string {
 func (*PartitionerReport) ProtoMessage() {}
 
 func (x *PartitionerReport) ProtoReflect() protoreflect.Message {
-	mi := &file_saspart_v1_policy_proto_msgTypes[8]
+	mi := &file_saspart_v1_policy_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -790,7 +991,7 @@ func (x *PartitionerReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartitionerReport.ProtoReflect.Descriptor instead.
 func (*PartitionerReport) Descriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{8}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *PartitionerReport) GetIndex() uint32 {
@@ -849,6 +1050,20 @@ func (x *PartitionerReport) GetRouteChanged() bool {
 	return false
 }
 
+func (x *PartitionerReport) GetShare() []byte {
+	if x != nil {
+		return x.Share
+	}
+	return nil
+}
+
+func (x *PartitionerReport) GetPartitioner() string {
+	if x != nil {
+		return x.Partitioner
+	}
+	return ""
+}
+
 // HotKey is a heavy key.
 type HotKey struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -862,7 +1077,7 @@ type HotKey struct {
 
 func (x *HotKey) Reset() {
 	*x = HotKey{}
-	mi := &file_saspart_v1_policy_proto_msgTypes[9]
+	mi := &file_saspart_v1_policy_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -874,7 +1089,7 @@ func (x *HotKey) String() string {
 func (*HotKey) ProtoMessage() {}
 
 func (x *HotKey) ProtoReflect() protoreflect.Message {
-	mi := &file_saspart_v1_policy_proto_msgTypes[9]
+	mi := &file_saspart_v1_policy_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -887,7 +1102,7 @@ func (x *HotKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HotKey.ProtoReflect.Descriptor instead.
 func (*HotKey) Descriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{9}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *HotKey) GetHash() uint64 {
@@ -932,7 +1147,7 @@ type Welcome struct {
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_saspart_v1_policy_proto_msgTypes[10]
+	mi := &file_saspart_v1_policy_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -944,7 +1159,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_saspart_v1_policy_proto_msgTypes[10]
+	mi := &file_saspart_v1_policy_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -957,7 +1172,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{10}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Welcome) GetProtocol() uint32 {
@@ -1008,7 +1223,7 @@ type Model struct {
 
 func (x *Model) Reset() {
 	*x = Model{}
-	mi := &file_saspart_v1_policy_proto_msgTypes[11]
+	mi := &file_saspart_v1_policy_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1020,7 +1235,7 @@ func (x *Model) String() string {
 func (*Model) ProtoMessage() {}
 
 func (x *Model) ProtoReflect() protoreflect.Message {
-	mi := &file_saspart_v1_policy_proto_msgTypes[11]
+	mi := &file_saspart_v1_policy_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1033,7 +1248,7 @@ func (x *Model) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Model.ProtoReflect.Descriptor instead.
 func (*Model) Descriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{11}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Model) GetName() string {
@@ -1070,13 +1285,16 @@ type Decision struct {
 	Window        uint64                 `protobuf:"varint,1,opt,name=window,proto3" json:"window,omitempty"`         // its number: its first slide over shape.slides
 	Incomplete    bool                   `protobuf:"varint,2,opt,name=incomplete,proto3" json:"incomplete,omitempty"` // subtasks were missing at its deadline
 	Route         *Route                 `protobuf:"bytes,3,opt,name=route,proto3" json:"route,omitempty"`            // to follow from the next slide that no partitioner has begun; absent: keep the one in force
+	Busy          []float64              `protobuf:"fixed64,4,rep,packed,name=busy,proto3" json:"busy,omitempty"`     // of each worker in the window, for partitioners that learn from it; -1: missing
+	Shares        [][]byte               `protobuf:"bytes,5,rep,name=shares,proto3" json:"shares,omitempty"`          // the last that each partitioner subtask shared in the window, empty for one that did not; none: nobody did
+	Start         uint64                 `protobuf:"varint,6,opt,name=start,proto3" json:"start,omitempty"`           // with a route: the slide that it should be in force from; who has begun that one follows it from their next
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_saspart_v1_policy_proto_msgTypes[12]
+	mi := &file_saspart_v1_policy_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1088,7 +1306,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_saspart_v1_policy_proto_msgTypes[12]
+	mi := &file_saspart_v1_policy_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1101,7 +1319,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{12}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Decision) GetWindow() uint64 {
@@ -1125,6 +1343,89 @@ func (x *Decision) GetRoute() *Route {
 	return nil
 }
 
+func (x *Decision) GetBusy() []float64 {
+	if x != nil {
+		return x.Busy
+	}
+	return nil
+}
+
+func (x *Decision) GetShares() [][]byte {
+	if x != nil {
+		return x.Shares
+	}
+	return nil
+}
+
+func (x *Decision) GetStart() uint64 {
+	if x != nil {
+		return x.Start
+	}
+	return 0
+}
+
+// Control is what the server's owner wants of a job, on streams that have partitioners.
+// What is absent stays as it is. A stream that begins is told what was wanted before.
+type Control struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Rate          *float64               `protobuf:"fixed64,1,opt,name=rate,proto3,oneof" json:"rate,omitempty"`             // records/s of the whole job, over all its sources; 0: a pause
+	Partitioner   *string                `protobuf:"bytes,2,opt,name=partitioner,proto3,oneof" json:"partitioner,omitempty"` // JSON of the partitioner to switch to at the next slide that no partitioner has begun
+	End           bool                   `protobuf:"varint,3,opt,name=end,proto3" json:"end,omitempty"`                      // sources end, as if they had no more records
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Control) Reset() {
+	*x = Control{}
+	mi := &file_saspart_v1_policy_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Control) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Control) ProtoMessage() {}
+
+func (x *Control) ProtoReflect() protoreflect.Message {
+	mi := &file_saspart_v1_policy_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Control.ProtoReflect.Descriptor instead.
+func (*Control) Descriptor() ([]byte, []int) {
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Control) GetRate() float64 {
+	if x != nil && x.Rate != nil {
+		return *x.Rate
+	}
+	return 0
+}
+
+func (x *Control) GetPartitioner() string {
+	if x != nil && x.Partitioner != nil {
+		return *x.Partitioner
+	}
+	return ""
+}
+
+func (x *Control) GetEnd() bool {
+	if x != nil {
+		return x.End
+	}
+	return false
+}
+
 // Notice tells of what a person may want to know. Nothing has to be done about it.
 type Notice struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1137,7 +1438,7 @@ type Notice struct {
 
 func (x *Notice) Reset() {
 	*x = Notice{}
-	mi := &file_saspart_v1_policy_proto_msgTypes[13]
+	mi := &file_saspart_v1_policy_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1149,7 +1450,7 @@ func (x *Notice) String() string {
 func (*Notice) ProtoMessage() {}
 
 func (x *Notice) ProtoReflect() protoreflect.Message {
-	mi := &file_saspart_v1_policy_proto_msgTypes[13]
+	mi := &file_saspart_v1_policy_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1162,7 +1463,7 @@ func (x *Notice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Notice.ProtoReflect.Descriptor instead.
 func (*Notice) Descriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{13}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Notice) GetKind() Notice_Kind {
@@ -1199,7 +1500,7 @@ type Route struct {
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_saspart_v1_policy_proto_msgTypes[14]
+	mi := &file_saspart_v1_policy_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1211,7 +1512,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_saspart_v1_policy_proto_msgTypes[14]
+	mi := &file_saspart_v1_policy_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1224,7 +1525,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{14}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Route) GetVersion() uint64 {
@@ -1268,7 +1569,7 @@ type KeyRoute struct {
 
 func (x *KeyRoute) Reset() {
 	*x = KeyRoute{}
-	mi := &file_saspart_v1_policy_proto_msgTypes[15]
+	mi := &file_saspart_v1_policy_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1280,7 +1581,7 @@ func (x *KeyRoute) String() string {
 func (*KeyRoute) ProtoMessage() {}
 
 func (x *KeyRoute) ProtoReflect() protoreflect.Message {
-	mi := &file_saspart_v1_policy_proto_msgTypes[15]
+	mi := &file_saspart_v1_policy_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1293,7 +1594,7 @@ func (x *KeyRoute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyRoute.ProtoReflect.Descriptor instead.
 func (*KeyRoute) Descriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{15}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *KeyRoute) GetHash() uint64 {
@@ -1333,11 +1634,12 @@ const file_saspart_v1_policy_proto_rawDesc = "" +
 	"\rAttachRequest\x12)\n" +
 	"\x05hello\x18\x01 \x01(\v2\x11.saspart.v1.HelloH\x00R\x05hello\x12,\n" +
 	"\x06report\x18\x02 \x01(\v2\x12.saspart.v1.ReportH\x00R\x06reportB\t\n" +
-	"\amessage\"\xae\x01\n" +
+	"\amessage\"\xdf\x01\n" +
 	"\x0eAttachResponse\x12/\n" +
 	"\awelcome\x18\x01 \x01(\v2\x13.saspart.v1.WelcomeH\x00R\awelcome\x122\n" +
 	"\bdecision\x18\x02 \x01(\v2\x14.saspart.v1.DecisionH\x00R\bdecision\x12,\n" +
-	"\x06notice\x18\x03 \x01(\v2\x12.saspart.v1.NoticeH\x00R\x06noticeB\t\n" +
+	"\x06notice\x18\x03 \x01(\v2\x12.saspart.v1.NoticeH\x00R\x06notice\x12/\n" +
+	"\acontrol\x18\x04 \x01(\v2\x13.saspart.v1.ControlH\x00R\acontrolB\t\n" +
 	"\amessage\"\xed\x01\n" +
 	"\x05Hello\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\rR\bprotocol\x12\x16\n" +
@@ -1346,32 +1648,49 @@ const file_saspart_v1_policy_proto_rawDesc = "" +
 	"\binstance\x18\x04 \x01(\tR\binstance\x12'\n" +
 	"\x05shape\x18\x05 \x01(\v2\x11.saspart.v1.ShapeR\x05shape\x120\n" +
 	"\bsubtasks\x18\x06 \x03(\v2\x14.saspart.v1.SubtasksR\bsubtasks\x12'\n" +
-	"\x05route\x18\a \x01(\v2\x11.saspart.v1.RouteR\x05route\"\x8e\x01\n" +
+	"\x05route\x18\a \x01(\v2\x11.saspart.v1.RouteR\x05route\"\xaa\x01\n" +
 	"\x05Shape\x12\x18\n" +
 	"\aworkers\x18\x01 \x01(\rR\aworkers\x12\"\n" +
 	"\fpartitioners\x18\x02 \x01(\rR\fpartitioners\x12\x14\n" +
 	"\x05slots\x18\x03 \x01(\rR\x05slots\x12\x16\n" +
 	"\x06slides\x18\x04 \x01(\rR\x06slides\x12\x19\n" +
-	"\bslide_ns\x18\x05 \x01(\x04R\aslideNs\"\\\n" +
+	"\bslide_ns\x18\x05 \x01(\x04R\aslideNs\x12\x1a\n" +
+	"\breducers\x18\x06 \x01(\rR\breducers\"\\\n" +
 	"\bSubtasks\x12$\n" +
 	"\x04role\x18\x01 \x01(\x0e2\x10.saspart.v1.RoleR\x04role\x12\x14\n" +
 	"\x05first\x18\x02 \x01(\rR\x05first\x12\x14\n" +
-	"\x05count\x18\x03 \x01(\rR\x05count\"\xbe\x01\n" +
+	"\x05count\x18\x03 \x01(\rR\x05count\"\xf5\x01\n" +
 	"\x06Report\x12\x14\n" +
 	"\x05slide\x18\x01 \x01(\x04R\x05slide\x122\n" +
 	"\aworkers\x18\x02 \x03(\v2\x18.saspart.v1.WorkerReportR\aworkers\x12A\n" +
 	"\fpartitioners\x18\x03 \x03(\v2\x1d.saspart.v1.PartitionerReportR\fpartitioners\x12'\n" +
-	"\x05route\x18\x04 \x01(\v2\x11.saspart.v1.RouteR\x05route\"\xb5\x01\n" +
+	"\x05route\x18\x04 \x01(\v2\x11.saspart.v1.RouteR\x05route\x125\n" +
+	"\breducers\x18\x05 \x03(\v2\x19.saspart.v1.ReducerReportR\breducers\"\xb1\x02\n" +
 	"\fWorkerReport\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\rR\x05index\x12\x18\n" +
 	"\arecords\x18\x02 \x01(\x04R\arecords\x12\x14\n" +
 	"\x05units\x18\x03 \x01(\x04R\x05units\x12\x12\n" +
 	"\x04busy\x18\x04 \x01(\x01R\x04busy\x12\x14\n" +
 	"\x05queue\x18\x05 \x01(\x01R\x05queue\x125\n" +
-	"\brealised\x18\x06 \x03(\v2\x19.saspart.v1.RealisedShareR\brealised\"9\n" +
+	"\brealised\x18\x06 \x03(\v2\x19.saspart.v1.RealisedShareR\brealised\x12\x10\n" +
+	"\x03cpu\x18\a \x01(\x01R\x03cpu\x12\x1a\n" +
+	"\bbypassed\x18\b \x01(\x04R\bbypassed\x12\x1d\n" +
+	"\n" +
+	"state_keys\x18\t \x01(\x04R\tstateKeys\x12-\n" +
+	"\alatency\x18\n" +
+	" \x01(\v2\x13.saspart.v1.LatencyR\alatency\"R\n" +
+	"\aLatency\x12\x18\n" +
+	"\abuckets\x18\x01 \x03(\rR\abuckets\x12\x16\n" +
+	"\x06counts\x18\x02 \x03(\x04R\x06counts\x12\x15\n" +
+	"\x06max_ns\x18\x03 \x01(\x04R\x05maxNs\"c\n" +
+	"\rReducerReport\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\rR\x05index\x12\x12\n" +
+	"\x04busy\x18\x02 \x01(\x01R\x04busy\x12\x12\n" +
+	"\x04keys\x18\x03 \x01(\x04R\x04keys\x12\x14\n" +
+	"\x05pairs\x18\x04 \x01(\x04R\x05pairs\"9\n" +
 	"\rRealisedShare\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\x06R\x04hash\x12\x14\n" +
-	"\x05count\x18\x02 \x01(\x04R\x05count\"\xf7\x01\n" +
+	"\x05count\x18\x02 \x01(\x04R\x05count\"\xaf\x02\n" +
 	"\x11PartitionerReport\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\rR\x05index\x12\x12\n" +
 	"\x04sent\x18\x02 \x01(\x04R\x04sent\x12\x18\n" +
@@ -1380,7 +1699,10 @@ const file_saspart_v1_policy_proto_rawDesc = "" +
 	"\x03hot\x18\x05 \x03(\v2\x12.saspart.v1.HotKeyR\x03hot\x12\x14\n" +
 	"\x05slots\x18\x06 \x03(\x04R\x05slots\x12#\n" +
 	"\rroute_version\x18\a \x01(\x04R\frouteVersion\x12#\n" +
-	"\rroute_changed\x18\b \x01(\bR\frouteChanged\"\\\n" +
+	"\rroute_changed\x18\b \x01(\bR\frouteChanged\x12\x14\n" +
+	"\x05share\x18\t \x01(\fR\x05share\x12 \n" +
+	"\vpartitioner\x18\n" +
+	" \x01(\tR\vpartitioner\"\\\n" +
 	"\x06HotKey\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\x06R\x04hash\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\fR\x04name\x12\x14\n" +
@@ -1398,13 +1720,22 @@ const file_saspart_v1_policy_proto_rawDesc = "" +
 	"generation\x18\x02 \x01(\x04R\n" +
 	"generation\x12\x1a\n" +
 	"\banalytic\x18\x03 \x01(\bR\banalytic\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\"k\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xad\x01\n" +
 	"\bDecision\x12\x16\n" +
 	"\x06window\x18\x01 \x01(\x04R\x06window\x12\x1e\n" +
 	"\n" +
 	"incomplete\x18\x02 \x01(\bR\n" +
 	"incomplete\x12'\n" +
-	"\x05route\x18\x03 \x01(\v2\x11.saspart.v1.RouteR\x05route\"\xc6\x01\n" +
+	"\x05route\x18\x03 \x01(\v2\x11.saspart.v1.RouteR\x05route\x12\x12\n" +
+	"\x04busy\x18\x04 \x03(\x01R\x04busy\x12\x16\n" +
+	"\x06shares\x18\x05 \x03(\fR\x06shares\x12\x14\n" +
+	"\x05start\x18\x06 \x01(\x04R\x05start\"t\n" +
+	"\aControl\x12\x17\n" +
+	"\x04rate\x18\x01 \x01(\x01H\x00R\x04rate\x88\x01\x01\x12%\n" +
+	"\vpartitioner\x18\x02 \x01(\tH\x01R\vpartitioner\x88\x01\x01\x12\x10\n" +
+	"\x03end\x18\x03 \x01(\bR\x03endB\a\n" +
+	"\x05_rateB\x0e\n" +
+	"\f_partitioner\"\xc6\x01\n" +
 	"\x06Notice\x12+\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x17.saspart.v1.Notice.KindR\x04kind\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12'\n" +
@@ -1424,11 +1755,12 @@ const file_saspart_v1_policy_proto_rawDesc = "" +
 	"\x04hash\x18\x01 \x01(\x06R\x04hash\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\fR\x04name\x12\x18\n" +
 	"\aworkers\x18\x03 \x03(\rR\aworkers\x12\x16\n" +
-	"\x06shares\x18\x04 \x03(\x01R\x06shares*C\n" +
+	"\x06shares\x18\x04 \x03(\x01R\x06shares*U\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10ROLE_PARTITIONER\x10\x01\x12\x0f\n" +
-	"\vROLE_WORKER\x10\x022T\n" +
+	"\vROLE_WORKER\x10\x02\x12\x10\n" +
+	"\fROLE_REDUCER\x10\x032T\n" +
 	"\rPolicyService\x12C\n" +
 	"\x06Attach\x12\x19.saspart.v1.AttachRequest\x1a\x1a.saspart.v1.AttachResponse(\x010\x01BO\n" +
 	"\x14io.github.saspart.v1P\x01Z5github.com/saspart/saspart/proto/saspart/v1;saspartv1b\x06proto3"
@@ -1446,7 +1778,7 @@ func file_saspart_v1_policy_proto_rawDescGZIP() []byte {
 }
 
 var file_saspart_v1_policy_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_saspart_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_saspart_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_saspart_v1_policy_proto_goTypes = []any{
 	(Role)(0),                 // 0: saspart.v1.Role
 	(Notice_Kind)(0),          // 1: saspart.v1.Notice.Kind
@@ -1457,43 +1789,49 @@ var file_saspart_v1_policy_proto_goTypes = []any{
 	(*Subtasks)(nil),          // 6: saspart.v1.Subtasks
 	(*Report)(nil),            // 7: saspart.v1.Report
 	(*WorkerReport)(nil),      // 8: saspart.v1.WorkerReport
-	(*RealisedShare)(nil),     // 9: saspart.v1.RealisedShare
-	(*PartitionerReport)(nil), // 10: saspart.v1.PartitionerReport
-	(*HotKey)(nil),            // 11: saspart.v1.HotKey
-	(*Welcome)(nil),           // 12: saspart.v1.Welcome
-	(*Model)(nil),             // 13: saspart.v1.Model
-	(*Decision)(nil),          // 14: saspart.v1.Decision
-	(*Notice)(nil),            // 15: saspart.v1.Notice
-	(*Route)(nil),             // 16: saspart.v1.Route
-	(*KeyRoute)(nil),          // 17: saspart.v1.KeyRoute
+	(*Latency)(nil),           // 9: saspart.v1.Latency
+	(*ReducerReport)(nil),     // 10: saspart.v1.ReducerReport
+	(*RealisedShare)(nil),     // 11: saspart.v1.RealisedShare
+	(*PartitionerReport)(nil), // 12: saspart.v1.PartitionerReport
+	(*HotKey)(nil),            // 13: saspart.v1.HotKey
+	(*Welcome)(nil),           // 14: saspart.v1.Welcome
+	(*Model)(nil),             // 15: saspart.v1.Model
+	(*Decision)(nil),          // 16: saspart.v1.Decision
+	(*Control)(nil),           // 17: saspart.v1.Control
+	(*Notice)(nil),            // 18: saspart.v1.Notice
+	(*Route)(nil),             // 19: saspart.v1.Route
+	(*KeyRoute)(nil),          // 20: saspart.v1.KeyRoute
 }
 var file_saspart_v1_policy_proto_depIdxs = []int32{
 	4,  // 0: saspart.v1.AttachRequest.hello:type_name -> saspart.v1.Hello
 	7,  // 1: saspart.v1.AttachRequest.report:type_name -> saspart.v1.Report
-	12, // 2: saspart.v1.AttachResponse.welcome:type_name -> saspart.v1.Welcome
-	14, // 3: saspart.v1.AttachResponse.decision:type_name -> saspart.v1.Decision
-	15, // 4: saspart.v1.AttachResponse.notice:type_name -> saspart.v1.Notice
-	5,  // 5: saspart.v1.Hello.shape:type_name -> saspart.v1.Shape
-	6,  // 6: saspart.v1.Hello.subtasks:type_name -> saspart.v1.Subtasks
-	16, // 7: saspart.v1.Hello.route:type_name -> saspart.v1.Route
-	0,  // 8: saspart.v1.Subtasks.role:type_name -> saspart.v1.Role
-	8,  // 9: saspart.v1.Report.workers:type_name -> saspart.v1.WorkerReport
-	10, // 10: saspart.v1.Report.partitioners:type_name -> saspart.v1.PartitionerReport
-	16, // 11: saspart.v1.Report.route:type_name -> saspart.v1.Route
-	9,  // 12: saspart.v1.WorkerReport.realised:type_name -> saspart.v1.RealisedShare
-	11, // 13: saspart.v1.PartitionerReport.hot:type_name -> saspart.v1.HotKey
-	13, // 14: saspart.v1.Welcome.model:type_name -> saspart.v1.Model
-	16, // 15: saspart.v1.Decision.route:type_name -> saspart.v1.Route
-	1,  // 16: saspart.v1.Notice.kind:type_name -> saspart.v1.Notice.Kind
-	13, // 17: saspart.v1.Notice.model:type_name -> saspart.v1.Model
-	17, // 18: saspart.v1.Route.keys:type_name -> saspart.v1.KeyRoute
-	2,  // 19: saspart.v1.PolicyService.Attach:input_type -> saspart.v1.AttachRequest
-	3,  // 20: saspart.v1.PolicyService.Attach:output_type -> saspart.v1.AttachResponse
-	20, // [20:21] is the sub-list for method output_type
-	19, // [19:20] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	14, // 2: saspart.v1.AttachResponse.welcome:type_name -> saspart.v1.Welcome
+	16, // 3: saspart.v1.AttachResponse.decision:type_name -> saspart.v1.Decision
+	18, // 4: saspart.v1.AttachResponse.notice:type_name -> saspart.v1.Notice
+	17, // 5: saspart.v1.AttachResponse.control:type_name -> saspart.v1.Control
+	5,  // 6: saspart.v1.Hello.shape:type_name -> saspart.v1.Shape
+	6,  // 7: saspart.v1.Hello.subtasks:type_name -> saspart.v1.Subtasks
+	19, // 8: saspart.v1.Hello.route:type_name -> saspart.v1.Route
+	0,  // 9: saspart.v1.Subtasks.role:type_name -> saspart.v1.Role
+	8,  // 10: saspart.v1.Report.workers:type_name -> saspart.v1.WorkerReport
+	12, // 11: saspart.v1.Report.partitioners:type_name -> saspart.v1.PartitionerReport
+	19, // 12: saspart.v1.Report.route:type_name -> saspart.v1.Route
+	10, // 13: saspart.v1.Report.reducers:type_name -> saspart.v1.ReducerReport
+	11, // 14: saspart.v1.WorkerReport.realised:type_name -> saspart.v1.RealisedShare
+	9,  // 15: saspart.v1.WorkerReport.latency:type_name -> saspart.v1.Latency
+	13, // 16: saspart.v1.PartitionerReport.hot:type_name -> saspart.v1.HotKey
+	15, // 17: saspart.v1.Welcome.model:type_name -> saspart.v1.Model
+	19, // 18: saspart.v1.Decision.route:type_name -> saspart.v1.Route
+	1,  // 19: saspart.v1.Notice.kind:type_name -> saspart.v1.Notice.Kind
+	15, // 20: saspart.v1.Notice.model:type_name -> saspart.v1.Model
+	20, // 21: saspart.v1.Route.keys:type_name -> saspart.v1.KeyRoute
+	2,  // 22: saspart.v1.PolicyService.Attach:input_type -> saspart.v1.AttachRequest
+	3,  // 23: saspart.v1.PolicyService.Attach:output_type -> saspart.v1.AttachResponse
+	23, // [23:24] is the sub-list for method output_type
+	22, // [22:23] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_saspart_v1_policy_proto_init() }
@@ -1509,14 +1847,16 @@ func file_saspart_v1_policy_proto_init() {
 		(*AttachResponse_Welcome)(nil),
 		(*AttachResponse_Decision)(nil),
 		(*AttachResponse_Notice)(nil),
+		(*AttachResponse_Control)(nil),
 	}
+	file_saspart_v1_policy_proto_msgTypes[15].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_saspart_v1_policy_proto_rawDesc), len(file_saspart_v1_policy_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   16,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
