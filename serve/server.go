@@ -70,6 +70,7 @@ func New(config Config, o Options) *Server {
 	s.SetModel(o.Model)
 	guard := &guard{server: s, token: o.Token}
 	options := []grpc.ServerOption{
+		grpc.ForceServerCodecV2(wire.Codec{}),
 		grpc.MaxRecvMsgSize(config.Limits.Message), grpc.MaxConcurrentStreams(uint32(config.Limits.PerClient)),
 		grpc.MaxHeaderListSize(16 << 10), grpc.ConnectionTimeout(config.Hello),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: config.Keepalive.Time, Timeout: config.Keepalive.Timeout}),

@@ -22,7 +22,7 @@ const versionGap = 1 << 20
 type fallback struct {
 	config    *Config
 	assembler *reports.Assembler
-	windows   []*policy.Window
+	windows   []*reports.Assembled
 	last      time.Time        // the server's last answer, or the first report
 	analytic  *standin.Standin // nil: the server decides
 	newest    uint64           // number of the latest window that was reported on
@@ -51,9 +51,10 @@ func (f *fallback) report(now time.Time, r *reports.Report, force *policy.Route)
 	if f.assembler.Add(now, r) == nil {
 		for a := f.assembler.Next(now); a != nil; a = f.assembler.Next(now) {
 			if len(f.windows) == remembered {
+				f.assembler.Release(f.windows[0])
 				f.windows = append(f.windows[:0], f.windows[1:]...)
 			}
-			f.windows = append(f.windows, a.Window)
+			f.windows = append(f.windows, a)
 			fresh++
 		}
 	}
@@ -63,12 +64,12 @@ func (f *fallback) report(now time.Time, r *reports.Report, force *policy.Route)
 		}
 		f.analytic = standin.New(policy.NewWaterfill(f.config.Waterfill, f.config.Shape.Workers))
 		for _, w := range f.windows[:len(f.windows)-1] {
-			f.analytic.Watch(w)
+			f.analytic.Watch(w.Window)
 		}
 		fresh, began = 1, true
 	}
 	for _, w := range f.windows[len(f.windows)-min(fresh, len(f.windows)):] {
-		if route := f.analytic.Decide(w); route != nil {
+		if route := f.analytic.Decide(w.Window); route != nil {
 			route.Version += versionGap
 			if next != nil || force != nil && route.Version <= force.Version {
 				route.Version = max(version(force), version(next)) + versionGap

@@ -35,7 +35,7 @@ type Counts struct {
 	Skipped   uint64 // windows that nobody reported, or that the job left behind
 }
 
-// Assembled is a window that is over.
+// Assembled is a window that is over, until Release.
 type Assembled struct {
 	Number       uint64         // its first slide over Shape.Slides
 	Window       *policy.Window // busy and queue of missing workers are NaN, their counts 0
@@ -45,7 +45,9 @@ type Assembled struct {
 
 	CPU     []float64               // share of the window that each worker's thread was on a core; 0: unknown
 	Latency *hdrhistogram.Histogram // of the records finished; nil: nobody measured any
-	Shares  [][]byte                // the last that each partitioner subtask shared; nil: nobody did
+	Shares  [][]byte                // the last that each partitioner subtask shared; nil: nobody did; they outlive Release
+
+	pane *pane
 }
 
 // Complete tells whether every subtask reported every slide.
@@ -68,6 +70,7 @@ type Assembler struct {
 	begun  bool
 	base   uint64      // the oldest window not handed out
 	open   []*pane     // of base and the next ones; nil: no report yet
+	free   []*pane     // to be used again
 	due    []time.Time // when each is overdue; zero: it is not over yet
 	heard  []time.Time // of each subtask
 	latest uint64      // slide that a report was taken of
@@ -107,7 +110,8 @@ func (a *Assembler) routeOf(version uint64) *policy.Route {
 	return nil
 }
 
-// Add takes in a report, which must pass Check, and must not be changed afterwards.
+// Add takes in a report, which must pass Check. Its lists are not kept; its route and
+// what partitioners shared are.
 // The error is ErrAhead or nil; with ErrAhead nothing was taken in.
 func (a *Assembler) Add(now time.Time, r *Report) error {
 	slides := uint64(a.shape.Slides)
@@ -134,7 +138,7 @@ func (a *Assembler) Add(now time.Time, r *Report) error {
 	a.latest = max(a.latest, r.Slide)
 	at := int(n - a.base)
 	if a.open[at] == nil {
-		a.open[at] = newPane(&a.shape)
+		a.open[at] = a.newPane()
 	}
 	a.open[at].add(r, int(r.Slide%slides), &a.counts)
 	over := at // windows before this one are over
@@ -148,6 +152,22 @@ func (a *Assembler) Add(now time.Time, r *Report) error {
 	}
 	return nil
 }
+
+// newPane is a pane without reports.
+func (a *Assembler) newPane() *pane {
+	n := len(a.free)
+	if n == 0 {
+		return newPane(&a.shape)
+	}
+	p := a.free[n-1]
+	a.free = a.free[:n-1]
+	p.reset()
+	return p
+}
+
+// Release takes back the memory of a window that was handed out, for later ones: nobody
+// may use it any more. Windows that are not given back are the caller's.
+func (a *Assembler) Release(w *Assembled) { a.free = append(a.free, w.pane) }
 
 // Latest is the latest slide that was reported: subtasks are in the one after it, or
 // about to be in the next.
@@ -191,6 +211,7 @@ func (a *Assembler) jump(n uint64) {
 	for _, p := range a.open {
 		if p != nil {
 			a.counts.Skipped++
+			a.free = append(a.free, p)
 		}
 	}
 	clear(a.open)
