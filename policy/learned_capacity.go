@@ -82,7 +82,8 @@ func (f *learnedCapacity) measure(w *Window) {
 	// within the numbers.
 	workers := float64(len(w.Counts))
 	all := m.Records + workers/2
-	f.assigned.loads(m.Share, f.route, &f.in)
+	f.assigned.weigh(f.route, &f.in)
+	copy(m.Share, f.assigned.carry)
 	load := 0.0
 	for _, v := range m.Share {
 		load += v

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/saspart/saspart/config/field"
+	"github.com/saspart/saspart/policy/index"
 )
 
 // PlanInput is what a route is planned from. Loads are in any one unit (records,
@@ -73,9 +74,9 @@ func (c *PlanConfig) Validate() error {
 type Planner struct {
 	Config PlanConfig
 
-	named []namedKey       // keys planned by name, heaviest first
-	index map[uint64]int32 // hash -> where in named
-	prev  map[uint64]int32 // hash -> where in the previous route's Keys
+	named []namedKey  // keys planned by name, heaviest first
+	index index.Index // of named
+	prev  index.Index // of the previous route's Keys
 
 	loads  []int64   // per slot, named keys taken out
 	carry  []int64   // per worker: capacity scaled to the whole load
@@ -143,10 +144,10 @@ func (p *Planner) prepare(in *PlanInput) *Route {
 	if prev != nil && (prev.Workers != workers || len(prev.Slots) != slots) {
 		prev = nil
 	}
-	p.prev = emptied(p.prev)
+	p.prev.Clear()
 	if prev != nil {
 		for i := range prev.Keys {
-			p.prev[prev.Keys[i].Hash] = int32(i)
+			p.prev.Set(prev.Keys[i].Hash, i)
 		}
 	}
 	p.carry, p.room, p.slack = sized(p.carry, workers), sized(p.room, workers), sized(p.slack, workers)
@@ -200,9 +201,9 @@ func (p *Planner) prepare(in *PlanInput) *Route {
 		sum += p.named[i].load
 	}
 	p.named = slices.DeleteFunc(p.named, func(k namedKey) bool { return k.load == 0 })
-	p.index = emptied(p.index)
+	p.index.Clear()
 	for i := range p.named {
-		p.index[p.named[i].Hash] = int32(i)
+		p.index.Set(p.named[i].Hash, i)
 	}
 	if sum == 0 {
 		sum = whole // nothing to carry: capacities still say where idle slots go
@@ -278,7 +279,7 @@ func (p *Planner) choose(keys []KeyLoad, unit float64, workers int) {
 		if k.Load > heavy {
 			weight = math.Inf(1)
 			must++
-		} else if _, ok := p.prev[k.Hash]; ok {
+		} else if _, ok := p.prev.Get(k.Hash); ok {
 			weight *= sticky
 		}
 		p.named[i] = namedKey{KeyLoad: k, weight: weight, parts: p.named[i].parts[:0]}
@@ -331,13 +332,4 @@ func sized[T any](s []T, n int) []T {
 		return make([]T, n)
 	}
 	return s[:n]
-}
-
-// emptied is m without its entries, made if nil.
-func emptied(m map[uint64]int32) map[uint64]int32 {
-	if m == nil {
-		return make(map[uint64]int32)
-	}
-	clear(m)
-	return m
 }

@@ -35,7 +35,7 @@ func (p *Planner) resume(prev *Route) bool {
 	p.reset()
 	pairs := 0
 	for i := range prev.Keys {
-		if _, ok := p.index[prev.Keys[i].Hash]; !ok {
+		if _, ok := p.index.Get(prev.Keys[i].Hash); !ok {
 			return false
 		}
 		pairs += len(prev.Keys[i].Workers)
@@ -45,7 +45,7 @@ func (p *Planner) resume(prev *Route) bool {
 	}
 	for i := range p.named {
 		k := &p.named[i]
-		at, ok := p.prev[k.Hash]
+		at, ok := p.prev.Get(k.Hash)
 		if !ok {
 			p.put(k, prev.Slots[SlotOf(k.Hash, len(p.loads))], k.load)
 			continue
@@ -115,7 +115,7 @@ func (p *Planner) previous(k *namedKey, prev *Route) []part {
 	if prev == nil {
 		return nil
 	}
-	at, ok := p.prev[k.Hash]
+	at, ok := p.prev.Get(k.Hash)
 	if !ok {
 		p.parts = append(p.parts, part{prev.Slots[SlotOf(k.Hash, len(p.loads))], k.load})
 		return p.parts

@@ -85,6 +85,7 @@ func (f *Waterfill) Decide(w *Window) *Route {
 	f.in.Capacity = f.speeds.Capacity(f.in.Capacity)
 	f.in.Prev = f.route
 	noise := chance(math.Hypot(f.speeds.Deviation(), f.loads.Deviation(workers)), workers)
+	f.assigned.weigh(f.route, &f.in)
 	next := f.assigned.relief(&f.planner, &f.in, f.config.Gain+f.config.Noise*noise)
 	if next != nil {
 		f.route = next
