@@ -38,6 +38,7 @@ func dial(c *Config) (*grpc.ClientConn, error) {
 	return grpc.NewClient(c.Address,
 		grpc.WithTransportCredentials(creds),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: cutAfter}),
+		grpc.WithStaticStreamWindowSize(wire.FlowWindow), grpc.WithStaticConnWindowSize(wire.FlowWindow),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: askAfter, Timeout: cutAfter}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(mostMessage), grpc.ForceCodecV2(wire.Codec{})),
 	)

@@ -10,6 +10,10 @@ import (
 // ones: it sends a Frame and receives a Received as they are.
 type Codec struct{}
 
+// FlowWindow is how many bytes may be under way to either side, unread: some reports or
+// routes.
+const FlowWindow = 256 << 10
+
 // Frame is an encoded message to send. It may be used again once it has been sent.
 type Frame []byte
 

@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -75,8 +76,13 @@ func (f *fields) number() float64 { return math.Float64frombits(f.value) }
 
 // packed appends the varints in b to a list. It reports false where there is something else.
 func packed[T uint32 | uint64](to []T, b []byte) ([]T, bool) {
+	to = slices.Grow(to, min(len(b), mostGrown))
 	for len(b) > 0 {
-		v, n := uvarint(b)
+		if b[0] < 0x80 { // as most counts are
+			to, b = append(to, T(b[0])), b[1:]
+			continue
+		}
+		v, n := protowire.ConsumeVarint(b)
 		if n < 0 {
 			return to, false
 		}
@@ -84,6 +90,9 @@ func packed[T uint32 | uint64](to []T, b []byte) ([]T, bool) {
 	}
 	return to, true
 }
+
+// mostGrown is how many elements of a packed list are made room for at a time.
+const mostGrown = 1 << 16
 
 // another is the next element of a list whose memory is used again.
 func another[T any](list []*T) ([]*T, *T) {
