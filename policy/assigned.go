@@ -2,6 +2,7 @@ package policy
 
 import (
 	"math"
+	"sync"
 
 	"github.com/saspart/saspart/policy/index"
 )
@@ -62,20 +63,47 @@ func (a *assigned) busiest(in *PlanInput) float64 {
 	return busiest * capacity / load
 }
 
-// relief plans a route, and returns it if it relieves the busiest worker of in.Prev, the
-// route in force, which has just been weighed, by more than limit, nil if not. No route makes its busiest worker less
-// busy than 1, so where the one in force is within the limit of that, nothing is
-// planned: as a rule, for loads and speeds rest most of the time.
-func (a *assigned) relief(p *Planner, in *PlanInput, limit float64) *Route {
-	now := a.busiest(in)
+// planning is the memory that a decision on a route takes. Controllers share it: they
+// are many in a server and decide one after the other, so that it stays in the caches.
+type planning struct {
+	in PlanInput
+	assigned
+	planner Planner
+}
+
+var plannings = sync.Pool{New: func() any { return new(planning) }}
+
+// newPlanning begins a decision for the loads by now, with the route in force weighed.
+// The capacities of its input are still to be filled in.
+func newPlanning(c PlanConfig, l *Loads, force *Route) *planning {
+	p := plannings.Get().(*planning)
+	p.planner.Config, p.in.Prev = c, force
+	p.in.Keys, p.in.Slots = l.Estimate(p.in.Keys, p.in.Slots, force.Workers)
+	p.in.Capacity = sized(p.in.Capacity, force.Workers)
+	p.weigh(force, &p.in)
+	return p
+}
+
+// done gives the memory to the next decision.
+func (p *planning) done() {
+	p.in.Prev = nil
+	plannings.Put(p)
+}
+
+// relief plans a route, and returns it if it relieves the busiest worker of the route in
+// force by more than limit, nil if not. No route makes its busiest worker less busy than
+// 1, so where the one in force is within the limit of that, nothing is planned: as a
+// rule, for loads and speeds rest most of the time.
+func (p *planning) relief(limit float64) *Route {
+	now := p.busiest(&p.in)
 	if now-1 <= limit {
 		return nil
 	}
-	next := p.Plan(*in)
-	if next == in.Prev {
+	next := p.planner.Plan(p.in)
+	if next == p.in.Prev {
 		return nil
 	}
-	if a.weigh(next, in); now-a.busiest(in) <= limit {
+	if p.weigh(next, &p.in); now-p.busiest(&p.in) <= limit {
 		return nil
 	}
 	return next

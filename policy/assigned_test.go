@@ -33,7 +33,7 @@ func TestReliefIsPlanningEveryTime(t *testing.T) {
 			draw(rng.Float64())
 		}
 		limit := rng.Float64() * 0.4
-		var a assigned
+		a := planning{in: in, planner: p}
 		want := (&Planner{Config: DefaultPlan()}).Plan(in)
 		busiest := func(r *Route) float64 {
 			a.weigh(r, &in)
@@ -43,7 +43,7 @@ func TestReliefIsPlanningEveryTime(t *testing.T) {
 			want = nil
 		}
 		a.weigh(in.Prev, &in)
-		got := a.relief(&p, &in, limit)
+		got := a.relief(limit)
 		if (got == nil) != (want == nil) {
 			t.Fatalf("%d workers, limit %v: a route is worth it: %v, want %v", workers, limit, got != nil, want != nil)
 		}

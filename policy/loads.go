@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/saspart/saspart/config/field"
 	"github.com/saspart/saspart/policy/index"
@@ -44,11 +45,16 @@ type Loads struct {
 	records float64     // faded count of all records
 	chance  float64     // variance over mean that a steady count fades to
 	most    int         // longest list of hot keys seen
-
-	hot    index.Index // scratch: of counts
-	counts []float64   // scratch: of this window's hot keys
-	rest   []float64   // scratch: slots without their tracked keys
 }
+
+// loadsMemory is what Loads need for a moment. They share it, as they do planning.
+type loadsMemory struct {
+	hot    index.Index // of counts
+	counts []float64   // of a window's hot keys
+	rest   []float64   // slots without their tracked keys
+}
+
+var loadsMemories = sync.Pool{New: func() any { return new(loadsMemory) }}
 
 // NewLoads returns an estimator that knows no key. c must be valid.
 func NewLoads(c LoadConfig) *Loads { return &Loads{config: c} }
@@ -98,15 +104,17 @@ func (l *Loads) faded(count, c, before, n float64) float64 {
 }
 
 func (l *Loads) observeKeys(hot []HotKey, before, n float64) {
-	l.hot.Clear()
-	l.counts = sized(l.counts, len(hot))
+	m := loadsMemories.Get().(*loadsMemory)
+	defer loadsMemories.Put(m)
+	m.hot.Clear()
+	m.counts = sized(m.counts, len(hot))
 	least := math.Inf(1)
 	for i := range hot {
 		h := &hot[i]
 		// Up to Error of Count may belong to other keys: half of it, say.
 		c := max(0, float64(h.Count)-float64(max(0, h.Error))/2)
-		l.counts[i] = c
-		l.hot.Set(h.Hash, i)
+		m.counts[i] = c
+		m.hot.Set(h.Hash, i)
 		least = min(least, c)
 	}
 	if len(hot) < l.most {
@@ -117,8 +125,8 @@ func (l *Loads) observeKeys(hot []HotKey, before, n float64) {
 		k := &l.keys[i]
 		// Not on the list: no more than its last, else what was expected.
 		c := 0.0
-		if at, ok := l.hot.Get(k.Hash); ok {
-			c = l.counts[at]
+		if at, ok := m.hot.Get(k.Hash); ok {
+			c = m.counts[at]
 		} else {
 			c = min(least, k.Load/before*n)
 		}
@@ -128,8 +136,8 @@ func (l *Loads) observeKeys(hot []HotKey, before, n float64) {
 		h := &hot[i]
 		if _, ok := l.index.Get(h.Hash); !ok {
 			l.index.Set(h.Hash, len(l.keys))
-			at, _ := l.hot.Get(h.Hash) // of a key that is on the list twice, the last counts
-			l.keys = append(l.keys, KeyLoad{Hash: h.Hash, Name: h.Name, Load: l.counts[at] / n * l.records})
+			at, _ := m.hot.Get(h.Hash) // of a key that is on the list twice, the last counts
+			l.keys = append(l.keys, KeyLoad{Hash: h.Hash, Name: h.Name, Load: m.counts[at] / n * l.records})
 		}
 	}
 	if limit := max(64, l.most); len(l.keys) > 3*limit {
@@ -173,7 +181,7 @@ func (l *Loads) Estimate(keys []KeyLoad, slots []float64, workers int) ([]KeyLoa
 	if n == 0 {
 		n = SlotCount(workers)
 	}
-	slots, l.rest = sized(slots, n), sized(l.rest, n)
+	slots = sized(slots, n)
 	clear(slots)
 	if l.records == 0 {
 		return keys, slots
@@ -190,6 +198,9 @@ func (l *Loads) Estimate(keys []KeyLoad, slots []float64, workers int) ([]KeyLoa
 		}
 		return keys, slots
 	}
+	m := loadsMemories.Get().(*loadsMemory)
+	defer loadsMemories.Put(m)
+	m.rest = sized(m.rest, n)
 	mean, sq := 0.0, 0.0
 	part := 1 / float64(n) // exact, as n is a power of two
 	for s, c := range l.slots {
@@ -197,17 +208,17 @@ func (l *Loads) Estimate(keys []KeyLoad, slots []float64, workers int) ([]KeyLoa
 		if v < 0 {
 			v = 0
 		}
-		l.rest[s] = v
+		m.rest[s] = v
 		mean += v * part
 	}
-	for _, v := range l.rest {
+	for _, v := range m.rest {
 		sq += (v - mean) * (v - mean) * part
 	}
 	real := 0.0
 	if chance := mean * l.chance / l.records; sq > chance {
 		real = (sq - chance) / sq
 	}
-	for s, v := range l.rest {
+	for s, v := range m.rest {
 		slots[s] += mean + real*(v-mean)
 	}
 	return keys, slots
