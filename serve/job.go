@@ -175,7 +175,7 @@ func (j *job) answer(now time.Time) {
 		j.watch(a.Window)
 		j.view.add(a, route)
 		j.server.metrics.answered(j, j.server.now().Sub(now))
-		j.assembler.Release(a)
+		a.Release()
 	}
 	j.wait()
 }

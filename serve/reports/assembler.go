@@ -45,10 +45,14 @@ type Assembled struct {
 
 	CPU     []float64               // share of the window that each worker's thread was on a core; 0: unknown
 	Latency *hdrhistogram.Histogram // of the records finished; nil: nobody measured any
-	Shares  [][]byte                // the last that each partitioner subtask shared; nil: nobody did; they outlive Release
+	Shares  [][]byte                // the last that each partitioner subtask shared; nil: nobody did; not given away by Release
 
 	pane *pane
 }
+
+// Release gives the window's memory to others: nobody may use it, or its lists, any
+// more. Windows that are not released are the caller's for good.
+func (a *Assembled) Release() { panes.Put(a.pane) }
 
 // Complete tells whether every subtask reported every slide.
 func (a *Assembled) Complete() bool { return len(a.Workers)+len(a.Partitioners)+len(a.Reducers) == 0 }
@@ -70,7 +74,6 @@ type Assembler struct {
 	begun  bool
 	base   uint64      // the oldest window not handed out
 	open   []*pane     // of base and the next ones; nil: no report yet
-	free   []*pane     // to be used again
 	due    []time.Time // when each is overdue; zero: it is not over yet
 	heard  []time.Time // of each subtask
 	latest uint64      // slide that a report was taken of
@@ -138,7 +141,7 @@ func (a *Assembler) Add(now time.Time, r *Report) error {
 	a.latest = max(a.latest, r.Slide)
 	at := int(n - a.base)
 	if a.open[at] == nil {
-		a.open[at] = a.newPane()
+		a.open[at] = newPane(&a.shape)
 	}
 	a.open[at].add(r, int(r.Slide%slides), &a.counts)
 	over := at // windows before this one are over
@@ -152,22 +155,6 @@ func (a *Assembler) Add(now time.Time, r *Report) error {
 	}
 	return nil
 }
-
-// newPane is a pane without reports.
-func (a *Assembler) newPane() *pane {
-	n := len(a.free)
-	if n == 0 {
-		return newPane(&a.shape)
-	}
-	p := a.free[n-1]
-	a.free = a.free[:n-1]
-	p.reset()
-	return p
-}
-
-// Release takes back the memory of a window that was handed out, for later ones: nobody
-// may use it any more. Windows that are not given back are the caller's.
-func (a *Assembler) Release(w *Assembled) { a.free = append(a.free, w.pane) }
 
 // Latest is the latest slide that was reported: subtasks are in the one after it, or
 // about to be in the next.
@@ -211,7 +198,7 @@ func (a *Assembler) jump(n uint64) {
 	for _, p := range a.open {
 		if p != nil {
 			a.counts.Skipped++
-			a.free = append(a.free, p)
+			panes.Put(p)
 		}
 	}
 	clear(a.open)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -36,8 +37,7 @@ type pane struct {
 	version      uint64 // in force at its end
 	name         string // of the partitioner, as far as told
 	hot          hotKeys
-	slots        []int64
-	counted      bool     // slots were reported
+	slots        []int64  // none: nobody counted them
 	shares       [][]byte // by partitioner subtask; nil: none yet
 	shared       int      // bytes in them
 
@@ -49,30 +49,24 @@ type pane struct {
 	window policy.Window
 }
 
-func newPane(shape *Shape) *pane {
-	subtasks := shape.subtasks()
-	return &pane{
-		shape: shape, seen: make([]bool, subtasks*shape.Slides), got: make([]uint16, subtasks),
-		workers: make([]Worker, shape.Workers), partitioners: make([]Partitioner, shape.Partitioners),
-		reducers: make([]Reducer, shape.Reducers),
-	}
-}
+// panes are used again, by all assemblers: a window is soon over.
+var panes = sync.Pool{New: func() any { return new(pane) }}
 
-// reset makes the pane what newPane returns, in the same memory.
-func (p *pane) reset() {
-	clear(p.seen)
-	clear(p.got)
-	clear(p.workers)
-	clear(p.partitioners)
-	clear(p.reducers)
-	clear(p.slots)
+// newPane is a pane without reports.
+func newPane(shape *Shape) *pane {
+	p := panes.Get().(*pane)
+	subtasks := shape.subtasks()
+	p.shape = shape
+	p.seen, p.got = zeros(p.seen, subtasks*shape.Slides), zeros(p.got, subtasks)
+	p.workers, p.partitioners, p.reducers = zeros(p.workers, shape.Workers), zeros(p.partitioners, shape.Partitioners), zeros(p.reducers, shape.Reducers)
 	p.hot.clear()
 	if p.latency != nil {
 		p.latency.Reset()
 	}
-	p.realised, p.routes = p.realised[:0], p.routes[:0]
-	p.whole, p.changed, p.last, p.version, p.name, p.counted = 0, false, 0, 0, "", false
+	p.realised, p.routes, p.slots = p.realised[:0], p.routes[:0], p.slots[:0]
+	p.whole, p.changed, p.last, p.version, p.name = 0, false, 0, 0, ""
 	p.shares, p.shared, p.longest = nil, 0, 0 // others may have the shares
+	return p
 }
 
 // first tells whether this is the subtask's first report of the slide, and counts it.
@@ -136,10 +130,10 @@ func (p *pane) add(r *Report, slide int, counts *Counts) {
 		p.share(n)
 		p.hot.add(n.Hot, 4*p.shape.HotKeys())
 		if len(n.Slots) > 0 {
-			if p.slots == nil {
-				p.slots = make([]int64, len(n.Slots))
+			if len(p.slots) == 0 {
+				p.slots = append(p.slots, n.Slots...)
+				continue
 			}
-			p.counted = true
 			for s, c := range n.Slots {
 				p.slots[s] += c
 			}
@@ -224,7 +218,7 @@ func (p *pane) finish(n uint64, a *Assembler) *Assembled {
 	w.ActualRate = float64(sent) / length.Seconds()
 	w.Backpressured /= max(there, 1)
 	w.Hot = p.hot.heaviest(s.HotKeys())
-	if p.counted {
+	if len(p.slots) > 0 {
 		w.Slots = p.slots
 	}
 	p.reduced(w, out)
@@ -238,8 +232,8 @@ func (p *pane) finish(n uint64, a *Assembler) *Assembled {
 	return out
 }
 
-// zeros is n zeros, in the memory of list if it suffices.
-func zeros[T int64 | float64](list []T, n int) []T {
+// zeros is a list of n zeros, in the memory of list if it suffices.
+func zeros[T any](list []T, n int) []T {
 	if cap(list) < n {
 		return make([]T, n)
 	}
