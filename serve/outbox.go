@@ -26,7 +26,9 @@ type decision struct {
 	frame wire.Frame
 }
 
-func newDecision(d *wire.Decision) *decision { return &decision{d, wire.AppendDecision(nil, d)} }
+func newDecision(d *wire.Decision) *decision {
+	return &decision{d, wire.AppendDecision(make([]byte, 0, wire.SizeOf(d)), d)}
+}
 
 // mostNotices is how many unsent notices an outbox keeps.
 const mostNotices = 4

@@ -122,6 +122,23 @@ type Decision struct {
 	Start      uint64        // with a route
 }
 
+// SizeOf is about how many bytes AppendDecision appends.
+func SizeOf(d *Decision) int {
+	n := 64 + 8*len(d.Busy)
+	for _, s := range d.Shares {
+		n += 4 + len(s)
+	}
+	if d.Route == nil {
+		return n
+	}
+	n += 2 * len(d.Route.Slots)
+	for i := range d.Route.Keys {
+		k := &d.Route.Keys[i]
+		n += 24 + len(k.Name) + 11*len(k.Workers)
+	}
+	return n
+}
+
 // AppendDecision appends a decision, encoded as a pb.AttachResponse.
 func AppendDecision(b []byte, d *Decision) []byte {
 	b, response := begin(b, 2)
