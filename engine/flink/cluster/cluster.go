@@ -119,7 +119,7 @@ func (c *Cluster) Up(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	jars, err := c.jars(ctx)
+	jars, err := c.ClassPath(ctx)
 	if err != nil {
 		return Status{}, err
 	}
