@@ -162,10 +162,33 @@ func (s *stage) exact(job string, c *settings) {
 	}
 }
 
-// A TaskManager that is killed takes nothing with it.
-func TestClusterLosesATaskManager(t *testing.T) {
+// TestFaults shares a cluster, which takes long to start.
+func TestFaults(t *testing.T) {
 	s := newStage(t)
-	for _, partitioner := range []string{"wchoices", "dalton-metrics"} {
+	for _, c := range []struct {
+		why string
+		run func(*stage)
+	}{
+		{"a TaskManager is killed", (*stage).losesATaskManager},
+		{"other numbers of workers", (*stage).rescales},
+		{"the policy server is killed", (*stage).losesThePolicyServer},
+	} {
+		t.Run(c.why, func(t *testing.T) {
+			one := *s
+			one.t = t
+			c.run(&one)
+		})
+	}
+}
+
+// A TaskManager that is killed takes nothing with it.
+func (s *stage) losesATaskManager() {
+	t := s.t
+	partitioners := []string{"wchoices", "dalton-metrics"}
+	if testing.Short() {
+		partitioners = partitioners[1:]
+	}
+	for _, partitioner := range partitioners {
 		c := s.task(partitioner, 4, 12_000)
 		job := s.run(c, "")
 		s.halfway(c)
@@ -187,8 +210,8 @@ func TestClusterLosesATaskManager(t *testing.T) {
 }
 
 // A job goes on from a savepoint with fewer workers, and with more.
-func TestClusterRescales(t *testing.T) {
-	s := newStage(t)
+func (s *stage) rescales() {
+	t := s.t
 	for _, workers := range []int{3, 6} {
 		c := s.task("wchoices", 4, 12_000)
 		job := s.run(c, "")
@@ -213,8 +236,8 @@ func TestClusterRescales(t *testing.T) {
 
 // A policy server that is killed and comes back is no matter to the job: it neither
 // begins again nor waits.
-func TestClusterLosesThePolicyServer(t *testing.T) {
-	s := newStage(t)
+func (s *stage) losesThePolicyServer() {
+	t := s.t
 	saspart := filepath.Join(t.TempDir(), "saspart")
 	if out, err := exec.Command("go", "build", "-o", saspart, "../../cmd/saspart").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
