@@ -35,7 +35,7 @@ type Options struct {
 	Log   *slog.Logger
 	Now   func() time.Time
 	// Watch, if not nil, is told of every window of a job before it is answered. It must
-	// not wait, nor change anything.
+	// not wait, nor change or keep anything.
 	Watch func(job string, a *reports.Assembled)
 }
 
@@ -75,8 +75,11 @@ func New(config Config, o Options) *Server {
 	s.SetModel(o.Model)
 	guard := &guard{server: s, token: o.Token}
 	options := []grpc.ServerOption{
+		grpc.ForceServerCodecV2(wire.Codec{}),
 		grpc.MaxRecvMsgSize(config.Limits.Message), grpc.MaxConcurrentStreams(uint32(config.Limits.PerClient)),
 		grpc.MaxHeaderListSize(16 << 10), grpc.ConnectionTimeout(config.Hello),
+		// Windows of a fixed size: estimating one costs a ping for every report.
+		grpc.StaticStreamWindowSize(wire.FlowWindow), grpc.StaticConnWindowSize(wire.FlowWindow),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: config.Keepalive.Time, Timeout: config.Keepalive.Timeout}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: config.Keepalive.Time / 2, PermitWithoutStream: true}),
 		grpc.StreamInterceptor(guard.stream), grpc.UnaryInterceptor(guard.unary),

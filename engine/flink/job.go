@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
+
 	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/engine/flink/rest"
@@ -44,7 +46,7 @@ type Job struct {
 	mu      sync.Mutex
 	scheme  partition.Scheme
 	before  partition.Scheme // the one before, which may still be in force
-	details map[int]*reports.Assembled
+	details map[int]detail   // of windows that Next has not handed out, by their numbers
 
 	window time.Duration
 	first  int // number of the first window; 0: not known yet
@@ -70,7 +72,7 @@ func (f *Engine) Open(e *config.Experiment, s partition.Scheme, o Options) (_ *J
 	}
 	j := &Job{
 		engine: f, experiment: &one, options: o, id: newID(), guard: guard, scheme: s, before: s,
-		window: one.Job.MetricWindow(), details: map[int]*reports.Assembled{},
+		window: one.Job.MetricWindow(), details: map[int]detail{},
 	}
 	if j.server, err = f.listen(one.Job.Workers, j.window, serve.Options{Watch: j.note}); err != nil {
 		return nil, err
@@ -112,22 +114,32 @@ func (f *Engine) Open(e *config.Experiment, s partition.Scheme, o Options) (_ *J
 // this process is cancelled when the server is gone.
 const staleAfter = 30 * time.Second
 
-// note keeps what a window does not hold of its details, which Next takes.
+// detail is what a window does not hold.
+type detail struct {
+	complete bool
+	latency  *hdrhistogram.Histogram // nil: none was measured, or nobody asks
+}
+
+// note keeps the detail of a window.
 func (j *Job) note(_ string, a *reports.Assembled) {
+	d := detail{complete: a.Complete()}
+	if a.Latency != nil && j.options.Latency != nil {
+		d.latency = a.Latency.Clone()
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	const kept = 64
 	delete(j.details, a.Window.Step-kept)
-	j.details[a.Window.Step] = a
+	j.details[a.Window.Step] = d
 }
 
-// detail is what note kept of a window.
-func (j *Job) detail(step int) *reports.Assembled {
+// take returns what note kept of a window.
+func (j *Job) take(step int) detail {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	a := j.details[step]
+	d := j.details[step]
 	delete(j.details, step)
-	return a
+	return d
 }
 
 // Next implements engine.Job.
@@ -166,7 +178,7 @@ func (j *Job) begin(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if a := j.detail(w.Step); a != nil && a.Complete() {
+		if j.take(w.Step).complete {
 			break
 		}
 		if j.engine.config.Now().After(late) {
@@ -252,8 +264,8 @@ func (j *Job) shown(w *policy.Window) *policy.Window {
 		out.Partitioner = j.before.Name
 	}
 	j.mu.Unlock()
-	if a := j.detail(w.Step); a != nil && a.Latency != nil && j.options.Latency != nil {
-		j.options.Latency(a.Latency)
+	if d := j.take(w.Step); d.latency != nil {
+		j.options.Latency(d.latency)
 	}
 	j.rates.observe(out.End, busiest(&out))
 	return &out

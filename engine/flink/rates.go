@@ -8,7 +8,8 @@ import (
 )
 
 // rates tells a job its rate, as arrivals have it, on the wall clock. A source takes
-// another rate up when its next slide begins, so each is told half a slide early.
+// another rate up when its next slide begins, so each is told early, with most of a
+// slide to get there.
 type rates struct {
 	slide    time.Duration
 	subtasks float64
@@ -38,7 +39,7 @@ func (r *rates) start(now time.Time, window time.Duration) (first int) {
 // run tells the rate whenever it changes, until stop is closed.
 func (r *rates) run(zero time.Time) {
 	defer close(r.stopped)
-	early := r.slide / 2
+	early := r.slide * 3 / 4
 	last := -1.0
 	ticks := time.NewTicker(min(max(r.slide/16, time.Millisecond), 50*time.Millisecond))
 	defer ticks.Stop()

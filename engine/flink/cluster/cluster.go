@@ -20,7 +20,7 @@ import (
 
 // Config is what a cluster is like.
 type Config struct {
-	Dir          string // holds the class path, logs, checkpoints, and who was started
+	Dir          string // holds logs, checkpoints, and who was started
 	Port         int    // of the REST interface; 0: any that is free
 	TaskManagers int
 	Slots        int // of each TaskManager: with as many subtasks of each operator as workers, P are needed in all

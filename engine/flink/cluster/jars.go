@@ -29,7 +29,12 @@ func version() string {
 
 // jars returns the class path, which Maven fetches the first time.
 func (c *Cluster) jars(ctx context.Context) (classpath string, err error) {
-	dir := c.path("lib", fmt.Sprintf("%s-%x", version(), sha256.Sum256(pom))[:20])
+	// One copy serves all clusters of a user.
+	shared := defaultDir()
+	if shared == "" {
+		shared = c.config.Dir
+	}
+	dir := filepath.Join(shared, "lib", fmt.Sprintf("%s-%x", version(), sha256.Sum256(pom))[:20])
 	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
 		if err := c.fetch(ctx, dir); err != nil {
 			return "", err

@@ -169,6 +169,9 @@ final class StreamReader implements SourceReader<Event, StreamSplit>, Steering.S
     private void sleep(long ns) {
         CompletableFuture<Void> awake = new CompletableFuture<>();
         available = awake;
+        if (wantedRate == wantedRate || wantsEnd != ending) {
+            awake.complete(null); // an order came since they were taken
+        }
         timer.schedule(() -> awake.complete(null), Math.max(ns, TICK), TimeUnit.NANOSECONDS);
     }
 
@@ -180,11 +183,13 @@ final class StreamReader implements SourceReader<Event, StreamSplit>, Steering.S
     @Override
     public void setRate(double rate) {
         wantedRate = rate;
+        available.complete(null); // in a pause it would sleep to the end of the slide
     }
 
     @Override
     public void end() {
         wantsEnd = true;
+        available.complete(null);
     }
 
     @Override
