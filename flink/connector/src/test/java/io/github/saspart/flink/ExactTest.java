@@ -119,7 +119,7 @@ class ExactTest {
     void rescaledFromASavepoint(String partitioner, int workers, int then, int partitioners, int partitionersThen) throws Exception {
         Numbers numbers = new Numbers(40_000, 300);
         String sink = "rescale-" + partitioner + then;
-        Throttle.PASSED.set(0);
+        Throttle.reset();
         StreamExecutionEnvironment env = environment(directory, 100);
         build(env, numbers, partitioners, workers, new Throttle(10, 0), partitioner, new Fixtures.Distinct(), SLIDING, sink);
         JobID job = cluster.start(env, null);
