@@ -8,6 +8,7 @@ import io.github.saspart.v1.Hello;
 import io.github.saspart.v1.Notice;
 import io.github.saspart.v1.PolicyServiceGrpc;
 import io.github.saspart.v1.Report;
+import io.github.saspart.v1.Role;
 import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
 import io.grpc.Status;
@@ -91,7 +92,7 @@ public final class Attachment implements AutoCloseable {
         }
         long window = Long.divideUnsigned(report.getSlide(), hello.getShape().getSlides());
         if (freshness.reported(System.currentTimeMillis(), window)) {
-            LOG.warn("policy server {} does not answer; {} goes on without it", server.address(), hello.getJob());
+            tell("policy server " + server.address() + " does not answer; " + hello.getJob() + " goes on without it");
             listener.alone(true);
         }
         if (queue.size() == MOST_REPORTS) {
@@ -100,6 +101,15 @@ public final class Attachment implements AutoCloseable {
         queue.add(report);
         if (stream != null) {
             stream.send();
+        }
+    }
+
+    /** Logs a warning, which need not come from every worker too. */
+    private void tell(String what) {
+        if (hello.getSubtasks(0).getRole() == Role.ROLE_PARTITIONER) {
+            LOG.warn(what);
+        } else {
+            LOG.debug(what);
         }
     }
 
@@ -190,7 +200,9 @@ public final class Attachment implements AutoCloseable {
 
         @Override
         public void onError(Throwable error) {
-            end(Status.fromThrowable(error).toString());
+            Status status = Status.fromThrowable(error);
+            String cause = status.getCause() == null ? "" : ": " + status.getCause().getMessage();
+            end((status.getCode() + ": " + status.getDescription() + cause).lines().findFirst().orElse(""));
         }
 
         @Override
@@ -203,7 +215,7 @@ public final class Attachment implements AutoCloseable {
             stream = null;
             if (!closed) {
                 if (!complained) {
-                    LOG.warn("not attached to policy server {}: {}; trying again", server.address(), why);
+                    tell("not attached to policy server " + server.address() + ": " + why + "; trying again");
                 }
                 complained = true;
                 Background.THREAD.after(backOff.next(), Attachment.this::attach);

@@ -45,11 +45,6 @@ final class Ledger {
         return closed;
     }
 
-    /** Has slides before this one count as ended. */
-    void restore(long closed) {
-        this.closed = closed;
-    }
-
     /** Tells that records are routed by another map from now on, the first of them in this slide. */
     void change(RouteMap map, long slide) {
         if (map.id() == newest.id()) {

@@ -21,7 +21,7 @@ import org.apache.flink.api.common.state.ListStateDescriptor;
 import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
 import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.api.java.functions.KeySelector;
-import org.apache.flink.api.java.tuple.Tuple3;
+import org.apache.flink.api.java.tuple.Tuple2;
 import org.apache.flink.metrics.Counter;
 import org.apache.flink.runtime.state.StateInitializationContext;
 import org.apache.flink.runtime.state.StateSnapshotContext;
@@ -49,7 +49,7 @@ public final class PartitionOperator<T, K> extends AbstractStreamOperator<Envelo
     private final KeyCodec<K> codec;
 
     private transient MailboxExecutor mailbox;
-    private transient ListState<Tuple3<Long, Long, byte[]>> saved; // newest slide, first open one, route
+    private transient ListState<Tuple2<Long, byte[]>> saved; // newest slide, route
     private transient Ledger ledger; // null if nothing is aggregated
     private transient Options options;
     private transient Router router;
@@ -92,13 +92,11 @@ public final class PartitionOperator<T, K> extends AbstractStreamOperator<Envelo
     public void initializeState(StateInitializationContext context) throws Exception {
         super.initializeState(context);
         saved = context.getOperatorStateStore().getListState(new ListStateDescriptor<>(
-                "partitioner", Types.TUPLE(Types.LONG, Types.LONG, PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO)));
+                "partitioner", Types.TUPLE(Types.LONG, PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO)));
         newest = Slides.FIRST;
-        long closed = Slides.LAST;
-        for (Tuple3<Long, Long, byte[]> s : saved.get()) {
+        for (Tuple2<Long, byte[]> s : saved.get()) {
             newest = Math.max(newest, s.f0);
-            closed = Math.min(closed, s.f1);
-            Route then = s.f2.length == 0 ? null : Wire.decode(s.f2, plan.options.workers());
+            Route then = s.f1.length == 0 ? null : Wire.decode(s.f1, plan.options.workers());
             if (then != null && (route == null || Long.compareUnsigned(then.version(), route.version()) > 0)) {
                 route = then;
             }
@@ -108,12 +106,10 @@ public final class PartitionOperator<T, K> extends AbstractStreamOperator<Envelo
         options = Options.of(plan.options.partitioner());
         makeRouter(subtask, subtasks);
         if (plan.windowed()) {
-            // Of slides up to the newest there may be records that were routed before the restore.
+            // Of slides up to the newest there may be records that were routed before the restore. Each
+            // subtask's newest is some subtask's now, which is enough: workers wait to hear of all.
             ledger = new Ledger(
                     context.getRestoredCheckpointId().orElse(-1), subtask, subtasks, plan.slides, newest + 1, map());
-            if (closed < Slides.LAST) { // else nothing was saved, or by a job that had been drained
-                ledger.restore(closed);
-            }
         }
     }
 
@@ -326,7 +322,7 @@ public final class PartitionOperator<T, K> extends AbstractStreamOperator<Envelo
     public void snapshotState(StateSnapshotContext context) throws Exception {
         super.snapshotState(context);
         byte[] last = route == null ? new byte[0] : Wire.encode(route);
-        saved.update(List.of(Tuple3.of(newest, ledger == null ? Slides.FIRST : ledger.closed(), last)));
+        saved.update(List.of(Tuple2.of(newest, last)));
     }
 
     /** The subtask's report on one slide. */

@@ -1,0 +1,216 @@
+package io.github.saspart.flink;
+
+import com.sun.management.OperatingSystemMXBean;
+import java.lang.management.ManagementFactory;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.TreeMap;
+import org.apache.flink.api.common.eventtime.WatermarkStrategy;
+import org.apache.flink.api.common.functions.AggregateFunction;
+import org.apache.flink.api.common.functions.Partitioner;
+import org.apache.flink.api.common.typeinfo.TypeInformation;
+import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.api.connector.source.lib.NumberSequenceSource;
+import org.apache.flink.api.java.functions.KeySelector;
+import org.apache.flink.api.java.tuple.Tuple2;
+import org.apache.flink.configuration.Configuration;
+import org.apache.flink.configuration.RestOptions;
+import org.apache.flink.configuration.TaskManagerOptions;
+import org.apache.flink.streaming.api.datastream.DataStream;
+import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
+import org.apache.flink.streaming.api.functions.sink.v2.DiscardingSink;
+import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
+import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
+import org.apache.flink.streaming.api.watermark.Watermark;
+import org.apache.flink.streaming.api.windowing.assigners.SlidingEventTimeWindows;
+import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.util.MathUtils;
+
+/**
+ * Prints what the connector costs in records/s with next to no work per record: the same source and the
+ * same counting worker behind keyBy, behind partitionCustom by hash, and behind the connector with the
+ * partitioner hash, one after the other, several times. Arguments: records, rounds, workers, names of
+ * the ways to measure.
+ */
+public final class Throughput {
+    private static final String[] KEYS = new String[10_000];
+
+    static {
+        for (int i = 0; i < KEYS.length; i++) {
+            KEYS[i] = "key-" + i;
+        }
+    }
+
+    private Throughput() {}
+
+    /** Measures. */
+    public static void main(String[] args) throws Exception {
+        long records = args.length > 0 ? Long.parseLong(args[0]) : 5_000_000;
+        int rounds = args.length > 1 ? Integer.parseInt(args[1]) : 3;
+        int workers = args.length > 2 ? Integer.parseInt(args[2]) : 4;
+        String[] ways = args.length > 3
+                ? Arrays.copyOfRange(args, 3, args.length)
+                : new String[] {"keyBy", "custom", "partition", "partition-server", "custom-window", "keyBy-window", "aggregate", "aggregate-server"};
+        Map<String, double[][]> measured = new TreeMap<>();
+        for (int round = -1; round < rounds; round++) { // the first warms up
+            for (String way : ways) {
+                double[] m = run(way, round < 0 ? records / 2 : records, workers);
+                if (round >= 0) {
+                    measured.computeIfAbsent(way, w -> new double[rounds][])[round] = m;
+                    System.out.println(line(way, m[0], m[1]));
+                }
+            }
+        }
+        System.out.println("medians:");
+        for (String way : ways) {
+            double[][] m = measured.get(way);
+            System.out.println(line(way, median(m, 0), median(m, 1)));
+        }
+    }
+
+    private static String line(String way, double rate, double cpu) {
+        return String.format("%-20s %6.2f million records/s, %5.0f ns of CPU per record", way, rate / 1e6, cpu);
+    }
+
+    private static double median(double[][] m, int of) {
+        double[] sorted = Arrays.stream(m).mapToDouble(v -> v[of]).sorted().toArray();
+        return sorted[sorted.length / 2];
+    }
+
+    /** Records/s, and CPU time of the whole process per record, ns, which other processes disturb less. */
+    private static double[] run(String way, long records, int workers) throws Exception {
+        Configuration settings = new Configuration();
+        settings.set(RestOptions.BIND_PORT, "0");
+        settings.set(TaskManagerOptions.NUM_TASK_SLOTS, 2 * workers);
+        StreamExecutionEnvironment env = StreamExecutionEnvironment.createLocalEnvironment(workers, settings);
+        env.getConfig().enableObjectReuse();
+        TypeInformation<Tuple2<String, Long>> type = Types.TUPLE(Types.STRING, Types.LONG);
+        DataStream<Tuple2<String, Long>> stream = env.fromSource(
+                        new NumberSequenceSource(0, records - 1),
+                        WatermarkStrategy.<Long>forMonotonousTimestamps()
+                                .withTimestampAssigner((n, before) -> n % (records / 2) / 1000),
+                        "numbers")
+                .setParallelism(2)
+                .map(n -> Tuple2.of(KEYS[(int) (Math.abs(Fixtures.mix(n)) % KEYS.length)], n))
+                .returns(type)
+                .setParallelism(2);
+        KeySelector<Tuple2<String, Long>, String> key = t -> t.f0;
+        WindowSpec window = WindowSpec.sliding(Duration.ofMillis(1000), Duration.ofMillis(500));
+        SaspartOptions options = SaspartOptions.builder("bench", workers)
+                .partitioner("hash")
+                .server(way.endsWith("-server") ? "127.0.0.1:1" : "")
+                .build();
+        switch (way) {
+            case "keyBy":
+                stream.keyBy(key).transform("count", Types.LONG, new Count()).sinkTo(new DiscardingSink<>());
+                break;
+            case "custom":
+                stream.partitionCustom(new ByHash(), key).transform("count", Types.LONG, new Count()).sinkTo(new DiscardingSink<>());
+                break;
+            case "partition":
+            case "partition-server":
+                Saspart.partition(stream, key, options).transform("count", Types.LONG, new Count()).sinkTo(new DiscardingSink<>());
+                break;
+            case "custom-window":
+                stream.partitionCustom(new ByHash(), key)
+                        .transform("count", Types.LONG, new CountPanes())
+                        .sinkTo(new DiscardingSink<>());
+                break;
+            case "keyBy-window":
+                stream.keyBy(key)
+                        .window(SlidingEventTimeWindows.of(
+                                Duration.ofMillis(1000), Duration.ofMillis(500)))
+                        .aggregate(new Counting())
+                        .sinkTo(new DiscardingSink<>());
+                break;
+            default:
+                Saspart.aggregate(stream, key, new Counting(), window, options).sinkTo(new DiscardingSink<>());
+        }
+        OperatingSystemMXBean process = (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
+        long begin = System.nanoTime();
+        long cpu = process.getProcessCpuTime();
+        env.execute(way);
+        return new double[] {
+            records * 1e9 / (System.nanoTime() - begin), (process.getProcessCpuTime() - cpu) / (double) records
+        };
+    }
+
+    /** Flink's own way to hash keys. */
+    private static final class ByHash implements Partitioner<String> {
+        private static final long serialVersionUID = 1;
+
+        @Override
+        public int partition(String key, int workers) {
+            return MathUtils.murmurHash(key.hashCode()) % workers;
+        }
+    }
+
+    /** Counts records. */
+    private static final class Count extends AbstractStreamOperator<Long>
+            implements OneInputStreamOperator<Tuple2<String, Long>, Long> {
+        private static final long serialVersionUID = 1;
+
+        private long count;
+
+        @Override
+        public void processElement(StreamRecord<Tuple2<String, Long>> record) {
+            if (++count % 1_000_000 == 0) {
+                output.collect(new StreamRecord<>(count));
+            }
+        }
+    }
+
+    /** Counts records by key and slide, in maps, and drops them when they are old. */
+    private static final class CountPanes extends AbstractStreamOperator<Long>
+            implements OneInputStreamOperator<Tuple2<String, Long>, Long> {
+        private static final long serialVersionUID = 1;
+
+        private transient TreeMap<Long, HashMap<String, long[]>> slides;
+
+        @Override
+        public void open() {
+            slides = new TreeMap<>();
+        }
+
+        @Override
+        public void processElement(StreamRecord<Tuple2<String, Long>> record) {
+            slides.computeIfAbsent(record.getTimestamp() / 500, s -> new HashMap<>())
+                    .computeIfAbsent(record.getValue().f0, k -> new long[1])[0]++;
+        }
+
+        @Override
+        public void processWatermark(Watermark mark) throws Exception {
+            slides.headMap(mark.getTimestamp() / 500 - 1).clear();
+            super.processWatermark(mark);
+        }
+    }
+
+    /** Counts records. */
+    private static final class Counting implements AggregateFunction<Tuple2<String, Long>, long[], Long> {
+        private static final long serialVersionUID = 1;
+
+        @Override
+        public long[] createAccumulator() {
+            return new long[1];
+        }
+
+        @Override
+        public long[] add(Tuple2<String, Long> value, long[] count) {
+            count[0]++;
+            return count;
+        }
+
+        @Override
+        public Long getResult(long[] count) {
+            return count[0];
+        }
+
+        @Override
+        public long[] merge(long[] a, long[] b) {
+            a[0] += b[0];
+            return a;
+        }
+    }
+}
