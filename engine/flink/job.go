@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -116,13 +117,19 @@ const staleAfter = 30 * time.Second
 
 // detail is what a window does not hold.
 type detail struct {
-	complete bool
-	latency  *hdrhistogram.Histogram // nil: none was measured, or nobody asks
+	missing []int                   // subtasks: workers, then partitioners, then reducers, numbered together
+	latency *hdrhistogram.Histogram // nil: none was measured, or nobody asks
 }
 
 // note keeps the detail of a window.
 func (j *Job) note(_ string, a *reports.Assembled) {
-	d := detail{complete: a.Complete()}
+	d := detail{missing: slices.Clone(a.Workers)}
+	for _, i := range a.Partitioners {
+		d.missing = append(d.missing, j.experiment.Job.Workers+i)
+	}
+	for _, i := range a.Reducers {
+		d.missing = append(d.missing, j.experiment.Job.Workers+j.experiment.Job.Partitioners+i)
+	}
 	if a.Latency != nil && j.options.Latency != nil {
 		d.latency = a.Latency.Clone()
 	}
@@ -173,15 +180,18 @@ func (j *Job) end(err error) error {
 // begin waits until all of the job reports, and has the records begin with a window.
 func (j *Job) begin(ctx context.Context) error {
 	late := j.engine.config.Now().Add(j.engine.config.Attach)
-	for {
+	var away []int // subtasks that were missing from every window so far
+	for any := false; !any || len(away) > 0; any = true {
 		w, err := j.next(ctx, late.Sub(j.engine.config.Now()))
 		if err != nil {
 			return err
 		}
-		if j.take(w.Step).complete {
-			break
+		missing := j.take(w.Step).missing
+		if !any {
+			away = missing
 		}
-		if j.engine.config.Now().After(late) {
+		away = slices.DeleteFunc(away, func(i int) bool { return !slices.Contains(missing, i) })
+		if len(away) > 0 && j.engine.config.Now().After(late) {
 			return fmt.Errorf("after %v parts of the job do not report: %s", j.engine.config.Attach, j.plight(ctx))
 		}
 	}

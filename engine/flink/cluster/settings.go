@@ -14,8 +14,8 @@ const (
 	frameworkOff   = 128
 	taskOff        = 128 // what the connector's gRPC client has off the heap
 	network        = 64
-	managed        = 16 // no operator uses any
-	metaspace      = 256
+	managed        = 16  // no operator uses any
+	metaspace      = 384 // each job brings classes of 10, which are let go when this is full
 	overhead       = 128
 )
 
