@@ -40,7 +40,7 @@ type Reading struct {
 	FanOut    float64       `json:"fan_out"`   // workers per key, mean
 	TopFanOut float64       `json:"top_fan_out"`
 	Pairs     float64       `json:"pairs"`    // (key, worker) pairs with state, mean over the windows' ends
-	RouteNS   float64       `json:"route_ns"` // wall-clock time to route a record, median over batches
+	RouteNS   float64       `json:"route_ns"` // wall-clock time to route a record, median over batches; 0: not measured, as on flink
 	P50       time.Duration `json:"p50_ns"`   // from when a record was due to the end of its work
 	P99       time.Duration `json:"p99_ns"`
 	Routes    int           `json:"routes"` // that came into force

@@ -116,7 +116,7 @@ func Metrics() []Metric {
 		{"fan_out", "workers per key, mean", throughput(func(r *Record) float64 { return r.Throughput.At.FanOut })},
 		{"top_fan_out", "workers of the heaviest key", throughput(func(r *Record) float64 { return r.Throughput.At.TopFanOut })},
 		{"pairs", "(key, worker) pairs with state", throughput(func(r *Record) float64 { return r.Throughput.At.Pairs })},
-		{"route_ns", "to route a record, ns", throughput(func(r *Record) float64 { return r.Throughput.At.RouteNS })},
+		{"route_ns", "to route a record, ns", throughput(func(r *Record) float64 { return measured(r.Throughput.At.RouteNS) })},
 		{"p50", "median latency at 80 % of its own highest rate, s", latency(func(r *rate.Reading) time.Duration { return r.P50 })},
 		{"p99", "99th percentile of the same, s", latency(func(r *rate.Reading) time.Duration { return r.P99 })},
 		{"idle", "part of the bound lost to idle workers", loss(func(r *Record) float64 { return r.Throughput.Loss.Idle })},
@@ -128,6 +128,15 @@ func Metrics() []Metric {
 		{"heap", "memory of the process, MB, most", stress(func(r *Record) float64 { return float64(r.Stress.HeapMost) / (1 << 20) })},
 		{"recovery", "windows until settled after a shift, mean", stress(recovery)},
 	}
+}
+
+// measured is a time, or no number where it is 0: jobs in other processes do not tell
+// what routing costs.
+func measured(ns float64) float64 {
+	if ns == 0 {
+		return math.NaN()
+	}
+	return ns
 }
 
 func loss(of func(r *Record) float64) func(*Record) (float64, bool) {
