@@ -22,7 +22,7 @@ TRAINING := ./train/... ./cmd/...
 # Packages with goroutines of their own; their tests run under the race detector.
 CONCURRENT := ./cmd/... ./collect/... ./config/... ./engine/... ./eval/study/... ./experiment/... ./serve/... ./train/online/...
 
-.PHONY: help setup libtorch build test vet staticcheck format-check unit quickstart bench-route bench-train bench-learn bench-offline builtin proto clean
+.PHONY: help setup libtorch build test vet staticcheck format-check unit quickstart bench-route bench-train bench-learn bench-offline builtin proto flink flink-test clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -52,7 +52,7 @@ else
 	@echo "build: $(BIN) cannot train: that needs libtorch on Linux x86_64, or LIBTORCH" >&2
 endif
 
-test: setup format-check vet staticcheck unit ## set up, then run every check and test
+test: setup format-check vet staticcheck unit flink-test ## set up, then run every check and test
 
 format-check:
 	@bad=$$(find . -name '*.go' -not -path './$(VENV)/*' -exec gofmt -l {} +); \
@@ -78,6 +78,15 @@ unit:
 ifdef CAN_TRAIN
 	$(TORCH) $(GO) test -tags torch -timeout 30m $(TRAINING)
 endif
+
+# Maven fetches what it needs the first time.
+MVN := mvn -q -B -ntp -f flink/pom.xml
+flink: ## build the connector and the jobs for Apache Flink, flink/*/target/*.jar
+	$(MVN) package -DskipTests
+
+flink-test: build ## test the connector and the jobs, then everything on a cluster of its own, in short
+	$(MVN) verify
+	@./scripts/flink-e2e.sh $(BIN) short
 
 quickstart: setup build ## see it work on real data, in a few minutes
 	@./scripts/quickstart.sh $(BIN)
@@ -109,4 +118,4 @@ proto: ## generate the Go code of proto/ anew
 	    saspart/v1/policy.proto
 
 clean: ## remove what was built; traces and runs stay
-	rm -rf bin $(VENV)
+	rm -rf bin $(VENV) flink/*/target

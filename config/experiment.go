@@ -146,7 +146,7 @@ func Ready(name string) (*Experiment, error) {
 
 // reserved names the variables that start like settings of an experiment but are
 // read elsewhere.
-func reserved() []string { return []string{"SASPART_TRAIN_", "SASPART_PYTHON"} }
+func reserved() []string { return []string{"SASPART_TRAIN_", "SASPART_PYTHON", "SASPART_FLINK_"} }
 
 // find returns the text of the experiment called name and the name to give it in
 // messages.

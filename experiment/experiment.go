@@ -10,6 +10,7 @@ import (
 	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/config/nearest"
 	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/engine/flink"
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/stream"
 )
@@ -18,10 +19,15 @@ import (
 const (
 	Sim   = "sim"
 	Local = "local"
+	Flink = "flink"
 )
 
 // Engines lists the engines that run records of an experiment.
-func Engines() []string { return []string{Sim, Local} }
+func Engines() []string { return []string{Sim, Local, Flink} }
+
+// RealTime tells whether jobs of an engine run on the wall clock, and not as fast as
+// they can.
+func RealTime(engine string) bool { return engine == Local || engine == Flink }
 
 // Job is what Open returns: a job whose partitioner can be exchanged.
 type Job interface {
@@ -39,6 +45,7 @@ type Options struct {
 	// Arrivals says when the records of a subtask are due; nil: as the experiment's
 	// rate says.
 	Arrivals func(subtask int) engine.Arrivals
+	Flink    *flink.Engine // where jobs of that engine run
 }
 
 // Open starts the job of e on the named engine under the partitioner s. Reduced
@@ -51,6 +58,9 @@ func Open(e *config.Experiment, name string, s partition.Scheme, results engine.
 
 // OpenWith is Open with more to ask for.
 func OpenWith(e *config.Experiment, name string, s partition.Scheme, o Options) (Job, error) {
+	if name == Flink {
+		return openFlink(e, s, o)
+	}
 	open, err := opener(name)
 	if err != nil {
 		return nil, err
@@ -66,17 +76,32 @@ func OpenWith(e *config.Experiment, name string, s partition.Scheme, o Options) 
 	}
 	setup := engine.Setup{Config: e.Job, Task: task, Sources: sources, Scheme: s, Seed: e.Seed, Results: o.Results, Latency: o.Latency}
 	for i := range subtasks {
-		if o.Arrivals != nil {
-			setup.Rates = append(setup.Rates, o.Arrivals(i))
-			continue
-		}
-		setup.Rates = append(setup.Rates, stream.NewArrivals(e.Rate, i, subtasks, e.Seed+o.Replica))
+		setup.Rates = append(setup.Rates, o.arrivals(e, i))
 	}
 	job, err := open(setup)
 	if err != nil {
 		return nil, errors.Join(err, stream.CloseSources(sources))
 	}
 	return &running{job, sources}, nil
+}
+
+// arrivals says when the records of a subtask are due.
+func (o *Options) arrivals(e *config.Experiment, subtask int) engine.Arrivals {
+	if o.Arrivals != nil {
+		return o.Arrivals(subtask)
+	}
+	return stream.NewArrivals(e.Rate, subtask, e.Job.Partitioners, e.Seed+o.Replica)
+}
+
+// openFlink starts a job on a cluster, where its sources are opened.
+func openFlink(e *config.Experiment, s partition.Scheme, o Options) (Job, error) {
+	if o.Flink == nil {
+		return nil, errors.New("no Flink cluster was named")
+	}
+	if o.Replica != 0 {
+		return nil, errors.New("a job on flink has the experiment's records, and no others")
+	}
+	return o.Flink.Open(e, s, flink.Options{Arrivals: o.arrivals(e, 0), Latency: o.Latency, Results: o.Results})
 }
 
 func opener(name string) (func(engine.Setup) (Job, error), error) {

@@ -120,6 +120,6 @@ func New(c Config, workers int) (Scheme, error) {
 	if err != nil {
 		return Scheme{}, fmt.Errorf("partitioner %s: %w", c.Name, err)
 	}
-	s.Name = c.Name
+	s.Name, s.Config = c.Name, c
 	return s, nil
 }

@@ -1,46 +1,56 @@
 package policy
 
-import "math"
+import (
+	"math"
+	"sync"
+
+	"github.com/saspart/saspart/policy/index"
+)
 
 // assigned adds up what a route gives each worker of estimated loads.
 type assigned struct {
-	named map[uint64]int32 // scratch: hash -> where in the route's Keys
-	rest  []float64        // scratch: slot loads without the named keys
-	carry []float64        // scratch: load of each worker
+	carry []float64   // load of each worker by the route that was last weighed, in the unit of the input's
+	named index.Index // scratch: where keys are in the route's Keys
+	rest  []float64   // scratch: slot loads without the named keys
 }
 
-// loads sets dst[w] to the load of worker w by route r, in the unit of the input's.
-func (a *assigned) loads(dst []float64, r *Route, in *PlanInput) {
-	a.named = emptied(a.named)
+// weigh sets carry to what the workers get by route r.
+func (a *assigned) weigh(r *Route, in *PlanInput) {
+	a.named.Clear()
 	for i := range r.Keys {
-		a.named[r.Keys[i].Hash] = int32(i)
+		a.named.Set(r.Keys[i].Hash, i)
 	}
 	n := len(in.Slots)
 	a.rest = append(a.rest[:0], in.Slots...)
-	clear(dst)
-	for _, k := range in.Keys {
-		at, ok := a.named[k.Hash]
+	a.carry = sized(a.carry, len(in.Capacity))
+	clear(a.carry)
+	for i := range in.Keys {
+		k := &in.Keys[i]
+		at, ok := a.named.Get(k.Hash)
 		if !ok {
 			continue
 		}
 		kr := &r.Keys[at]
 		for i, w := range kr.Workers {
-			dst[w] += k.Load * kr.Shares[i]
+			a.carry[w] += k.Load * kr.Shares[i]
 		}
 		s := SlotOf(k.Hash, n)
 		a.rest[s] = max(0, a.rest[s]-k.Load)
 	}
-	for s, load := range a.rest {
-		// The route may have more or fewer slots.
-		dst[r.Slots[s*len(r.Slots)/n]] += load
+	if len(r.Slots) == n {
+		for s, w := range r.Slots {
+			a.carry[w] += a.rest[s]
+		}
+		return
+	}
+	for s, load := range a.rest { // the route has more or fewer slots
+		a.carry[r.Slots[s*len(r.Slots)/n]] += load
 	}
 }
 
-// busiest is how busy a route makes its busiest worker, by estimated loads and
-// capacities: 1 where load matches capacity.
-func (a *assigned) busiest(r *Route, in *PlanInput) float64 {
-	a.carry = sized(a.carry, len(in.Capacity))
-	a.loads(a.carry, r, in)
+// busiest is how busy the route that was weighed makes its busiest worker, by estimated
+// loads and capacities: 1 where load matches capacity.
+func (a *assigned) busiest(in *PlanInput) float64 {
 	busiest, load, capacity := 0.0, 0.0, 0.0
 	for w, c := range in.Capacity {
 		busiest = max(busiest, a.carry[w]/c)
@@ -53,17 +63,47 @@ func (a *assigned) busiest(r *Route, in *PlanInput) float64 {
 	return busiest * capacity / load
 }
 
-// relief plans a route, and returns it if it relieves the busiest worker of in.Prev, the
-// route in force, by more than limit, nil if not. No route makes its busiest worker less
-// busy than 1, so where the one in force is within the limit of that, nothing is
-// planned: as a rule, for loads and speeds rest most of the time.
-func (a *assigned) relief(p *Planner, in *PlanInput, limit float64) *Route {
-	now := a.busiest(in.Prev, in)
+// planning is the memory that a decision on a route takes. Controllers share it: they
+// are many in a server and decide one after the other, so that it stays in the caches.
+type planning struct {
+	in PlanInput
+	assigned
+	planner Planner
+}
+
+var plannings = sync.Pool{New: func() any { return new(planning) }}
+
+// newPlanning begins a decision for the loads by now, with the route in force weighed.
+// The capacities of its input are still to be filled in.
+func newPlanning(c PlanConfig, l *Loads, force *Route) *planning {
+	p := plannings.Get().(*planning)
+	p.planner.Config, p.in.Prev = c, force
+	p.in.Keys, p.in.Slots = l.Estimate(p.in.Keys, p.in.Slots, force.Workers)
+	p.in.Capacity = sized(p.in.Capacity, force.Workers)
+	p.weigh(force, &p.in)
+	return p
+}
+
+// done gives the memory to the next decision.
+func (p *planning) done() {
+	p.in.Prev = nil
+	plannings.Put(p)
+}
+
+// relief plans a route, and returns it if it relieves the busiest worker of the route in
+// force by more than limit, nil if not. No route makes its busiest worker less busy than
+// 1, so where the one in force is within the limit of that, nothing is planned: as a
+// rule, for loads and speeds rest most of the time.
+func (p *planning) relief(limit float64) *Route {
+	now := p.busiest(&p.in)
 	if now-1 <= limit {
 		return nil
 	}
-	next := p.Plan(*in)
-	if next == in.Prev || now-a.busiest(next, in) <= limit {
+	next := p.planner.Plan(p.in)
+	if next == p.in.Prev {
+		return nil
+	}
+	if p.weigh(next, &p.in); now-p.busiest(&p.in) <= limit {
 		return nil
 	}
 	return next

@@ -11,15 +11,11 @@ import "fmt"
 // the same window. So a delay, or a route that moves work later than announced, does
 // not mislead the estimate; the route only says what share a worker is to get.
 type learnedCapacity struct {
-	config  LearnedConfig
-	policy  CapacityFollower
-	loads   *Loads
-	planner Planner
+	config LearnedConfig
+	policy CapacityFollower
+	loads  *Loads
 	inForce
-
-	in       PlanInput
 	measured Measured
-	assigned assigned
 }
 
 // CapacityFollower decides on each worker's part of the work, window by window.
@@ -43,15 +39,14 @@ func NewCapacityController(f CapacityFollower, config LearnedConfig, workers int
 func newLearnedCapacity(p CapacityFollower, c LearnedConfig, workers int) *learnedCapacity {
 	numbers := func() []float64 { return make([]float64, workers) }
 	return &learnedCapacity{
-		config: c, policy: p, loads: NewLoads(c.Load), planner: Planner{Config: c.Plan},
-		inForce: inForce{HashRoute(workers)}, in: PlanInput{Capacity: numbers()},
+		config: c, policy: p, loads: NewLoads(c.Load), inForce: inForce{HashRoute(workers)},
 		measured: Measured{Share: numbers(), Seen: numbers(), Queue: numbers()},
 	}
 }
 
 // Decide implements Controller. A window of another number of workers is ignored.
 func (f *learnedCapacity) Decide(w *Window) *Route {
-	workers := len(f.in.Capacity)
+	workers := f.route.Workers
 	if len(w.Counts) != workers || len(w.Busy) != workers {
 		return nil
 	}
@@ -60,11 +55,11 @@ func (f *learnedCapacity) Decide(w *Window) *Route {
 		return nil
 	}
 	f.observe(w)
-	f.in.Keys, f.in.Slots = f.loads.Estimate(f.in.Keys, f.in.Slots, workers)
-	f.measure(w)
-	f.policy.Follow(&f.measured, f.in.Capacity)
-	f.in.Prev = f.route
-	next := f.assigned.relief(&f.planner, &f.in, f.config.Gain+f.config.Noise*chance(f.loads.Deviation(workers), workers))
+	p := newPlanning(f.config.Plan, f.loads, f.route)
+	defer p.done()
+	f.measure(w, p)
+	f.policy.Follow(&f.measured, p.in.Capacity)
+	next := p.relief(f.config.Gain + f.config.Noise*chance(f.loads.Deviation(workers), workers))
 	if next == nil {
 		return nil
 	}
@@ -72,7 +67,7 @@ func (f *learnedCapacity) Decide(w *Window) *Route {
 }
 
 // measure fills in what the policy sees of a window.
-func (f *learnedCapacity) measure(w *Window) {
+func (f *learnedCapacity) measure(w *Window, p *planning) {
 	m := &f.measured
 	m.Busy, m.Records = w.Busy, 0
 	for _, n := range w.Counts {
@@ -82,7 +77,7 @@ func (f *learnedCapacity) measure(w *Window) {
 	// within the numbers.
 	workers := float64(len(w.Counts))
 	all := m.Records + workers/2
-	f.assigned.loads(m.Share, f.route, &f.in)
+	copy(m.Share, p.carry)
 	load := 0.0
 	for _, v := range m.Share {
 		load += v

@@ -45,7 +45,7 @@ func (f *learnedCapacity) Restore(s ControllerState) error {
 	if err := s.Route.Validate(); err != nil {
 		return fmt.Errorf("restore the controller: %w", err)
 	}
-	if want := len(f.in.Capacity); s.Route.Workers != want {
+	if want := f.route.Workers; s.Route.Workers != want {
 		return fmt.Errorf("restore the controller: a state of %d workers, where %d belong", s.Route.Workers, want)
 	}
 	if err := f.loads.restore(s.Loads); err != nil {

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/saspart/saspart/config/field"
+	"github.com/saspart/saspart/policy/index"
 )
 
 // LoadConfig says how the loads of keys and slots are estimated.
@@ -37,21 +39,25 @@ func (c *LoadConfig) Validate() error {
 // slots stand as counted.
 type Loads struct {
 	config  LoadConfig
-	keys    []KeyLoad        // tracked keys; Load is a faded count
-	index   map[uint64]int32 // hash -> where in keys
-	slots   []float64        // faded counts, all keys counted
-	records float64          // faded count of all records
-	chance  float64          // variance over mean that a steady count fades to
-	most    int              // longest list of hot keys seen
-
-	counts map[uint64]float64 // scratch: this window's hot keys
-	rest   []float64          // scratch: slots without their tracked keys
+	keys    []KeyLoad   // tracked keys; Load is a faded count
+	index   index.Index // of keys
+	slots   []float64   // faded counts, all keys counted
+	records float64     // faded count of all records
+	chance  float64     // variance over mean that a steady count fades to
+	most    int         // longest list of hot keys seen
 }
+
+// loadsMemory is what Loads need for a moment. They share it, as they do planning.
+type loadsMemory struct {
+	hot    index.Index // of counts
+	counts []float64   // of a window's hot keys
+	rest   []float64   // slots without their tracked keys
+}
+
+var loadsMemories = sync.Pool{New: func() any { return new(loadsMemory) }}
 
 // NewLoads returns an estimator that knows no key. c must be valid.
-func NewLoads(c LoadConfig) *Loads {
-	return &Loads{config: c, index: map[uint64]int32{}, counts: map[uint64]float64{}}
-}
+func NewLoads(c LoadConfig) *Loads { return &Loads{config: c} }
 
 // Observe takes in one window. A window without slot counts is measured by its
 // records, and slots count as equal.
@@ -98,12 +104,17 @@ func (l *Loads) faded(count, c, before, n float64) float64 {
 }
 
 func (l *Loads) observeKeys(hot []HotKey, before, n float64) {
-	clear(l.counts)
+	m := loadsMemories.Get().(*loadsMemory)
+	defer loadsMemories.Put(m)
+	m.hot.Clear()
+	m.counts = sized(m.counts, len(hot))
 	least := math.Inf(1)
-	for _, h := range hot {
+	for i := range hot {
+		h := &hot[i]
 		// Up to Error of Count may belong to other keys: half of it, say.
 		c := max(0, float64(h.Count)-float64(max(0, h.Error))/2)
-		l.counts[h.Hash] = c
+		m.counts[i] = c
+		m.hot.Set(h.Hash, i)
 		least = min(least, c)
 	}
 	if len(hot) < l.most {
@@ -112,17 +123,21 @@ func (l *Loads) observeKeys(hot []HotKey, before, n float64) {
 	l.most = max(l.most, len(hot))
 	for i := range l.keys {
 		k := &l.keys[i]
-		c, ok := l.counts[k.Hash]
-		if !ok {
-			// Not on the list: no more than its last, else what was expected.
+		// Not on the list: no more than its last, else what was expected.
+		c := 0.0
+		if at, ok := m.hot.Get(k.Hash); ok {
+			c = m.counts[at]
+		} else {
 			c = min(least, k.Load/before*n)
 		}
 		k.Load = l.faded(k.Load, c, before, n)
 	}
-	for _, h := range hot {
-		if _, ok := l.index[h.Hash]; !ok {
-			l.index[h.Hash] = int32(len(l.keys))
-			l.keys = append(l.keys, KeyLoad{Hash: h.Hash, Name: h.Name, Load: l.counts[h.Hash] / n * l.records})
+	for i := range hot {
+		h := &hot[i]
+		if _, ok := l.index.Get(h.Hash); !ok {
+			l.index.Set(h.Hash, len(l.keys))
+			at, _ := m.hot.Get(h.Hash) // of a key that is on the list twice, the last counts
+			l.keys = append(l.keys, KeyLoad{Hash: h.Hash, Name: h.Name, Load: m.counts[at] / n * l.records})
 		}
 	}
 	if limit := max(64, l.most); len(l.keys) > 3*limit {
@@ -142,9 +157,9 @@ func (l *Loads) forget(n int) {
 
 // remember notes where each key is.
 func (l *Loads) remember() {
-	clear(l.index)
+	l.index.Clear()
 	for i := range l.keys {
-		l.index[l.keys[i].Hash] = int32(i)
+		l.index.Set(l.keys[i].Hash, i)
 	}
 }
 
@@ -166,7 +181,7 @@ func (l *Loads) Estimate(keys []KeyLoad, slots []float64, workers int) ([]KeyLoa
 	if n == 0 {
 		n = SlotCount(workers)
 	}
-	slots, l.rest = sized(slots, n), sized(l.rest, n)
+	slots = sized(slots, n)
 	clear(slots)
 	if l.records == 0 {
 		return keys, slots
@@ -183,19 +198,27 @@ func (l *Loads) Estimate(keys []KeyLoad, slots []float64, workers int) ([]KeyLoa
 		}
 		return keys, slots
 	}
+	m := loadsMemories.Get().(*loadsMemory)
+	defer loadsMemories.Put(m)
+	m.rest = sized(m.rest, n)
 	mean, sq := 0.0, 0.0
+	part := 1 / float64(n) // exact, as n is a power of two
 	for s, c := range l.slots {
-		l.rest[s] = max(0, c/l.records-slots[s])
-		mean += l.rest[s] / float64(n)
+		v := c/l.records - slots[s]
+		if v < 0 {
+			v = 0
+		}
+		m.rest[s] = v
+		mean += v * part
 	}
-	for _, v := range l.rest {
-		sq += (v - mean) * (v - mean) / float64(n)
+	for _, v := range m.rest {
+		sq += (v - mean) * (v - mean) * part
 	}
 	real := 0.0
 	if chance := mean * l.chance / l.records; sq > chance {
 		real = (sq - chance) / sq
 	}
-	for s, v := range l.rest {
+	for s, v := range m.rest {
 		slots[s] += mean + real*(v-mean)
 	}
 	return keys, slots

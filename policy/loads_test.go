@@ -124,8 +124,8 @@ func TestLoadsForgets(t *testing.T) {
 		}
 		l.Observe(w)
 	}
-	if len(l.keys) > 3*64 || len(l.index) != len(l.keys) {
-		t.Errorf("%d keys, %d in the index", len(l.keys), len(l.index))
+	if len(l.keys) > 3*64 || l.index.Len() != len(l.keys) {
+		t.Errorf("%d keys, %d in the index", len(l.keys), l.index.Len())
 	}
 	keys, _ := l.Estimate(nil, nil, 2)
 	var a []KeyLoad

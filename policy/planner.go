@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/saspart/saspart/config/field"
+	"github.com/saspart/saspart/policy/index"
 )
 
 // PlanInput is what a route is planned from. Loads are in any one unit (records,
@@ -73,31 +74,33 @@ func (c *PlanConfig) Validate() error {
 type Planner struct {
 	Config PlanConfig
 
-	named []namedKey       // keys planned by name, heaviest first
-	index map[uint64]int32 // hash -> where in named
-	prev  map[uint64]int32 // hash -> where in the previous route's Keys
+	named []namedKey  // keys planned by name, heaviest first
+	index index.Index // of named
+	prev  index.Index // of the previous route's Keys
 
-	loads  []int64   // per slot, named keys taken out
-	carry  []int64   // per worker: capacity scaled to the whole load
-	room   []int64   // per worker: carry - load
-	home   []uint16  // per slot: its worker
-	sorted []uint64  // ranks of the loaded slots, lightest first
-	spare  []uint64  // scratch: for sorting them
-	next   []int32   // per slot: the next lighter slot of the same worker
-	head   []int32   // per worker: its heaviest slot
-	heap   []uint16  // workers, the one with most room first
-	stuck  []bool    // per worker: a repair found nothing to move
-	keys   []KeyLoad // the input's keys, sound and without duplicates
-	parts  []part    // scratch: previous parts of one key
-	exact  []float64 // scratch: slot loads before rounding
+	loads  []int64     // per slot, named keys taken out
+	carry  []int64     // per worker: capacity scaled to the whole load
+	room   []int64     // per worker: carry - load
+	slack  []int64     // per worker: how much it may carry above its capacity
+	home   []uint16    // per slot: its worker
+	sorted []uint64    // ranks of the loaded slots, lightest first
+	spare  []uint64    // scratch: for sorting them
+	next   []int32     // per slot: the next slot of the same worker, which is no heavier; -1: none
+	before []int32     // per slot: the one before it
+	head   []int32     // per worker: its heaviest slot
+	tail   []int32     // per worker: its lightest slot
+	heap   []uint16    // workers, the one with most room first
+	stuck  []bool      // per worker: a repair found nothing to move
+	order  []candidate // the input's keys with load, each once, heaviest first
+	parts  []part      // scratch: previous parts of one key
+	exact  []float64   // scratch: slot loads before rounding
 }
 
 // namedKey is a key planned by name and how its load is divided.
 type namedKey struct {
 	KeyLoad
-	weight float64 // what it is chosen by
-	load   int64
-	parts  []part
+	load  int64
+	parts []part
 }
 
 // part is the load of a key at one worker.
@@ -140,15 +143,16 @@ func (p *Planner) prepare(in *PlanInput) *Route {
 	if prev != nil && (prev.Workers != workers || len(prev.Slots) != slots) {
 		prev = nil
 	}
-	p.prev = emptied(p.prev)
+	p.prev.Clear()
 	if prev != nil {
 		for i := range prev.Keys {
-			p.prev[prev.Keys[i].Hash] = int32(i)
+			p.prev.Set(prev.Keys[i].Hash, i)
 		}
 	}
-	p.carry, p.room = sized(p.carry, workers), sized(p.room, workers)
-	p.head, p.stuck = sized(p.head, workers), sized(p.stuck, workers)
-	p.loads, p.home, p.next = sized(p.loads, slots), sized(p.home, slots), sized(p.next, slots)
+	p.carry, p.room, p.slack = sized(p.carry, workers), sized(p.room, workers), sized(p.slack, workers)
+	p.head, p.tail, p.stuck = sized(p.head, workers), sized(p.tail, workers), sized(p.stuck, workers)
+	p.loads, p.home = sized(p.loads, slots), sized(p.home, slots)
+	p.next, p.before = sized(p.next, slots), sized(p.before, slots)
 	p.exact = sized(p.exact, slots)
 	clear(p.exact)
 
@@ -196,9 +200,9 @@ func (p *Planner) prepare(in *PlanInput) *Route {
 		sum += p.named[i].load
 	}
 	p.named = slices.DeleteFunc(p.named, func(k namedKey) bool { return k.load == 0 })
-	p.index = emptied(p.index)
+	p.index.Clear()
 	for i := range p.named {
-		p.index[p.named[i].Hash] = int32(i)
+		p.index.Set(p.named[i].Hash, i)
 	}
 	if sum == 0 {
 		sum = whole // nothing to carry: capacities still say where idle slots go
@@ -230,59 +234,98 @@ func (p *Planner) share(capacity []float64, sum int64) {
 		}
 	}
 	p.carry[largest] += rest
+	for w, c := range p.carry {
+		p.slack[w] = int64(p.Config.Slack * float64(c))
+	}
 }
 
 // sticky is how much heavier a key counts that the previous route names, so that
 // keys of about equal weight do not take turns.
 const sticky = 1.25
 
+// candidate is a key that may be named.
+type candidate struct {
+	load  float64
+	hash  uint64
+	at    int32 // in the input's keys
+	held  bool  // the previous route names it
+	named bool
+}
+
 // choose fills named, heaviest first, with loads divided by unit: every key
 // heavier than a mean worker's load, and the next few times P.
 func (p *Planner) choose(keys []KeyLoad, unit float64, workers int) {
-	p.keys = p.keys[:0]
-	for _, k := range keys {
-		if k.Load = sound(k.Load) / unit; k.Load > 0 {
-			p.keys = append(p.keys, k)
+	p.order = p.order[:0]
+	p.index.Clear()
+	for i := range keys {
+		load := sound(keys[i].Load) / unit
+		if !(load > 0) {
+			continue
 		}
+		if at, ok := p.index.Get(keys[i].Hash); ok {
+			p.order[at].load += load
+			continue
+		}
+		p.index.Set(keys[i].Hash, len(p.order))
+		_, held := p.prev.Get(keys[i].Hash)
+		p.order = append(p.order, candidate{load: load, hash: keys[i].Hash, at: int32(i), held: held})
 	}
-	slices.SortFunc(p.keys, func(a, b KeyLoad) int {
-		return cmp.Or(cmp.Compare(a.Hash, b.Hash), cmp.Compare(a.Load, b.Load))
+	slices.SortFunc(p.order, func(a, b candidate) int {
+		if a.load != b.load {
+			return cmp.Compare(b.load, a.load)
+		}
+		return cmp.Compare(a.hash, b.hash)
 	})
-	distinct := p.keys[:0]
-	for _, k := range p.keys {
-		if n := len(distinct); n > 0 && distinct[n-1].Hash == k.Hash {
-			distinct[n-1].Load += k.Load
-		} else {
-			distinct = append(distinct, k)
-		}
-	}
 	all, ofKeys := 0.0, 0.0
 	for _, v := range p.exact {
 		all += v
 	}
-	for i := range distinct {
-		ofKeys += distinct[i].Load
+	for i := range p.order {
+		ofKeys += p.order[i].load
 	}
 	heavy := max(all, ofKeys) / float64(workers)
-	p.named = slices.Grow(p.named[:0], len(distinct))[:len(distinct)]
 	must := 0
-	for i, k := range distinct {
-		weight := k.Load
-		if k.Load > heavy {
-			weight = math.Inf(1)
-			must++
-		} else if _, ok := p.prev[k.Hash]; ok {
-			weight *= sticky
-		}
-		p.named[i] = namedKey{KeyLoad: k, weight: weight, parts: p.named[i].parts[:0]}
+	for must < len(p.order) && p.order[must].load > heavy {
+		p.order[must].named = true
+		must++
 	}
-	slices.SortFunc(p.named, func(a, b namedKey) int {
-		return cmp.Or(cmp.Compare(b.weight, a.weight), cmp.Compare(a.Hash, b.Hash))
-	})
-	p.named = p.named[:min(len(distinct), must+p.Config.KeysPerWorker*workers)]
-	slices.SortFunc(p.named, func(a, b namedKey) int {
-		return cmp.Or(cmp.Compare(b.Load, a.Load), cmp.Compare(a.Hash, b.Hash))
-	})
+	p.pick(must, p.Config.KeysPerWorker*workers)
+	p.named = slices.Grow(p.named[:0], len(p.order))
+	for i := range p.order {
+		if c := &p.order[i]; c.named {
+			n := len(p.named)
+			p.named = p.named[:n+1]
+			p.named[n] = namedKey{KeyLoad: KeyLoad{c.hash, keys[c.at].Name, c.load}, parts: p.named[n].parts[:0]}
+		}
+	}
+}
+
+// pick names n candidates from the given one on, those that count as heaviest: the next
+// of those that the previous route names, or the next of the others, whichever does.
+func (p *Planner) pick(from, n int) {
+	held, other := from, from
+	for ; n > 0; n-- {
+		for held < len(p.order) && !p.order[held].held {
+			held++
+		}
+		for other < len(p.order) && p.order[other].held {
+			other++
+		}
+		next := &held
+		switch {
+		case held == len(p.order) && other == len(p.order):
+			return
+		case held == len(p.order):
+			next = &other
+		case other < len(p.order):
+			h, o := &p.order[held], &p.order[other]
+			if w := h.load * sticky; o.load > w || o.load == w && o.hash < h.hash {
+				next = &other
+			}
+		}
+		p.order[*next].named = true
+		*next++
+	}
 }
 
 // route is the plan as a route.
@@ -324,13 +367,4 @@ func sized[T any](s []T, n int) []T {
 		return make([]T, n)
 	}
 	return s[:n]
-}
-
-// emptied is m without its entries, made if nil.
-func emptied(m map[uint64]int32) map[uint64]int32 {
-	if m == nil {
-		return make(map[uint64]int32)
-	}
-	clear(m)
-	return m
 }

@@ -9,7 +9,7 @@ import (
 func (p *Planner) reset() {
 	copy(p.room, p.carry)
 	for w := range p.head {
-		p.head[w] = -1
+		p.head[w], p.tail[w] = -1, -1
 	}
 	for i := range p.named {
 		p.named[i].parts = p.named[i].parts[:0]
@@ -35,7 +35,7 @@ func (p *Planner) resume(prev *Route) bool {
 	p.reset()
 	pairs := 0
 	for i := range prev.Keys {
-		if _, ok := p.index[prev.Keys[i].Hash]; !ok {
+		if _, ok := p.index.Get(prev.Keys[i].Hash); !ok {
 			return false
 		}
 		pairs += len(prev.Keys[i].Workers)
@@ -45,7 +45,7 @@ func (p *Planner) resume(prev *Route) bool {
 	}
 	for i := range p.named {
 		k := &p.named[i]
-		at, ok := p.prev[k.Hash]
+		at, ok := p.prev.Get(k.Hash)
 		if !ok {
 			p.put(k, prev.Slots[SlotOf(k.Hash, len(p.loads))], k.load)
 			continue
@@ -115,7 +115,7 @@ func (p *Planner) previous(k *namedKey, prev *Route) []part {
 	if prev == nil {
 		return nil
 	}
-	at, ok := p.prev[k.Hash]
+	at, ok := p.prev.Get(k.Hash)
 	if !ok {
 		p.parts = append(p.parts, part{prev.Slots[SlotOf(k.Hash, len(p.loads))], k.load})
 		return p.parts
@@ -135,7 +135,7 @@ func (p *Planner) previous(k *namedKey, prev *Route) []part {
 // elsewhere stays split: gathering it would move all of it.
 func (p *Planner) fits(k *namedKey, was []part) (uint16, bool) {
 	for _, t := range was {
-		if k.load <= p.room[t.worker]+p.slack(int(t.worker)) {
+		if k.load <= p.room[t.worker]+p.slack[t.worker] {
 			return t.worker, true
 		}
 	}

@@ -5,7 +5,13 @@ func (p *Planner) list() {
 	for _, ranked := range p.sorted { // lightest first, so that the heaviest ends up in front
 		s := int32(p.slot(ranked))
 		w := p.home[s]
-		p.next[s] = p.head[w]
+		first := p.head[w]
+		p.next[s], p.before[s] = first, -1
+		if first >= 0 {
+			p.before[first] = s
+		} else {
+			p.tail[w] = s
+		}
 		p.head[w] = s
 	}
 }
@@ -27,24 +33,13 @@ func (p *Planner) repair(dry bool) (changed bool) {
 	}
 }
 
-// excess is how much worker w has above its capacity and the slack, 0 if nothing.
-func (p *Planner) excess(w int) int64 {
-	over := -p.room[w]
-	if over > p.slack(w)+ulps {
-		return over
-	}
-	return 0
-}
-
-// slack is how much worker w may carry above its capacity.
-func (p *Planner) slack(w int) int64 { return int64(p.Config.Slack * float64(p.carry[w])) }
-
-// most is the worker with the largest excess that is not stuck, -1 if none.
+// most is the worker with the largest load above its capacity, of those that are above it
+// by more than the slack and not stuck; -1 if there is none.
 func (p *Planner) most() int {
-	o, over := -1, int64(0)
-	for w := range p.room {
-		if e := p.excess(w); e > over && !p.stuck[w] {
-			o, over = w, e
+	o, most := -1, int64(0)
+	for w, room := range p.room {
+		if over := -room; over > most && over > p.slack[w]+ulps && !p.stuck[w] {
+			o, most = w, over
 		}
 	}
 	return o
@@ -96,6 +91,9 @@ func (p *Planner) exchange(o, u int) (s, t int32) {
 	}
 	for a := p.head[o]; a >= 0; a = p.next[a] {
 		offer(a, -1, p.loads[a])
+		if p.loads[a] <= exact { // the others are lighter still
+			break
+		}
 	}
 	b := p.head[u]
 	if b < 0 || s >= 0 && best <= exact {
@@ -116,22 +114,45 @@ func (p *Planner) exchange(o, u int) (s, t int32) {
 	return s, t
 }
 
-// moveSlot moves a slot to another worker.
+// moveSlot moves a slot to another worker, behind those of its load or more. Its place
+// is looked for from both ends: slots of equal loads are many, and so are moves.
 func (p *Planner) moveSlot(s int32, to int) {
-	load, from := p.loads[s], p.home[s]
-	at := &p.head[from]
-	for *at != s {
-		at = &p.next[*at]
+	load, from := p.loads[s], int(p.home[s])
+	p.link(from, p.before[s], p.next[s])
+	before, next := p.tail[to], p.head[to]
+	for {
+		if before < 0 || p.loads[before] >= load {
+			next = p.head[to]
+			if before >= 0 {
+				next = p.next[before]
+			}
+			break
+		}
+		if p.loads[next] < load {
+			before = p.before[next]
+			break
+		}
+		before, next = p.before[before], p.next[next]
 	}
-	*at = p.next[s]
-	at = &p.head[to]
-	for *at >= 0 && p.loads[*at] >= load {
-		at = &p.next[*at]
-	}
-	p.next[s], *at = *at, s
+	p.link(to, before, s)
+	p.link(to, s, next)
 	p.home[s] = uint16(to)
 	p.room[from] += load
 	p.room[to] -= load
+}
+
+// link makes two slots neighbours in a worker's chain; -1 stands for its end.
+func (p *Planner) link(worker int, before, next int32) {
+	if before < 0 {
+		p.head[worker] = next
+	} else {
+		p.next[before] = next
+	}
+	if next < 0 {
+		p.tail[worker] = before
+	} else {
+		p.before[next] = before
+	}
 }
 
 // splitKeys takes what slots could not mend off the named keys: from the most

@@ -182,3 +182,12 @@ func (r *ranks) update(keys []KeyLoad) {
 		}
 	}
 }
+
+// emptied is m without its entries, made if nil.
+func emptied(m map[uint64]int32) map[uint64]int32 {
+	if m == nil {
+		return make(map[uint64]int32)
+	}
+	clear(m)
+	return m
+}

@@ -45,22 +45,17 @@ func (c *WaterfillConfig) Validate() error {
 // Work is measured in records: a worker whose keys have longer records looks
 // slower, and gets fewer of them.
 type Waterfill struct {
-	config  WaterfillConfig
-	speeds  *Speeds
-	loads   *Loads
-	planner Planner
-	route   *Route // the last one decided on
-
-	in       PlanInput
-	assigned assigned
+	config WaterfillConfig
+	speeds *Speeds
+	loads  *Loads
+	route  *Route // the last one decided on
 }
 
 // NewWaterfill returns the controller of a job of P workers. c must be valid.
 func NewWaterfill(c WaterfillConfig, workers int) *Waterfill {
 	return &Waterfill{
 		config: c, speeds: NewSpeeds(c.Speed, workers), loads: NewLoads(c.Load),
-		planner: Planner{Config: c.Plan}, route: HashRoute(workers),
-		in: PlanInput{Capacity: make([]float64, workers)},
+		route: HashRoute(workers),
 	}
 }
 
@@ -68,7 +63,7 @@ var _ Controller = (*Waterfill)(nil)
 
 // Decide implements Controller. A window of another number of workers is ignored.
 func (f *Waterfill) Decide(w *Window) *Route {
-	workers := len(f.in.Capacity)
+	workers := f.route.Workers
 	if len(w.Counts) != workers || len(w.Busy) != workers {
 		return nil
 	}
@@ -81,11 +76,11 @@ func (f *Waterfill) Decide(w *Window) *Route {
 	if w.Route != nil && w.Route.Workers == workers && w.Route.Version > f.route.Version {
 		f.route = w.Route
 	}
-	f.in.Keys, f.in.Slots = f.loads.Estimate(f.in.Keys, f.in.Slots, workers)
-	f.in.Capacity = f.speeds.Capacity(f.in.Capacity)
-	f.in.Prev = f.route
+	p := newPlanning(f.config.Plan, f.loads, f.route)
+	defer p.done()
+	f.speeds.Capacity(p.in.Capacity)
 	noise := chance(math.Hypot(f.speeds.Deviation(), f.loads.Deviation(workers)), workers)
-	next := f.assigned.relief(&f.planner, &f.in, f.config.Gain+f.config.Noise*noise)
+	next := p.relief(f.config.Gain + f.config.Noise*noise)
 	if next != nil {
 		f.route = next
 	}

@@ -1,10 +1,14 @@
 package policy
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Window is what was measured over one metric window: what the job hands out
 // and every controller, trace and learner sees. Slices indexed by worker have
-// one element per worker. A Window is immutable once handed out.
+// one element per worker. A Window is immutable once handed out; how long it lasts is
+// said by whoever hands it out.
 type Window struct {
 	Episode     int           // episode within the run, from 0
 	Step        int           // window within the episode, from 0
@@ -36,6 +40,16 @@ type Window struct {
 	LatencyP50 time.Duration // from intended arrival to the end of service; 0 without records
 	LatencyP99 time.Duration
 	LatencyMax time.Duration
+}
+
+// Clone is a copy for those who keep a window beyond the call that they were shown it
+// in. Routes never change and are shared.
+func (w *Window) Clone() *Window {
+	c := *w
+	c.Counts, c.Units = slices.Clone(w.Counts), slices.Clone(w.Units)
+	c.Busy, c.Queue, c.Reducer = slices.Clone(w.Busy), slices.Clone(w.Queue), slices.Clone(w.Reducer)
+	c.Hot, c.Slots, c.Realised = slices.Clone(w.Hot), slices.Clone(w.Slots), slices.Clone(w.Realised)
+	return &c
 }
 
 // HotKey is a heavy hitter found by the sketch.

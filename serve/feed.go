@@ -94,13 +94,13 @@ func (j *fedJob) Decide(w *policy.Window) *policy.Route {
 	if !j.begun {
 		j.begun, j.shift = true, j.feed.newest()+1-version
 	}
-	shown := *w
+	shown := w.Clone() // who takes it may do so after this call
 	if w.Route != nil {
 		route := *w.Route
 		route.Version = version + j.shift
 		shown.Route = &route
 	}
-	next := j.feed.decide(&shown)
+	next := j.feed.decide(shown)
 	if next == nil {
 		return nil
 	}

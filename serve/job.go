@@ -132,7 +132,8 @@ func (j *job) detach(s *stream) {
 	j.wait()
 }
 
-// report takes in what a stream reports, and answers the windows that are over.
+// report takes in what a stream reports, and answers the windows that are over. It does
+// not keep the report's lists.
 func (j *job) report(s *stream, r *reports.Report) error {
 	now := j.server.now()
 	j.mu.Lock()
@@ -158,22 +159,26 @@ func (j *job) answer(now time.Time) {
 			break
 		}
 		j.refresh(a.Window)
+		if j.server.watch != nil {
+			j.server.watch(j.name, a)
+		}
 		route := j.decides.Decide(a.Window)
-		d := &pb.Decision{Window: a.Number, Incomplete: !a.Complete(), Busy: measured(a.Window.Busy), Shares: a.Shares}
+		d := &wire.Decision{Window: a.Number, Incomplete: !a.Complete(), Busy: measured(a.Window.Busy), Shares: a.Shares}
 		if route != nil {
 			route = j.numbered(route)
 			j.assembler.Know(route)
-			d.Route, d.Start = wire.WriteRoute(route), j.assembler.Latest()+2
+			d.Route, d.Start = route, j.assembler.Latest()+2
 		}
-		message := &pb.AttachResponse{Message: &pb.AttachResponse_Decision{Decision: d}}
+		message := newDecision(d)
 		for _, s := range j.streams {
-			if len(s.hello.Partitioners) > 0 && s.out.put(message) {
+			if len(s.hello.Partitioners) > 0 && s.out.decide(message) {
 				j.server.metrics.unsent.Inc()
 			}
 		}
 		j.watch(a.Window)
 		j.view.add(a, route)
 		j.server.metrics.answered(j, j.server.now().Sub(now))
+		a.Release()
 	}
 	j.wait()
 }

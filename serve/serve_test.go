@@ -3,11 +3,11 @@ package serve_test
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"log/slog"
 	"math"
 	"net"
 	"os"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -171,10 +171,12 @@ func (j *toy) load() []float64 {
 }
 
 // busy is the busy ratio of each worker, the mean being about 0.5.
-func (j *toy) busy() []float64 {
-	busy := j.load()
+func (j *toy) busy() []float64 { return j.busyWith(j.load()) }
+
+func (j *toy) busyWith(load []float64) []float64 {
+	busy := make([]float64, len(load))
 	for w := range busy {
-		busy[w] = min(1, busy[w]/j.speeds[w]*float64(j.shape.Workers)*0.75)
+		busy[w] = min(1, load[w]/j.speeds[w]*float64(j.shape.Workers)*0.75)
 	}
 	return busy
 }
@@ -195,18 +197,19 @@ func (j *toy) window() *policy.Window {
 // measured is a window of the route and the speeds in force.
 func (j *toy) measured() *policy.Window {
 	const records = 1e6
+	load := j.load()
 	w := &policy.Window{
-		Records: records, OfferedRate: 1e7, ActualRate: 1e7, Busy: j.busy(), Queue: make([]float64, j.shape.Workers),
+		Records: records, OfferedRate: 1e7, ActualRate: 1e7, Busy: j.busyWith(load), Queue: make([]float64, j.shape.Workers),
 		Slots: make([]int64, j.shape.Slots), Route: j.route,
 	}
-	for _, v := range j.load() {
+	for _, v := range load {
 		w.Counts = append(w.Counts, int64(v*records))
 		w.Units = append(w.Units, int64(v*records))
 	}
 	rest := 1.0
 	for rank, share := range j.hot {
 		rest -= share
-		w.Hot = append(w.Hot, policy.HotKey{Name: fmt.Sprintf("key-%d", rank), Hash: hashOf(rank), Count: int64(share * records)})
+		w.Hot = append(w.Hot, policy.HotKey{Name: "key-" + strconv.Itoa(rank), Hash: hashOf(rank), Count: int64(share * records)})
 		w.Slots[policy.SlotOf(hashOf(rank), j.shape.Slots)] += int64(share * records)
 	}
 	for i := range w.Slots {

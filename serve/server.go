@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	pb "github.com/saspart/saspart/proto/saspart/v1"
+	"github.com/saspart/saspart/serve/reports"
 	"github.com/saspart/saspart/serve/wire"
 )
 
@@ -33,6 +34,9 @@ type Options struct {
 	TLS   credentials.TransportCredentials // nil: connections are in the clear
 	Log   *slog.Logger
 	Now   func() time.Time
+	// Watch, if not nil, is told of every window of a job before it is answered. It must
+	// not wait, nor change or keep anything.
+	Watch func(job string, a *reports.Assembled)
 }
 
 // Server answers the windows of many jobs, each with a state of its own. Its methods
@@ -43,6 +47,7 @@ type Server struct {
 	config  Config
 	name    string
 	only    int // workers of a job; 0: any
+	watch   func(job string, a *reports.Assembled)
 	log     *slog.Logger
 	now     func() time.Time
 	metrics *metrics
@@ -63,15 +68,18 @@ type Server struct {
 // New returns a server that serves once Serve is called. config must be valid.
 func New(config Config, o Options) *Server {
 	s := &Server{
-		config: config, name: o.Name, only: o.Only, log: o.Log, now: o.Now,
+		config: config, name: o.Name, only: o.Only, log: o.Log, now: o.Now, watch: o.Watch,
 		draining: make(chan struct{}), jobs: map[string]*job{}, health: health.NewServer(),
 	}
 	s.metrics = newMetrics(s)
 	s.SetModel(o.Model)
 	guard := &guard{server: s, token: o.Token}
 	options := []grpc.ServerOption{
+		grpc.ForceServerCodecV2(wire.Codec{}),
 		grpc.MaxRecvMsgSize(config.Limits.Message), grpc.MaxConcurrentStreams(uint32(config.Limits.PerClient)),
 		grpc.MaxHeaderListSize(16 << 10), grpc.ConnectionTimeout(config.Hello),
+		// Windows of a fixed size: estimating one costs a ping for every report.
+		grpc.StaticStreamWindowSize(wire.FlowWindow), grpc.StaticConnWindowSize(wire.FlowWindow),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: config.Keepalive.Time, Timeout: config.Keepalive.Timeout}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: config.Keepalive.Time / 2, PermitWithoutStream: true}),
 		grpc.StreamInterceptor(guard.stream), grpc.UnaryInterceptor(guard.unary),

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/saspart/saspart/policy"
 	pb "github.com/saspart/saspart/proto/saspart/v1"
+	"github.com/saspart/saspart/serve/reports"
 	"github.com/saspart/saspart/serve/wire"
 )
 
@@ -58,7 +58,7 @@ func (s *Server) attached(ps pb.PolicyService_AttachServer) error {
 		case err := <-st.ended:
 			for errors.Is(err, errDraining) { // the last words
 				m := st.out.take()
-				if m == nil || ps.Send(m) != nil {
+				if m == nil || ps.SendMsg(m) != nil {
 					break
 				}
 			}
@@ -75,7 +75,7 @@ func (s *Server) attached(ps pb.PolicyService_AttachServer) error {
 			st.end(errDraining)
 		case <-st.out.ready:
 			for m := st.out.take(); m != nil; m = st.out.take() {
-				if err := ps.Send(m); err != nil {
+				if err := ps.SendMsg(m); err != nil {
 					return err
 				}
 			}
@@ -99,12 +99,19 @@ func (s *Server) receive(ps pb.PolicyService_AttachServer, st *stream, hello cha
 		return err
 	}
 	defer j.detach(st)
+	names := wire.NewNames(st.hello.HotKeys())
+	into := func(r *reports.Report) error { return j.report(st, r) }
 	for {
-		m, err := ps.Recv()
-		if err != nil {
+		var m wire.Received
+		if err := ps.RecvMsg(&m); err != nil {
 			return s.lost(ps.Context(), err)
 		}
-		if err := s.take(j, st, m); err != nil {
+		err := s.take(st, m.Bytes(), names, into)
+		m.Free()
+		switch {
+		case errors.Is(err, wire.ErrGarbage):
+			return s.refuse(ps.Context(), "garbage", codes.Internal, err.Error())
+		case err != nil:
 			return s.refuse(ps.Context(), "message", codes.InvalidArgument, err.Error())
 		}
 	}
@@ -153,25 +160,27 @@ func (s *Server) join(ctx context.Context, st *stream, m *pb.Route) (*job, error
 
 // take takes in what a stream that said hello sends. What is wrong with a report is
 // told to the client, and is no reason to end the stream; the error is what else came.
-func (s *Server) take(j *job, st *stream, m *pb.AttachRequest) error {
-	report := m.GetReport()
-	if report == nil {
-		return errors.New("neither a report nor anything else that is known came after the hello")
+func (s *Server) take(st *stream, m []byte, names wire.Names, into func(*reports.Report) error) error {
+	if !st.budget.spend(s.now()) {
+		s.reject(st, "rate", fmt.Sprintf("more than %v reports/s come on this stream", s.config.Limits.Reports))
+		return nil
 	}
-	reason, err := "rate", error(nil)
-	if st.budget.spend(s.now()) {
-		r, bad := wire.ReadReport(report, st.hello)
-		if reason, err = "content", bad; bad == nil {
-			reason, err = "ahead", j.report(st, r)
-		}
-	} else {
-		err = fmt.Errorf("more than %v reports/s come on this stream", s.config.Limits.Reports)
-	}
-	if err != nil {
-		s.metrics.rejected.WithLabelValues(reason).Inc()
-		st.out.put(notice(pb.Notice_KIND_REJECTED, fmt.Sprintf("slide %d: %v", report.GetSlide(), err)))
+	slide, err := wire.TakeReport(m, st.hello, names, into)
+	switch {
+	case errors.Is(err, wire.ErrGarbage), errors.Is(err, wire.ErrNoReport):
+		return err
+	case errors.Is(err, reports.ErrAhead):
+		s.reject(st, "ahead", fmt.Sprintf("slide %d: %v", slide, err))
+	case err != nil:
+		s.reject(st, "content", fmt.Sprintf("slide %d: %v", slide, err))
 	}
 	return nil
+}
+
+// reject counts a report that is not taken and tells its client why.
+func (s *Server) reject(st *stream, reason, text string) {
+	s.metrics.rejected.WithLabelValues(reason).Inc()
+	st.out.put(notice(pb.Notice_KIND_REJECTED, text))
 }
 
 func notice(kind pb.Notice_Kind, text string) *pb.AttachResponse {
@@ -226,74 +235,4 @@ func (b *budget) spend(now time.Time) bool {
 	}
 	b.left--
 	return true
-}
-
-// outbox is what is to be sent on a stream whose client may read slowly or not at all.
-// Its size is bounded: a decision that was not sent yet gives way to the next, which
-// takes its route along if it has none itself.
-type outbox struct {
-	ready chan struct{} // has an element when there is something to take
-
-	mu       sync.Mutex
-	first    *pb.AttachResponse   // the welcome
-	notices  []*pb.AttachResponse // the last few
-	control  wire.Control         // those that were not sent yet, in one
-	decision *pb.AttachResponse
-}
-
-// mostNotices is how many unsent notices an outbox keeps.
-const mostNotices = 4
-
-func newOutbox() *outbox { return &outbox{ready: make(chan struct{}, 1)} }
-
-// put adds a message, which must not be changed afterwards. It reports whether a
-// decision gave way to it.
-func (o *outbox) put(m *pb.AttachResponse) (late bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	switch d := m.GetDecision(); {
-	case m.GetWelcome() != nil:
-		o.first = m
-	case m.GetControl() != nil:
-		c, _ := wire.ReadControl(m.GetControl()) // it is the server's own
-		o.control = c.Over(o.control)
-	case d == nil:
-		if len(o.notices) == mostNotices {
-			o.notices = o.notices[1:]
-		}
-		o.notices = append(o.notices, m)
-	default:
-		if old := o.decision.GetDecision(); old != nil {
-			late = true
-			if d.Route == nil && old.Route != nil {
-				m = &pb.AttachResponse{Message: &pb.AttachResponse_Decision{Decision: &pb.Decision{
-					Window: d.Window, Incomplete: d.Incomplete, Route: old.Route, Start: old.Start, Busy: d.Busy, Shares: d.Shares,
-				}}}
-			}
-		}
-		o.decision = m
-	}
-	select {
-	case o.ready <- struct{}{}:
-	default:
-	}
-	return late
-}
-
-// take returns the next message to send, nil if there is none.
-func (o *outbox) take() *pb.AttachResponse {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	var m *pb.AttachResponse
-	switch {
-	case o.first != nil:
-		m, o.first = o.first, nil
-	case o.control != wire.Control{}:
-		m, o.control = control(o.control), wire.Control{}
-	case len(o.notices) > 0:
-		m, o.notices = o.notices[0], o.notices[1:]
-	default:
-		m, o.decision = o.decision, nil
-	}
-	return m
 }

@@ -20,6 +20,8 @@ type app struct {
 	width       int              // of the terminal that out is, in columns; 0 unknown or none
 	errTerminal bool             // err is one
 
+	self []string // how to call this program; none: it does not call itself
+
 	args    []string // the command line, for the record
 	started bool     // flags and arguments were accepted and a command runs
 }

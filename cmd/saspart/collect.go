@@ -29,6 +29,7 @@ type collectOptions struct {
 	engine     string
 	single     bool // one partitioner was named: it replaces the experiment's behaviours
 	output     string
+	flink      flinkFlags
 }
 
 func (a *app) collectCommand() *cobra.Command {
@@ -44,7 +45,8 @@ different exploration rates, taking turns by the episode.
 The trace is DIR/NAME-PARTITIONER-SEED.arrow. It is never overwritten.`,
 		Example: `  saspart collect --config wordcount-zipf --partitioner dalton-offline
   saspart collect --config drift --windows 500 --seed 7 --out traces
-  saspart collect --config flights-tdigest --engine local --duration 30s`,
+  saspart collect --config flights-tdigest --engine local --duration 30s
+  saspart collect --config wordcount-zipf --engine flink --flink http://127.0.0.1:8081 --windows 100`,
 		Args: noArgs,
 	}
 	opts.experiment.add(cmd)
@@ -58,6 +60,7 @@ The trace is DIR/NAME-PARTITIONER-SEED.arrow. It is never overwritten.`,
 	cmd.MarkFlagsMutuallyExclusive("windows", "duration")
 	engineName := &choice{value: experiment.Sim, allowed: experiment.Engines()}
 	choiceFlag(cmd, engineName, "engine", "", "what runs the job")
+	opts.flink.add(cmd)
 	output := outputFlag(cmd, "text", "json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		opts.engine, opts.output = engineName.value, output.value
@@ -88,17 +91,24 @@ type collected struct {
 	Summary dataset.Summary `json:"summary"`
 }
 
-func (a *app) runCollect(ctx context.Context, opts collectOptions) error {
+func (a *app) runCollect(ctx context.Context, opts collectOptions) (err error) {
 	e, _, err := opts.experiment.load(a)
 	if err != nil {
 		return err
 	}
+	cluster, err := opts.flink.open(a, opts.engine)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeFlink(cluster)) }()
 	if opts.single {
 		e.Collect.Behaviours = nil
 	}
 	run := collect.Run{
 		Config: e.Collect.WithDefault(e.Partitioner), Workers: e.Job.Workers, Seed: e.Seed,
-		Open: func(s partition.Scheme) (engine.Job, error) { return experiment.Open(e, opts.engine, s, nil) },
+		Open: func(s partition.Scheme) (engine.Job, error) {
+			return experiment.OpenWith(e, opts.engine, s, experiment.Options{Flink: cluster})
+		},
 	}
 	meta, err := traceMeta(e, opts.engine, run.Config.Behaviours)
 	if err != nil {

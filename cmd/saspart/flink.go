@@ -19,7 +19,7 @@ one: a JobManager and TaskManagers, each a process of its own, that listen on lo
 only. Maven fetches Flink the first time. Jobs run there with --engine flink.
 
 Logs, checkpoints and what says which processes were started are in the folder --dir,
-saspart/flink in the user's cache.`,
+saspart/flink in the user's cache unless it is given; Flink itself is there in any case.`,
 		Example: `  saspart flink up
   saspart collect --config wordcount-zipf --engine flink --partitioner hash
   saspart flink down`,
@@ -27,7 +27,7 @@ saspart/flink in the user's cache.`,
 	config := cluster.Default()
 	cmd.PersistentFlags().StringVar(&config.Dir, "dir", config.Dir, "`folder` of the cluster's files")
 	group(cmd)
-	cmd.AddCommand(a.flinkUpCommand(&config), a.flinkDownCommand(&config), a.flinkStatusCommand(&config))
+	cmd.AddCommand(a.flinkUpCommand(&config), a.flinkDownCommand(&config), a.flinkStatusCommand(&config), a.flinkGuardCommand())
 	return cmd
 }
 

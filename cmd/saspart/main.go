@@ -26,6 +26,9 @@ func main() {
 	if a.terminal {
 		a.width, _, _ = term.GetSize(int(os.Stdout.Fd())) // one that does not say is taken as wide
 	}
+	if self, err := os.Executable(); err == nil {
+		a.self = []string{self}
+	}
 	go a.interrupts(signals, cancel, os.Exit)
 	os.Exit(a.execute(ctx, os.Args[1:]))
 }

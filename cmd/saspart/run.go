@@ -13,6 +13,7 @@ import (
 	"github.com/saspart/saspart/config/strict"
 	"github.com/saspart/saspart/dataset"
 	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/engine/flink"
 	"github.com/saspart/saspart/experiment"
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/policy"
@@ -26,6 +27,7 @@ type runOptions struct {
 	warmup       int    // windows that are shown, but not summed up
 	output       string
 	server       serverOptions
+	flink        flinkFlags
 }
 
 // runWindows is how many windows a run has that is not told: enough for the
@@ -52,7 +54,8 @@ was interrupted, then takes the place of FILE; it only ever has whole windows.`,
   saspart run --config wordcount-zipf --partitioner hash,wchoices,waterfill --warmup 10 -o table
   saspart run --config sotu-wordcount --set source.file.loop=false --windows 0 --results words.csv
   saspart run --config straggler --engine local --duration 20s -o json | jq .busy.max
-  saspart run --config wordcount-zipf --partitioner saspartitioner --server 127.0.0.1:7070`,
+  saspart run --config wordcount-zipf --partitioner saspartitioner --server 127.0.0.1:7070
+  saspart run --config wordcount-zipf --partitioner hash,waterfill --engine flink`,
 		Args: noArgs,
 	}
 	opts.experiment.add(cmd)
@@ -68,6 +71,7 @@ was interrupted, then takes the place of FILE; it only ever has whole windows.`,
 	choiceFlag(cmd, engineName, "engine", "", "what runs the job")
 	output := outputFlag(cmd, "text", "table", "json")
 	opts.server.add(cmd)
+	opts.flink.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		opts.engine, opts.output = engineName.value, output.value
 		if cmd.Flags().Changed("partitioner") && len(opts.partitioners) == 0 {
@@ -91,7 +95,7 @@ func (o *runOptions) limit(cmd *cobra.Command) {
 	o.experiment.overrides = append(o.experiment.overrides, strict.Override{Path: "collect.windows", Value: windows, From: from})
 }
 
-func (a *app) runRun(ctx context.Context, opts runOptions) error {
+func (a *app) runRun(ctx context.Context, opts runOptions) (err error) {
 	if opts.results != "" && len(opts.partitioners) > 1 {
 		return usagef("--results takes the output of one run, and %d partitioners are to be run; name one", len(opts.partitioners))
 	}
@@ -108,11 +112,16 @@ func (a *app) runRun(ctx context.Context, opts runOptions) error {
 	if n := expectedWindows(experiments[0], runLimits(experiments[0])); n > 0 && int64(opts.warmup) >= n {
 		return usagef("--warmup leaves out all of the run, which has %s", plural(int(n), "window"))
 	}
+	cluster, err := opts.flink.open(a, opts.engine)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeFlink(cluster)) }()
 	show := a.newWatcher(opts.output)
 	var done []dataset.Summary
 	for _, e := range experiments {
 		var s dataset.Summary
-		s, err = a.runOne(ctx, e, opts, show)
+		s, err = a.runOne(ctx, e, opts, cluster, show)
 		if s.Windows > 0 {
 			done = append(done, s)
 		}
@@ -153,7 +162,7 @@ func (o *runOptions) load(a *app) ([]*config.Experiment, error) {
 
 // runOne runs the job of e as a collection of a single episode that nobody
 // records, and sums up what it came to.
-func (a *app) runOne(ctx context.Context, e *config.Experiment, opts runOptions, show watcher) (_ dataset.Summary, err error) {
+func (a *app) runOne(ctx context.Context, e *config.Experiment, opts runOptions, cluster *flink.Engine, show watcher) (_ dataset.Summary, err error) {
 	sink := &runSink{
 		sum:  dataset.NewSummariser(dataset.Meta{Workers: e.Job.Workers, Seed: e.Seed, Engine: opts.engine, Partitioner: e.Partitioner.Name}),
 		show: show, warmup: opts.warmup,
@@ -176,7 +185,9 @@ func (a *app) runOne(ctx context.Context, e *config.Experiment, opts runOptions,
 	}
 	run := collect.Run{
 		Config: runLimits(e), Workers: e.Job.Workers, Seed: e.Seed, Sink: sink, Controller: decides,
-		Open: func(s partition.Scheme) (engine.Job, error) { return experiment.Open(e, opts.engine, s, report) },
+		Open: func(s partition.Scheme) (engine.Job, error) {
+			return experiment.OpenWith(e, opts.engine, s, experiment.Options{Results: report, Flink: cluster})
+		},
 	}
 	show.begin(e, opts.engine, expectedWindows(e, run.Config))
 	res, err := run.Do(ctx)

@@ -26,15 +26,17 @@ type studyFlags struct {
 	parallel int
 	require  []string
 	output   *choice
+	flink    flinkFlags
 }
 
 func (f *studyFlags) add(cmd *cobra.Command, out string) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.out, "out", "", out)
 	flags.BoolVar(&f.resume, "resume", false, "go on with the study in --out: what it has is not measured again, what failed is")
-	flags.IntVar(&f.parallel, "parallel", 0, "measure so many `jobs` at a time; 0: as many as there are processors on sim, one on local or when memory is measured")
+	flags.IntVar(&f.parallel, "parallel", 0, "measure so many `jobs` at a time; 0: as many as there are processors on sim, one on local and flink or when memory is measured")
 	flags.StringArrayVar(&f.require, "require", nil, "exit with 4 unless this `condition` is met, for example 'saspartitioner/hash>=2' (repeatable)")
 	f.output = outputFlag(cmd, "table", "json", "csv")
+	f.flink.add(cmd)
 }
 
 // studied is a study that is to be run.
@@ -86,7 +88,7 @@ func seedsFrom(first uint64, n int) []uint64 {
 }
 
 // runStudy measures, prints and judges.
-func (a *app) runStudy(ctx context.Context, s studied, f *studyFlags) error {
+func (a *app) runStudy(ctx context.Context, s studied, f *studyFlags) (err error) {
 	conditions, err := s.conditions(f.require)
 	if err != nil {
 		return err
@@ -103,8 +105,14 @@ func (a *app) runStudy(ctx context.Context, s studied, f *studyFlags) error {
 			return err
 		}
 	}
+	cluster, err := f.flink.open(a, s.engine())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeFlink(cluster)) }()
 	plan := study.Plan{
-		Runs: study.Runs(s.cells, s.contenders, s.seeds), Parallel: s.parallel(f.parallel), Now: a.now,
+		Flink: cluster,
+		Runs:  study.Runs(s.cells, s.contenders, s.seeds), Parallel: s.parallel(f.parallel), Now: a.now,
 	}
 	if f.out != "" {
 		if plan.Store, err = study.Create(f.out, s.info(a), f.resume); err != nil {
@@ -164,11 +172,21 @@ func (s *studied) parallel(asked int) int {
 		return asked
 	}
 	for i := range s.cells {
-		if s.cells[i].Engine == experiment.Local || s.cells[i].Kind == study.Stress && len(s.cells) == 1 {
+		if experiment.RealTime(s.cells[i].Engine) || s.cells[i].Kind == study.Stress && len(s.cells) == 1 {
 			return 1
 		}
 	}
 	return runtime.GOMAXPROCS(0)
+}
+
+// engine is what the cells' jobs run on: flink if any does.
+func (s *studied) engine() string {
+	for i := range s.cells {
+		if s.cells[i].Engine == experiment.Flink {
+			return experiment.Flink
+		}
+	}
+	return s.cells[0].Engine
 }
 
 func (s *studied) info(a *app) study.Info {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/saspart/saspart/eval/rate"
 	"github.com/saspart/saspart/eval/study"
+	"github.com/saspart/saspart/experiment"
 )
 
 type throughputOptions struct {
@@ -30,7 +31,9 @@ A rate is held if a job that is a little behind falls no further behind: all but
 what is due is sent, and no queue grows. The search
 (--method bracket) starts a fresh job at each rate and closes in on the limit; the
 reference's test (--method ramp) raises the rate of one job until it falls behind.
-The experiment's own rate does not matter, unless its workers are native.
+The experiment's own rate does not matter, unless its workers are native. On flink,
+where processes wait for each other and for the machine, up to 2 % may be left over, and
+the search ends at a tolerance of 5 % unless another is given.
 
 --repeat measures with several seeds: the table shows means and, with ±, 95 %
 confidence intervals, and nobody is called the best within the noise.`,
@@ -50,6 +53,9 @@ confidence intervals, and nobody is called the best within the noise.`,
 	choiceFlag(cmd, method, "method", "", "how the highest rate is looked for")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		opts.engine, opts.rate.Method = engineName.value, rate.Method(method.value)
+		if opts.engine == experiment.Flink {
+			opts.rate = opts.rate.ForCluster(cmd.Flags().Changed("tolerance"))
+		}
 		return a.runThroughput(cmd.Context(), opts)
 	}
 	return cmd

@@ -40,6 +40,7 @@ type trainOnlineOptions struct {
 	output     string
 	server     listenOptions // of a job in another process; nowhere: the job runs here
 	wait       time.Duration // for it; 0: for ever
+	flink      flinkFlags
 }
 
 // fluid names the engine in closed form, beside those of package experiment.
@@ -61,9 +62,9 @@ time are used up, or when evaluations have brought nothing better for long. The
 run's folder holds what it came to: checkpoints (the best and the last), metrics.csv,
 TensorBoard events and report.html.
 
-On fluid (the job in closed form) and sim a run is the same every time; on local the
-job runs on the wall clock and never waits for the learner, which works beside it; there
-a route may move but a tenth of the hot keys' records at a time, and a window that gets
+On fluid (the job in closed form) and sim a run is the same every time; on local and
+flink the job runs on the wall clock and never waits for the learner, which works beside
+it; there a route may move but a tenth of the hot keys' records at a time, and a window that gets
 too bad brings the last good route back (safety, which --set changes).
 A run that was interrupted, or killed, goes on with --resume from its last checkpoint:
 on fluid it ends with the same policy, bit for bit, as one that was not; elsewhere the
@@ -84,6 +85,7 @@ without reaching it exits with 4.`,
   saspart train-online --config wordcount-zipf --engine sim --data 'traces/*.arrow' --out runs/mixed
   saspart train-online --config straggler --engine sim --action capacity --checkpoint builtin --out runs/cap
   saspart train-online --config straggler --action capacity --checkpoint builtin --listen 127.0.0.1:7070 --out runs/behind
+  saspart train-online --config straggler --engine flink --out runs/cluster
   saspart train-online --config straggler --engine local --set safety.max_step=0.1 --set safety.max_imbalance=1 --out runs/live`,
 		Args: noArgs,
 	}
@@ -109,6 +111,7 @@ without reaching it exits with 4.`,
 	engineName := &choice{value: fluid, allowed: append([]string{fluid}, experiment.Engines()...)}
 	choiceFlag(cmd, engineName, "engine", "", "what runs the job")
 	opts.addServer(cmd)
+	opts.flink.add(cmd)
 	output := outputFlag(cmd, "text", "json")
 	for _, name := range []string{"config", "out"} {
 		if err := cmd.MarkFlagRequired(name); err != nil {
@@ -217,8 +220,11 @@ func (a *app) trainOnline(ctx context.Context, opts trainOnlineOptions, c *onlin
 		return out, err
 	}
 	b.feed = behind.feed
+	if b.cluster, err = opts.flink.open(a, opts.engine); err != nil {
+		return out, err
+	}
 	loop, err := b.build(ctx)
-	defer func() { err = errors.Join(err, behind.close(ctx, out), b.close()) }()
+	defer func() { err = errors.Join(err, behind.close(ctx, out), b.close(), closeFlink(b.cluster)) }()
 	if err != nil {
 		return out, err
 	}

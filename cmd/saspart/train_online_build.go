@@ -8,6 +8,7 @@ import (
 
 	"github.com/saspart/saspart/dataset"
 	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/engine/flink"
 	"github.com/saspart/saspart/experiment"
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/policy"
@@ -34,6 +35,8 @@ type onlineBuild struct {
 	filter online.Filter        // of the capacity action
 	feed   *serve.Feed          // of a job in another process; nil: it runs here
 	loop   online.Loop
+
+	cluster *flink.Engine // where jobs run on the engine flink; nil for others
 }
 
 func (b *onlineBuild) build(ctx context.Context) (*online.Loop, error) {
@@ -205,8 +208,8 @@ func (b *onlineBuild) env(i int, s online.Safety) (online.Env, error) {
 		if judge {
 			job.Index = -1
 		}
-		if b.feed != nil {
-			job.Filter = online.Consecutive(job.Filter) // jobs come and go
+		if b.feed != nil || b.cluster != nil {
+			job.Filter = online.Consecutive(job.Filter) // jobs come and go, and clusters lose windows
 		}
 		return online.NewCapacityEnv(job), nil
 	case b.Engine == fluid:
@@ -242,7 +245,7 @@ func (b *onlineBuild) open(i int) (func() (online.Job, error), error) {
 	e.Partitioner.Name = "table"
 	scheme, err := partition.New(e.Partitioner, e.Job.Workers)
 	return func() (online.Job, error) {
-		return experiment.OpenWith(&e, b.Engine, scheme, experiment.Options{Replica: uint64(i)})
+		return experiment.OpenWith(&e, b.Engine, scheme, experiment.Options{Replica: uint64(i), Flink: b.cluster})
 	}, err
 }
 

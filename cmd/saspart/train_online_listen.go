@@ -22,7 +22,7 @@ const behindServer = "served"
 // realTime tells whether the job runs on the wall clock: it does not wait for the
 // learner, and somebody may wait for its results.
 func (c *onlineConfig) realTime() bool {
-	return c.Engine == experiment.Local || c.Engine == behindServer
+	return experiment.RealTime(c.Engine) || c.Engine == behindServer
 }
 
 // trainingServer is the server of a training, which takes one job at a time: another

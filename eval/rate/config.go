@@ -51,6 +51,17 @@ func Default() Config {
 	}
 }
 
+// ForCluster is c for jobs in processes that wait for each other and for the machine:
+// what one probe says is less certain, so more may be left over, and the search, unless
+// a tolerance was asked for, ends sooner.
+func (c Config) ForCluster(asked bool) Config {
+	c.Slack = max(c.Slack, 0.02)
+	if !asked {
+		c.Tolerance = max(c.Tolerance, 0.05)
+	}
+	return c
+}
+
 // Validate reports every impossible value by its path.
 func (c *Config) Validate() error {
 	var method error

@@ -113,7 +113,7 @@ func TestRampAgrees(t *testing.T) {
 		t.Errorf("only %d rates on the way", len(rates))
 	}
 	c.Ramp.Interval = 1500 * time.Millisecond
-	if _, err := Measure(context.Background(), Subject{e, experiment.Sim, time.Now}, nil, c, nil); err == nil || !strings.Contains(err.Error(), "multiple") {
+	if _, err := Measure(context.Background(), Subject{Experiment: e, Engine: experiment.Sim, Now: time.Now}, nil, c, nil); err == nil || !strings.Contains(err.Error(), "multiple") {
 		t.Errorf("an interval that is no multiple of the metric window: %v", err)
 	}
 }
@@ -155,14 +155,14 @@ func TestMeasureRefuses(t *testing.T) {
 		"a file that is not there": {gone, "/nowhere.csv"},
 		"no checkpoint there":      {other, "/nowhere"},
 	} {
-		_, err := Measure(context.Background(), Subject{test.e, experiment.Sim, time.Now}, nil, Default(), nil)
+		_, err := Measure(context.Background(), Subject{Experiment: test.e, Engine: experiment.Sim, Now: time.Now}, nil, Default(), nil)
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: error %v", why, err)
 		}
 	}
 	stopped, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := Measure(stopped, Subject{job(nil), experiment.Sim, time.Now}, nil, Default(), nil); err == nil || !strings.Contains(err.Error(), "interrupted") {
+	if _, err := Measure(stopped, Subject{Experiment: job(nil), Engine: experiment.Sim, Now: time.Now}, nil, Default(), nil); err == nil || !strings.Contains(err.Error(), "interrupted") {
 		t.Errorf("an interrupt: error %v", err)
 	}
 	c := Default()
@@ -202,7 +202,7 @@ func TestReadingsAreReproducible(t *testing.T) {
 // not taken for one that keeps up.
 func TestQueuesHideNothing(t *testing.T) {
 	e := job(func(e *config.Experiment) { e.Job.Queue = 1 << 16; e.Job.Workers = 1 })
-	r, err := Observe(context.Background(), Subject{e, experiment.Sim, time.Now}, 1050, Default(), false)
+	r, err := Observe(context.Background(), Subject{Experiment: e, Engine: experiment.Sim, Now: time.Now}, 1050, Default(), false)
 	if err != nil || r.Held || math.Abs(r.Sent-1050) > 2 {
 		t.Errorf("5 %% too much: %+v, error %v", r, err)
 	}
@@ -214,7 +214,7 @@ func TestBacklogIsNoOverload(t *testing.T) {
 	e := job(func(e *config.Experiment) { e.Partitioner.Name, e.Source.Exponent = "waterfill", 2 })
 	c := Default()
 	c.Warmup, c.Windows = 1, 8
-	r, err := Observe(context.Background(), Subject{e, experiment.Sim, time.Now}, 3500, c, false)
+	r, err := Observe(context.Background(), Subject{Experiment: e, Engine: experiment.Sim, Now: time.Now}, 3500, c, false)
 	if err != nil || !r.Held || r.Sent < 3520 {
 		t.Errorf("%+v, error %v", r, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/saspart/saspart/collect"
 	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/engine/flink"
 	"github.com/saspart/saspart/experiment"
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/policy"
@@ -23,6 +24,7 @@ type Subject struct {
 	Experiment *config.Experiment
 	Engine     string           // of experiment.Engines
 	Now        func() time.Time // times routing
+	Flink      *flink.Engine    // where jobs of that engine run; nil for others
 }
 
 // Reading is what a job did at one rate, over the measured windows.
@@ -174,7 +176,7 @@ func (g *gauge) run(ctx context.Context, e *config.Experiment, s Subject, window
 		Config: limits, Workers: e.Job.Workers, Seed: e.Seed, Sink: sink,
 		Open: func(p partition.Scheme) (engine.Job, error) {
 			p.NewRouter = g.timer.wrap(p.NewRouter, s.Now)
-			return experiment.OpenWith(e, s.Engine, p, experiment.Options{Latency: g.observe, Arrivals: g.arrivals})
+			return experiment.OpenWith(e, s.Engine, p, experiment.Options{Latency: g.observe, Arrivals: g.arrivals, Flink: s.Flink})
 		},
 	}.Do(ctx)
 	return err

@@ -24,7 +24,7 @@ func TestStress(t *testing.T) {
 	c := StressConfig{Load: 0.7, Duration: 60 * time.Second, Warmup: 4}
 	stress := func(name string) *Stressed {
 		seen := 0
-		r, err := Stress(context.Background(), Subject{shape(name), experiment.Sim, time.Now}, c, heap, func(Moment) { seen++ })
+		r, err := Stress(context.Background(), Subject{Experiment: shape(name), Engine: experiment.Sim, Now: time.Now}, c, heap, func(Moment) { seen++ })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,7 +93,7 @@ func TestStressRefuses(t *testing.T) {
 	}
 	c = DefaultStress()
 	c.Duration = 5 * time.Second
-	if _, err := Stress(context.Background(), Subject{job(nil), experiment.Sim, time.Now}, c, heap, nil); err == nil || !strings.Contains(err.Error(), "warm-up") {
+	if _, err := Stress(context.Background(), Subject{Experiment: job(nil), Engine: experiment.Sim, Now: time.Now}, c, heap, nil); err == nil || !strings.Contains(err.Error(), "warm-up") {
 		t.Errorf("a warm-up longer than all: %v", err)
 	}
 }

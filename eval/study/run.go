@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/saspart/saspart/config"
+	"github.com/saspart/saspart/engine/flink"
 	"github.com/saspart/saspart/eval/rate"
 	"github.com/saspart/saspart/policy"
 )
@@ -58,6 +59,7 @@ type Plan struct {
 	Runs     []Run
 	Parallel int              // measurements at a time, at least 1
 	Now      func() time.Time // times routing and measurements
+	Flink    *flink.Engine    // where jobs of that engine run; nil: there are none
 	Store    *Store           // keeps records and has those of before; nil: nowhere
 	// Each is told of every record as it comes, made now or found in the store. It is
 	// called from one goroutine at a time. nil: nobody asks.
@@ -174,7 +176,7 @@ func (p *Plan) one(ctx context.Context, run *Run, job prepared) (r Record, ok bo
 	err := job.err
 	if err == nil {
 		err = guarded(func() (err error) {
-			s := rate.Subject{Experiment: job.experiment, Engine: c.Engine, Now: p.Now}
+			s := rate.Subject{Experiment: job.experiment, Engine: c.Engine, Now: p.Now, Flink: p.Flink}
 			if c.Kind == Stress {
 				r.Stress, err = rate.Stress(ctx, s, c.Stress, heapInUse, nil)
 			} else {

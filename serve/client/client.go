@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/saspart/saspart/policy"
-	pb "github.com/saspart/saspart/proto/saspart/v1"
 	"github.com/saspart/saspart/serve/reports"
 	"github.com/saspart/saspart/serve/wire"
 )
@@ -141,23 +140,18 @@ func (c *Client) turn() {
 }
 
 // decided takes up a decision of the server.
-func (c *Client) decided(d *pb.Decision) {
-	var route *policy.Route
-	var bad error
-	if d.GetRoute() != nil {
-		route, bad = wire.ReadRoute(d.GetRoute(), c.config.Shape.Workers)
-	}
+func (c *Client) decided(d *wire.Answer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer c.turn()
-	if bad != nil { // a route that cannot be followed is no answer
+	if d.Err != nil { // a route that cannot be followed is no answer
 		c.status.Outdated++
-		c.config.Log.Warn("the policy server sent a route that cannot be followed", "error", bad)
+		c.config.Log.Warn("the policy server sent a route that cannot be followed", "error", d.Err)
 		return
 	}
 	c.status.Answers++
-	c.answered = max(c.answered, d.GetWindow()+1)
-	fresh, ended := c.fallback.answered(c.config.Now(), d.GetWindow())
+	c.answered = max(c.answered, d.Window+1)
+	fresh, ended := c.fallback.answered(c.config.Now(), d.Window)
 	if !fresh {
 		c.status.Outdated++
 		return
@@ -166,6 +160,7 @@ func (c *Client) decided(d *pb.Decision) {
 		c.config.Log.Info("the policy server answers again")
 	}
 	c.status.Source = Policy
+	route := d.Route
 	if route == nil {
 		return
 	}
@@ -178,23 +173,24 @@ func (c *Client) decided(d *pb.Decision) {
 	c.tell = nil
 }
 
-// next is the oldest report to send, nil if there is none.
-func (c *Client) next() *pb.Report {
+// next appends the oldest report to send, encoded, to b; it reports false if there is
+// none.
+func (c *Client) next(b []byte) ([]byte, bool) {
 	c.mu.Lock()
 	if len(c.queue) == 0 {
 		c.mu.Unlock()
-		return nil
+		return b, false
 	}
 	r := c.queue[0]
 	c.queue = slices.Delete(c.queue, 0, 1)
 	tell := c.tell
 	c.tell = nil
 	c.mu.Unlock()
-	m := wire.WriteReport(r)
-	if tell != nil && m.Route == nil {
-		m.Route = wire.WriteRoute(tell)
+	if tell != nil && r.Route == nil {
+		with := *r
+		with.Route, r = tell, &with
 	}
-	return m
+	return wire.AppendReport(b, r), true
 }
 
 // Attached waits until the server has welcomed the client.

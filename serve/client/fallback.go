@@ -1,6 +1,7 @@
 package client
 
 import (
+	"slices"
 	"time"
 
 	"github.com/saspart/saspart/policy"
@@ -8,31 +9,42 @@ import (
 	"github.com/saspart/saspart/serve/reports"
 )
 
-// remembered is how many windows the analytic route is computed from when it takes
-// over: more than its estimates remember.
-const remembered = 24
+// The analytic route takes over from so many windows: more than its estimates
+// remember. Where windows have many slides, they are of so many slides, or windows, at
+// least.
+const (
+	remembered   = 24
+	leastSlides  = 64
+	leastWindows = 4
+)
 
 // versionGap is how far the version of an analytic route is past the one in force, so
 // that no route which the server sent meanwhile has the same.
 const versionGap = 1 << 20
 
 // fallback decides when the analytic route takes over and computes it. It is pure: the
-// time is passed in. While the server answers it only keeps the last windows; they are
+// time is passed in. While the server answers it only keeps the last reports; they are
 // worked through when they are needed.
 type fallback struct {
 	config    *Config
-	assembler *reports.Assembler
-	windows   []*policy.Window
-	last      time.Time        // the server's last answer, or the first report
-	analytic  *standin.Standin // nil: the server decides
-	newest    uint64           // number of the latest window that was reported on
-	known     *policy.Route    // the route in force that the assembler knows of
+	kept      []arrival
+	slides    uint64             // that kept goes back
+	routes    []*policy.Route    // the last few that were in force
+	last      time.Time          // the server's last answer, or the first report
+	assembler *reports.Assembler // with analytic
+	analytic  *standin.Standin   // nil: the server decides
+	newest    uint64             // the latest slide that was reported on
+}
+
+// arrival is a report and when it came.
+type arrival struct {
+	at     time.Time
+	report *reports.Report
 }
 
 func newFallback(c *Config) *fallback {
-	f := &fallback{config: c, assembler: reports.NewAssembler(c.Shape, c.Window)}
-	f.assembler.Know(policy.HashRoute(c.Shape.Workers))
-	return f
+	slides := min(remembered*c.Shape.Slides, max(leastSlides, leastWindows*c.Shape.Slides))
+	return &fallback{config: c, slides: uint64(slides), routes: []*policy.Route{policy.HashRoute(c.Shape.Workers)}}
 }
 
 // report takes in a report, force being the route in force, and returns the analytic
@@ -42,41 +54,96 @@ func (f *fallback) report(now time.Time, r *reports.Report, force *policy.Route)
 	if f.last.IsZero() {
 		f.last = now
 	}
-	if force != f.known {
-		f.assembler.Know(force)
-		f.known = force
-	}
-	f.newest = max(f.newest, r.Slide/uint64(f.config.Shape.Slides))
-	fresh := 0
-	if f.assembler.Add(now, r) == nil {
-		for a := f.assembler.Next(now); a != nil; a = f.assembler.Next(now) {
-			if len(f.windows) == remembered {
-				f.windows = append(f.windows[:0], f.windows[1:]...)
-			}
-			f.windows = append(f.windows, a.Window)
-			fresh++
-		}
-	}
-	if f.analytic == nil {
-		if now.Sub(f.last) < f.config.StaleAfter || len(f.windows) == 0 {
+	f.newest = max(f.newest, r.Slide)
+	f.know(force)
+	f.keep(arrival{now, r})
+	var over []*reports.Assembled
+	if f.analytic != nil {
+		over = f.assemble(arrival{now, r})
+	} else {
+		if now.Sub(f.last) < f.config.StaleAfter {
 			return nil, false
 		}
-		f.analytic = standin.New(policy.NewWaterfill(f.config.Waterfill, f.config.Shape.Workers))
-		for _, w := range f.windows[:len(f.windows)-1] {
-			f.analytic.Watch(w)
+		if over, began = f.takeOver(); !began {
+			return nil, false
 		}
-		fresh, began = 1, true
 	}
-	for _, w := range f.windows[len(f.windows)-min(fresh, len(f.windows)):] {
-		if route := f.analytic.Decide(w); route != nil {
+	for _, a := range over {
+		if route := f.analytic.Decide(a.Window); route != nil {
 			route.Version += versionGap
 			if next != nil || force != nil && route.Version <= force.Version {
 				route.Version = max(version(force), version(next)) + versionGap
 			}
 			next = route
 		}
+		a.Release()
 	}
 	return next, began
+}
+
+// know notes the route in force: reports name it by its version.
+func (f *fallback) know(force *policy.Route) {
+	if force == nil || force == f.routes[len(f.routes)-1] {
+		return
+	}
+	if len(f.routes) == mostRoutes {
+		f.routes = append(f.routes[:0], f.routes[1:]...)
+	}
+	f.routes = append(f.routes, force)
+	if f.assembler != nil {
+		f.assembler.Know(force)
+	}
+}
+
+// mostRoutes is how many routes are known at a time, as in an assembler.
+const mostRoutes = 8
+
+// keep keeps a report, and no older ones than may be needed.
+func (f *fallback) keep(a arrival) {
+	most := f.slides * uint64(f.config.Shape.Workers+f.config.Shape.Partitioners+f.config.Shape.Reducers)
+	old := 0
+	for old < len(f.kept) && (f.newest-f.kept[old].report.Slide >= f.slides || uint64(len(f.kept)-old) >= most) {
+		old++
+	}
+	f.kept = append(slices.Delete(f.kept, 0, old), a)
+}
+
+// takeOver has the analytic controller learn from the windows so far and returns the
+// last of them, to be decided on. It reports false if there is none.
+func (f *fallback) takeOver() ([]*reports.Assembled, bool) {
+	f.assembler = reports.NewAssembler(f.config.Shape, f.config.Window)
+	for _, r := range f.routes {
+		f.assembler.Know(r)
+	}
+	analytic := standin.New(policy.NewWaterfill(f.config.Waterfill, f.config.Shape.Workers))
+	var last *reports.Assembled
+	for _, k := range f.kept {
+		for _, a := range f.assemble(k) {
+			if last != nil {
+				analytic.Watch(last.Window)
+				last.Release()
+			}
+			last = a
+		}
+	}
+	if last == nil {
+		f.assembler = nil
+		return nil, false
+	}
+	f.analytic = analytic
+	return []*reports.Assembled{last}, true
+}
+
+// assemble returns the windows that are over with a report.
+func (f *fallback) assemble(k arrival) []*reports.Assembled {
+	if f.assembler.Add(k.at, k.report) != nil {
+		return nil
+	}
+	var over []*reports.Assembled
+	for a := f.assembler.Next(k.at); a != nil; a = f.assembler.Next(k.at) {
+		over = append(over, a)
+	}
+	return over
 }
 
 func version(r *policy.Route) uint64 {
@@ -90,11 +157,12 @@ func version(r *policy.Route) uint64 {
 // fresh, for an answer to what was measured longer than StaleAfter ago is none, and
 // whether it ends the analytic route's time.
 func (f *fallback) answered(now time.Time, window uint64) (fresh, ended bool) {
-	age := time.Duration(min(f.newest-min(window, f.newest), 1<<20)) * f.config.Shape.Window()
+	newest := f.newest / uint64(f.config.Shape.Slides)
+	age := time.Duration(min(newest-min(window, newest), 1<<20)) * f.config.Shape.Window()
 	if age > f.config.StaleAfter {
 		return false, false
 	}
 	ended = f.analytic != nil
-	f.last, f.analytic = now, nil
+	f.last, f.analytic, f.assembler = now, nil, nil
 	return true, ended
 }

@@ -107,6 +107,34 @@ func TestFallbackWithoutAnyServer(t *testing.T) {
 	t.Error("no route after 1.5 s")
 }
 
+// However often and in whatever pieces a program reports, few reports are kept.
+func TestFallbackKeepsWhatItNeeds(t *testing.T) {
+	for _, tc := range []struct {
+		why            string
+		slides, pieces int // of a window, and of a slide
+		most           int
+	}{
+		{"whole windows", 1, 1, 24},
+		{"windows of slides", 8, 1, 64},
+		{"windows of many slides", 100, 1, 400},
+		{"a report for each subtask", 2, 3, 48 * 3},
+		{"the same slide again and again", 1, 1000, 24 * 3},
+	} {
+		c := base()
+		c.Shape.Slides = tc.slides
+		f := newFallback(&c)
+		now := time.Unix(0, 0)
+		for slide := range uint64(1000) {
+			for range tc.pieces {
+				f.report(now, &reports.Report{Slide: slide, Workers: []reports.Worker{{Busy: 0.5}}}, nil)
+			}
+		}
+		if n := len(f.kept); n > tc.most || n < tc.most/2 {
+			t.Errorf("%s: %d reports are kept; %d are enough", tc.why, n, tc.most)
+		}
+	}
+}
+
 func TestBackOff(t *testing.T) {
 	jitter := rand.New(rand.NewPCG(1, 1))
 	b := BackOff{First: 100 * time.Millisecond, Most: 2 * time.Second}

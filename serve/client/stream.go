@@ -38,8 +38,9 @@ func dial(c *Config) (*grpc.ClientConn, error) {
 	return grpc.NewClient(c.Address,
 		grpc.WithTransportCredentials(creds),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: cutAfter}),
+		grpc.WithStaticStreamWindowSize(wire.FlowWindow), grpc.WithStaticConnWindowSize(wire.FlowWindow),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: askAfter, Timeout: cutAfter}),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(mostMessage)),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(mostMessage), grpc.ForceCodecV2(wire.Codec{})),
 	)
 }
 
@@ -112,6 +113,7 @@ func (c *Client) attach(ctx context.Context) (welcomed bool, err error) {
 		cancel()
 		<-received
 	}()
+	var frame []byte
 	for {
 		select {
 		case err := <-ended:
@@ -119,8 +121,12 @@ func (c *Client) attach(ctx context.Context) (welcomed bool, err error) {
 		case <-ctx.Done():
 			return true, ctx.Err()
 		case <-c.work:
-			for m := c.next(); m != nil; m = c.next() {
-				if err := stream.Send(&pb.AttachRequest{Message: &pb.AttachRequest_Report{Report: m}}); err != nil {
+			for {
+				var there bool
+				if frame, there = c.next(frame[:0]); !there {
+					break
+				}
+				if err := stream.SendMsg(wire.Frame(frame)); err != nil {
 					return true, <-ended // which says why
 				}
 			}
@@ -139,13 +145,17 @@ func (c *Client) told() *policy.Route {
 // receive takes what the server sends until the stream ends.
 func (c *Client) receive(stream pb.PolicyService_AttachClient) error {
 	for {
-		m, err := stream.Recv()
-		if err != nil {
+		var received wire.Received
+		if err := stream.RecvMsg(&received); err != nil {
 			return err
 		}
+		answer, m, err := wire.ReadResponse(received.Bytes(), c.config.Shape.Workers)
+		received.Free()
 		switch {
-		case m.GetDecision() != nil:
-			c.decided(m.GetDecision())
+		case err != nil:
+			return status.Error(codes.Internal, err.Error())
+		case answer != nil:
+			c.decided(answer)
 		case m.GetNotice() != nil:
 			c.noticed(m.GetNotice())
 		case m.GetControl() != nil && c.config.Control != nil:

@@ -35,7 +35,7 @@ type Counts struct {
 	Skipped   uint64 // windows that nobody reported, or that the job left behind
 }
 
-// Assembled is a window that is over.
+// Assembled is a window that is over, until Release.
 type Assembled struct {
 	Number       uint64         // its first slide over Shape.Slides
 	Window       *policy.Window // busy and queue of missing workers are NaN, their counts 0
@@ -45,8 +45,14 @@ type Assembled struct {
 
 	CPU     []float64               // share of the window that each worker's thread was on a core; 0: unknown
 	Latency *hdrhistogram.Histogram // of the records finished; nil: nobody measured any
-	Shares  [][]byte                // the last that each partitioner subtask shared; nil: nobody did
+	Shares  [][]byte                // the last that each partitioner subtask shared; nil: nobody did; not given away by Release
+
+	pane *pane
 }
+
+// Release gives the window's memory to others: nobody may use it, or its lists, any
+// more. Windows that are not released are the caller's for good.
+func (a *Assembled) Release() { panes.Put(a.pane) }
 
 // Complete tells whether every subtask reported every slide.
 func (a *Assembled) Complete() bool { return len(a.Workers)+len(a.Partitioners)+len(a.Reducers) == 0 }
@@ -107,7 +113,8 @@ func (a *Assembler) routeOf(version uint64) *policy.Route {
 	return nil
 }
 
-// Add takes in a report, which must pass Check, and must not be changed afterwards.
+// Add takes in a report, which must pass Check. Its lists are not kept; its route and
+// what partitioners shared are.
 // The error is ErrAhead or nil; with ErrAhead nothing was taken in.
 func (a *Assembler) Add(now time.Time, r *Report) error {
 	slides := uint64(a.shape.Slides)
@@ -191,6 +198,7 @@ func (a *Assembler) jump(n uint64) {
 	for _, p := range a.open {
 		if p != nil {
 			a.counts.Skipped++
+			panes.Put(p)
 		}
 	}
 	clear(a.open)

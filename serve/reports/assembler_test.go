@@ -189,6 +189,7 @@ func compare(t *testing.T, schedule []byte) {
 					t.Fatalf("worker %d has busy ratio %v; missing are %v", i, b, out.Workers)
 				}
 			}
+			out.Release()
 		}
 	}
 	if c := a.Counts(); c.Taken+c.Late+c.Duplicate != reported {

@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/index"
 )
 
 // mostRealised is how many realised shares a window keeps per hot key of its shape, so
@@ -19,7 +21,7 @@ const mostRealised = 64
 // goes beyond is left out.
 const mostShares = 4 << 20
 
-// pane is a window that is being assembled.
+// pane is a window that is being assembled. Its memory is the window's too.
 type pane struct {
 	shape    *Shape
 	seen     []bool   // by subtask, workers first, and slide
@@ -35,22 +37,36 @@ type pane struct {
 	version      uint64 // in force at its end
 	name         string // of the partitioner, as far as told
 	hot          hotKeys
-	slots        []int64
+	slots        []int64  // none: nobody counted them
 	shares       [][]byte // by partitioner subtask; nil: none yet
 	shared       int      // bytes in them
 
-	reducers []Reducer // summed over slides
-	latency  *hdrhistogram.Histogram
+	reducers []Reducer               // summed over slides
+	latency  *hdrhistogram.Histogram // nil: none was ever reported
 	longest  time.Duration
+
+	out    Assembled
+	window policy.Window
 }
 
+// panes are used again, by all assemblers: a window is soon over.
+var panes = sync.Pool{New: func() any { return new(pane) }}
+
+// newPane is a pane without reports.
 func newPane(shape *Shape) *pane {
+	p := panes.Get().(*pane)
 	subtasks := shape.subtasks()
-	return &pane{
-		shape: shape, seen: make([]bool, subtasks*shape.Slides), got: make([]uint16, subtasks),
-		workers: make([]Worker, shape.Workers), partitioners: make([]Partitioner, shape.Partitioners),
-		reducers: make([]Reducer, shape.Reducers),
+	p.shape = shape
+	p.seen, p.got = zeros(p.seen, subtasks*shape.Slides), zeros(p.got, subtasks)
+	p.workers, p.partitioners, p.reducers = zeros(p.workers, shape.Workers), zeros(p.partitioners, shape.Partitioners), zeros(p.reducers, shape.Reducers)
+	p.hot.clear()
+	if p.latency != nil {
+		p.latency.Reset()
 	}
+	p.realised, p.routes, p.slots = p.realised[:0], p.routes[:0], p.slots[:0]
+	p.whole, p.changed, p.last, p.version, p.name = 0, false, 0, 0, ""
+	p.shares, p.shared, p.longest = nil, 0, 0 // others may have the shares
+	return p
 }
 
 // first tells whether this is the subtask's first report of the slide, and counts it.
@@ -114,8 +130,9 @@ func (p *pane) add(r *Report, slide int, counts *Counts) {
 		p.share(n)
 		p.hot.add(n.Hot, 4*p.shape.HotKeys())
 		if len(n.Slots) > 0 {
-			if p.slots == nil {
-				p.slots = make([]int64, len(n.Slots))
+			if len(p.slots) == 0 {
+				p.slots = append(p.slots, n.Slots...)
+				continue
 			}
 			for s, c := range n.Slots {
 				p.slots[s] += c
@@ -160,11 +177,15 @@ func (p *pane) time(l *Latency) {
 func (p *pane) finish(n uint64, a *Assembler) *Assembled {
 	s := p.shape
 	length := s.Window()
-	out := &Assembled{Number: n, CPU: make([]float64, s.Workers), Latency: p.latency, Shares: p.shares}
-	w := &policy.Window{
+	out, w := &p.out, &p.window
+	*out = Assembled{
+		Number: n, Window: w, CPU: zeros(out.CPU, s.Workers), Shares: p.shares, pane: p,
+		Workers: out.Workers[:0], Partitioners: out.Partitioners[:0], Reducers: out.Reducers[:0],
+	}
+	*w = policy.Window{
 		Step: int(min(n, math.MaxInt)), Start: at(n, length), End: at(n+1, length),
-		Counts: make([]int64, s.Workers), Units: make([]int64, s.Workers),
-		Busy: make([]float64, s.Workers), Queue: make([]float64, s.Workers),
+		Counts: zeros(w.Counts, s.Workers), Units: zeros(w.Units, s.Workers),
+		Busy: zeros(w.Busy, s.Workers), Queue: zeros(w.Queue, s.Workers), Reducer: zeros(w.Reducer, s.Reducers),
 		Route: a.routeOf(p.version), RouteNew: p.changed || len(p.routes) > 1,
 		Partitioner: p.name,
 	}
@@ -196,16 +217,29 @@ func (p *pane) finish(n uint64, a *Assembler) *Assembled {
 	}
 	w.ActualRate = float64(sent) / length.Seconds()
 	w.Backpressured /= max(there, 1)
-	w.Hot, w.Slots = p.hot.heaviest(s.HotKeys()), p.slots
+	w.Hot = p.hot.heaviest(s.HotKeys())
+	if len(p.slots) > 0 {
+		w.Slots = p.slots
+	}
 	p.reduced(w, out)
 	if p.latency != nil && p.latency.TotalCount() > 0 {
+		out.Latency = p.latency
 		w.LatencyP50 = min(time.Duration(p.latency.ValueAtQuantile(50)), p.longest)
 		w.LatencyP99 = min(time.Duration(p.latency.ValueAtQuantile(99)), p.longest)
 		w.LatencyMax = p.longest
 	}
 	w.Realised = joined(p.realised, p.got, s.Slides)
-	out.Window = w
 	return out
+}
+
+// zeros is a list of n zeros, in the memory of list if it suffices.
+func zeros[T any](list []T, n int) []T {
+	if cap(list) < n {
+		return make([]T, n)
+	}
+	list = list[:n]
+	clear(list)
+	return list
 }
 
 // reduced fills in what is known of the reducers: how busy they were, and on how many
@@ -215,7 +249,6 @@ func (p *pane) reduced(w *policy.Window, out *Assembled) {
 	if s.Reducers == 0 {
 		return
 	}
-	w.Reducer = make([]float64, s.Reducers)
 	var results, parts float64
 	for i := range p.reducers {
 		if int(p.got[s.Workers+s.Partitioners+i]) < s.Slides {
@@ -249,30 +282,33 @@ func at(n uint64, length time.Duration) time.Duration {
 
 // hotKeys joins lists of hot keys.
 type hotKeys struct {
-	index map[uint64]int // hash -> where in keys
+	index index.Index // of keys
 	keys  []policy.HotKey
+}
+
+func (h *hotKeys) clear() {
+	h.index.Clear()
+	clear(h.keys)
+	h.keys = h.keys[:0]
 }
 
 // add counts a list in. Of more than twice the limit, the heaviest are kept.
 func (h *hotKeys) add(list []policy.HotKey, limit int) {
-	if h.index == nil {
-		h.index = make(map[uint64]int, len(list))
-		h.keys = make([]policy.HotKey, 0, len(list))
-	}
+	h.keys = slices.Grow(h.keys, len(list))
 	for _, k := range list {
-		if i, ok := h.index[k.Hash]; ok {
+		if i, ok := h.index.Get(k.Hash); ok {
 			h.keys[i].Count += k.Count
 			h.keys[i].Error += k.Error
 			continue
 		}
-		h.index[k.Hash] = len(h.keys)
+		h.index.Set(k.Hash, len(h.keys))
 		h.keys = append(h.keys, k)
 	}
 	if len(h.keys) > 2*limit {
 		h.keys = h.heaviest(limit)
-		clear(h.index)
+		h.index.Clear()
 		for i := range h.keys {
-			h.index[h.keys[i].Hash] = i
+			h.index.Set(h.keys[i].Hash, i)
 		}
 	}
 }

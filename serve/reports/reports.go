@@ -123,10 +123,14 @@ type Partitioner struct {
 // report are left out. The window's route is the caller's to tell of.
 func OfWindow(w *policy.Window, shape *Shape) *Report {
 	r := &Report{Slide: uint64(max(0, w.Step))}
-	realised := make(map[int][]Realised)
+	var realised map[int][]Realised
+	if len(w.Realised) > 0 {
+		realised = make(map[int][]Realised)
+	}
 	for _, s := range w.Realised {
 		realised[s.Worker] = append(realised[s.Worker], Realised{s.Hash, s.Count})
 	}
+	r.Workers = make([]Worker, 0, len(w.Busy))
 	for i, busy := range w.Busy {
 		if busy != busy {
 			continue

@@ -38,6 +38,15 @@ type Hello struct {
 	Reducers              Ranges
 }
 
+// HotKeys is how many keys a report of the stream may name, at most.
+func (h *Hello) HotKeys() int {
+	n := 0
+	for _, r := range h.Partitioners {
+		n += r.Count
+	}
+	return min(n, 1) * h.Shape.HotKeys()
+}
+
 // Ranges is a set of indices.
 type Ranges []Range
 

@@ -13,43 +13,54 @@ import (
 // ReadReport checks a report of the stream that h began. The error names what is
 // wrong with it.
 func ReadReport(m *pb.Report, h *Hello) (*reports.Report, error) {
+	r := &reports.Report{}
+	if err := readReport(m, h, r, nil); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// readReport is ReadReport into a report whose memory is used again.
+func readReport(m *pb.Report, h *Hello, r *reports.Report, names Names) error {
 	if len(m.GetWorkers()) > h.Shape.Workers || len(m.GetPartitioners()) > h.Shape.Partitioners || len(m.GetReducers()) > h.Shape.Reducers {
-		return nil, fmt.Errorf("%d workers, %d partitioners and %d reducers in one report; the job has %d, %d and %d",
+		return fmt.Errorf("%d workers, %d partitioners and %d reducers in one report; the job has %d, %d and %d",
 			len(m.GetWorkers()), len(m.GetPartitioners()), len(m.GetReducers()), h.Shape.Workers, h.Shape.Partitioners, h.Shape.Reducers)
 	}
-	r := &reports.Report{Slide: m.GetSlide()}
-	if len(m.Workers) > 0 {
-		r.Workers = make([]reports.Worker, len(m.Workers))
-	}
+	r.Slide, r.Route = m.GetSlide(), nil
+	r.Workers = sized(r.Workers, len(m.Workers))
 	for i, w := range m.Workers {
 		if err := readWorker(w, h, &r.Workers[i]); err != nil {
-			return nil, fmt.Errorf("worker %d: %w", w.GetIndex(), err)
+			return fmt.Errorf("worker %d: %w", w.GetIndex(), err)
 		}
 	}
-	if len(m.Partitioners) > 0 {
-		r.Partitioners = make([]reports.Partitioner, len(m.Partitioners))
-	}
+	r.Partitioners = sized(r.Partitioners, len(m.Partitioners))
 	for i, p := range m.Partitioners {
-		if err := readPartitioner(p, h, &r.Partitioners[i]); err != nil {
-			return nil, fmt.Errorf("partitioner %d: %w", p.GetIndex(), err)
+		if err := readPartitioner(p, h, &r.Partitioners[i], names); err != nil {
+			return fmt.Errorf("partitioner %d: %w", p.GetIndex(), err)
 		}
 	}
-	if len(m.Reducers) > 0 {
-		r.Reducers = make([]reports.Reducer, len(m.Reducers))
-	}
+	r.Reducers = sized(r.Reducers, len(m.Reducers))
 	for i, n := range m.Reducers {
 		if err := readReducer(n, h, &r.Reducers[i]); err != nil {
-			return nil, fmt.Errorf("reducer %d: %w", n.GetIndex(), err)
+			return fmt.Errorf("reducer %d: %w", n.GetIndex(), err)
 		}
 	}
 	if m.Route != nil {
 		route, err := ReadRoute(m.Route, h.Shape.Workers)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		r.Route = route
 	}
-	return r, nil
+	return nil
+}
+
+// sized is a list of n elements, in the memory of list if it suffices.
+func sized[T any](list []T, n int) []T {
+	if n > cap(list) {
+		return append(list[:cap(list)], make([]T, n-cap(list))...)
+	}
+	return list[:n]
 }
 
 func readWorker(m *pb.WorkerReport, h *Hello, to *reports.Worker) error {
@@ -65,14 +76,12 @@ func readWorker(m *pb.WorkerReport, h *Hello, to *reports.Worker) error {
 	if n := len(m.Realised); n > mostLists*h.Shape.HotKeys() {
 		return fmt.Errorf("%d realised shares; at most %d are possible", n, mostLists*h.Shape.HotKeys())
 	}
+	realised := sized(to.Realised, len(m.Realised))
 	*to = reports.Worker{Index: int(m.Index), Records: int64(m.Records), Units: int64(m.Units), Busy: m.Busy, Queue: m.Queue,
-		CPU: m.Cpu, Bypassed: int64(m.Bypassed), StateKeys: int64(m.StateKeys)}
+		CPU: m.Cpu, Bypassed: int64(m.Bypassed), StateKeys: int64(m.StateKeys), Realised: realised}
 	var err error
 	if to.Latency, err = readLatency(m.Latency); err != nil {
 		return err
-	}
-	if len(m.Realised) > 0 {
-		to.Realised = make([]reports.Realised, len(m.Realised))
 	}
 	for i, s := range m.Realised {
 		if s.GetCount() > mostCount {
@@ -135,7 +144,7 @@ func ratios(list ...*float64) error {
 	return nil
 }
 
-func readPartitioner(m *pb.PartitionerReport, h *Hello, to *reports.Partitioner) error {
+func readPartitioner(m *pb.PartitionerReport, h *Hello, to *reports.Partitioner, names Names) error {
 	if !h.Partitioners.Has(int(m.GetIndex())) {
 		return fmt.Errorf("is none of this stream's")
 	}
@@ -159,12 +168,11 @@ func readPartitioner(m *pb.PartitionerReport, h *Hello, to *reports.Partitioner)
 			return err
 		}
 	}
+	slots, hot := sized(to.Slots, len(m.Slots)), sized(to.Hot, len(m.Hot))
 	*to = reports.Partitioner{
 		Index: int(m.Index), Sent: int64(m.Sent), Offered: m.Offered, Blocked: m.Blocked,
 		RouteVersion: m.RouteVersion, RouteChanged: m.RouteChanged, Share: m.Share, Name: m.Partitioner,
-	}
-	if len(m.Slots) > 0 {
-		to.Slots = make([]int64, len(m.Slots))
+		Slots: slots, Hot: hot,
 	}
 	for i, n := range m.Slots {
 		if n > mostCount {
@@ -172,15 +180,12 @@ func readPartitioner(m *pb.PartitionerReport, h *Hello, to *reports.Partitioner)
 		}
 		to.Slots[i] = int64(n)
 	}
-	if len(m.Hot) > 0 {
-		to.Hot = make([]policy.HotKey, len(m.Hot))
-	}
 	for i, k := range m.Hot {
 		if k.GetCount() > mostCount || k.GetError() > mostCount || len(k.GetName()) > mostKey {
 			return fmt.Errorf("hot key %d has %d records, error %d and a name of %d bytes; at most %d, as many and %d are possible",
 				i, k.GetCount(), k.GetError(), len(k.GetName()), int64(mostCount), mostKey)
 		}
-		to.Hot[i] = policy.HotKey{Name: string(k.GetName()), Hash: k.GetHash(), Count: int64(k.GetCount()), Error: int64(k.GetError())}
+		to.Hot[i] = policy.HotKey{Name: names.of(k.GetHash(), k.GetName()), Hash: k.GetHash(), Count: int64(k.GetCount()), Error: int64(k.GetError())}
 	}
 	return nil
 }

@@ -22,6 +22,11 @@ func ReadRoute(m *pb.Route, workers int) (*policy.Route, error) {
 		}
 		r.Slots[i] = uint16(w)
 	}
+	pairs := 0
+	for _, k := range m.Keys {
+		pairs += len(k.GetWorkers())
+	}
+	all, whole := make([]uint16, 0, pairs), []float64{1}
 	for i, k := range m.Keys {
 		if len(k.GetName()) > mostKey || len(k.GetWorkers()) > workers {
 			return nil, fmt.Errorf("route: key %d has a name of %d bytes and %d workers; at most %d and %d are possible",
@@ -30,15 +35,16 @@ func ReadRoute(m *pb.Route, workers int) (*policy.Route, error) {
 		to := &r.Keys[i]
 		to.Hash, to.Name, to.Shares = k.GetHash(), string(k.GetName()), k.GetShares()
 		if len(k.GetWorkers()) == 1 && len(to.Shares) == 0 {
-			to.Shares = []float64{1}
+			to.Shares = whole
 		}
-		to.Workers = make([]uint16, len(k.GetWorkers()))
-		for j, w := range k.GetWorkers() {
+		from := len(all)
+		for _, w := range k.GetWorkers() {
 			if int(w) >= workers {
 				return nil, fmt.Errorf("route: key %d goes to worker %d of %d", i, w, workers)
 			}
-			to.Workers[j] = uint16(w)
+			all = append(all, uint16(w))
 		}
+		to.Workers = all[from:len(all):len(all)]
 	}
 	return r, r.Validate()
 }

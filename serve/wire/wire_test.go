@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -184,12 +185,20 @@ func FuzzReport(f *testing.F) {
 	f.Add([]byte{0x12, 0})
 	f.Add([]byte{0x1a, 0, 0x22, 0})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var m pb.Report
-		if proto.Unmarshal(data, &m) != nil {
-			return
-		}
 		h := hello()
-		r, err := ReadReport(&m, h)
+		var m pb.Report
+		garbage := proto.Unmarshal(data, &m)
+		r, bad := ReadReport(&m, h)
+		b, at := begin(nil, 2)
+		_, err := TakeReport(end(append(b, data...), at), h, nil, func(taken *reports.Report) error {
+			if diff := gocmp.Diff(r, taken, equalEmpty); diff != "" {
+				t.Fatalf("-message +taken:\n%s", diff)
+			}
+			return nil
+		})
+		if (garbage != nil) != errors.Is(err, ErrGarbage) || garbage == nil && (bad != nil) != (err != nil) {
+			t.Fatalf("taken: %v; the library says %v, and of the message %v", err, garbage, bad)
+		}
 		if err != nil {
 			return
 		}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -20,7 +21,7 @@ import (
 
 // Config is what a cluster is like.
 type Config struct {
-	Dir          string // holds the class path, logs, checkpoints, and who was started
+	Dir          string // holds logs, checkpoints, and who was started
 	Port         int    // of the REST interface; 0: any that is free
 	TaskManagers int
 	Slots        int // of each TaskManager: with as many subtasks of each operator as workers, P are needed in all
@@ -119,7 +120,7 @@ func (c *Cluster) Up(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	jars, err := c.jars(ctx)
+	jars, err := c.ClassPath(ctx)
 	if err != nil {
 		return Status{}, err
 	}
@@ -165,7 +166,11 @@ func (c *Cluster) Up(ctx context.Context) (Status, error) {
 	if err == nil {
 		err = c.await(ctx, s, func() bool {
 			ids, err := client.TaskManagers(ctx)
-			return err == nil && len(ids) == s.TaskManagers && s.registered(ids) == s.TaskManagers
+			if err != nil || len(ids) != s.TaskManagers || s.registered(ids) != s.TaskManagers {
+				return false
+			}
+			o, err := client.Overview(ctx)
+			return err == nil && o.Slots >= s.TaskManagers*s.Slots
 		})
 	}
 	if err != nil {
@@ -204,13 +209,25 @@ func (c *Cluster) fresh() (*state, error) {
 	return s, c.write(s)
 }
 
+// Ports to choose from: below those that systems give to connections, any of which
+// might be taken before a JVM gets to listen.
+const firstPort, lastPort = 20_000, 32_000
+
 // freePort is the port itself if nobody listens there, or any that is free for 0.
 func freePort(port int) (int, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-	if err != nil {
-		return 0, err
+	for try := 0; ; try++ {
+		p := port
+		if p == 0 {
+			p = firstPort + rand.IntN(lastPort-firstPort)
+		}
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(p)))
+		if err == nil {
+			return p, l.Close()
+		}
+		if port != 0 || try == 100 {
+			return 0, err
+		}
 	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
 
 // await waits until a condition holds, all processes being alive.

@@ -27,9 +27,14 @@ func version() string {
 	return string(regexp.MustCompile(`<flink.version>(.*)</flink.version>`).FindSubmatch(pom)[1])
 }
 
-// jars returns the class path, which Maven fetches the first time.
-func (c *Cluster) jars(ctx context.Context) (classpath string, err error) {
-	dir := c.path("lib", fmt.Sprintf("%s-%x", version(), sha256.Sum256(pom))[:20])
+// ClassPath is what the cluster's processes run from; Maven fetches it the first time.
+func (c *Cluster) ClassPath(ctx context.Context) (classpath string, err error) {
+	// One copy serves all clusters of a user.
+	shared := defaultDir()
+	if shared == "" {
+		shared = c.config.Dir
+	}
+	dir := filepath.Join(shared, "lib", fmt.Sprintf("%s-%x", version(), sha256.Sum256(pom))[:20])
 	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
 		if err := c.fetch(ctx, dir); err != nil {
 			return "", err

@@ -1,6 +1,7 @@
 package io.github.saspart.flink;
 
 import java.io.Serializable;
+import java.util.function.LongSupplier;
 
 /**
  * Is told of each piece of work that an aggregation does, on the thread that does it, so that it may
@@ -10,6 +11,14 @@ import java.io.Serializable;
  * @param <ACC> the type of accumulators
  */
 public interface WorkFunction<T, ACC> extends Serializable {
+    /**
+     * A subtask begins.
+     *
+     * @param busyNanos how long the subtask has been busy by now, in ns, as reports have it: all time but
+     *     that it waited for records or for who takes its results
+     */
+    default void open(LongSupplier busyNanos) {}
+
     /**
      * A record is about to be added to its key's accumulator.
      *

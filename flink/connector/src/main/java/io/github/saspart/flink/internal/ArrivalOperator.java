@@ -48,6 +48,9 @@ public final class ArrivalOperator<T> extends AbstractStreamOperator<T> implemen
         units = new Count();
         latencies = plan.options.latency() ? new Latencies() : null;
         BusyTime time = new BusyTime(getMetricGroup());
+        if (work != null) {
+            work.open(time::busyNanos);
+        }
         Queue queue = new Queue(getContainingTask().getEnvironment());
         reporter = plan.reporter(
                 Role.ROLE_WORKER, worker, getContainingTask().getEnvironment().getJobID(), null, Silent.LISTENER, mailbox,

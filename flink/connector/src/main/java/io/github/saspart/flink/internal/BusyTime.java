@@ -52,6 +52,15 @@ final class BusyTime {
         onCore = onCoreNow;
     }
 
+    /** Time that it has been busy by now, since some beginning, ns. */
+    long busyNanos() {
+        long now = System.currentTimeMillis();
+        return (now - millis(task.getIdleTimeMsPerSecond(), now)
+                        - millis(task.getSoftBackPressuredTimePerSecond(), now)
+                        - millis(task.getHardBackPressuredTimePerSecond(), now))
+                * 1_000_000;
+    }
+
     /** Share of the time it was busy. */
     double busy() {
         return busy;

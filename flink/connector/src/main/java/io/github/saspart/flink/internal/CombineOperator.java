@@ -133,6 +133,9 @@ public final class CombineOperator<T, K, ACC, OUT> extends AbstractStreamOperato
         latencies = plan.options.latency() ? new Latencies() : null;
         lateRecords = getMetricGroup().counter("numLateRecordsDropped");
         BusyTime time = new BusyTime(getMetricGroup());
+        if (work != null) {
+            work.open(time::busyNanos);
+        }
         Queue queue = new Queue(getContainingTask().getEnvironment());
         reporter = plan.reporter(
                 Role.ROLE_WORKER, worker, getContainingTask().getEnvironment().getJobID(), null, Silent.LISTENER, mailbox,

@@ -53,6 +53,9 @@ public final class MergeFunction<R, K, ACC, OUT> extends KeyedProcessFunction<R,
         keys = new Count();
         pairs = new Count();
         BusyTime time = new BusyTime(getRuntimeContext().getMetricGroup());
+        if (work != null) {
+            work.open(time::busyNanos);
+        }
         reporter = plan.reporter(
                 Role.ROLE_REDUCER, reducer, getRuntimeContext().getJobInfo().getJobId(), null, Silent.LISTENER, null,
                 () -> new Draft(time));

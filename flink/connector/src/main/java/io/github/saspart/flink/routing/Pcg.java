@@ -22,6 +22,16 @@ public final class Pcg {
         lo = seed2;
     }
 
+    /** The high half of the state, which goes on from here when a generator starts from both halves. */
+    public long high() {
+        return hi;
+    }
+
+    /** The low half of the state. */
+    public long low() {
+        return lo;
+    }
+
     /** The random stream of a partitioner's subtask. */
     static Pcg of(Env env, String name) {
         long hash = Hashing.hash(name.getBytes(StandardCharsets.UTF_8));

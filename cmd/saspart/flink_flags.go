@@ -1,0 +1,96 @@
+package main
+
+import (
+	"log/slog"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/saspart/saspart/engine/flink"
+	"github.com/saspart/saspart/experiment"
+)
+
+// flinkFlags say where jobs run with --engine flink.
+type flinkFlags struct {
+	address string
+	jar     string
+	listen  string
+	set     []string // of these flags, those that were given
+}
+
+// add adds the flags.
+func (f *flinkFlags) add(cmd *cobra.Command) {
+	own := pflag.NewFlagSet("flink", pflag.ContinueOnError)
+	own.StringVar(&f.address, "flink", flink.Default().Address, "`address` of the Flink cluster's REST interface (with --engine flink)")
+	own.StringVar(&f.jar, "jar", "", "`file` with the jobs for Flink (with --engine flink; default $"+flink.JarVariable+", or the checkout's)")
+	own.StringVar(&f.listen, "flink-listen", "", "`address` of this machine that the cluster can reach, host:0, where it is not on this machine: in the clear, for networks that you trust (with --engine flink)")
+	own.VisitAll(func(flag *pflag.Flag) { flag.Value = &noted{flag.Value, flag.Name, &f.set} })
+	cmd.Flags().AddFlagSet(own)
+}
+
+// noted is a flag's value that notes that it was set.
+type noted struct {
+	pflag.Value
+	name string
+	in   *[]string
+}
+
+// Set implements pflag.Value.
+func (n *noted) Set(text string) error {
+	*n.in = append(*n.in, "--"+n.name)
+	return n.Value.Set(text)
+}
+
+// open is where the jobs of an engine run, nil for those that run here. It must be
+// closed.
+func (f *flinkFlags) open(a *app, engine string) (*flink.Engine, error) {
+	if engine != experiment.Flink {
+		if len(f.set) > 0 {
+			return nil, usagef("%s only with --engine %s", strings.Join(f.set, ", "), experiment.Flink)
+		}
+		return nil, nil
+	}
+	e, err := flink.New(f.config(a))
+	return e, asUsageIf(err)
+}
+
+// config is where the flags, and the environment, say that jobs run.
+func (f *flinkFlags) config(a *app) flink.Config {
+	c := flink.Default()
+	c.Address, c.Jar, c.Listen, c.Now = f.address, f.jar, f.listen, a.now
+	c.Log = slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelError}))
+	for _, v := range a.env {
+		if jar, ok := strings.CutPrefix(v, flink.JarVariable+"="); ok && c.Jar == "" {
+			c.Jar = jar
+		}
+	}
+	if len(a.self) > 0 {
+		c.Guard = append(append(c.Guard, a.self...), "flink", guardName, f.address)
+	}
+	return c
+}
+
+// closeFlink closes an engine if there is one.
+func closeFlink(e *flink.Engine) error {
+	if e == nil {
+		return nil
+	}
+	return e.Close()
+}
+
+// guardName is the command that watches over jobs.
+const guardName = "guard"
+
+// flinkGuardCommand is for this program alone.
+func (a *app) flinkGuardCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    guardName + " ADDRESS",
+		Short:  "Cancel the jobs named on standard input once it ends",
+		Hidden: true,
+		Args:   cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			return flink.RunGuard(a.in, args[0])
+		},
+	}
+}

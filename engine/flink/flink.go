@@ -1,0 +1,213 @@
+// Package flink runs the jobs of experiments on a cluster of unmodified Apache Flink:
+// it submits a program of saspart-flink-jobs, which attaches to a policy server in this
+// process, takes its windows and tells it routes, rates and partitioners.
+package flink
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/saspart/saspart/engine/flink/rest"
+	"github.com/saspart/saspart/serve"
+)
+
+// Config is where jobs run.
+type Config struct {
+	Address string // of the cluster's REST interface, for example http://127.0.0.1:8081
+	Jar     string // with the jobs; "": where a checkout of saspart has it
+	// Listen is where this process listens for its jobs, host:port, as the cluster can
+	// reach it; in the clear, but jobs have to show a token. "": any port of loopback.
+	Listen string
+	Guard  []string // command that cancels jobs should this process die (RunGuard); none: nobody does
+
+	Attach time.Duration // how long a job may take from its submission until all of it reports
+	Silent time.Duration // how long a job may give no window, as when it is restarted
+	Log    *slog.Logger
+	Now    func() time.Time
+}
+
+// Default waits a minute and a half for a job.
+func Default() Config {
+	return Config{
+		Address: "http://127.0.0.1:8081", Attach: 90 * time.Second, Silent: 90 * time.Second,
+		Log: slog.New(slog.DiscardHandler), Now: time.Now,
+	}
+}
+
+// JarVariable names the environment variable that says where the jar of the jobs is.
+const JarVariable = "SASPART_FLINK_JAR"
+
+// Engine is a cluster that jobs run on, one after the other or several at once. Its
+// methods may be called from any goroutine.
+type Engine struct {
+	config Config
+	client *rest.Client
+
+	mu      sync.Mutex
+	program string // the uploaded jar; "": not yet
+	guard   *guard // nil: not started yet, or there is none
+}
+
+// New returns an engine. Nothing is asked of the cluster yet. It must be closed.
+func New(c Config) (*Engine, error) {
+	if err := rest.CheckAddress(c.Address); err != nil {
+		return nil, err
+	}
+	return &Engine{config: c, client: rest.New(c.Address)}, nil
+}
+
+// Close removes what was uploaded. Jobs must be closed before.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	defer e.client.Close()
+	var err error
+	if e.program != "" {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err = e.client.Delete(ctx, e.program); rest.Gone(err) {
+			err = nil
+		}
+		e.program = ""
+	}
+	if e.guard != nil {
+		err = errors.Join(err, e.guard.close())
+		e.guard = nil
+	}
+	return err
+}
+
+// prepare uploads the program and starts the guard, if that was not done before.
+func (e *Engine) prepare(ctx context.Context) (program string, g *guard, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, err := e.client.Overview(ctx); err != nil {
+		return "", nil, fmt.Errorf("no Flink cluster answers at %s; start one with saspart flink up, or name another with --flink: %w", e.config.Address, reason(err))
+	}
+	if e.program == "" {
+		jar := e.config.Jar
+		if jar == "" {
+			if jar, err = findJar(); err != nil {
+				return "", nil, err
+			}
+		}
+		if e.program, err = e.client.Upload(ctx, jar); err != nil {
+			return "", nil, err
+		}
+	}
+	if e.guard == nil && len(e.config.Guard) > 0 {
+		if e.guard, err = startGuard(e.config.Guard); err != nil {
+			return "", nil, err
+		}
+	}
+	return e.program, e.guard, nil
+}
+
+// reason is what a request failed for, without the request.
+func reason(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}
+
+// jarPattern is where a checkout has the jar, below its root.
+const jarPattern = "flink/jobs/target/saspart-flink-jobs-*.jar"
+
+// findJar looks for the jar from the working directory upwards.
+func findJar() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		found, _ := filepath.Glob(filepath.Join(dir, filepath.FromSlash(jarPattern))) // the pattern is right
+		for _, jar := range found {
+			if name := filepath.Base(jar); !isExtra(name) {
+				return jar, nil
+			}
+		}
+		if _, err := os.Stat(filepath.Join(dir, "flink", "pom.xml")); err == nil {
+			return "", fmt.Errorf("%s is not there; build it with make flink", filepath.Join(dir, jarPattern))
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			return "", fmt.Errorf("the jar of the Flink jobs is needed: build it with make flink in a checkout of saspart, and name it with --jar or %s", JarVariable)
+		}
+		dir = up
+	}
+}
+
+// isExtra tells whether a jar is no program: sources, tests, or what was there before
+// its libraries were packed into it.
+func isExtra(name string) bool {
+	for _, end := range []string{"-sources.jar", "-tests.jar", "-javadoc.jar"} {
+		if len(name) > len(end) && name[len(name)-len(end):] == end {
+			return true
+		}
+	}
+	return false
+}
+
+// newID is the ID of a job, as Flink has them.
+func newID() string {
+	id := make([]byte, 16)
+	_, _ = rand.Read(id) // never fails
+	return hex.EncodeToString(id)
+}
+
+// server is a policy server for one job, in this process.
+type server struct {
+	*serve.Server
+	feed   *serve.Feed
+	at     string
+	token  string
+	over   context.CancelCauseFunc // of the feed
+	served chan error
+}
+
+// listen has a server listen for a job.
+func (e *Engine) listen(workers int, window time.Duration, o serve.Options) (*server, error) {
+	address := e.config.Listen
+	if address == "" {
+		address = "127.0.0.1:0"
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen for the job: %w", err)
+	}
+	f := serve.DefaultFeed(workers)
+	f.Patience, f.Limit = min(f.Patience, window/4), 0
+	c := serve.Default()
+	c.Limits.Jobs, c.Limits.Workers, c.Limits.Message = 1, workers, 32<<20
+	c.Linger = time.Hour // a job that is restarted is still the job
+	c.Window.Deadline = max(c.Window.Deadline, min(window/2, time.Second))
+	c.Drain = time.Second
+	ctx, over := context.WithCancelCause(context.Background())
+	s := &server{feed: serve.NewFeed(ctx, f), at: l.Addr().String(), token: rand.Text(), over: over, served: make(chan error, 1)}
+	o.Model, o.Only, o.Token, o.Log, o.Now = s.feed.Model("saspart"), workers, s.token, e.config.Log, e.config.Now
+	s.Server = serve.New(c, o)
+	go func() { s.served <- s.Serve(l) }()
+	return s, nil
+}
+
+// close ends the server.
+func (s *server) close() error {
+	s.over(io.ErrClosedPipe)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	s.Stop(ctx)
+	return <-s.served
+}

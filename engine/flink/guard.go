@@ -1,0 +1,121 @@
+package flink
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/saspart/saspart/engine/flink/rest"
+)
+
+// guard is a process that outlives this one, should this one be killed, and then
+// cancels the jobs that it has been told of.
+type guard struct {
+	mu    sync.Mutex
+	cmd   *exec.Cmd
+	tells io.WriteCloser
+}
+
+// What a guard is told, a line each, with a job's ID behind it.
+const (
+	watchJob  = "+"
+	forgetJob = "-"
+)
+
+func startGuard(command []string) (*guard, error) {
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.SysProcAttr = apart()
+	tells, err := cmd.StdinPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("start what watches over the jobs: %w", err)
+	}
+	return &guard{cmd: cmd, tells: tells}, nil
+}
+
+// tell has a job watched over from now on, or forgotten. It may be told of a job that
+// is not there yet.
+func (g *guard) tell(what, job string) error {
+	if g == nil {
+		return nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_, err := io.WriteString(g.tells, what+job+"\n")
+	return err
+}
+
+// close ends the guard, which cancels what it has not been told to forget.
+func (g *guard) close() error {
+	return errors.Join(g.tells.Close(), g.cmd.Wait())
+}
+
+// How long a guard tries to cancel a job, and how long it takes one that the cluster
+// does not know for one that is about to come.
+const (
+	guardPatience = 2 * time.Minute
+	guardUnknown  = 15 * time.Second
+)
+
+// RunGuard reads from in which jobs to watch over until in ends, as it does when the
+// process at its other end does, and cancels those that are left.
+func RunGuard(in io.Reader, address string) error {
+	jobs := map[string]bool{}
+	lines := bufio.NewScanner(in)
+	for lines.Scan() {
+		if job, ok := strings.CutPrefix(lines.Text(), watchJob); ok {
+			jobs[job] = true
+		} else if job, ok := strings.CutPrefix(lines.Text(), forgetJob); ok {
+			delete(jobs, job)
+		}
+	}
+	client := rest.New(address)
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), guardPatience)
+	defer cancel()
+	var errs []error
+	for job := range jobs {
+		errs = append(errs, cancelJob(ctx, client, job, guardUnknown))
+	}
+	return errors.Join(errs...)
+}
+
+// cancelJob cancels a job and waits until it is over. One that the cluster does not
+// know is waited for a while, for it may have been submitted just now.
+func cancelJob(ctx context.Context, client *rest.Client, job string, unknown time.Duration) error {
+	came, stop := context.WithTimeout(ctx, unknown)
+	defer stop()
+	for {
+		s, err := client.State(ctx, job)
+		if err == nil && s.Over() {
+			return nil
+		}
+		if err == nil {
+			err = client.Cancel(ctx, job)
+		}
+		if err == nil {
+			_, err = client.Ended(ctx, job)
+			return err
+		}
+		wait := ctx
+		if rest.Gone(err) {
+			wait = came
+		}
+		select {
+		case <-time.After(500 * time.Millisecond):
+		case <-wait.Done():
+			if rest.Gone(err) {
+				return nil
+			}
+			return fmt.Errorf("job %s: %w", job, err)
+		}
+	}
+}

@@ -1,0 +1,364 @@
+package flink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/saspart/saspart/config"
+	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/engine/flink/rest"
+	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/serve"
+	"github.com/saspart/saspart/serve/reports"
+	"github.com/saspart/saspart/serve/wire"
+)
+
+// Options are what who opens a job may want of it besides its windows.
+type Options struct {
+	Arrivals engine.Arrivals    // says the rate, of one subtask; its times are not asked for
+	Latency  engine.LatencyFunc // nil: the windows' quantiles are enough
+	Results  engine.ResultFunc  // nil: results are computed but not reported
+}
+
+// Job is the job of an experiment on a cluster. It is for one goroutine.
+//
+// It begins with a pause, until every subtask has reported: the job's time, and its
+// first window, begin when the records do. Windows end on the wall clock's multiples of
+// their length. Where the cluster has lost a part of the job for a while windows are
+// left out, and others have parts missing.
+type Job struct {
+	engine     *Engine
+	experiment *config.Experiment
+	options    Options
+	id         string
+	guard      *guard
+	server     *server
+	results    *results // nil: not asked for
+
+	mu      sync.Mutex
+	scheme  partition.Scheme
+	before  partition.Scheme // the one before, which may still be in force
+	details map[int]detail   // of windows that Next has not handed out, by their numbers
+
+	window time.Duration
+	first  int // number of the first window; 0: not known yet
+	rates  *rates
+	ended  error // what Next returns from now on
+}
+
+// Open submits the job of e, under a partitioner that partition.New made. The first
+// call of Next waits for it to be there.
+func (f *Engine) Open(e *config.Experiment, s partition.Scheme, o Options) (_ *Job, err error) {
+	if s.Config.Name == "" {
+		return nil, errors.New("job: no partitioner")
+	}
+	one := *e
+	one.Partitioner = s.Config
+	if err := errors.Join(one.Validate(), Validate(&one)); err != nil {
+		return nil, fmt.Errorf("job: %w", err)
+	}
+	ctx := context.Background() // every request has a limit of its own
+	program, guard, err := f.prepare(ctx)
+	if err != nil {
+		return nil, err
+	}
+	j := &Job{
+		engine: f, experiment: &one, options: o, id: newID(), guard: guard, scheme: s, before: s,
+		window: one.Job.MetricWindow(), details: map[int]detail{},
+	}
+	if j.server, err = f.listen(one.Job.Workers, j.window, serve.Options{Watch: j.note}); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, j.server.close(), j.results.remove())
+		}
+	}()
+	c, err := newSettings(&one, s.Config)
+	if err != nil {
+		return nil, err
+	}
+	c.Instance, c.Server, c.Token, c.StaleAfterMS = j.id, j.server.at, j.server.token, staleAfter.Milliseconds()
+	if o.Results != nil {
+		if j.results, err = newResults(); err != nil {
+			return nil, err
+		}
+		c.Results, c.CheckpointMS = j.results.dir, resultsEvery.Milliseconds()
+	}
+	arguments, err := c.arguments()
+	if err != nil {
+		return nil, err
+	}
+	if err := guard.tell(watchJob, j.id); err != nil {
+		return nil, err
+	}
+	if _, err := f.client.Run(ctx, program, rest.Run{EntryClass: entryClass(one.Task.Name), Args: arguments, JobID: j.id}); err != nil {
+		err = fmt.Errorf("submit the job: %w", reason(err))
+		return nil, errors.Join(err, j.cancel()) // it may have got there
+	}
+	j.rates = newRates(o.Arrivals, &one.Job, func(rate float64) error {
+		return j.server.Control(one.Name, wire.Control{Rate: &rate})
+	})
+	return j, nil
+}
+
+// staleAfter is when a job decides for itself. It is long, for a job whose server is
+// this process is cancelled when the server is gone.
+const staleAfter = 30 * time.Second
+
+// detail is what a window does not hold.
+type detail struct {
+	complete bool
+	latency  *hdrhistogram.Histogram // nil: none was measured, or nobody asks
+}
+
+// note keeps the detail of a window.
+func (j *Job) note(_ string, a *reports.Assembled) {
+	d := detail{complete: a.Complete()}
+	if a.Latency != nil && j.options.Latency != nil {
+		d.latency = a.Latency.Clone()
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	const kept = 64
+	delete(j.details, a.Window.Step-kept)
+	j.details[a.Window.Step] = d
+}
+
+// take returns what note kept of a window.
+func (j *Job) take(step int) detail {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	d := j.details[step]
+	delete(j.details, step)
+	return d
+}
+
+// Next implements engine.Job.
+func (j *Job) Next(ctx context.Context) (*policy.Window, error) {
+	if j.ended != nil {
+		return nil, j.ended
+	}
+	if j.first == 0 {
+		if err := j.begin(ctx); err != nil {
+			return nil, j.end(err)
+		}
+	}
+	for {
+		w, err := j.next(ctx, j.engine.config.Silent)
+		if err != nil {
+			return nil, j.end(err)
+		}
+		if w.Step >= j.first {
+			return j.shown(w), nil
+		}
+	}
+}
+
+func (j *Job) end(err error) error {
+	if j.ended == nil {
+		j.ended = err
+	}
+	return err
+}
+
+// begin waits until all of the job reports, and has the records begin with a window.
+func (j *Job) begin(ctx context.Context) error {
+	late := j.engine.config.Now().Add(j.engine.config.Attach)
+	for {
+		w, err := j.next(ctx, late.Sub(j.engine.config.Now()))
+		if err != nil {
+			return err
+		}
+		if j.take(w.Step).complete {
+			break
+		}
+		if j.engine.config.Now().After(late) {
+			return fmt.Errorf("after %v parts of the job do not report: %s", j.engine.config.Attach, j.plight(ctx))
+		}
+	}
+	j.first = j.rates.start(j.engine.config.Now(), j.window)
+	return nil
+}
+
+// asked is how often the cluster is asked how a job without windows is doing.
+const asked = time.Second
+
+// next waits for a window, as long as the job lives, but no longer than patience.
+func (j *Job) next(ctx context.Context, patience time.Duration) (*policy.Window, error) {
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	for {
+		turn, cancel := context.WithTimeout(ctx, asked)
+		w, err := j.server.feed.Next(turn)
+		cancel()
+		switch {
+		case err == nil:
+			return w, nil
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case !errors.Is(err, context.DeadlineExceeded):
+			return nil, err
+		}
+		if err := j.lives(ctx); err != nil {
+			return nil, err
+		}
+		select {
+		case <-late.C:
+			return nil, fmt.Errorf("the job gave no window for %v: %s", patience.Round(time.Second), j.plight(ctx))
+		default:
+		}
+	}
+}
+
+// lives returns io.EOF if the job has finished, and why if it has ended otherwise.
+func (j *Job) lives(ctx context.Context) error {
+	s, err := j.engine.client.State(ctx, j.id)
+	switch {
+	case rest.Gone(err):
+		return fmt.Errorf("the cluster at %s does not know the job any more: its JobManager was started anew", j.engine.config.Address)
+	case err != nil || !s.Over(): // who does not answer may do so later
+		return nil
+	case s == rest.Finished:
+		return io.EOF
+	}
+	cause, err := j.engine.client.Cause(ctx, j.id)
+	if err != nil || cause == "" {
+		return fmt.Errorf("the job on flink has ended as %s", s)
+	}
+	return fmt.Errorf("the job on flink has ended as %s: %s", s, cause)
+}
+
+// plight is what can be said of a job that is not doing what it should.
+func (j *Job) plight(ctx context.Context) string {
+	job, err := j.engine.client.Job(ctx, j.id)
+	if err != nil {
+		return reason(err).Error()
+	}
+	if cause, err := j.engine.client.Cause(ctx, j.id); err == nil && cause != "" {
+		return fmt.Sprintf("it is %s, and failed last for %s", job.State, cause)
+	}
+	o, err := j.engine.client.Overview(ctx)
+	if err == nil && job.Running < job.Tasks && o.Free == 0 {
+		return fmt.Sprintf("it is %s with %d of %d subtasks running, and none of the cluster's %d slots is free; give it more (saspart flink up --slots), or the job fewer workers", job.State, job.Running, job.Tasks, o.Slots)
+	}
+	return fmt.Sprintf("it is %s with %d of %d subtasks running; can the cluster reach this process at %s?", job.State, job.Running, job.Tasks, j.server.at)
+}
+
+// shown is a window as a job gives it: with its own numbers and times.
+func (j *Job) shown(w *policy.Window) *policy.Window {
+	zero := time.Duration(j.first) * j.window
+	out := *w
+	out.Step, out.Start, out.End = w.Step-j.first, w.Start-zero, w.End-zero
+	j.mu.Lock()
+	out.Partitioner = j.scheme.Name
+	if name := j.before.Config.Name; w.Partitioner == name && name != j.scheme.Config.Name {
+		out.Partitioner = j.before.Name
+	}
+	j.mu.Unlock()
+	if d := j.take(w.Step); d.latency != nil {
+		j.options.Latency(d.latency)
+	}
+	j.rates.observe(out.End, busiest(&out))
+	return &out
+}
+
+// busiest is the largest busy ratio of workers and reducers that reported; NaN if none
+// did.
+func busiest(w *policy.Window) float64 {
+	top := math.NaN()
+	for _, list := range [][]float64{w.Busy, w.Reducer} {
+		for _, b := range list {
+			if !(b <= top) && b == b {
+				top = b
+			}
+		}
+	}
+	return top
+}
+
+// Apply implements engine.Job.
+func (j *Job) Apply(r *policy.Route) error {
+	if err := r.Validate(); err != nil {
+		return err
+	}
+	if n := j.experiment.Job.Workers; r.Workers != n {
+		return fmt.Errorf("route: made for %d workers, the job has %d", r.Workers, n)
+	}
+	return j.server.feed.Apply(r)
+}
+
+// Switch implements engine.Switcher.
+func (j *Job) Switch(s partition.Scheme) error {
+	one := *j.experiment
+	one.Partitioner = s.Config
+	if err := Validate(&one); err != nil {
+		return fmt.Errorf("job: %w", err)
+	}
+	text, err := asJSON(s.Config)
+	if err != nil {
+		return err
+	}
+	j.mu.Lock()
+	j.before, j.scheme = j.scheme, s
+	j.mu.Unlock()
+	return j.server.Control(j.experiment.Name, wire.Control{Partitioner: string(text)})
+}
+
+// Close implements engine.Job. It returns when the job has ended on the cluster.
+func (j *Job) Close() error {
+	j.rates.close()
+	var err error
+	if j.results != nil && j.first != 0 && (j.ended == nil || j.ended == io.EOF) {
+		err = j.finish()
+	}
+	j.end(errors.New("job: closed"))
+	return errors.Join(err, j.cancel(), j.server.close(), j.results.remove())
+}
+
+// cancelPatience is how long a job may take to end.
+const cancelPatience = 30 * time.Second
+
+// cancel ends the job on the cluster, if it has not ended, and has the guard forget it.
+func (j *Job) cancel() error {
+	ctx, stop := context.WithTimeout(context.Background(), cancelPatience)
+	defer stop()
+	if err := cancelJob(ctx, j.engine.client, j.id, 2*time.Second); err != nil {
+		return fmt.Errorf("the job may still run, see %s/#/job/running/%s: %w", j.engine.config.Address, j.id, err) // and the guard goes on trying
+	}
+	return j.guard.tell(forgetJob, j.id)
+}
+
+// finish has the sources end, so that what they have sent is reduced and reported, and
+// hands out the results.
+func (j *Job) finish() error {
+	if err := j.server.Control(j.experiment.Name, wire.Control{End: true}); err != nil && j.ended != io.EOF {
+		return err
+	}
+	ctx, stop := context.WithTimeout(context.Background(), finishPatience)
+	defer stop()
+	s, err := j.engine.client.Ended(ctx, j.id)
+	if err != nil {
+		return fmt.Errorf("the results are not all there: %w", err)
+	}
+	if s != rest.Finished {
+		return fmt.Errorf("the results are not all there: %w", j.lives(ctx))
+	}
+	return j.results.hand(j.options.Results, &j.experiment.Job, time.Duration(j.first)*j.window)
+}
+
+// finishPatience is how long a job may take to work off what it has been sent.
+const finishPatience = 2 * time.Minute
+
+var _ interface {
+	engine.Job
+	engine.Switcher
+} = (*Job)(nil)

@@ -1,0 +1,466 @@
+package flink
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+	"go.uber.org/goleak"
+
+	"github.com/saspart/saspart/config"
+	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/stream"
+)
+
+// asGuard has this test's program be a guard of the cluster at the address it names.
+const asGuard = "SASPART_TEST_GUARD"
+
+func TestMain(m *testing.M) {
+	if address := os.Getenv(asGuard); address != "" {
+		if err := RunGuard(os.Stdin, address); err != nil {
+			os.Exit(1)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// quick is an experiment of short slides.
+func quick() *config.Experiment {
+	e := config.Default()
+	e.Name = "clicks"
+	e.Job.Workers, e.Job.Reducers = 4, 2
+	e.Job.Slide, e.Job.Window = 100*time.Millisecond, 200*time.Millisecond
+	e.Rate.Rate = 2000
+	return &e
+}
+
+func engineOn(t *testing.T, f *fakeFlink, set func(*Config)) *Engine {
+	t.Helper()
+	jar := filepath.Join(t.TempDir(), "saspart-flink-jobs-1.jar")
+	if err := os.WriteFile(jar, []byte("a program"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c := Default()
+	c.Address, c.Jar = f.URL, jar
+	if set != nil {
+		set(&c)
+	}
+	e, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return e
+}
+
+func scheme(t *testing.T, name string, workers int) partition.Scheme {
+	t.Helper()
+	c := partition.Default()
+	c.Name = name
+	s, err := partition.New(c, workers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func arrivals(e *config.Experiment) engine.Arrivals {
+	return stream.NewArrivals(e.Rate, 0, e.Job.Partitioners, e.Seed)
+}
+
+func open(t *testing.T, f *Engine, e *config.Experiment, name string, o Options) *Job {
+	t.Helper()
+	if o.Arrivals == nil {
+		o.Arrivals = arrivals(e)
+	}
+	j, err := f.Open(e, scheme(t, name, e.Job.Workers), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+func next(t *testing.T, j *Job) *policy.Window {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(background, 60*time.Second)
+	defer cancel()
+	w, err := j.Next(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func TestJobGivesWindowsAndFollowsRoutes(t *testing.T) {
+	f := newFakeFlink(t)
+	e := quick()
+	e.Job.Partitioners = 2
+	const long = 200 * time.Millisecond
+	var timed int64
+	j := open(t, engineOn(t, f, nil), e, "table", Options{Latency: func(h *hdrhistogram.Histogram) { timed += h.TotalCount() }})
+	for n := range 3 {
+		w := next(t, j)
+		if w.Step != n || w.Start != time.Duration(n)*long || w.End != w.Start+long {
+			t.Errorf("window %d is %d, from %v to %v", n, w.Step, w.Start, w.End)
+		}
+		// On a busy machine the rate may come late.
+		if n > 0 && (w.OfferedRate < 1990 || w.OfferedRate > 2010) || w.Partitioner != "table" || len(w.Reducer) != 2 || w.Pairs != 12 || w.FanOut != 2 {
+			t.Errorf("window %d of %s: %v records/s due, reducers %v, %d pairs, fan-out %v", n, w.Partitioner, w.OfferedRate, w.Reducer, w.Pairs, w.FanOut)
+		}
+		if w.Route == nil || w.Route.Version >= 7 || !slices.Equal(w.Route.Slots, policy.HashRoute(4).Slots) {
+			t.Errorf("window %d does not follow the route that jobs start with", n)
+		}
+		if w.LatencyMax != 2*time.Millisecond {
+			t.Errorf("window %d has latency %v", n, w.LatencyMax)
+		}
+	}
+	if timed == 0 {
+		t.Error("no latencies are told")
+	}
+	route := policy.HashRoute(4)
+	route.Version = 7
+	for i := range route.Slots {
+		route.Slots[i] = uint16(3)
+	}
+	if err := j.Apply(route); err != nil {
+		t.Fatal(err)
+	}
+	for n := 0; ; n++ {
+		w := next(t, j)
+		if w.Route != nil && w.Route.Version == 7 && w.Busy[3] > 0.9 && w.Busy[0] == 0 {
+			break
+		}
+		if n == 50 {
+			t.Fatalf("the route is not followed: busy %v", w.Busy)
+		}
+	}
+	for _, bad := range []*policy.Route{policy.HashRoute(5), {Workers: 4}} {
+		if j.Apply(bad) == nil {
+			t.Errorf("a route for %d workers with %d slots is taken", bad.Workers, len(bad.Slots))
+		}
+	}
+	if err := j.Close(); err != nil {
+		t.Error(err)
+	}
+	if s := f.job().status(); s != "CANCELED" {
+		t.Errorf("the job is %s after its end", s)
+	}
+	if _, err := j.Next(background); err == nil {
+		t.Error("a closed job gives a window")
+	}
+}
+
+// What the job is told is what the experiment says.
+func TestSettings(t *testing.T) {
+	f := newFakeFlink(t)
+	e := quick()
+	e.Task.Name, e.Seed = stream.TaskTDigest, 1<<63+5
+	e.Job.Speeds = engine.Speeds{Kind: "straggler", Worker: 1, Factor: 0.5}
+	e.Job.Costs.Unit = 30 * time.Microsecond
+	j := open(t, engineOn(t, f, nil), e, "dalton-metrics", Options{})
+	defer j.Close()
+	s := f.job()
+	c := &s.conf
+	if s.class != "io.github.saspart.flink.jobs.TDigestJob" || c.Job != "clicks" || c.Workers != 4 || c.SlideMS != 100 || c.WindowMS != 200 {
+		t.Errorf("%s: %+v", s.class, c)
+	}
+	if c.Rate != 0 || c.Slots != 4096 || c.HotKeys != 64 || c.Costs.Unit != 30_000 || uint64(c.Seed) != e.Seed || c.Token == "" {
+		t.Errorf("%+v", c)
+	}
+	if !slices.Equal(c.Speeds, []float64{1, 0.5, 1, 1}) {
+		t.Errorf("speeds %v", c.Speeds)
+	}
+	for text, want := range map[string]string{string(c.Partitioner): `"name":"dalton-metrics"`, string(c.Source): `"interval":"30s"`, string(c.Task): `"compression":20`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s is not in %s", want, text)
+		}
+	}
+}
+
+// A staged rate is told on time, whole slides of each.
+func TestRates(t *testing.T) {
+	f := newFakeFlink(t)
+	e := quick()
+	e.Rate.Kind, e.Rate.Stages = stream.RateStaged, []stream.Stage{
+		{Rate: 100, Duration: 600 * time.Millisecond}, {Rate: 0, Duration: 400 * time.Millisecond}, {Rate: 300, Duration: 800 * time.Millisecond}, {Rate: 50},
+	}
+	j := open(t, engineOn(t, f, nil), e, "hash", Options{})
+	for range 11 {
+		next(t, j)
+	}
+	if err := j.Close(); err != nil {
+		t.Error(err)
+	}
+	got := f.job().rates
+	seen := slices.Compact(slices.Clone(got))
+	if !slices.Equal(seen, []float64{100, 300, 50}) {
+		t.Errorf("rates were %v", got)
+	}
+	for rate, want := range map[float64]int{100: 6, 300: 8} {
+		n := 0
+		for _, r := range got {
+			if r == rate {
+				n++
+			}
+		}
+		if n < want-3 || n > want+3 { // on a busy machine orders may come late
+			t.Errorf("%v records/s were in force for %d slides, not %d", rate, n, want)
+		}
+	}
+}
+
+// An adaptive rate goes up while workers idle.
+func TestAdaptiveRate(t *testing.T) {
+	f := newFakeFlink(t)
+	e := quick()
+	e.Rate.Kind, e.Rate.Rate = stream.RateAdaptive, 400
+	e.Rate.Adaptive = stream.AdaptiveConfig{Interval: 400 * time.Millisecond, High: 0.9, Low: 0.7, Step: 100}
+	j := open(t, engineOn(t, f, nil), e, "hash", Options{})
+	defer j.Close()
+	for n := 0; ; n++ {
+		if w := next(t, j); w.OfferedRate >= 600 {
+			break
+		}
+		if n == 100 {
+			t.Fatal("the rate stays low")
+		}
+	}
+}
+
+func TestSwitch(t *testing.T) {
+	f := newFakeFlink(t)
+	e := quick()
+	j := open(t, engineOn(t, f, nil), e, "hash", Options{})
+	defer j.Close()
+	if w := next(t, j); w.Partitioner != "hash" {
+		t.Errorf("the partitioner is %q", w.Partitioner)
+	}
+	if err := j.Switch(scheme(t, "fish", 4)); err == nil || !strings.Contains(err.Error(), "wchoices") {
+		t.Errorf("a partitioner that Flink has not: %v", err)
+	}
+	if err := j.Switch(scheme(t, "pkg", 4)); err != nil {
+		t.Fatal(err)
+	}
+	for n := 0; next(t, j).Partitioner != "pkg"; n++ {
+		if n == 50 {
+			t.Fatal("the partitioner stays")
+		}
+	}
+}
+
+// A job that ends by itself has ended, one that failed says why, one that is lost too.
+func TestEnds(t *testing.T) {
+	for _, c := range []struct {
+		why  string
+		end  func(*fakeFlink)
+		want string // "": io.EOF
+	}{
+		{"the source has ended", func(f *fakeFlink) { f.job().end("FINISHED", "") }, ""},
+		{"the job has failed", func(f *fakeFlink) {
+			f.job().end("FAILED", "org.apache.flink.JobException: no restart\n\tat a.B.c(B.java:1)\nCaused by: java.lang.ArithmeticException: / by zero\n\tat d")
+		}, "ArithmeticException: / by zero (in worker (2/4))"},
+		{"somebody has cancelled it", func(f *fakeFlink) { f.job().end("CANCELED", "") }, "CANCELED"},
+		{"the cluster has forgotten it", func(f *fakeFlink) {
+			f.job().end("CANCELED", "")
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			clear(f.jobs)
+		}, "does not know the job"},
+	} {
+		t.Run(c.why, func(t *testing.T) {
+			f := newFakeFlink(t)
+			j := open(t, engineOn(t, f, nil), quick(), "hash", Options{})
+			next(t, j)
+			c.end(f)
+			var err error
+			for err == nil {
+				_, err = j.Next(background)
+			}
+			if c.want == "" && err != io.EOF || c.want != "" && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("Next ends with %v", err)
+			}
+			if _, again := j.Next(background); again != err {
+				t.Errorf("then with %v", again)
+			}
+			if err := j.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	for _, c := range []struct {
+		why         string
+		partitioner string
+		set         func(*config.Experiment)
+		fake        func(*fakeFlink)
+		want        string
+	}{
+		{"a partitioner that the connector has not", "fish", nil, nil, "does not run on flink"},
+		{"speeds that change", "hash", func(e *config.Experiment) { e.Job.Speeds.Change.Walk = 0.1 }, nil, "speeds.change"},
+		{"aggregation at the senders", "hash", func(e *config.Experiment) { e.Job.Combine = engine.CombineLocal }, nil, "combine"},
+		{"slides of half a millisecond", "hash", func(e *config.Experiment) { e.Job.Slide = 2500 * time.Microsecond }, nil, "milliseconds"},
+		{"an impossible job", "hash", func(e *config.Experiment) { e.Job.Reducers = 0 }, nil, "reducers"},
+		{"a program that does not begin", "hash", nil, func(f *fakeFlink) {
+			f.refuse = "org.apache.flink.util.FlinkException: x\nCaused by: java.lang.IllegalArgumentException: slots: is 3"
+		}, "IllegalArgumentException: slots: is 3"},
+	} {
+		f := newFakeFlink(t)
+		if c.fake != nil {
+			c.fake(f)
+		}
+		e := quick()
+		if c.set != nil {
+			c.set(e)
+		}
+		j, err := engineOn(t, f, nil).Open(e, scheme(t, c.partitioner, 4), Options{Arrivals: arrivals(e)})
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: job %v, error %v", c.why, j, err)
+		}
+	}
+}
+
+func TestNoCluster(t *testing.T) {
+	f := newFakeFlink(t)
+	e := engineOn(t, f, func(c *Config) { c.Address = "http://127.0.0.1:1" })
+	if _, err := e.Open(quick(), scheme(t, "hash", 4), Options{Arrivals: arrivals(quick())}); err == nil || !strings.Contains(err.Error(), "saspart flink up") {
+		t.Errorf("no cluster: %v", err)
+	}
+	if _, err := New(Config{Address: "127.0.0.1:8081"}); err == nil || !strings.Contains(err.Error(), "http://") {
+		t.Errorf("an address without a scheme: %v", err)
+	}
+}
+
+// A job of which parts never report is given up, with what is known.
+func TestJobThatDoesNotAttach(t *testing.T) {
+	f := newFakeFlink(t)
+	f.silent = true
+	e := engineOn(t, f, func(c *Config) { c.Attach = 300 * time.Millisecond })
+	j := open(t, e, quick(), "hash", Options{})
+	if _, err := j.Next(background); err == nil || !strings.Contains(err.Error(), "2 of 3 subtasks") || !strings.Contains(err.Error(), "8 slots") {
+		t.Errorf("Next: %v", err)
+	}
+	if err := j.Close(); err != nil {
+		t.Error(err)
+	}
+	if s := f.job().status(); s != "CANCELED" {
+		t.Errorf("the job is %s", s)
+	}
+}
+
+// The jar goes up once for all jobs, and is removed at the end.
+func TestOneUpload(t *testing.T) {
+	f := newFakeFlink(t)
+	e := engineOn(t, f, nil)
+	for range 2 {
+		j := open(t, e, quick(), "hash", Options{})
+		next(t, j)
+		if err := j.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if f.uploads != 1 || f.submits != 2 {
+		t.Errorf("%d uploads, %d submissions", f.uploads, f.submits)
+	}
+	if err := e.Close(); err != nil || len(f.jars) != 0 {
+		t.Errorf("%v; %d jars are left", err, len(f.jars))
+	}
+}
+
+// An interrupt ends the wait for a window.
+func TestInterrupt(t *testing.T) {
+	f := newFakeFlink(t)
+	f.silent = true
+	j := open(t, engineOn(t, f, nil), quick(), "hash", Options{})
+	ctx, cancel := context.WithTimeout(background, 100*time.Millisecond)
+	defer cancel()
+	if _, err := j.Next(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Next: %v", err)
+	}
+	if err := j.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Results come in order, by slides of the job, once it has ended.
+func TestResults(t *testing.T) {
+	f := newFakeFlink(t)
+	var slides []int64
+	var total string
+	j := open(t, engineOn(t, f, nil), quick(), "hash", Options{Results: func(slide int64, key string, s stream.State) {
+		slides = append(slides, slide)
+		total = string(s.AppendText(nil))
+		if key != "key\t0" && key != "key\t1" {
+			t.Errorf("key %q", key)
+		}
+	}})
+	for range 3 {
+		next(t, j)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if s := f.job().status(); s != "FINISHED" {
+		t.Errorf("the job is %s", s)
+	}
+	if len(slides) < 5 || slides[0] < 0 || slides[0] > 2 || !slices.IsSorted(slides) || total != "200" {
+		t.Errorf("slides %v, result %q", slides, total)
+	}
+	if _, err := os.Stat(f.job().conf.Results); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the folder of the results is still there: %v", err)
+	}
+}
+
+// Jobs of a process that dies are cancelled, and no others.
+func TestGuard(t *testing.T) {
+	f := newFakeFlink(t)
+	f.silent = true
+	for _, id := range []string{"a", "b"} {
+		f.jobs[id] = &standIn{state: "RUNNING", over: make(chan struct{})}
+	}
+	in := strings.NewReader(watchJob + "a\n" + watchJob + "b\n" + forgetJob + "b\n")
+	if err := RunGuard(in, f.URL); err != nil {
+		t.Fatal(err)
+	}
+	if a, b := f.jobs["a"].status(), f.jobs["b"].status(); a != "CANCELED" || b != "RUNNING" {
+		t.Errorf("jobs are %s and %s", a, b)
+	}
+}
+
+// The guard is a process that ends with what it watches over.
+func TestGuardIsAProcess(t *testing.T) {
+	f := newFakeFlink(t)
+	f.silent = true
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(asGuard, f.URL)
+	e := engineOn(t, f, func(c *Config) { c.Guard = []string{self} })
+	j := open(t, e, quick(), "hash", Options{})
+	if err := e.guard.close(); err != nil { // as when this process dies
+		t.Error(err)
+	}
+	if s := f.job().status(); s != "CANCELED" {
+		t.Errorf("the job is %s", s)
+	}
+	e.guard, j.guard = nil, nil
+	if err := j.Close(); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,168 @@
+package flink
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/saspart/saspart/config"
+	"github.com/saspart/saspart/config/field"
+	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/stream"
+)
+
+// absent are the partitioners that the connector has not.
+func absent() []string { return []string{"dchoices", "fish"} }
+
+// Partitioners lists the partitioners that a job on Flink can be under.
+func Partitioners() []string {
+	return slices.DeleteFunc(partition.Names(), func(name string) bool { return slices.Contains(absent(), name) })
+}
+
+// Validate reports what an experiment asks for that a job on Flink cannot do.
+func Validate(e *config.Experiment) error {
+	var errs []error
+	refuse := func(path, format string, args ...any) {
+		errs = append(errs, field.Errorf(path, format, args...))
+	}
+	j := &e.Job
+	if slices.Contains(absent(), e.Partitioner.Name) {
+		refuse("partitioner.name", "is %s, which does not run on flink; these do: %s", e.Partitioner.Name, strings.Join(Partitioners(), ", "))
+	}
+	if j.Combine != engine.CombineNone {
+		refuse("job.combine", "is %s; on flink records are sent one by one, set it to %s", j.Combine, engine.CombineNone)
+	}
+	if j.Speeds.Change != (engine.SpeedChange{}) {
+		refuse("job.speeds.change", "is set; on flink speeds stay as they are, leave it out")
+	}
+	if j.Slide%time.Millisecond != 0 || j.Window%time.Millisecond != 0 {
+		refuse("job.slide", "is %v, in windows of %v; on flink both must be whole milliseconds", j.Slide, j.Window)
+	}
+	return errors.Join(errs...)
+}
+
+// settings is what a job is told, as the entry classes of saspart-flink-jobs read it.
+type settings struct {
+	Job           string          `json:"job"`
+	Instance      string          `json:"instance"`
+	Server        string          `json:"server"`
+	Token         string          `json:"token,omitempty"`
+	Task          json.RawMessage `json:"task"`
+	Workers       int             `json:"workers"`
+	Partitioners  int             `json:"partitioners"`
+	Reducers      int             `json:"reducers"`
+	SlideMS       int64           `json:"slide_ms"`
+	WindowMS      int64           `json:"window_ms"`
+	MetricSlides  int             `json:"metric_slides"`
+	HotKeys       int             `json:"hot_keys"`
+	Slots         int             `json:"slots"`
+	Partitioner   json.RawMessage `json:"partitioner"`
+	Source        json.RawMessage `json:"source"`
+	Rate          float64         `json:"rate"`
+	Spacing       string          `json:"spacing"`
+	Capacity      engine.Capacity `json:"capacity"`
+	Speeds        []float64       `json:"speeds"`
+	Costs         costs           `json:"costs"`
+	WorkRatio     float64         `json:"work_ratio"`
+	Seed          int64           `json:"seed"`
+	Records       int64           `json:"records"` // after which the sources end; 0: they do not
+	Results       string          `json:"results"`
+	CheckpointMS  int64           `json:"checkpoint_ms"`
+	CheckpointDir string          `json:"checkpoint_dir"`
+	StaleAfterMS  int64           `json:"stale_after_ms"`
+}
+
+// costs are engine.Costs in ns.
+type costs struct {
+	Record int64 `json:"record_ns"`
+	Unit   int64 `json:"unit_ns"`
+	Emit   int64 `json:"emit_ns"`
+	Pane   int64 `json:"pane_ns"`
+	Merge  int64 `json:"merge_ns"`
+	Entry  int64 `json:"entry_ns"`
+}
+
+// newSettings describes the job of e under a partitioner. It begins with a pause: the
+// rate comes once all of it is there.
+func newSettings(e *config.Experiment, p partition.Config) (*settings, error) {
+	source := e.Source
+	if source.Kind == stream.KindFile {
+		path, err := filepath.Abs(source.File.Path) // the job has another working directory
+		if err != nil {
+			return nil, err
+		}
+		source.File.Path = path
+	}
+	j := &e.Job
+	s := &settings{
+		Job: e.Name, Workers: j.Workers, Partitioners: j.Partitioners, Reducers: j.Reducers,
+		SlideMS: j.Slide.Milliseconds(), WindowMS: j.Window.Milliseconds(), MetricSlides: j.MetricSlides,
+		HotKeys: hotKeys(j), Slots: policy.SlotCount(j.Workers), Spacing: e.Rate.Spacing, Capacity: j.Capacity,
+		Speeds: j.Speeds.Of(j.Workers, e.Seed), WorkRatio: j.WorkRatio, Seed: int64(e.Seed),
+		Costs: costs{
+			Record: j.Costs.Record.Nanoseconds(), Unit: j.Costs.Unit.Nanoseconds(), Emit: j.Costs.Emit.Nanoseconds(),
+			Pane: j.Costs.Pane.Nanoseconds(), Merge: j.Costs.Merge.Nanoseconds(), Entry: j.Costs.Entry.Nanoseconds(),
+		},
+	}
+	var err error
+	for _, part := range []struct {
+		to   *json.RawMessage
+		from any
+	}{{&s.Task, e.Task}, {&s.Source, source}, {&s.Partitioner, p}} {
+		if *part.to, err = asJSON(part.from); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// hotKeys is how many heavy keys a window names.
+func hotKeys(c *engine.Config) int {
+	if c.HotKeys > 0 {
+		return c.HotKeys
+	}
+	return max(64, 4*c.Workers)
+}
+
+// asJSON is a configuration as JSON, with the names and the texts of an experiment file.
+func asJSON(part any) (json.RawMessage, error) {
+	text, err := yaml.Marshal(part)
+	if err != nil {
+		return nil, fmt.Errorf("describe the job: %w", err)
+	}
+	var tree any
+	if err := yaml.Unmarshal(text, &tree); err != nil {
+		return nil, fmt.Errorf("describe the job: %w", err)
+	}
+	return json.Marshal(tree)
+}
+
+// arguments are the settings as a job's arguments.
+func (s *settings) arguments() ([]string, error) {
+	text, err := json.Marshal(s)
+	if err != nil {
+		return nil, fmt.Errorf("describe the job: %w", err)
+	}
+	return []string{"--conf", base64.URLEncoding.EncodeToString(text)}, nil
+}
+
+// entryClass is the program of a task.
+func entryClass(task string) string {
+	const packaged = "io.github.saspart.flink.jobs."
+	switch task {
+	case stream.TaskTDigest:
+		return packaged + "TDigestJob"
+	case stream.TaskCount:
+		return packaged + "CountJob"
+	}
+	return packaged + "WordCountJob"
+}

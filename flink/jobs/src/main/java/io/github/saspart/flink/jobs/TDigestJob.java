@@ -1,0 +1,11 @@
+package io.github.saspart.flink.jobs;
+
+/** The job for summaries of the distribution of each key's values; {@link Arguments} says how it is told what to do. */
+public final class TDigestJob {
+    private TDigestJob() {}
+
+    /** Submits the job. */
+    public static void main(String[] args) throws Exception {
+        AggregationJob.run(Arguments.parse(args, "tdigest"));
+    }
+}

@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# From nothing to a served policy on a real Flink cluster: it is started, a job is
+# recorded there, a policy learns from the record and then from the running job, is
+# served, decides for a job, and what jobs hold is measured. The arguments are the
+# saspart binary and, to do as little of each as shows that it works, the word short.
+#
+# Everything it writes goes to a new folder; everything it starts ends with it.
+set -euo pipefail
+saspart=$(realpath "$1")
+size=${2:-full}
+work=$(mktemp -d "${TMPDIR:-/tmp}/saspart-flink.XXXXXX")
+server=
+
+# Ends what was started, however the script ends.
+clean() {
+	status=$?
+	trap - EXIT
+	if [ -n "$server" ]; then
+		kill "$server" 2>/dev/null || true
+		wait "$server" 2>/dev/null || true
+	fi
+	if [ $status -ne 0 ]; then
+		tail -n 40 "$work"/cluster/log/*.log "$work/serve.log" 2>/dev/null || true
+	fi
+	"$saspart" flink down --dir "$work/cluster" || true
+	rm -rf "$work"
+	exit $status
+}
+trap clean EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+say() { printf '\n%s\n' "flink: $*"; }
+fail() {
+	echo "flink: $*" >&2
+	exit 1
+}
+
+# A job of half-second windows that leaves the machine time to breathe: the work is
+# waited out, four workers can do 500 records/s each.
+job=(--config wordcount-zipf --set job.workers=4 --set job.speeds.kind=equal --set job.work_ratio=1 --set job.costs.record=2ms
+	--set job.slide=250ms --set job.window=500ms)
+windows=60 learn=60 steps=1000 settle=12 measure=12 tolerance=0.05
+partitioners=hash,wchoices,dalton-metrics,waterfill
+if [ "$size" = short ]; then
+	windows=16 learn=8 steps=50 settle=4 measure=4 tolerance=0.3
+	partitioners=hash
+fi
+
+say "start a cluster"
+"$saspart" flink up --dir "$work/cluster" --port 0 --slots 8 -o json >"$work/cluster.json"
+address=$(sed -n 's/^ *"address": "\(.*\)",$/\1/p' "$work/cluster.json")
+cluster=(--engine flink --flink "$address")
+"$saspart" flink status --dir "$work/cluster"
+
+say "record a job under a bandit"
+"$saspart" collect "${job[@]}" "${cluster[@]}" --set rate.rate=800 --partitioner dalton-offline --set collect.episode_windows=16 \
+	--windows $windows --out "$work/traces"
+"$saspart" inspect "$work"/traces/*.arrow
+
+# Without libtorch (anything but Linux x86_64) a policy can't be trained.
+checkpoint=builtin
+if "$saspart" version | grep -q "with libtorch"; then
+	say "learn from the record"
+	"$saspart" train-offline --data "$work/traces/*.arrow" --out "$work/offline" --steps $steps
+	say "learn on from the running job"
+	"$saspart" train-online "${job[@]}" "${cluster[@]}" --set rate.rate=800 --checkpoint "$work/offline" --out "$work/online" \
+		--set learning_starts=4 --set evaluate.every=$learn --set evaluate.windows=4 --max-windows $learn
+	checkpoint=$work/online
+fi
+
+say "serve what was learned, and have it decide for a job"
+"$saspart" serve --checkpoint "$checkpoint" --key-distance 0 --listen 127.0.0.1:0 --http '' -o json >"$work/serve.json" 2>"$work/serve.log" &
+server=$!
+for _ in $(seq 100); do
+	[ -s "$work/serve.json" ] && break
+	sleep 0.1
+done
+serving=$(sed 's/.*"listen":"\([^"]*\)".*/\1/' "$work/serve.json")
+[ -n "$serving" ] || fail "the policy server does not listen"
+"$saspart" run "${job[@]}" "${cluster[@]}" --set rate.rate=800 --partitioner saspartitioner --server "$serving" --windows $windows \
+	--results "$work/results.csv" -o table
+[ "$(wc -l <"$work/results.csv")" -gt 100 ] || fail "the job's results are missing"
+kill "$server"
+wait "$server" || fail "the policy server did not end as it should"
+server=
+
+say "what jobs hold"
+"$saspart" throughput "${job[@]}" "${cluster[@]}" --partitioner $partitioners --warmup $settle --windows $measure --tolerance $tolerance \
+	--latency-at 0.8
+
+say "no job is left"
+jobs=$("$saspart" flink status --dir "$work/cluster" -o json | sed -n 's/^ *"jobs": \([0-9]*\).*/\1/p')
+[ "$jobs" = 0 ] || fail "$jobs jobs still run"
+say "done"

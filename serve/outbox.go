@@ -1,0 +1,105 @@
+package serve
+
+import (
+	"sync"
+
+	pb "github.com/saspart/saspart/proto/saspart/v1"
+	"github.com/saspart/saspart/serve/wire"
+)
+
+// outbox is what is to be sent on a stream whose client may read slowly or not at all.
+// Its size is bounded: a decision that was not sent yet gives way to the next, which
+// takes its route along if it has none itself.
+type outbox struct {
+	ready chan struct{} // has an element when there is something to take
+
+	mu       sync.Mutex
+	first    *pb.AttachResponse   // the welcome
+	notices  []*pb.AttachResponse // the last few
+	control  wire.Control         // those that were not sent yet, in one
+	decision *decision
+}
+
+// decision is a decision with its encoded form, which all streams of a job share.
+type decision struct {
+	*wire.Decision
+	frame wire.Frame
+}
+
+func newDecision(d *wire.Decision) *decision {
+	return &decision{d, wire.AppendDecision(make([]byte, 0, wire.SizeOf(d)), d)}
+}
+
+// mostNotices is how many unsent notices an outbox keeps.
+const mostNotices = 4
+
+func newOutbox() *outbox { return &outbox{ready: make(chan struct{}, 1)} }
+
+// put adds a message that is no decision, and must not be changed afterwards.
+func (o *outbox) put(m *pb.AttachResponse) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case m.GetWelcome() != nil:
+		o.first = m
+	case m.GetControl() != nil:
+		c, _ := wire.ReadControl(m.GetControl()) // it is the server's own
+		o.control = c.Over(o.control)
+	default:
+		if len(o.notices) == mostNotices {
+			o.notices = o.notices[1:]
+		}
+		o.notices = append(o.notices, m)
+	}
+	o.wake()
+}
+
+// decide adds a decision. It reports whether another one gave way to it.
+func (o *outbox) decide(d *decision) (late bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if old := o.decision; old != nil {
+		late = true
+		if d.Route == nil && old.Route != nil {
+			both := *d.Decision
+			both.Route, both.Start = old.Route, old.Start
+			d = newDecision(&both)
+		}
+	}
+	o.decision = d
+	o.wake()
+	return late
+}
+
+func (o *outbox) wake() {
+	select {
+	case o.ready <- struct{}{}:
+	default:
+	}
+}
+
+// take returns the next message to send, a *pb.AttachResponse or a wire.Frame, nil if
+// there is none.
+func (o *outbox) take() any {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case o.first != nil:
+		m := o.first
+		o.first = nil
+		return m
+	case o.control != wire.Control{}:
+		m := control(o.control)
+		o.control = wire.Control{}
+		return m
+	case len(o.notices) > 0:
+		m := o.notices[0]
+		o.notices = o.notices[1:]
+		return m
+	case o.decision != nil:
+		m := o.decision.frame
+		o.decision = nil
+		return m
+	}
+	return nil
+}

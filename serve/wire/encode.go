@@ -1,0 +1,158 @@
+package wire
+
+import (
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/serve/reports"
+)
+
+// AppendReport appends a report, encoded as a pb.AttachRequest: what WriteReport makes of
+// it, without the message.
+func AppendReport(b []byte, r *reports.Report) []byte {
+	b, request := begin(b, 2)
+	b = appendCount(b, 1, r.Slide)
+	for i := range r.Workers {
+		b = appendWorker(b, &r.Workers[i])
+	}
+	for i := range r.Partitioners {
+		b = appendPartitioner(b, &r.Partitioners[i])
+	}
+	if r.Route != nil {
+		b = appendRoute(b, 4, r.Route)
+	}
+	for i := range r.Reducers {
+		n := &r.Reducers[i]
+		var at int
+		b, at = begin(b, 5)
+		b = appendCount(b, 1, uint64(n.Index))
+		b = appendDouble(b, 2, n.Busy)
+		b = appendCount(b, 3, uint64(n.Keys))
+		b = appendCount(b, 4, uint64(n.Pairs))
+		b = end(b, at)
+	}
+	return end(b, request)
+}
+
+func appendWorker(b []byte, w *reports.Worker) []byte {
+	b, worker := begin(b, 2)
+	b = appendCount(b, 1, uint64(w.Index))
+	b = appendCount(b, 2, uint64(w.Records))
+	b = appendCount(b, 3, uint64(w.Units))
+	b = appendDouble(b, 4, w.Busy)
+	b = appendDouble(b, 5, w.Queue)
+	for _, s := range w.Realised {
+		var at int
+		b, at = begin(b, 6)
+		b = appendFixed(b, 1, s.Hash)
+		b = appendCount(b, 2, uint64(s.Count))
+		b = end(b, at)
+	}
+	b = appendDouble(b, 7, w.CPU)
+	b = appendCount(b, 8, uint64(w.Bypassed))
+	b = appendCount(b, 9, uint64(w.StateKeys))
+	if l := w.Latency; l != nil {
+		var at int
+		b, at = begin(b, 10)
+		b = appendPacked(b, 1, l.Buckets)
+		b = appendPacked(b, 2, l.Counts)
+		b = appendCount(b, 3, uint64(l.Max))
+		b = end(b, at)
+	}
+	return end(b, worker)
+}
+
+func appendPartitioner(b []byte, p *reports.Partitioner) []byte {
+	b, partitioner := begin(b, 3)
+	b = appendCount(b, 1, uint64(p.Index))
+	b = appendCount(b, 2, uint64(p.Sent))
+	b = appendDouble(b, 3, p.Offered)
+	b = appendDouble(b, 4, p.Blocked)
+	for i := range p.Hot {
+		k := &p.Hot[i]
+		var at int
+		b, at = begin(b, 5)
+		b = appendFixed(b, 1, k.Hash)
+		b = appendText(b, 2, cut(k.Name))
+		b = appendCount(b, 3, uint64(k.Count))
+		b = appendCount(b, 4, uint64(k.Error))
+		b = end(b, at)
+	}
+	b = appendPacked(b, 6, p.Slots)
+	b = appendCount(b, 7, p.RouteVersion)
+	if p.RouteChanged {
+		b = appendCount(b, 8, 1)
+	}
+	b = appendText(b, 9, p.Share)
+	b = appendText(b, 10, p.Name)
+	return end(b, partitioner)
+}
+
+// cut is a key's name, or as much of it as may be sent: it is for people.
+func cut(name string) string { return name[:min(len(name), mostKey)] }
+
+// appendRoute appends a field with a route, as WriteRoute makes it.
+func appendRoute(b []byte, number protowire.Number, r *policy.Route) []byte {
+	b, route := begin(b, number)
+	b = appendCount(b, 1, r.Version)
+	b = appendCount(b, 2, uint64(r.Workers))
+	for i := range r.Keys {
+		k := &r.Keys[i]
+		var at int
+		b, at = begin(b, 3)
+		b = appendFixed(b, 1, k.Hash)
+		b = appendText(b, 2, cut(k.Name))
+		b = appendPacked(b, 3, k.Workers)
+		if len(k.Workers) > 1 {
+			b = appendDoubles(b, 4, k.Shares)
+		}
+		b = end(b, at)
+	}
+	b = appendPacked(b, 4, r.Slots)
+	return end(b, route)
+}
+
+// Decision answers one window, as pb.Decision does.
+type Decision struct {
+	Window     uint64
+	Incomplete bool
+	Route      *policy.Route // nil: the one in force stays
+	Busy       []float64     // of each worker; -1: missing
+	Shares     [][]byte      // of each partitioner subtask; none: nobody shared anything
+	Start      uint64        // with a route
+}
+
+// SizeOf is about how many bytes AppendDecision appends.
+func SizeOf(d *Decision) int {
+	n := 64 + 8*len(d.Busy)
+	for _, s := range d.Shares {
+		n += 4 + len(s)
+	}
+	if d.Route == nil {
+		return n
+	}
+	n += 2 * len(d.Route.Slots)
+	for i := range d.Route.Keys {
+		k := &d.Route.Keys[i]
+		n += 24 + len(k.Name) + 11*len(k.Workers)
+	}
+	return n
+}
+
+// AppendDecision appends a decision, encoded as a pb.AttachResponse.
+func AppendDecision(b []byte, d *Decision) []byte {
+	b, response := begin(b, 2)
+	b = appendCount(b, 1, d.Window)
+	if d.Incomplete {
+		b = appendCount(b, 2, 1)
+	}
+	if d.Route != nil {
+		b = appendRoute(b, 3, d.Route)
+	}
+	b = appendDoubles(b, 4, d.Busy)
+	for _, s := range d.Shares {
+		b = protowire.AppendBytes(protowire.AppendTag(b, 5, protowire.BytesType), s)
+	}
+	b = appendCount(b, 6, d.Start)
+	return end(b, response)
+}

@@ -1,0 +1,328 @@
+package wire
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/testing/protocmp"
+	"pgregory.net/rapid"
+
+	"github.com/saspart/saspart/policy"
+	pb "github.com/saspart/saspart/proto/saspart/v1"
+	"github.com/saspart/saspart/serve/reports"
+)
+
+// The twin of all that is encoded and decoded by hand is the protobuf library.
+
+// fill sets fields of a message by chance, of whatever fields it has: also those that
+// were not there when this was written.
+func fill(m protoreflect.Message, rng *rand.Rand) {
+	of := m.Descriptor().Fields()
+	for i := range of.Len() {
+		f := of.Get(i)
+		switch {
+		case rng.IntN(4) == 0 || f.ContainingOneof() != nil:
+		case f.IsList():
+			list := m.Mutable(f).List()
+			for range rng.IntN(4) {
+				if f.Message() != nil {
+					fill(list.AppendMutable().Message(), rng)
+				} else {
+					list.Append(scalar(f, rng))
+				}
+			}
+		case f.Message() != nil:
+			fill(m.Mutable(f).Message(), rng)
+		default:
+			m.Set(f, scalar(f, rng))
+		}
+	}
+}
+
+func scalar(f protoreflect.FieldDescriptor, rng *rand.Rand) protoreflect.Value {
+	v := rng.Uint64() >> rng.IntN(64)
+	switch f.Kind() {
+	case protoreflect.BoolKind:
+		return protoreflect.ValueOfBool(v%2 == 0)
+	case protoreflect.Uint32Kind:
+		return protoreflect.ValueOfUint32(uint32(v))
+	case protoreflect.DoubleKind:
+		return protoreflect.ValueOfFloat64(rng.NormFloat64())
+	case protoreflect.StringKind:
+		return protoreflect.ValueOfString(string(rune('a' + v%26)))
+	case protoreflect.BytesKind:
+		return protoreflect.ValueOfBytes([]byte{byte(v), byte(v >> 8)}[:v%3])
+	}
+	return protoreflect.ValueOfUint64(v)
+}
+
+// mixed is an encoded message whose fields at every depth are in another order, whose
+// packed lists may be single fields, and in which unknown fields turn up.
+func mixed(b []byte, of protoreflect.MessageDescriptor, rng *rand.Rand) []byte {
+	var list [][]byte
+	for len(b) > 0 {
+		number, kind, n := protowire.ConsumeField(b)
+		_, _, tag := protowire.ConsumeTag(b)
+		f, field := of.Fields().ByNumber(number), b[:n]
+		if kind == protowire.BytesType {
+			content, _ := protowire.ConsumeBytes(b[tag:n])
+			switch {
+			case f.Message() != nil:
+				field = protowire.AppendBytes(protowire.AppendTag(nil, number, kind), mixed(content, f.Message(), rng))
+			case f.IsList() && f.IsPacked() && f.Kind() != protoreflect.DoubleKind && rng.IntN(2) == 0:
+				field = nil
+				for len(content) > 0 {
+					v, n := protowire.ConsumeVarint(content)
+					field, content = protowire.AppendVarint(protowire.AppendTag(field, number, protowire.VarintType), v), content[n:]
+				}
+			}
+		}
+		list, b = append(list, field), b[n:]
+	}
+	if rng.IntN(3) == 0 {
+		list = append(list, protowire.AppendFixed32(protowire.AppendTag(nil, 1+protowire.Number(rng.IntN(20)), protowire.Fixed32Type), 7))
+	}
+	if rng.IntN(3) == 0 {
+		list = append(list, protowire.AppendBytes(protowire.AppendTag(nil, 900, protowire.BytesType), []byte("later")))
+	}
+	if rng.IntN(3) == 0 { // elements of a list keep their order
+		rng.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	}
+	return slices.Concat(list...)
+}
+
+// same reports whether decoding by hand, into a message that was used before, gives
+// what the library gives, errors included.
+func same[M proto.Message](t *rapid.T, b []byte, used, want M, decode func([]byte, M) bool) {
+	library := proto.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(b, want)
+	ok := decode(b, used)
+	if ok != (library == nil) {
+		t.Fatalf("decoded: %v; the library says %v", ok, library)
+	}
+	if diff := gocmp.Diff(want, used, protocmp.Transform(), cmpopts.EquateNaNs()); ok && diff != "" {
+		t.Fatalf("-library +by hand:\n%s", diff)
+	}
+}
+
+func TestDecodingIsTheLibrarys(t *testing.T) {
+	var report pb.Report
+	var decision pb.Decision
+	var route pb.Route
+	rapid.Check(t, func(t *rapid.T) {
+		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
+		messages := []proto.Message{&pb.Report{}, &pb.Decision{}}
+		for i, m := range messages {
+			fill(m.ProtoReflect(), rng)
+			b, err := proto.Marshal(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b = mixed(b, m.ProtoReflect().Descriptor(), rng)
+			if len(b) > 0 && rng.IntN(2) == 0 { // broken
+				for range 1 + rng.IntN(3) {
+					b[rng.IntN(len(b))] ^= 1 << rng.IntN(8)
+				}
+				b = b[:len(b)-rng.IntN(min(3, len(b)))]
+			}
+			if i == 0 {
+				same(t, b, &report, &pb.Report{}, decodeReport)
+			} else {
+				same(t, b, &decision, &pb.Decision{}, func(b []byte, m *pb.Decision) bool { return decodeDecision(b, m, &route) })
+			}
+		}
+	})
+}
+
+func drawReport(t *rapid.T) *reports.Report {
+	count := rapid.OneOf(rapid.Int64Range(0, 3), rapid.Int64Range(0, mostCount))
+	ratio := rapid.OneOf(rapid.Just(0.0), rapid.Float64Range(0, 1))
+	r := &reports.Report{Slide: uint64(count.Draw(t, "slide"))}
+	for _, i := range []int{0, 1, 3}[:rapid.IntRange(0, 3).Draw(t, "workers")] {
+		w := reports.Worker{
+			Index: i, Records: count.Draw(t, "records"), Units: count.Draw(t, "units"), Busy: ratio.Draw(t, "busy"), Queue: ratio.Draw(t, "queue"),
+			CPU: ratio.Draw(t, "cpu"), Bypassed: count.Draw(t, "bypassed"), StateKeys: count.Draw(t, "keys"),
+		}
+		for range rapid.IntRange(0, 3).Draw(t, "realised") {
+			w.Realised = append(w.Realised, reports.Realised{Hash: rapid.Uint64().Draw(t, "hash"), Count: count.Draw(t, "count")})
+		}
+		if rapid.Bool().Draw(t, "latency") {
+			w.Latency = &reports.Latency{Buckets: []uint32{3, 4000}, Counts: []int64{count.Draw(t, "count"), 1}, Max: 5}
+		}
+		r.Workers = append(r.Workers, w)
+	}
+	if rapid.Bool().Draw(t, "partitioner") {
+		p := reports.Partitioner{
+			Index: 1, Sent: count.Draw(t, "sent"), Offered: rapid.Float64Range(0, mostRate).Draw(t, "offered"), Blocked: ratio.Draw(t, "blocked"),
+			RouteVersion: uint64(count.Draw(t, "version")), RouteChanged: rapid.Bool().Draw(t, "changed"),
+			Share: rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(t, "share"), Name: rapid.SampledFrom([]string{"", "hash"}).Draw(t, "name"),
+		}
+		for range rapid.IntRange(0, 40).Draw(t, "hot") {
+			p.Hot = append(p.Hot, policy.HotKey{
+				Hash: rapid.Uint64().Draw(t, "hash"), Name: string(rapid.SliceOfN(rapid.Byte(), 0, 200).Draw(t, "name")),
+				Count: count.Draw(t, "count"), Error: count.Draw(t, "error"),
+			})
+		}
+		for range rapid.SampledFrom([]int{0, 8}).Draw(t, "slots") {
+			p.Slots = append(p.Slots, count.Draw(t, "slot"))
+		}
+		if len(p.Share) == 0 {
+			p.Share = nil
+		}
+		r.Partitioners = []reports.Partitioner{p}
+	}
+	if rapid.Bool().Draw(t, "reducer") {
+		r.Reducers = []reports.Reducer{{Busy: ratio.Draw(t, "busy"), Keys: count.Draw(t, "keys"), Pairs: count.Draw(t, "pairs")}}
+	}
+	if rapid.IntRange(0, 4).Draw(t, "route") == 0 {
+		r.Route = route()
+	}
+	return r
+}
+
+// Reports are encoded as the library does it, and come back through memory that other
+// reports have used.
+func TestReportsAreEncodedAsByTheLibrary(t *testing.T) {
+	h, names := hello(), NewNames(4)
+	rapid.Check(t, func(t *rapid.T) {
+		r := drawReport(t)
+		got := AppendReport([]byte("before"), r)[len("before"):]
+		want, err := proto.Marshal(&pb.AttachRequest{Message: &pb.AttachRequest_Report{Report: WriteReport(r)}})
+		if err != nil || string(got) != string(want) {
+			t.Fatalf("%v: %x, want %x", err, got, want)
+		}
+		taken := 0
+		slide, err := TakeReport(got, h, names, func(back *reports.Report) error {
+			taken++
+			if diff := gocmp.Diff(r, back, equalEmpty); diff != "" {
+				t.Fatalf("-want +got:\n%s", diff)
+			}
+			return nil
+		})
+		if err != nil || slide != r.Slide || taken != 1 {
+			t.Fatalf("slide %d taken %d times: %v", slide, taken, err)
+		}
+	})
+}
+
+// Lists in used memory are empty where new ones are nil.
+var equalEmpty = gocmp.FilterValues(func(a, b any) bool { return empty(a) && empty(b) }, gocmp.Ignore())
+
+func empty(v any) bool {
+	switch v := v.(type) {
+	case []reports.Worker:
+		return len(v) == 0
+	case []reports.Partitioner:
+		return len(v) == 0
+	case []reports.Reducer:
+		return len(v) == 0
+	case []reports.Realised:
+		return len(v) == 0
+	case []policy.HotKey:
+		return len(v) == 0
+	case []int64:
+		return len(v) == 0
+	}
+	return false
+}
+
+// Decisions are encoded as the library does it and mean the same to a client.
+func TestDecisionsAreEncodedAsByTheLibrary(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := &Decision{Window: rapid.Uint64().Draw(t, "window"), Incomplete: rapid.Bool().Draw(t, "incomplete"), Busy: []float64{0.5, -1, 0, 1}}
+		m := &pb.Decision{Window: d.Window, Incomplete: d.Incomplete, Busy: d.Busy}
+		if rapid.Bool().Draw(t, "route") {
+			d.Route, d.Start = route(), rapid.Uint64().Draw(t, "start")
+			m.Route, m.Start = WriteRoute(d.Route), d.Start
+		}
+		if rapid.Bool().Draw(t, "shares") {
+			d.Shares = [][]byte{{1}, nil}
+			m.Shares = d.Shares
+		}
+		got := AppendDecision(nil, d)
+		want, err := proto.Marshal(&pb.AttachResponse{Message: &pb.AttachResponse_Decision{Decision: m}})
+		if err != nil || string(got) != string(want) {
+			t.Fatalf("%v: %x, want %x", err, got, want)
+		}
+		a, other, err := ReadResponse(got, 4)
+		if err != nil || other != nil || a.Window != d.Window || a.Err != nil {
+			t.Fatalf("%+v, %v, %v", a, other, err)
+		}
+		if diff := gocmp.Diff(d.Route, a.Route); diff != "" {
+			t.Fatalf("-want +got:\n%s", diff)
+		}
+	})
+}
+
+// What is not alone in its message, or is something else, takes the library's way.
+func TestOddRequests(t *testing.T) {
+	encoded := func(m *pb.AttachRequest) []byte {
+		b, err := proto.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	good := AppendReport(nil, &reports.Report{Slide: 5, Workers: []reports.Worker{{Index: 3, Records: 2}}})
+	more := AppendReport(nil, &reports.Report{Workers: []reports.Worker{{Index: 0}}})
+	h := encoded(&pb.AttachRequest{Message: &pb.AttachRequest_Hello{Hello: WriteHello(hello())}})
+	for _, c := range []struct {
+		why     string
+		b       []byte
+		workers int // in the report
+		want    error
+	}{
+		{"a report", good, 1, nil},
+		{"a report in two parts, which are one", slices.Concat(good, more), 2, nil},
+		{"a report after a hello, which it replaces", slices.Concat(h, good), 1, nil},
+		{"a hello after a report, which it replaces", slices.Concat(good, h), 0, ErrNoReport},
+		{"a hello", h, 0, ErrNoReport},
+		{"nothing", nil, 0, ErrNoReport},
+		{"a later version's message", protowire.AppendBytes(protowire.AppendTag(nil, 9, protowire.BytesType), nil), 0, ErrNoReport},
+		{"half a report", good[:len(good)-1], 0, ErrGarbage},
+		{"noise", []byte{0xff, 0xff}, 0, ErrGarbage},
+		{"a report with noise in it", protowire.AppendBytes(protowire.AppendTag(nil, 2, protowire.BytesType), []byte{0xff}), 0, ErrGarbage},
+	} {
+		workers := 0
+		_, err := TakeReport(c.b, hello(), nil, func(r *reports.Report) error {
+			workers = len(r.Workers)
+			return nil
+		})
+		if err != c.want || workers != c.workers {
+			t.Errorf("%s: %d workers, error %v", c.why, workers, err)
+		}
+	}
+	if a, m, err := ReadResponse([]byte{0xff}, 4); a != nil || m != nil || err != ErrGarbage {
+		t.Errorf("noise is answered with %v, %v, %v", a, m, err)
+	}
+}
+
+// Reports are decoded in memory that is used again.
+func TestReportsComeInUsedMemory(t *testing.T) {
+	h := hello()
+	h.Shape.Workers, h.Shape.Slots, h.Workers = 64, 4096, Ranges{{0, 64}}
+	r := &reports.Report{Slide: 1, Workers: make([]reports.Worker, 64), Partitioners: []reports.Partitioner{{Index: 1, Slots: make([]int64, 4096)}}}
+	for i := range r.Workers {
+		r.Workers[i] = reports.Worker{Index: i, Records: 1000, Busy: 0.5}
+	}
+	for i := range 256 {
+		r.Partitioners[0].Hot = append(r.Partitioners[0].Hot, policy.HotKey{Hash: uint64(i) << 20, Name: "key", Count: math.MaxInt32})
+	}
+	b, names := AppendReport(nil, r), NewNames(h.HotKeys())
+	again := func(*reports.Report) error { return nil }
+	n := testing.AllocsPerRun(100, func() {
+		b = AppendReport(b[:0], r)
+		if _, err := TakeReport(b, h, names, again); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if n > 200 { // of some 700; the pool may be emptied meanwhile, and is on purpose under the race detector
+		t.Errorf("%v allocations for a report", n)
+	}
+}
