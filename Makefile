@@ -60,12 +60,14 @@ format-check:
 
 vet:
 	$(GO) vet ./...
+	$(GO) vet -tags flink ./engine/flink
 ifdef CAN_TRAIN
 	$(TORCH) $(GO) vet -tags torch $(TRAINING)
 endif
 
 staticcheck:
 	$(GO) tool staticcheck ./...
+	$(GO) tool staticcheck -tags flink ./engine/flink
 ifdef CAN_TRAIN
 	$(TORCH) $(GO) tool staticcheck -tags torch $(TRAINING)
 endif
@@ -86,6 +88,7 @@ flink: ## build the connector and the jobs for Apache Flink, flink/*/target/*.ja
 
 flink-test: build ## test the connector and the jobs, then everything on a cluster of its own, in short
 	$(MVN) verify
+	$(GO) test -tags flink -run '^TestFaults$$' -short -timeout 20m ./engine/flink
 	@./scripts/flink-e2e.sh $(BIN) short
 
 quickstart: setup build ## see it work on real data, in a few minutes

@@ -99,7 +99,10 @@ func vectorRoutes() map[string]*policy.Route {
 	for _, workers := range []int{1, 3, 8, 64} {
 		first := threeTiers(workers, 40, 1.3)
 		second := threeTiers(workers, 60, 0.9)
-		second.Keys = second.Keys[5:]
+		second.Keys = second.Keys[4:]
+		second.Keys[0] = first.Keys[0] // stays split, by other shares
+		second.Keys[0].Shares = slices.Clone(first.Keys[0].Shares)
+		slices.Reverse(second.Keys[0].Shares)
 		for i := range second.Keys {
 			k := &second.Keys[i]
 			if len(k.Workers) == 1 {

@@ -51,6 +51,12 @@ func (f *flinkFlags) open(a *app, engine string) (*flink.Engine, error) {
 		}
 		return nil, nil
 	}
+	e, err := flink.New(f.config(a))
+	return e, asUsageIf(err)
+}
+
+// config is where the flags, and the environment, say that jobs run.
+func (f *flinkFlags) config(a *app) flink.Config {
 	c := flink.Default()
 	c.Address, c.Jar, c.Listen, c.Now = f.address, f.jar, f.listen, a.now
 	c.Log = slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelError}))
@@ -62,8 +68,7 @@ func (f *flinkFlags) open(a *app, engine string) (*flink.Engine, error) {
 	if len(a.self) > 0 {
 		c.Guard = append(append(c.Guard, a.self...), "flink", guardName, f.address)
 	}
-	e, err := flink.New(c)
-	return e, asUsageIf(err)
+	return c
 }
 
 // closeFlink closes an engine if there is one.

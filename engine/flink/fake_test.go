@@ -27,14 +27,13 @@ type fakeFlink struct {
 	t    *testing.T
 	runs sync.WaitGroup
 
-	mu       sync.Mutex
-	jars     map[string]int // bytes
-	jobs     map[string]*standIn
-	refuse   string // answer to submissions; "": they are taken
-	silent   bool   // jobs never attach
-	uploads  int
-	submits  int
-	slowJobs time.Duration // a job is known so long after its submission
+	mu      sync.Mutex
+	jars    map[string]int // bytes
+	jobs    map[string]*standIn
+	refuse  string // answer to submissions; "": they are taken
+	silent  bool   // jobs never attach
+	uploads int
+	submits int
 }
 
 func newFakeFlink(t *testing.T) *fakeFlink {

@@ -74,6 +74,7 @@ type settings struct {
 	Costs         costs           `json:"costs"`
 	WorkRatio     float64         `json:"work_ratio"`
 	Seed          int64           `json:"seed"`
+	Records       int64           `json:"records"` // after which the sources end; 0: they do not
 	Results       string          `json:"results"`
 	CheckpointMS  int64           `json:"checkpoint_ms"`
 	CheckpointDir string          `json:"checkpoint_dir"`

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -119,7 +120,7 @@ func (c *Cluster) Up(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	jars, err := c.jars(ctx)
+	jars, err := c.ClassPath(ctx)
 	if err != nil {
 		return Status{}, err
 	}
@@ -208,13 +209,25 @@ func (c *Cluster) fresh() (*state, error) {
 	return s, c.write(s)
 }
 
+// Ports to choose from: below those that systems give to connections, any of which
+// might be taken before a JVM gets to listen.
+const firstPort, lastPort = 20_000, 32_000
+
 // freePort is the port itself if nobody listens there, or any that is free for 0.
 func freePort(port int) (int, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-	if err != nil {
-		return 0, err
+	for try := 0; ; try++ {
+		p := port
+		if p == 0 {
+			p = firstPort + rand.IntN(lastPort-firstPort)
+		}
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(p)))
+		if err == nil {
+			return p, l.Close()
+		}
+		if port != 0 || try == 100 {
+			return 0, err
+		}
 	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
 
 // await waits until a condition holds, all processes being alive.

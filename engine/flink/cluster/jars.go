@@ -27,8 +27,8 @@ func version() string {
 	return string(regexp.MustCompile(`<flink.version>(.*)</flink.version>`).FindSubmatch(pom)[1])
 }
 
-// jars returns the class path, which Maven fetches the first time.
-func (c *Cluster) jars(ctx context.Context) (classpath string, err error) {
+// ClassPath is what the cluster's processes run from; Maven fetches it the first time.
+func (c *Cluster) ClassPath(ctx context.Context) (classpath string, err error) {
 	// One copy serves all clusters of a user.
 	shared := defaultDir()
 	if shared == "" {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -103,14 +104,18 @@ func (p *process) end() error {
 
 func (c *Cluster) logOf(name string) string { return c.path("log", name+".log") }
 
-// tail is the last lines of a file.
+// tail is the last lines of a file, without the frames of stack traces.
 func tail(file string) string {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return err.Error()
 	}
 	lines := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
-	return strings.Join(lines[max(0, len(lines)-12):], "\n")
+	lines = slices.DeleteFunc(lines, func(line string) bool {
+		line = strings.TrimSpace(line)
+		return strings.HasPrefix(line, "at ") || strings.HasPrefix(line, "... ")
+	})
+	return strings.Join(lines[max(0, len(lines)-15):], "\n")
 }
 
 // findJava is the java of JAVA_HOME, or of PATH.

@@ -85,17 +85,23 @@ func (c *Client) Cause(ctx context.Context, job string) (string, error) {
 	return RootCause(answer.Root), nil
 }
 
-// RootCause is the innermost cause in a Java stack trace, in one line, with its class
-// without the package.
+// RootCause is the innermost cause in a Java stack trace, its lines in one, with its
+// class without the package.
 func RootCause(trace string) string {
-	cause := ""
+	cause, told := "", false // told: its frames have begun
 	for _, line := range strings.Split(trace, "\n") {
 		line = strings.TrimSpace(line)
 		inner, isCause := strings.CutPrefix(line, "Caused by: ")
-		if isCause {
-			cause = inner
-		} else if cause == "" && line != "" && !strings.HasPrefix(line, "at ") {
+		switch {
+		case isCause:
+			cause, told = inner, false
+		case strings.HasPrefix(line, "at "), strings.HasPrefix(line, "... "):
+			told = true
+		case line == "" || told:
+		case cause == "":
 			cause = line
+		default:
+			cause += "; " + line
 		}
 	}
 	class, text, _ := strings.Cut(cause, ": ")

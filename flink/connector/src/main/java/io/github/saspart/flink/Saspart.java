@@ -132,7 +132,7 @@ public final class Saspart {
         Destination<T> destination = new Destination<>();
         return stream
                 .transform(
-                        options.uid() + "-partitioner", new EnvelopeTypeInfo<>(stream.getType()),
+                        options.uid() + "-partitioner", new EnvelopeTypeInfo<>(stream.getType(), plan.windowed()),
                         new PartitionOperator<>(
                                 plan, stream.getExecutionEnvironment().clean(key), KeyCodec.of(keyType, options.keyBytes())))
                 .uid(options.uid() + "-partitioner")

@@ -75,17 +75,22 @@ public final class Fixtures {
 
         /** The results of a single thread, by key and window end. */
         <ACC, OUT> Map<String, OUT> expect(AggregateFunction<Long, ACC, OUT> function, WindowSpec window) {
+            return expect(function, window, count);
+        }
+
+        /** Those of the numbers below {@code end}. */
+        <ACC, OUT> Map<String, OUT> expect(AggregateFunction<Long, ACC, OUT> function, WindowSpec window, long end) {
             Map<String, TreeMap<Long, ACC>> windows = new HashMap<>();
-            for (long n = 0; n < count; n++) {
+            for (long n = 0; n < end; n++) {
                 TreeMap<Long, ACC> of = windows.computeIfAbsent(key(n), k -> new TreeMap<>());
                 long slide = Math.floorDiv(time(n), window.slideMillis());
-                for (long end = slide + 1; end <= slide + window.slides(); end++) {
-                    long at = end * window.slideMillis();
+                for (long last = slide + 1; last <= slide + window.slides(); last++) {
+                    long at = last * window.slideMillis();
                     of.put(at, function.add(n, of.containsKey(at) ? of.get(at) : function.createAccumulator()));
                 }
             }
             Map<String, OUT> results = new HashMap<>();
-            windows.forEach((key, of) -> of.forEach((end, sum) -> results.put(key + "@" + end, function.getResult(sum))));
+            windows.forEach((key, of) -> of.forEach((at, sum) -> results.put(key + "@" + at, function.getResult(sum))));
             return results;
         }
     }

@@ -35,11 +35,22 @@ import org.apache.flink.util.MathUtils;
  * the ways to measure.
  */
 public final class Throughput {
-    private static final String[] KEYS = new String[10_000];
+    /** 10,000 keys by Zipf's law with exponent 1: as often in the table as in the stream. */
+    private static final String[] KEYS = new String[1 << 20];
 
     static {
-        for (int i = 0; i < KEYS.length; i++) {
-            KEYS[i] = "key-" + i;
+        double sum = 0;
+        for (int i = 1; i <= 10_000; i++) {
+            sum += 1.0 / i;
+        }
+        double until = 0;
+        int filled = 0;
+        for (int i = 1; i <= 10_000; i++) {
+            String key = "key-" + i;
+            until += 1.0 / i / sum;
+            while (filled < Math.min(KEYS.length, Math.round(until * KEYS.length))) {
+                KEYS[filled++] = key;
+            }
         }
     }
 
@@ -93,7 +104,7 @@ public final class Throughput {
                                 .withTimestampAssigner((n, before) -> n % (records / 2) / 1000),
                         "numbers")
                 .setParallelism(2)
-                .map(n -> Tuple2.of(KEYS[(int) (Math.abs(Fixtures.mix(n)) % KEYS.length)], n))
+                .map(n -> Tuple2.of(KEYS[(int) (Fixtures.mix(n) >>> 44)], n))
                 .returns(type)
                 .setParallelism(2);
         KeySelector<Tuple2<String, Long>, String> key = t -> t.f0;

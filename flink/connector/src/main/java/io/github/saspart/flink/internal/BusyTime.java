@@ -81,7 +81,7 @@ final class BusyTime {
     }
 
     /** What a gauge has added up, with the measurement that is still running. */
-    private static long millis(TimerGauge gauge, long now) {
+    static long millis(TimerGauge gauge, long now) {
         synchronized (gauge) {
             long sum = gauge.getAccumulatedCount();
             if (gauge.isMeasuring()) {

@@ -9,7 +9,7 @@ package io.github.saspart.flink.internal;
 public final class Envelope<T> {
     /** A worker's index, with {@link io.github.saspart.flink.routing.Router#MERGE} set or not. */
     public int destination;
-    /** Of the record's key; 0 with a notice. */
+    /** Of the record's key; 0 with a notice, and where workers do not need it. */
     public long hash;
     /** The record; null with a notice. */
     public T value;

@@ -1,7 +1,7 @@
 package io.github.saspart.flink.internal;
 
 import java.io.IOException;
-import java.util.Arrays;
+import java.util.Objects;
 import org.apache.flink.api.common.typeutils.CompositeTypeSerializerSnapshot;
 import org.apache.flink.api.common.typeutils.TypeSerializer;
 import org.apache.flink.api.common.typeutils.TypeSerializerSnapshot;
@@ -9,8 +9,11 @@ import org.apache.flink.core.memory.DataInputView;
 import org.apache.flink.core.memory.DataOutputView;
 
 /**
- * Writes an envelope as its destination, and then the hash and the record, or a notice behind the
- * destination's complement, which no record has.
+ * Writes an envelope as its destination, and then the hash, where records are aggregated, and the
+ * record; or a notice, behind a destination with a bit that no record's has.
+ *
+ * <p>An envelope that is read is the same one each time: the operators that take them look at one after
+ * the other and keep none. Who wants to keep one copies it.
  */
 final class EnvelopeSerializer<T> extends TypeSerializer<Envelope<T>> {
     private static final long serialVersionUID = 1;
@@ -19,9 +22,12 @@ final class EnvelopeSerializer<T> extends TypeSerializer<Envelope<T>> {
     private static final int NOTICE = 1 << 30;
 
     private final TypeSerializer<T> value;
+    private final boolean hashed; // whether hashes are written
+    private transient Envelope<T> read;
 
-    EnvelopeSerializer(TypeSerializer<T> value) {
+    EnvelopeSerializer(TypeSerializer<T> value, boolean hashed) {
         this.value = value;
+        this.hashed = hashed;
     }
 
     @Override
@@ -33,13 +39,18 @@ final class EnvelopeSerializer<T> extends TypeSerializer<Envelope<T>> {
             return;
         }
         out.writeInt(from.destination);
-        out.writeLong(from.hash);
+        if (hashed) {
+            out.writeLong(from.hash);
+        }
         value.serialize(from.value, out);
     }
 
     @Override
     public Envelope<T> deserialize(DataInputView in) throws IOException {
-        return deserialize(new Envelope<>(), in);
+        if (read == null) {
+            read = new Envelope<>();
+        }
+        return deserialize(read, in);
     }
 
     @Override
@@ -50,7 +61,7 @@ final class EnvelopeSerializer<T> extends TypeSerializer<Envelope<T>> {
             in.readFully(notice);
             return to.of(destination & ~NOTICE, notice);
         }
-        return to.of(destination, in.readLong(), value.deserialize(in));
+        return to.of(destination, hashed ? in.readLong() : 0, value.deserialize(in));
     }
 
     @Override
@@ -75,7 +86,9 @@ final class EnvelopeSerializer<T> extends TypeSerializer<Envelope<T>> {
             out.write(in, length);
             return;
         }
-        out.writeLong(in.readLong());
+        if (hashed) {
+            out.writeLong(in.readLong());
+        }
         value.copy(in, out);
     }
 
@@ -86,7 +99,7 @@ final class EnvelopeSerializer<T> extends TypeSerializer<Envelope<T>> {
 
     @Override
     public TypeSerializer<Envelope<T>> duplicate() {
-        return new EnvelopeSerializer<>(value.duplicate());
+        return new EnvelopeSerializer<>(value.duplicate(), hashed);
     }
 
     @Override
@@ -101,12 +114,14 @@ final class EnvelopeSerializer<T> extends TypeSerializer<Envelope<T>> {
 
     @Override
     public boolean equals(Object other) {
-        return other instanceof EnvelopeSerializer && value.equals(((EnvelopeSerializer<?>) other).value);
+        return other instanceof EnvelopeSerializer
+                && value.equals(((EnvelopeSerializer<?>) other).value)
+                && hashed == ((EnvelopeSerializer<?>) other).hashed;
     }
 
     @Override
     public int hashCode() {
-        return Arrays.asList(EnvelopeSerializer.class, value).hashCode();
+        return Objects.hash(EnvelopeSerializer.class, value, hashed);
     }
 
     @Override
@@ -116,11 +131,24 @@ final class EnvelopeSerializer<T> extends TypeSerializer<Envelope<T>> {
 
     /** What is kept of the serializer beside state; public for Flink to make. */
     public static final class Snapshot<T> extends CompositeTypeSerializerSnapshot<Envelope<T>, EnvelopeSerializer<T>> {
+        private boolean hashed;
+
         /** For reading. */
         public Snapshot() {}
 
         Snapshot(EnvelopeSerializer<T> of) {
             super(of);
+            hashed = of.hashed;
+        }
+
+        @Override
+        protected void writeOuterSnapshot(DataOutputView out) throws IOException {
+            out.writeBoolean(hashed);
+        }
+
+        @Override
+        protected void readOuterSnapshot(int version, DataInputView in, ClassLoader loader) throws IOException {
+            hashed = in.readBoolean();
         }
 
         @Override
@@ -136,7 +164,7 @@ final class EnvelopeSerializer<T> extends TypeSerializer<Envelope<T>> {
         @Override
         @SuppressWarnings("unchecked")
         protected EnvelopeSerializer<T> createOuterSerializerWithNestedSerializers(TypeSerializer<?>[] nested) {
-            return new EnvelopeSerializer<>((TypeSerializer<T>) nested[0]);
+            return new EnvelopeSerializer<>((TypeSerializer<T>) nested[0], hashed);
         }
     }
 }

@@ -11,10 +11,12 @@ public final class EnvelopeTypeInfo<T> extends TypeInformation<Envelope<T>> {
     private static final long serialVersionUID = 1;
 
     private final TypeInformation<T> value;
+    private final boolean hashed;
 
-    /** Envelopes of records of this type. */
-    public EnvelopeTypeInfo(TypeInformation<T> value) {
+    /** Envelopes of records of this type, with the hashes of their keys or without. */
+    public EnvelopeTypeInfo(TypeInformation<T> value, boolean hashed) {
         this.value = value;
+        this.hashed = hashed;
     }
 
     @Override
@@ -50,7 +52,7 @@ public final class EnvelopeTypeInfo<T> extends TypeInformation<Envelope<T>> {
 
     @Override
     public TypeSerializer<Envelope<T>> createSerializer(SerializerConfig config) {
-        return new EnvelopeSerializer<>(value.createSerializer(config));
+        return new EnvelopeSerializer<>(value.createSerializer(config), hashed);
     }
 
     @Override
@@ -65,12 +67,14 @@ public final class EnvelopeTypeInfo<T> extends TypeInformation<Envelope<T>> {
 
     @Override
     public boolean equals(Object other) {
-        return other instanceof EnvelopeTypeInfo && value.equals(((EnvelopeTypeInfo<?>) other).value);
+        return other instanceof EnvelopeTypeInfo
+                && value.equals(((EnvelopeTypeInfo<?>) other).value)
+                && hashed == ((EnvelopeTypeInfo<?>) other).hashed;
     }
 
     @Override
     public int hashCode() {
-        return Objects.hash(EnvelopeTypeInfo.class, value);
+        return Objects.hash(EnvelopeTypeInfo.class, value, hashed);
     }
 
     @Override

@@ -46,7 +46,7 @@ public final class Plan implements Serializable {
     }
 
     /** Whether records are aggregated. */
-    boolean windowed() {
+    public boolean windowed() {
         return reducers > 0;
     }
 

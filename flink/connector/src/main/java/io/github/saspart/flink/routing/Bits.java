@@ -17,6 +17,9 @@ final class Bits {
 
     /** The remainder of an unsigned number by {@code n}, from 1 to 2^31-1. */
     static int mod(long a, int n) {
+        if ((n & n - 1) == 0) { // P mostly is a power of two, and dividing takes longer than all else
+            return (int) a & n - 1;
+        }
         long q = (a >>> 1) / n << 1;
         long r = a - q * n;
         return (int) (r >= n ? r - n : r);

@@ -69,8 +69,8 @@ public final class Hashing {
 
     /** Up to eight bytes from {@code from} to before {@code to}, the first the lowest. */
     private static long tail(byte[] key, int from, int to) {
-        if (to - from == 8) {
-            return (long) LONG.get(key, from);
+        if (from + 8 <= key.length) { // what is read beyond is masked
+            return (long) LONG.get(key, from) & -1L >>> 8 * (8 - (to - from));
         }
         long k = 0;
         for (int i = to - 1; i >= from; i--) {

@@ -77,6 +77,17 @@ class KeyTablesTest {
     }
 
     @Test
+    void keysThatLeftTheWindowMakeRoomForOthers() {
+        SeenKeys seen = new SeenKeys(1 << 20);
+        for (int now = 1; now <= 100; now++) {
+            for (int key = 0; key < 200; key++) {
+                seen.sight(seen.find(Hashing.mix(1000L * now + key), now, 1), 0, now);
+            }
+            assertTrue(seen.size() <= 640, "no more than before the table first grows, got " + seen.size());
+        }
+    }
+
+    @Test
     void atTheLimitKeysSeenLongestAgoAreForgotten() {
         SeenKeys seen = new SeenKeys(64);
         for (int now = 1; now <= 100; now++) {
