@@ -4,10 +4,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.saspart.flink.jobs.check.CheckResults;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.Stream;
 import org.apache.flink.api.common.JobID;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -86,6 +88,31 @@ class AggregationJobTest {
             }
         }
         assertEquals("", CheckResults.check(rescaled(scales[0])));
+    }
+
+    @Test
+    void aSourceWithoutSplitsHoldsNobodyUp() throws Exception {
+        JobID id = cluster.submit(job("--records", "0", "--capacity", "native", "--partitioners", "1"), null);
+        cluster.letRun(id, 1500);
+        String savepoint = cluster.stop(id, dir.resolve("savepoints"));
+        long before = lastWindow();
+        id = cluster.submit(job("--records", "0", "--capacity", "native", "--partitioners", "2"), savepoint);
+        cluster.letRun(id, 1500);
+        cluster.stop(id, dir.resolve("savepoints"));
+        assertTrue(lastWindow() > before, "windows end, though one source of two has nothing to send and does not end");
+    }
+
+    /** The end of the last window with results, ms. */
+    private long lastWindow() throws Exception {
+        long last = 0;
+        try (Stream<Path> all = Files.walk(dir.resolve("out"))) {
+            for (Path file : (Iterable<Path>) all.filter(Files::isRegularFile).filter(f -> !f.getFileName().toString().startsWith("."))::iterator) {
+                for (String line : Files.readAllLines(file)) {
+                    last = Math.max(last, Long.parseLong(line.split("\t")[0]));
+                }
+            }
+        }
+        return last;
     }
 
     private JobConfig rescaled(String[] scale) {

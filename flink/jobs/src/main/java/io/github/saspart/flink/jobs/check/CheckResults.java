@@ -16,8 +16,16 @@ import java.util.stream.Stream;
 
 /**
  * Compares the files that a job has written with a computation on one thread: every result has to be there,
- * once, and no other. The job's stream has to end, and its rate not to have been changed. Given the job's
- * arguments, it exits with 0 if all is well and with 1, after some differences, if not.
+ * once, and no other. The job's stream has to end, and its rate not to have been changed.
+ *
+ * <p>It is in the jar of the jobs, needs Flink's jars beside it, and is given the job's arguments, those of
+ * its first run if it was rescaled:
+ *
+ * <pre>{@code
+ * java -cp saspart-flink-jobs-0.1.0.jar:"FLINK/lib/*" io.github.saspart.flink.jobs.check.CheckResults --conf ...
+ * }</pre>
+ *
+ * <p>It exits with 0 if all is well and with 1, after some differences, if not.
  */
 public final class CheckResults {
     private static final int SHOWN = 10; // differences

@@ -24,7 +24,7 @@ final class Cursor implements Closeable {
         arrivals = new Arrivals(plan.rate, plan.poisson, split.index, split.splits, plan.seed);
         records = opener.open(split.index, split.splits);
         duration = plan.durationNanos > 0 ? plan.durationNanos : NEVER;
-        left = plan.recordsOf(split.index);
+        left = plan.recordsOf(split.index, split.splits);
         if (split.position.length > 0) {
             DataInputStream in = new DataInputStream(new ByteArrayInputStream(split.position));
             left = in.readLong();

@@ -43,8 +43,8 @@ public final class StreamPlan implements Serializable {
         return records > 0 || durationNanos > 0;
     }
 
-    /** A split's share of the records, which go round the splits. */
-    long recordsOf(int split) {
+    /** A split's share of the records, which go round the splits of the stream: as many as there were when it began. */
+    long recordsOf(int split, int splits) {
         return records == 0 ? Long.MAX_VALUE : (records - split + splits - 1) / splits;
     }
 }

@@ -7,6 +7,13 @@ package io.github.saspart.flink.jobs.source;
 public final class Words {
     private static final int MARKS = 1 << Character.NON_SPACING_MARK | 1 << Character.ENCLOSING_MARK
             | 1 << Character.COMBINING_SPACING_MARK;
+    private static final boolean[] ASCII = new boolean[128]; // whether a character is in a word
+
+    static {
+        for (char c = 0; c < 128; c++) {
+            ASCII[c] = Character.isLetterOrDigit(c);
+        }
+    }
 
     private final String text;
     private int at;
@@ -18,18 +25,15 @@ public final class Words {
 
     /** The next word; null after the last. */
     public String next() {
-        while (at < text.length() && !isInWord(text.codePointAt(at))) {
-            at += Character.charCount(text.codePointAt(at));
+        while (at < text.length() && !isInWord(text, at)) {
+            at += width(text, at);
         }
         int start = at;
         boolean isLower = true;
-        while (at < text.length()) {
-            int c = text.codePointAt(at);
-            if (!isInWord(c)) {
-                break;
-            }
-            isLower &= c < 128 && !(c >= 'A' && c <= 'Z');
-            at += Character.charCount(c);
+        while (at < text.length() && isInWord(text, at)) {
+            char c = text.charAt(at);
+            isLower &= c < 128 && (c < 'A' || c > 'Z');
+            at += width(text, at);
         }
         if (at == start) {
             return null;
@@ -42,14 +46,12 @@ public final class Words {
     public static int count(String text) {
         int n = 0;
         boolean inside = false;
-        for (int i = 0; i < text.length();) {
-            int c = text.codePointAt(i);
-            boolean is = isInWord(c);
+        for (int i = 0; i < text.length(); i += width(text, i)) {
+            boolean is = isInWord(text, i);
             if (is && !inside) {
                 n++;
             }
             inside = is;
-            i += Character.charCount(c);
         }
         return n;
     }
@@ -61,10 +63,17 @@ public final class Words {
         return out.toString();
     }
 
+    private static boolean isInWord(String text, int i) {
+        char c = text.charAt(i);
+        return c < 128 ? ASCII[c] : isInWord(text.codePointAt(i));
+    }
+
     private static boolean isInWord(int c) {
-        if (c < 128) {
-            return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c >= 'A' && c <= 'Z';
-        }
         return Character.isLetter(c) || Character.isDigit(c) || (MARKS >> Character.getType(c) & 1) != 0;
+    }
+
+    /** Characters that a code point takes. */
+    private static int width(String text, int i) {
+        return text.charAt(i) < 128 ? 1 : Character.charCount(text.codePointAt(i));
     }
 }
