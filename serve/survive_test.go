@@ -140,7 +140,7 @@ func TestJobSurvivesItsServer(t *testing.T) {
 	if st := attachedTo.Status(); st.Fallbacks != 2 || st.Attached != 2 || st.Analytic == 0 {
 		t.Errorf("status %+v", st)
 	}
-	if longest > 500*time.Millisecond {
+	if longest > 3*time.Second { // the server was away for 5 s, and the machine may be busy
 		t.Errorf("a decision took %v", longest)
 	}
 }
