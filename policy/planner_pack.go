@@ -237,7 +237,11 @@ const slotBits = 19
 func sortRanks(ranks, spare []uint64) (sorted, other []uint64) {
 	const digit = 11
 	spare = sized(spare, len(ranks))
-	for shift := slotBits; shift < 64; shift += digit {
+	all := uint64(0)
+	for _, r := range ranks {
+		all |= r
+	}
+	for shift := slotBits; all>>shift != 0; shift += digit {
 		var starts [1<<digit + 1]int32
 		for _, r := range ranks {
 			starts[r>>shift&(1<<digit-1)+1]++

@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"sync"
+
+	"github.com/saspart/saspart/policy/index"
 )
 
 // Route is a whole assignment of keys to workers in three tiers: split keys and
@@ -55,6 +58,9 @@ func HashRoute(workers int) *Route {
 	return r
 }
 
+// indexes is memory for Validate.
+var indexes = sync.Pool{New: func() any { return new(index.Index) }}
+
 // Validate reports the first thing that would make a router misbehave: a worker
 // out of range, shares that are not finite, positive and summing to 1, a hash
 // named twice, a slot table of another size. Whatever comes from a network or a
@@ -71,12 +77,15 @@ func (r *Route) Validate() error {
 			return fmt.Errorf("route: slot %d goes to worker %d of %d", i, w, r.Workers)
 		}
 	}
-	seen := make(map[uint64]bool, len(r.Keys))
-	for _, k := range r.Keys {
-		if seen[k.Hash] {
+	seen := indexes.Get().(*index.Index)
+	defer indexes.Put(seen)
+	seen.Clear()
+	for at := range r.Keys {
+		k := &r.Keys[at]
+		if _, twice := seen.Get(k.Hash); twice {
 			return fmt.Errorf("route: key %q (hash %#x) is named twice", k.Name, k.Hash)
 		}
-		seen[k.Hash] = true
+		seen.Set(k.Hash, at)
 		if len(k.Workers) == 0 || len(k.Workers) != len(k.Shares) {
 			return fmt.Errorf("route: key %q has %d workers and %d shares", k.Name, len(k.Workers), len(k.Shares))
 		}

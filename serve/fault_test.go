@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/saspart/saspart/policy"
 	pb "github.com/saspart/saspart/proto/saspart/v1"
@@ -196,18 +197,33 @@ func TestGarbage(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	stream, err := conn.NewStream(t.Context(), &pb.PolicyService_ServiceDesc.Streams[0], pb.PolicyService_Attach_FullMethodName, grpc.ForceCodec(noise{}))
+	greeting, err := proto.Marshal(&pb.AttachRequest{Message: &pb.AttachRequest_Hello{Hello: hello(newToy(8), "noisy")}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := stream.SendMsg([]byte("\x0a\xff\xff\xff\xff\xff")); err != nil {
-		t.Fatal(err)
+	for i, said := range [][][]byte{
+		{[]byte("\x0a\xff\xff\xff\xff\xff")},               // instead of a hello
+		{greeting, []byte("\xff\xff")},                     // after it
+		{greeting, []byte("\x12\x05\x12\x80\x80\x80\x80")}, // in a report
+	} {
+		stream, err := conn.NewStream(t.Context(), &pb.PolicyService_ServiceDesc.Streams[0], pb.PolicyService_Attach_FullMethodName, grpc.ForceCodec(noise{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range said {
+			if err := stream.SendMsg(m); err != nil && !errors.Is(err, io.EOF) {
+				t.Fatal(err)
+			}
+		}
+		for err == nil { // after the welcome
+			var answer []byte
+			err = stream.RecvMsg(&answer)
+		}
+		if status.Code(err) != codes.Internal {
+			t.Errorf("conversation %d of garbage: %v", i, err)
+		}
+		counted(t, s, fmt.Sprintf(`saspart_refused_total{reason="garbage"} %d`, i+1))
 	}
-	var answer []byte
-	if err := stream.RecvMsg(&answer); status.Code(err) != codes.Internal {
-		t.Errorf("a message of garbage: %v", err)
-	}
-	counted(t, s, `saspart_refused_total{reason="garbage"} 1`)
 	works(t, s, "after")
 }
 

@@ -24,7 +24,8 @@ type page struct {
 	Generation uint64  `json:"generation"`
 	Ready      bool    `json:"ready"`
 	Uptime     float64 `json:"uptime"` // seconds
-	Jobs       []View  `json:"jobs"`
+	AllJobs    int     `json:"all_jobs"`
+	Jobs       []View  `json:"jobs"` // the first of them by name
 }
 
 // Handler serves /metrics, /healthz, /readyz and the live page. Where a token is set,
@@ -95,6 +96,7 @@ func (s *Server) page(began time.Time) page {
 		Uptime: s.now().Sub(began).Seconds(), Jobs: []View{},
 	}
 	jobs := s.list()
+	p.AllJobs = len(jobs)
 	for _, j := range jobs[:min(len(jobs), mostShown)] {
 		p.Jobs = append(p.Jobs, j.current())
 	}

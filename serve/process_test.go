@@ -17,10 +17,32 @@ import (
 
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/serve"
+	"github.com/saspart/saspart/serve/client"
 )
 
 // processVariable has this test binary be a server at the address that it holds.
 const processVariable = "SASPART_TEST_SERVE_AT"
+
+// attachVariable has this test binary be a job that is attached to the server at the
+// address that it holds.
+const attachVariable = "SASPART_TEST_ATTACH_AT"
+
+// attachProcess reports windows until it is killed.
+func attachProcess(address string) {
+	j := newToy(8)
+	config := client.Default()
+	config.Address, config.Job, config.Program, config.Shape = address, "killed", "test", j.shape
+	c, err := client.New(config)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	controller := c.Controller(time.Second)
+	for {
+		j.follow(controller.Decide(j.window()))
+		time.Sleep(10 * time.Millisecond)
+	}
+}
 
 // serveProcess serves until SIGTERM.
 func serveProcess(address string) {

@@ -25,6 +25,10 @@ func TestMain(m *testing.M) {
 		serveProcess(address)
 		return
 	}
+	if address := os.Getenv(attachVariable); address != "" {
+		attachProcess(address)
+		return
+	}
 	goleak.VerifyTestMain(m)
 }
 

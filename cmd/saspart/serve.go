@@ -60,7 +60,7 @@ serve/PROTOCOL.md describes what jobs send; package serve/client does it for Go.
 	f.DurationVar(&opts.watchEvery, "watch-every", 2*time.Second, "how often to look for one")
 	opts.add(cmd)
 	f.Float64Var(&c.KeyDistance, "key-distance", c.KeyDistance, "how far a job's hot keys may be from those that a shares policy was trained on, from 0 to 1.41; 0: any `distance`")
-	f.IntVar(&c.Limits.Jobs, "max-jobs", c.Limits.Jobs, "jobs at a `time`")
+	f.IntVar(&c.Limits.Jobs, "max-jobs", c.Limits.Jobs, "at most `N` jobs at a time")
 	f.IntVar(&c.Limits.Workers, "max-workers", c.Limits.Workers, "workers of one job, at most `P`")
 	cmd.MarkFlagsMutuallyExclusive("checkpoint", "pool")
 	cmd.MarkFlagsMutuallyExclusive("watch", "pool")

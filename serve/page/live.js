@@ -46,19 +46,38 @@ function drawBusy(card, job) {
     g.fillStyle = b === null ? color("--none") : b >= 0.95 ? color("--hot") : color("--bar");
     const h = b === null ? 2 : Math.max(1, b * tall);
     g.fillRect(left + i * step, height - bottom - h, Math.max(1, step - (step > 4 ? 1 : 0)), h);
+    if (job.cpu[i] !== null) { // of the time that it was busy, its thread was on a core
+      g.fillStyle = color("--text");
+      g.fillRect(left + i * step, height - bottom - Math.min(1, job.cpu[i]) * tall, Math.max(1, step - 1), 1.5);
+    }
   });
+  if (known.length > 0) {
+    const mean = height - bottom - tall * known.reduce((sum, b) => sum + b, 0) / known.length;
+    g.strokeStyle = color("--text");
+    g.setLineDash([4, 3]);
+    g.beginPath();
+    g.moveTo(left, mean);
+    g.lineTo(width, mean);
+    g.stroke();
+    g.setLineDash([]);
+  }
 }
+
+// recent is how many windows the scale of imbalances goes by.
+const recent = 60;
 
 function drawImbalance(card, job) {
   const values = job.imbalance, last = values.at(-1) ?? 0;
   const { g, width, height } = canvas(card, "imbalance", `imbalance ${last.toFixed(3)}`);
-  const left = 34, bottom = 16, tall = height - bottom - 8, top = Math.max(0.1, ...values);
+  const left = 34, bottom = 16, tall = height - bottom - 8, peak = Math.max(0, ...values);
+  // The latest windows make the scale: a job's first ones may be worse by far.
+  const top = Math.max(0.1, 1.2 * Math.max(...values.slice(-recent)));
   g.fillStyle = color("--dim");
   g.textAlign = "right";
   g.fillText(top.toFixed(2), left - 4, 14);
   g.fillText("0", left - 4, height - bottom + 4);
   g.textAlign = "left";
-  g.fillText(`last ${values.length} windows; now ${last.toFixed(3)}`, left, height - 3);
+  g.fillText(`last ${values.length} windows; now ${last.toFixed(3)}, at most ${peak.toFixed(2)}`, left, height - 3);
   g.strokeStyle = color("--line");
   g.strokeRect(left, 8, width - left - 1, tall);
   g.strokeStyle = color("--bar");
@@ -66,7 +85,7 @@ function drawImbalance(card, job) {
   g.beginPath();
   values.forEach((v, i) => {
     const x = left + (width - left - 1) * (values.length > 1 ? i / (values.length - 1) : 1);
-    g.lineTo(x, 8 + tall * (1 - v / top));
+    g.lineTo(x, 8 + tall * (1 - Math.min(1, v / top)));
   });
   g.stroke();
 }
@@ -111,9 +130,11 @@ function drawKeys(card, job) {
 
 function draw(card, job) {
   card.querySelector("h2").textContent = job.job;
+  card.classList.toggle("left", job.streams === 0);
   const model = card.querySelector(".model");
   model.classList.toggle("analytic", job.analytic !== "");
   model.textContent = job.analytic === "" ? `decided by ${job.model}, generation ${job.generation}` : `routes are analytic: ${job.analytic}`;
+  if (job.streams === 0) model.textContent = "nobody is attached any more; " + model.textContent;
   facts(card.querySelector(".facts"), [
     ["workers", number(job.workers)], ["streams", number(job.streams)], ["records/s", number(job.rate)],
     ["windows", number(job.windows)], ["new routes", number(job.routes)], ["route version", number(job.version)],
@@ -129,7 +150,7 @@ function draw(card, job) {
 function show(state) {
   facts(document.getElementById("server"), [
     ["server", state.server], ["model", `${state.model} ${state.digest} (generation ${state.generation})`],
-    ["jobs", number(state.jobs.length)], ["up", number(state.uptime) + " s"], ["state", state.ready ? "ready" : "draining"],
+    ["jobs", state.all_jobs > state.jobs.length ? `the first ${state.jobs.length} of ${number(state.all_jobs)}` : number(state.all_jobs)], ["up", number(state.uptime) + " s"], ["state", state.ready ? "ready" : "draining"],
   ]);
   const main = document.getElementById("jobs"), seen = new Set();
   for (const job of state.jobs) {

@@ -25,7 +25,7 @@ func TestReleasedMemoryShowsNothing(t *testing.T) {
 	}
 	rng := newRand(5)
 	now, windows := time.Unix(0, 0), 0
-	for slide := range uint64(600) {
+	for slide := range uint64(200) {
 		now = now.Add(10 * time.Millisecond)
 		for i := range shapes {
 			r := drawn(&shapes[i], slide, rng.IntN)
@@ -51,7 +51,7 @@ func TestReleasedMemoryShowsNothing(t *testing.T) {
 			}
 		}
 	}
-	if windows < 500 {
+	if windows < 150 {
 		t.Errorf("only %d windows were looked at", windows)
 	}
 }

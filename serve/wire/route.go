@@ -2,6 +2,7 @@ package wire
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/saspart/saspart/policy"
 	pb "github.com/saspart/saspart/proto/saspart/v1"
@@ -22,18 +23,28 @@ func ReadRoute(m *pb.Route, workers int) (*policy.Route, error) {
 		}
 		r.Slots[i] = uint16(w)
 	}
-	pairs := 0
+	// Workers lie in one list and names in one text: a route is as many allocations
+	// whatever it names.
+	pairs, letters := 0, 0
 	for _, k := range m.Keys {
 		pairs += len(k.GetWorkers())
+		letters += len(k.GetName())
 	}
 	all, whole := make([]uint16, 0, pairs), []float64{1}
+	var text strings.Builder
+	text.Grow(letters)
+	for _, k := range m.Keys {
+		text.Write(k.GetName())
+	}
+	names := text.String()
 	for i, k := range m.Keys {
 		if len(k.GetName()) > mostKey || len(k.GetWorkers()) > workers {
 			return nil, fmt.Errorf("route: key %d has a name of %d bytes and %d workers; at most %d and %d are possible",
 				i, len(k.GetName()), len(k.GetWorkers()), mostKey, workers)
 		}
 		to := &r.Keys[i]
-		to.Hash, to.Name, to.Shares = k.GetHash(), string(k.GetName()), k.GetShares()
+		to.Hash, to.Shares = k.GetHash(), k.GetShares()
+		to.Name, names = names[:len(k.GetName())], names[len(k.GetName()):]
 		if len(k.GetWorkers()) == 1 && len(to.Shares) == 0 {
 			to.Shares = whole
 		}
