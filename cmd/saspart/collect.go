@@ -97,7 +97,7 @@ func (a *app) runCollect(ctx context.Context, opts collectOptions) error {
 		e.Collect.Behaviours = nil
 	}
 	run := collect.Run{
-		Config: e.Collect.WithDefault(e.Partitioner), Workers: e.Job.Workers, Seed: e.Seed,
+		Config: e.Collect.WithDefault(e.Partitioner), Workers: e.Job.Workers, Seed: e.Seed, Metrics: e.Job.Metrics,
 		Open: func(s partition.Scheme) (engine.Job, error) { return experiment.Open(e, opts.engine, s, nil) },
 	}
 	meta, err := traceMeta(e, opts.engine, run.Config.Behaviours)

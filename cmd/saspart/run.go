@@ -175,7 +175,7 @@ func (a *app) runOne(ctx context.Context, e *config.Experiment, opts runOptions,
 		report = sink.results.add
 	}
 	run := collect.Run{
-		Config: runLimits(e), Workers: e.Job.Workers, Seed: e.Seed, Sink: sink, Controller: decides,
+		Config: runLimits(e), Workers: e.Job.Workers, Seed: e.Seed, Metrics: e.Job.Metrics, Sink: sink, Controller: decides,
 		Open: func(s partition.Scheme) (engine.Job, error) { return experiment.Open(e, opts.engine, s, report) },
 	}
 	show.begin(e, opts.engine, expectedWindows(e, run.Config))
