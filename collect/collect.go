@@ -151,6 +151,7 @@ func (c *collector) episodeLen() int {
 // act begins the next episode when this one is over, with another behaviour if it
 // is another's turn, and else lets the behaviour's controller answer w.
 func (c *collector) act(w *policy.Window) error {
+	seen := c.blur.See(w)
 	if c.step >= c.episodeLen() {
 		c.res.Episodes++
 		c.step = 0
@@ -159,7 +160,6 @@ func (c *collector) act(w *policy.Window) error {
 			return c.switcher.Switch(c.schemes[next])
 		}
 	}
-	seen := c.blur.See(w)
 	controller := c.schemes[c.now].Controller
 	if c.Controller != nil {
 		controller = c.Controller
