@@ -25,6 +25,8 @@ type Run struct {
 	// be an engine.Switcher.
 	Open func(first partition.Scheme) (engine.Job, error)
 	Sink Sink
+	// Metrics says how well controllers see windows; the sink takes them as they were.
+	Metrics policy.BlurConfig
 	// Controller, if not nil, decides in place of the behaviours' own.
 	Controller policy.Controller
 	// Watch, if not nil, is called with each window after the sink took it. It
@@ -45,13 +47,13 @@ type Result struct {
 // context.Canceled. The result counts what the sink took, also with an error. The
 // job is closed in any case; the sink stays open.
 func (r Run) Do(ctx context.Context) (res Result, err error) {
-	if err := r.Config.Validate(); err != nil {
+	if err := errors.Join(r.Config.Validate(), r.Metrics.Validate()); err != nil {
 		return res, err
 	}
 	if len(r.Config.Behaviours) == 0 {
 		return res, errors.New("collect: no behaviour to collect under")
 	}
-	c := collector{Run: r, plan: newSchedule(r.Config.Behaviours, r.Seed)}
+	c := collector{Run: r, plan: newSchedule(r.Config.Behaviours, r.Seed), blur: policy.NewBlur(r.Metrics, r.Seed)}
 	for i, b := range r.Config.Behaviours {
 		s, err := partition.New(b.Partitioner, r.Workers)
 		if err != nil {
@@ -79,6 +81,7 @@ type collector struct {
 	schemes  []partition.Scheme // one per behaviour
 	job      engine.Job
 	switcher engine.Switcher
+	blur     *policy.Blur
 	res      Result
 
 	now     int    // behaviour of this episode
@@ -148,6 +151,7 @@ func (c *collector) episodeLen() int {
 // act begins the next episode when this one is over, with another behaviour if it
 // is another's turn, and else lets the behaviour's controller answer w.
 func (c *collector) act(w *policy.Window) error {
+	seen := c.blur.See(w)
 	if c.step >= c.episodeLen() {
 		c.res.Episodes++
 		c.step = 0
@@ -160,10 +164,10 @@ func (c *collector) act(w *policy.Window) error {
 	if c.Controller != nil {
 		controller = c.Controller
 	}
-	if controller == nil {
+	if controller == nil || seen == nil {
 		return nil
 	}
-	route := controller.Decide(w)
+	route := controller.Decide(seen)
 	if route == nil {
 		return nil
 	}

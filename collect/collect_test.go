@@ -250,7 +250,7 @@ func (c *counter) Decide(*policy.Window) *policy.Route {
 func TestVersionsGrow(t *testing.T) {
 	job := &fakeJob{}
 	c := Config{Episodes: 6, EpisodeWindows: 3, Behaviours: []Behaviour{behaviour("hash", 1, 0), behaviour("pkg", 1, 0)}}
-	col := collector{Run: Run{Config: c, Sink: &list{}}, plan: newSchedule(c.Behaviours, 1), job: job, switcher: job, res: Result{Episodes: 1},
+	col := collector{Run: Run{Config: c, Sink: &list{}}, plan: newSchedule(c.Behaviours, 1), job: job, switcher: job, blur: policy.NewBlur(policy.BlurConfig{}, 1), res: Result{Episodes: 1},
 		schemes: []partition.Scheme{{Name: "a", Controller: &counter{}}, {Name: "b", Controller: &counter{}}}}
 	col.now = col.plan.next()
 	if err := col.loop(context.Background()); err != nil {
@@ -263,6 +263,45 @@ func TestVersionsGrow(t *testing.T) {
 		if job.applied[i] <= job.applied[i-1] {
 			t.Fatalf("versions %v do not grow", job.applied)
 		}
+	}
+}
+
+// witness is a controller that notes what it sees.
+type witness struct {
+	records []int64
+	busy    []float64
+}
+
+func (c *witness) Decide(w *policy.Window) *policy.Route {
+	c.records, c.busy = append(c.records, w.Records), append(c.busy, w.Busy[0])
+	return nil
+}
+
+// Controllers see windows late and with noise; the sink takes them as they were.
+func TestMetricsBlurWhatControllersSee(t *testing.T) {
+	sink, seen := &list{}, &witness{}
+	_, err := Run{
+		Config: Config{Windows: 6, EpisodeWindows: 3, Behaviours: []Behaviour{behaviour("hash", 1, 0)}}, Workers: 2, Seed: 1,
+		Open: (&fakeJob{}).open, Sink: sink, Controller: seen, Metrics: policy.BlurConfig{Noise: 0.2, Delay: 1},
+	}.Do(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Nothing is seen after the first window, and nothing decided after the last.
+	if want := []int64{1, 2, 3, 4}; !slices.Equal(seen.records, want) {
+		t.Errorf("windows seen: %v, want %v", seen.records, want)
+	}
+	for i, w := range sink.windows {
+		if w.Records != int64(i+1) || w.Busy[0] != 0.5 {
+			t.Errorf("window %d of the sink: %d records, busy %v", i, w.Records, w.Busy)
+		}
+	}
+	if slices.Contains(seen.busy, 0.5) {
+		t.Errorf("busy ratios seen: %v", seen.busy)
+	}
+	_, err = Run{Config: Config{Windows: 1, EpisodeWindows: 1}.WithDefault(partition.Default()), Metrics: policy.BlurConfig{Delay: -1}}.Do(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "delay") {
+		t.Errorf("a delay of -1: %v", err)
 	}
 }
 

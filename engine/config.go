@@ -13,18 +13,19 @@ import (
 
 // Config is the shape of a job and what its work costs.
 type Config struct {
-	Workers      int           `yaml:"workers"`       // P, the combiner's parallelism
-	Partitioners int           `yaml:"partitioners"`  // partitioner subtasks, each with its own source and router
-	Reducers     int           `yaml:"reducers"`      // subtasks that merge split keys
-	Queue        int           `yaml:"queue"`         // records that fit a worker's input queue; a full one blocks its sender
-	Slide        time.Duration `yaml:"slide"`         // aggregation windows slide by this much event time
-	Window       time.Duration `yaml:"window"`        // length of an aggregation window, a multiple of Slide
-	MetricSlides int           `yaml:"metric_slides"` // slides per metric window
-	HotKeys      int           `yaml:"hot_keys"`      // heaviest keys named in each metric window; 0: four per worker, at least 64
-	Speeds       Speeds        `yaml:"speeds"`
-	Costs        Costs         `yaml:"costs"`
-	WorkRatio    float64       `yaml:"work_ratio"` // scales the work per record (the reference's combinerWorkloadRatio)
-	Capacity     Capacity      `yaml:"capacity"`   // how the local engine spends service time
+	Workers      int               `yaml:"workers"`       // P, the combiner's parallelism
+	Partitioners int               `yaml:"partitioners"`  // partitioner subtasks, each with its own source and router
+	Reducers     int               `yaml:"reducers"`      // subtasks that merge split keys
+	Queue        int               `yaml:"queue"`         // records that fit a worker's input queue; a full one blocks its sender
+	Slide        time.Duration     `yaml:"slide"`         // aggregation windows slide by this much event time
+	Window       time.Duration     `yaml:"window"`        // length of an aggregation window, a multiple of Slide
+	MetricSlides int               `yaml:"metric_slides"` // slides per metric window
+	Metrics      policy.BlurConfig `yaml:"metrics"`       // how well controllers see what is measured; what is reported and recorded stays exact
+	HotKeys      int               `yaml:"hot_keys"`      // heaviest keys named in each metric window; 0: four per worker, at least 64
+	Speeds       Speeds            `yaml:"speeds"`
+	Costs        Costs             `yaml:"costs"`
+	WorkRatio    float64           `yaml:"work_ratio"` // scales the work per record (the reference's combinerWorkloadRatio)
+	Capacity     Capacity          `yaml:"capacity"`   // how the local engine spends service time
 
 	Combine     Combine       `yaml:"combine"`      // none; local: aggregate at the senders first
 	CombineKeys int           `yaml:"combine_keys"` // combine local: partial states that an instance keeps at most
@@ -111,6 +112,7 @@ func (c *Config) Validate() error {
 		field.Whole("reducers", c.Reducers, 1, policy.MaxWorkers),
 		field.Whole("queue", c.Queue, 1, 1<<24),
 		field.Whole("metric_slides", c.MetricSlides, 1, 1<<16),
+		field.In("metrics", c.Metrics.Validate()),
 		field.Whole("hot_keys", c.HotKeys, 0, 1<<16),
 		field.Finite("work_ratio", c.WorkRatio, 0, math.MaxFloat64),
 		field.In("speeds", errors.Join(c.Speeds.validate(c.Workers), field.In("change", c.Speeds.Change.validate()))),

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Nobody can follow the scenarios of capacity.md better than somebody who sees the
+// Where reports are late, nobody can follow the scenarios of capacity.md better than somebody who sees the
 // speeds of Delay windows ago without noise, knows how likely they have changed since
 // and to what, and shares out the work so that the imbalance to be expected in the next
 // window is least. That is a problem of convex optimisation over samples of what may
@@ -77,7 +77,7 @@ func (h *hidden) bounds(samples, steps, every int, rng *rand.Rand) (b bound) {
 	p, n := h.Workers, 0.0
 	slow, fresh := make([]float64, samples*p), make([]float64, samples*p)
 	for t := firstWindows - 1; t < h.Windows-1; t += every {
-		u := h.Seen(t)
+		u := h.Routed(t)
 		h.later(slow, u, t+1-u, rng)
 		h.later(fresh, u, t+1-u, rng)
 		logs := make([]float64, p)
@@ -160,7 +160,7 @@ func TestFollowersAreBounded(t *testing.T) {
 	for _, p := range []struct {
 		workers, scenarios, samples int
 		low, high                   float64 // the bound lies between
-	}{{8, 96, 400, 0.038, 0.048}, {64, 16, 600, 0.17, 0.24}} {
+	}{{8, 96, 400, 0.038, 0.048}, {64, 16, 600, 0.17, 0.24}, {200, 10, 1000, 0.35, 0.60}} {
 		follower, err := NewCapacity(c, p.workers)
 		if err != nil {
 			t.Fatal(err)
@@ -168,9 +168,11 @@ func TestFollowersAreBounded(t *testing.T) {
 		var b bound
 		builtin := 0.0
 		n := float64(p.scenarios)
+		late := DefaultScenarios()
+		late.Reports = 1
 		for i := range p.scenarios {
 			seed := uint64(1_000_000 + i)
-			h := uncover(DefaultScenarios(), p.workers, seed)
+			h := uncover(late, p.workers, seed)
 			checkSpeeds(t, h)
 			got := h.bounds(p.samples, 150, 14, rand.New(rand.NewPCG(seed, 99)))
 			b.below, b.above, b.plain = b.below+got.below/n, b.above+got.above/n, b.plain+got.plain/n

@@ -38,12 +38,14 @@ const saturated = 0.999
 //	load          mean busy ratio of the workers measured
 //	workers       log P
 //	age           how many windows before the last one the busy times are of
+//	calm          log(surprise + 0.001): small surprises, told apart
+//	contrast      innovation / (surprise + 0.001)
 //
-// A worker that was not measured has innovation, change and ratio 0, and missing
+// A worker that was not measured has innovation, change, ratio and contrast 0, and missing
 // busy and queue count as 0.
 func CapacityInputs() []string {
 	return []string{"innovation", "surprise", "busy", "saturated", "lag", "change", "estimate", "busiest", "queue",
-		"ratio", "load", "workers", "age"}
+		"ratio", "load", "workers", "age", "calm", "contrast"}
 }
 
 // CapacityState is what the capacity action remembers of a job, apart from the
@@ -63,8 +65,12 @@ type CapacityState struct {
 // fewRecords is how many finished records make an innovation count half.
 const fewRecords = 30
 
-// leastSurprise keeps the input ratio small where nothing surprises.
-const leastSurprise = 0.01
+// leastSurprise keeps the input ratio small where nothing surprises, and leastContrast
+// contrast where next to nothing does.
+const (
+	leastSurprise = 0.01
+	leastContrast = 1e-3
+)
 
 // NewCapacityState returns the state of a job of P workers that are taken to be
 // equal, for a network with the named inputs.
@@ -137,12 +143,13 @@ func (s *CapacityState) Observe(m *Measured) bool {
 		all := [...]float64{
 			s.innov[w], surprise, m.Busy[w], 0, math.Log(m.Share[w]*workers) - e, math.Log(m.Seen[w] / m.Share[w]), e, busiest, m.Queue[w],
 			s.innov[w] / (surprise + leastSurprise), load / n, math.Log(workers), m.Age,
+			math.Log(surprise + leastContrast), s.innov[w] / (surprise + leastContrast),
 		}
 		if m.Busy[w] >= saturated {
 			all[3] = 1
 		}
 		if s.innov[w] != s.innov[w] {
-			all[0], all[5], all[9] = 0, 0, 0
+			all[0], all[5], all[9], all[14] = 0, 0, 0, 0
 		}
 		for i, at := range s.inputs {
 			s.features[w*len(s.inputs)+i] = bounded(all[at])

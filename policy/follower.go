@@ -56,7 +56,7 @@ func ScoreFollower(f Follower, s *Scenario) (score FollowerScore, err error) {
 		copy(past[0], s.Start)
 	}
 	for t := range s.Windows {
-		u := s.Seen(t)
+		u, at := s.Routed(t), s.Measured(t)
 		now := past[t%len(past)]
 		if off := s.Imbalance(t, now); t < firstWindows {
 			score.First += off / float64(min(firstWindows, s.Windows))
@@ -64,12 +64,12 @@ func ScoreFollower(f Follower, s *Scenario) (score FollowerScore, err error) {
 			score.After += off / float64(s.Windows-firstWindows)
 		}
 		got = s.Got(u, s.InForce(u, past[u%len(past)], force), got)
-		s.Busy(u, got, busy)
+		s.Busy(at, got, busy)
 		for w, b := range busy {
 			queue[w] = math.Floor(b) // full where busy all the time
 		}
 		next := past[(t+1)%len(past)]
-		f.Next(t, Measured{Share: s.InForce(t, now, force), Seen: got, Busy: busy, Queue: queue, Age: float64(t - u)}, next)
+		f.Next(t, Measured{Share: s.InForce(t, now, force), Seen: got, Busy: busy, Queue: queue, Age: float64(t - at)}, next)
 		if err := checkShares(next); err != nil {
 			return score, fmt.Errorf("window %d of %d workers: %w", t, workers, err)
 		}
@@ -121,9 +121,11 @@ func BestScores(followers ...[]FollowerScore) []FollowerScore {
 // Smoothed follows with a fixed smoothing of log speeds: the estimates move by the
 // part Alpha of every deviation. A saturated worker is at least as slow as its busy
 // time says, so it is taken to be slower by Overload, in the log, and that in full;
-// no measurement of a saturated worker makes its estimate faster.
+// no measurement of a saturated worker makes its estimate faster. Plain takes its busy
+// time for what it seems, as an untrained network does.
 type Smoothed struct {
 	Alpha, Overload float64
+	Plain           bool
 
 	log, inst []float64
 }
@@ -142,7 +144,7 @@ func (f *Smoothed) Next(_ int, m Measured, share []float64) {
 	}
 	for w, b := range m.Busy {
 		d := f.inst[w] - mean - f.log[w]
-		if b >= saturated {
+		if b >= saturated && !f.Plain {
 			f.log[w] += min(0, d-f.Overload)
 		} else {
 			f.log[w] += f.Alpha * d
@@ -181,7 +183,7 @@ func (f *Oracle) Start(s *Scenario) { f.scenario = s }
 
 // Next implements Follower.
 func (f *Oracle) Next(t int, _ Measured, share []float64) {
-	copy(share, f.scenario.SpeedsAt(f.scenario.Seen(t)))
+	copy(share, f.scenario.SpeedsAt(f.scenario.Routed(t)))
 	scaleTo1(share)
 }
 

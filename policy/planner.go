@@ -32,9 +32,10 @@ type KeyLoad struct {
 type PlanConfig struct {
 	KeysPerWorker int     `yaml:"keys_per_worker"` // how many keys are placed by name, as a multiple of P, besides those heavier than a mean worker's load
 	Slack         float64 `yaml:"slack"`           // a worker may carry this share more than its capacity before anything moves
+	Spread        int     `yaml:"spread"`          // how many of the heaviest keys go to all workers: less chance in what each gets, more state to keep and merge
 }
 
-// DefaultPlan names 4 keys per worker and tolerates 0.2 % of overload.
+// DefaultPlan names 4 keys per worker, tolerates 0.2 % of overload and spreads none.
 func DefaultPlan() PlanConfig { return PlanConfig{KeysPerWorker: 4, Slack: 0.002} }
 
 // Validate reports impossible values by their path.
@@ -42,6 +43,7 @@ func (c *PlanConfig) Validate() error {
 	return errors.Join(
 		field.Whole("keys_per_worker", c.KeysPerWorker, 0, 1024),
 		field.Finite("slack", c.Slack, 0, 1),
+		field.Whole("spread", c.Spread, 0, 1<<16),
 	)
 }
 
@@ -53,7 +55,8 @@ func (c *PlanConfig) Validate() error {
 //
 //  1. A previous route on which the repairs of step 4 would change nothing, and
 //     which names no key that has become too light to name, is kept.
-//  2. Keys, heaviest first. A placed key stays where it is if it fits.
+//  2. Keys, heaviest first. The first Spread of them are divided over all workers by
+//     capacity. Of the others, a placed key stays where it is if it fits.
 //     Else it goes whole to the worker with most room if it fits there. Else it is
 //     split: it fills the rooms of its previous workers, then the largest rooms.
 //  3. Slots. One stays where it is if its worker has room beside its named keys;
@@ -64,7 +67,7 @@ func (c *PlanConfig) Validate() error {
 //
 // Every split but the last either uses up a key or fills a worker exactly, and a
 // full worker takes part in no other: hence at most P - 1 pairs more than named
-// keys. Loads are whole numbers inside, so equal inputs give equal routes.
+// keys, and P - 1 more for each key that is spread. Loads are whole numbers inside, so equal inputs give equal routes.
 //
 // No worker is left above (1 + slack) times its capacity by more than the heaviest
 // slot, nor, with slack 0, below by more than that.

@@ -40,7 +40,7 @@ func (p *Planner) resume(prev *Route) bool {
 		}
 		pairs += len(prev.Keys[i].Workers)
 	}
-	if pairs > len(prev.Keys)+len(p.carry)-1 {
+	if pairs > len(prev.Keys)+(len(p.carry)-1)*(1+p.Config.Spread) {
 		return false
 	}
 	for i := range p.named {
@@ -76,6 +76,10 @@ func (p *Planner) resume(prev *Route) bool {
 func (p *Planner) placeKeys(prev *Route) {
 	for i := range p.named {
 		k := &p.named[i]
+		if i < p.Config.Spread {
+			p.spreadKey(k)
+			continue
+		}
 		was := p.previous(k, prev)
 		if w, ok := p.fits(k, was); ok {
 			p.put(k, w, k.load)
@@ -102,6 +106,25 @@ func (p *Planner) placeKeys(prev *Route) {
 			p.put(k, w, load)
 			rest -= load
 		}
+	}
+}
+
+// spreadKey divides a key over all workers in proportion to their capacities; what
+// rounding leaves goes where there is most room.
+func (p *Planner) spreadKey(k *namedKey) {
+	sum := int64(0)
+	for _, c := range p.carry {
+		sum += c
+	}
+	rest := k.load
+	for w, c := range p.carry {
+		if load := int64(float64(k.load) * (float64(c) / float64(sum))); load > 0 && load <= rest {
+			p.put(k, uint16(w), load)
+			rest -= load
+		}
+	}
+	if rest > 0 {
+		p.put(k, p.roomiest(), rest)
 	}
 }
 

@@ -135,12 +135,13 @@ func drawInput(t *rapid.T) PlanInput {
 
 // The planner's promises, on any input: a valid route; no worker further from its
 // capacity than the heaviest slot and the slack; fan-out at most P - 1 above the
-// number of keys; the same again for the same input; kept when nothing changed.
+// number of keys, and as much for each key that is spread; the same again for the same input; kept when nothing changed.
 func TestPlanProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := drawInput(t)
 		c := DefaultPlan()
 		c.KeysPerWorker = rapid.IntRange(0, 5).Draw(t, "keys per worker")
+		c.Spread = rapid.SampledFrom([]int{0, 0, 1, 3, 1000}).Draw(t, "spread")
 		if rapid.Bool().Draw(t, "exact") {
 			c.Slack = 0
 		}
@@ -168,7 +169,7 @@ func TestPlanProperties(t *testing.T) {
 		for _, k := range r.Keys {
 			pairs += len(k.Workers)
 		}
-		if pairs > len(r.Keys)+p-1 {
+		if pairs > len(r.Keys)+(p-1)*(1+min(c.Spread, len(r.Keys))) {
 			t.Fatalf("%d pairs for %d keys on %d workers", pairs, len(r.Keys), p)
 		}
 		shuffled := in
@@ -308,11 +309,39 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// A key that is spread goes to every worker that can carry something, as much as it
+// can; lighter ones and slots fill the rest as ever. When speeds change so do its parts.
+func TestPlanSpreads(t *testing.T) {
+	planner := Planner{Config: PlanConfig{KeysPerWorker: 1, Slack: 0.1, Spread: 1}}
+	key := func(slot int, load float64) KeyLoad { return KeyLoad{Hash: uint64(slot) << 62, Load: load} }
+	in := PlanInput{
+		Keys: []KeyLoad{key(1, 20), key(0, 40)}, Slots: make([]float64, 16), Capacity: []float64{1, 0, 3, 1},
+	}
+	for s := range in.Slots {
+		in.Slots[s] = 2.5
+	}
+	in.Slots[0], in.Slots[4] = 40, 20 // the keys' own
+	r := planner.Plan(in)
+	want := []KeyRoute{
+		{Workers: []uint16{0, 2, 3}, Shares: []float64{0.2, 0.6, 0.2}},
+		{Hash: 1 << 62, Workers: []uint16{2}, Shares: []float64{1}},
+	}
+	if d := cmp.Diff(want, r.Keys, near); d != "" {
+		t.Errorf("keys (-want +got):\n%s", d)
+	}
+	in.Prev, in.Capacity = r, []float64{1, 0, 1, 1}
+	next := planner.Plan(in)
+	loads := loadsOf(next, in.Keys, in.Slots)
+	if fair := sumOf(loads) / 3; len(next.Keys[0].Workers) != 3 || loads[1] != 0 || slices.Max(loads) > 1.1*fair+1e-6 {
+		t.Errorf("with equal workers they carry %v by %+v", loads, next.Keys)
+	}
+}
+
 func TestPlanConfigValidate(t *testing.T) {
 	if c := DefaultPlan(); c.Validate() != nil {
 		t.Errorf("the default does not validate: %v", c.Validate())
 	}
-	for _, c := range []PlanConfig{{KeysPerWorker: -1}, {Slack: -0.1}, {Slack: math.NaN()}} {
+	for _, c := range []PlanConfig{{KeysPerWorker: -1}, {Slack: -0.1}, {Slack: math.NaN()}, {Spread: -1}} {
 		if c.Validate() == nil {
 			t.Errorf("%+v validates", c)
 		}

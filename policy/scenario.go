@@ -18,7 +18,8 @@ type ScenarioConfig struct {
 	Jump        [2]float64 `yaml:"jump"`        // probability that a worker jumps in a window
 	JumpTo      [2]float64 `yaml:"jump_to"`     // factor on a worker's speed from a jump to its next one, per jump
 	Noise       [2]float64 `yaml:"noise"`       // sigma: measured busy times are multiplied by 1 + sigma*normal
-	Delay       [2]int     `yaml:"delay"`       // the busy times seen are of so many windows ago
+	Delay       [2]int     `yaml:"delay"`       // the busy times seen were spent on work of the route of so many windows ago
+	Reports     float64    `yaml:"reports"`     // part of the scenarios in which they were measured then, too: reports are late, and not work
 	Pressure    float64    `yaml:"pressure"`    // part of the scenarios in which a saturated worker slows the whole job, as full queues do
 	Job         JobLike    `yaml:"job"`         // what some of the scenarios have of a real job
 }
@@ -28,8 +29,9 @@ type ScenarioConfig struct {
 // what was asked for to the last record. The zero value is none of it.
 type JobLike struct {
 	Part   float64    `yaml:"part"`   // part of the scenarios that are so
-	Noise  [2]float64 `yaml:"noise"`  // their sigma
+	Noise  [2]float64 `yaml:"noise"`  // their sigma, uniform in the logarithm
 	Steady float64    `yaml:"steady"` // part of those in which speeds don't change
+	Walk   [2]float64 `yaml:"walk"`   // as ScenarioConfig's, in the others
 	Start  [2]float64 `yaml:"start"`  // spread of the first window's shares, before anyone decided: a standard deviation, in the log
 	Lumps  [2]float64 `yaml:"lumps"`  // the same of how the shares in force differ from those asked for: keys and slots are not divisible
 	Chance [2]float64 `yaml:"chance"` // the same of how what workers got in a window differs from those
@@ -47,6 +49,7 @@ func DefaultScenarios() ScenarioConfig {
 func (c *ScenarioConfig) Validate() error {
 	errs := []error{
 		field.Whole("windows", c.Windows, 1, 1<<20),
+		field.Finite("reports", c.Reports, 0, 1),
 		field.Finite("pressure", c.Pressure, 0, 1),
 		field.Finite("job.part", c.Job.Part, 0, 1),
 		field.Finite("job.steady", c.Job.Steady, 0, 1),
@@ -62,13 +65,16 @@ func (c *ScenarioConfig) Validate() error {
 		{"jump", c.Jump, 0, 1},
 		{"jump_to", c.JumpTo, 1e-3, 1e3},
 		{"noise", c.Noise, 0, 1},
-		{"job.noise", c.Job.Noise, 0, 1},
+		{"job.walk", c.Job.Walk, 0, 1},
 		{"job.start", c.Job.Start, 0, 3},
 		{"job.lumps", c.Job.Lumps, 0, 1},
 		{"job.chance", c.Job.Chance, 0, 1},
 		{"delay", [2]float64{float64(c.Delay[0]), float64(c.Delay[1])}, 0, 1 << 16},
 	} {
 		errs = append(errs, field.Finite(r.path+"[0]", r.pair[0], r.lo, r.hi), field.Finite(r.path+"[1]", r.pair[1], r.pair[0], r.hi))
+	}
+	if c.Job.Part > 0 {
+		errs = append(errs, field.Finite("job.noise[0]", c.Job.Noise[0], 1e-9, 1), field.Finite("job.noise[1]", c.Job.Noise[1], c.Job.Noise[0], 1))
 	}
 	return errors.Join(errs...)
 }
@@ -82,6 +88,7 @@ type Scenario struct {
 	Utilisation float64   // rho
 	Sigma       float64   // of the noise
 	Delay       int       // windows
+	Reports     bool      // it is the reports that are late, and not the work
 	Pressure    bool      // a saturated worker slows the whole job
 	Speeds      []float64 // [T,P], of mean 1 in each window
 	Noise       []float64 // [T,P], the factor on the busy times of a window
@@ -108,9 +115,8 @@ func NewScenario(c ScenarioConfig, workers int, seed uint64) *Scenario {
 	}
 	spread, step, jump := between(c.Spread), between(c.Walk), between(c.Jump)
 	s.Pressure = rng.Float64() < c.Pressure
-	if s.likeJob(&c.Job, rand.New(rand.NewPCG(seed, 0x10bd))) {
-		step, jump = 0, 0
-	}
+	s.Reports = rand.New(rand.NewPCG(seed, 0x1a7e)).Float64() < c.Reports
+	s.likeJob(&c.Job, rand.New(rand.NewPCG(seed, 0x10bd)), &step, &jump)
 	walk, level := make([]float64, workers), make([]float64, workers)
 	for w := range walk {
 		walk[w] = math.Log(1 + spread*(2*rng.Float64()-1))
@@ -137,17 +143,19 @@ func NewScenario(c ScenarioConfig, workers int, seed uint64) *Scenario {
 }
 
 // likeJob makes some scenarios like a real job, with random numbers of its own, so
-// that the others are what they are without it. It reports whether speeds are not to
-// change.
+// that the others are what they are without it. It also says how much speeds walk and
+// how likely they jump.
 //
 // Lumps stay for some windows, as routes do, but for the first ones.
-func (s *Scenario) likeJob(c *JobLike, rng *rand.Rand) bool {
+func (s *Scenario) likeJob(c *JobLike, rng *rand.Rand, walk, jump *float64) {
 	if !(rng.Float64() < c.Part) {
-		return false
+		return
 	}
 	between := func(r [2]float64) float64 { return r[0] + rng.Float64()*(r[1]-r[0]) }
-	s.Sigma, s.Delay, s.Pressure = between(c.Noise), 0, true
-	steady := rng.Float64() < c.Steady
+	s.Sigma, s.Delay, s.Pressure = math.Exp(between([2]float64{math.Log(c.Noise[0]), math.Log(c.Noise[1])})), 0, true
+	if *walk = between(c.Walk); rng.Float64() < c.Steady {
+		*walk, *jump = 0, 0
+	}
 	start, lumps, chance := between(c.Start), between(c.Lumps), between(c.Chance)
 	s.Start = make([]float64, s.Workers)
 	s.Lumps, s.Chance = make([]float64, s.Windows*s.Workers), make([]float64, s.Windows*s.Workers)
@@ -167,7 +175,6 @@ func (s *Scenario) likeJob(c *JobLike, rng *rand.Rand) bool {
 			}
 		}
 	}
-	return steady
 }
 
 // InForce sets dst to the shares in force in window t if share was asked for, and
@@ -197,8 +204,19 @@ func (s *Scenario) shifted(by []float64, t int, share, dst []float64) []float64 
 // SpeedsAt is the speed of each worker in window t.
 func (s *Scenario) SpeedsAt(t int) []float64 { return s.Speeds[t*s.Workers : (t+1)*s.Workers] }
 
-// Seen is the window whose busy times are seen at the end of window t.
-func (s *Scenario) Seen(t int) int { return max(0, t-s.Delay) }
+// Routed is the window whose route the busy times seen at the end of window t belong
+// to: they were spent on what it gave to the workers.
+func (s *Scenario) Routed(t int) int { return max(0, t-s.Delay) }
+
+// Measured is the window in which the busy times seen at the end of window t were
+// measured: that one, where work waits for Delay windows until it is done, and where
+// reports are late the one whose route they belong to.
+func (s *Scenario) Measured(t int) int {
+	if s.Reports {
+		return s.Routed(t)
+	}
+	return t
+}
 
 // The measured busy ratios that scenarios allow.
 const (

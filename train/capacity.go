@@ -65,7 +65,7 @@ const groupScenarios = 6
 // policy.CapacityInputs: log speeds are off by some hundredths as a rule.
 var inputScales = [...]float32{
 	innovation: 5, surprise: 10, busy: 2, saturated: 1, lag: 2, change: 5, estimate: 2, busiest: 2, queue: 1,
-	ratio: 1, load: 2, workerCount: 0.3, age: 0.5,
+	ratio: 1, load: 2, workerCount: 0.3, age: 0.5, calm: 0.3, contrast: 1,
 }
 
 // NewCapacity makes a trainer with a fresh network. Everything random in its life

@@ -34,26 +34,31 @@ func PrototypeCapacity() CapacityConfig {
 }
 
 // DefaultCapacity are our settings. They differ from the prototype's in
-//   - workers up to 96, not 32: what is best for many is to be seen with many;
+//   - workers up to 64, not 32: what is best for many is to be seen with many;
 //   - five times the rate at first: Adam's steps do not depend on the gradient's size,
 //     and what follows from rare jumps takes long to learn;
-//   - three scenarios in ten in which a saturated worker slows the whole job down, as
-//     in a real one: there its busy time is what it should be, elsewhere too little;
-//   - three in ten that are like a real job in more (policy.JobLike), with bounds around
-//     what ready experiments measure;
-//   - a hedge, so that shares need not be what the estimates say, and four more inputs:
-//     how far a worker stands out, how busy all are, how many there are, and how late
-//     measurements come.
+//   - a loss that sharpens to five times as sharp: with a soft one, imbalances of a few
+//     per cent, all there is where measurements are good, hardly count;
+//   - a quarter of the scenarios in which reports are late, and not work;
+//   - three in ten in which a saturated worker slows the whole job down, as in a real
+//     one: there its busy time is what it should be, elsewhere too little;
+//   - four in ten that are like a real job in more (policy.JobLike), with bounds around
+//     what ready experiments measure: noise from next to none, and speeds that stay, or
+//     wander faster than elsewhere;
+//   - a hedge, so that shares need not be what the estimates say, and five more inputs:
+//     how far a worker stands out, on two scales, how busy all are, how many there are,
+//     and how small a small surprise is.
 func DefaultCapacity() CapacityConfig {
 	c := PrototypeCapacity()
-	c.Workers = [2]int{4, 96}
+	c.Workers = [2]int{4, 64}
 	c.Rate = [2]float64{1e-2, 2e-4}
-	c.Updates = 1000
+	c.Sharpness = [2]float64{20, 100}
+	c.Updates = 1200
 	c.Hedge = true
-	c.Inputs = append(c.Inputs, "ratio", "load", "workers", "age")
-	c.Scenarios.Pressure = 0.3
+	c.Inputs = append(c.Inputs, "ratio", "load", "workers", "calm", "contrast")
+	c.Scenarios.Reports, c.Scenarios.Pressure = 0.25, 0.3
 	c.Scenarios.Job = policy.JobLike{
-		Part: 0.3, Noise: [2]float64{0.002, 0.05}, Steady: 0.5,
+		Part: 0.4, Noise: [2]float64{1e-4, 0.05}, Steady: 0.4, Walk: [2]float64{0, 0.06},
 		Start: [2]float64{0, 1.5}, Lumps: [2]float64{0, 0.05}, Chance: [2]float64{0, 0.06},
 	}
 	return c

@@ -23,6 +23,8 @@ const (
 	load
 	workerCount
 	age
+	calm
+	contrast
 	allInputs
 )
 
@@ -34,6 +36,7 @@ const (
 	leastCapacity  = 0.02
 	saturatedFrom  = 0.999
 	leastSurprise  = 0.01
+	leastContrast  = 1e-3
 	leastBusy      = 0.01
 	mostBusy       = 1
 )
@@ -163,9 +166,9 @@ func (c *course) loss(t int, k, weight float64) (loss, imbalance float64) {
 // observe computes what is seen at the end of window t and writes the inputs of all
 // kinds, [P,allInputs], as policy.CapacityState has them.
 func (c *course) observe(t int, features []float64) {
-	workers, u := float64(c.s.Workers), c.s.Seen(t)
+	workers, u, m := float64(c.s.Workers), c.s.Routed(t), c.s.Measured(t)
 	e, b, innov, force, got := c.at(c.e, t), c.at(c.b, t), c.at(c.innov, t), c.at(c.force, t), c.at(c.got, u)
-	speeds, noise := c.s.SpeedsAt(u), c.at(c.s.Noise, u)
+	speeds, noise := c.s.SpeedsAt(m), c.at(c.s.Noise, m)
 	most := 0
 	for w, v := range got {
 		b[w] = c.s.Utilisation * v * workers / speeds[w]
@@ -202,7 +205,8 @@ func (c *course) observe(t int, features []float64) {
 		f[innovation], f[surprise], f[busy], f[saturated] = innov[w], off, b[w], 0
 		f[lag], f[change] = math.Log(force[w]*workers)-e[w], math.Log(got[w]/force[w])
 		f[estimate], f[busiest], f[queue] = e[w], b[top], math.Floor(b[w])
-		f[ratio], f[load], f[workerCount], f[age] = innov[w]/(off+leastSurprise), all, math.Log(workers), float64(t-u)
+		f[ratio], f[load], f[workerCount], f[age] = innov[w]/(off+leastSurprise), all, math.Log(workers), float64(t-m)
+		f[calm], f[contrast] = math.Log(off+leastContrast), innov[w]/(off+leastContrast)
 		if b[w] >= saturatedFrom {
 			f[saturated] = 1
 		}
@@ -250,18 +254,19 @@ func (c *course) applied(t int, byAction []float32) {
 // observed goes back through observe, after applied: features are the gradients by
 // the inputs, and byE becomes the gradient by e of window t but for what comes by v.
 func (c *course) observed(t int, features []float64) {
-	workers, u := float64(c.s.Workers), c.s.Seen(t)
+	workers, u := float64(c.s.Workers), c.s.Routed(t)
 	innov, b, gain := c.at(c.innov, t), c.at(c.b, t), c.at(c.gain, t)
-	bySurprise, byBusiest, byLoad, off := 0.0, 0.0, 0.0, c.off[t]+leastSurprise
+	bySurprise, byBusiest, byLoad := 0.0, 0.0, 0.0
+	off, fine := c.off[t]+leastSurprise, c.off[t]+leastContrast
 	for w := range innov {
 		f := features[w*allInputs:][:allInputs]
-		bySurprise += f[surprise] - f[ratio]*innov[w]/(off*off)
+		bySurprise += f[surprise] - f[ratio]*innov[w]/(off*off) + f[calm]/fine - f[contrast]*innov[w]/(fine*fine)
 		byBusiest += f[busiest]
 		byLoad += f[load] / workers
 	}
 	byInnov, mean := c.x, 0.0
 	for w := range innov {
-		byInnov[w] = c.byE[w]*gain[w] + features[w*allInputs+innovation] + features[w*allInputs+ratio]/off
+		byInnov[w] = c.byE[w]*gain[w] + features[w*allInputs+innovation] + features[w*allInputs+ratio]/off + features[w*allInputs+contrast]/fine
 		if innov[w] > 0 {
 			byInnov[w] += bySurprise / workers
 		} else if innov[w] < 0 {

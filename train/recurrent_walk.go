@@ -159,6 +159,7 @@ func (k *walk) observe(b, s int) {
 		all := [allInputs]float64{
 			innovation: innov[w], surprise: off, busy: float64(busyNow[w]), lag: logs[w] - e[w], estimate: e[w], busiest: most,
 			ratio: innov[w] / (off + leastSurprise), load: allBusy / n, workerCount: math.Log(float64(p)),
+			calm: math.Log(off + leastContrast), contrast: innov[w] / (off + leastContrast),
 		}
 		if busyNow[w] >= saturatedFrom {
 			all[saturated] = 1
@@ -291,7 +292,8 @@ func (k *walk) observed(b, s int) {
 	by, innov, trust, measured := k.byE[b*p:][:p], k.innov[first:][:p], k.trust[first:][:p], k.measured[first:][:p]
 	dx := k.tape.dx[b*p*k.net.inputs:]
 	clear(k.features)
-	n, bySurprise, byOff, off := 0.0, 0.0, 0.0, 0.0
+	n, bySurprise, off := 0.0, 0.0, 0.0
+	byOff, byFine, byCalm := 0.0, 0.0, 0.0
 	for w := range by {
 		if !measured[w] {
 			continue
@@ -302,20 +304,24 @@ func (k *walk) observed(b, s int) {
 		}
 		bySurprise += k.features[w*allInputs+surprise]
 		byOff -= k.features[w*allInputs+ratio] * innov[w]
+		byFine -= k.features[w*allInputs+contrast] * innov[w]
+		byCalm += k.features[w*allInputs+calm]
 		off += math.Abs(innov[w])
 	}
 	if n == 0 {
 		return
 	}
-	off = off/n + leastSurprise
-	bySurprise += byOff / (off * off)
+	off /= n
+	fine := off + leastContrast
+	off += leastSurprise
+	bySurprise += byOff/(off*off) + byCalm/fine + byFine/(fine*fine)
 	mean := 0.0 // of the gradients by log(seen*P/busy) - e
 	for w := range by {
 		if !measured[w] {
 			continue
 		}
 		f := k.features[w*allInputs:][:allInputs]
-		d := by[w]*k.gain[first+w] + f[innovation] + f[ratio]/off
+		d := by[w]*k.gain[first+w] + f[innovation] + f[ratio]/off + f[contrast]/fine
 		if innov[w] > 0 {
 			d += bySurprise / n
 		} else if innov[w] < 0 {

@@ -105,7 +105,7 @@ func (a *app) runCollect(ctx context.Context, opts collectOptions) (err error) {
 		e.Collect.Behaviours = nil
 	}
 	run := collect.Run{
-		Config: e.Collect.WithDefault(e.Partitioner), Workers: e.Job.Workers, Seed: e.Seed,
+		Config: e.Collect.WithDefault(e.Partitioner), Workers: e.Job.Workers, Seed: e.Seed, Metrics: e.Job.Metrics,
 		Open: func(s partition.Scheme) (engine.Job, error) {
 			return experiment.OpenWith(e, opts.engine, s, experiment.Options{Flink: cluster})
 		},

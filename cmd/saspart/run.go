@@ -184,7 +184,7 @@ func (a *app) runOne(ctx context.Context, e *config.Experiment, opts runOptions,
 		report = sink.results.add
 	}
 	run := collect.Run{
-		Config: runLimits(e), Workers: e.Job.Workers, Seed: e.Seed, Sink: sink, Controller: decides,
+		Config: runLimits(e), Workers: e.Job.Workers, Seed: e.Seed, Metrics: e.Job.Metrics, Sink: sink, Controller: decides,
 		Open: func(s partition.Scheme) (engine.Job, error) {
 			return experiment.OpenWith(e, opts.engine, s, experiment.Options{Results: report, Flink: cluster})
 		},

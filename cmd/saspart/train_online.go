@@ -228,9 +228,12 @@ func (a *app) trainOnline(ctx context.Context, opts trainOnlineOptions, c *onlin
 	if err != nil {
 		return out, err
 	}
-	done := uint64(0)
+	done, most := uint64(0), c.Training.Time
 	if loop.Status != nil {
 		done = loop.Status.Windows
+		if most > 0 {
+			most = max(1, most-time.Duration(loop.Status.Seconds*float64(time.Second)))
+		}
 	}
 	run, err := a.openRun(opts.out, opts.resume, runlog.Info{Seed: c.Seed, Steps: "windows"}, text, done, train.OnlineMetrics())
 	if err != nil {
@@ -238,7 +241,7 @@ func (a *app) trainOnline(ctx context.Context, opts trainOnlineOptions, c *onlin
 	}
 	defer func() { err = errors.Join(err, run.Close()) }()
 	meter := progress.Start(a.err, a.now, progress.Config{
-		Label: "train-online", Unit: "windows", Total: int64(c.Training.Windows), Terminal: a.errTerminal,
+		Label: "train-online", Unit: "windows", Total: int64(c.Training.Windows), Most: most, Terminal: a.errTerminal,
 	})
 	defer meter.Stop()
 	meter.Skip(int64(done))

@@ -245,8 +245,28 @@ func (b *onlineBuild) open(i int) (func() (online.Job, error), error) {
 	e.Partitioner.Name = "table"
 	scheme, err := partition.New(e.Partitioner, e.Job.Workers)
 	return func() (online.Job, error) {
-		return experiment.OpenWith(&e, b.Engine, scheme, experiment.Options{Replica: uint64(i), Flink: b.cluster})
+		job, err := experiment.OpenWith(&e, b.Engine, scheme, experiment.Options{Replica: uint64(i), Flink: b.cluster})
+		return &blurred{job, policy.NewBlur(e.Job.Metrics, e.Seed+uint64(i))}, err
 	}, err
+}
+
+// blurred is a job whose windows are what is seen of them.
+type blurred struct {
+	online.Job
+	blur *policy.Blur
+}
+
+// Next implements online.Job.
+func (j *blurred) Next(ctx context.Context) (*policy.Window, error) {
+	for {
+		w, err := j.Job.Next(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if seen := j.blur.See(w); seen != nil {
+			return seen, nil
+		}
+	}
 }
 
 // model makes the i-th job in closed form.

@@ -173,7 +173,7 @@ func (g *gauge) waiting(w *policy.Window) {
 func (g *gauge) run(ctx context.Context, e *config.Experiment, s Subject, windows int, sink collect.Sink) error {
 	limits := collect.Config{Windows: windows, EpisodeWindows: collect.Endless}.WithDefault(e.Partitioner)
 	_, err := collect.Run{
-		Config: limits, Workers: e.Job.Workers, Seed: e.Seed, Sink: sink,
+		Config: limits, Workers: e.Job.Workers, Seed: e.Seed, Metrics: e.Job.Metrics, Sink: sink,
 		Open: func(p partition.Scheme) (engine.Job, error) {
 			p.NewRouter = g.timer.wrap(p.NewRouter, s.Now)
 			return experiment.OpenWith(e, s.Engine, p, experiment.Options{Latency: g.observe, Arrivals: g.arrivals, Flink: s.Flink})

@@ -105,7 +105,7 @@ func Stress(ctx context.Context, s Subject, c StressConfig, heap func() uint64, 
 	g := &strain{res: &Stressed{Bounds: bounds}, warmup: c.Warmup, heap: heap, each: each, latency: hdrhistogram.New(1000, 1e14, 2)}
 	_, err = collect.Run{
 		Config:  collect.Config{Windows: windows, EpisodeWindows: collect.Endless}.WithDefault(e.Partitioner),
-		Workers: e.Job.Workers, Seed: e.Seed, Sink: g,
+		Workers: e.Job.Workers, Seed: e.Seed, Metrics: e.Job.Metrics, Sink: g,
 		Open: func(p partition.Scheme) (engine.Job, error) {
 			return experiment.OpenWith(&e, s.Engine, p, experiment.Options{Latency: g.observe, Flink: s.Flink})
 		},

@@ -20,10 +20,11 @@ const frame = 100 * time.Millisecond
 
 // Config says what is counted.
 type Config struct {
-	Label    string // "collect", "train-offline"
-	Unit     string // plural: "windows", "updates"
-	Total    int64  // how many there will be; 0 unknown
-	Terminal bool   // the writer is a terminal
+	Label    string        // "collect", "train-offline"
+	Unit     string        // plural: "windows", "updates"
+	Total    int64         // how many there will be; 0 unknown
+	Most     time.Duration // after which it ends, however many there are by then; 0: never
+	Terminal bool          // the writer is a terminal
 }
 
 // Meter shows the progress of one step. It may be used from several goroutines.
@@ -135,8 +136,14 @@ func (m *Meter) line(now time.Time) string {
 	if fresh > 0 {
 		parts = append(parts, m.rate(took))
 	}
+	eta := time.Duration(-1)
 	if left := m.cfg.Total - m.done; m.cfg.Total > 0 && fresh > 0 && left > 0 {
-		eta := time.Duration(float64(took) / float64(fresh) * float64(left))
+		eta = time.Duration(float64(took) / float64(fresh) * float64(left))
+	}
+	if left := m.cfg.Most - took; m.cfg.Most > 0 && left > 0 && (eta < 0 || left < eta) {
+		eta = left
+	}
+	if eta >= 0 {
 		parts = append(parts, fmt.Sprintf("%v left", round(eta)))
 	}
 	if m.note != "" {

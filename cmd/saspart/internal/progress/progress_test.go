@@ -45,6 +45,21 @@ collect: 96/128 windows in 12s (8/s)
 	}
 }
 
+// What ends sooner says how much is left: the count, or the time.
+func TestTimeLeft(t *testing.T) {
+	var out bytes.Buffer
+	c := &clock{now: time.Unix(0, 0)}
+	m := Start(&out, c.Now, Config{Label: "train", Unit: "windows", Total: 40, Most: 15 * time.Second})
+	for _, n := range []int64{1, 29, 5} { // 195 s for the other 39; 3.33 s for 10; past its time
+		c.pass(Every)
+		m.Add(n)
+	}
+	want := "train: 1/40 windows, 0.2/s, 10s left\ntrain: 30/40 windows, 3/s, 3.33s left\ntrain: 35/40 windows, 2.33/s, 2.14s left\n"
+	if out.String() != want {
+		t.Errorf("got\n%swant\n%s", out.String(), want)
+	}
+}
+
 func TestUnknownTotal(t *testing.T) {
 	var out bytes.Buffer
 	c := &clock{now: time.Unix(0, 0)}

@@ -1,0 +1,76 @@
+package policy
+
+import (
+	"math"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestBlurWithoutItIsTheWindow(t *testing.T) {
+	w := &Window{Busy: []float64{0.5, 0.2}}
+	if got := NewBlur(BlurConfig{}, 1).See(w); got != w {
+		t.Errorf("another window: %v", got)
+	}
+}
+
+func TestBlurIsLate(t *testing.T) {
+	b := NewBlur(BlurConfig{Delay: 2}, 1)
+	for n := range 5 {
+		got := b.See(&Window{Step: n, Busy: []float64{float64(n) / 10}})
+		if n < 2 {
+			if got != nil {
+				t.Errorf("after window %d, window %d is seen", n, got.Step)
+			}
+			continue
+		}
+		if got == nil || got.Step != n-2 || got.Busy[0] != float64(n-2)/10 {
+			t.Errorf("after window %d: %v", n, got)
+		}
+	}
+}
+
+// Noise has the deviation asked for, leaves the window itself and all but busy ratios
+// alone, keeps a missing one missing, and is the same for the same seed.
+func TestBlurIsNoisy(t *testing.T) {
+	const windows = 4000
+	a, b := NewBlur(BlurConfig{Noise: 0.1}, 7), NewBlur(BlurConfig{Noise: 0.1}, 7)
+	sum, square := 0.0, 0.0
+	w := &Window{Step: 3, Counts: []int64{5, 6, 7}, Busy: []float64{0.5, math.NaN(), 1}}
+	for range windows {
+		got := a.See(w)
+		if d := cmp.Diff(got, b.See(w), cmp.Comparer(func(x, y float64) bool { return x == y || x != x && y != y })); d != "" {
+			t.Fatalf("the same seed gives other noise:\n%s", d)
+		}
+		if got.Step != 3 || !cmp.Equal(got.Counts, w.Counts) || got.Busy[1] == got.Busy[1] || got.Busy[2] > 1 {
+			t.Fatalf("seen: %+v", got)
+		}
+		d := got.Busy[0]/0.5 - 1
+		sum += d / windows
+		square += d * d / windows
+	}
+	if w.Busy[0] != 0.5 || w.Busy[2] != 1 {
+		t.Errorf("the window changed: %v", w.Busy)
+	}
+	if math.Abs(sum) > 0.01 || math.Abs(math.Sqrt(square)-0.1) > 0.01 {
+		t.Errorf("noise of mean %.4f and deviation %.4f", sum, math.Sqrt(square))
+	}
+}
+
+func TestBlurConfigValidate(t *testing.T) {
+	for _, c := range []struct {
+		why    string
+		config BlurConfig
+		valid  bool
+	}{
+		{"none", BlurConfig{}, true},
+		{"both", BlurConfig{Noise: 0.1, Delay: 3}, true},
+		{"a deviation below zero", BlurConfig{Noise: -0.1}, false},
+		{"no number", BlurConfig{Noise: math.NaN()}, false},
+		{"windows that have not been", BlurConfig{Delay: -1}, false},
+	} {
+		if err := c.config.Validate(); (err == nil) != c.valid {
+			t.Errorf("%s: %v", c.why, err)
+		}
+	}
+}
