@@ -224,7 +224,7 @@ func (e *Entry) Text(metric string) string {
 		return Grouped(v.Mean)
 	case "pairs", "stress_pairs", "heap":
 		return Grouped(v.Mean)
-	case "bound_ratio", "analytic_ratio", "imbalance", "stress_imbalance", "idle", "extra":
+	case "bound_ratio", "analytic_ratio", "imbalance", "stress_imbalance", "idle", "extra", "beyond", "held_up", "reducer":
 		if v.Half > max(v.Mean, 0.1) {
 			return fmt.Sprintf("%.3f (seeds differ)", v.Mean)
 		}
