@@ -92,16 +92,20 @@ func winners(results []study.Result) []Section {
 	names := study.Contenders(results)
 	var out []Section
 	for _, k := range []study.Kind{study.Throughput, study.Stress} {
-		s := Section{Heading: "Who holds the most", Text: "The highest rate held without backpressure, as a part of the fluid bound: the sum of the workers' speeds over what a record costs. Means over seeds with 95 % confidence intervals; nobody is named best within the noise of seeds or of the search."}
+		s := Section{Heading: "Who holds the most", Text: "The highest rate held without backpressure, as a part of the fluid bound: the sum of the workers' speeds over what a record costs. Means over seeds with 95 % confidence intervals; nobody is named best within the noise of seeds or of the search. Marked * is who may be the best."}
 		if k == study.Stress {
-			s = Section{Heading: "Who comes through shifts best", Text: "The 99th percentile of latency at a fixed rate while the distribution shifts."}
+			s = Section{Heading: "Who comes through shifts best", Text: "The 99th percentile of latency at a fixed rate while the distribution shifts. Marked * is who may be the best."}
 		}
 		t := &Table{Head: append(append([]string{"cell"}, names...), "best")}
 		for i := range results {
 			if r := &results[i]; r.Kind == k {
 				row := []string{r.Cell}
 				for _, n := range names {
-					row = append(row, r.Short(n))
+					text := r.Short(n)
+					if slices.Contains(r.Best, n) {
+						text += " *"
+					}
+					row = append(row, text)
 				}
 				t.Rows = append(t.Rows, append(row, r.Winner()))
 			}
