@@ -17,8 +17,10 @@ const (
 	// workers, as slot sharing has it: there is an instance of it on each worker's
 	// processor, records are dealt out to them in turn, and folding one takes the time
 	// there that it takes on a worker. An instance keeps a partial state per key, and
-	// flushes all of them to the keys' workers when it has CombineKeys, when the oldest
-	// record in it is CombineAge old, and when a slide ends.
+	// flushes all of them to the keys' workers when it has CombineKeys, when the first
+	// record came into it CombineAge ago, and when a slide ends. (Not when that record was
+	// due: a job that is behind would flush every record by itself, and fall further
+	// behind.)
 	CombineLocal Combine = "local"
 )
 
@@ -40,7 +42,7 @@ type lanes struct {
 	all  []lane
 	next int
 	keys int   // flushed when there are so many
-	age  int64 // and when the oldest record is so old, ns
+	age  int64 // and when the first record has been there so long, ns
 }
 
 // lane is one of them.
@@ -48,6 +50,7 @@ type lane struct {
 	worker int // whose processor it runs on
 	comb   *combiner
 	due    []int64 // of the records since the last flush, ns
+	since  int64   // when the first of them came, ns
 	most   int     // keys it had at most since that was last asked
 }
 
@@ -74,13 +77,16 @@ func (l *lanes) turn() *lane {
 }
 
 // old tells whether an instance has to be flushed by now, ns.
-func (l *lanes) old(n *lane, now int64) bool { return len(n.due) > 0 && now-n.due[0] >= l.age }
+func (l *lanes) old(n *lane, now int64) bool { return len(n.due) > 0 && now-n.since >= l.age }
 
 // full tells whether an instance has to be flushed for want of room.
 func (l *lanes) full(n *lane) bool { return len(n.comb.entries) >= l.keys }
 
-// fold aggregates a record.
-func (n *lane) fold(r *stream.Record, slide int64) {
+// fold aggregates a record at time now, ns.
+func (n *lane) fold(r *stream.Record, slide, now int64) {
+	if len(n.due) == 0 {
+		n.since = now
+	}
 	n.comb.add(r, slide, false)
 	n.due = append(n.due, r.Time)
 	n.most = max(n.most, len(n.comb.entries))
@@ -130,7 +136,7 @@ func (j *Sim) combine(s *sender, limit int64) {
 		units := int64(j.setup.Task.Units(r))
 		w.serve(t, w.record+units*w.unit)
 		w.done(units)
-		n.fold(r, s.slide)
+		n.fold(r, s.slide, t/ps)
 		if s.lanes.full(n) {
 			s.free = max(s.free, j.flush(s, n, t))
 		}
@@ -194,7 +200,7 @@ func (f *feeder) fold(n int) bool {
 			return false
 		}
 		f.dst[i] = partition.Dest(l.worker)
-		l.fold(&f.batch.Records[i], f.slide)
+		l.fold(&f.batch.Records[i], f.slide, now)
 	}
 	return true
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/stream"
 )
 
 // combined is a job over zipf 1.5 keys that aggregates at its senders.
@@ -47,6 +48,24 @@ func TestCombineEvensOut(t *testing.T) {
 		if rate < 0.93*test.want || rate > 1.06*test.want {
 			t.Errorf("%s: %.0f records/s, want %.0f", test.why, rate, test.want)
 		}
+	}
+}
+
+// TestCombineAgeIsFromArrival: records that were due long ago, of a job that is behind,
+// are kept as long as others are.
+func TestCombineAgeIsFromArrival(t *testing.T) {
+	c := combined(func(c *Config) { c.CombineAge = 20 * time.Millisecond })
+	l := newLanes(&c, newTask(t, "count"), 0)
+	n := l.turn()
+	late := stream.Record{Key: "late", Hash: 1, Time: 0}
+	const now = int64(5 * time.Second)
+	n.fold(&late, 0, now)
+	n.fold(&late, 0, now+int64(19*time.Millisecond))
+	if l.old(n, now+int64(19*time.Millisecond)) {
+		t.Error("flushed before its age")
+	}
+	if !l.old(n, now+int64(20*time.Millisecond)) {
+		t.Error("not flushed at its age")
 	}
 }
 

@@ -45,7 +45,7 @@ func (j *Local) measure() *policy.Window {
 		Step: j.step, Start: time.Duration(j.last), End: time.Duration(end),
 		Counts: make([]int64, c.Workers), Units: make([]int64, c.Workers),
 		Busy: filled(c.Workers), Queue: filled(c.Workers), Reducer: filled(c.Reducers),
-		FanOut: j.board.fanOut(), Partitioner: j.scheme, Route: j.route,
+		FanOut: j.board.fanOut(), QueueSize: c.Queue, Partitioner: j.scheme, Route: j.route,
 	}
 	t := tallyOf(j, w)
 	for _, old := range j.late {

@@ -17,7 +17,7 @@ func (j *Sim) measure(end int64) *policy.Window {
 		Step: j.step, Partitioner: j.setup.Scheme.Name,
 		Start: time.Duration(j.now / ps), End: time.Duration(end / ps),
 		Route: j.route, RouteNew: j.stale,
-		FanOut: j.sink.fan.mean(),
+		FanOut: j.sink.fan.mean(), QueueSize: c.Queue,
 	}
 	j.step++
 	j.stale = false

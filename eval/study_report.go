@@ -33,8 +33,9 @@ func StudyReport(dir, training string) (*Report, error) {
 		Subtitle: strings.TrimPrefix(info.Description+fmt.Sprintf("; %s, begun %s", info.Version, info.Started.Format("2 January 2006, 15:04 MST")), "; "),
 		Sections: []Section{{Heading: "Is the learned policy worth it here?", Text: headline, Points: points}},
 	}
+	r.Sections = append(r.Sections, summary(results), prices(results), defeats(results))
 	r.Sections = append(r.Sections, winners(results)...)
-	r.Sections = append(r.Sections, prices(results), losses(results))
+	r.Sections = append(r.Sections, losses(results))
 	if cell := telling(results); cell != nil {
 		r.Sections = append(r.Sections, insight(cell))
 	}
@@ -91,16 +92,20 @@ func winners(results []study.Result) []Section {
 	names := study.Contenders(results)
 	var out []Section
 	for _, k := range []study.Kind{study.Throughput, study.Stress} {
-		s := Section{Heading: "Who holds the most", Text: "The highest rate held without backpressure, as a part of the fluid bound: the sum of the workers' speeds over what a record costs. Means over seeds with 95 % confidence intervals; nobody is named best within the noise of seeds or of the search."}
+		s := Section{Heading: "Who holds the most", Text: "The highest rate held without backpressure, as a part of the fluid bound: the sum of the workers' speeds over what a record costs. Means over seeds with 95 % confidence intervals; nobody is named best within the noise of seeds or of the search. Marked * is who may be the best."}
 		if k == study.Stress {
-			s = Section{Heading: "Who comes through shifts best", Text: "The 99th percentile of latency at a fixed rate while the distribution shifts."}
+			s = Section{Heading: "Who comes through shifts best", Text: "The 99th percentile of latency at a fixed rate while the distribution shifts. Marked * is who may be the best."}
 		}
 		t := &Table{Head: append(append([]string{"cell"}, names...), "best")}
 		for i := range results {
 			if r := &results[i]; r.Kind == k {
 				row := []string{r.Cell}
 				for _, n := range names {
-					row = append(row, r.Short(n))
+					text := r.Short(n)
+					if slices.Contains(r.Best, n) {
+						text += " *"
+					}
+					row = append(row, text)
 				}
 				t.Rows = append(t.Rows, append(row, r.Winner()))
 			}
@@ -201,20 +206,12 @@ func metricTable(results []study.Result, kind study.Kind, columns []study.Column
 	for _, n := range study.Contenders(results) {
 		row, some := []string{n}, false
 		for _, c := range columns {
-			mean := study.Entry{Values: map[string]study.Estimate{}}
-			sum, count := 0.0, 0.0
-			for i := range results {
-				if e := results[i].Find(n); e != nil && results[i].Kind == kind {
-					if v, ok := e.Values[c.Metric]; ok {
-						sum, count = sum+v.Mean, count+1
-					}
-				}
-			}
-			if count > 0 {
-				mean.Values[c.Metric] = study.Estimate{Mean: sum / count}
+			over := study.Entry{Values: map[string]study.Estimate{}}
+			if v, count := overCells(results, kind, n, c.Metric, everywhere); count > 0 {
+				over.Values[c.Metric] = study.Estimate{Mean: v}
 				some = true
 			}
-			row = append(row, mean.Text(c.Metric))
+			row = append(row, over.Text(c.Metric))
 		}
 		if some {
 			t.Rows = append(t.Rows, row)
@@ -228,11 +225,12 @@ func metricTable(results []study.Result, kind study.Kind, columns []study.Column
 
 // losses are where the rest of the bound went.
 func losses(results []study.Result) Section {
-	t := metricTable(results, study.Throughput, []study.Column{{Head: "held, of the bound", Metric: "bound_ratio"}, {Head: "workers idle", Metric: "idle"}, {Head: "emission", Metric: "extra"}})
+	t := metricTable(results, study.Throughput, []study.Column{{Head: "held, of the bound", Metric: "bound_ratio"}, {Head: "done beyond it", Metric: "beyond"},
+		{Head: "workers idle", Metric: "idle"}, {Head: "emission", Metric: "extra"}, {Head: "source blocked", Metric: "held_up"}, {Head: "busiest reducer", Metric: "reducer"}})
 	if t == nil {
 		return Section{}
 	}
-	return Section{Heading: "Where the rest went", Text: "Parts of what all workers can do, at the highest rate held. Idle workers are imbalance, a source held up by one full queue, chance, and the tolerance of the search; emission is what slides' ends cost on the workers. Merges run on the reducers.", Table: t}
+	return Section{Heading: "Where the rest went", Text: "Parts of what all workers can do, at the highest rate held; the first four columns sum to 1. Done beyond it is what was left over of the warm-up and was caught up with: what the tolerance of the search and the noise of its criterion leave. Idle workers are imbalance, a source held up by one full queue, and chance; emission is what slides' ends cost on the workers. A source that is blocked need not lose anything: it is where more is due than all can do. Merges run on the reducers, and cost nothing as long as none of those is busy all the time.", Table: t}
 }
 
 // addRun tells what was run, where, and how to run it again.

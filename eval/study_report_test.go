@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -90,6 +91,7 @@ func TestStudyReport(t *testing.T) {
 		"Of the fluid bound", "speeds: straggler", "Latency over rate", "Busy time per worker", "Where heavy keys go: waterfill", "a&lt;b&gt;·",
 		"Through shifts: shift &amp; drift", "Source blocked", "What failed", "saspartitioner:/gone failed: find checkpoint /gone: there is none",
 		"saspart matrix --file &#39;my file&#39;\nsaspart report ", "Learning: rollouts", "seeds:", "Where the rest went",
+		"In short", "<td>speeds straggler</td><td>0.200</td>", "Where the learned policy loses", "In 1 of 2 cells another holds more than saspartitioner",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not say %q", want)
@@ -183,5 +185,34 @@ func TestMarkdownEscapes(t *testing.T) {
 	want := "# a\\*b\n\n\n## H\n\n| x\\|y |\n| --- |\n| &lt;b> 'c' |\n\n```\n` ` `\n```\n"
 	if b.String() != want {
 		t.Errorf("%q", b.String())
+	}
+}
+
+// TestDefeats: who holds more than the learned policy beyond the noise is named, cell by
+// cell, the one who holds most first.
+func TestDefeats(t *testing.T) {
+	var records []study.Record
+	for seed := range uint64(3) {
+		wobble := 1 + 0.001*float64(seed)
+		for name, held := range map[string][3]float64{
+			"hash": {300, 940, 500}, "wchoices": {990, 941, 0}, "fish": {960, 930, 500}, "saspartitioner": {900, 942, 0},
+		} {
+			for i, cell := range []string{"far", "near", "unmeasured"} {
+				if held[i] > 0 {
+					records = append(records, measured(cell, name, seed+1, held[i]*wobble))
+				}
+			}
+		}
+	}
+	s := defeats(study.Compare(records))
+	if s.Table == nil || len(s.Table.Rows) != 1 || !strings.HasPrefix(s.Text, "In 1 of 2 cells another holds more than saspartitioner") {
+		t.Fatalf("%q, %+v", s.Text, s.Table)
+	}
+	got, want := s.Table.Rows[0], []string{"far", "0.901", "wchoices", "0.991", "10.0 %", "1.100", "1.100", "fish"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if s := defeats(study.Compare(records[:0])); s.Heading != "" {
+		t.Errorf("without a learned policy: %q", s.Text)
 	}
 }

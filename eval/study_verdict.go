@@ -65,14 +65,8 @@ const worth = 1.02
 // verdict answers in words whether the learned policy is worth it: a headline, and how
 // it does against each rival.
 func verdict(results []study.Result) (headline string, points []string) {
-	var name string
-	for _, n := range study.Contenders(results) {
-		if strings.HasPrefix(n, learnedName) {
-			name = n
-			break
-		}
-	}
-	if name == "" {
+	name, ok := learnedOf(results)
+	if !ok {
 		return "No learned policy took part; saspartitioner among the partitioners lets it.", overall(results)
 	}
 	var better, equal, worse []string

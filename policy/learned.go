@@ -9,19 +9,22 @@ import (
 	"github.com/saspart/saspart/config/field"
 )
 
-// LearnedConfig is how a learned policy's decisions become routes. Gain, Noise and
-// Plan are for policies that decide on capacities.
+// LearnedConfig is how a learned policy's decisions become routes. Gain, Noise,
+// Backlog and Plan are for policies that decide on capacities.
 type LearnedConfig struct {
 	Load  LoadConfig `yaml:"load"`
 	Plan  PlanConfig `yaml:"plan"`
 	Gain  float64    `yaml:"gain"`  // a new route must relieve the busiest worker by more than this share
 	Noise float64    `yaml:"noise"` // and by more than so many times what the busiest of P workers would seem to exceed them by the chance in the loads
+	// Backlog is the part of what waits in a worker's queue, beyond the mean queue, that
+	// the next window is to make up for; 0: queues do not count.
+	Backlog float64 `yaml:"backlog"`
 }
 
 // DefaultLearned smoothes loads, plans and rests as waterfill does.
 func DefaultLearned() LearnedConfig {
 	w := DefaultWaterfill()
-	return LearnedConfig{Load: w.Load, Plan: w.Plan, Gain: w.Gain, Noise: w.Noise}
+	return LearnedConfig{Load: w.Load, Plan: w.Plan, Gain: w.Gain, Noise: w.Noise, Backlog: w.Backlog}
 }
 
 // Validate reports impossible values by their path.
@@ -31,6 +34,7 @@ func (c *LearnedConfig) Validate() error {
 		field.In("plan", c.Plan.Validate()),
 		field.Finite("gain", c.Gain, 0, 1),
 		field.Finite("noise", c.Noise, 0, 1e6),
+		field.Finite("backlog", c.Backlog, 0, 1),
 	)
 }
 

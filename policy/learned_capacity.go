@@ -4,8 +4,8 @@ import "fmt"
 
 // learnedCapacity is the controller of a capacity policy: what waterfill is, with the
 // network in place of its estimate of the speeds. Keys and slots are counted in every
-// window; speeds are measured, and routes decided, only where one route was in force
-// throughout.
+// window; the policy decides only where one route was in force throughout, and of windows
+// of two routes its last shares are followed, for the sake of the queues.
 //
 // What a worker's busy time was spent on is measured: the records that it finished in
 // the same window. So a delay, or a route that moves work later than announced, does
@@ -15,6 +15,7 @@ type learnedCapacity struct {
 	policy CapacityFollower
 	loads  *Loads
 	inForce
+	share    []float64 // the policy's newest; nil before
 	measured Measured
 }
 
@@ -51,14 +52,21 @@ func (f *learnedCapacity) Decide(w *Window) *Route {
 		return nil
 	}
 	f.loads.Observe(w)
-	if w.RouteNew {
+	if w.RouteNew && (f.config.Backlog == 0 || !queued(w) || f.share == nil) {
 		return nil
 	}
 	f.observe(w)
 	p := newPlanning(f.config.Plan, f.loads, f.route)
 	defer p.done()
-	f.measure(w, p)
-	f.policy.Follow(&f.measured, p.in.Capacity)
+	if !w.RouteNew {
+		f.measure(w, p)
+		if f.share == nil {
+			f.share = make([]float64, workers)
+		}
+		f.policy.Follow(&f.measured, f.share)
+	}
+	copy(p.in.Capacity, f.share)
+	makeUp(p.in.Capacity, w, f.config.Backlog)
 	next := p.relief(f.config.Gain + f.config.Noise*chance(f.loads.Deviation(workers), workers))
 	if next == nil {
 		return nil

@@ -21,7 +21,8 @@ type CapacityController interface {
 // never stopped, apart from its configuration and its follower.
 type ControllerState struct {
 	Loads LoadsState
-	Route *Route // the one it goes on from
+	Route *Route    // the one it goes on from
+	Share []float64 // the follower's newest; none before
 }
 
 // LoadsState is what a Loads remembers.
@@ -34,7 +35,7 @@ type LoadsState struct {
 
 // State implements CapacityController.
 func (f *learnedCapacity) State() ControllerState {
-	return ControllerState{Loads: f.loads.state(), Route: f.route}
+	return ControllerState{Loads: f.loads.state(), Route: f.route, Share: slices.Clone(f.share)}
 }
 
 // Restore implements CapacityController.
@@ -48,10 +49,13 @@ func (f *learnedCapacity) Restore(s ControllerState) error {
 	if want := f.route.Workers; s.Route.Workers != want {
 		return fmt.Errorf("restore the controller: a state of %d workers, where %d belong", s.Route.Workers, want)
 	}
+	if n := len(s.Share); n != 0 && n != f.route.Workers {
+		return fmt.Errorf("restore the controller: shares of %d workers, where %d belong", n, f.route.Workers)
+	}
 	if err := f.loads.restore(s.Loads); err != nil {
 		return err
 	}
-	f.route = s.Route
+	f.route, f.share = s.Route, slices.Clone(s.Share)
 	return nil
 }
 

@@ -202,10 +202,19 @@ func (s *Speeds) Capacity(dst []float64) []float64 {
 }
 
 // Deviation is the standard deviation of a typical estimate's error, in the log:
-// 0.05 means that a capacity is off by about 5 %. It is the median over workers, so
-// that one without reports does not hide what is known of the others.
+// 0.05 means that a capacity is off by about 5 %. It is the median over the workers
+// measured so far, so that neither one without reports nor many that have had nothing
+// to do hide what is known of the others; without any it is that of knowing nothing.
 func (s *Speeds) Deviation() float64 {
-	s.scratch = append(s.scratch[:0], s.spread...)
+	s.scratch = s.scratch[:0]
+	for _, v := range s.spread {
+		if v < unknown {
+			s.scratch = append(s.scratch, v)
+		}
+	}
+	if len(s.scratch) == 0 {
+		return math.Sqrt(unknown)
+	}
 	slices.Sort(s.scratch)
 	return math.Sqrt(s.scratch[len(s.scratch)/2])
 }

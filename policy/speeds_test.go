@@ -115,3 +115,22 @@ func TestSpeedConfigValidate(t *testing.T) {
 		}
 	}
 }
+
+// Of 64 workers 10 have something to do: how sure their speeds are is not hidden by the
+// others, of which nothing is known.
+func TestSpeedsDeviationOfIdleWorkers(t *testing.T) {
+	s := NewSpeeds(DefaultSpeed(), 64)
+	if got := s.Deviation(); got < 1 {
+		t.Errorf("before anything was measured speeds are said to be off by %.3f", got)
+	}
+	counts, busy := make([]int64, 64), make([]float64, 64)
+	for w := range 10 {
+		counts[w], busy[w] = 5000, 0.5
+	}
+	for range 5 {
+		s.Observe(counts, busy)
+	}
+	if got := s.Deviation(); got > 0.05 {
+		t.Errorf("after windows without any noise speeds are said to be off by %.3f", got)
+	}
+}

@@ -14,11 +14,16 @@ type WaterfillConfig struct {
 	Plan  PlanConfig  `yaml:"plan"`
 	Gain  float64     `yaml:"gain"`  // a new route must relieve the busiest worker by more than this share
 	Noise float64     `yaml:"noise"` // and by more than so many times what the busiest of P equal workers would seem to exceed them by chance
+	// Backlog is the part of what waits in a worker's queue, beyond the mean queue, that
+	// the next window is to make up for; 0: queues do not count.
+	Backlog float64 `yaml:"backlog"`
 }
 
-// DefaultWaterfill acts on gains of 0.5 % beyond chance.
+// DefaultWaterfill acts on gains of 0.5 % beyond chance, and makes up for 0.7 of
+// a backlog in each window: all of it would be too much where a route comes into force
+// late.
 func DefaultWaterfill() WaterfillConfig {
-	return WaterfillConfig{Speed: DefaultSpeed(), Load: DefaultLoad(), Plan: DefaultPlan(), Gain: 0.005, Noise: 1}
+	return WaterfillConfig{Speed: DefaultSpeed(), Load: DefaultLoad(), Plan: DefaultPlan(), Gain: 0.005, Noise: 1, Backlog: 0.7}
 }
 
 // Validate reports impossible values by their path.
@@ -29,6 +34,7 @@ func (c *WaterfillConfig) Validate() error {
 		field.In("plan", c.Plan.Validate()),
 		field.Finite("gain", c.Gain, 0, 1),
 		field.Finite("noise", c.Noise, 0, 1e6),
+		field.Finite("backlog", c.Backlog, 0, 1),
 	)
 }
 
@@ -37,9 +43,10 @@ func (c *WaterfillConfig) Validate() error {
 // log, and the planner fills the workers up to their speeds. It is the fallback of
 // every learned policy and what those have to beat.
 //
-// Keys and slots are counted in every window, for routes do not change them. Speeds
-// are measured, and routes decided, only where one route was in force throughout.
-// A route that relieves the busiest worker by less than what the estimates may be
+// Keys and slots are counted in every window, for routes do not change them. Speeds are
+// measured only where one route was in force throughout; without Backlog, routes are
+// decided only there too: queues are what they are at a window's end, whichever route
+// filled them. A route that relieves the busiest worker by less than what the estimates may be
 // wrong by is not worth its moves.
 //
 // Work is measured in records: a worker whose keys have longer records looks
@@ -68,10 +75,12 @@ func (f *Waterfill) Decide(w *Window) *Route {
 		return nil
 	}
 	f.loads.Observe(w)
-	if w.RouteNew {
+	if w.RouteNew && (f.config.Backlog == 0 || !queued(w)) {
 		return nil
 	}
-	f.speeds.Observe(w.Counts, w.Busy)
+	if !w.RouteNew {
+		f.speeds.Observe(w.Counts, w.Busy)
+	}
 	// Another controller may have decided in the meantime.
 	if w.Route != nil && w.Route.Workers == workers && w.Route.Version > f.route.Version {
 		f.route = w.Route
@@ -79,6 +88,7 @@ func (f *Waterfill) Decide(w *Window) *Route {
 	p := newPlanning(f.config.Plan, f.loads, f.route)
 	defer p.done()
 	f.speeds.Capacity(p.in.Capacity)
+	makeUp(p.in.Capacity, w, f.config.Backlog)
 	noise := chance(math.Hypot(f.speeds.Deviation(), f.loads.Deviation(workers)), workers)
 	next := p.relief(f.config.Gain + f.config.Noise*noise)
 	if next != nil {

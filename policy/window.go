@@ -21,11 +21,14 @@ type Window struct {
 	ActualRate    float64 // records/s that the partitioners sent on
 	Backpressured float64 // share of the window the partitioner subtasks were blocked, mean over them, 0..1
 
-	Counts  []int64   // records finished by each worker
-	Units   []int64   // work units (words, values) finished by each worker
-	Busy    []float64 // busy ratio of each worker, 0..1 (missing: NaN)
-	Queue   []float64 // fill of each worker's queue at the window's end, 0..1
-	Reducer []float64 // busy ratio of each reducer, 0..1
+	Counts []int64   // records finished by each worker
+	Units  []int64   // work units (words, values) finished by each worker
+	Busy   []float64 // busy ratio of each worker, 0..1 (missing: NaN)
+	Queue  []float64 // fill of each worker's queue at the window's end, 0..1
+	// QueueSize is how many records fit a worker's queue; 0: not known. Traces have it in
+	// their configuration.
+	QueueSize int
+	Reducer   []float64 // busy ratio of each reducer, 0..1
 
 	Hot   []HotKey // heaviest keys seen by the partitioners, by count descending
 	Slots []int64  // records per hash slot (SlotOf), all keys counted

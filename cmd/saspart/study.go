@@ -145,7 +145,7 @@ func (a *app) runStudy(ctx context.Context, s studied, f *studyFlags) (err error
 	if f.out != "" {
 		a.narrate("kept in %s; saspart report %s makes a page of it", f.out, f.out)
 	}
-	return errors.Join(failures(records), judge(conditions, results))
+	return errors.Join(failures(records, f.out != ""), judge(conditions, results))
 }
 
 // conditions reads what is required.
@@ -233,8 +233,9 @@ func (a *app) printStudy(format string, results []study.Result, records []study.
 	return study.WriteTable(a.out, results)
 }
 
-// failures is the error of measurements that failed; the rest went on.
-func failures(records []study.Record) error {
+// failures is the error of measurements that failed; the rest went on. Of a study that
+// is kept they can be tried again.
+func failures(records []study.Record, kept bool) error {
 	n := 0
 	for i := range records {
 		if records[i].Error != "" {
@@ -244,7 +245,10 @@ func failures(records []study.Record) error {
 	if n == 0 {
 		return nil
 	}
-	return fmt.Errorf("%d of %s failed; --resume tries them again", n, plural(len(records), "measurement"))
+	if kept {
+		return fmt.Errorf("%d of %s failed; --resume tries them again", n, plural(len(records), "measurement"))
+	}
+	return fmt.Errorf("%d of %s failed", n, plural(len(records), "measurement"))
 }
 
 // judge tells which conditions are not met.

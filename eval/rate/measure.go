@@ -83,7 +83,9 @@ func Measure(ctx context.Context, s Subject, checkpoint *policy.Checkpoint, c Co
 func (res *Result) bracket(ctx context.Context, s Subject, c Config, take func(Reading)) error {
 	search := Search{Start: s.Experiment.Rate.Rate, Tolerance: c.Tolerance, Probes: c.Probes}
 	if res.Bounds.Fluid > 0 {
-		search.Start = 1.02 * res.Bounds.Fluid
+		// What is not held there for want of workers alone is beyond the slack, and what
+		// is held by a partitioner that loses nothing is within the tolerance of it.
+		search.Start = (1 + max(c.Tolerance/2, 2*c.Slack)) * res.Bounds.Fluid
 	}
 	if !(search.Start > 0) {
 		search.Start = 1000

@@ -12,7 +12,7 @@ import (
 // Outcome is what a probe found at one rate.
 type Outcome struct {
 	Held bool    // the job kept up
-	Sent float64 // records/s that it took in; where it did not keep up, a guess at what it holds
+	Sent float64 // records/s that it took in: a guess at what it holds if it did not keep up, or was behind and caught up
 }
 
 // Bracket is what a search came to: the highest rate found to be held, and the lowest
@@ -45,10 +45,11 @@ const floor = 1e-6
 // answer either way: with an error of e in where it draws the line, the limit lies
 // within (1-e) Held and (1+e) Failed.
 //
-// The guess of a probe that failed says where to look next: just below it, once or
-// twice. From there the search goes up or down by the tolerance, twice that, four times
-// that, for a guess is rarely far off. Beyond that the bracket is halved, so that the
-// number of probes stays logarithmic whatever the guesses are.
+// The guess of a probe says where to look next: just below it, or where the bracket
+// would close if that is lower, once or twice. From there the search goes up or down by
+// the tolerance, twice that, four times that, for a guess is rarely far off. Beyond that
+// the bracket is halved, so that the number of probes stays logarithmic whatever the
+// guesses are.
 func (s Search) Find(probe func(rate float64) (Outcome, error)) (Bracket, error) {
 	b := Bracket{Failed: math.Inf(1)}
 	guess, r := 0.0, s.Start
@@ -65,10 +66,11 @@ func (s Search) Find(probe func(rate float64) (Outcome, error)) (Bracket, error)
 			return b, fmt.Errorf("at %.0f records/s: %w", r, err)
 		}
 		b.Probes++
+		guess = o.Sent
 		if o.Held {
 			b.Held, ups, downs = r, ups+1, 0
 		} else {
-			b.Failed, guess, ups, downs = r, o.Sent, 0, downs+1
+			b.Failed, ups, downs = r, 0, downs+1
 		}
 		switch {
 		case b.Failed < s.Start*floor:
@@ -90,17 +92,19 @@ func (s Search) next(b Bracket, guess float64, ups, downs int) float64 {
 		return s.Ceiling
 	}
 	middle := math.Sqrt(b.Held * b.Failed)
-	below := guess * (1 - s.Tolerance/2)
+	closing := b.Failed / (1 + s.Tolerance)
+	likely := guess * (1 - 0.4*s.Tolerance)
 	switch {
-	case ups == 0 && downs < 3 && below > b.Held && below < b.Failed:
-		return below
+	case ups == 0 && downs < 3 && likely > b.Held:
+		return min(likely, closing)
 	case b.Held == 0 && guess > 0:
 		return b.Failed / (1 + s.Tolerance*math.Exp2(float64(downs)))
 	case b.Held == 0:
 		return b.Failed / 2
 	case ups > 0:
-		if up := b.Held * (1 + s.Tolerance*math.Exp2(float64(ups-1))); up < middle || ups == 1 && up < b.Failed {
-			return up
+		up := max(b.Held*(1+s.Tolerance*math.Exp2(float64(ups-1))), likely)
+		if up < middle || ups < 3 {
+			return min(up, closing)
 		}
 	}
 	return middle

@@ -121,6 +121,11 @@ func Metrics() []Metric {
 		{"p99", "99th percentile of the same, s", latency(func(r *rate.Reading) time.Duration { return r.P99 })},
 		{"idle", "part of the bound lost to idle workers", loss(func(r *Record) float64 { return r.Throughput.Loss.Idle })},
 		{"extra", "part of the bound lost to emission", loss(func(r *Record) float64 { return r.Throughput.Loss.Extra })},
+		{"beyond", "part of the bound done beyond the rate held: what was left over and caught up with", loss(func(r *Record) float64 {
+			return r.Throughput.Loss.Used - r.Throughput.Held/r.Throughput.Bounds.Fluid
+		})},
+		{"held_up", "part of the time that the source was blocked", throughput(func(r *Record) float64 { return r.Throughput.At.Blocked })},
+		{"reducer", "busy ratio of the busiest reducer", throughput(func(r *Record) float64 { return r.Throughput.At.Reducer })},
 		{"stress_imbalance", "imbalance under stress, mean", stress(func(r *Record) float64 { return r.Stress.Imbalance })},
 		{"blocked", "time that the source had to wait, s", stress(func(r *Record) float64 { return r.Stress.Blocked.Seconds() })},
 		{"stress_p99", "99th percentile of latency under stress, s", stress(func(r *Record) float64 { return r.Stress.P99.Seconds() })},

@@ -175,6 +175,9 @@ func (r *Result) Short(name string) string {
 	return e.Text("held")
 }
 
+// mostNamed is how many may share the first place by name.
+const mostNamed = 3
+
 // Winner is who is best in a cell, in a few words: nobody inside the noise.
 func (r *Result) Winner() string {
 	switch {
@@ -184,6 +187,8 @@ func (r *Result) Winner() string {
 		return fmt.Sprintf("%s +%s", r.Best[0], percent(r.Margin-1))
 	case len(r.Best) == len(r.Entries) && len(r.Best) > 1:
 		return "all within noise"
+	case len(r.Best) > mostNamed:
+		return fmt.Sprintf("%d within noise", len(r.Best))
 	}
 	return strings.Join(r.Best, " = ")
 }
@@ -224,7 +229,7 @@ func (e *Entry) Text(metric string) string {
 		return Grouped(v.Mean)
 	case "pairs", "stress_pairs", "heap":
 		return Grouped(v.Mean)
-	case "bound_ratio", "analytic_ratio", "imbalance", "stress_imbalance", "idle", "extra":
+	case "bound_ratio", "analytic_ratio", "imbalance", "stress_imbalance", "idle", "extra", "beyond", "held_up", "reducer":
 		if v.Half > max(v.Mean, 0.1) {
 			return fmt.Sprintf("%.3f (seeds differ)", v.Mean)
 		}

@@ -1,0 +1,123 @@
+package eval
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/saspart/saspart/eval/study"
+)
+
+// learnedOf is the learned policy that a report is about: the first that took part.
+func learnedOf(results []study.Result) (name string, ok bool) {
+	for _, n := range study.Contenders(results) {
+		if strings.HasPrefix(n, learnedName) {
+			return n, true
+		}
+	}
+	return "", false
+}
+
+// overCells is the mean of a metric over the cells of a kind that in accepts, and over how
+// many.
+func overCells(results []study.Result, kind study.Kind, name, metric string, in func(*study.Result) bool) (value float64, cells int) {
+	for i := range results {
+		if results[i].Kind != kind || !in(&results[i]) {
+			continue
+		}
+		if e := results[i].Find(name); e != nil {
+			if v, ok := e.Values[metric]; ok {
+				value += v.Mean
+				cells++
+			}
+		}
+	}
+	return value / max(1, float64(cells)), cells
+}
+
+func everywhere(*study.Result) bool { return true }
+
+// summary says in one table who holds how much where one thing is given.
+func summary(results []study.Result) Section {
+	names := study.Contenders(results)
+	t := &Table{Head: append([]string{"where"}, names...)}
+	row := func(label string, in func(*study.Result) bool) {
+		cells, some := []string{label}, false
+		for _, n := range names {
+			v, count := overCells(results, study.Throughput, n, "bound_ratio", in)
+			text := "-"
+			if count > 0 {
+				text, some = fmt.Sprintf("%.3f", v), true
+			}
+			cells = append(cells, text)
+		}
+		if some {
+			t.Rows = append(t.Rows, cells)
+		}
+	}
+	row("all cells", everywhere)
+	for _, l := range axisValues(results) {
+		row(l.Axis+" "+l.Value, func(r *study.Result) bool { return slices.Contains(r.Labels, l) })
+	}
+	// Cells of no axis of their own would be left out of every row but the first.
+	if len(t.Rows) < 3 {
+		return Section{}
+	}
+	return Section{Heading: "In short", Text: "The highest rate held, as a part of the fluid bound: means over the cells where one thing is given.", Table: t}
+}
+
+// defeats are the cells in which another holds more than the learned policy beyond the
+// noise, and what that one pays for it.
+func defeats(results []study.Result) Section {
+	name, ok := learnedOf(results)
+	if !ok {
+		return Section{}
+	}
+	t := &Table{Head: []string{"cell", name, "the best", "holds", "more by", name + ": workers per key", "the best: workers per key", "others that hold more"}}
+	measured := 0
+	for i := range results {
+		r := &results[i]
+		own := r.Find(name)
+		if r.Kind != study.Throughput || own == nil {
+			continue
+		}
+		if _, ok := own.Values["held"]; !ok {
+			continue
+		}
+		measured++
+		var ahead []*study.Entry
+		for k := range r.Entries {
+			if e := &r.Entries[k]; e != own {
+				if ratio, sure := r.Kind.Lead(e, own); sure && ratio > 1 {
+					ahead = append(ahead, e)
+				}
+			}
+		}
+		if len(ahead) == 0 {
+			continue
+		}
+		slices.SortStableFunc(ahead, func(a, b *study.Entry) int {
+			if a.Values["held"].Mean > b.Values["held"].Mean {
+				return -1
+			}
+			return 1
+		})
+		best := ahead[0]
+		ratio, _ := r.Kind.Lead(best, own)
+		var others []string
+		for _, e := range ahead[1:] {
+			others = append(others, e.Partitioner)
+		}
+		t.Rows = append(t.Rows, []string{r.Cell, own.Text("bound_ratio"), best.Partitioner, best.Text("bound_ratio"),
+			fmt.Sprintf("%.1f %%", 100*(ratio-1)), own.Text("fan_out"), best.Text("fan_out"), strings.Join(others, ", ")})
+	}
+	if measured == 0 {
+		return Section{}
+	}
+	s := Section{Heading: "Where the learned policy loses", Text: fmt.Sprintf("In none of %s does another hold more than %s beyond the noise.", cells(measured), name)}
+	if len(t.Rows) > 0 {
+		s.Text = fmt.Sprintf("In %d of %s another holds more than %s beyond the noise. Workers per key are what that costs in state and merges.", len(t.Rows), cells(measured), name)
+		s.Table = t
+	}
+	return s
+}
