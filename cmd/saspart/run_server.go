@@ -76,6 +76,9 @@ func (o *serverOptions) connect(ctx context.Context, a *app, e *config.Experimen
 	c.Shape = reports.Shape{
 		Workers: e.Job.Workers, Partitioners: 1, Slots: policy.SlotCount(e.Job.Workers), Slides: 1, Slide: e.Job.MetricWindow(),
 	}
+	if engine != experiment.Flink { // where buffers hold what waits, and are no queues of so many records
+		c.Shape.Queue = e.Job.Queue
+	}
 	c.Waterfill = e.Partitioner.Waterfill
 	c.Log = slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	c.Now = a.now

@@ -29,7 +29,7 @@ func TestLatencyBuckets(t *testing.T) {
 
 // What workers, reducers and partitioners report besides loads is in the window.
 func TestWindowHasWhatReducersAndLatenciesSay(t *testing.T) {
-	shape := Shape{Workers: 2, Partitioners: 2, Reducers: 2, Slides: 2, Slide: time.Second}
+	shape := Shape{Workers: 2, Partitioners: 2, Reducers: 2, Slides: 2, Slide: time.Second, Queue: 256}
 	a := NewAssembler(shape, quick)
 	now := time.Unix(0, 0)
 	lat := func(times ...time.Duration) *Latency {
@@ -76,8 +76,8 @@ func TestWindowHasWhatReducersAndLatenciesSay(t *testing.T) {
 	if !within(w.LatencyP50, time.Millisecond) || !within(w.LatencyP99, 9*time.Millisecond) || w.LatencyMax != 9*time.Millisecond+1 {
 		t.Errorf("latencies %v, %v, %v", w.LatencyP50, w.LatencyP99, w.LatencyMax)
 	}
-	if w.Partitioner != "pkg" || w.RouteNew {
-		t.Errorf("partitioner %q, new %v", w.Partitioner, w.RouteNew)
+	if w.Partitioner != "pkg" || w.RouteNew || w.QueueSize != 256 {
+		t.Errorf("partitioner %q, new %v, queues of %d", w.Partitioner, w.RouteNew, w.QueueSize)
 	}
 	if len(got.Shares) != 2 || got.Shares[0][0] != 1 || got.Shares[1] != nil {
 		t.Errorf("shares %v", got.Shares)

@@ -187,7 +187,7 @@ func (p *pane) finish(n uint64, a *Assembler) *Assembled {
 		Counts: zeros(w.Counts, s.Workers), Units: zeros(w.Units, s.Workers),
 		Busy: zeros(w.Busy, s.Workers), Queue: zeros(w.Queue, s.Workers), Reducer: zeros(w.Reducer, s.Reducers),
 		Route: a.routeOf(p.version), RouteNew: p.changed || len(p.routes) > 1,
-		Partitioner: p.name,
+		Partitioner: p.name, QueueSize: s.Queue,
 	}
 	slides := float64(s.Slides)
 	for i := range p.workers {

@@ -22,6 +22,7 @@ type Shape struct {
 	Slides       int           // reports of each subtask in a metric window
 	Slide        time.Duration // what one report covers
 	Reducers     int           // reducer subtasks; 0: none report
+	Queue        int           // records that fit a worker's queue; 0: not known
 }
 
 // Bounds of a shape besides policy.MaxWorkers.
@@ -29,6 +30,7 @@ const (
 	mostPartitioners = 1 << 12
 	mostSlots        = 1 << 20
 	mostSlides       = 1 << 10
+	mostQueue        = 1 << 24
 	mostCells        = 1 << 20 // subtasks times slides
 )
 
@@ -39,6 +41,7 @@ func (s *Shape) Validate() error {
 		field.Whole("partitioners", s.Partitioners, 1, mostPartitioners),
 		field.Whole("reducers", s.Reducers, 0, policy.MaxWorkers),
 		field.Whole("slides", s.Slides, 1, mostSlides),
+		field.Whole("queue", s.Queue, 0, mostQueue),
 	}
 	if s.Slots != 0 && (s.Slots < 0 || s.Slots > mostSlots || bits.OnesCount(uint(s.Slots)) != 1) {
 		errs = append(errs, field.Errorf("slots", "is %d; it must be 0 or a power of two up to %d", s.Slots, mostSlots))

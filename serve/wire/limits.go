@@ -89,8 +89,8 @@ func ReadHello(m *pb.Hello) (*Hello, error) {
 	h := &Hello{Client: m.GetClient(), Job: m.GetJob(), Instance: m.GetInstance()}
 	h.Shape = reports.Shape{
 		Workers: int(s.GetWorkers()), Partitioners: int(s.GetPartitioners()), Slots: int(s.GetSlots()), Slides: int(s.GetSlides()),
-		Reducers: int(s.GetReducers()),
-		Slide:    time.Duration(min(s.GetSlideNs(), math.MaxInt64)),
+		Reducers: int(s.GetReducers()), Queue: int(s.GetQueue()),
+		Slide: time.Duration(min(s.GetSlideNs(), math.MaxInt64)),
 	}
 	if err := h.Shape.Validate(); err != nil {
 		return nil, fmt.Errorf("shape: %w", err)
@@ -144,7 +144,7 @@ func WriteHello(h *Hello) *pb.Hello {
 		Protocol: Protocol, Client: h.Client, Job: h.Job, Instance: h.Instance,
 		Shape: &pb.Shape{
 			Workers: uint32(h.Shape.Workers), Partitioners: uint32(h.Shape.Partitioners), Slots: uint32(h.Shape.Slots),
-			Slides: uint32(h.Shape.Slides), SlideNs: uint64(h.Shape.Slide), Reducers: uint32(h.Shape.Reducers),
+			Slides: uint32(h.Shape.Slides), SlideNs: uint64(h.Shape.Slide), Reducers: uint32(h.Shape.Reducers), Queue: uint32(h.Shape.Queue),
 		},
 	}
 	for _, of := range []struct {

@@ -430,6 +430,7 @@ type Shape struct {
 	Slides        uint32                 `protobuf:"varint,4,opt,name=slides,proto3" json:"slides,omitempty"`                  // reports of each subtask in a metric window
 	SlideNs       uint64                 `protobuf:"varint,5,opt,name=slide_ns,json=slideNs,proto3" json:"slide_ns,omitempty"` // length of what one report covers
 	Reducers      uint32                 `protobuf:"varint,6,opt,name=reducers,proto3" json:"reducers,omitempty"`              // reducer subtasks; 0: none report
+	Queue         uint32                 `protobuf:"varint,7,opt,name=queue,proto3" json:"queue,omitempty"`                    // records that fit a worker's input queue; 0: not known
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -502,6 +503,13 @@ func (x *Shape) GetSlideNs() uint64 {
 func (x *Shape) GetReducers() uint32 {
 	if x != nil {
 		return x.Reducers
+	}
+	return 0
+}
+
+func (x *Shape) GetQueue() uint32 {
+	if x != nil {
+		return x.Queue
 	}
 	return 0
 }
@@ -1648,14 +1656,15 @@ const file_saspart_v1_policy_proto_rawDesc = "" +
 	"\binstance\x18\x04 \x01(\tR\binstance\x12'\n" +
 	"\x05shape\x18\x05 \x01(\v2\x11.saspart.v1.ShapeR\x05shape\x120\n" +
 	"\bsubtasks\x18\x06 \x03(\v2\x14.saspart.v1.SubtasksR\bsubtasks\x12'\n" +
-	"\x05route\x18\a \x01(\v2\x11.saspart.v1.RouteR\x05route\"\xaa\x01\n" +
+	"\x05route\x18\a \x01(\v2\x11.saspart.v1.RouteR\x05route\"\xc0\x01\n" +
 	"\x05Shape\x12\x18\n" +
 	"\aworkers\x18\x01 \x01(\rR\aworkers\x12\"\n" +
 	"\fpartitioners\x18\x02 \x01(\rR\fpartitioners\x12\x14\n" +
 	"\x05slots\x18\x03 \x01(\rR\x05slots\x12\x16\n" +
 	"\x06slides\x18\x04 \x01(\rR\x06slides\x12\x19\n" +
 	"\bslide_ns\x18\x05 \x01(\x04R\aslideNs\x12\x1a\n" +
-	"\breducers\x18\x06 \x01(\rR\breducers\"\\\n" +
+	"\breducers\x18\x06 \x01(\rR\breducers\x12\x14\n" +
+	"\x05queue\x18\a \x01(\rR\x05queue\"\\\n" +
 	"\bSubtasks\x12$\n" +
 	"\x04role\x18\x01 \x01(\x0e2\x10.saspart.v1.RoleR\x04role\x12\x14\n" +
 	"\x05first\x18\x02 \x01(\rR\x05first\x12\x14\n" +
