@@ -90,8 +90,8 @@ func DefaultCosts() Costs {
 	}
 }
 
-// hotKeys resolves HotKeys' automatic value: what the planner can place and split.
-func (c *Config) hotKeys() int {
+// NamedKeys resolves HotKeys' automatic value: what the planner can place and split.
+func (c *Config) NamedKeys() int {
 	if c.HotKeys > 0 {
 		return c.HotKeys
 	}

@@ -274,7 +274,7 @@ func (f *feeder) takeUp() (turn bool) {
 				f.route, turn = n.route, true
 			}
 		case n.window != nil:
-			f.rate.Observe(n.window.End, busiest(n.window))
+			f.rate.Observe(n.window.End, Busiest(n.window))
 			if r, ok := f.router.(partition.Learner); ok {
 				r.Observe(n.window)
 			}
@@ -323,7 +323,7 @@ func (f *feeder) report() feederReport {
 	}
 	length := max(1, now-f.told)
 	r := feederReport{
-		seen: f.seen.report(f.job.setup.Config.hotKeys()), sent: f.sent,
+		seen: f.seen.report(f.job.setup.Config.NamedKeys()), sent: f.sent,
 		held:    min(1, float64(f.held)/float64(length*ps)),
 		offered: f.rate.RateAt(time.Duration(f.told)),
 		scheme:  f.scheme, route: f.route, turns: f.turns, turned: f.turned,

@@ -148,7 +148,7 @@ func TestLocalSaturatedRate(t *testing.T) {
 			w := nextWindow(t, j)
 			got += float64(w.Records) / (w.End - w.Start).Seconds() / windows
 			held += w.Backpressured / windows
-			if top := busiest(w); top < 0.97 {
+			if top := Busiest(w); top < 0.97 {
 				t.Errorf("the busiest worker is busy %.3f of the time", top)
 			}
 		}

@@ -155,7 +155,7 @@ func (t *windowTally) finish() {
 	length := w.End - w.Start
 	w.ActualRate = float64(t.sent) / max(length, 1).Seconds()
 	w.RouteNew = t.behind < t.turns || t.turned > int64(w.Start+length/50)
-	t.seen.top(t.job.setup.Config.hotKeys())
+	t.seen.top(t.job.setup.Config.NamedKeys())
 	w.Hot, w.Slots = t.seen.hot, t.seen.slots
 	w.Realised = joined(w.Realised)
 	if f := t.job.setup.Latency; f != nil {
@@ -184,9 +184,9 @@ func joined(r []policy.RealisedShare) []policy.RealisedShare {
 	return out
 }
 
-// busiest is the largest busy ratio of workers and reducers that reported; NaN if
+// Busiest is the largest busy ratio of workers and reducers that reported; NaN if
 // none did.
-func busiest(w *policy.Window) float64 {
+func Busiest(w *policy.Window) float64 {
 	top := math.NaN()
 	for _, list := range [][]float64{w.Busy, w.Reducer} {
 		for _, b := range list {

@@ -23,7 +23,7 @@ func sketchSize(hot int) int { return max(1024, 16*hot) }
 
 func newObserver(cfg *Config) *observer {
 	return &observer{
-		sketch: partition.NewSpaceSaving(sketchSize(cfg.hotKeys())),
+		sketch: partition.NewSpaceSaving(sketchSize(cfg.NamedKeys())),
 		slots:  make([]int64, policy.SlotCount(cfg.Workers)),
 	}
 }

@@ -42,7 +42,7 @@ func (j *Sim) measure(end int64) *policy.Window {
 	var sent int64
 	for i := range j.senders {
 		s := &j.senders[i]
-		all.add(s.seen.report(c.hotKeys()))
+		all.add(s.seen.report(c.NamedKeys()))
 		if !s.over {
 			w.OfferedRate += s.rate.RateAt(w.Start)
 		}
@@ -52,7 +52,7 @@ func (j *Sim) measure(end int64) *policy.Window {
 		s.sent = 0
 	}
 	w.ActualRate = float64(sent) / c.MetricWindow().Seconds()
-	all.top(c.hotKeys())
+	all.top(c.NamedKeys())
 	w.Hot, w.Slots = all.hot, all.slots
 	if j.setup.Latency != nil {
 		j.setup.Latency(j.latency)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"sync"
 	"time"
@@ -277,22 +276,8 @@ func (j *Job) shown(w *policy.Window) *policy.Window {
 	if d := j.take(w.Step); d.latency != nil {
 		j.options.Latency(d.latency)
 	}
-	j.rates.observe(out.End, busiest(&out))
+	j.rates.observe(out.End, engine.Busiest(&out))
 	return &out
-}
-
-// busiest is the largest busy ratio of workers and reducers that reported; NaN if none
-// did.
-func busiest(w *policy.Window) float64 {
-	top := math.NaN()
-	for _, list := range [][]float64{w.Busy, w.Reducer} {
-		for _, b := range list {
-			if !(b <= top) && b == b {
-				top = b
-			}
-		}
-	}
-	return top
 }
 
 // Apply implements engine.Job.

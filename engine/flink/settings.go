@@ -106,7 +106,7 @@ func newSettings(e *config.Experiment, p partition.Config) (*settings, error) {
 	s := &settings{
 		Job: e.Name, Workers: j.Workers, Partitioners: j.Partitioners, Reducers: j.Reducers,
 		SlideMS: j.Slide.Milliseconds(), WindowMS: j.Window.Milliseconds(), MetricSlides: j.MetricSlides,
-		HotKeys: hotKeys(j), Slots: policy.SlotCount(j.Workers), Spacing: e.Rate.Spacing, Capacity: j.Capacity,
+		HotKeys: j.NamedKeys(), Slots: policy.SlotCount(j.Workers), Spacing: e.Rate.Spacing, Capacity: j.Capacity,
 		Speeds: j.Speeds.Of(j.Workers, e.Seed), WorkRatio: j.WorkRatio, Seed: int64(e.Seed),
 		Costs: costs{
 			Record: j.Costs.Record.Nanoseconds(), Unit: j.Costs.Unit.Nanoseconds(), Emit: j.Costs.Emit.Nanoseconds(),
@@ -123,14 +123,6 @@ func newSettings(e *config.Experiment, p partition.Config) (*settings, error) {
 		}
 	}
 	return s, nil
-}
-
-// hotKeys is how many heavy keys a window names.
-func hotKeys(c *engine.Config) int {
-	if c.HotKeys > 0 {
-		return c.HotKeys
-	}
-	return max(64, 4*c.Workers)
 }
 
 // asJSON is a configuration as JSON, with the names and the texts of an experiment file.

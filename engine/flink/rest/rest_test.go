@@ -71,7 +71,7 @@ func TestUploadSendsTheFile(t *testing.T) {
 	if err := os.WriteFile(jar, []byte("a program"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	c, asked := answering(t, map[string][]string{"POST /jars/upload": {`{"filename":"/tmp/flink-web-upload/7_x.jar","status":"success"}`}})
+	c, asked := answering(t, map[string][]string{"POST /jars/upload": {`{"filename":"/upload/7_x.jar","status":"success"}`}})
 	name, err := c.Upload(background, jar)
 	if err != nil || name != "7_x.jar" {
 		t.Errorf("%q, %v", name, err)

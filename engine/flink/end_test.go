@@ -1,0 +1,219 @@
+package flink
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/saspart/saspart/config"
+	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/stream"
+)
+
+// A job that ends by itself has ended, one that failed says why, one that is lost too.
+func TestEnds(t *testing.T) {
+	for _, c := range []struct {
+		why  string
+		end  func(*fakeFlink)
+		want string // "": io.EOF
+	}{
+		{"the source has ended", func(f *fakeFlink) { f.job().end("FINISHED", "") }, ""},
+		{"the job has failed", func(f *fakeFlink) {
+			f.job().end("FAILED", "org.apache.flink.JobException: no restart\n\tat a.B.c(B.java:1)\nCaused by: java.lang.ArithmeticException: / by zero\n\tat d")
+		}, "ArithmeticException: / by zero (in worker (2/4))"},
+		{"somebody has cancelled it", func(f *fakeFlink) { f.job().end("CANCELED", "") }, "CANCELED"},
+		{"the cluster has forgotten it", func(f *fakeFlink) {
+			f.job().end("CANCELED", "")
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			clear(f.jobs)
+		}, "does not know the job"},
+	} {
+		t.Run(c.why, func(t *testing.T) {
+			f := newFakeFlink(t)
+			j := open(t, engineOn(t, f, nil), quick(), "hash", Options{})
+			next(t, j)
+			c.end(f)
+			var err error
+			for err == nil {
+				_, err = j.Next(background)
+			}
+			if c.want == "" && err != io.EOF || c.want != "" && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("Next ends with %v", err)
+			}
+			if _, again := j.Next(background); again != err {
+				t.Errorf("then with %v", again)
+			}
+			if err := j.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	for _, c := range []struct {
+		why         string
+		partitioner string
+		set         func(*config.Experiment)
+		fake        func(*fakeFlink)
+		want        string
+	}{
+		{"a partitioner that the connector has not", "fish", nil, nil, "does not run on flink"},
+		{"speeds that change", "hash", func(e *config.Experiment) { e.Job.Speeds.Change.Walk = 0.1 }, nil, "speeds.change"},
+		{"aggregation at the senders", "hash", func(e *config.Experiment) { e.Job.Combine = engine.CombineLocal }, nil, "combine"},
+		{"slides of half a millisecond", "hash", func(e *config.Experiment) { e.Job.Slide = 2500 * time.Microsecond }, nil, "milliseconds"},
+		{"an impossible job", "hash", func(e *config.Experiment) { e.Job.Reducers = 0 }, nil, "reducers"},
+		{"a program that does not begin", "hash", nil, func(f *fakeFlink) {
+			f.refuse = "org.apache.flink.util.FlinkException: x\nCaused by: java.lang.IllegalArgumentException: slots: is 3"
+		}, "IllegalArgumentException: slots: is 3"},
+	} {
+		f := newFakeFlink(t)
+		if c.fake != nil {
+			c.fake(f)
+		}
+		e := quick()
+		if c.set != nil {
+			c.set(e)
+		}
+		j, err := engineOn(t, f, nil).Open(e, scheme(t, c.partitioner, 4), Options{Arrivals: arrivals(e)})
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: job %v, error %v", c.why, j, err)
+		}
+	}
+}
+
+func TestNoCluster(t *testing.T) {
+	f := newFakeFlink(t)
+	e := engineOn(t, f, func(c *Config) { c.Address = "http://127.0.0.1:1" })
+	if _, err := e.Open(quick(), scheme(t, "hash", 4), Options{Arrivals: arrivals(quick())}); err == nil || !strings.Contains(err.Error(), "saspart flink up") {
+		t.Errorf("no cluster: %v", err)
+	}
+	if _, err := New(Config{Address: "127.0.0.1:8081"}); err == nil || !strings.Contains(err.Error(), "http://") {
+		t.Errorf("an address without a scheme: %v", err)
+	}
+}
+
+// A job of which parts never report is given up, with what is known.
+func TestJobThatDoesNotAttach(t *testing.T) {
+	f := newFakeFlink(t)
+	f.silent = true
+	e := engineOn(t, f, func(c *Config) { c.Attach = 300 * time.Millisecond })
+	j := open(t, e, quick(), "hash", Options{})
+	if _, err := j.Next(background); err == nil || !strings.Contains(err.Error(), "2 of 3 subtasks") || !strings.Contains(err.Error(), "8 slots") {
+		t.Errorf("Next: %v", err)
+	}
+	if err := j.Close(); err != nil {
+		t.Error(err)
+	}
+	if s := f.job().status(); s != "CANCELED" {
+		t.Errorf("the job is %s", s)
+	}
+}
+
+// The jar goes up once for all jobs, and is removed at the end.
+func TestOneUpload(t *testing.T) {
+	f := newFakeFlink(t)
+	e := engineOn(t, f, nil)
+	for range 2 {
+		j := open(t, e, quick(), "hash", Options{})
+		next(t, j)
+		if err := j.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if f.uploads != 1 || f.submits != 2 {
+		t.Errorf("%d uploads, %d submissions", f.uploads, f.submits)
+	}
+	if err := e.Close(); err != nil || len(f.jars) != 0 {
+		t.Errorf("%v; %d jars are left", err, len(f.jars))
+	}
+}
+
+// An interrupt ends the wait for a window.
+func TestInterrupt(t *testing.T) {
+	f := newFakeFlink(t)
+	f.silent = true
+	j := open(t, engineOn(t, f, nil), quick(), "hash", Options{})
+	ctx, cancel := context.WithTimeout(background, 100*time.Millisecond)
+	defer cancel()
+	if _, err := j.Next(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Next: %v", err)
+	}
+	if err := j.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Results come in order, by slides of the job, once it has ended.
+func TestResults(t *testing.T) {
+	f := newFakeFlink(t)
+	var slides []int64
+	var total string
+	j := open(t, engineOn(t, f, nil), quick(), "hash", Options{Results: func(slide int64, key string, s stream.State) {
+		slides = append(slides, slide)
+		total = string(s.AppendText(nil))
+		if key != "key\t0" && key != "key\t1" {
+			t.Errorf("key %q", key)
+		}
+	}})
+	for range 3 {
+		next(t, j)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if s := f.job().status(); s != "FINISHED" {
+		t.Errorf("the job is %s", s)
+	}
+	if len(slides) < 5 || slides[0] < 0 || slides[0] > 2 || !slices.IsSorted(slides) || total != "200" {
+		t.Errorf("slides %v, result %q", slides, total)
+	}
+	if _, err := os.Stat(f.job().conf.Results); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the folder of the results is still there: %v", err)
+	}
+}
+
+// Jobs of a process that dies are cancelled, and no others.
+func TestGuard(t *testing.T) {
+	f := newFakeFlink(t)
+	f.silent = true
+	for _, id := range []string{"a", "b"} {
+		f.jobs[id] = &standIn{state: "RUNNING", over: make(chan struct{})}
+	}
+	in := strings.NewReader(watchJob + "a\n" + watchJob + "b\n" + forgetJob + "b\n")
+	if err := RunGuard(in, f.URL); err != nil {
+		t.Fatal(err)
+	}
+	if a, b := f.jobs["a"].status(), f.jobs["b"].status(); a != "CANCELED" || b != "RUNNING" {
+		t.Errorf("jobs are %s and %s", a, b)
+	}
+}
+
+// The guard is a process that ends with what it watches over.
+func TestGuardIsAProcess(t *testing.T) {
+	f := newFakeFlink(t)
+	f.silent = true
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(asGuard, f.URL)
+	e := engineOn(t, f, func(c *Config) { c.Guard = []string{self} })
+	j := open(t, e, quick(), "hash", Options{})
+	if err := e.guard.close(); err != nil { // as when this process dies
+		t.Error(err)
+	}
+	if s := f.job().status(); s != "CANCELED" {
+		t.Errorf("the job is %s", s)
+	}
+	e.guard, j.guard = nil, nil
+	if err := j.Close(); err != nil {
+		t.Error(err)
+	}
+}
