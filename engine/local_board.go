@@ -116,9 +116,8 @@ func (b *board) share(subtask int, slide int64, epoch int, told any) {
 			delete(b.rounds, old)
 		}
 	}
-	shares := slices.DeleteFunc(r.shares, func(s any) bool { return s == nil })
 	for i := range b.pending {
-		b.pending[i] = append(b.pending[i], notice{slide: noSlide, shares: shares, epoch: epoch})
+		b.pending[i] = append(b.pending[i], notice{slide: noSlide, shares: r.shares, epoch: epoch})
 	}
 }
 

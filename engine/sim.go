@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"slices"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
@@ -315,10 +314,9 @@ func (j *Sim) share(s *sender) {
 			delete(j.rounds, slide)
 		}
 	}
-	told := slices.DeleteFunc(r.shares, func(a any) bool { return a == nil })
 	for i := range j.senders {
 		o := &j.senders[i]
-		o.await(change{slide: o.slide + 1, shares: told})
+		o.await(change{slide: o.slide + 1, shares: r.shares})
 	}
 }
 

@@ -50,7 +50,8 @@ type Learner interface {
 
 // Sharer is a Router whose subtasks exchange what they learned (dalton). Once
 // per slide the driver collects every subtask's Share, and hands all of them, in
-// subtask order, to every subtask's Absorb at a later slide boundary.
+// subtask order and nil for one that has ended, to every subtask's Absorb at a later
+// slide boundary.
 type Sharer interface {
 	// Share returns a snapshot that the router will not write to again.
 	Share() any
