@@ -22,7 +22,7 @@ TRAINING := ./train/... ./cmd/...
 # Packages with goroutines of their own; their tests run under the race detector.
 CONCURRENT := ./cmd/... ./collect/... ./config/... ./engine/... ./eval/study/... ./experiment/... ./serve/... ./train/online/...
 
-.PHONY: help setup libtorch build test vet staticcheck format-check unit quickstart bench-route bench-train bench-learn bench-offline builtin proto flink flink-test clean
+.PHONY: help setup libtorch build test vet staticcheck format-check unit quickstart bench-route bench-train bench-learn bench-offline results builtin proto flink flink-test clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -105,6 +105,12 @@ bench-learn: build ## time learning from nothing, on the reference's simulated e
 
 bench-offline: build ## learn offline with three seeds, against a clone of the data and rivals; some minutes
 	@./scripts/offline-learning.sh $(BIN)
+
+# Goes on with runs/paper where there is one; remove the folder to measure all anew.
+results: build ## run the full comparison, half an hour on two quiet processors, and put its tables into docs
+	@time $(BIN) matrix --file paper --out runs/paper --resume >/dev/null
+	@$(BIN) report runs/paper
+	@cp runs/paper/report.md docs/results-paper.md
 
 builtin: libtorch ## train the capacity checkpoint policy/builtin from nothing, in some minutes
 	$(TORCH) $(GO) run -tags torch ./train/builtin -out policy/builtin

@@ -120,8 +120,8 @@ func TestBoard(t *testing.T) {
 	}
 	b.leave()
 	b.share(1, 4, 0, "c")
-	if got := b.begin(1, 5, nil); len(got) != 1 || !slices.Equal(got[0].shares, []any{"c"}) {
-		t.Errorf("subtask 1 takes up %+v; the other's source has ended", got)
+	if got := b.begin(1, 5, nil); len(got) != 1 || !slices.Equal(got[0].shares, []any{nil, "c"}) {
+		t.Errorf("subtask 1 takes up %+v, want its share in its place: the other's source has ended", got)
 	}
 
 	first := b.plan(0)
