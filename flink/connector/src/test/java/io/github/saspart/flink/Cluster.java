@@ -22,12 +22,18 @@ final class Cluster implements AutoCloseable {
 
     private final MiniCluster cluster;
 
+    /** With read-ahead bounded as routes that change need it. */
     Cluster() throws Exception {
+        this("4kb");
+    }
+
+    /** With network buffers of this size. */
+    Cluster(String segment) throws Exception {
         Configuration settings = new Configuration();
         settings.set(RestOptions.BIND_PORT, "0");
-        settings.set(TaskManagerOptions.MEMORY_SEGMENT_SIZE, MemorySize.parse("4kb"));
-        settings.set(TaskManagerOptions.NETWORK_MEMORY_MIN, MemorySize.parse("32mb"));
-        settings.set(TaskManagerOptions.NETWORK_MEMORY_MAX, MemorySize.parse("32mb"));
+        settings.set(TaskManagerOptions.MEMORY_SEGMENT_SIZE, MemorySize.parse(segment));
+        settings.set(TaskManagerOptions.NETWORK_MEMORY_MIN, MemorySize.parse("64mb"));
+        settings.set(TaskManagerOptions.NETWORK_MEMORY_MAX, MemorySize.parse("64mb"));
         settings.set(TaskManagerOptions.MANAGED_MEMORY_SIZE, MemorySize.parse("16mb"));
         settings.set(NettyShuffleEnvironmentOptions.NETWORK_BUFFERS_PER_CHANNEL, 2);
         cluster = new MiniCluster(new MiniClusterConfiguration.Builder()

@@ -22,6 +22,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import org.apache.flink.api.common.JobID;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
@@ -90,7 +91,8 @@ class ServerTest {
         for (int i = 0; i < 4096; i++) {
             route.addSlots((i + WORKERS - 1) % WORKERS);
         }
-        route.addKeys(KeyRoute.newBuilder().setHash(hash("k0")).addAllWorkers(List.of(0, 1, 2, 3)).addAllShares(List.of(.25, .25, .25, .25)));
+        route.addKeys(KeyRoute.newBuilder()
+                .setHash(hash("k0")).addAllWorkers(List.of(0, 1, 2, 3)).addAllShares(List.of(.25, .25, .25, .25)));
         route.addKeys(KeyRoute.newBuilder().setHash(hash("k1")).addWorkers(3));
         return decision(Decision.newBuilder().setRoute(route));
     }
@@ -121,7 +123,8 @@ class ServerTest {
             server.awaitPartitioners(PARTITIONERS, "partitioners report", p -> p.getSent() > 0 && p.getSlotsCount() == 4096);
 
             server.say(route(9, WORKERS + 1)); // for another job
-            server.say(decision(Decision.newBuilder().setRoute(Route.newBuilder().setVersion(9).setWorkers(WORKERS).addSlots(0).addSlots(99))));
+            server.say(decision(Decision.newBuilder()
+                    .setRoute(Route.newBuilder().setVersion(9).setWorkers(WORKERS).addSlots(0).addSlots(99))));
             server.say(decision(Decision.newBuilder().addBusy(0.5))); // of one worker
             server.say(route(5, WORKERS));
             server.awaitPartitioners(PARTITIONERS, "the route is followed", p -> p.getRouteVersion() == 5);
@@ -180,7 +183,8 @@ class ServerTest {
                 sent += p.getSent();
                 assertEquals(1234, p.getOffered());
                 assertTrue(p.getBlocked() >= 0 && p.getBlocked() <= 1);
-                assertTrue(p.getSlotsList().stream().mapToLong(n -> n).sum() >= p.getHotList().stream().mapToLong(k -> k.getCount() - k.getError()).sum());
+                long named = p.getHotList().stream().mapToLong(k -> k.getCount() - k.getError()).sum();
+                assertTrue(p.getSlotsList().stream().mapToLong(n -> n).sum() >= named, "slots count hot keys too");
             }
             for (WorkerReport w : r.getWorkersList()) {
                 records += w.getRecords();
@@ -193,15 +197,19 @@ class ServerTest {
                 server.reports.stream().flatMap(r -> r.getPartitionersList().stream()).flatMap(p -> p.getHotList().stream())
                         .anyMatch(k -> k.getName().toStringUtf8().equals("k0") && k.getHash() == hash("k0")),
                 "the heaviest key is named");
-        assertTrue(server.reports.stream().anyMatch(r -> r.getReducersList().stream().anyMatch(d -> d.getPairs() > d.getKeys() && d.getKeys() > 0)),
+        assertTrue(
+                server.reports.stream().flatMap(r -> r.getReducersList().stream())
+                        .anyMatch(d -> d.getPairs() > d.getKeys() && d.getKeys() > 0),
                 "a reducer merges");
-        assertTrue(server.reports.stream().anyMatch(r -> r.getWorkersList().stream().anyMatch(w -> w.getBypassed() > 0 && w.getStateKeys() > 0)),
-                "workers finish keys alone");
-        assertTrue(server.reports.stream().anyMatch(r -> r.getWorkersList().stream().anyMatch(w -> w.getLatency().getCountsCount() > 0)),
-                "latencies are reported");
-        assertTrue(server.reports.stream().anyMatch(r -> r.getWorkersList().stream().anyMatch(
-                        w -> w.getRealisedList().stream().anyMatch(s -> s.getHash() == hash("k0")))),
+        assertTrue(anyWorker(server, w -> w.getBypassed() > 0 && w.getStateKeys() > 0), "workers finish keys alone");
+        assertTrue(anyWorker(server, w -> w.getLatency().getCountsCount() > 0), "latencies are reported");
+        assertTrue(
+                anyWorker(server, w -> w.getRealisedList().stream().anyMatch(k -> k.getHash() == hash("k0"))),
                 "the split key's shares are reported");
+    }
+
+    private static boolean anyWorker(FakeServer server, Predicate<WorkerReport> wanted) {
+        return server.reports.stream().flatMap(r -> r.getWorkersList().stream()).anyMatch(wanted);
     }
 
     /** What subtasks of a partitioner learn goes to the server and comes back. */

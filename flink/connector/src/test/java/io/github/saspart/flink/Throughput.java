@@ -15,9 +15,6 @@ import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.api.connector.source.lib.NumberSequenceSource;
 import org.apache.flink.api.java.functions.KeySelector;
 import org.apache.flink.api.java.tuple.Tuple2;
-import org.apache.flink.configuration.Configuration;
-import org.apache.flink.configuration.RestOptions;
-import org.apache.flink.configuration.TaskManagerOptions;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.flink.streaming.api.functions.sink.v2.DiscardingSink;
@@ -36,7 +33,7 @@ import org.apache.flink.util.MathUtils;
  */
 public final class Throughput {
     /** 10,000 keys by Zipf's law with exponent 1: as often in the table as in the stream. */
-    private static final String[] KEYS = new String[1 << 20];
+    private static final String[] KEYS = new String[1 << 16];
 
     static {
         double sum = 0;
@@ -63,11 +60,15 @@ public final class Throughput {
         int workers = args.length > 2 ? Integer.parseInt(args[2]) : 4;
         String[] ways = args.length > 3
                 ? Arrays.copyOfRange(args, 3, args.length)
-                : new String[] {"keyBy", "custom", "partition", "partition-server", "custom-window", "keyBy-window", "aggregate", "aggregate-server"};
+                : new String[] {
+                    "keyBy", "custom", "partition", "partition-server",
+                    "custom-window", "keyBy-window", "aggregate", "aggregate-server"
+                };
+        Cluster cluster = new Cluster("32kb");
         Map<String, double[][]> measured = new TreeMap<>();
         for (int round = -1; round < rounds; round++) { // the first warms up
             for (String way : ways) {
-                double[] m = run(way, round < 0 ? records / 2 : records, workers);
+                double[] m = run(cluster, way, round < 0 ? records / 2 : records, workers);
                 if (round >= 0) {
                     measured.computeIfAbsent(way, w -> new double[rounds][])[round] = m;
                     System.out.println(line(way, m[0], m[1]));
@@ -79,6 +80,7 @@ public final class Throughput {
             double[][] m = measured.get(way);
             System.out.println(line(way, median(m, 0), median(m, 1)));
         }
+        cluster.close();
     }
 
     private static String line(String way, double rate, double cpu) {
@@ -91,11 +93,9 @@ public final class Throughput {
     }
 
     /** Records/s, and CPU time of the whole process per record, ns, which other processes disturb less. */
-    private static double[] run(String way, long records, int workers) throws Exception {
-        Configuration settings = new Configuration();
-        settings.set(RestOptions.BIND_PORT, "0");
-        settings.set(TaskManagerOptions.NUM_TASK_SLOTS, 2 * workers);
-        StreamExecutionEnvironment env = StreamExecutionEnvironment.createLocalEnvironment(workers, settings);
+    private static double[] run(Cluster cluster, String way, long records, int workers) throws Exception {
+        StreamExecutionEnvironment env = StreamExecutionEnvironment.getExecutionEnvironment();
+        env.setParallelism(workers);
         env.getConfig().enableObjectReuse();
         TypeInformation<Tuple2<String, Long>> type = Types.TUPLE(Types.STRING, Types.LONG);
         DataStream<Tuple2<String, Long>> stream = env.fromSource(
@@ -104,7 +104,7 @@ public final class Throughput {
                                 .withTimestampAssigner((n, before) -> n % (records / 2) / 1000),
                         "numbers")
                 .setParallelism(2)
-                .map(n -> Tuple2.of(KEYS[(int) (Fixtures.mix(n) >>> 44)], n))
+                .map(n -> Tuple2.of(KEYS[(int) (Fixtures.mix(n) >>> 48)], n))
                 .returns(type)
                 .setParallelism(2);
         KeySelector<Tuple2<String, Long>, String> key = t -> t.f0;
@@ -142,7 +142,7 @@ public final class Throughput {
         OperatingSystemMXBean process = (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
         long begin = System.nanoTime();
         long cpu = process.getProcessCpuTime();
-        env.execute(way);
+        cluster.await(cluster.start(env, null));
         return new double[] {
             records * 1e9 / (System.nanoTime() - begin), (process.getProcessCpuTime() - cpu) / (double) records
         };

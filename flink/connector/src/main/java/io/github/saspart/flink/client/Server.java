@@ -19,6 +19,8 @@ public final class Server implements Serializable {
     /** What one message of the server may have: a route for as many workers as there can be. */
     private static final int MOST_BYTES = 64 << 20;
 
+    private static final long LEAVE_MILLIS = 2000;
+
     private static final Map<Server, Shared> CONNECTIONS = new HashMap<>(); // guarded by itself
 
     private final String address;
@@ -86,7 +88,8 @@ public final class Server implements Serializable {
             Shared shared = CONNECTIONS.get(this);
             if (--shared.users == 0) {
                 CONNECTIONS.remove(this);
-                shared.channel.shutdownNow();
+                shared.channel.shutdown(); // when the server has heard that the streams have ended
+                Background.THREAD.after(LEAVE_MILLIS, shared.channel::shutdownNow);
             }
         }
     }

@@ -11,9 +11,6 @@ import org.apache.flink.core.memory.DataOutputView;
 /**
  * Writes an envelope as its destination, and then the hash, where records are aggregated, and the
  * record; or a notice, behind a destination with a bit that no record's has.
- *
- * <p>An envelope that is read is the same one each time: the operators that take them look at one after
- * the other and keep none. Who wants to keep one copies it.
  */
 final class EnvelopeSerializer<T> extends TypeSerializer<Envelope<T>> {
     private static final long serialVersionUID = 1;
@@ -23,7 +20,6 @@ final class EnvelopeSerializer<T> extends TypeSerializer<Envelope<T>> {
 
     private final TypeSerializer<T> value;
     private final boolean hashed; // whether hashes are written
-    private transient Envelope<T> read;
 
     EnvelopeSerializer(TypeSerializer<T> value, boolean hashed) {
         this.value = value;
@@ -47,10 +43,7 @@ final class EnvelopeSerializer<T> extends TypeSerializer<Envelope<T>> {
 
     @Override
     public Envelope<T> deserialize(DataInputView in) throws IOException {
-        if (read == null) {
-            read = new Envelope<>();
-        }
-        return deserialize(read, in);
+        return deserialize(new Envelope<>(), in);
     }
 
     @Override

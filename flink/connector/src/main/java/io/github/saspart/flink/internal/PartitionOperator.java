@@ -71,8 +71,7 @@ public final class PartitionOperator<T, K> extends AbstractStreamOperator<Envelo
     private transient volatile long turned; // when another route or router came in force, ms
     private transient volatile String name; // of the partitioner
 
-    private transient Envelope<T> envelope; // reused, like the record around it
-    private transient StreamRecord<Envelope<T>> out;
+    private transient Envelope<T> envelope; // reused
 
     /** A partitioner of records by the keys that {@code selector} takes and {@code codec} writes. */
     public PartitionOperator(Plan plan, KeySelector<T, K> selector, KeyCodec<K> codec) {
@@ -120,7 +119,6 @@ public final class PartitionOperator<T, K> extends AbstractStreamOperator<Envelo
         begins = ends = Long.MIN_VALUE;
         sent = new Count();
         envelope = new Envelope<>();
-        out = new StreamRecord<>(envelope);
         lateRecords = getMetricGroup().counter("numLateRecordsDropped");
         inbox = new Inbox(subtask, plan.options.control());
         BusyTime time = new BusyTime(getMetricGroup());
@@ -165,13 +163,7 @@ public final class PartitionOperator<T, K> extends AbstractStreamOperator<Envelo
         }
         sent.add(1);
         envelope.of(destination, hash, value);
-        if (record.hasTimestamp()) {
-            out.replace(envelope, record.getTimestamp());
-        } else {
-            out.replace(envelope);
-            out.eraseTimestamp();
-        }
-        output.collect(out);
+        output.collect(record.replace(envelope)); // with its timestamp
     }
 
     /** Notes in the slide's log whether other workers may have records of the key. */
