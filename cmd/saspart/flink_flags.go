@@ -16,6 +16,7 @@ type flinkFlags struct {
 	address string
 	jar     string
 	listen  string
+	detach  bool
 	set     []string // of these flags, those that were given
 }
 
@@ -27,6 +28,14 @@ func (f *flinkFlags) add(cmd *cobra.Command) {
 	own.StringVar(&f.listen, "flink-listen", "", "`address` of this machine that the cluster can reach, host:0, where it is not on this machine: in the clear, for networks that you trust (with --engine flink)")
 	own.VisitAll(func(flag *pflag.Flag) { flag.Value = &noted{flag.Value, flag.Name, &f.set} })
 	cmd.Flags().AddFlagSet(own)
+}
+
+// addDetach adds the flag of a command that may leave its job running.
+func (f *flinkFlags) addDetach(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&f.detach, "detach", false, "leave the job running on the cluster when the command ends, by its last route and rate (with --engine flink)")
+	flag := cmd.Flags().Lookup("detach")
+	flag.Value = &noted{flag.Value, flag.Name, &f.set}
+	cmd.MarkFlagsMutuallyExclusive("detach", "results")
 }
 
 // noted is a flag's value that notes that it was set.
@@ -63,6 +72,11 @@ func (f *flinkFlags) config(a *app) flink.Config {
 	for _, v := range a.env {
 		if jar, ok := strings.CutPrefix(v, flink.JarVariable+"="); ok && c.Jar == "" {
 			c.Jar = jar
+		}
+	}
+	if f.detach {
+		c.Detached = func(job string) {
+			a.narrate("the job goes on: %s/#/job/running/%s has it, and a button that cancels it", f.address, job)
 		}
 	}
 	if len(a.self) > 0 {

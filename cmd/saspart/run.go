@@ -72,6 +72,7 @@ was interrupted, then takes the place of FILE; it only ever has whole windows.`,
 	output := outputFlag(cmd, "text", "table", "json")
 	opts.server.add(cmd)
 	opts.flink.add(cmd)
+	opts.flink.addDetach(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		opts.engine, opts.output = engineName.value, output.value
 		if cmd.Flags().Changed("partitioner") && len(opts.partitioners) == 0 {
@@ -98,6 +99,9 @@ func (o *runOptions) limit(cmd *cobra.Command) {
 func (a *app) runRun(ctx context.Context, opts runOptions) (err error) {
 	if opts.results != "" && len(opts.partitioners) > 1 {
 		return usagef("--results takes the output of one run, and %d partitioners are to be run; name one", len(opts.partitioners))
+	}
+	if opts.flink.detach && len(opts.partitioners) > 1 {
+		return usagef("--detach leaves one job running, and %d partitioners are to be run; name one", len(opts.partitioners))
 	}
 	if opts.warmup < 0 {
 		return usagef("--warmup is %d; it must not be negative", opts.warmup)

@@ -150,6 +150,35 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
+// A job that is to be left running is, unless it never began.
+func TestDetached(t *testing.T) {
+	for _, c := range []struct {
+		why    string
+		silent bool
+		want   string
+	}{
+		{"it runs, and goes on", false, "RUNNING"},
+		{"it never reported, so nobody would know of it", true, "CANCELED"},
+	} {
+		t.Run(c.why, func(t *testing.T) {
+			f := newFakeFlink(t)
+			f.silent = c.silent
+			var left []string
+			e := engineOn(t, f, func(c *Config) { c.Detached = func(job string) { left = append(left, job) } })
+			j := open(t, e, quick(), "hash", Options{})
+			if !c.silent {
+				next(t, j)
+			}
+			if err := j.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if s := f.job().status(); s != c.want || (len(left) == 1) == c.silent {
+				t.Errorf("the job is %s; told of %v", s, left)
+			}
+		})
+	}
+}
+
 // Results come in order, by slides of the job, once it has ended.
 func TestResults(t *testing.T) {
 	f := newFakeFlink(t)

@@ -29,7 +29,10 @@ type Config struct {
 	// Listen is where this process listens for its jobs, host:port, as the cluster can
 	// reach it; in the clear, but jobs have to show a token. "": any port of loopback.
 	Listen string
-	Guard  []string // command that cancels jobs should this process die (RunGuard); none: nobody does
+	// Detached is told of jobs that are closed while they run, which then go on by
+	// themselves: by their last route, at their last rate. nil: they are cancelled.
+	Detached func(job string)
+	Guard    []string // command that cancels jobs should this process die (RunGuard); none: nobody does
 
 	Attach time.Duration // how long a job may take from its submission until all of it reports
 	Silent time.Duration // how long a job may give no window, as when it is restarted

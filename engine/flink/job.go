@@ -97,8 +97,10 @@ func (f *Engine) Open(e *config.Experiment, s partition.Scheme, o Options) (_ *J
 	if err != nil {
 		return nil, err
 	}
-	if err := guard.tell(watchJob, j.id); err != nil {
-		return nil, err
+	if f.config.Detached == nil {
+		if err := guard.tell(watchJob, j.id); err != nil {
+			return nil, err
+		}
 	}
 	if _, err := f.client.Run(ctx, program, rest.Run{EntryClass: entryClass(one.Task.Name), Args: arguments, JobID: j.id}); err != nil {
 		err = fmt.Errorf("submit the job: %w", reason(err))
@@ -311,6 +313,11 @@ func (j *Job) Switch(s partition.Scheme) error {
 // Close implements engine.Job. It returns when the job has ended on the cluster.
 func (j *Job) Close() error {
 	j.rates.close()
+	if j.engine.config.Detached != nil && j.ended == nil && j.first != 0 && j.results == nil {
+		j.end(errors.New("job: closed"))
+		j.engine.config.Detached(j.id)
+		return j.server.close()
+	}
 	var err error
 	if j.results != nil && j.first != 0 && (j.ended == nil || j.ended == io.EOF) {
 		err = j.finish()
