@@ -49,8 +49,8 @@ func (f *learnedCapacity) Restore(s ControllerState) error {
 	if want := f.route.Workers; s.Route.Workers != want {
 		return fmt.Errorf("restore the controller: a state of %d workers, where %d belong", s.Route.Workers, want)
 	}
-	if n := len(s.Share); n != 0 && n != f.route.Workers {
-		return fmt.Errorf("restore the controller: shares of %d workers, where %d belong", n, f.route.Workers)
+	if n := len(s.Share); n != 0 && n != s.Route.Workers {
+		return fmt.Errorf("restore the controller: shares of %d workers, where %d belong", n, s.Route.Workers)
 	}
 	if err := f.loads.restore(s.Loads); err != nil {
 		return err
