@@ -2,7 +2,15 @@
 // over a few hundred keys again and again.
 package index
 
-import "math/bits"
+import (
+	"math/bits"
+	"math/rand/v2"
+)
+
+// secret spreads hashes over cells. It is another one in each process, so that nobody
+// can choose keys whose cells are the same, which would make every search as long as the
+// list. What an Index says does not depend on it.
+var secret = rand.Uint64() | 1
 
 // Index maps hashes of keys to where the keys are in a list. A zero Index is empty. It
 // allocates only to grow, and is for one goroutine.
@@ -55,7 +63,7 @@ func (x *Index) Set(hash uint64, at int) {
 // find is the key's cell, or the free one that it would have.
 func (x *Index) find(hash uint64) *cell {
 	// Hashes may share their lowest or highest bits; the product's highest depend on all.
-	i := int(hash * 0x9e3779b97f4a7c15 >> x.shift)
+	i := int(hash * secret >> x.shift)
 	for {
 		c := &x.cells[i]
 		if c.round != x.round || c.hash == hash {

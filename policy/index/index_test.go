@@ -43,3 +43,31 @@ func TestIndexIsAMap(t *testing.T) {
 		})
 	})
 }
+
+// Keys made to meet in one cell do so where their maker knows how hashes are spread, and
+// nowhere else.
+func TestIndexIsNotFlooded(t *testing.T) {
+	cells := func(spread uint64) int {
+		inverse := spread // by Newton's iteration, each step of which doubles the right bits
+		for range 6 {
+			inverse *= 2 - spread*inverse
+		}
+		var x Index
+		for i := range 1000 {
+			x.Set(uint64(i)*inverse, i)
+		}
+		seen := map[uint64]bool{}
+		for i := range uint64(1000) {
+			seen[i*inverse*secret>>x.shift] = true
+		}
+		return len(seen)
+	}
+	if n := cells(secret); n != 1 {
+		t.Errorf("whoever knows the secret fills %d cells", n)
+	}
+	// The multiplier of other people's indices. One secret in some hundred thousand happens
+	// to be so close to it, or to a simple fraction of it, that there are fewer.
+	if n := cells(0x9e3779b97f4a7c15); n < 4 {
+		t.Errorf("1000 keys begin in %d cells", n)
+	}
+}
