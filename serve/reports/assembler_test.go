@@ -350,6 +350,7 @@ func TestShapeRefuses(t *testing.T) {
 		{"more workers than an index has room for", func(s *Shape) { s.Workers = policy.MaxWorkers + 1 }},
 		{"nobody partitions", func(s *Shape) { s.Partitioners = 0 }},
 		{"slots that no hash divides into", func(s *Shape) { s.Slots = 12 }},
+		{"more slots than a plan can have", func(s *Shape) { s.Slots = 2 * policy.SlotCount(policy.MaxWorkers) }},
 		{"a negative number of slots", func(s *Shape) { s.Slots = -4 }},
 		{"windows without slides", func(s *Shape) { s.Slides = 0 }},
 		{"slides of no length", func(s *Shape) { s.Slide = 0 }},

@@ -28,7 +28,7 @@ type Shape struct {
 // Bounds of a shape besides policy.MaxWorkers.
 const (
 	mostPartitioners = 1 << 12
-	mostSlots        = 1 << 20
+	mostSlots        = 1 << 19 // policy.SlotCount(policy.MaxWorkers): beyond it nobody plans
 	mostSlides       = 1 << 10
 	mostQueue        = 1 << 24
 	mostCells        = 1 << 20 // subtasks times slides
