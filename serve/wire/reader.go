@@ -46,6 +46,20 @@ func (n Names) of(hash uint64, name []byte) string {
 type reading struct {
 	message pb.Report
 	report  reports.Report
+	read    int // bytes that were decoded in it
+}
+
+// mostRead is how many bytes are decoded in the same memory. Each element of a list of
+// lists keeps the most that was ever in it, so that memory which is used for ever grows
+// with what all reports together held, and not with the largest.
+const mostRead = 1 << 20
+
+// done gives the memory to others, unless it has been used enough or by something that
+// was no report, and may be of any size.
+func (r *reading) done(request []byte, good bool) {
+	if r.read += len(request); good && r.read < mostRead {
+		readings.Put(r)
+	}
 }
 
 var readings = sync.Pool{New: func() any { return new(reading) }}
@@ -55,8 +69,8 @@ var readings = sync.Pool{New: func() any { return new(reading) }}
 // than ErrGarbage, ErrNoReport and take's tell what is wrong with the report, of the
 // slide that is returned.
 func TakeReport(request []byte, h *Hello, names Names, take func(*reports.Report) error) (slide uint64, err error) {
-	r := readings.Get().(*reading)
-	defer readings.Put(r)
+	r, good := readings.Get().(*reading), false
+	defer func() { r.done(request, good) }()
 	m := &r.message
 	if body, ok := reportIn(request); !ok {
 		var whole pb.AttachRequest
@@ -72,6 +86,7 @@ func TakeReport(request []byte, h *Hello, names Names, take func(*reports.Report
 	if err := readReport(m, h, &r.report, names); err != nil {
 		return m.Slide, err
 	}
+	good = true
 	return m.Slide, take(&r.report)
 }
 

@@ -326,3 +326,41 @@ func TestReportsComeInUsedMemory(t *testing.T) {
 		t.Errorf("%v allocations for a report", n)
 	}
 }
+
+// What reports held does not stay: neither the length of what was refused, nor a long
+// list of each worker, one report after the other.
+func TestUsedMemoryDoesNotGrow(t *testing.T) {
+	const workers = 256
+	h := hello()
+	h.Shape.Workers, h.Workers = workers, Ranges{{0, workers}}
+	take := func(b []byte) error {
+		_, err := TakeReport(b, h, nil, func(*reports.Report) error { return nil })
+		return err
+	}
+	r := &reports.Report{Workers: make([]reports.Worker, workers)}
+	long := make([]reports.Realised, mostLists*h.Shape.HotKeys())
+	for i := range r.Workers {
+		r.Workers[i] = reports.Worker{Index: i, Realised: long}
+		if err := take(AppendReport(nil, r)); err != nil {
+			t.Fatal(err)
+		}
+		r.Workers[i].Realised = nil
+	}
+	b, at := begin(nil, 2)
+	for range 1 << 16 {
+		b = protowire.AppendBytes(protowire.AppendTag(b, 2, protowire.BytesType), nil)
+	}
+	if err := take(end(b, at)); err == nil {
+		t.Fatal("65536 workers are taken")
+	}
+	left := readings.Get().(*reading)
+	list, elements := left.message.Workers[:cap(left.message.Workers)], 0
+	for _, w := range list {
+		if w != nil {
+			elements += cap(w.Realised)
+		}
+	}
+	if len(list) > 4*workers || elements > mostRead/2 { // an element has two bytes at least
+		t.Errorf("memory for %d workers and %d realised shares stays", len(list), elements)
+	}
+}
