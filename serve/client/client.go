@@ -229,7 +229,7 @@ type controller struct {
 
 // Decide implements policy.Controller.
 func (d *controller) Decide(w *policy.Window) *policy.Route {
-	r := reports.OfWindow(w, &d.client.config.Shape)
+	r := reports.OfWindow(w.Clone(), &d.client.config.Shape) // reports wait, and are kept for the analytic route
 	if err := d.client.Report(r); err != nil {
 		d.client.config.Log.Warn("a window cannot be reported", "error", err)
 		return nil

@@ -197,3 +197,24 @@ func TestReportNeverWaits(t *testing.T) {
 		t.Error("worker 2 of 2 is taken")
 	}
 }
+
+// A window is its owner's again after Decide, while what was reported of it still waits.
+func TestControllerKeepsNoWindow(t *testing.T) {
+	c, err := New(base())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	w := &policy.Window{
+		Counts: []int64{1, 1}, Busy: []float64{0.5, 0.5}, Hot: []policy.HotKey{{Hash: 7, Count: 3}}, Slots: make([]int64, 4096),
+		End: time.Second, ActualRate: 2,
+	}
+	c.Controller(0).Decide(w)
+	w.Hot[0].Count, w.Slots[0] = 1e6, 1e6
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := &c.fallback.kept[0].report.Partitioners[0]
+	if p.Hot[0].Count != 3 || p.Slots[0] != 0 {
+		t.Errorf("kept: %+v and %d records in slot 0", p.Hot, p.Slots[0])
+	}
+}
