@@ -345,8 +345,8 @@ public final class SaspartOptions implements Serializable {
             whole("metricSlides", metricSlides, 1, 1 << 10, problems);
             whole("hotKeys", hotKeys, 0, 4 * Math.max(64, 4 * workers), problems);
             whole("staleAfter", staleAfterMillis, 1, Long.MAX_VALUE, problems);
-            if (slots != 0 && (slots < 2 || slots > 1 << 20 || Integer.bitCount(slots) != 1)) {
-                problems.add("slots is " + slots + "; it must be a power of two from 2 to 2^20, or 0 for as many as fit the workers");
+            if (slots != 0 && (slots < 2 || slots > 1 << 19 || Integer.bitCount(slots) != 1)) {
+                problems.add("slots is " + slots + "; it must be a power of two from 2 to 2^19, or 0 for as many as fit the workers");
             }
             if (!server.isEmpty() && !server.matches(".+:\\d{1,5}")) {
                 problems.add("server is \"" + server + "\"; it must be host:port, or empty for none");
