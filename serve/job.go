@@ -2,6 +2,7 @@ package serve
 
 import (
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -162,7 +163,7 @@ func (j *job) answer(now time.Time) {
 		if j.server.watch != nil {
 			j.server.watch(j.name, a)
 		}
-		route := j.decides.Decide(a.Window)
+		route := j.decide(a.Window)
 		d := &wire.Decision{Window: a.Number, Incomplete: !a.Complete(), Busy: measured(a.Window.Busy), Shares: a.Shares}
 		if route != nil {
 			route = j.numbered(route)
@@ -181,6 +182,18 @@ func (j *job) answer(now time.Time) {
 		a.Release()
 	}
 	j.wait()
+}
+
+// decide asks the controller for a route. One that panics costs its job a new route,
+// and no other job anything.
+func (j *job) decide(w *policy.Window) (route *policy.Route) {
+	defer func() {
+		if why := recover(); why != nil {
+			j.server.log.Error("a controller failed: the route stays", "job", j.name, "window", w.Step, "why", why, "stack", string(debug.Stack()))
+			route = nil
+		}
+	}()
+	return j.decides.Decide(w)
 }
 
 // measured is busy ratios as they go over the wire.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -245,6 +246,40 @@ func attached(t testing.TB, c *client.Client) {
 	defer cancel()
 	if err := c.Attached(ctx); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// failing is a controller with a fault.
+type failing struct{}
+
+func (failing) Decide(*policy.Window) *policy.Route { panic("a fault") }
+
+// A controller that panics costs its own job a route, and the server nothing.
+func TestControllerThatPanics(t *testing.T) {
+	good := builtin(t)
+	s := start(t, "", serve.Default(), serve.Options{Model: &serve.Model{Name: "faulty", New: func(workers int) (policy.Controller, error) {
+		if workers == 3 {
+			return failing{}, nil
+		}
+		return good.New(workers)
+	}}})
+	bad, j := newToy(3), newToy(8)
+	c := bad.attach(t, s.address, "bad", nil)
+	attached(t, c)
+	if r := c.Controller(5 * time.Second).Decide(bad.window()); r != nil {
+		t.Errorf("a controller that failed decided on %v", r)
+	}
+	other := j.attach(t, s.address, "good", nil)
+	attached(t, other)
+	controller := other.Controller(5 * time.Second)
+	for range 40 {
+		j.follow(controller.Decide(j.window()))
+	}
+	if got := policy.Imbalance(j.busy()); got > 0.05 {
+		t.Errorf("the other job's imbalance is %.3f", got)
+	}
+	if got := c.Status(); got.Answers != 1 || !strings.Contains(s.log.String(), "a fault") {
+		t.Errorf("status %+v, log:\n%s", got, s.log)
 	}
 }
 

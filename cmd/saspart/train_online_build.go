@@ -246,7 +246,10 @@ func (b *onlineBuild) open(i int) (func() (online.Job, error), error) {
 	scheme, err := partition.New(e.Partitioner, e.Job.Workers)
 	return func() (online.Job, error) {
 		job, err := experiment.OpenWith(&e, b.Engine, scheme, experiment.Options{Replica: uint64(i), Flink: b.cluster})
-		return &blurred{job, policy.NewBlur(e.Job.Metrics, e.Seed+uint64(i))}, err
+		if err != nil {
+			return nil, err
+		}
+		return &blurred{job, policy.NewBlur(e.Job.Metrics, e.Seed+uint64(i))}, nil
 	}, err
 }
 

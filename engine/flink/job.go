@@ -97,10 +97,8 @@ func (f *Engine) Open(e *config.Experiment, s partition.Scheme, o Options) (_ *J
 	if err != nil {
 		return nil, err
 	}
-	if f.config.Detached == nil {
-		if err := guard.tell(watchJob, j.id); err != nil {
-			return nil, err
-		}
+	if err := guard.tell(watchJob, j.id); err != nil {
+		return nil, err
 	}
 	if _, err := f.client.Run(ctx, program, rest.Run{EntryClass: entryClass(one.Task.Name), Args: arguments, JobID: j.id}); err != nil {
 		err = fmt.Errorf("submit the job: %w", reason(err))
@@ -197,6 +195,9 @@ func (j *Job) begin(ctx context.Context) error {
 		}
 	}
 	j.first = j.rates.start(j.engine.config.Now(), j.window)
+	if j.engine.config.Detached != nil {
+		return j.guard.tell(forgetJob, j.id) // it is to outlive this process, however that ends
+	}
 	return nil
 }
 
