@@ -50,6 +50,7 @@ func (c *CapacityConfig) actions() int {
 // falls into groups does not depend on the threads.
 type group struct {
 	courses   []course
+	jobs      []int // workers of each
 	tape      gruTape
 	features  []float64 // [P,allInputs] of one scenario
 	grad      []float32 // laid out as the parameters
@@ -76,7 +77,7 @@ func NewCapacity(cfg CapacityConfig, seed uint64) (*Capacity, error) {
 	}
 	singleThread()
 	pcg := rand.NewPCG(seed, 0xca9ac171)
-	t := &Capacity{cfg: cfg, net: gru{len(cfg.Inputs), cfg.Units, cfg.actions()}, pool: &pool{threads: cfg.Threads}, pcg: pcg, rng: rand.New(pcg)}
+	t := &Capacity{cfg: cfg, net: gru{len(cfg.Inputs), cfg.Units, cfg.actions(), cfg.Pool}, pool: &pool{threads: cfg.Threads}, pcg: pcg, rng: rand.New(pcg)}
 	for _, name := range cfg.Inputs {
 		at := slices.Index(policy.CapacityInputs(), name)
 		if at >= allInputs {
@@ -159,13 +160,14 @@ func (t *Capacity) UpdateOn(batch []*policy.Scenario) (CapacityStats, error) {
 // pass takes a group's scenarios through all windows and back, and leaves loss,
 // imbalance and gradient in the group.
 func (t *Capacity) pass(g *group, w *[capacityTensors]matrix, k float64) {
-	windows, rows, widest := t.cfg.Scenarios.Windows, 0, 0
+	windows, widest := t.cfg.Scenarios.Windows, 0
+	g.jobs = g.jobs[:0]
 	for i := range g.courses {
-		rows += g.courses[i].s.Workers
+		g.jobs = append(g.jobs, g.courses[i].s.Workers)
 		widest = max(widest, g.courses[i].s.Workers)
 	}
 	g.features = resized(g.features, widest*allInputs)
-	g.tape.begin(t.net, windows-1, rows)
+	g.tape.begin(t.net, windows-1, g.jobs)
 	g.loss, g.imbalance = 0, 0
 	weight := 1 / float64(t.cfg.Batch*windows)
 	for s := range windows {
@@ -244,7 +246,7 @@ func (t *Capacity) Checkpoint() *policy.Checkpoint {
 	}
 	c := &policy.Checkpoint{
 		Format: policy.CheckpointFormat, Kind: policy.KindCapacity, CreatedBy: "saspart",
-		Capacity:      &policy.CapacitySpec{Inputs: slices.Clone(t.cfg.Inputs), Units: t.cfg.Units, Hedge: t.cfg.Hedge},
+		Capacity:      &policy.CapacitySpec{Inputs: slices.Clone(t.cfg.Inputs), Units: t.cfg.Units, Hedge: t.cfg.Hedge, Pool: t.cfg.Pool},
 		Normalisation: n,
 	}
 	for _, p := range t.params.layout {

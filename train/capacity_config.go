@@ -14,6 +14,7 @@ type CapacityConfig struct {
 	Inputs    []string              `yaml:"inputs"`    // what the network sees, of policy.CapacityInputs
 	Units     int                   `yaml:"units"`     // H, memory per worker
 	Hedge     bool                  `yaml:"hedge"`     // whether shares may differ from the estimates (policy.CapacityState.Apply)
+	Pool      bool                  `yaml:"pool"`      // whether workers see the mean of all memories (policy.GRU)
 	Scenarios policy.ScenarioConfig `yaml:"scenarios"` // the population trained on
 	Workers   [2]int                `yaml:"workers"`   // P of a scenario: uniform in the logarithm between these
 	Batch     int                   `yaml:"batch"`     // scenarios per update
