@@ -130,7 +130,7 @@ func TestCapacityGradient(t *testing.T) {
 				checked++
 				best := narrow + (narrow-wide)/3
 				// A kink close by bends both alike: nearer, and rougher, it is past.
-				near := slope(5e-4)
+				near := slope(1e-4)
 				if math.Abs(float64(grad[i])-best) > 5e-5+0.01*math.Abs(best) && math.Abs(float64(grad[i])-near) > 1e-4+0.005*math.Abs(near) {
 					off++
 					t.Logf("%s, seed %d: gradient %d is %v, differences give %v", c.why, seed, i, grad[i], best)
