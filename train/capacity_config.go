@@ -52,14 +52,14 @@ func PrototypeCapacity() CapacityConfig {
 func DefaultCapacity() CapacityConfig {
 	c := PrototypeCapacity()
 	c.Workers = [2]int{4, 64}
-	c.Rate = [2]float64{1e-2, 2e-4}
-	c.Sharpness = [2]float64{20, 100}
-	c.Updates = 1200
-	c.Hedge = true
+	c.Units, c.Pool, c.Hedge = 40, true, true
+	c.Rate = [2]float64{2e-2, 2e-4}
+	c.Sharpness = [2]float64{20, 200}
+	c.Batch, c.Updates = 24, 4000
 	c.Inputs = append(c.Inputs, "ratio", "load", "workers", "calm", "contrast")
-	c.Scenarios.Reports, c.Scenarios.Pressure = 0.25, 0.3
+	c.Scenarios.Reports, c.Scenarios.Pressure = 0.15, 0.3
 	c.Scenarios.Job = policy.JobLike{
-		Part: 0.4, Noise: [2]float64{1e-4, 0.05}, Steady: 0.4, Walk: [2]float64{0, 0.06},
+		Part: 0.3, Noise: [2]float64{1e-4, 0.05}, Steady: 0.4, Walk: [2]float64{0, 0.06},
 		Start: [2]float64{0, 1.5}, Lumps: [2]float64{0, 0.05}, Chance: [2]float64{0, 0.06},
 	}
 	return c
