@@ -36,11 +36,11 @@ func TestCapacityFeatures(t *testing.T) {
 	}
 	want := []float32{
 		// innovation, surprise, busy, saturated, lag, change, estimate, busiest, queue,
-		// ratio, load, workers, age
+		// ratio, load, workers, age, calm, contrast
 		float32(half), float32(half), 0.4, 0, float32(math.Log(0.5)), float32(math.Log(2)), 0, 0.8, 0,
-		float32(half / (half + 0.01)), 0.6, float32(math.Ln2), 2,
+		float32(half / (half + 0.01)), 0.6, float32(math.Ln2), 2, float32(math.Log(half + 0.001)), float32(half / (half + 0.001)),
 		float32(-half), float32(half), 0.8, 0, float32(math.Log(1.5)), float32(math.Log(2. / 3)), 0, 0.8, 0.3,
-		float32(-half / (half + 0.01)), 0.6, float32(math.Ln2), 2,
+		float32(-half / (half + 0.01)), 0.6, float32(math.Ln2), 2, float32(math.Log(half + 0.001)), float32(-half / (half + 0.001)),
 	}
 	if d := cmp.Diff(want, s.Features(), approx); d != "" {
 		t.Errorf("features:\n%s", d)
@@ -160,7 +160,7 @@ func TestCapacityUnmeasured(t *testing.T) {
 		if !s.Observe(&m) || s.Measured(2) || !s.Measured(0) {
 			t.Errorf("%s: measured %v %v", c.why, s.Measured(0), s.Measured(2))
 		}
-		if f := s.Features()[2*len(CapacityInputs()):]; f[0] != 0 || f[5] != 0 || f[9] != 0 || slices.ContainsFunc(f, func(v float32) bool { return v != v }) {
+		if f := s.Features()[2*len(CapacityInputs()):]; f[0] != 0 || f[5] != 0 || f[9] != 0 || f[14] != 0 || slices.ContainsFunc(f, func(v float32) bool { return v != v }) {
 			t.Errorf("%s: features %v", c.why, f)
 		}
 		if err := s.Apply([]float32{1, 0, 1, 0, 1, 1}); err != nil {
