@@ -283,6 +283,23 @@ func TestNetworksRefuse(t *testing.T) {
 	}
 }
 
+// A network pools memories exactly if it is said to.
+func TestPoolIsAsSaid(t *testing.T) {
+	for _, c := range []struct {
+		why        string
+		has, wants bool
+		says       string
+	}{
+		{"a pool that is not used", true, false, "7 tensors"},
+		{"a pool that is not there", false, true, "gru.pool.weight is missing"},
+	} {
+		tensors := gruTensors(rand.New(rand.NewPCG(1, 1)), 9, 6, plainActions, c.has)
+		if _, err := NewGRU(tensors, 9, 6, plainActions, c.wants); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: it says %v", c.why, err)
+		}
+	}
+}
+
 // A decision allocates nothing, at any size.
 func TestForwardAllocatesNothing(t *testing.T) {
 	rng := rand.New(rand.NewPCG(2, 2))

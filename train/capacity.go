@@ -173,7 +173,7 @@ func (t *Capacity) pass(g *group, w *[capacityTensors]matrix, k float64) {
 	for s := range windows {
 		t.eachCourse(g, func(c *course, from int) {
 			c.share(s)
-			loss, imbalance := c.loss(s, k, weight)
+			loss, imbalance := c.loss(s, k, weight*t.counts(c.s.Workers))
 			g.loss += loss
 			g.imbalance += imbalance
 			if s < windows-1 {
@@ -199,6 +199,12 @@ func (t *Capacity) pass(g *group, w *[capacityTensors]matrix, k float64) {
 	}
 	grad := t.net.views(g.grad)
 	g.tape.gradients(&grad)
+}
+
+// counts is what a scenario of P workers counts, 1 in the middle of those drawn.
+func (t *Capacity) counts(workers int) float64 {
+	middle := math.Sqrt(float64(t.cfg.Workers[0]) * float64(t.cfg.Workers[1]))
+	return math.Pow(float64(workers)/middle, t.cfg.Weight)
 }
 
 // actions are a course's rows, from a first one, of what the tape has of the actions,
