@@ -229,7 +229,8 @@ func TestCapacityIsEquivariant(t *testing.T) {
 		c := UntrainedCapacity(8, 1)
 		inputs := len(c.Capacity.Inputs)
 		c.Capacity.Hedge = rapid.Bool().Draw(t, "hedge")
-		c.Tensors = gruTensors(rng, inputs, 8, c.Capacity.actions())
+		c.Capacity.Pool = rapid.Bool().Draw(t, "pool")
+		c.Tensors = gruTensors(rng, inputs, 8, c.Capacity.actions(), c.Capacity.Pool)
 		c.Normalisation = &Normalisation{Mean: normals(rng, inputs), Scale: normals(rng, inputs)}
 		a, err := NewCapacity(c, p)
 		if err != nil {

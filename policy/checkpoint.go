@@ -58,6 +58,7 @@ type CapacitySpec struct {
 	Inputs []string `json:"inputs"`          // of CapacityInputs, in the network's order
 	Units  int      `json:"units"`           // memory per worker
 	Hedge  bool     `json:"hedge,omitempty"` // the action has a hedge (CapacityState.Apply)
+	Pool   bool     `json:"pool,omitempty"`  // workers see the mean of all memories (GRU)
 }
 
 // Normalisation is what is done to a network's inputs: (x - Mean) * Scale, one of each
@@ -184,7 +185,7 @@ func (s *CapacitySpec) actions() int {
 
 // network makes the network of a capacity policy.
 func (s *CapacitySpec) network(tensors []Tensor) (*GRU, error) {
-	return NewGRU(tensors, len(s.Inputs), s.Units, s.actions())
+	return NewGRU(tensors, len(s.Inputs), s.Units, s.actions(), s.Pool)
 }
 
 // mask is the spec's as a Mask.
@@ -194,7 +195,11 @@ func (s *SharesSpec) mask() Mask { return Mask{Workers: s.Workers, Keys: s.Mask}
 func (c *Checkpoint) size() (inputs, parameters int) {
 	if c.Kind == KindCapacity {
 		i, h := len(c.Capacity.Inputs), c.Capacity.Units
-		return i, (i+h+2)*3*h + (h+1)*2*c.Capacity.actions()
+		parameters = (i+h+2)*3*h + (h+1)*2*c.Capacity.actions()
+		if c.Capacity.Pool {
+			parameters += h * 3 * h
+		}
+		return i, parameters
 	}
 	mask := c.Shares.mask()
 	inputs = Observation{}.Size(c.Shares.Workers)

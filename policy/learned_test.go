@@ -248,7 +248,7 @@ func TestLearnedWithstands(t *testing.T) {
 		p, c := 3, sharesCheckpoint()
 		if rapid.Bool().Draw(t, "capacity") {
 			p, c = rapid.IntRange(1, 20).Draw(t, "workers"), UntrainedCapacity(4, 1)
-			c.Tensors = gruTensors(rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1)), len(CapacityInputs()), 4, plainActions)
+			c.Tensors = gruTensors(rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1)), len(CapacityInputs()), 4, plainActions, false)
 		}
 		f, err := NewLearned(c, DefaultLearned(), p)
 		if err != nil {

@@ -126,12 +126,19 @@ const (
 //	r = sigmoid(i_r + m_r)       z = sigmoid(i_z + m_z)
 //	n = tanh(i_n + r * m_n)      h' = (1 - z) * n + z * h
 //	action = tanh(h' Wo + bo), its first A columns
+//
+// Where it pools memories, each worker also sees the mean of all workers' memories:
+// i = x Wx + mean(h) Wp + bx. What a job's scenario is like, how noisy its busy times
+// are and how late, all workers have in common, and together they tell it better.
 type GRU struct {
 	inputs, units, actions int
 	in, memory             dense     // Wx [I,3H], bx [3H]; Wh [H,3H], bh [3H]
+	pool                   []float32 // Wp [H,3H]; nil where memories are not pooled
 	head                   []float32 // [A,H]: the means' columns of Wo, as rows
 	bias                   []float32 // [A]
 	i, m                   []float32 // [gruTile,3H] scratch
+	mean                   []float32 // [H] scratch: the mean memory
+	common                 []float32 // [3H] scratch: mean Wp + bx
 }
 
 // gruTile is how many workers take a step at a time: so few that what is between input
@@ -140,32 +147,40 @@ const gruTile = 16
 
 // NewGRU makes the network of so many inputs, units and actions from its tensors:
 // gru.input.weight [I,3H], gru.input.bias [3H], gru.memory.weight [H,3H],
-// gru.memory.bias [3H], head.weight [H,2A] and head.bias [2A]. The head's columns are
-// the means of the actions before they are squashed, and their log standard
+// gru.memory.bias [3H], head.weight [H,2A], head.bias [2A] and, where it pools memories,
+// gru.pool.weight [H,3H]. The head's columns are the means of the actions before they are squashed, and their log standard
 // deviations, which only training needs. Weights are the transposes of libtorch's.
-func NewGRU(tensors []Tensor, inputs, units, actions int) (*GRU, error) {
-	n := &GRU{inputs: inputs, units: units, actions: actions, i: make([]float32, gruTile*3*units), m: make([]float32, gruTile*3*units)}
+func NewGRU(tensors []Tensor, inputs, units, actions int, pool bool) (*GRU, error) {
+	n := &GRU{
+		inputs: inputs, units: units, actions: actions, i: make([]float32, gruTile*3*units), m: make([]float32, gruTile*3*units),
+		mean: make([]float32, units), common: make([]float32, 3*units),
+	}
 	var head dense
-	for _, t := range []struct {
+	type wanted struct {
 		name string
 		to   *[]float32
 		dims []int
-	}{
+	}
+	all := []wanted{
 		{"gru.input.weight", &n.in.weight, []int{inputs, 3 * units}},
 		{"gru.input.bias", &n.in.bias, []int{3 * units}},
 		{"gru.memory.weight", &n.memory.weight, []int{units, 3 * units}},
 		{"gru.memory.bias", &n.memory.bias, []int{3 * units}},
 		{"head.weight", &head.weight, []int{units, 2 * actions}},
 		{"head.bias", &head.bias, []int{2 * actions}},
-	} {
+	}
+	if pool {
+		all = append(all, wanted{"gru.pool.weight", &n.pool, []int{units, 3 * units}})
+	}
+	for _, t := range all {
 		found, err := tensor(tensors, t.name, t.dims...)
 		if err != nil {
 			return nil, err
 		}
 		*t.to = found.Data
 	}
-	if len(tensors) != 6 {
-		return nil, fmt.Errorf("network: %d tensors, where a capacity network has 6", len(tensors))
+	if len(tensors) != len(all) {
+		return nil, fmt.Errorf("network: %d tensors, where this capacity network has %d", len(tensors), len(all))
 	}
 	n.bias = head.bias[:actions]
 	for k := range n.bias {
@@ -184,6 +199,7 @@ func (n *GRU) Forward(x, memory, action []float32) {
 		panic(fmt.Sprintf("network: [P,%d] inputs, [P,%d] of memory and [P,%d] actions needed, not %d, %d and %d numbers",
 			n.inputs, n.units, n.actions, len(x), len(memory), len(action)))
 	}
+	n.share(workers, memory)
 	for from := 0; from < workers; from += gruTile {
 		to := min(workers, from+gruTile)
 		n.step(to-from, x[from*n.inputs:to*n.inputs], memory[from*n.units:to*n.units])
@@ -197,10 +213,28 @@ func (n *GRU) Forward(x, memory, action []float32) {
 	tanhs(action)
 }
 
+// share sets what all workers' input sums begin with.
+func (n *GRU) share(workers int, memory []float32) {
+	copy(n.common, n.in.bias)
+	if n.pool == nil || workers == 0 {
+		return
+	}
+	clear(n.mean)
+	for w := range workers {
+		for u, v := range memory[w*n.units:][:n.units] {
+			n.mean[u] += v
+		}
+	}
+	for u := range n.mean {
+		n.mean[u] /= float32(workers)
+	}
+	multiply(n.common, n.mean, n.pool, 1, n.units, 3*n.units, 3*n.units)
+}
+
 // step updates the memory [rows,H] of a tile of workers with inputs x [rows,I].
 func (n *GRU) step(rows int, x, memory []float32) {
 	h, gates := n.units, 3*n.units
-	repeat(n.i[:rows*gates], n.in.bias)
+	repeat(n.i[:rows*gates], n.common)
 	repeat(n.m[:rows*gates], n.memory.bias)
 	multiply(n.i[:rows*gates], x, n.in.weight, rows, n.inputs, gates, gates)
 	multiply(n.m[:rows*gates], memory, n.memory.weight, rows, h, gates, gates)

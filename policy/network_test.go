@@ -37,13 +37,17 @@ func mlpTensors(rng *rand.Rand, obs, act int, hidden ...int) []Tensor {
 }
 
 // gruTensors are those of a capacity policy.
-func gruTensors(rng *rand.Rand, inputs, units, actions int) []Tensor {
+func gruTensors(rng *rand.Rand, inputs, units, actions int, pool bool) []Tensor {
 	d := 1 / math.Sqrt(float64(units))
-	return []Tensor{
+	all := []Tensor{
 		drawn(rng, d, "gru.input.weight", inputs, 3*units), drawn(rng, d, "gru.input.bias", 3*units),
 		drawn(rng, d, "gru.memory.weight", units, 3*units), drawn(rng, d, "gru.memory.bias", 3*units),
 		drawn(rng, d, "head.weight", units, 2*actions), drawn(rng, d, "head.bias", 2*actions),
 	}
+	if pool {
+		all = append(all, drawn(rng, d, "gru.pool.weight", units, 3*units))
+	}
+	return all
 }
 
 func normals(rng *rand.Rand, n int) []float32 {
@@ -81,11 +85,18 @@ func naiveMLP(tensors []Tensor, x []float64) []float64 {
 	return x[:len(x)/2]
 }
 
-// naiveGRU is one worker's step.
-func naiveGRU(tensors []Tensor, x, h []float64) (next, action []float64) {
+// naiveGRU is one worker's step; mean is the mean of all workers' memories.
+func naiveGRU(tensors []Tensor, x, h, mean []float64) (next, action []float64) {
 	sigmoid := func(v float64) float64 { return 1 / (1 + math.Exp(-v)) }
 	units := len(h)
 	i, m := naiveDense(x, tensors[0], tensors[1]), naiveDense(h, tensors[2], tensors[3])
+	if len(tensors) > 6 {
+		for j := range i {
+			for u, v := range mean {
+				i[j] += v * float64(tensors[6].Data[u*3*units+j])
+			}
+		}
+	}
 	for u := range units {
 		r, z := sigmoid(i[u]+m[u]), sigmoid(i[units+u]+m[units+u])
 		n := math.Tanh(i[2*units+u] + r*m[2*units+u])
@@ -148,16 +159,20 @@ func TestGRUEqualsNaiveTwin(t *testing.T) {
 	for _, c := range []struct {
 		why                             string
 		workers, inputs, units, actions int
+		pool                            bool
 	}{
-		{"capacity.md's at 8 workers", 8, 9, 32, plainActions},
-		{"a whole tile", 64, 12, 32, hedgedActions},
-		{"tiles with a rest", 200, 12, 32, hedgedActions},
-		{"gates of more than two panels", 3, 5, 100, plainActions},
-		{"as small as it gets", 1, 1, 1, plainActions},
+		{"capacity.md's at 8 workers", 8, 9, 32, plainActions, false},
+		{"a whole tile", 64, 12, 32, hedgedActions, false},
+		{"tiles with a rest", 200, 12, 32, hedgedActions, false},
+		{"gates of more than two panels", 3, 5, 100, plainActions, false},
+		{"as small as it gets", 1, 1, 1, plainActions, false},
+		{"pooled memories", 8, 9, 32, plainActions, true},
+		{"pooled over tiles with a rest, before any of them goes on", 130, 12, 32, hedgedActions, true},
+		{"a pool of one", 1, 2, 100, hedgedActions, true},
 	} {
 		rng := rand.New(rand.NewPCG(8, uint64(c.workers)))
-		tensors := gruTensors(rng, c.inputs, c.units, c.actions)
-		n, err := NewGRU(tensors, c.inputs, c.units, c.actions)
+		tensors := gruTensors(rng, c.inputs, c.units, c.actions, c.pool)
+		n, err := NewGRU(tensors, c.inputs, c.units, c.actions, c.pool)
 		if err != nil {
 			t.Fatalf("%s: %v", c.why, err)
 		}
@@ -167,9 +182,13 @@ func TestGRUEqualsNaiveTwin(t *testing.T) {
 			x := normals(rng, c.workers*c.inputs)
 			n.Forward(x, memory, action)
 			var want []float64
+			mean := make([]float64, c.units)
+			for i, v := range naive {
+				mean[i%c.units] += v / float64(c.workers)
+			}
 			for w := range c.workers {
 				h := naive[w*c.units : (w+1)*c.units]
-				next, a := naiveGRU(tensors, wide(x[w*c.inputs:(w+1)*c.inputs]), h)
+				next, a := naiveGRU(tensors, wide(x[w*c.inputs:(w+1)*c.inputs]), h, mean)
 				copy(h, next)
 				want = append(want, a...)
 			}
@@ -254,12 +273,29 @@ func TestNetworksRefuse(t *testing.T) {
 		{"tensors that do not pair", "tensors", func(m, g []Tensor) ([]Tensor, []Tensor) { return m[:3], append(g, m[0]) }},
 		{"none", "tensors", func(_, g []Tensor) ([]Tensor, []Tensor) { return nil, append(g, g[0]) }},
 	} {
-		m, g := c.change(mlpTensors(rng, 4, 3, 8), gruTensors(rng, 9, 6, plainActions))
+		m, g := c.change(mlpTensors(rng, 4, 3, 8), gruTensors(rng, 9, 6, plainActions, false))
 		if _, err := NewMLP(m, 4, 3); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: the shares network says %v", c.why, err)
 		}
-		if _, err := NewGRU(g, 9, 6, plainActions); err == nil || !strings.Contains(err.Error(), c.says) {
+		if _, err := NewGRU(g, 9, 6, plainActions, false); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: the capacity network says %v", c.why, err)
+		}
+	}
+}
+
+// A network pools memories exactly if it is said to.
+func TestPoolIsAsSaid(t *testing.T) {
+	for _, c := range []struct {
+		why        string
+		has, wants bool
+		says       string
+	}{
+		{"a pool that is not used", true, false, "7 tensors"},
+		{"a pool that is not there", false, true, "gru.pool.weight is missing"},
+	} {
+		tensors := gruTensors(rand.New(rand.NewPCG(1, 1)), 9, 6, plainActions, c.has)
+		if _, err := NewGRU(tensors, 9, 6, plainActions, c.wants); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: it says %v", c.why, err)
 		}
 	}
 }
@@ -275,7 +311,7 @@ func TestForwardAllocatesNothing(t *testing.T) {
 	if got := testing.AllocsPerRun(10, func() { n.Forward(x, a) }); got != 0 {
 		t.Errorf("the shares network allocates %v times", got)
 	}
-	g, err := NewGRU(gruTensors(rng, 9, 128, plainActions), 9, 128, plainActions)
+	g, err := NewGRU(gruTensors(rng, 9, 128, plainActions, true), 9, 128, plainActions, true)
 	if err != nil {
 		t.Fatal(err)
 	}

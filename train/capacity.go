@@ -50,6 +50,7 @@ func (c *CapacityConfig) actions() int {
 // falls into groups does not depend on the threads.
 type group struct {
 	courses   []course
+	jobs      []int // workers of each
 	tape      gruTape
 	features  []float64 // [P,allInputs] of one scenario
 	grad      []float32 // laid out as the parameters
@@ -76,7 +77,7 @@ func NewCapacity(cfg CapacityConfig, seed uint64) (*Capacity, error) {
 	}
 	singleThread()
 	pcg := rand.NewPCG(seed, 0xca9ac171)
-	t := &Capacity{cfg: cfg, net: gru{len(cfg.Inputs), cfg.Units, cfg.actions()}, pool: &pool{threads: cfg.Threads}, pcg: pcg, rng: rand.New(pcg)}
+	t := &Capacity{cfg: cfg, net: gru{len(cfg.Inputs), cfg.Units, cfg.actions(), cfg.Pool}, pool: &pool{threads: cfg.Threads}, pcg: pcg, rng: rand.New(pcg)}
 	for _, name := range cfg.Inputs {
 		at := slices.Index(policy.CapacityInputs(), name)
 		if at >= allInputs {
@@ -159,19 +160,20 @@ func (t *Capacity) UpdateOn(batch []*policy.Scenario) (CapacityStats, error) {
 // pass takes a group's scenarios through all windows and back, and leaves loss,
 // imbalance and gradient in the group.
 func (t *Capacity) pass(g *group, w *[capacityTensors]matrix, k float64) {
-	windows, rows, widest := t.cfg.Scenarios.Windows, 0, 0
+	windows, widest := t.cfg.Scenarios.Windows, 0
+	g.jobs = g.jobs[:0]
 	for i := range g.courses {
-		rows += g.courses[i].s.Workers
+		g.jobs = append(g.jobs, g.courses[i].s.Workers)
 		widest = max(widest, g.courses[i].s.Workers)
 	}
 	g.features = resized(g.features, widest*allInputs)
-	g.tape.begin(t.net, windows-1, rows)
+	g.tape.begin(t.net, windows-1, g.jobs)
 	g.loss, g.imbalance = 0, 0
 	weight := 1 / float64(t.cfg.Batch*windows)
 	for s := range windows {
 		t.eachCourse(g, func(c *course, from int) {
 			c.share(s)
-			loss, imbalance := c.loss(s, k, weight)
+			loss, imbalance := c.loss(s, k, weight*t.counts(c.s.Workers))
 			g.loss += loss
 			g.imbalance += imbalance
 			if s < windows-1 {
@@ -197,6 +199,12 @@ func (t *Capacity) pass(g *group, w *[capacityTensors]matrix, k float64) {
 	}
 	grad := t.net.views(g.grad)
 	g.tape.gradients(&grad)
+}
+
+// counts is what a scenario of P workers counts, 1 in the middle of those drawn.
+func (t *Capacity) counts(workers int) float64 {
+	middle := math.Sqrt(float64(t.cfg.Workers[0]) * float64(t.cfg.Workers[1]))
+	return math.Pow(float64(workers)/middle, t.cfg.Weight)
 }
 
 // actions are a course's rows, from a first one, of what the tape has of the actions,
@@ -244,7 +252,7 @@ func (t *Capacity) Checkpoint() *policy.Checkpoint {
 	}
 	c := &policy.Checkpoint{
 		Format: policy.CheckpointFormat, Kind: policy.KindCapacity, CreatedBy: "saspart",
-		Capacity:      &policy.CapacitySpec{Inputs: slices.Clone(t.cfg.Inputs), Units: t.cfg.Units, Hedge: t.cfg.Hedge},
+		Capacity:      &policy.CapacitySpec{Inputs: slices.Clone(t.cfg.Inputs), Units: t.cfg.Units, Hedge: t.cfg.Hedge, Pool: t.cfg.Pool},
 		Normalisation: n,
 	}
 	for _, p := range t.params.layout {

@@ -14,8 +14,10 @@ type CapacityConfig struct {
 	Inputs    []string              `yaml:"inputs"`    // what the network sees, of policy.CapacityInputs
 	Units     int                   `yaml:"units"`     // H, memory per worker
 	Hedge     bool                  `yaml:"hedge"`     // whether shares may differ from the estimates (policy.CapacityState.Apply)
+	Pool      bool                  `yaml:"pool"`      // whether workers see the mean of all memories (policy.GRU)
 	Scenarios policy.ScenarioConfig `yaml:"scenarios"` // the population trained on
 	Workers   [2]int                `yaml:"workers"`   // P of a scenario: uniform in the logarithm between these
+	Weight    float64               `yaml:"weight"`    // a scenario of P workers counts in proportion to P to this power
 	Batch     int                   `yaml:"batch"`     // scenarios per update
 	Updates   int                   `yaml:"updates"`   // over which rate and sharpness go from the first to the second value
 	Rate      [2]float64            `yaml:"rate"`      // Adam's learning rate, falling as a cosine
@@ -35,14 +37,20 @@ func PrototypeCapacity() CapacityConfig {
 
 // DefaultCapacity are our settings. They differ from the prototype's in
 //   - workers up to 64, not 32: what is best for many is to be seen with many;
-//   - five times the rate at first: Adam's steps do not depend on the gradient's size,
+//   - scenarios count by 1/sqrt(P): imbalances grow about as the root of P, and with
+//     them the gradients, so that few workers would hardly count;
+//   - a quarter more units, and memories pooled: how noisy and how late a job's busy
+//     times are, all its workers tell together;
+//   - ten times the rate at first: Adam's steps do not depend on the gradient's size,
 //     and what follows from rare jumps takes long to learn;
-//   - a loss that sharpens to five times as sharp: with a soft one, imbalances of a few
+//   - half the batch, and many more updates: for the same number of scenarios, more is
+//     learned in smaller steps;
+//   - a loss that sharpens to ten times as sharp: with a soft one, imbalances of a few
 //     per cent, all there is where measurements are good, hardly count;
-//   - a quarter of the scenarios in which reports are late, and not work;
+//   - three in twenty scenarios in which reports are late, and not work;
 //   - three in ten in which a saturated worker slows the whole job down, as in a real
 //     one: there its busy time is what it should be, elsewhere too little;
-//   - four in ten that are like a real job in more (policy.JobLike), with bounds around
+//   - three in ten that are like a real job in more (policy.JobLike), with bounds around
 //     what ready experiments measure: noise from next to none, and speeds that stay, or
 //     wander faster than elsewhere;
 //   - a hedge, so that shares need not be what the estimates say, and five more inputs:
@@ -50,15 +58,15 @@ func PrototypeCapacity() CapacityConfig {
 //     and how small a small surprise is.
 func DefaultCapacity() CapacityConfig {
 	c := PrototypeCapacity()
-	c.Workers = [2]int{4, 64}
-	c.Rate = [2]float64{1e-2, 2e-4}
-	c.Sharpness = [2]float64{20, 100}
-	c.Updates = 1200
-	c.Hedge = true
+	c.Workers, c.Weight = [2]int{4, 64}, -0.5
+	c.Units, c.Pool, c.Hedge = 40, true, true
+	c.Rate = [2]float64{2e-2, 2e-4}
+	c.Sharpness = [2]float64{20, 200}
+	c.Batch, c.Updates = 24, 3200
 	c.Inputs = append(c.Inputs, "ratio", "load", "workers", "calm", "contrast")
-	c.Scenarios.Reports, c.Scenarios.Pressure = 0.25, 0.3
+	c.Scenarios.Reports, c.Scenarios.Pressure = 0.15, 0.3
 	c.Scenarios.Job = policy.JobLike{
-		Part: 0.4, Noise: [2]float64{1e-4, 0.05}, Steady: 0.4, Walk: [2]float64{0, 0.06},
+		Part: 0.3, Noise: [2]float64{1e-4, 0.05}, Steady: 0.4, Walk: [2]float64{0, 0.06},
 		Start: [2]float64{0, 1.5}, Lumps: [2]float64{0, 0.05}, Chance: [2]float64{0, 0.06},
 	}
 	return c
@@ -72,6 +80,7 @@ func (c *CapacityConfig) Validate() error {
 		field.Whole("scenarios.windows", c.Scenarios.Windows, 2, 1<<12),
 		field.Whole("workers[0]", c.Workers[0], 2, policy.MaxWorkers),
 		field.Whole("workers[1]", c.Workers[1], c.Workers[0], policy.MaxWorkers),
+		field.Finite("weight", c.Weight, -4, 4),
 		field.Whole("batch", c.Batch, 1, 1<<14),
 		field.Whole("updates", c.Updates, 1, math.MaxInt32),
 		above("rate[0]", c.Rate[0]), above("rate[1]", c.Rate[1]),

@@ -23,6 +23,7 @@ func TestCapacityConfigValidate(t *testing.T) {
 		"updates":           func(c *CapacityConfig) { c.Updates = 0 },
 		"rate[1]":           func(c *CapacityConfig) { c.Rate[1] = 0 },
 		"sharpness[0]":      func(c *CapacityConfig) { c.Sharpness[0] = math.NaN() },
+		"weight":            func(c *CapacityConfig) { c.Weight = math.Inf(-1) },
 		"grad_clip":         func(c *CapacityConfig) { c.GradClip = -1 },
 		"threads":           func(c *CapacityConfig) { c.Threads = 0 },
 	} {

@@ -15,7 +15,7 @@ import (
 // tinyCapacity is a configuration that trains in no time, with every input.
 func tinyCapacity() CapacityConfig {
 	c := PrototypeCapacity()
-	c.Hedge = true
+	c.Hedge, c.Pool = true, true
 	c.Inputs, c.Units, c.Workers, c.Batch, c.Updates = policy.CapacityInputs(), 4, [2]int{2, 9}, 8, 20
 	return c
 }
@@ -130,7 +130,7 @@ func TestCapacityGradient(t *testing.T) {
 				checked++
 				best := narrow + (narrow-wide)/3
 				// A kink close by bends both alike: nearer, and rougher, it is past.
-				near := slope(5e-4)
+				near := slope(1e-4)
 				if math.Abs(float64(grad[i])-best) > 5e-5+0.01*math.Abs(best) && math.Abs(float64(grad[i])-near) > 1e-4+0.005*math.Abs(near) {
 					off++
 					t.Logf("%s, seed %d: gradient %d is %v, differences give %v", c.why, seed, i, grad[i], best)
@@ -300,5 +300,35 @@ func TestCapacityStopsAtNaN(t *testing.T) {
 	}
 	if !slices.Equal(before, c.params.w[1:]) || c.Updates() != 0 {
 		t.Error("it changed something")
+	}
+}
+
+// What a scenario counts scales its gradient and nothing else.
+func TestScenariosCountByTheirWorkers(t *testing.T) {
+	cfg := tinyCapacity()
+	cfg.Batch, cfg.Workers = 1, [2]int{4, 64}
+	for _, c := range []struct {
+		workers int
+		weight  float64
+		want    float64
+	}{{16, -0.5, 1}, {4, -0.5, 2}, {64, -0.5, 0.5}, {64, 0, 1}} {
+		var groups [2]*group
+		for i, weight := range []float64{0, c.weight} {
+			cfg.Weight = weight
+			trainer, err := NewCapacity(cfg, 3)
+			if err != nil {
+				t.Fatal(err)
+			}
+			perturb(trainer, 4)
+			groups[i] = courseOf(trainer, policy.NewScenario(cfg.Scenarios, c.workers, 1), 20)
+		}
+		if groups[0].loss != groups[1].loss {
+			t.Errorf("%d workers, weight %v: the loss is %v, not %v", c.workers, c.weight, groups[1].loss, groups[0].loss)
+		}
+		for i, v := range groups[0].grad {
+			if want := float64(v) * c.want; math.Abs(float64(groups[1].grad[i])-want) > 1e-4*(1e-3+math.Abs(want)) {
+				t.Fatalf("%d workers, weight %v: gradient %d is %v, not %v", c.workers, c.weight, i, groups[1].grad[i], want)
+			}
+		}
 	}
 }

@@ -52,13 +52,15 @@ type modelLearner struct {
 func newModelLearner(c *CapacityTraining, seed uint64) (*modelLearner, error) {
 	m, shared := &c.Config.Model, &c.Config.Learner
 	cfg := DefaultCapacity()
-	cfg.Inputs, cfg.Units, cfg.Hedge, cfg.Threads, cfg.GradClip = shared.Inputs, shared.Units, shared.Hedge, shared.Threads, shared.GradClip
+	cfg.Inputs, cfg.Units, cfg.Hedge, cfg.Pool = shared.Inputs, shared.Units, shared.Hedge, shared.Pool
+	cfg.Threads, cfg.GradClip = shared.Threads, shared.GradClip
 	cfg.Batch, cfg.Updates, cfg.Rate, cfg.Scenarios.Windows = m.Batch, c.Config.Updates, [2]float64{m.Rate, m.LastRate}, m.Windows
 	if c.Start != nil {
 		if err := startsCapacity(c.Start); err != nil {
 			return nil, err
 		}
-		cfg.Inputs, cfg.Units, cfg.Hedge = c.Start.Capacity.Inputs, c.Start.Capacity.Units, c.Start.Capacity.Hedge
+		start := c.Start.Capacity
+		cfg.Inputs, cfg.Units, cfg.Hedge, cfg.Pool = start.Inputs, start.Units, start.Hedge, start.Pool
 	}
 	t, err := NewCapacity(cfg, seed)
 	if err != nil {

@@ -89,7 +89,7 @@ func NewRecurrent(cfg RecurrentConfig, start *policy.Checkpoint, seed uint64) (*
 
 // begin makes the policy.
 func (t *Recurrent) begin(start *policy.Checkpoint) error {
-	inputs, units, actions := t.cfg.Inputs, t.cfg.Units, plainActions
+	inputs, units, actions, pool := t.cfg.Inputs, t.cfg.Units, plainActions, t.cfg.Pool
 	if t.cfg.Hedge {
 		actions = hedgedActions
 	}
@@ -97,12 +97,12 @@ func (t *Recurrent) begin(start *policy.Checkpoint) error {
 		if err := startsCapacity(start); err != nil {
 			return err
 		}
-		inputs, units, actions = start.Capacity.Inputs, start.Capacity.Units, plainActions
+		inputs, units, actions, pool = start.Capacity.Inputs, start.Capacity.Units, plainActions, start.Capacity.Pool
 		if start.Capacity.Hedge {
 			actions = hedgedActions
 		}
 	}
-	t.net = gru{len(inputs), units, actions}
+	t.net = gru{len(inputs), units, actions, pool}
 	t.walk.net = t.net
 	for i, name := range inputs {
 		at := slices.Index(policy.CapacityInputs(), name)
@@ -123,7 +123,7 @@ func (t *Recurrent) begin(start *policy.Checkpoint) error {
 	}
 	t.start = &policy.Checkpoint{
 		Format: policy.CheckpointFormat, Kind: policy.KindCapacity, CreatedBy: "saspart",
-		Capacity:      &policy.CapacitySpec{Inputs: slices.Clone(inputs), Units: units, Hedge: actions == hedgedActions},
+		Capacity:      &policy.CapacitySpec{Inputs: slices.Clone(inputs), Units: units, Hedge: actions == hedgedActions, Pool: pool},
 		Normalisation: &policy.Normalisation{Mean: t.walk.mean, Scale: t.walk.scale},
 	}
 	return nil

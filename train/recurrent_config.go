@@ -16,6 +16,7 @@ type RecurrentConfig struct {
 	Inputs    []string  `yaml:"inputs"` // what the policy sees, of policy.CapacityInputs; those of the checkpoint that it starts from count instead
 	Units     int       `yaml:"units"`  // H, the policy's memory per worker; the checkpoint's counts instead
 	Hedge     bool      `yaml:"hedge"`  // whether shares may differ from the estimates (policy.CapacityState.Apply); the checkpoint's counts instead
+	Pool      bool      `yaml:"pool"`   // whether workers see the mean of all memories (policy.GRU); the checkpoint's counts instead
 
 	Critics int   `yaml:"critics"` // N
 	Encoder []int `yaml:"encoder"` // widths of a critic's hidden layers per worker

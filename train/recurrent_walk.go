@@ -26,9 +26,10 @@ type walk struct {
 	scale     []float32
 	tape      gruTape
 	stretches []Stretch
-	workers   int // P
-	steps     int // S
-	before    int // step 0 is so many windows before a stretch
+	jobs      []int // workers of each stretch
+	workers   int   // P
+	steps     int   // S
+	before    int   // step 0 is so many windows before a stretch
 
 	e        []float64 // [S+1,R]
 	hedge    []float64 // [S+1,R]
@@ -60,7 +61,11 @@ func at[T any](v []T, s, rows int) []T { return v[s*rows : (s+1)*rows] }
 func (k *walk) begin(stretches []Stretch, before, steps int) {
 	k.stretches, k.before, k.steps, k.workers = stretches, before, steps, stretches[0].Recording.Raw.Workers
 	n := steps * k.rows()
-	k.tape.begin(k.net, steps, k.rows())
+	k.jobs = k.jobs[:0]
+	for range stretches {
+		k.jobs = append(k.jobs, k.workers)
+	}
+	k.tape.begin(k.net, steps, k.jobs)
 	for _, v := range []*[]float64{&k.e, &k.hedge, &k.share} {
 		*v = resized(*v, n+k.rows())
 		clear((*v)[:k.rows()])
@@ -240,7 +245,10 @@ func (k *walk) backward(w, g *[capacityTensors]matrix, byShare []float64, byLogS
 		k.tape.backward(w, s)
 		for row := range rows {
 			if !k.measured[s*rows+row] {
-				copy(k.tape.dh[row*h:][:h], k.kept[row*h:])
+				dh := k.tape.dh[row*h:][:h] // what comes by the mean memory
+				for u, d := range k.kept[row*h:][:h] {
+					dh[u] += d
+				}
 			}
 		}
 		for b := range k.stretches {

@@ -90,7 +90,7 @@ func newRecurrent(t testing.TB, c RecurrentConfig, seed uint64) *Recurrent {
 	return newRecurrentFrom(t, c, nil, seed)
 }
 
-// newHedged is newRecurrent from a policy with hedges.
+// newHedged is newRecurrent from a policy with hedges and pooled memories.
 func newHedged(t testing.TB, c RecurrentConfig, seed uint64) *Recurrent {
 	t.Helper()
 	hedged := tinyCapacity()
