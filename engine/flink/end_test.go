@@ -88,6 +88,20 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+// A submission whose answer is lost may still be carried out: its job must not stay.
+func TestSubmissionThatIsLateIsCancelled(t *testing.T) {
+	f := newFakeFlink(t)
+	f.late = 3 * time.Second
+	e := quick()
+	if _, err := engineOn(t, f, nil).Open(e, scheme(t, "hash", 4), Options{Arrivals: arrivals(e)}); err == nil {
+		t.Fatal("a job whose submission was not answered is there")
+	}
+	f.runs.Wait()
+	if s := f.job().status(); s != "CANCELED" {
+		t.Errorf("the job is %s", s)
+	}
+}
+
 func TestNoCluster(t *testing.T) {
 	f := newFakeFlink(t)
 	e := engineOn(t, f, func(c *Config) { c.Address = "http://127.0.0.1:1" })

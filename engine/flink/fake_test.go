@@ -30,8 +30,9 @@ type fakeFlink struct {
 	mu      sync.Mutex
 	jars    map[string]int // bytes
 	jobs    map[string]*standIn
-	refuse  string // answer to submissions; "": they are taken
-	silent  bool   // jobs never attach
+	refuse  string        // answer to submissions; "": they are taken
+	silent  bool          // jobs never attach
+	late    time.Duration // by which jobs come after their submission has gone without an answer; 0: they are answered
 	uploads int
 	submits int
 }
@@ -121,6 +122,15 @@ func (f *fakeFlink) run(w http.ResponseWriter, r *http.Request) {
 	if err != nil || ask.ProgramArgsList[0] != "--conf" || f.jars[r.PathValue("jar")] == 0 {
 		fails(w, 400, fmt.Sprint(ask, err))
 		return
+	}
+	if f.late > 0 {
+		f.runs.Go(func() {
+			time.Sleep(f.late)
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.jobs[ask.JobID] = j
+		})
+		panic(http.ErrAbortHandler)
 	}
 	f.jobs[ask.JobID] = j
 	if !f.silent {

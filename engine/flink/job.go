@@ -101,8 +101,11 @@ func (f *Engine) Open(e *config.Experiment, s partition.Scheme, o Options) (_ *J
 		return nil, err
 	}
 	if _, err := f.client.Run(ctx, program, rest.Run{EntryClass: entryClass(one.Task.Name), Args: arguments, JobID: j.id}); err != nil {
-		err = fmt.Errorf("submit the job: %w", reason(err))
-		return nil, errors.Join(err, j.cancel()) // it may have got there
+		unknown := cancelUnknown
+		if refused := new(rest.Refusal); !errors.As(err, &refused) {
+			unknown = guardUnknown // it may have got there, or be about to
+		}
+		return nil, errors.Join(fmt.Errorf("submit the job: %w", reason(err)), j.cancel(unknown))
 	}
 	j.rates = newRates(o.Arrivals, &one.Job, func(rate float64) error {
 		return j.server.Control(one.Name, wire.Control{Rate: &rate})
@@ -324,17 +327,21 @@ func (j *Job) Close() error {
 		err = j.finish()
 	}
 	j.end(errors.New("job: closed"))
-	return errors.Join(err, j.cancel(), j.server.close(), j.results.remove())
+	return errors.Join(err, j.cancel(cancelUnknown), j.server.close(), j.results.remove())
 }
 
-// cancelPatience is how long a job may take to end.
-const cancelPatience = 30 * time.Second
+// How long a job may take to end, and how long one that the cluster does not know is
+// waited for.
+const (
+	cancelPatience = 30 * time.Second
+	cancelUnknown  = 2 * time.Second
+)
 
 // cancel ends the job on the cluster, if it has not ended, and has the guard forget it.
-func (j *Job) cancel() error {
+func (j *Job) cancel(unknown time.Duration) error {
 	ctx, stop := context.WithTimeout(context.Background(), cancelPatience)
 	defer stop()
-	if err := cancelJob(ctx, j.engine.client, j.id, 2*time.Second); err != nil {
+	if err := cancelJob(ctx, j.engine.client, j.id, unknown); err != nil {
 		return fmt.Errorf("the job may still run, see %s/#/job/running/%s: %w", j.engine.config.Address, j.id, err) // and the guard goes on trying
 	}
 	return j.guard.tell(forgetJob, j.id)

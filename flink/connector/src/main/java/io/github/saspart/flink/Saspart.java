@@ -66,7 +66,7 @@ public final class Saspart {
      * with all of them, whatever the partitioner does, also when workers fail with checkpoints on, and
      * when the job is restored with another number of subtasks. A record is late, counted in {@code
      * numLateRecordsDropped} and left out when a watermark has ended its slide before it comes: also of
-     * windows that contain the slide and have not ended.
+     * windows that contain the slide and have not ended. The results are never marked idle.
      *
      * @param function whose accumulators of the same key can be merged in any order
      * @return for each key and window with records: the key, the end of the window in ms (exclusive),

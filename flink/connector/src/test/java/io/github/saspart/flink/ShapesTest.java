@@ -164,9 +164,11 @@ class ShapesTest {
         assertEquals(0, Merges.MERGED.get(), "partial results at reducers");
     }
 
-    @Test
-    void fewKeysAreMergedWhereFewAreSplit() throws Exception {
-        merges("dagreedy", false, "merges-dagreedy");
+    /** Cold keys are at home by their hash modulo P, or by their slot. */
+    @ParameterizedTest
+    @ValueSource(strings = {"dagreedy", "dalton-offline"})
+    void fewKeysAreMergedWhereFewAreSplit(String partitioner) throws Exception {
+        merges(partitioner, false, "merges-" + partitioner);
         assertTrue(Merges.MERGED.get() > 0, "the heaviest key is split");
         assertTrue(
                 Merges.MERGED.get() < Merges.EMITTED.get() / 4,

@@ -24,6 +24,7 @@ import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
 import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
 import org.apache.flink.streaming.api.watermark.Watermark;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.streaming.runtime.watermarkstatus.WatermarkStatus;
 import org.apache.flink.util.OutputTag;
 
 /**
@@ -192,6 +193,13 @@ public final class CombineOperator<T, K, ACC, OUT> extends AbstractStreamOperato
         end(Slides.ended(mark.getTimestamp(), plan.length));
         super.processWatermark(mark);
     }
+
+    /**
+     * Is told to nobody: a reducer would not wait for this worker while it seems idle, although it may be
+     * behind the others, and have yet to learn that there are records again.
+     */
+    @Override
+    public void processWatermarkStatus(WatermarkStatus status) {}
 
     /** Ends the slides up to one. */
     private void end(long last) throws Exception {

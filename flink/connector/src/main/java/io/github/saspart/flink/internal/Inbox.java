@@ -132,7 +132,11 @@ final class Inbox implements Listener {
 
     private void switchTo(String json) {
         try {
-            Options options = Options.of(JSON.readValue(json, new TypeReference<Map<String, Object>>() {}));
+            Map<String, Object> tree = JSON.readValue(json, new TypeReference<>() {});
+            if (tree == null) {
+                throw new IllegalArgumentException("null is no partitioner");
+            }
+            Options options = Options.of(tree);
             synchronized (this) {
                 partitioner = new Timed<>(options, 0);
                 full = true;

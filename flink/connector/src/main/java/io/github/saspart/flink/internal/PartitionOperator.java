@@ -54,6 +54,7 @@ public final class PartitionOperator<T, K> extends AbstractStreamOperator<Envelo
     private transient Options options;
     private transient Router router;
     private transient boolean verify; // whether records that are not marked have to be at home
+    private transient int homeSlots; // that home goes by; 0: it goes by hash modulo P
     private transient Route route; // in force; null: the one that jobs start with
     private transient Inbox inbox;
     private transient Observer observer; // null without a server
@@ -170,11 +171,19 @@ public final class PartitionOperator<T, K> extends AbstractStreamOperator<Envelo
     private int noted(long hash, int destination) {
         if (!Router.merged(destination)
                 && !elsewhere
-                && !(verify && Long.remainderUnsigned(hash, plan.options.workers()) != destination)) {
+                && !(verify && home(hash) != destination)) {
             return destination;
         }
         log.mark(hash);
         return destination | Router.MERGE;
+    }
+
+    /** The worker of the key's cold records, unless the router follows routes. */
+    private int home(long hash) {
+        int workers = plan.options.workers();
+        return homeSlots > 0
+                ? Route.slotOf(hash, homeSlots) % workers
+                : (int) Long.remainderUnsigned(hash, workers);
     }
 
     private long time(StreamRecord<T> record) {
@@ -263,6 +272,7 @@ public final class PartitionOperator<T, K> extends AbstractStreamOperator<Envelo
     private void makeRouter(int subtask, int subtasks) {
         router = Routers.create(options, plan.env(subtask, subtasks));
         verify = !(router instanceof Follower) && !options.name.equals("hash");
+        homeSlots = options.name.equals("dalton-offline") ? Route.slotCount(plan.options.workers()) : 0;
         name = options.name;
         routeVersion = 0;
         if (newest > 0) {
@@ -276,10 +286,11 @@ public final class PartitionOperator<T, K> extends AbstractStreamOperator<Envelo
 
     /** Where the router has keys that are not marked. */
     private RouteMap map() {
-        if (!(router instanceof Follower)) {
+        boolean follows = router instanceof Follower;
+        if (!follows && homeSlots == 0) {
             return RouteMap.HOME;
         }
-        return RouteMap.of(route != null ? route : Route.hash(plan.options.workers()));
+        return RouteMap.of(follows && route != null ? route : Route.hash(plan.options.workers()));
     }
 
     @Override

@@ -14,7 +14,7 @@ import java.util.Map;
  * of one that it gave before.
  */
 final class RouteMap {
-    /** By hash modulo P: the map of all partitioners that follow no routes. */
+    /** By hash modulo P: the map of partitioners that follow no routes, but for those that go by slot. */
     static final RouteMap HOME = new RouteMap(null, 0);
 
     private final Route route;

@@ -8,8 +8,10 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.saspart.flink.routing.Hashing;
+import io.github.saspart.flink.routing.Options;
 import io.github.saspart.flink.routing.Route;
 import io.github.saspart.flink.routing.Router;
+import io.github.saspart.v1.Control;
 import io.github.saspart.v1.Latency;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
@@ -28,6 +30,8 @@ import org.apache.flink.core.memory.DataOutputSerializer;
 import org.apache.flink.runtime.metrics.TimerGauge;
 import org.apache.flink.util.clock.ManualClock;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The small parts, each by itself. */
 class PartsTest {
@@ -166,6 +170,32 @@ class PartsTest {
             assertFalse(RouteMap.of(a).to(RouteMap.of(a)).hasSlot(random.nextLong()), "nothing moves");
         }
         assertTrue(RouteMap.HOME.to(RouteMap.of(Route.hash(3))).hasSlot(5), "everything may");
+    }
+
+    /** What a server sends that is no partitioner changes nothing, and ends nothing. */
+    @ParameterizedTest
+    @ValueSource(strings = {"", "null", "[]", "7", "{\"name\":\"nobody\"}", "{\"name\":null}", "{\"name\":\"pkg\",\"dalton\":3}", "{"})
+    void whatIsNoPartitionerIsNotTakenUp(String json) {
+        Inbox inbox = new Inbox(0, null);
+        inbox.control(Control.newBuilder().setPartitioner(json).build());
+        inbox.take(1, new Inbox.Taker() {
+            @Override
+            public void partitioner(Options options) {
+                throw new AssertionError(json + " is taken for " + options.name);
+            }
+
+            @Override
+            public void route(Route route) {}
+
+            @Override
+            public void busy(double[] ratios) {}
+
+            @Override
+            public void shares(List<byte[]> shares) {}
+
+            @Override
+            public void alone(boolean alone) {}
+        });
     }
 
     private static Route route(Random random, int slots) {
