@@ -338,12 +338,15 @@ func BenchmarkSharesForward(b *testing.B) {
 	}
 }
 
-// What a capacity policy does for a window short of planning: features, network,
+// What the built-in capacity policy does for a window short of planning: features, network,
 // capacities.
 func BenchmarkCapacityFollow(b *testing.B) {
 	for _, workers := range []int{8, 64, 200} {
 		b.Run(fmt.Sprintf("P=%d", workers), func(b *testing.B) {
-			c := UntrainedCapacity(32, 1)
+			c, err := Builtin()
+			if err != nil {
+				b.Fatal(err)
+			}
 			f, err := NewCapacity(c, workers)
 			if err != nil {
 				b.Fatal(err)
