@@ -151,7 +151,9 @@ func (s *sender) hurry() bool {
 	}
 	f.Follow(newest, s.slide+1)
 	s.route = newest
-	rest := stream.Batch{Records: s.batch.Records[s.pos:], Hashes: s.batch.Hashes[s.pos:]}
-	s.router.Route(&rest, s.dst[s.pos:])
+	if s.pos < len(s.dst) {
+		rest := stream.Batch{Records: s.batch.Records[s.pos:], Hashes: s.batch.Hashes[s.pos:]}
+		s.router.Route(&rest, s.dst[s.pos:])
+	}
 	return true
 }
