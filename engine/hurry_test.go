@@ -251,6 +251,7 @@ func TestHurryTakesNewest(t *testing.T) {
 			if err := j.(Switcher).Switch(second.scheme()); err != nil {
 				t.Fatal(err)
 			}
+			nextWindow(t, j)
 			apply(3)
 			for range 30 { // slide 0 takes some 18 s
 				nextWindow(t, j)
