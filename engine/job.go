@@ -18,7 +18,11 @@ type Job interface {
 	// last record and every window has been handed out.
 	Next(ctx context.Context) (*policy.Window, error)
 	// Apply announces a route to the partitioner subtasks; it is in force from
-	// the next slide boundary that no subtask has passed.
+	// the next slide boundary that no subtask has passed. A subtask that is
+	// behind, whose slide should have ended more than a slide ago, does not wait
+	// for that: it takes up the newest route announced inside its slide. So a key
+	// that holds up the source does not hold up the route that would relieve it.
+	// Jobs in other processes (flink) know only the boundary.
 	Apply(r *policy.Route) error
 	// Close ends the job and frees what it holds. Without having reached io.EOF,
 	// open slides are not reduced.
@@ -35,3 +39,7 @@ type Switcher interface {
 // which ends with slide number slide; windows in order, keys of a window in byte
 // order. The state is only valid during the call.
 type ResultFunc func(slide int64, key string, s stream.State)
+
+// behind reports whether, at time now, a slide should have ended more than a slide
+// ago, by the job's clock; length and now in ns.
+func behind(slide, length, now int64) bool { return now > (slide+2)*length }

@@ -52,7 +52,7 @@ type Local struct {
 	last       int64         // end of the last window, ns
 	scheme     string        // in force when it ended
 	route      *policy.Route //
-	turns      int           // of the subtasks, as far as was known
+	turn       int           // the furthest of the subtasks', as far as was known
 	late       []*census
 	histograms sync.Pool
 	started    bool
@@ -192,7 +192,7 @@ func (j *Local) end(err error) error {
 }
 
 // Apply implements Job. The route holds from the first slide that no subtask has
-// begun.
+// begun, and at once for a subtask that is behind.
 func (j *Local) Apply(r *policy.Route) error {
 	if err := r.Validate(); err != nil {
 		return err

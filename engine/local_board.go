@@ -19,6 +19,7 @@ type board struct {
 	pending  [][]notice // by subtask, in the order of announcement
 	rounds   map[int64]*round
 	switches int
+	turns    int               // routes and routers announced since the first slide was begun
 	plans    []plannedReducers // by slide, ascending
 	fan      fanOut            // of the windows reduced since the last census
 }
@@ -29,6 +30,7 @@ type notice struct {
 	route  *policy.Route    // to follow
 	router partition.Router // to route by
 	scheme string           // name of the router's scheme
+	turn   int              // of a route or router: how many had been announced, with it
 	shares []any            // to absorb, of routers of the given switch
 	epoch  int              // number of the switch that shares belong to
 	window *policy.Window   // to learn from
@@ -66,15 +68,42 @@ func (b *board) begin(subtask int, slide int64, dst []notice) []notice {
 	return dst
 }
 
+// hurry takes down what a subtask that is behind takes up inside its slide: the
+// newest route announced and, unheeded, those before it. Routes announced after
+// another router are that one's and stay.
+func (b *board) hurry(subtask int) (newest notice, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switched := false
+	b.pending[subtask] = slices.DeleteFunc(b.pending[subtask], func(n notice) bool {
+		switched = switched || n.router != nil
+		if switched || n.route == nil {
+			return false
+		}
+		newest, ok = n, true
+		return true
+	})
+	return newest, ok
+}
+
+// announced numbers what is announced; it is 0 for all that is in force from the
+// first record.
+func (b *board) announced() int {
+	if b.begun >= 0 {
+		b.turns++
+	}
+	return b.turns
+}
+
 // route announces a route to all subtasks. One announced for the same slide
 // before, which therefore never was in force, is taken down.
 func (b *board) route(r *policy.Route) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	at := b.begun + 1
+	at, turn := b.begun+1, b.announced()
 	for i := range b.pending {
 		b.pending[i] = slices.DeleteFunc(b.pending[i], func(n notice) bool { return n.route != nil && n.slide == at })
-		b.pending[i] = append(b.pending[i], notice{slide: at, route: r})
+		b.pending[i] = append(b.pending[i], notice{slide: at, route: r, turn: turn})
 	}
 }
 
@@ -83,8 +112,9 @@ func (b *board) change(scheme string, routers []partition.Router) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.switches++
+	turn := b.announced()
 	for i, r := range routers {
-		b.pending[i] = append(b.pending[i], notice{slide: b.begun + 1, router: r, scheme: scheme, epoch: b.switches})
+		b.pending[i] = append(b.pending[i], notice{slide: b.begun + 1, router: r, scheme: scheme, epoch: b.switches, turn: turn})
 	}
 }
 

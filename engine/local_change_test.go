@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"testing"
@@ -13,61 +12,72 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
-// Routes and partitioners may change at any time; results stay exact, all
-// subtasks change at the same slide, and the windows tell.
+// Routes and partitioners may change at any time; results stay exact, and the
+// windows tell. All subtasks change at the same slide where none is behind, as on a
+// clock that waits for them; on the wall clock the machine may hold one up.
 func TestLocalChangesWhileRunning(t *testing.T) {
 	for _, capacity := range []Capacity{Emulated, Native} {
-		t.Run(string(capacity), func(t *testing.T) {
-			c := Default()
-			c.Workers, c.Partitioners, c.Queue, c.Capacity = 4, 3, 64, capacity
-			c.Slide, c.Window, c.MetricSlides = 2*time.Millisecond, 8*time.Millisecond, 1
-			records := randomRecords(rand.New(rand.NewPCG(5, 6)), 20_000, 60, 200*time.Millisecond)
-			got := map[resultID]string{}
-			log := newFollowLog(c.Partitioners)
-			j, err := openLocal(withList(Setup{Config: c, Task: countTask{}, Scheme: log.scheme(), Seed: 1, Results: collectResults(t, got)}, records))
-			if err != nil {
+		t.Run(string(capacity), func(t *testing.T) { changeWhileRunning(t, capacity).checkOrder(t) })
+	}
+	inBubble(t, "nobody behind", func(t *testing.T) {
+		log := changeWhileRunning(t, Emulated)
+		log.checkOrder(t)
+		log.checkSame(t)
+	})
+}
+
+// changeWhileRunning announces three routes after every window, and once another
+// router.
+func changeWhileRunning(t *testing.T, capacity Capacity) *followLog {
+	t.Helper()
+	c := Default()
+	c.Workers, c.Partitioners, c.Queue, c.Capacity = 4, 3, 64, capacity
+	c.Slide, c.Window, c.MetricSlides = 2*time.Millisecond, 8*time.Millisecond, 1
+	records := randomRecords(rand.New(rand.NewPCG(5, 6)), 20_000, 60, 200*time.Millisecond)
+	got := map[resultID]string{}
+	log := newFollowLog(c.Partitioners)
+	j, err := openLocal(withList(Setup{Config: c, Task: countTask{}, Scheme: log.scheme(), Seed: 1, Results: collectResults(t, got)}, records))
+	if err != nil {
+		t.Fatal(err)
+	}
+	version, total, seen := uint64(0), int64(0), uint64(0)
+	for {
+		w, err := j.Next(context.Background())
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		total += w.Records
+		if w.Route != nil {
+			if w.Route.Version < seen {
+				t.Errorf("route %d in force after %d", w.Route.Version, seen)
+			}
+			seen = w.Route.Version
+		}
+		for range 3 { // the last of these counts
+			version++
+			r := policy.HashRoute(c.Workers)
+			r.Version = version
+			if err := j.Apply(r); err != nil {
 				t.Fatal(err)
 			}
-			version, total, seen := uint64(0), int64(0), uint64(0)
-			for {
-				w, err := j.Next(context.Background())
-				if errors.Is(err, io.EOF) {
-					break
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-				total += w.Records
-				if w.Route != nil {
-					if w.Route.Version < seen {
-						t.Errorf("route %d in force after %d", w.Route.Version, seen)
-					}
-					seen = w.Route.Version
-				}
-				for range 3 { // the last of these counts
-					version++
-					r := policy.HashRoute(c.Workers)
-					r.Version = version
-					if err := j.Apply(r); err != nil {
-						t.Fatal(err)
-					}
-				}
-				if w.Step == 20 {
-					if err := j.Switch(log.scheme()); err != nil {
-						t.Fatal(err)
-					}
-				}
+		}
+		if w.Step == 20 {
+			if err := j.Switch(log.scheme()); err != nil {
+				t.Fatal(err)
 			}
-			if total != int64(len(records)) {
-				t.Errorf("%d records went in, %d were finished", len(records), total)
-			}
-			if seen == 0 {
-				t.Error("no window names a route")
-			}
-			log.check(t)
-			sameResults(t, got, naiveReduce(&c, countTask{}, records))
-		})
+		}
 	}
+	if total != int64(len(records)) {
+		t.Errorf("%d records went in, %d were finished", len(records), total)
+	}
+	if seen == 0 {
+		t.Error("no window names a route")
+	}
+	sameResults(t, got, naiveReduce(&c, countTask{}, records))
+	return log
 }
 
 // Every partitioner may follow every other in a running job, with what its
@@ -122,9 +132,12 @@ func TestLocalSwitchesThroughAll(t *testing.T) {
 }
 
 // followLog is a partitioner that notes which subtask takes up which route when.
-type followLog struct{ taken [][]string }
+type followLog struct{ taken [][]taken }
 
-func newFollowLog(subtasks int) *followLog { return &followLog{make([][]string, subtasks)} }
+// taken is a route's version and the first slide routed by nothing else.
+type taken struct{ version, slide int64 }
+
+func newFollowLog(subtasks int) *followLog { return &followLog{make([][]taken, subtasks)} }
 
 func (l *followLog) scheme() partition.Scheme {
 	return partition.Scheme{Name: "log", NewRouter: func(env partition.Env) partition.Router {
@@ -140,20 +153,31 @@ type followRouter struct {
 
 func (r *followRouter) Follow(route *policy.Route, slide int64) {
 	l := &r.log.taken[r.subtask] // each subtask's own
-	*l = append(*l, fmt.Sprintf("route %d at slide %d", route.Version, slide))
+	*l = append(*l, taken{int64(route.Version), slide})
 }
 
-// check compares what the subtasks took up, as far as all of them came.
-func (l *followLog) check(t *testing.T) {
+// checkOrder makes sure that every subtask took up routes, newer ones later.
+func (l *followLog) checkOrder(t *testing.T) {
 	t.Helper()
-	for i, other := range l.taken {
-		n := min(len(other), len(l.taken[0]))
-		if n == 0 {
+	for i, list := range l.taken {
+		if len(list) == 0 {
 			t.Errorf("subtask %d took up no route", i)
 		}
-		for k := range n {
+		for k := 1; k < len(list); k++ {
+			if a, b := list[k-1], list[k]; b.version <= a.version || b.slide < a.slide {
+				t.Fatalf("subtask %d took up %v after %v (version, slide)", i, b, a)
+			}
+		}
+	}
+}
+
+// checkSame compares what the subtasks took up, as far as all of them came.
+func (l *followLog) checkSame(t *testing.T) {
+	t.Helper()
+	for i, other := range l.taken {
+		for k := range min(len(other), len(l.taken[0])) {
 			if other[k] != l.taken[0][k] {
-				t.Fatalf("subtask 0 took up %s, subtask %d %s", l.taken[0][k], i, other[k])
+				t.Fatalf("subtask 0 took up %v, subtask %d %v (version, slide)", l.taken[0][k], i, other[k])
 			}
 		}
 	}

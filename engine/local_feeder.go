@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"time"
 
 	"github.com/saspart/saspart/partition"
@@ -24,8 +25,8 @@ type item struct {
 	bare          bool     // work alone: the record has been aggregated at its sender
 	part          *flushed // not a record, but a partial result
 	mark          bool
-	turn          bool // mark: the subtask's next slide goes by another route
-	from          int  // mark: subtask
+	turn          int // mark: what comes next goes by this announcement (notice.turn)
+	from          int // mark: subtask
 }
 
 // feeder is a partitioner subtask of a Local job: an open loop that takes what is
@@ -42,8 +43,8 @@ type feeder struct {
 	scheme  string        // the router's
 	epoch   int           // switches taken up
 	route   *policy.Route // in force; nil: none was ever announced
-	turns   int           // slides begun with another route or router
-	turned  int64         // when the last of them began, ns
+	turn    int           // number of the last route or router taken up
+	turned  int64         // when that was, ns
 	notices []notice
 	lanes   *lanes // nil: records are sent as they are
 
@@ -95,7 +96,7 @@ func (f *feeder) run() {
 				return
 			}
 			f.job.board.leave()
-			f.mark(never, false)
+			f.mark(never, math.MaxInt) // nothing comes next
 			f.rest()
 			return
 		case err != nil:
@@ -103,6 +104,7 @@ func (f *feeder) run() {
 			f.rest()
 			return
 		case n == len(f.times): // more may be due
+			f.hurry()
 		case now >= end:
 			if !f.flushAll() {
 				return
@@ -257,22 +259,20 @@ func (f *feeder) endSlide() {
 	}
 	ended := f.slide
 	f.slide++
-	f.mark(ended, f.takeUp())
+	f.takeUp()
+	f.mark(ended, f.turn)
 }
 
-// takeUp takes up what has been announced for the slide that begins, and reports
-// whether it is routed otherwise than the one before.
-func (f *feeder) takeUp() (turn bool) {
+// takeUp takes up what has been announced for the slide that begins.
+func (f *feeder) takeUp() {
 	f.notices = f.job.board.begin(f.index, f.slide, f.notices[:0])
 	for _, n := range f.notices {
 		switch {
 		case n.router != nil:
-			f.router, f.scheme, f.epoch, f.route, turn = n.router, n.scheme, n.epoch, nil, true
+			f.router, f.scheme, f.epoch, f.route = n.router, n.scheme, n.epoch, nil
+			f.turnTo(n.turn)
 		case n.route != nil:
-			if r, ok := f.router.(partition.Follower); ok {
-				r.Follow(n.route, f.slide)
-				f.route, turn = n.route, true
-			}
+			f.follow(&n, f.slide)
 		case n.window != nil:
 			f.rate.Observe(n.window.End, Busiest(n.window))
 			if r, ok := f.router.(partition.Learner); ok {
@@ -282,15 +282,40 @@ func (f *feeder) takeUp() (turn bool) {
 			f.router.(partition.Sharer).Absorb(n.shares)
 		}
 	}
-	if turn && f.slide > 0 {
-		f.turns++
-		f.turned = f.clock.now()
-	}
-	return turn
 }
 
-// mark tells every worker that the subtask has ended a slide.
-func (f *feeder) mark(slide int64, turn bool) {
+// hurry takes up the newest route inside the slide if the subtask is behind, and
+// tells the workers.
+func (f *feeder) hurry() {
+	if !behind(f.slide, f.job.slide, f.clock.now()) {
+		return
+	}
+	if n, ok := f.job.board.hurry(f.index); ok && f.follow(&n, f.slide+1) {
+		f.mark(f.slide-1, f.turn)
+	}
+}
+
+// follow takes up a route, if the router follows any.
+func (f *feeder) follow(n *notice, slide int64) bool {
+	r, ok := f.router.(partition.Follower)
+	if ok {
+		r.Follow(n.route, slide)
+		f.route = n.route
+		f.turnTo(n.turn)
+	}
+	return ok
+}
+
+// turnTo notes that another route or router has been taken up.
+func (f *feeder) turnTo(turn int) {
+	if turn > f.turn {
+		f.turn, f.turned = turn, f.clock.now()
+	}
+}
+
+// mark tells every worker that the subtask has ended a slide, or again that it has
+// when it takes up a route inside the next, and by what its next records go.
+func (f *feeder) mark(slide int64, turn int) {
 	now := f.clock.now()
 	m := item{ready: max(f.free, (now-senderSlack)*ps), mark: true, turn: turn, from: f.index}
 	if slide != never {
@@ -310,7 +335,7 @@ type feederReport struct {
 	offered float64 // records/s due, of the whole job
 	scheme  string
 	route   *policy.Route
-	turns   int
+	turn    int
 	turned  int64
 	pairs   int // with state at the sender
 }
@@ -326,7 +351,7 @@ func (f *feeder) report() feederReport {
 		seen: f.seen.report(f.job.setup.Config.NamedKeys()), sent: f.sent,
 		held:    min(1, float64(f.held)/float64(length*ps)),
 		offered: f.rate.RateAt(time.Duration(f.told)),
-		scheme:  f.scheme, route: f.route, turns: f.turns, turned: f.turned,
+		scheme:  f.scheme, route: f.route, turn: f.turn, turned: f.turned,
 		pairs: f.lanes.held(),
 	}
 	f.sent, f.held, f.told = 0, 0, now

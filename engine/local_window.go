@@ -68,7 +68,7 @@ func (j *Local) measure() *policy.Window {
 	j.late = slices.DeleteFunc(append(j.late, n), func(n *census) bool { return n.missing == 0 })
 	t.finish()
 	j.step, j.last = j.step+1, end
-	j.scheme, j.route, j.turns = w.Partitioner, w.Route, t.turns
+	j.scheme, j.route, j.turn = w.Partitioner, w.Route, t.turn
 	j.board.learn(w)
 	return w
 }
@@ -88,14 +88,14 @@ type windowTally struct {
 	w       *policy.Window
 	seen    seen
 	sent    int64
-	turns   int // the subtasks' furthest
+	turn    int // the subtasks' furthest
 	behind  int // the workers' least
 	turned  int64
 	latency *hdrhistogram.Histogram
 }
 
 func tallyOf(j *Local, w *policy.Window) *windowTally {
-	return &windowTally{job: j, w: w, turns: j.turns, turned: noSlide, behind: math.MaxInt, latency: newLatency()}
+	return &windowTally{job: j, w: w, turn: j.turn, turned: noSlide, behind: math.MaxInt, latency: newLatency()}
 }
 
 // count adds what the actor reports to have counted: also when its report has
@@ -130,7 +130,7 @@ func (t *windowTally) rate(n *census, id int) {
 		r := &n.workers[id]
 		w.Busy[id], w.Queue[id] = r.busy, r.queue
 		w.Pairs += r.keys
-		t.behind = min(t.behind, r.turns)
+		t.behind = min(t.behind, r.turn)
 		return
 	}
 	if id -= c.Workers; id < c.Partitioners {
@@ -138,8 +138,8 @@ func (t *windowTally) rate(n *census, id int) {
 		w.OfferedRate = r.offered
 		w.Backpressured += r.held / float64(c.Partitioners)
 		w.Pairs += r.pairs
-		if r.turns >= t.turns {
-			t.turns, w.Route, w.Partitioner = r.turns, r.route, r.scheme
+		if r.turn >= t.turn {
+			t.turn, w.Route, w.Partitioner = r.turn, r.route, r.scheme
 		}
 		return
 	}
@@ -154,7 +154,7 @@ func (t *windowTally) finish() {
 	w := t.w
 	length := w.End - w.Start
 	w.ActualRate = float64(t.sent) / max(length, 1).Seconds()
-	w.RouteNew = t.behind < t.turns || t.turned > int64(w.Start+length/50)
+	w.RouteNew = t.behind < t.turn || t.turned > int64(w.Start+length/50)
 	t.seen.top(t.job.setup.Config.NamedKeys())
 	w.Hot, w.Slots = t.seen.hot, t.seen.slots
 	w.Realised = joined(w.Realised)

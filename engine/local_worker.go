@@ -35,10 +35,10 @@ type localWorker struct {
 
 	slide, from int64 // of the last record, and when that slide starts
 	marks       watermark
-	next        int64   // slide to be emitted next
-	turning     []int64 // slides marked as the last before another route, still to be emitted
-	turns       int     // routes left behind
-	turned      int64   // when the last was, ns
+	next        int64 // slide to be emitted next
+	turning     []int // by subtask: the announcement (notice.turn) that its records go by
+	turn        int   // the least of them: all records of earlier routes are served
+	turned      int64 // when it last rose, ns
 
 	parts []partial  // of the slide being emitted
 	out   [][]handed // for each reducer, and last for the sink
@@ -57,7 +57,7 @@ func newLocalWorker(j *Local, i int, speed float64) *localWorker {
 	return &localWorker{
 		labour: labour{emulated: j.emulated}, job: j, index: i, costs: c.serviceAt(speed),
 		comb: newCombiner(j.setup.Task, c.WindowSlides()), chunk: min(256, max(1, c.Queue/4)),
-		marks: newWatermark(c.Partitioners), turned: noSlide, out: make([][]handed, c.Reducers+1),
+		marks: newWatermark(c.Partitioners), turning: make([]int, c.Partitioners), turned: noSlide, out: make([][]handed, c.Reducers+1),
 		extra: j.setup.Task.NewState(), again: c.WorkRatio - 1, latency: newLatency(),
 	}
 }
@@ -169,28 +169,31 @@ func (w *localWorker) repeat(r *stream.Record) {
 	}
 }
 
-// mark takes the end of a subtask's slide, and emits the slides that all subtasks
-// have ended; false when the job has been stopped.
+// mark takes the end of a subtask's slide or its taking up of a route inside one,
+// and emits the slides that all subtasks have ended; false when the job has been
+// stopped.
 func (w *localWorker) mark(it *item) bool {
-	if n := len(w.turning); it.turn && (n == 0 || w.turning[n-1] < it.Time) && it.Time > w.marks.low {
-		w.turning = append(w.turning, it.Time)
-	}
 	w.serve(it.ready, 0)
-	if !w.marks.advance(it.from, it.Time) {
-		return true
+	if w.marks.advance(it.from, it.Time) && !w.emitAll(it.ready) {
+		return false
 	}
+	w.turning[it.from] = it.turn
+	if turn := slices.Min(w.turning); turn > w.turn {
+		w.turn, w.turned = turn, w.clock.now()
+	}
+	return true
+}
+
+// emitAll emits the slides that all subtasks have ended; false when the job has been
+// stopped.
+func (w *localWorker) emitAll(ready int64) bool {
 	for ; w.next <= w.marks.low; w.next++ {
 		if w.marks.low == never && w.comb.empty() {
 			return w.hand(never)
 		}
-		if !w.emit(w.next, it.ready) || !w.hand(w.next) {
+		if !w.emit(w.next, ready) || !w.hand(w.next) {
 			return false
 		}
-	}
-	for len(w.turning) > 0 && w.turning[0] <= w.marks.low {
-		w.turning = w.turning[1:]
-		w.turns++
-		w.turned = w.clock.now()
 	}
 	return true
 }
@@ -321,14 +324,14 @@ type workerReport struct {
 	keys           int
 	realised       []policy.RealisedShare
 	latency        *hdrhistogram.Histogram // the reader's to keep; nil: no records
-	turns          int
+	turn           int
 	turned         int64
 }
 
 func (w *localWorker) report() workerReport {
 	r := workerReport{
 		records: w.done, units: w.units, busy: w.ratio(w.clock.now()), queue: w.inbox.level(),
-		keys: w.comb.keys(), turns: w.turns, turned: w.turned,
+		keys: w.comb.keys(), turn: w.turn, turned: w.turned,
 	}
 	if w.done > 0 {
 		r.latency, w.latency = w.latency, w.job.histograms.Get().(*hdrhistogram.Histogram)

@@ -157,8 +157,11 @@ func (j *Sim) earliest() (first *sender, ready, limit int64) {
 }
 
 // advance lets a subtask send its records that are ready before limit, at least
-// one, or end its slide.
+// one, or end its slide. One that is behind first takes up the newest route.
 func (j *Sim) advance(s *sender, ready, limit int64) error {
+	if len(s.pending) > 0 && behind(s.slide, j.slide, ready/ps) && s.hurry() {
+		j.route, j.stale = s.route, true
+	}
 	switch {
 	case s.pos < len(s.dst) && s.lanes != nil:
 		j.combine(s, limit)
@@ -321,7 +324,7 @@ func (j *Sim) share(s *sender) {
 }
 
 // Apply implements Job. The route holds from the first slide that no subtask has
-// begun.
+// begun, and at once for a subtask that is behind.
 func (j *Sim) Apply(r *policy.Route) error {
 	if err := r.Validate(); err != nil {
 		return err

@@ -36,7 +36,8 @@ type sender struct {
 	pos   int // of the next record to send
 }
 
-// change is what a subtask takes up when it begins a slide.
+// change is what a subtask takes up when it begins a slide, or a route before that
+// if it is behind.
 type change struct {
 	slide  int64 // the first slide it holds for
 	route  *policy.Route
@@ -119,4 +120,40 @@ func (s *sender) takeUp() bool {
 		return true
 	})
 	return s.route != before
+}
+
+// hurry takes up, inside its slide, the newest route that waits for a later one, and
+// routes by it what is left of the batch; those announced before it never come into
+// force here. It reports whether there was one. Routes that wait behind another
+// router are that one's.
+func (s *sender) hurry() bool {
+	f, ok := s.router.(partition.Follower)
+	if !ok {
+		return false
+	}
+	next := slices.IndexFunc(s.pending, func(c change) bool { return c.router != nil })
+	if next < 0 {
+		next = len(s.pending)
+	}
+	var newest *policy.Route
+	later := s.pending[:0]
+	for i, c := range s.pending {
+		if i < next && c.route != nil {
+			newest = c.route
+		} else {
+			later = append(later, c)
+		}
+	}
+	clear(s.pending[len(later):])
+	s.pending = later
+	if newest == nil {
+		return false
+	}
+	f.Follow(newest, s.slide+1)
+	s.route = newest
+	if s.pos < len(s.dst) {
+		rest := stream.Batch{Records: s.batch.Records[s.pos:], Hashes: s.batch.Hashes[s.pos:]}
+		s.router.Route(&rest, s.dst[s.pos:])
+	}
+	return true
 }

@@ -36,8 +36,8 @@ type Router interface {
 // Follower is a Router that follows routes made elsewhere (table).
 type Follower interface {
 	// Follow takes the route up; it is called between batches, at a slide
-	// boundary that is the same for every subtask. slide is the first slide
-	// routed by it.
+	// boundary that is the same for every subtask, or, in a subtask that is far
+	// behind, inside a slide. slide is the first slide routed by nothing else.
 	Follow(r *policy.Route, slide int64)
 }
 
