@@ -68,6 +68,12 @@ public final class Saspart {
      * numLateRecordsDropped} and left out when a watermark has ended its slide before it comes: also of
      * windows that contain the slide and have not ended. The results are never marked idle.
      *
+     * <p>Only late records can have a key and window counted in two results, which together are whole:
+     * those of a source that was idle and comes back behind the others' watermarks, under partitioners
+     * that decide for each subtask by itself ({@code dagreedy}, {@code dalton-original}, {@code
+     * dalton-metrics}); and after a restore from an unaligned checkpoint. Who has such sources gives
+     * watermarks the time that they may be late.
+     *
      * @param function whose accumulators of the same key can be merged in any order
      * @return for each key and window with records: the key, the end of the window in ms (exclusive),
      *     and the result, with the window's last ms as its timestamp
