@@ -19,6 +19,7 @@ import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.flink.streaming.api.functions.sink.v2.DiscardingSink;
 import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
+import org.apache.flink.streaming.api.operators.ChainingStrategy;
 import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
 import org.apache.flink.streaming.api.watermark.Watermark;
 import org.apache.flink.streaming.api.windowing.assigners.SlidingEventTimeWindows;
@@ -165,6 +166,10 @@ public final class Throughput {
 
         private long count;
 
+        Count() {
+            setChainingStrategy(ChainingStrategy.ALWAYS); // as every function of the DataStream API is
+        }
+
         @Override
         public void processElement(StreamRecord<Tuple2<String, Long>> record) {
             if (++count % 1_000_000 == 0) {
@@ -179,6 +184,10 @@ public final class Throughput {
         private static final long serialVersionUID = 1;
 
         private transient TreeMap<Long, HashMap<String, long[]>> slides;
+
+        CountPanes() {
+            setChainingStrategy(ChainingStrategy.ALWAYS);
+        }
 
         @Override
         public void open() {
