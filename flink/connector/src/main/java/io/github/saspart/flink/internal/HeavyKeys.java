@@ -15,7 +15,7 @@ import java.util.stream.IntStream;
  * idea is that of Misra and Gries, Finding repeated elements, 1982, many decrements at a time as in
  * Anderson et al., A high-performance algorithm for identifying frequent items in data streams, 2017.)
  *
- * <p>Nothing is allocated once the memory for names has grown to the longest. Has one owner.
+ * <p>Counting allocates nothing once the memory for names has grown to the longest. Has one owner.
  */
 final class HeavyKeys {
     private static final long MIX = 0x9e3779b97f4a7c15L; // spreads hashes that agree in their lower bits
