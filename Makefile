@@ -22,7 +22,7 @@ TRAINING := ./train/... ./cmd/...
 # Packages with goroutines of their own; their tests run under the race detector.
 CONCURRENT := ./cmd/... ./collect/... ./config/... ./engine/... ./eval/study/... ./experiment/... ./serve/... ./train/online/...
 
-.PHONY: help setup libtorch build test vet staticcheck format-check unit quickstart bench-route bench-train bench-learn bench-offline results builtin proto flink flink-test clean
+.PHONY: help setup libtorch build test vet staticcheck format-check unit quickstart bench-route bench-train bench-learn bench-offline bench-flink results builtin proto flink flink-test clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -105,6 +105,15 @@ bench-learn: build ## time learning from nothing, on the reference's simulated e
 
 bench-offline: build ## learn offline with three seeds, against a clone of the data and rivals; some minutes
 	@./scripts/offline-learning.sh $(BIN)
+
+# The opened packages are what Flink's serialization of user functions needs.
+CONNECTOR := flink/connector/target
+bench-flink: ## time the Flink connector with next to no work, against partitionCustom and keyBy; some minutes
+	$(MVN) -pl connector test-compile dependency:build-classpath \
+	    -Dmdep.includeScope=test -Dmdep.outputFile=$(CURDIR)/$(CONNECTOR)/test.classpath
+	java --add-opens=java.base/java.util=ALL-UNNAMED --add-opens=java.base/java.lang=ALL-UNNAMED -Xmx1g \
+	    -cp $(CONNECTOR)/classes:$(CONNECTOR)/test-classes:$$(cat $(CONNECTOR)/test.classpath) \
+	    io.github.saspart.flink.Throughput $(BENCH)
 
 # Goes on with runs/paper where there is one; remove the folder to measure all anew.
 results: build ## run the full comparison, half an hour on two quiet processors, and put its tables into docs

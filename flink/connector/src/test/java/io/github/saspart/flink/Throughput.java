@@ -5,8 +5,11 @@ import java.lang.management.ManagementFactory;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.IntToDoubleFunction;
+import java.util.stream.IntStream;
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
 import org.apache.flink.api.common.functions.AggregateFunction;
 import org.apache.flink.api.common.functions.Partitioner;
@@ -19,6 +22,7 @@ import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.flink.streaming.api.functions.sink.v2.DiscardingSink;
 import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
+import org.apache.flink.streaming.api.operators.ChainingStrategy;
 import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
 import org.apache.flink.streaming.api.watermark.Watermark;
 import org.apache.flink.streaming.api.windowing.assigners.SlidingEventTimeWindows;
@@ -26,10 +30,13 @@ import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 import org.apache.flink.util.MathUtils;
 
 /**
- * Prints what the connector costs in records/s with next to no work per record: the same source and the
- * same counting worker behind keyBy, behind partitionCustom by hash, and behind the connector with the
- * partitioner hash, one after the other, several times. Arguments: records, rounds, workers, names of
- * the ways to measure.
+ * Prints what the connector costs with next to no work per record: the same source and the same counting
+ * behind keyBy, behind partitionCustom by hash, and behind the connector with the partitioner hash,
+ * without a server and with one to observe for. Ways to send take turns, several times, and each is compared
+ * with partitionCustom and with keyBy in the same round. CPU time is of the whole process, and is what
+ * other processes disturb least.
+ *
+ * <p>Arguments: records, rounds, workers, names of ways.
  */
 public final class Throughput {
     /** 10,000 keys by Zipf's law with exponent 1: as often in the table as in the stream. */
@@ -51,45 +58,62 @@ public final class Throughput {
         }
     }
 
+    /** Rounds until compiled code is what runs. */
+    private static final int WARM_UPS = 2;
+
     private Throughput() {}
 
     /** Measures. */
     public static void main(String[] args) throws Exception {
         long records = args.length > 0 ? Long.parseLong(args[0]) : 5_000_000;
-        int rounds = args.length > 1 ? Integer.parseInt(args[1]) : 3;
+        int rounds = args.length > 1 ? Integer.parseInt(args[1]) : 5;
         int workers = args.length > 2 ? Integer.parseInt(args[2]) : 4;
-        String[] ways = args.length > 3
-                ? Arrays.copyOfRange(args, 3, args.length)
-                : new String[] {
-                    "keyBy", "custom", "partition", "partition-server",
-                    "custom-window", "keyBy-window", "aggregate", "aggregate-server"
-                };
-        Cluster cluster = new Cluster("32kb");
-        Map<String, double[][]> measured = new TreeMap<>();
-        for (int round = -1; round < rounds; round++) { // the first warms up
-            for (String way : ways) {
-                double[] m = run(cluster, way, round < 0 ? records / 2 : records, workers);
-                if (round >= 0) {
-                    measured.computeIfAbsent(way, w -> new double[rounds][])[round] = m;
-                    System.out.println(line(way, m[0], m[1]));
+        List<String> ways = args.length > 3
+                ? Arrays.asList(args).subList(3, args.length)
+                : List.of(
+                        "custom", "keyBy", "partition", "partition-server",
+                        "custom-window", "keyBy-window", "aggregate", "aggregate-server");
+        Map<String, double[][]> measured = new HashMap<>(); // by way and round: records/s, ns of CPU per record
+        try (Cluster cluster = new Cluster("32kb")) {
+            for (int round = -WARM_UPS; round < rounds; round++) {
+                for (String way : ways) {
+                    double[] m = run(cluster, way, records, workers);
+                    if (round >= 0) {
+                        measured.computeIfAbsent(way, w -> new double[rounds][])[round] = m;
+                    }
                 }
+                System.err.println(round < 0 ? "warming up" : "round " + (round + 1) + " of " + rounds);
             }
         }
-        System.out.println("medians:");
+        System.out.printf("%d rounds of %d records, %d workers: median (least to most)%n", rounds, records, workers);
+        System.out.printf(
+                "%-17s %-24s %-18s %-33s %s%n",
+                "way", "million records/s", "CPU ns/record", "to partitionCustom: records/s, CPU", "to keyBy: records/s, CPU");
         for (String way : ways) {
             double[][] m = measured.get(way);
-            System.out.println(line(way, median(m, 0), median(m, 1)));
+            String window = way.contains("aggregate") || way.contains("window") ? "-window" : "";
+            System.out.printf(
+                    "%-17s %-24s %-18s %-33s %s%n",
+                    way,
+                    spread("%.2f", round -> m[round][0] / 1e6, rounds),
+                    spread("%.0f", round -> m[round][1], rounds),
+                    ratios(m, measured.get("custom" + window)),
+                    ratios(m, measured.get("keyBy" + window)));
         }
-        cluster.close();
     }
 
-    private static String line(String way, double rate, double cpu) {
-        return String.format("%-20s %6.2f million records/s, %5.0f ns of CPU per record", way, rate / 1e6, cpu);
+    /** How one way compares with another, round by round. */
+    private static String ratios(double[][] of, double[][] to) {
+        return to == null || to == of
+                ? ""
+                : spread("%.2f", round -> of[round][0] / to[round][0], of.length) + ", "
+                        + spread("%.2f", round -> of[round][1] / to[round][1], of.length);
     }
 
-    private static double median(double[][] m, int of) {
-        double[] sorted = Arrays.stream(m).mapToDouble(v -> v[of]).sorted().toArray();
-        return sorted[sorted.length / 2];
+    private static String spread(String format, IntToDoubleFunction value, int rounds) {
+        double[] sorted = IntStream.range(0, rounds).mapToDouble(value).sorted().toArray();
+        double median = (sorted[rounds / 2] + sorted[(rounds - 1) / 2]) / 2;
+        return String.format(format + " (" + format + " to " + format + ")", median, sorted[0], sorted[rounds - 1]);
     }
 
     /** Records/s, and CPU time of the whole process per record, ns, which other processes disturb less. */
@@ -165,6 +189,10 @@ public final class Throughput {
 
         private long count;
 
+        Count() {
+            setChainingStrategy(ChainingStrategy.ALWAYS); // as every function of the DataStream API is
+        }
+
         @Override
         public void processElement(StreamRecord<Tuple2<String, Long>> record) {
             if (++count % 1_000_000 == 0) {
@@ -179,6 +207,10 @@ public final class Throughput {
         private static final long serialVersionUID = 1;
 
         private transient TreeMap<Long, HashMap<String, long[]>> slides;
+
+        CountPanes() {
+            setChainingStrategy(ChainingStrategy.ALWAYS);
+        }
 
         @Override
         public void open() {

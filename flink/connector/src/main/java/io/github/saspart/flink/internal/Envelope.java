@@ -1,8 +1,7 @@
 package io.github.saspart.flink.internal;
 
 /**
- * What partitioners send to workers: a record with its destination, or a {@link Notice}. Reused by
- * its sender.
+ * What partitioners send to workers: a record with its destination, or a {@link Notice}.
  *
  * @param <T> the type of records
  */

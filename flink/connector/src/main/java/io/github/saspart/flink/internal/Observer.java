@@ -2,7 +2,6 @@ package io.github.saspart.flink.internal;
 
 import com.google.protobuf.ByteString;
 import io.github.saspart.flink.routing.Route;
-import io.github.saspart.flink.routing.SpaceSaving;
 import io.github.saspart.v1.HotKey;
 import io.github.saspart.v1.PartitionerReport;
 import java.util.Arrays;
@@ -12,7 +11,7 @@ final class Observer {
     private static final int MOST_NAME = 1024; // bytes that the protocol takes
 
     private final int hot;
-    private final SpaceSaving sketch;
+    private final HeavyKeys keys;
     private final long[] slots;
 
     /**
@@ -23,30 +22,30 @@ final class Observer {
      */
     Observer(int hot, int slots) {
         this.hot = hot;
-        // With 16 counters per key named the last of them is still well above the sketch's error.
-        sketch = new SpaceSaving(Math.max(1024, 16 * hot), true);
+        // With 32 counters or more per key named, an error is at most a sixteenth of the records per key.
+        keys = new HeavyKeys(Integer.highestOneBit(Math.max(4096, 64 * hot)));
         this.slots = new long[slots];
     }
 
     /** Counts a record. */
     void see(long hash, byte[] key, int length) {
         slots[Route.slotOf(hash, slots.length)]++;
-        sketch.observe(hash, key, 0, Math.min(length, MOST_NAME));
+        keys.see(hash, key, Math.min(length, MOST_NAME));
     }
 
     /** Reports what was seen since the last call. */
     void report(PartitionerReport.Builder to, KeyCodec<?> codec) {
-        for (SpaceSaving.HotKey k : sketch.top(hot)) {
+        for (int k : keys.top(hot)) {
             to.addHot(HotKey.newBuilder()
-                    .setHash(k.hash)
-                    .setName(ByteString.copyFrom(codec.name(k.name)))
-                    .setCount(k.count)
-                    .setError(k.error));
+                    .setHash(keys.hash(k))
+                    .setName(ByteString.copyFrom(codec.name(keys.name(k))))
+                    .setCount(keys.count(k))
+                    .setError(keys.error(k)));
         }
         for (long n : slots) {
             to.addSlots(n);
         }
-        sketch.reset();
+        keys.reset();
         Arrays.fill(slots, 0);
     }
 }

@@ -86,7 +86,11 @@ final class Panes<T, K, ACC> {
         if (pane == null || pane.slide != slide) {
             pane = pane(entry, slide);
         }
-        pane.accumulator = function.add(value, pane.accumulator);
+        ACC before = pane.accumulator;
+        ACC after = function.add(value, before);
+        if (after != before) { // storing a reference is not free: garbage collectors keep account of it
+            pane.accumulator = after;
+        }
         return entry;
     }
 
