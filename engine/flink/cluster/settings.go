@@ -55,9 +55,9 @@ func (c *Cluster) settings(s *state, port, rpc int) string {
 		{"taskmanager.memory.jvm-overhead.max", mib(overhead)},
 
 		{"taskmanager.memory.segment-size", "4kb"},
-		{"taskmanager.network.memory.buffers-per-channel", "1"},
-		{"taskmanager.network.memory.floating-buffers-per-gate", "1"},
-		{"taskmanager.network.memory.max-buffers-per-channel", "2"},
+		{"taskmanager.network.memory.buffers-per-channel", "2"},
+		{"taskmanager.network.memory.floating-buffers-per-gate", "4"},
+		{"taskmanager.network.memory.max-buffers-per-channel", "4"},
 
 		// A process that was killed is noticed within seconds, and one that was only slow
 		// on a busy machine is not given up.
