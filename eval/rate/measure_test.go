@@ -200,6 +200,29 @@ func TestReadingsAreReproducible(t *testing.T) {
 
 // TestQueuesHideNothing: a job whose queues swallow all that is too much for minutes is
 // not taken for one that keeps up.
+// Subtasks that did not report leave no hole in a reading, which goes into files that
+// know no NaN.
+func TestMissingReports(t *testing.T) {
+	e := job(nil)
+	g := newGauge(e, 1000, Config{Windows: 2})
+	nan := math.NaN()
+	for i := range 2 {
+		w := &policy.Window{
+			Start: time.Duration(i) * time.Second, End: time.Duration(i+1) * time.Second, ActualRate: 1000,
+			Counts: make([]int64, e.Job.Workers), Busy: make([]float64, e.Job.Workers), Queue: make([]float64, e.Job.Workers),
+			Reducer: []float64{0.3, nan},
+		}
+		w.Busy[0], w.Queue[0] = nan, nan
+		if err := g.Write(w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := g.reading()
+	if _, err := json.Marshal(r); err != nil || r.Reducer != 0.3 {
+		t.Errorf("%v; the busiest reducer is at %v", err, r.Reducer)
+	}
+}
+
 func TestQueuesHideNothing(t *testing.T) {
 	e := job(func(e *config.Experiment) { e.Job.Queue = 1 << 16; e.Job.Workers = 1 })
 	r, err := Observe(context.Background(), Subject{Experiment: e, Engine: experiment.Sim, Now: time.Now}, 1050, Default(), false)

@@ -213,7 +213,9 @@ func (g *gauge) Write(w *policy.Window) error {
 	}
 	busiest := 0.0
 	for _, b := range w.Reducer {
-		busiest = max(busiest, b) // NaN, of one that did not report, stays out
+		if b > busiest { // NaN, of one that did not report, stays out; max would keep it
+			busiest = b
+		}
 	}
 	g.reducer += busiest
 	if w.FanOut > 0 {
