@@ -6,48 +6,6 @@ import (
 	"slices"
 )
 
-// Measured is what the capacity action sees of a window. Slices have one element
-// per worker.
-type Measured struct {
-	Share   []float64 // v: part of the work that each worker gets by the route in force, in expectation
-	Seen    []float64 // part of the work that Busy was spent on; negative where it is unknown
-	Busy    []float64 // busy ratio; NaN: missing
-	Queue   []float64 // fill of the queue
-	Records float64   // finished records that Seen was counted from; 0: it is no count, but exact
-	Age     float64   // how many windows before the last one the busy times are of
-}
-
-// saturated is the busy ratio from which a worker counts as saturated.
-const saturated = 0.999
-
-// CapacityInputs are the inputs of the capacity action's network that a checkpoint
-// may name, per worker, v being the part of the work it gets, seen the part that its
-// busy time was spent on, and e the estimate of its log speed (capacity.md, The
-// network):
-//
-//	innovation    log(seen*P/busy) - e, less its mean over the workers
-//	surprise      mean |innovation| over the workers
-//	busy          busy ratio
-//	saturated     1 if busy all the time, else 0
-//	lag           log(v*P) - e
-//	change        log(seen) - log(v)
-//	estimate      e
-//	busiest       largest busy ratio of all workers
-//	queue         fill of the worker's queue
-//	ratio         innovation / (surprise + 0.01): how far the worker stands out
-//	load          mean busy ratio of the workers measured
-//	workers       log P
-//	age           how many windows before the last one the busy times are of
-//	calm          log(surprise + 0.001): small surprises, told apart
-//	contrast      innovation / (surprise + 0.001)
-//
-// A worker that was not measured has innovation, change, ratio and contrast 0, and missing
-// busy and queue count as 0.
-func CapacityInputs() []string {
-	return []string{"innovation", "surprise", "busy", "saturated", "lag", "change", "estimate", "busiest", "queue",
-		"ratio", "load", "workers", "age", "calm", "contrast"}
-}
-
 // CapacityState is what the capacity action remembers of a job, apart from the
 // network's memory: an estimate e of each worker's log speed, of mean 0. A window is
 // Observe, then Apply with the network's action for Features. The estimate is part
@@ -78,12 +36,11 @@ func NewCapacityState(workers int, inputs []string) (*CapacityState, error) {
 	s := &CapacityState{
 		log: make([]float64, workers), hedge: make([]float64, workers), innov: make([]float64, workers), features: make([]float32, workers*len(inputs)),
 	}
-	for i, name := range inputs {
-		at := slices.Index(CapacityInputs(), name)
-		if at < 0 || slices.Contains(inputs[:i], name) {
-			return nil, fmt.Errorf("input %q is unknown or named twice; inputs may be any of %v", name, CapacityInputs())
-		}
-		s.inputs = append(s.inputs, at)
+	if err := CheckInputs(inputs); err != nil {
+		return nil, err
+	}
+	for _, name := range inputs {
+		s.inputs = append(s.inputs, slices.Index(CapacityInputs(), name))
 	}
 	return s, nil
 }

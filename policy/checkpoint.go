@@ -169,11 +169,18 @@ func (s *CapacitySpec) validate() error {
 	if len(s.Inputs) == 0 {
 		errs = append(errs, field.Errorf("inputs", "are empty; the network must see something"))
 	}
-	if _, err := NewCapacityState(1, s.Inputs); err != nil {
+	if err := CheckInputs(s.Inputs); err != nil {
 		errs = append(errs, field.Errorf("inputs", "%v", err))
 	}
 	return errors.Join(errs...)
 }
+
+// How many numbers the capacity action has per worker: gain and correction, and the
+// hedge where there is one, all in [-1, 1] (see CapacityState.Apply).
+const (
+	plainActions  = 2
+	hedgedActions = 3
+)
 
 // actions is A, how many numbers the action has per worker.
 func (s *CapacitySpec) actions() int {
@@ -234,6 +241,19 @@ func (s *SharesSpec) network(tensors []Tensor) (*MLP, error) {
 		}
 	}
 	return NewMLP(tensors, Observation{}.Size(s.Workers), mask.Pairs())
+}
+
+// FitsJob reports what keeps a checkpoint from deciding for a job of P workers; nil
+// if nothing does. A shares policy fits one P, a capacity policy any.
+func FitsJob(c *Checkpoint, workers int) error {
+	if workers < 1 || workers > MaxWorkers {
+		return fmt.Errorf("a job of %d workers; from 1 to %d are possible", workers, MaxWorkers)
+	}
+	if c.Kind == KindShares && c.Shares.Workers != workers {
+		return fmt.Errorf("the checkpoint's shares policy was trained for %d workers, the job has %d: train one for %d, or use a capacity checkpoint, which fits any number",
+			c.Shares.Workers, workers, workers)
+	}
+	return nil
 }
 
 // parseManifest reads manifest.json. A file of another format is refused by that

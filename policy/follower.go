@@ -5,6 +5,20 @@ import (
 	"math"
 )
 
+// Measured is what the capacity action sees of a window. Slices have one element
+// per worker.
+type Measured struct {
+	Share   []float64 // v: part of the work that each worker gets by the route in force, in expectation
+	Seen    []float64 // part of the work that Busy was spent on; negative where it is unknown
+	Busy    []float64 // busy ratio; NaN: missing
+	Queue   []float64 // fill of the queue
+	Records float64   // finished records that Seen was counted from; 0: it is no count, but exact
+	Age     float64   // how many windows before the last one the busy times are of
+}
+
+// saturated is the busy ratio from which a worker counts as saturated.
+const saturated = 0.999
+
 // Follower decides how the work is shared out, window by window, in a scenario.
 type Follower interface {
 	// Start begins a scenario. All but an oracle look only at its Workers.

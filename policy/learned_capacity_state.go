@@ -25,17 +25,9 @@ type ControllerState struct {
 	Share []float64 // the follower's newest; none before
 }
 
-// LoadsState is what a Loads remembers.
-type LoadsState struct {
-	Keys            []KeyLoad // tracked keys, with faded counts, in their order
-	Slots           []float64 // faded counts
-	Records, Chance float64
-	Most            int // longest list of hot keys seen
-}
-
 // State implements CapacityController.
 func (f *learnedCapacity) State() ControllerState {
-	return ControllerState{Loads: f.loads.state(), Route: f.route, Share: slices.Clone(f.share)}
+	return ControllerState{Loads: f.loads.State(), Route: f.route, Share: slices.Clone(f.share)}
 }
 
 // Restore implements CapacityController.
@@ -52,23 +44,10 @@ func (f *learnedCapacity) Restore(s ControllerState) error {
 	if n := len(s.Share); n != 0 && n != s.Route.Workers {
 		return fmt.Errorf("restore the controller: shares of %d workers, where %d belong", n, s.Route.Workers)
 	}
-	if err := f.loads.restore(s.Loads); err != nil {
+	if err := f.loads.Restore(s.Loads); err != nil {
 		return err
 	}
 	f.route, f.share = s.Route, slices.Clone(s.Share)
-	return nil
-}
-
-func (l *Loads) state() LoadsState {
-	return LoadsState{Keys: slices.Clone(l.keys), Slots: slices.Clone(l.slots), Records: l.records, Chance: l.chance, Most: l.most}
-}
-
-func (l *Loads) restore(s LoadsState) error {
-	if n := len(s.Slots); n&(n-1) != 0 {
-		return fmt.Errorf("restore the loads: %d slots; the number must be a power of two", n)
-	}
-	l.keys, l.slots, l.records, l.chance, l.most = slices.Clone(s.Keys), slices.Clone(s.Slots), s.Records, s.Chance, s.Most
-	l.remember()
 	return nil
 }
 

@@ -106,13 +106,6 @@ func (n *MLP) linear(obs []float32) []float32 {
 	return x
 }
 
-// How many numbers the capacity action has per worker: gain and correction, and the
-// hedge where there is one, all in [-1, 1] (see CapacityState.Apply).
-const (
-	plainActions  = 2
-	hedgedActions = 3
-)
-
 // GRU is the network of the capacity action (capacity.md, The network): a gated
 // recurrent unit (Cho et al. 2014) that all workers share, each with its own memory,
 // and a squashed Gaussian head of A numbers per worker, of which the most likely

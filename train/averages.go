@@ -37,7 +37,7 @@ func (a *Averages) Take(c *Config) map[string]float64 {
 	if c.Algorithm == BC || c.CloneUpdates > 0 {
 		values[runlog.LossClone] = s.Imitation / n
 	}
-	if !c.critics() {
+	if !c.Algorithm.Values() {
 		return values
 	}
 	values[runlog.LossCritic], values[runlog.GradCritic] = s.TD/n, s.CriticNorm/n
@@ -51,6 +51,3 @@ func (a *Averages) Take(c *Config) map[string]float64 {
 	}
 	return values
 }
-
-// critics says whether the algorithm trains any.
-func (c *Config) critics() bool { return c.Algorithm != BC && c.Algorithm != Model }

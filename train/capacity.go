@@ -99,6 +99,10 @@ func NewCapacity(cfg CapacityConfig, seed uint64) (*Capacity, error) {
 // Updates is the number of updates done.
 func (t *Capacity) Updates() uint64 { return t.updates }
 
+// Generator is what everything random in the trainer's life is drawn from; it is part of
+// the trainer's state, so that what else draws from it is resumed with it.
+func (t *Capacity) Generator() *rand.Rand { return t.rng }
+
 // Update draws a batch of scenarios and learns from it, as UpdateOn does.
 func (t *Capacity) Update() (CapacityStats, error) {
 	batch := make([]*policy.Scenario, t.cfg.Batch)
@@ -267,5 +271,25 @@ func (t *Capacity) State() (State, error) { return taken(t.updates, t.pcg, t.par
 // Restore makes the trainer what it was when s was taken. A state of another network
 // is refused and changes nothing.
 func (t *Capacity) Restore(s State) error {
-	return s.put(&t.updates, t.pcg, t.params.named("capacity"))
+	return put(s, &t.updates, t.pcg, t.params.named("capacity"))
+}
+
+// StartFrom takes over the network of a checkpoint, of the same inputs and units, whose
+// inputs may be of other scales. One that takes means out of them is an error.
+func (t *Capacity) StartFrom(c *policy.Checkpoint) error {
+	takeOver(t.params, c)
+	w := t.net.views(t.params.w)[inputWeight]
+	for i, at := range t.inputs {
+		mean, scale := float32(0), float32(1)
+		if n := c.Normalisation; n != nil {
+			mean, scale = n.Mean[i], n.Scale[i]
+		}
+		if mean != 0 {
+			return fmt.Errorf("start from a checkpoint: %q has mean %v taken out, which training by the model has no place for", c.Capacity.Inputs[i], mean)
+		}
+		for j := range w.cols {
+			w.v[i*w.stride+j] *= scale / inputScales[at]
+		}
+	}
+	return nil
 }

@@ -7,10 +7,6 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
-// Model learns the capacity action by gradients through the fluid model, at the
-// speeds that traces recorded: neither critics nor rewards.
-const Model Algorithm = "model"
-
 // CapacityOfflineConfig is a training of the capacity action from traces.
 // configs/train/capacity.yaml is a ready one.
 type CapacityOfflineConfig struct {
@@ -49,7 +45,7 @@ func (c *CapacityOfflineConfig) Validate() error {
 			field.Whole("batch", c.Model.Batch, 1, 1<<14),
 			field.Whole("windows", c.Model.Windows, 2, 1<<12),
 			field.Whole("delay", c.Model.Delay, 0, 1<<12),
-			above("rate", c.Model.Rate), above("last_rate", c.Model.LastRate),
+			field.Above("rate", c.Model.Rate), field.Above("last_rate", c.Model.LastRate),
 		)),
 		field.In("data", c.Data.Validate()),
 	)

@@ -19,7 +19,13 @@ const (
 	SACNCQL Algorithm = "sacn-cql"
 	// BC clones the behaviour in the data: the control run.
 	BC Algorithm = "bc"
+	// Model learns the capacity action by gradients through the fluid model, at the
+	// speeds that traces recorded: neither critics nor rewards.
+	Model Algorithm = "model"
 )
+
+// Values says whether the algorithm trains critics, which know what actions are worth.
+func (a Algorithm) Values() bool { return a != BC && a != Model }
 
 // Config are the hyper-parameters.
 type Config struct {
@@ -148,16 +154,16 @@ func (c *Config) Validate() error {
 		field.Whole("batch", c.Batch, 1, 1<<16),
 		field.Finite("gamma", c.Gamma, 0, 1),
 		field.Finite("tau", c.Tau, 0, 1),
-		above("actor_rate", c.ActorRate), above("critic_rate", c.CriticRate), above("alpha_rate", c.AlphaRate),
+		field.Above("actor_rate", c.ActorRate), field.Above("critic_rate", c.CriticRate), field.Above("alpha_rate", c.AlphaRate),
 		field.Finite("loads_rate", c.LoadsRate, 0, 1),
 		field.Finite("grad_clip", c.GradClip, 0, math.MaxFloat64),
-		above("initial_alpha", c.InitialAlpha),
+		field.Above("initial_alpha", c.InitialAlpha),
 		field.Finite("entropy_each", c.EntropyEach, -100, 1),
-		above("huber_delta", c.HuberDelta),
+		field.Above("huber_delta", c.HuberDelta),
 		field.Whole("cql.actions", c.CQL.Actions, 1, 1024),
-		above("cql.temperature", c.CQL.Temperature),
+		field.Above("cql.temperature", c.CQL.Temperature),
 		field.Finite("cql.weight", c.CQL.Weight, 0, math.MaxFloat64),
-		above("cql.density", c.CQL.Density),
+		field.Above("cql.density", c.CQL.Density),
 		field.Whole("clone_updates", c.CloneUpdates, 0, math.MaxInt32),
 		field.Finite("clone_edge", c.CloneEdge, 1e-7, 0.5),
 		field.Whole("threads", c.Threads, 1, 1024),
@@ -177,11 +183,4 @@ func (c *Config) Validate() error {
 		errs = append(errs, field.Finite("target_entropy", *c.TargetEntropy, -math.MaxFloat64, math.MaxFloat64))
 	}
 	return errors.Join(errs...)
-}
-
-func above(path string, v float64) error {
-	if v > 0 && !math.IsInf(v, 1) {
-		return nil
-	}
-	return field.Errorf(path, "is %v; it must be a finite number above 0", v)
 }

@@ -52,7 +52,7 @@ func (t *Trainer) doubt(slope, data []float32, stats *Stats) []float32 {
 	s := &t.scope
 	rows, critics, k := int64(t.cfg.Batch), int64(t.cfg.Critics), int64(t.samples())
 	q := s.narrow(s.data(t.values.y, critics, rows, 1+3*k), 2, 1, 3*k)
-	gap, byData, bySampled := s.conservative(t.cfg.CQL, q, s.data(t.density, rows, 3*k), s.data(data, critics, rows))
+	gap, byData, bySampled := conservative(s, t.cfg.CQL, q, s.data(t.density, rows, 3*k), s.data(data, critics, rows))
 	stats.CQL = gap / float64(critics)
 	return floats(s.cat(2, s.shift(s.data(slope, critics, rows, 1), byData), bySampled))
 }
@@ -69,7 +69,7 @@ func (t *Trainer) doubt(slope, data []float32, stats *Stats) []float32 {
 // The sum is an importance-weighted estimate of the integral over all actions (Kumar
 // et al. 2020, arXiv 2006.04779, equation 4 and appendix F); like the reference it
 // leaves out the constant log 3K, which has no gradient.
-func (s *scope) conservative(cfg CQL, q, density, data tensor) (gap, byData float64, bySampled tensor) {
+func conservative(s *scope, cfg CQL, q, density, data tensor) (gap, byData float64, bySampled tensor) {
 	shape := shapeOf(q)
 	critics, rows := shape[0], shape[1]
 	assertShape("density", density, rows, shape[2])

@@ -126,7 +126,7 @@ func TestHandWorked(t *testing.T) {
 	// One state, two critics, sampled values (0, log 3) of density 1 and data's value
 	// 1: log(1+3) - 1 = 0.386294 each; the softmax is (1/4, 3/4).
 	q := s.data([]float32{0, float32(math.Log(3)), 0, float32(math.Log(3))}, 2, 1, 2)
-	gap, byData, bySampled := s.conservative(CQL{Temperature: 1, Weight: 2}, q,
+	gap, byData, bySampled := conservative(&s, CQL{Temperature: 1, Weight: 2}, q,
 		s.data([]float32{0, 0}, 1, 2), s.data([]float32{1, 1}, 2, 1))
 	closeTo(t, "gap", gap, 2*0.386294, 1e-6)
 	closeTo(t, "gradient by the data's value", byData, -2, 0)

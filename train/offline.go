@@ -19,13 +19,13 @@ const Available = true
 // learner is what a training from traces trains, with its data.
 type learner interface {
 	update() (Stats, error)
-	done() uint64 // updates
+	Updates() uint64
 	State() (State, error)
 	Restore(State) error
 	fingerprint() string // of the data
 	algorithm() *Config  // which means there are of the updates' stats
 	estimate() (Estimates, error)
-	checkpoint() *policy.Checkpoint // kind, network and normalisation
+	Checkpoint() *policy.Checkpoint // kind, network and normalisation
 }
 
 // offline is an Offline under way.
@@ -47,10 +47,10 @@ func (r *Offline) Run(ctx context.Context) (Outcome, error) {
 	if err := o.begin(); err != nil {
 		return o.out, err
 	}
-	every := func(n int) bool { return o.learner.done()%uint64(n) == 0 }
-	for o.learner.done() < uint64(o.Updates) {
+	every := func(n int) bool { return o.learner.Updates()%uint64(n) == 0 }
+	for o.learner.Updates() < uint64(o.Updates) {
 		if ctx.Err() != nil {
-			err := fmt.Errorf("interrupted after %d updates; --resume goes on from here: %w", o.learner.done(), ctx.Err())
+			err := fmt.Errorf("interrupted after %d updates; --resume goes on from here: %w", o.learner.Updates(), ctx.Err())
 			return o.out, errors.Join(err, o.flush(), o.save(Last))
 		}
 		stats, err := o.learner.update()
@@ -61,7 +61,7 @@ func (r *Offline) Run(ctx context.Context) (Outcome, error) {
 		if r.Watch != nil {
 			r.Watch(stats)
 		}
-		done := o.learner.done() == uint64(o.Updates)
+		done := o.learner.Updates() == uint64(o.Updates)
 		if every(o.CheckpointEvery) || done {
 			if err := o.evaluate(context.WithoutCancel(ctx)); err != nil {
 				return o.out, err
@@ -92,7 +92,7 @@ func (o *offline) begin() (err error) {
 			return err
 		}
 	}
-	o.saved = o.learner.done()
+	o.saved = o.learner.Updates()
 	o.out.Updates = o.saved
 	if o.Begin != nil {
 		return o.Begin(o.saved)
@@ -117,7 +117,7 @@ func (o *offline) restore() error {
 
 // flush records the mean of the updates since the last time.
 func (o *offline) flush() error {
-	o.out.Updates = o.learner.done()
+	o.out.Updates = o.learner.Updates()
 	return o.record(o.mean.Take(o.learner.algorithm()))
 }
 
@@ -125,12 +125,12 @@ func (o *offline) record(values map[string]float64) error {
 	if o.Record == nil || len(values) == 0 {
 		return nil
 	}
-	return o.Record(o.learner.done(), values)
+	return o.Record(o.learner.Updates(), values)
 }
 
 // evaluate estimates, records and saves.
 func (o *offline) evaluate(ctx context.Context) error {
-	o.out.Updates = o.learner.done()
+	o.out.Updates = o.learner.Updates()
 	values := o.mean.Take(o.learner.algorithm())
 	var err error
 	if o.out.Estimates, err = o.learner.estimate(); err != nil {
@@ -138,7 +138,7 @@ func (o *offline) evaluate(ctx context.Context) error {
 	}
 	e := o.out.Estimates
 	values[runlog.ActionDistance] = e.Distance
-	if o.learner.algorithm().critics() {
+	if o.learner.algorithm().Algorithm.Values() {
 		values[runlog.HeldOutValue], values[runlog.HeldOutPolicy] = e.Q, e.PolicyValue
 	}
 	score := e.Recorded
@@ -148,7 +148,7 @@ func (o *offline) evaluate(ctx context.Context) error {
 	if o.Rollout != nil {
 		got, err := o.Rollout(ctx, o.policy())
 		if err != nil {
-			return fmt.Errorf("roll out the policy after %d updates: %w", o.learner.done(), err)
+			return fmt.Errorf("roll out the policy after %d updates: %w", o.learner.Updates(), err)
 		}
 		values[runlog.Imbalance] = got
 		o.out.Rollout = &got
@@ -172,10 +172,10 @@ func (o *offline) evaluate(ctx context.Context) error {
 
 // policy is the trained policy by now.
 func (o *offline) policy() *policy.Checkpoint {
-	c := o.learner.checkpoint()
+	c := o.learner.Checkpoint()
 	c.CreatedBy, c.Configuration, c.Parent = o.CreatedBy, o.Configuration, o.Parent
 	c.Metrics = map[string]float64{
-		"updates": float64(o.learner.done()), runlog.ActionDistance: o.out.Estimates.Distance,
+		"updates": float64(o.learner.Updates()), runlog.ActionDistance: o.out.Estimates.Distance,
 	}
 	if v := o.out.Estimates.Recorded; v != nil {
 		c.Metrics[runlog.RecordedImbalance] = *v
@@ -188,7 +188,7 @@ func (o *offline) policy() *policy.Checkpoint {
 
 // save writes the checkpoint of that name.
 func (o *offline) save(name string) error {
-	if name == Last && o.saved == o.learner.done() {
+	if name == Last && o.saved == o.learner.Updates() {
 		return nil // nothing has happened since
 	}
 	var extra []func(string) error
@@ -198,7 +198,7 @@ func (o *offline) save(name string) error {
 			return err
 		}
 		extra = append(extra, Saved{State: state, Data: o.learner.fingerprint(), Best: o.out.Best}.Write)
-		o.saved = o.learner.done()
+		o.saved = o.learner.Updates()
 	}
 	return policy.SaveCheckpoint(filepath.Join(o.Dir, name), o.policy(), extra...)
 }

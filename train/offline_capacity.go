@@ -3,8 +3,6 @@
 package train
 
 import (
-	"fmt"
-
 	"github.com/saspart/saspart/policy"
 )
 
@@ -14,27 +12,26 @@ func newCapacityLearner(c *CapacityTraining, seed uint64) (learner, error) {
 		return newModelLearner(c, seed)
 	}
 	t, err := NewRecurrent(c.Config.Learner, c.Start, seed)
-	return &recurrentLearner{t, c.Data}, err
+	return &recurrentLearner{t, &c.Config.Learner, c.Data}, err
 }
 
 // recurrentLearner trains from rewards, or by cloning.
 type recurrentLearner struct {
 	*Recurrent
-	data *CapacityData
+	config *RecurrentConfig
+	data   *CapacityData
 }
 
-func (l *recurrentLearner) update() (Stats, error)         { return l.Update(l.data.Train) }
-func (l *recurrentLearner) done() uint64                   { return l.updates }
-func (l *recurrentLearner) fingerprint() string            { return l.data.Fingerprint }
-func (l *recurrentLearner) checkpoint() *policy.Checkpoint { return l.Checkpoint() }
+func (l *recurrentLearner) update() (Stats, error) { return l.Update(l.data.Train) }
+func (l *recurrentLearner) fingerprint() string    { return l.data.Fingerprint }
 
 func (l *recurrentLearner) algorithm() *Config {
-	return &Config{Algorithm: l.cfg.Algorithm, CloneUpdates: l.cfg.CloneUpdates}
+	return &Config{Algorithm: l.config.Algorithm, CloneUpdates: l.config.CloneUpdates}
 }
 
 func (l *recurrentLearner) estimate() (Estimates, error) {
 	e, err := judge(l.Checkpoint(), l.data.held())
-	if err != nil || l.cfg.Algorithm == BC {
+	if err != nil || l.config.Algorithm == BC {
 		return e, err
 	}
 	e.Q, e.PolicyValue = l.Values(l.data.held(), estimated)
@@ -56,7 +53,7 @@ func newModelLearner(c *CapacityTraining, seed uint64) (*modelLearner, error) {
 	cfg.Threads, cfg.GradClip = shared.Threads, shared.GradClip
 	cfg.Batch, cfg.Updates, cfg.Rate, cfg.Scenarios.Windows = m.Batch, c.Config.Updates, [2]float64{m.Rate, m.LastRate}, m.Windows
 	if c.Start != nil {
-		if err := startsCapacity(c.Start); err != nil {
+		if err := CheckStart(c.Start); err != nil {
 			return nil, err
 		}
 		start := c.Start.Capacity
@@ -67,29 +64,9 @@ func newModelLearner(c *CapacityTraining, seed uint64) (*modelLearner, error) {
 		return nil, err
 	}
 	if c.Start != nil {
-		err = t.startFrom(c.Start)
+		err = t.StartFrom(c.Start)
 	}
 	return &modelLearner{t, &c.Config, c.Data}, err
-}
-
-// startFrom takes over the network of a checkpoint, whose inputs may be of other
-// scales.
-func (t *Capacity) startFrom(c *policy.Checkpoint) error {
-	t.params.start(c)
-	w := t.net.views(t.params.w)[inputWeight]
-	for i, at := range t.inputs {
-		mean, scale := float32(0), float32(1)
-		if n := c.Normalisation; n != nil {
-			mean, scale = n.Mean[i], n.Scale[i]
-		}
-		if mean != 0 {
-			return fmt.Errorf("start from a checkpoint: %q has mean %v taken out, which training by the model has no place for", c.Capacity.Inputs[i], mean)
-		}
-		for j := range w.cols {
-			w.v[i*w.stride+j] *= scale / inputScales[at]
-		}
-	}
-	return nil
 }
 
 func (l *modelLearner) update() (Stats, error) {
@@ -112,11 +89,11 @@ const attempts = 100
 func (l *modelLearner) draw() (*policy.Scenario, error) {
 	m, one := &l.config.Model, func(int) int { return 1 }
 	for try := 1; ; try++ {
-		at, err := l.data.Train.Sample(l.rng, m.Windows-1, one)
+		at, err := l.data.Train.Sample(l.Generator(), m.Windows-1, one)
 		if err != nil {
 			return nil, err
 		}
-		delay := l.rng.IntN(m.Delay + 1)
+		delay := l.Generator().IntN(m.Delay + 1)
 		s, err := RecordedScenario(&at[0].Recording.Raw, at[0].From, m.Windows, delay)
 		if err == nil || try == attempts {
 			return s, err
@@ -124,8 +101,6 @@ func (l *modelLearner) draw() (*policy.Scenario, error) {
 	}
 }
 
-func (l *modelLearner) done() uint64                   { return l.updates }
-func (l *modelLearner) fingerprint() string            { return l.data.Fingerprint }
-func (l *modelLearner) algorithm() *Config             { return &Config{Algorithm: Model} }
-func (l *modelLearner) checkpoint() *policy.Checkpoint { return l.Checkpoint() }
-func (l *modelLearner) estimate() (Estimates, error)   { return judge(l.Checkpoint(), l.data.held()) }
+func (l *modelLearner) fingerprint() string          { return l.data.Fingerprint }
+func (l *modelLearner) algorithm() *Config           { return &Config{Algorithm: Model} }
+func (l *modelLearner) estimate() (Estimates, error) { return judge(l.Checkpoint(), l.data.held()) }

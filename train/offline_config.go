@@ -2,27 +2,10 @@ package train
 
 import (
 	"errors"
-	"math"
 
 	"github.com/saspart/saspart/config/field"
 	"github.com/saspart/saspart/dataset"
 )
-
-// Schedule is how long a training takes and when it tells of itself.
-type Schedule struct {
-	Updates         int `yaml:"updates"`          // how many updates the training takes
-	LogEvery        int `yaml:"log_every"`        // updates that a row of metrics averages
-	CheckpointEvery int `yaml:"checkpoint_every"` // updates between two checkpoints, each with an evaluation
-}
-
-// Validate reports every impossible value by its path.
-func (s *Schedule) Validate() error {
-	return errors.Join(
-		field.Whole("updates", s.Updates, 1, math.MaxInt32),
-		field.Whole("log_every", s.LogEvery, 1, math.MaxInt32),
-		field.Whole("checkpoint_every", s.CheckpointEvery, 1, math.MaxInt32),
-	)
-}
 
 // OfflineConfig is a training from traces: what is learned from, how and for how
 // long. configs/train has two ready ones.

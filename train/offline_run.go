@@ -7,12 +7,6 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
-// Names of the two checkpoints that a training keeps in its folder.
-const (
-	Last = "last" // the newest; the only one that a training can be gone on from
-	Best = "best" // the one with the best score
-)
-
 // Offline is a training from traces: of a shares policy from recorded transitions, or
 // of a capacity policy from recordings.
 type Offline struct {
@@ -49,20 +43,4 @@ type Outcome struct {
 	Estimates Estimates `json:"estimates"`         // of the last evaluation, over held-out transitions
 	Rollout   *float64  `json:"rollout,omitempty"` // mean imbalance at the last evaluation
 	Best      *float64  `json:"best,omitempty"`    // and of the best checkpoint
-}
-
-// Estimates say what recorded transitions tell of a policy without running it. They
-// are the trainer's own opinion: a critic that was trained on too little data
-// believes in actions that nobody tried, so that a high PolicyValue alone is no
-// promise.
-type Estimates struct {
-	Rows        int     `json:"rows"`
-	Q           float64 `json:"q"`        // value of the data's actions, least of the critics'
-	PolicyValue float64 `json:"q_policy"` // of the policy's most likely actions
-	Distance    float64 `json:"distance"` // root mean square between the two, per number of an action in [-1,1], or per log share
-
-	// Of the capacity action: mean imbalance after the first windows, at the speeds
-	// that the held-out recordings tell, of the policy and of what was recorded.
-	Recorded  *float64 `json:"recorded,omitempty"`
-	Behaviour *float64 `json:"behaviour,omitempty"`
 }

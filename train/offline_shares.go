@@ -58,9 +58,8 @@ func newSharesLearner(c *OfflineConfig, data *dataset.Transitions, seed uint64) 
 }
 
 func (l *sharesLearner) update() (Stats, error) { return l.Update(transitions{l.data.Train}) }
-func (l *sharesLearner) done() uint64           { return l.updates }
 func (l *sharesLearner) fingerprint() string    { return l.print }
-func (l *sharesLearner) algorithm() *Config     { return &l.cfg }
+func (l *sharesLearner) algorithm() *Config     { return &l.config.Learner }
 
 func (l *sharesLearner) estimate() (Estimates, error) {
 	held := l.data.HeldOut
@@ -70,7 +69,7 @@ func (l *sharesLearner) estimate() (Estimates, error) {
 	return l.Estimate(held, estimated)
 }
 
-func (l *sharesLearner) checkpoint() *policy.Checkpoint {
+func (l *sharesLearner) Checkpoint() *policy.Checkpoint {
 	c := &policy.Checkpoint{
 		Format: policy.CheckpointFormat, Kind: policy.KindShares, Normalisation: l.normal,
 		Shares: &policy.SharesSpec{

@@ -133,7 +133,7 @@ func taken(updates uint64, pcg *rand.PCG, tensors []Tensor) (State, error) {
 
 // put makes a trainer's updates, generator and tensors what they were when s was
 // taken. A state of other tensors is refused and changes nothing.
-func (s State) put(updates *uint64, pcg *rand.PCG, mine []Tensor) error {
+func put(s State, updates *uint64, pcg *rand.PCG, mine []Tensor) error {
 	if err := matching(mine, s.Tensors); err != nil {
 		return err
 	}

@@ -1,5 +1,3 @@
-//go:build torch
-
 package train
 
 import (

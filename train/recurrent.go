@@ -94,7 +94,7 @@ func (t *Recurrent) begin(start *policy.Checkpoint) error {
 		actions = hedgedActions
 	}
 	if start != nil {
-		if err := startsCapacity(start); err != nil {
+		if err := CheckStart(start); err != nil {
 			return err
 		}
 		inputs, units, actions, pool = start.Capacity.Inputs, start.Capacity.Units, plainActions, start.Capacity.Pool
@@ -119,7 +119,7 @@ func (t *Recurrent) begin(start *policy.Checkpoint) error {
 	t.actor = newParams(t.net.layout())
 	t.net.init(t.actor, t.rng)
 	if start != nil {
-		t.actor.start(start)
+		takeOver(t.actor, start)
 	}
 	t.start = &policy.Checkpoint{
 		Format: policy.CheckpointFormat, Kind: policy.KindCapacity, CreatedBy: "saspart",
@@ -129,8 +129,8 @@ func (t *Recurrent) begin(start *policy.Checkpoint) error {
 	return nil
 }
 
-// startsCapacity reports what keeps a checkpoint from being started from.
-func startsCapacity(c *policy.Checkpoint) error {
+// CheckStart reports what keeps a checkpoint from being started from.
+func CheckStart(c *policy.Checkpoint) error {
 	if c.Kind != policy.KindCapacity {
 		return fmt.Errorf("start from a checkpoint of kind %s: the capacity action needs one of kind %s, or none", c.Kind, policy.KindCapacity)
 	}
@@ -140,8 +140,8 @@ func startsCapacity(c *policy.Checkpoint) error {
 	return nil
 }
 
-// start takes over the tensors of a checkpoint, which has all of them.
-func (p *params) start(c *policy.Checkpoint) {
+// takeOver sets parameters to the tensors of a checkpoint, which has all of them.
+func takeOver(p *params, c *policy.Checkpoint) {
 	for _, to := range p.layout {
 		at := slices.IndexFunc(c.Tensors, func(v policy.Tensor) bool { return v.Name == to.Name })
 		copy(to.Data, c.Tensors[at].Data)
@@ -230,7 +230,7 @@ func (t *Recurrent) State() (State, error) { return taken(t.updates, t.pcg, t.te
 
 // Restore makes the trainer what it was when s was taken. A state of other networks
 // is refused and changes nothing.
-func (t *Recurrent) Restore(s State) error { return s.put(&t.updates, t.pcg, t.tensors()) }
+func (t *Recurrent) Restore(s State) error { return put(s, &t.updates, t.pcg, t.tensors()) }
 
 // stretches is how many stretches of P workers an update takes.
 func (c *RecurrentConfig) stretches(workers int) int { return max(2, c.Rows/workers) }

@@ -2,6 +2,9 @@
 
 package train
 
+// valuesMost is how many transitions of one recording are looked at.
+const valuesMost = 256
+
 // Values are the means, over up to about most transitions of recordings, of the least
 // critic's value of what was done and of the policy's most likely action.
 func (t *Recurrent) Values(recordings Recordings, most int) (data, own float64) {
@@ -10,7 +13,7 @@ func (t *Recurrent) Values(recordings Recordings, most int) (data, own float64) 
 		if n >= most {
 			break
 		}
-		d, o, some := t.values(r, min(r.Windows()-1, estimateRows))
+		d, o, some := t.values(r, min(r.Windows()-1, valuesMost))
 		data, own, n = data+d, own+o, n+some
 	}
 	if n == 0 {

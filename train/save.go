@@ -13,6 +13,12 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
+// Names of the two checkpoints that a training keeps in its folder.
+const (
+	Last = "last" // the newest; the only one that a training can be gone on from
+	Best = "best" // the one with the best score
+)
+
 // The files that a checkpoint has beside the policy's, for going on with a training.
 const (
 	trainerFile = "trainer.safetensors" // every tensor of State

@@ -153,6 +153,9 @@ func (t *Trainer) Update(src Source) (stats Stats, err error) {
 	return stats, nil
 }
 
+// Updates is the number of updates done.
+func (t *Trainer) Updates() uint64 { return t.updates }
+
 // Act writes the policy's action for an observation into act: the most likely one, or
 // with explore one drawn from the policy.
 func (t *Trainer) Act(obs, act []float32, explore bool) {
@@ -191,4 +194,4 @@ func (t *Trainer) State() (State, error) { return taken(t.updates, t.pcg, t.tens
 
 // Restore makes the trainer what it was when s was taken. A state of other networks
 // is refused and changes nothing.
-func (t *Trainer) Restore(s State) error { return s.put(&t.updates, t.pcg, t.tensors()) }
+func (t *Trainer) Restore(s State) error { return put(s, &t.updates, t.pcg, t.tensors()) }
