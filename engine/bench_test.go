@@ -71,7 +71,7 @@ func BenchmarkSim(b *testing.B) {
 			}
 			defer j.Close()
 			if k.partitioner == "table" {
-				plan(b, j, c.Workers)
+				planned(b, j, c.Workers)
 			}
 			records := int64(0)
 			for b.Loop() {
@@ -86,8 +86,8 @@ func BenchmarkSim(b *testing.B) {
 	}
 }
 
-// plan gives a job the route that waterfill finds for it within a few windows.
-func plan(tb testing.TB, j *Sim, workers int) {
+// planned gives a job the route that waterfill finds for it within a few windows.
+func planned(tb testing.TB, j *Sim, workers int) {
 	w := policy.NewWaterfill(policy.DefaultWaterfill(), workers)
 	for range 4 {
 		if r := w.Decide(nextWindow(tb, j)); r != nil {

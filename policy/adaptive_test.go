@@ -12,7 +12,7 @@ import (
 func poolOf() []PoolMember {
 	var pool []PoolMember
 	for i, shares := range [][]float64{{0.1, 0.1, 0.1, 0.1}, {0.1, 0.05, 0.033}, {0.8, 0.1, 0.01, 0.001}} {
-		c := sharesCheckpoint()
+		c := sharesPolicy()
 		spec := *c.Shares
 		spec.KeyShares = shares
 		c.Shares = &spec

@@ -76,7 +76,7 @@ func (h *hidden) later(slow []float64, u, windows int, rng *rand.Rand) {
 func (h *hidden) bounds(samples, steps, every int, rng *rand.Rand) (b bound) {
 	p, n := h.Workers, 0.0
 	slow, fresh := make([]float64, samples*p), make([]float64, samples*p)
-	for t := firstWindows - 1; t < h.Windows-1; t += every {
+	for t := FirstWindows - 1; t < h.Windows-1; t += every {
 		u := h.Routed(t)
 		h.later(slow, u, t+1-u, rng)
 		h.later(fresh, u, t+1-u, rng)

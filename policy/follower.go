@@ -34,8 +34,8 @@ type FollowerScore struct {
 	After float64 // mean imbalance over all later ones; 0 if there are none
 }
 
-// firstWindows is how many windows a follower gets to learn the speeds.
-const firstWindows = 8
+// FirstWindows is how many windows a follower gets to learn the speeds.
+const FirstWindows = 8
 
 // EvaluateFollower runs a follower through the scenarios of the given seeds, one
 // score for each, in order. Every scenario begins with equal shares. c must be valid.
@@ -72,10 +72,10 @@ func ScoreFollower(f Follower, s *Scenario) (score FollowerScore, err error) {
 	for t := range s.Windows {
 		u, at := s.Routed(t), s.Measured(t)
 		now := past[t%len(past)]
-		if off := s.Imbalance(t, now); t < firstWindows {
-			score.First += off / float64(min(firstWindows, s.Windows))
+		if off := s.Imbalance(t, now); t < FirstWindows {
+			score.First += off / float64(min(FirstWindows, s.Windows))
 		} else {
-			score.After += off / float64(s.Windows-firstWindows)
+			score.After += off / float64(s.Windows-FirstWindows)
 		}
 		got = s.Got(u, s.InForce(u, past[u%len(past)], force), got)
 		s.Busy(at, got, busy)

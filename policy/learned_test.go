@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -11,7 +13,16 @@ import (
 	"pgregory.net/rapid"
 )
 
-func learned(t testing.TB, c *Checkpoint, workers int) Controller {
+// sharesPolicy is the checkpoint that is kept as an example of the format.
+func sharesPolicy() *Checkpoint {
+	c, err := LoadCheckpoint(filepath.Join("testdata", "checkpoint-1"))
+	if err != nil {
+		panic(err)
+	}
+	return c
+}
+
+func controllerOf(t testing.TB, c *Checkpoint, workers int) Controller {
 	t.Helper()
 	f, err := NewLearned(c, DefaultLearned(), workers)
 	if err != nil {
@@ -26,7 +37,7 @@ func TestLearnedCapacitySettles(t *testing.T) {
 	for _, p := range []int{1, 8, 64} {
 		j := newToyJob(p, 1.2, 20000, 1)
 		j.rng = rand.New(rand.NewPCG(4, 4))
-		f := learned(t, UntrainedCapacity(32, 1), p)
+		f := controllerOf(t, UntrainedCapacity(32, 1), p)
 		run := func(windows int) (routes int) {
 			for range windows {
 				if r := f.Decide(j.window()); r != nil {
@@ -59,7 +70,7 @@ func TestLearnedCapacitySettles(t *testing.T) {
 // With exact counts it comes to the same shares as the speeds have.
 func TestLearnedCapacityFindsSpeeds(t *testing.T) {
 	j := newToyJob(8, 1.5, 1e9, 2)
-	f := learned(t, UntrainedCapacity(32, 1), 8)
+	f := controllerOf(t, UntrainedCapacity(32, 1), 8)
 	for range 40 {
 		if r := f.Decide(j.window()); r != nil {
 			j.route = r
@@ -85,8 +96,8 @@ func hotWindow(workers, keys, offset int, n int64) *Window {
 // The route of a shares policy is, number by number, that of its network's output for
 // the reference's observation.
 func TestLearnedSharesRoute(t *testing.T) {
-	c := sharesCheckpoint()
-	f := learned(t, c, 3)
+	c := sharesPolicy()
+	f := controllerOf(t, c, 3)
 	w := hotWindow(3, 6, 0, 1000)
 	r := f.Decide(w)
 	if r == nil {
@@ -131,7 +142,7 @@ func TestLearnedSharesRoute(t *testing.T) {
 
 // Fewer hot keys than the mask has leave its last places empty; none, no decision.
 func TestLearnedSharesFewKeys(t *testing.T) {
-	f := learned(t, sharesCheckpoint(), 3)
+	f := controllerOf(t, sharesPolicy(), 3)
 	if r := f.Decide(hotWindow(3, 0, 0, 1000)); r != nil {
 		t.Errorf("without hot keys the route is %+v", r)
 	}
@@ -191,8 +202,8 @@ func TestDistance(t *testing.T) {
 // Windows of two routes and of other jobs are no ground to decide on; a foreign, newer
 // route is.
 func TestLearnedWhenToDecide(t *testing.T) {
-	for name, c := range map[string]*Checkpoint{"shares": sharesCheckpoint(), "capacity": UntrainedCapacity(8, 1)} {
-		f := learned(t, c, 3)
+	for name, c := range map[string]*Checkpoint{"shares": sharesPolicy(), "capacity": UntrainedCapacity(8, 1)} {
+		f := controllerOf(t, c, 3)
 		w := hotWindow(3, 6, 0, 10000)
 		w.Busy = []float64{0.9, 0.5, 0.2}
 		w.RouteNew = true
@@ -213,7 +224,7 @@ func TestLearnedWhenToDecide(t *testing.T) {
 
 // A network whose numbers overflow to NaN never decides on a route.
 func TestLearnedNaNIsNoRoute(t *testing.T) {
-	shares := sharesCheckpoint()
+	shares := sharesPolicy()
 	capacity := UntrainedCapacity(2, 1)
 	for _, tensors := range [][]Tensor{shares.Tensors, capacity.Tensors} {
 		for _, x := range tensors {
@@ -225,11 +236,11 @@ func TestLearnedNaNIsNoRoute(t *testing.T) {
 			}
 		}
 	}
-	if r := learned(t, shares, 3).Decide(hotWindow(3, 6, 0, 1000)); r != nil {
+	if r := controllerOf(t, shares, 3).Decide(hotWindow(3, 6, 0, 1000)); r != nil {
 		t.Errorf("shares: the route is %+v", r)
 	}
 	// There the planner still acts on the loads, for workers taken to be equal.
-	f := learned(t, capacity, 3)
+	f := controllerOf(t, capacity, 3)
 	for range 5 {
 		if r := f.Decide(hotWindow(3, 6, 0, 1000)); r != nil && r.Validate() != nil {
 			t.Errorf("capacity: the route is %+v", r)
@@ -245,7 +256,7 @@ func TestLearnedNaNIsNoRoute(t *testing.T) {
 // Whatever a window claims, the answer is a valid route or none.
 func TestLearnedWithstands(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p, c := 3, sharesCheckpoint()
+		p, c := 3, sharesPolicy()
 		if rapid.Bool().Draw(t, "capacity") {
 			p, c = rapid.IntRange(1, 20).Draw(t, "workers"), UntrainedCapacity(4, 1)
 			c.Tensors = gruTensors(rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1)), len(CapacityInputs()), 4, plainActions, false)
@@ -282,10 +293,10 @@ func TestNewLearnedRefuses(t *testing.T) {
 	if _, err := NewLearned(broken, DefaultLearned(), 8); err == nil {
 		t.Error("a checkpoint without its head is taken")
 	}
-	if _, err := NewLearned(sharesCheckpoint(), DefaultLearned(), 8); err == nil {
+	if _, err := NewLearned(sharesPolicy(), DefaultLearned(), 8); err == nil {
 		t.Error("a checkpoint for 3 workers is taken for 8")
 	}
-	if _, err := NewCapacity(sharesCheckpoint(), 3); err == nil {
+	if _, err := NewCapacity(sharesPolicy(), 3); err == nil {
 		t.Error("a shares policy is taken for a capacity one")
 	}
 }
@@ -302,5 +313,23 @@ func TestLearnedConfigValidate(t *testing.T) {
 		if change(&c); c.Validate() == nil {
 			t.Errorf("%s: validates", why)
 		}
+	}
+}
+
+func TestFitsJob(t *testing.T) {
+	if err := FitsJob(sharesCheckpoint(), 3); err != nil {
+		t.Error(err)
+	}
+	err := FitsJob(sharesCheckpoint(), 8)
+	if err == nil || !strings.Contains(err.Error(), "trained for 3 workers, the job has 8") {
+		t.Errorf("shares: %v", err)
+	}
+	for _, p := range []int{1, 8, MaxWorkers} {
+		if err := FitsJob(UntrainedCapacity(2, 1), p); err != nil {
+			t.Errorf("capacity, %d workers: %v", p, err)
+		}
+	}
+	if FitsJob(UntrainedCapacity(2, 1), 0) == nil || FitsJob(UntrainedCapacity(2, 1), MaxWorkers+1) == nil {
+		t.Error("impossible jobs fit")
 	}
 }

@@ -1,26 +1,11 @@
 package policy
 
 import (
-	"math"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
-
-// zipf is the probabilities of n keys with exponent z, descending.
-func zipf(n int, z float64) []float64 {
-	d := make([]float64, n)
-	sum := 0.0
-	for i := range d {
-		d[i] = math.Pow(float64(i+1), -z)
-		sum += d[i]
-	}
-	for i := range d {
-		d[i] /= sum
-	}
-	return d
-}
 
 func TestMaskReferenceCheck(t *testing.T) {
 	d := zipf(10000, 1.5)[:10]

@@ -6,84 +6,10 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
-
-	"pgregory.net/rapid"
 )
-
-// drawn is a tensor of normal numbers of the given deviation.
-func drawn(rng *rand.Rand, deviation float64, name string, shape ...int) Tensor {
-	n := 1
-	for _, d := range shape {
-		n *= d
-	}
-	t := Tensor{Name: name, Shape: shape, Data: make([]float32, n)}
-	for i := range t.Data {
-		t.Data[i] = float32(deviation * rng.NormFloat64())
-	}
-	return t
-}
-
-// mlpTensors are those of a shares policy.
-func mlpTensors(rng *rand.Rand, obs, act int, hidden ...int) []Tensor {
-	var all []Tensor
-	in := obs
-	for i, out := range append(hidden, 2*act) {
-		all = append(all,
-			drawn(rng, 1/math.Sqrt(float64(in)), fmt.Sprintf("%d.weight", i), 1, in, out),
-			drawn(rng, 0.1, fmt.Sprintf("%d.bias", i), 1, out))
-		in = out
-	}
-	return all
-}
-
-// gruTensors are those of a capacity policy.
-func gruTensors(rng *rand.Rand, inputs, units, actions int, pool bool) []Tensor {
-	d := 1 / math.Sqrt(float64(units))
-	all := []Tensor{
-		drawn(rng, d, "gru.input.weight", inputs, 3*units), drawn(rng, d, "gru.input.bias", 3*units),
-		drawn(rng, d, "gru.memory.weight", units, 3*units), drawn(rng, d, "gru.memory.bias", 3*units),
-		drawn(rng, d, "head.weight", units, 2*actions), drawn(rng, d, "head.bias", 2*actions),
-	}
-	if pool {
-		all = append(all, drawn(rng, d, "gru.pool.weight", units, 3*units))
-	}
-	return all
-}
-
-func normals(rng *rand.Rand, n int) []float32 {
-	return drawn(rng, 1, "", n).Data
-}
 
 // The naive twins: the same mathematics one number at a time, in float64, with the
 // weights as they are in the tensors.
-
-// naiveDense is a row of input times a weight, plus a bias.
-func naiveDense(x []float64, weight, bias Tensor) []float64 {
-	out := len(bias.Data)
-	y := make([]float64, out)
-	for j := range y {
-		y[j] = float64(bias.Data[j])
-		for i, v := range x {
-			y[j] += v * float64(weight.Data[i*out+j])
-		}
-	}
-	return y
-}
-
-func naiveMLP(tensors []Tensor, x []float64) []float64 {
-	for i := 0; i < len(tensors); i += 2 {
-		x = naiveDense(x, tensors[i], tensors[i+1])
-		if i+2 < len(tensors) {
-			for j := range x {
-				x[j] = math.Tanh(x[j])
-			}
-		}
-	}
-	for j := range x {
-		x[j] = math.Tanh(x[j])
-	}
-	return x[:len(x)/2]
-}
 
 // naiveGRU is one worker's step; mean is the mean of all workers' memories.
 func naiveGRU(tensors []Tensor, x, h, mean []float64) (next, action []float64) {
@@ -199,54 +125,6 @@ func TestGRUEqualsNaiveTwin(t *testing.T) {
 	}
 }
 
-func TestSquashing(t *testing.T) {
-	x, s, h := make([]float64, 0, 1<<17), []float32{}, []float32{}
-	for v := -30.0; v < 30; v += 0.0007 {
-		x = append(x, float64(float32(v)))
-	}
-	x = append(x, -1e30, 1e30, math.Inf(-1), math.Inf(1), 0)
-	for _, v := range x {
-		s, h = append(s, float32(v)), append(h, float32(v))
-	}
-	sigmoids(s)
-	tanhs(h)
-	for i, v := range x {
-		if d := math.Abs(float64(s[i]) - 1/(1+math.Exp(-v))); d > 1e-6 {
-			t.Fatalf("sigmoid(%v) is off by %g", v, d)
-		}
-		if d := math.Abs(float64(h[i]) - math.Tanh(v)); d > 1e-6 || h[i] > 1 || h[i] < -1 {
-			t.Fatalf("tanh(%v) = %v is off by %g", v, h[i], d)
-		}
-	}
-	if last := len(x) - 1; h[last] != 0 || s[last] != 0.5 {
-		t.Errorf("tanh(0) = %v, sigmoid(0) = %v", h[last], s[last])
-	}
-	nan := []float32{float32(math.NaN())}
-	if tanhs(nan); nan[0] == nan[0] {
-		t.Errorf("tanh hides a NaN behind %v", nan[0])
-	}
-}
-
-func TestMultiplyEqualsNaiveTwin(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		rows, in, out := rapid.IntRange(0, 130).Draw(t, "rows"), rapid.IntRange(1, 9).Draw(t, "in"), rapid.IntRange(1, 300).Draw(t, "out")
-		stride := out + rapid.IntRange(0, 3).Draw(t, "more columns")
-		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
-		a, w, c := normals(rng, rows*in), normals(rng, in*stride), normals(rng, rows*out)
-		want := wide(c)
-		for r := range rows {
-			for j := range out {
-				for i := range in {
-					want[r*out+j] += float64(a[r*in+i]) * float64(w[i*stride+j])
-				}
-			}
-		}
-		if multiply(c, a, w, rows, in, out, stride); far(c, want) > 1e-4 {
-			t.Fatalf("[%d,%d] times [%d,%d] is off by %g", rows, in, in, out, far(c, want))
-		}
-	})
-}
-
 func TestNetworksRefuse(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	for _, c := range []struct {
@@ -333,35 +211,6 @@ func BenchmarkSharesForward(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				n.Forward(x, a)
-			}
-		})
-	}
-}
-
-// What the built-in capacity policy does for a window short of planning: features, network,
-// capacities.
-func BenchmarkCapacityFollow(b *testing.B) {
-	for _, workers := range []int{8, 64, 200} {
-		b.Run(fmt.Sprintf("P=%d", workers), func(b *testing.B) {
-			c, err := Builtin()
-			if err != nil {
-				b.Fatal(err)
-			}
-			f, err := NewCapacity(c, workers)
-			if err != nil {
-				b.Fatal(err)
-			}
-			s := NewScenario(DefaultScenarios(), workers, 1)
-			share, busy, queue := make([]float64, workers), make([]float64, workers), make([]float64, workers)
-			for w := range share {
-				share[w] = 1 / float64(workers)
-			}
-			s.Busy(0, share, busy)
-			m := Measured{Share: share, Seen: share, Busy: busy, Queue: queue}
-			next := make([]float64, workers)
-			b.ReportAllocs()
-			for b.Loop() {
-				f.Follow(&m, next)
 			}
 		})
 	}

@@ -164,7 +164,7 @@ func (s *Scenario) likeJob(c *JobLike, rng *rand.Rand, walk, jump *float64) {
 	}
 	softmax(s.Start, s.Start)
 	for t := range s.Windows {
-		routed := t < firstWindows || rng.IntN(firstWindows) == 0
+		routed := t < FirstWindows || rng.IntN(FirstWindows) == 0
 		for w := range s.Workers {
 			at := t*s.Workers + w
 			s.Chance[at] = chance * rng.NormFloat64()

@@ -3,81 +3,10 @@ package policy
 import (
 	"math"
 	"math/rand/v2"
-	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
 )
-
-// toyJob measures windows of a route in closed form, n records each; with a
-// generator, keys and slots get counts by chance.
-type toyJob struct {
-	keys   []KeyLoad
-	slots  []float64
-	speeds []float64
-	n      float64
-	rng    *rand.Rand
-	route  *Route
-}
-
-func (j *toyJob) window() *Window {
-	count := func(p float64) int64 {
-		m := p * j.n
-		if j.rng != nil {
-			m += math.Sqrt(m) * j.rng.NormFloat64()
-		}
-		return int64(max(0, math.Round(m)))
-	}
-	w := &Window{Route: j.route, Slots: make([]int64, len(j.slots))}
-	keys, slots := slices.Clone(j.keys), make([]float64, len(j.slots))
-	rest := slices.Clone(j.slots)
-	for i := range keys {
-		k := &keys[i]
-		s := SlotOf(k.Hash, len(rest))
-		rest[s] = max(0, rest[s]-k.Load)
-		c := count(k.Load)
-		if i < 300 {
-			w.Hot = append(w.Hot, HotKey{Name: k.Name, Hash: k.Hash, Count: c})
-		}
-		k.Load = float64(c)
-		slots[s] += k.Load
-	}
-	for s, p := range rest {
-		slots[s] += float64(count(p))
-		w.Slots[s] = int64(slots[s])
-	}
-	// Full queues slow all to the pace of the busiest.
-	loads, slow := loadsOf(j.route, keys, slots), 1.0
-	for i, load := range loads {
-		slow = max(slow, load/j.n/j.speeds[i])
-	}
-	for i, load := range loads {
-		w.Counts = append(w.Counts, int64(load/slow))
-		w.Busy = append(w.Busy, load/slow/j.n/j.speeds[i])
-		w.Records += w.Counts[i]
-	}
-	return w
-}
-
-// busiest is the true load over speed of the busiest worker, 1 at best.
-func (j *toyJob) busiest() float64 {
-	most, sum := 0.0, 0.0
-	for w, load := range loadsOf(j.route, j.keys, j.slots) {
-		most = max(most, load/j.speeds[w])
-		sum += j.speeds[w]
-	}
-	return most * sum
-}
-
-func newToyJob(p int, z float64, n float64, seed uint64) *toyJob {
-	keys, slots := population(2000, z, SlotCount(p), seed)
-	j := &toyJob{keys: keys, slots: slots, speeds: make([]float64, p), n: n, route: HashRoute(p)}
-	rng := rand.New(rand.NewPCG(seed, 3))
-	for w := range j.speeds {
-		j.speeds[w] = (0.5 + rng.Float64()) / float64(p) * 1.6
-	}
-	return j
-}
 
 // With counts that scatter by chance, routes become good and then rest; when a
 // worker slows down, its load leaves within a few windows.

@@ -52,7 +52,7 @@ func TestLoadsGradients(t *testing.T) {
 		t.Run(string(algorithm), func(t *testing.T) {
 			cfg := tiny(func(c *Config) { c.Algorithm, c.LoadsRate = algorithm, 0.01 })
 			tr := freshShares(t, cfg, 3)
-			train(t, tr, busySource{}, 3) // away from the networks' zeros
+			trained(t, tr, busySource{}, 3) // away from the networks' zeros
 			n, stats := watch(t, tr, busySource{})
 
 			fit := func(w []float64) float64 { return n.loadsLoss(w) }
@@ -119,7 +119,7 @@ func TestLoadsAreFound(t *testing.T) {
 			}
 		}
 	}
-	train(t, tr, sourceFunc(src), 1500)
+	trained(t, tr, sourceFunc(src), 1500)
 	// Only relative loads can be known, and of a key with one worker only the sum with
 	// that worker's bias.
 	x, want := make([]float64, 3), 0.0
@@ -149,16 +149,16 @@ func TestLoadsResumeExactly(t *testing.T) {
 	cfg := small(SACN)
 	cfg.LoadsRate, cfg.Batch = 5e-3, 96
 	whole := freshShares(t, cfg, 5)
-	train(t, whole, busySource{}, 20)
+	trained(t, whole, busySource{}, 20)
 
 	first := freshShares(t, cfg, 5)
-	train(t, first, busySource{}, 10)
+	trained(t, first, busySource{}, 10)
 	cfg.Threads = 2
 	resumed := freshShares(t, cfg, 99)
 	if err := resumed.Restore(state(t, first)); err != nil {
 		t.Fatal(err)
 	}
-	train(t, resumed, busySource{}, 10)
+	trained(t, resumed, busySource{}, 10)
 	same(t, "resumed on two threads", state(t, whole), state(t, resumed))
 	plain := cfg
 	plain.LoadsRate = 0
@@ -192,7 +192,7 @@ func TestLoadsLearnFaster(t *testing.T) {
 			t.Fatal(err)
 		}
 		action, obs := make([]float64, env.Mask.Pairs()), make([]float64, 8)
-		train(t, tr, sourceFunc(func(rng *rand.Rand, b *Batch) {
+		trained(t, tr, sourceFunc(func(rng *rand.Rand, b *Batch) {
 			for i := range b.Reward {
 				for j := range action {
 					b.Act[i*len(action)+j] = 2*rng.Float32() - 1

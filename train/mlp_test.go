@@ -10,14 +10,6 @@ import (
 	"pgregory.net/rapid"
 )
 
-func random(rng *rand.Rand, n int) []float32 {
-	v := make([]float32, n)
-	for i := range v {
-		v[i] = 2*rng.Float32() - 1
-	}
-	return v
-}
-
 func dot(a []float32, b []float64) float64 {
 	sum := 0.0
 	for i := range a {
@@ -56,7 +48,7 @@ func TestMLP(t *testing.T) {
 			var y []float64
 			for m := range n.members {
 				for r := range rows {
-					y = append(y, naiveNet(n, w, m, join(row(wide(obs), r/rep, n.shared), row(act, r, n.own)))...)
+					y = append(y, naiveNet(n.members, n.widths, w, m, join(row(wide(obs), r/rep, n.shared), row(act, r, n.own)))...)
 				}
 			}
 			return y

@@ -11,58 +11,6 @@ import (
 
 // The naive twin: the same mathematics one number at a time, in float64.
 
-func wide(v []float32) []float64 {
-	out := make([]float64, len(v))
-	for i, x := range v {
-		out[i] = float64(x)
-	}
-	return out
-}
-
-// naiveNet is one member's output for one input.
-func naiveNet(n *mlp, w []float64, member int, x []float64) []float64 {
-	at := 0
-	for l, out := range n.widths {
-		in := len(x)
-		y := make([]float64, out)
-		for j := range y {
-			y[j] = w[at+n.members*in*out+member*out+j]
-			for i := range x {
-				y[j] += x[i] * w[at+(member*in+i)*out+j]
-			}
-			if l < len(n.widths)-1 {
-				y[j] = math.Tanh(y[j])
-			}
-		}
-		at += n.members * (in + 1) * out
-		x = y
-	}
-	return x
-}
-
-func join(a, b []float64) []float64 { return append(append([]float64{}, a...), b...) }
-
-// row is row i of a matrix with rows of width numbers.
-func row(v []float64, i, width int) []float64 { return v[i*width : (i+1)*width] }
-
-// naiveSample is the squashed action and its log-probability by another formula.
-func naiveSample(out, noise []float64) (action []float64, logProb float64) {
-	width := len(noise)
-	for j := range width {
-		logStd := min(max(out[width+j], minLogStd), maxLogStd)
-		std := math.Exp(logStd)
-		u := out[j] + std*noise[j]
-		action = append(action, math.Tanh(u))
-		logProb += normalLog(u, out[j], std) + 2*math.Log(math.Cosh(u)) // 1 - tanh^2 = 1/cosh^2
-	}
-	return action, logProb
-}
-
-func normalLog(x, mean, std float64) float64 {
-	z := (x - mean) / std
-	return -z*z/2 - math.Log(std*math.Sqrt(2*math.Pi))
-}
-
 // naiveUpdate holds what an update saw, in float64.
 type naiveUpdate struct {
 	t                       *Trainer
@@ -108,12 +56,12 @@ func (n *naiveUpdate) drawn(actor []float64, half, i, k int) ([]float64, float64
 	if half == 1 {
 		obs = n.next
 	}
-	out := naiveNet(n.t.policy, actor, 0, row(obs, i, n.obsWidth))
+	out := naiveNet(n.t.policy.members, n.t.policy.widths, actor, 0, row(obs, i, n.obsWidth))
 	return naiveSample(out, row(n.noise, (half*n.rows+i)*(1+n.k)+k, n.actions))
 }
 
 func (n *naiveUpdate) q(w []float64, member int, obs, act []float64) float64 {
-	q := naiveNet(n.t.ensemble, w, member, join(obs, act))[0]
+	q := naiveNet(n.t.ensemble.members, n.t.ensemble.widths, w, member, join(obs, act))[0]
 	if n.t.loads != nil {
 		q += policy.Reward(policy.Perf(naiveLoads(n.t.loads, n.loads, act)), n.t.loads.p0)
 	}
@@ -197,7 +145,7 @@ func (n *naiveUpdate) actorLoss(w []float64, imitate bool, alpha float64) float6
 			}
 		}
 		if imitate {
-			out := naiveNet(n.t.policy, w, 0, obs)
+			out := naiveNet(n.t.policy.members, n.t.policy.widths, w, 0, obs)
 			for j, a := range row(n.act, i, n.actions) {
 				edge := n.t.cfg.CloneEdge
 				a = min(max(a, -1+edge), 1-edge)
@@ -221,29 +169,4 @@ func slopes(w []float64, f func(w []float64) float64) []float64 {
 		g[i] = (up - f(at)) / (2 * h)
 	}
 	return g
-}
-
-// near fails unless got is want to within tol of the longest element of want.
-func near(t *testing.T, what string, got []float32, want []float64, tol float64) {
-	t.Helper()
-	if len(got) != len(want) {
-		t.Fatalf("%s: %d numbers, want %d", what, len(got), len(want))
-	}
-	scale := 1e-6
-	for _, v := range want {
-		scale = max(scale, math.Abs(v))
-	}
-	for i, v := range want {
-		if !(math.Abs(float64(got[i])-v) <= tol*scale) {
-			t.Fatalf("%s[%d] is %v, want %v", what, i, got[i], v)
-		}
-	}
-}
-
-// close fails unless got is want to within tol, relatively where want is above 1.
-func closeTo(t *testing.T, what string, got, want, tol float64) {
-	t.Helper()
-	if !(math.Abs(got-want) <= tol*max(1, math.Abs(want))) {
-		t.Errorf("%s is %v, want %v", what, got, want)
-	}
 }

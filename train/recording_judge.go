@@ -78,7 +78,7 @@ func judge(c *policy.Checkpoint, recordings Recordings) (e Estimates, err error)
 			}
 		}
 		s, err := RecordedScenario(&r.Raw, 0, r.Windows(), 0)
-		if err != nil || s.Windows <= judgedFrom {
+		if err != nil || s.Windows <= policy.FirstWindows {
 			continue
 		}
 		score, err := policy.ScoreFollower(f, s)
@@ -86,13 +86,13 @@ func judge(c *policy.Checkpoint, recordings Recordings) (e Estimates, err error)
 			return e, fmt.Errorf("trace %s, episode %d: %w", r.Raw.File, r.Raw.Episode, err)
 		}
 		imbalance += score.After
-		for t := judgedFrom; t < s.Windows; t++ {
+		for t := policy.FirstWindows; t < s.Windows; t++ {
 			got := make([]float64, s.Workers)
 			for w := range got {
 				got[w] = math.Exp(r.logs[t*s.Workers+w])
 			}
 			if v := s.Imbalance(t, got); v == v {
-				behaviour += v / float64(s.Windows-judgedFrom)
+				behaviour += v / float64(s.Windows-policy.FirstWindows)
 			}
 		}
 		scored++
@@ -106,7 +106,3 @@ func judge(c *policy.Checkpoint, recordings Recordings) (e Estimates, err error)
 	}
 	return e, nil
 }
-
-// judgedFrom is how many windows a policy gets to learn the speeds, as
-// policy.EvaluateFollower has it.
-const judgedFrom = 8

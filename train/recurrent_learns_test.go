@@ -53,3 +53,24 @@ func TestRecurrentLearns(t *testing.T) {
 		}
 	}
 }
+
+// Values tell good actions from bad ones after some learning: those of shares at the
+// true speeds are above those of the wandering ones recorded.
+func TestRecurrentValues(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes some seconds")
+	}
+	c := DefaultRecurrent()
+	c.Algorithm, c.Rows, c.ActorRate = SACN, 64, 1e-9 // the policy stays a fixed smoothing
+	r, err := NewRecurrent(c, nil, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scenarios := policy.DefaultScenarios()
+	scenarios.Windows, scenarios.Utilisation = 400, [2]float64{0.4, 0.4} // nobody saturated
+	src := Recordings{recorded(t, policy.NewScenario(scenarios, 4, 1), 1e5, 1)}
+	updates(t, r, src, 150)
+	if data, own := r.Values(src, 1000); !(own > data+0.3) {
+		t.Errorf("value %.3f of a fixed smoothing, %.3f of what was done", own, data)
+	}
+}

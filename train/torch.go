@@ -54,6 +54,9 @@ func (s *scope) free() {
 	s.tensors, s.scalars = s.tensors[:0], s.scalars[:0]
 }
 
+// empty tells whether nothing is left to free.
+func (s *scope) empty() bool { return len(s.tensors) == 0 && len(s.scalars) == 0 }
+
 // check panics with libtorch's last error, if there is one.
 func check(op string) {
 	msg := torch.GetAndResetLastErr()

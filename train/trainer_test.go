@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/saspart/saspart/policy"
 )
 
 // small is a configuration that updates quickly.
@@ -21,7 +23,7 @@ func small(algorithm Algorithm) Config {
 	return c
 }
 
-func train(t *testing.T, tr *Trainer, src Source, updates int) Stats {
+func trained(t *testing.T, tr *Trainer, src Source, updates int) Stats {
 	t.Helper()
 	var last Stats
 	for range updates {
@@ -74,18 +76,18 @@ func TestResumeIsExact(t *testing.T) {
 			cfg.CloneUpdates = 12 // the change from cloning to improving comes after the break
 			d := Dims{4, 3}
 			whole := fresh(t, cfg, d, 5)
-			train(t, whole, noiseSource{}, 20)
+			trained(t, whole, noiseSource{}, 20)
 
 			first := fresh(t, cfg, d, 5)
-			train(t, first, noiseSource{}, 10)
+			trained(t, first, noiseSource{}, 10)
 			saved := state(t, first)
-			train(t, first, noiseSource{}, 3) // a copy was saved: going on must not change it
+			trained(t, first, noiseSource{}, 3) // a copy was saved: going on must not change it
 
 			resumed := fresh(t, cfg, d, 99) // everything that the seed made is replaced
 			if err := resumed.Restore(saved); err != nil {
 				t.Fatal(err)
 			}
-			train(t, resumed, noiseSource{}, 10)
+			trained(t, resumed, noiseSource{}, 10)
 			same(t, "resumed", state(t, whole), state(t, resumed))
 		})
 	}
@@ -99,7 +101,7 @@ func TestThreadsDoNotMatter(t *testing.T) {
 	for _, threads := range []int{1, 2, 3} {
 		cfg.Threads = threads
 		tr := fresh(t, cfg, Dims{16, 17}, 3)
-		train(t, tr, noiseSource{}, 5)
+		trained(t, tr, noiseSource{}, 5)
 		states = append(states, state(t, tr))
 	}
 	same(t, "two threads", states[0], states[1])
@@ -171,7 +173,7 @@ func TestLearns(t *testing.T) {
 			cfg.ActorRate, cfg.CriticRate = 3e-3, 3e-3
 			tr := fresh(t, cfg, Dims{2, 2}, 1)
 			before := miss(tr)
-			train(t, tr, c.src, 1500)
+			trained(t, tr, c.src, 1500)
 			if after := miss(tr); after > c.below || before < 0.2 {
 				t.Errorf("misses by %v, want below %v; %v before", after, c.below, before)
 			}
@@ -181,7 +183,7 @@ func TestLearns(t *testing.T) {
 		cfg := small(BC)
 		cfg.ActorRate = 3e-3
 		tr := fresh(t, cfg, Dims{2, 2}, 1)
-		train(t, tr, anywhere, 1000)
+		trained(t, tr, anywhere, 1000)
 		if after := miss(tr); after < 0.2 {
 			t.Errorf("misses by %v: a control run must not learn from rewards", after)
 		}
@@ -196,7 +198,7 @@ func TestCQLDoubtsWhatItHasNotSeen(t *testing.T) {
 		cfg := small(SACNCQL)
 		cfg.CriticRate, cfg.CQL.Weight = 3e-3, weight
 		tr := fresh(t, cfg, Dims{2, 2}, 1)
-		train(t, tr, narrow, 800)
+		trained(t, tr, narrow, 800)
 		tp := tr.ensemble.tape(1, 1)
 		sum := 0.0
 		for _, act := range [][]float32{{0.9, 0.9}, {-0.9, 0.9}, {0.9, -0.9}, {-0.9, -0.9}} {
@@ -243,7 +245,7 @@ func TestBadBatches(t *testing.T) {
 	} {
 		t.Run(c.why, func(t *testing.T) {
 			tr := fresh(t, small(c.algorithm), Dims{4, 3}, 1)
-			train(t, tr, noiseSource{}, 2)
+			trained(t, tr, noiseSource{}, 2)
 			before := state(t, tr)
 			_, err := tr.Update(c.src)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -333,16 +335,38 @@ func TestPolicyIsComplete(t *testing.T) {
 	}
 }
 
-func TestTorchErrorIsReturned(t *testing.T) {
-	f := func() (err error) {
-		var s scope
-		defer s.free()
-		defer catch(&err)
-		s.add(s.zeros(2), s.zeros(3))
-		return nil
-	}
-	if err := f(); err == nil || !strings.Contains(err.Error(), "libtorch: add: The size of tensor a (2) must match") {
-		t.Errorf("error is %v", err)
+// TestForwardWithoutTorch: the policy's pass in plain Go, which serves, equals the one
+// that trains.
+func TestForwardWithoutTorch(t *testing.T) {
+	rng := rand.New(rand.NewPCG(8, 8))
+	for _, hidden := range [][]int{{256, 256}, {7}, {33, 5, 64}} {
+		for _, d := range []Dims{{16, 17}, {128, 73}, {2, 1}} {
+			c := Default()
+			c.Hidden = hidden
+			tr := fresh(t, c, d, rng.Uint64())
+			for i := range tr.actor.w {
+				tr.actor.w[i] *= 4 * rng.Float32() // larger than at the start, so that tanh matters
+			}
+			var tensors []policy.Tensor
+			for _, x := range tr.Policy() {
+				tensors = append(tensors, policy.Tensor(x))
+			}
+			plain, err := policy.NewMLP(tensors, d.Obs, d.Act)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, got := make([]float32, d.Act), make([]float32, d.Act)
+			for range 20 {
+				obs := random(rng, d.Obs)
+				tr.Act(obs, want, false)
+				plain.Forward(obs, got)
+				for i := range want {
+					if diff := math.Abs(float64(want[i] - got[i])); !(diff <= 1e-5) {
+						t.Fatalf("hidden %v, %v: action %d is %v, with libtorch %v", hidden, d, i, got[i], want[i])
+					}
+				}
+			}
+		}
 	}
 }
 
@@ -369,15 +393,15 @@ func TestMemoryIsFlat(t *testing.T) {
 	cfg := small(SACNCQL)
 	cfg.Batch, cfg.Hidden = 4, []int{8, 8}
 	tr := fresh(t, cfg, Dims{3, 2}, 1)
-	train(t, tr, noiseSource{}, 4000)
+	trained(t, tr, noiseSource{}, 4000)
 	before := resident(t)
-	train(t, tr, noiseSource{}, 20000)
+	trained(t, tr, noiseSource{}, 20000)
 	grown := resident(t) - before
 	t.Logf("grown by %d KB in 20,000 updates", grown/1024)
 	if grown > 2<<20 {
 		t.Errorf("memory has grown by %d KB in 20,000 updates", grown/1024)
 	}
-	if len(tr.scope.tensors) != 0 || len(tr.scope.scalars) != 0 {
+	if !tr.scope.empty() {
 		t.Error("tensors are left after an update")
 	}
 }

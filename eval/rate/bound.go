@@ -29,9 +29,9 @@ type Bounds struct {
 	Speeds []float64 `json:"speeds"`
 }
 
-// BoundsOf computes the bounds of an experiment's job. checkpoint is the shares policy
-// whose mask is asked about; nil, or one of capacities, leaves Mask 0.
-func BoundsOf(e *config.Experiment, checkpoint *policy.Checkpoint) (Bounds, error) {
+// BoundsOf computes the bounds of an experiment's job. c is the checkpoint of the shares
+// policy whose mask is asked about; nil, or one of capacities, leaves Mask 0.
+func BoundsOf(e *config.Experiment, c *policy.Checkpoint) (Bounds, error) {
 	fixed := *e
 	fixed.Rate = stream.DefaultRate()
 	model, err := experiment.Fluid(&fixed)
@@ -45,8 +45,8 @@ func BoundsOf(e *config.Experiment, checkpoint *policy.Checkpoint) (Bounds, erro
 	b.Fluid = fixed.Rate.Rate / model.Utilisation
 	b.Cost = engine.FluidBound(model.Speeds, 1) / b.Fluid
 	b.Analytic = engine.FluidThroughput(model.Speeds, engine.ExpectedLoads(AnalyticSplit(model.Keys, model.Speeds), model.Keys, nil), b.Cost)
-	if checkpoint != nil && checkpoint.Kind == policy.KindShares && checkpoint.Shares.Workers == len(model.Speeds) {
-		b.Mask = MaskBound(checkpoint.Shares, model.Keys, model.Speeds) / b.Cost
+	if c != nil && c.Kind == policy.KindShares && c.Shares.Workers == len(model.Speeds) {
+		b.Mask = MaskBound(c.Shares, model.Keys, model.Speeds) / b.Cost
 	}
 	return b, nil
 }

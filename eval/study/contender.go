@@ -62,7 +62,7 @@ func ParseContenders(list []string, checkpoint string) ([]Contender, error) {
 	return out, nil
 }
 
-func parseContender(name, checkpoint string) (Contender, error) {
+func parseContender(name, follows string) (Contender, error) {
 	plain, own, found := strings.Cut(name, ":")
 	c := Contender{Name: name, Partitioner: plain}
 	switch {
@@ -75,7 +75,7 @@ func parseContender(name, checkpoint string) (Contender, error) {
 	case plain == learned:
 		c.Checkpoint = own
 		if own == "" {
-			c.Checkpoint = checkpoint
+			c.Checkpoint = follows
 		}
 		if c.Checkpoint == "" {
 			c.Checkpoint = policy.BuiltinName

@@ -96,9 +96,9 @@ func (e *capacityEnv) open() (err error) {
 	e.version = version
 	e.step = shortStep{CapacityFollower: e.follower, most: e.Safety.MaxStep}
 	// What makes up for queues would take a route further than the safety's step.
-	learned := e.Learned
-	learned.Backlog = 0
-	if e.controller, err = policy.NewCapacityController(&e.step, learned, e.Workers); err != nil {
+	config := e.Learned
+	config.Backlog = 0
+	if e.controller, err = policy.NewCapacityController(&e.step, config, e.Workers); err != nil {
 		return err
 	}
 	e.window, e.newest, e.good, e.back = nil, 0, nil, false

@@ -159,7 +159,7 @@ func (s *Shares) Start(c *policy.Checkpoint, from *train.State) (critics bool, e
 	}
 	critics = from != nil
 	for _, t := range mine.Tensors {
-		if learned(t.Name) && len(known[t.Name].Data) != len(t.Data) {
+		if isLearned(t.Name) && len(known[t.Name].Data) != len(t.Data) {
 			critics = false
 		}
 	}
@@ -176,14 +176,14 @@ func (s *Shares) Start(c *policy.Checkpoint, from *train.State) (critics bool, e
 				return false, fmt.Errorf("start from the checkpoint: its network has %s %v, where %v is needed", t.Name, is.Shape, t.Shape)
 			}
 			copy(t.Data, is.Data)
-		} else if critics && learned(t.Name) {
+		} else if critics && isLearned(t.Name) {
 			copy(t.Data, is.Data)
 		}
 	}
 	return critics, s.Learner.Restore(mine)
 }
 
-// learned tells whether a tensor of a trainer's state is what its critics have learned.
-func learned(name string) bool {
+// isLearned tells whether a tensor of a trainer's state is what its critics have learned.
+func isLearned(name string) bool {
 	return !strings.HasPrefix(name, "actor.") && !strings.HasPrefix(name, "alpha.") && !strings.Contains(name, ".moment")
 }
