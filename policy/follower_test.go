@@ -166,7 +166,9 @@ func TestFollowersSeeLate(t *testing.T) {
 		c := DefaultScenarios()
 		c.Delay, c.Reports = [2]int{2, 2}, reports
 		r := &record{}
-		evaluate(t, r, c, 2, 1)
+		if _, err := EvaluateFollower(r, c, 2, []uint64{1}); err != nil {
+			t.Fatal(err)
+		}
 		s := NewScenario(c, 2, 1)
 		want := make([]float64, 2)
 		for at := range s.Windows {

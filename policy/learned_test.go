@@ -317,10 +317,10 @@ func TestLearnedConfigValidate(t *testing.T) {
 }
 
 func TestFitsJob(t *testing.T) {
-	if err := FitsJob(sharesCheckpoint(), 3); err != nil {
+	if err := FitsJob(sharesPolicy(), 3); err != nil {
 		t.Error(err)
 	}
-	err := FitsJob(sharesCheckpoint(), 8)
+	err := FitsJob(sharesPolicy(), 8)
 	if err == nil || !strings.Contains(err.Error(), "trained for 3 workers, the job has 8") {
 		t.Errorf("shares: %v", err)
 	}

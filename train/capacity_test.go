@@ -260,10 +260,8 @@ func TestCapacityUpdateOn(t *testing.T) {
 	}
 	s := cfg.Scenarios
 	s.Noise, s.Utilisation = [2]float64{0, 0}, [2]float64{0.2, 0.2}
-	recorded, err := RecordedScenario(recordedFrom(policy.NewScenario(s, 3, 5)), 0, s.Windows, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	recorded := policy.NewScenario(s, 3, 5)
+	recorded.Delay = 1
 	first, err := c.UpdateOn([]*policy.Scenario{recorded, recorded})
 	if err != nil {
 		t.Fatal(err)

@@ -44,7 +44,7 @@ func TestMLP(t *testing.T) {
 		tp.forward(threads, p.w, obs, act)
 		tp.backward(threads, p.w, dy, p.grad, states, n.own > 0)
 
-		naive := func(w, act []float64) []float64 {
+		twin := func(w, act []float64) []float64 {
 			var y []float64
 			for m := range n.members {
 				for r := range rows {
@@ -54,7 +54,7 @@ func TestMLP(t *testing.T) {
 			return y
 		}
 		w, a := wide(p.w), wide(act)
-		near(t, "output", tp.y, naive(w, a), 1e-5)
+		near(t, "output", tp.y, twin(w, a), 1e-5)
 
 		const h = 1e-6
 		along := func(v, dir []float64, sign float64) []float64 {
@@ -65,12 +65,12 @@ func TestMLP(t *testing.T) {
 			return at
 		}
 		dir := wide(random(rng, len(w)))
-		slope := (dot(dy, naive(along(w, dir, 1), a)) - dot(dy, naive(along(w, dir, -1), a))) / (2 * h)
+		slope := (dot(dy, twin(along(w, dir, 1), a)) - dot(dy, twin(along(w, dir, -1), a))) / (2 * h)
 		closeTo(t, "slope along the parameters", dot(p.grad, dir), slope, 1e-3)
 		if n.own > 0 {
 			// The naive actions are shared by the members, so that their slope is the sum.
 			dir := wide(random(rng, len(a)))
-			slope := (dot(dy, naive(w, along(a, dir, 1))) - dot(dy, naive(w, along(a, dir, -1)))) / (2 * h)
+			slope := (dot(dy, twin(w, along(a, dir, 1))) - dot(dy, twin(w, along(a, dir, -1)))) / (2 * h)
 			sum := 0.0
 			for m := range n.members {
 				sum += dot(tp.dact[m*len(a):(m+1)*len(a)], dir)

@@ -19,7 +19,10 @@ func tinyCapacityOffline(t *testing.T, path, dir string, algorithm Algorithm, st
 	t.Helper()
 	c := DefaultCapacityOffline()
 	c.Schedule = Schedule{Updates: 23, CheckpointEvery: 7, LogEvery: 3}
-	c.Learner = tinyRecurrent(algorithm)
+	l := &c.Learner
+	l.Algorithm, l.Inputs, l.Units = algorithm, policy.CapacityInputs(), 4
+	l.Critics, l.Encoder, l.Pooled, l.Hidden = 3, []int{6}, 4, []int{5}
+	l.Rows, l.BurnIn, l.Stretch, l.CQL.Actions, l.WaitUpdates = 8, 3, 4, 2, 3
 	c.Model.Batch, c.Model.Windows, c.Model.Delay = 4, 10, 2
 	data, err := LoadCapacity(context.Background(), c.Data, []string{path}, c.Least(), 1, nil)
 	if err != nil {

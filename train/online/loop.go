@@ -213,7 +213,7 @@ func passed(before, now uint64, every int) bool {
 }
 
 // learned counts an update.
-func (r *run) isLearned(s train.Stats) {
+func (r *run) learned(s train.Stats) {
 	r.Updates = s.Update
 	r.alpha = s.Alpha
 	r.mean.Add(s)
