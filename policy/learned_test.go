@@ -165,12 +165,12 @@ func TestRanksAreSticky(t *testing.T) {
 		keys []KeyLoad
 		want string
 	}{
-		{"heaviest first, whatever the order given", []KeyLoad{{1, "a", 5}, {2, "b", 9}, {3, "c", 7}, {4, "d", 1}}, "bca"},
-		{"a little heavier is not enough", []KeyLoad{{1, "a", 7.5}, {2, "b", 7}, {3, "c", 7}, {4, "d", 7.7}}, "bca"},
-		{"much heavier is", []KeyLoad{{1, "a", 20}, {2, "b", 7}, {3, "c", 7}, {4, "d", 7.7}}, "abc"},
-		{"an outsider takes the lightest's place, then its own", []KeyLoad{{1, "a", 20}, {2, "b", 7}, {3, "c", 8}, {4, "d", 9}}, "adc"},
-		{"keys without load go", []KeyLoad{{1, "a", 0}, {3, "c", 8}, {4, "d", 9}}, "dc"},
-		{"and keys that are gone", []KeyLoad{{4, "d", 9}, {5, "e", 1}}, "de"},
+		{"heaviest first, whatever the order given", []KeyLoad{{Hash: 1, Name: "a", Load: 5}, {Hash: 2, Name: "b", Load: 9}, {Hash: 3, Name: "c", Load: 7}, {Hash: 4, Name: "d", Load: 1}}, "bca"},
+		{"a little heavier is not enough", []KeyLoad{{Hash: 1, Name: "a", Load: 7.5}, {Hash: 2, Name: "b", Load: 7}, {Hash: 3, Name: "c", Load: 7}, {Hash: 4, Name: "d", Load: 7.7}}, "bca"},
+		{"much heavier is", []KeyLoad{{Hash: 1, Name: "a", Load: 20}, {Hash: 2, Name: "b", Load: 7}, {Hash: 3, Name: "c", Load: 7}, {Hash: 4, Name: "d", Load: 7.7}}, "abc"},
+		{"an outsider takes the lightest's place, then its own", []KeyLoad{{Hash: 1, Name: "a", Load: 20}, {Hash: 2, Name: "b", Load: 7}, {Hash: 3, Name: "c", Load: 8}, {Hash: 4, Name: "d", Load: 9}}, "adc"},
+		{"keys without load go", []KeyLoad{{Hash: 1, Name: "a", Load: 0}, {Hash: 3, Name: "c", Load: 8}, {Hash: 4, Name: "d", Load: 9}}, "dc"},
+		{"and keys that are gone", []KeyLoad{{Hash: 4, Name: "d", Load: 9}, {Hash: 5, Name: "e", Load: 1}}, "de"},
 		{"nothing left", nil, ""},
 	} {
 		if r.update(c.keys); names() != c.want {

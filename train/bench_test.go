@@ -33,7 +33,7 @@ func (sameSource) Sample(*rand.Rand, *Batch) error { return nil }
 var sizes = []struct {
 	workers int
 	dims    Dims
-}{{8, Dims{16, 17}}, {64, Dims{128, 73}}}
+}{{8, Dims{Obs: 16, Act: 17}}, {64, Dims{Obs: 128, Act: 73}}}
 
 // BenchmarkUpdate measures updates, and in turns of four the limit: the same matrix
 // products and nothing else, every member's whole product at once, on as many threads

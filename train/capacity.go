@@ -77,7 +77,7 @@ func NewCapacity(cfg CapacityConfig, seed uint64) (*Capacity, error) {
 	}
 	singleThread()
 	pcg := rand.NewPCG(seed, 0xca9ac171)
-	t := &Capacity{cfg: cfg, net: gru{len(cfg.Inputs), cfg.Units, cfg.actions(), cfg.Pool}, pool: &pool{threads: cfg.Threads}, pcg: pcg, rng: rand.New(pcg)}
+	t := &Capacity{cfg: cfg, net: gru{inputs: len(cfg.Inputs), units: cfg.Units, actions: cfg.actions(), pool: cfg.Pool}, pool: &pool{threads: cfg.Threads}, pcg: pcg, rng: rand.New(pcg)}
 	for _, name := range cfg.Inputs {
 		at := slices.Index(policy.CapacityInputs(), name)
 		if at >= allInputs {

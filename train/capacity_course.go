@@ -98,13 +98,6 @@ func (c *course) begin(s *policy.Scenario) {
 	clear(c.byE)
 }
 
-func resized[T any](v []T, n int) []T {
-	if cap(v) < n {
-		return make([]T, n)
-	}
-	return v[:n]
-}
-
 // at is the part of a [T,P] slice for window t.
 func (c *course) at(v []float64, t int) []float64 { return v[t*c.s.Workers : (t+1)*c.s.Workers] }
 

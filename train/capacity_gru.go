@@ -229,3 +229,10 @@ func (t *gruTape) gradients(g *[capacityTensors]matrix) {
 }
 
 func ptrOf(m matrix) *C.float { return (*C.float)(&m.v[0]) }
+
+func resized[T any](v []T, n int) []T {
+	if cap(v) < n {
+		return make([]T, n)
+	}
+	return v[:n]
+}

@@ -170,7 +170,7 @@ func TestLoadsResumeExactly(t *testing.T) {
 func TestLoadsNeedTheMask(t *testing.T) {
 	cfg := Default()
 	cfg.LoadsRate = 1e-3
-	_, err := New(cfg, Dims{6, 6}, 1)
+	_, err := New(cfg, Dims{Obs: 6, Act: 6}, 1)
 	if err == nil || !strings.Contains(err.Error(), "loads_rate: critics that know of loads need the mask") {
 		t.Errorf("error is %v", err)
 	}

@@ -60,7 +60,7 @@ func TestLossGradients(t *testing.T) {
 		}{{"free", 0}, {"log std at its lower bound", -6}, {"log std at its upper bound", 3}} {
 			t.Run(c.why+", "+spread.why, func(t *testing.T) {
 				cfg := tiny(c.change)
-				tr, err := New(cfg, Dims{3, 2}, 7)
+				tr, err := New(cfg, Dims{Obs: 3, Act: 2}, 7)
 				if err != nil {
 					t.Fatal(err)
 				}

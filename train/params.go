@@ -101,7 +101,7 @@ func (p *params) named(prefix string) []Tensor {
 		all = append(all, Tensor{Name: prefix + "." + t.Name, Shape: t.Shape, Data: t.Data})
 	}
 	n := []int{len(p.w)}
-	return append(all, Tensor{prefix + ".moment1", n, p.m}, Tensor{prefix + ".moment2", n, p.v})
+	return append(all, Tensor{Name: prefix + ".moment1", Shape: n, Data: p.m}, Tensor{Name: prefix + ".moment2", Shape: n, Data: p.v})
 }
 
 // matching reports where saved tensors are not of the same names and shapes as these.

@@ -102,7 +102,7 @@ func (t *Recurrent) begin(start *policy.Checkpoint) error {
 			actions = hedgedActions
 		}
 	}
-	t.net = gru{len(inputs), units, actions, pool}
+	t.net = gru{inputs: len(inputs), units: units, actions: actions, pool: pool}
 	t.walk.net = t.net
 	for i, name := range inputs {
 		at := slices.Index(policy.CapacityInputs(), name)
@@ -221,7 +221,7 @@ func (t *Recurrent) Checkpoint() *policy.Checkpoint {
 // tensors are all parts of the state that are numbers, in the order of State.
 func (t *Recurrent) tensors() []Tensor {
 	all := append(t.actor.named("actor"), t.critic.named("critic")...)
-	all = append(all, Tensor{"target", []int{len(t.target)}, t.target})
+	all = append(all, Tensor{Name: "target", Shape: []int{len(t.target)}, Data: t.target})
 	return append(all, t.alpha.named("alpha")...)
 }
 

@@ -29,7 +29,7 @@ func (t *Recurrent) values(r *Recording, steps int) (data, own float64, n int) {
 	}
 	p := r.Raw.Workers
 	w := t.net.views(t.actor.w)
-	t.walk.begin([]Stretch{{r, 0}}, 0, steps)
+	t.walk.begin([]Stretch{{Recording: r}}, 0, steps)
 	t.walk.forward(&w)
 	state := make([]float32, steps*p*(stateWidth+commonWidth))
 	act := [2][]float32{make([]float32, steps*p), make([]float32, steps*p)}

@@ -182,7 +182,7 @@ func (t *Trainer) Policy() []Tensor { return t.actor.layout }
 // tensors are all parts of the state that are numbers, in the order of State.
 func (t *Trainer) tensors() []Tensor {
 	all := append(t.actor.named("actor"), t.critic.named("critic")...)
-	all = append(all, Tensor{"target", []int{len(t.target)}, t.target})
+	all = append(all, Tensor{Name: "target", Shape: []int{len(t.target)}, Data: t.target})
 	if t.loads != nil {
 		all = append(all, t.loads.model.named("loads")...)
 	}

@@ -74,7 +74,7 @@ func TestResumeIsExact(t *testing.T) {
 		t.Run(string(algorithm), func(t *testing.T) {
 			cfg := small(algorithm)
 			cfg.CloneUpdates = 12 // the change from cloning to improving comes after the break
-			d := Dims{4, 3}
+			d := Dims{Obs: 4, Act: 3}
 			whole := fresh(t, cfg, d, 5)
 			trained(t, whole, noiseSource{}, 20)
 
@@ -100,7 +100,7 @@ func TestThreadsDoNotMatter(t *testing.T) {
 	var states []State
 	for _, threads := range []int{1, 2, 3} {
 		cfg.Threads = threads
-		tr := fresh(t, cfg, Dims{16, 17}, 3)
+		tr := fresh(t, cfg, Dims{Obs: 16, Act: 17}, 3)
 		trained(t, tr, noiseSource{}, 5)
 		states = append(states, state(t, tr))
 	}
@@ -109,7 +109,7 @@ func TestThreadsDoNotMatter(t *testing.T) {
 }
 
 func TestSeedMatters(t *testing.T) {
-	a, b := fresh(t, small(SACN), Dims{4, 3}, 1), fresh(t, small(SACN), Dims{4, 3}, 2)
+	a, b := fresh(t, small(SACN), Dims{Obs: 4, Act: 3}, 1), fresh(t, small(SACN), Dims{Obs: 4, Act: 3}, 2)
 	if slices.Equal(a.actor.w, b.actor.w) || slices.Equal(a.critic.w, b.critic.w) {
 		t.Error("two seeds, the same networks")
 	}
@@ -171,7 +171,7 @@ func TestLearns(t *testing.T) {
 			cfg := Default()
 			cfg.Algorithm, cfg.Hidden, cfg.Batch, cfg.CQL.Actions = c.algorithm, []int{32, 32}, 64, 4
 			cfg.ActorRate, cfg.CriticRate = 3e-3, 3e-3
-			tr := fresh(t, cfg, Dims{2, 2}, 1)
+			tr := fresh(t, cfg, Dims{Obs: 2, Act: 2}, 1)
 			before := miss(tr)
 			trained(t, tr, c.src, 1500)
 			if after := miss(tr); after > c.below || before < 0.2 {
@@ -182,7 +182,7 @@ func TestLearns(t *testing.T) {
 	t.Run("cloning random actions does not find the best", func(t *testing.T) {
 		cfg := small(BC)
 		cfg.ActorRate = 3e-3
-		tr := fresh(t, cfg, Dims{2, 2}, 1)
+		tr := fresh(t, cfg, Dims{Obs: 2, Act: 2}, 1)
 		trained(t, tr, anywhere, 1000)
 		if after := miss(tr); after < 0.2 {
 			t.Errorf("misses by %v: a control run must not learn from rewards", after)
@@ -197,7 +197,7 @@ func TestCQLDoubtsWhatItHasNotSeen(t *testing.T) {
 	value := func(weight float64) float64 {
 		cfg := small(SACNCQL)
 		cfg.CriticRate, cfg.CQL.Weight = 3e-3, weight
-		tr := fresh(t, cfg, Dims{2, 2}, 1)
+		tr := fresh(t, cfg, Dims{Obs: 2, Act: 2}, 1)
 		trained(t, tr, narrow, 800)
 		tp := tr.ensemble.tape(1, 1)
 		sum := 0.0
@@ -244,7 +244,7 @@ func TestBadBatches(t *testing.T) {
 		{"an observation is NaN for cloning", BC, poisoned{func(b *Batch) []float32 { return b.Obs }, math.NaN()}, "update 3: the policy's gradient has a norm of NaN"},
 	} {
 		t.Run(c.why, func(t *testing.T) {
-			tr := fresh(t, small(c.algorithm), Dims{4, 3}, 1)
+			tr := fresh(t, small(c.algorithm), Dims{Obs: 4, Act: 3}, 1)
 			trained(t, tr, noiseSource{}, 2)
 			before := state(t, tr)
 			_, err := tr.Update(c.src)
@@ -259,7 +259,7 @@ func TestBadBatches(t *testing.T) {
 }
 
 func TestRestoreRefusesOtherNetworks(t *testing.T) {
-	good := state(t, fresh(t, small(SACN), Dims{4, 3}, 1))
+	good := state(t, fresh(t, small(SACN), Dims{Obs: 4, Act: 3}, 1))
 	other := small(SACN)
 	other.Hidden = []int{16, 8}
 	for _, c := range []struct {
@@ -269,11 +269,11 @@ func TestRestoreRefusesOtherNetworks(t *testing.T) {
 		edit func(*State)
 		want string
 	}{
-		{"other widths", other, Dims{4, 3}, func(*State) {}, "actor.1.weight [1 16 16] in the state and actor.1.weight [1 16 8] here"},
-		{"other workers", small(SACN), Dims{8, 3}, func(*State) {}, "tensor 0 is actor.0.weight"},
-		{"a layer missing", small(SACN), Dims{4, 3}, func(s *State) { s.Tensors = s.Tensors[1:] }, "the state has"},
-		{"short data", small(SACN), Dims{4, 3}, func(s *State) { s.Tensors[2].Data = s.Tensors[2].Data[:5] }, "tensor 2"},
-		{"a broken generator", small(SACN), Dims{4, 3}, func(s *State) { s.Generator = []byte("pcg") }, "random generator"},
+		{"other widths", other, Dims{Obs: 4, Act: 3}, func(*State) {}, "actor.1.weight [1 16 16] in the state and actor.1.weight [1 16 8] here"},
+		{"other workers", small(SACN), Dims{Obs: 8, Act: 3}, func(*State) {}, "tensor 0 is actor.0.weight"},
+		{"a layer missing", small(SACN), Dims{Obs: 4, Act: 3}, func(s *State) { s.Tensors = s.Tensors[1:] }, "the state has"},
+		{"short data", small(SACN), Dims{Obs: 4, Act: 3}, func(s *State) { s.Tensors[2].Data = s.Tensors[2].Data[:5] }, "tensor 2"},
+		{"a broken generator", small(SACN), Dims{Obs: 4, Act: 3}, func(s *State) { s.Generator = []byte("pcg") }, "random generator"},
 	} {
 		t.Run(c.why, func(t *testing.T) {
 			s := good
@@ -293,17 +293,17 @@ func TestRestoreRefusesOtherNetworks(t *testing.T) {
 func TestNewRefuses(t *testing.T) {
 	bad := Default()
 	bad.Critics = 0
-	if _, err := New(bad, Dims{4, 3}, 1); err == nil || !strings.Contains(err.Error(), "critics: is 0") {
+	if _, err := New(bad, Dims{Obs: 4, Act: 3}, 1); err == nil || !strings.Contains(err.Error(), "critics: is 0") {
 		t.Errorf("no critics: %v", err)
 	}
-	if _, err := New(Default(), Dims{0, 3}, 1); err == nil {
+	if _, err := New(Default(), Dims{Obs: 0, Act: 3}, 1); err == nil {
 		t.Error("no observation: no error")
 	}
 }
 
 // TestPolicyIsComplete computes an action from the exported tensors alone.
 func TestPolicyIsComplete(t *testing.T) {
-	tr := fresh(t, small(SACN), Dims{4, 3}, 1)
+	tr := fresh(t, small(SACN), Dims{Obs: 4, Act: 3}, 1)
 	x := random(rand.New(rand.NewPCG(2, 2)), 4)
 	act := make([]float32, 3)
 	tr.Act(x, act, false)
@@ -392,7 +392,7 @@ func TestMemoryIsFlat(t *testing.T) {
 	}
 	cfg := small(SACNCQL)
 	cfg.Batch, cfg.Hidden = 4, []int{8, 8}
-	tr := fresh(t, cfg, Dims{3, 2}, 1)
+	tr := fresh(t, cfg, Dims{Obs: 3, Act: 2}, 1)
 	trained(t, tr, noiseSource{}, 4000)
 	before := resident(t)
 	trained(t, tr, noiseSource{}, 20000)
