@@ -163,7 +163,7 @@ func entered(t *testing.T, a Algorithm) (*Recurrent, *room, func()) {
 	t.Helper()
 	rec := recorded(t, scenarioOf(4, 20, 1), 1e9, 2)
 	r := newRecurrent(t, tinyRecurrent(a), 3)
-	batch := []Stretch{{rec, 0}, {rec, 9}}
+	batch := []Stretch{{Recording: rec}, {Recording: rec, From: 9}}
 	walk := func() {
 		w := r.net.views(r.actor.w)
 		r.walk.begin(batch, r.cfg.BurnIn, r.cfg.BurnIn+r.cfg.Stretch+1)

@@ -140,7 +140,7 @@ func TestWalkIsThePolicys(t *testing.T) {
 		}
 		for _, before := range []int{0, 4} {
 			k := &r.walk
-			k.begin([]Stretch{{rec, 0}, {rec, 0}}, before, before+20)
+			k.begin([]Stretch{{Recording: rec}, {Recording: rec}}, before, before+20)
 			w := r.net.views(r.actor.w)
 			k.forward(&w)
 			f, err := policy.NewCapacity(r.Checkpoint(), c.workers)
@@ -194,7 +194,7 @@ func TestWalkGradient(t *testing.T) {
 			r = newHedged(t, tinyRecurrent(BC), 3)
 		}
 		const steps = 12
-		stretches := []Stretch{{rec, 0}, {rec, 6}}
+		stretches := []Stretch{{Recording: rec}, {Recording: rec, From: 6}}
 		rng := rand.New(rand.NewPCG(1, 1))
 		n := steps * len(stretches) * 4
 		byShare, byLogStd := make([]float64, n), make([]float32, n)

@@ -340,7 +340,7 @@ func TestPolicyIsComplete(t *testing.T) {
 func TestForwardWithoutTorch(t *testing.T) {
 	rng := rand.New(rand.NewPCG(8, 8))
 	for _, hidden := range [][]int{{256, 256}, {7}, {33, 5, 64}} {
-		for _, d := range []Dims{{16, 17}, {128, 73}, {2, 1}} {
+		for _, d := range []Dims{{Obs: 16, Act: 17}, {Obs: 128, Act: 73}, {Obs: 2, Act: 1}} {
 			c := Default()
 			c.Hidden = hidden
 			tr := fresh(t, c, d, rng.Uint64())
