@@ -114,7 +114,7 @@ func TestSimAndLocalAgree(t *testing.T) {
 		c := Default()
 		c.MetricSlides = 2
 		a.shape(&c)
-		sim := func(t testing.TB, rate float64) measured {
+		computed := func(t testing.TB, rate float64) measured {
 			j, err := NewSim(a.setup(t, c, rate))
 			if err != nil {
 				t.Fatal(err)
@@ -122,19 +122,19 @@ func TestSimAndLocalAgree(t *testing.T) {
 			return measureJob(t, j)
 		}
 		compare := func(t testing.TB, calm bool) {
-			local := func(rate float64) measured {
+			live := func(rate float64) measured {
 				j, err := NewLocal(a.setup(t, c, rate))
 				if err != nil {
 					t.Fatal(err)
 				}
 				return measureJob(t, j)
 			}
-			want, got := sim(t, a.rate), local(a.rate)
+			want, got := computed(t, a.rate), live(a.rate)
 			t.Logf("highest rate: sim %.0f, local %.0f records/s", want.rate, got.rate)
 			within(t, "highest rate", got.rate, want.rate)
 			within(t, "backpressure at the highest rate", got.held, want.held)
 			low := 0.7 * want.rate
-			want, got = sim(t, low), local(low)
+			want, got = computed(t, low), live(low)
 			within(t, "rate", got.rate, want.rate)
 			if calm { // a machine that is held up makes a burst of what is due, which a queue may not take
 				within(t, "backpressure", got.held, want.held)
@@ -153,4 +153,30 @@ func TestSimAndLocalAgree(t *testing.T) {
 			onWallClock(t, func(t testing.TB) { compare(t, false) })
 		})
 	}
+}
+
+// TestCombineOnBothEngines: they agree on the rate of a saturated job.
+func TestCombineOnBothEngines(t *testing.T) {
+	c := Default()
+	c.Workers, c.Partitioners, c.Queue, c.MetricSlides, c.Combine = 8, 2, 256, 2, CombineLocal
+	c.Costs = Costs{Record: time.Millisecond, Merge: 10 * time.Microsecond, Entry: 10 * time.Microsecond}
+	s := benchSetup(t, "count", "hash", 30_000, c)
+	computed, err := NewSim(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := measureJob(t, computed)
+	inBubble(t, "virtual clock", func(t *testing.T) {
+		live, err := NewLocal(benchSetup(t, "count", "hash", 30_000, c))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := measureJob(t, live)
+		if math.Abs(got.rate-want.rate) > 0.05*want.rate {
+			t.Errorf("local holds %.0f records/s, sim %.0f", got.rate, want.rate)
+		}
+		for w := range want.busy {
+			within(t, "busy ratio", got.busy[w], want.busy[w])
+		}
+	})
 }

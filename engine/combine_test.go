@@ -1,13 +1,11 @@
 package engine
 
 import (
-	"math"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/saspart/saspart/policy"
-	"github.com/saspart/saspart/stream"
 )
 
 // combined is a job over zipf 1.5 keys that aggregates at its senders.
@@ -51,24 +49,6 @@ func TestCombineEvensOut(t *testing.T) {
 	}
 }
 
-// TestCombineAgeIsFromArrival: records that were due long ago, of a job that is behind,
-// are kept as long as others are.
-func TestCombineAgeIsFromArrival(t *testing.T) {
-	c := combined(func(c *Config) { c.CombineAge = 20 * time.Millisecond })
-	l := newLanes(&c, newTask(t, "count"), 0)
-	n := l.turn()
-	late := stream.Record{Key: "late", Hash: 1, Time: 0}
-	const now = int64(5 * time.Second)
-	n.fold(&late, 0, now)
-	n.fold(&late, 0, now+int64(19*time.Millisecond))
-	if l.old(n, now+int64(19*time.Millisecond)) {
-		t.Error("flushed before its age")
-	}
-	if !l.old(n, now+int64(20*time.Millisecond)) {
-		t.Error("not flushed at its age")
-	}
-}
-
 // TestCombineFlushes: bounds on what is kept, and what they do to latency.
 func TestCombineFlushes(t *testing.T) {
 	run := func(change func(c *Config)) *policy.Window {
@@ -95,42 +75,5 @@ func TestCombineFlushes(t *testing.T) {
 	}
 	if slow.FanOut != 1 || slices.Max(slow.Reducer) > 0 {
 		t.Errorf("flushed by hash, a key ends at one worker: fan-out %v, reducers %v", slow.FanOut, slow.Reducer)
-	}
-}
-
-// TestCombineOnBothEngines: they agree on the rate of a saturated job.
-func TestCombineOnBothEngines(t *testing.T) {
-	c := combined(func(c *Config) { c.Partitioners, c.MetricSlides = 2, 2 })
-	s := benchSetup(t, "count", "hash", 30_000, c)
-	sim, err := NewSim(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := measureJob(t, sim)
-	inBubble(t, "virtual clock", func(t *testing.T) {
-		local, err := NewLocal(benchSetup(t, "count", "hash", 30_000, c))
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := measureJob(t, local)
-		if math.Abs(got.rate-want.rate) > 0.05*want.rate {
-			t.Errorf("local holds %.0f records/s, sim %.0f", got.rate, want.rate)
-		}
-		for w := range want.busy {
-			within(t, "busy ratio", got.busy[w], want.busy[w])
-		}
-	})
-}
-
-func TestCombineRefuses(t *testing.T) {
-	for path, change := range map[string]func(c *Config){
-		"combine":      func(c *Config) { c.Combine = "global" },
-		"combine_keys": func(c *Config) { c.CombineKeys = 0 },
-		"combine_age":  func(c *Config) { c.CombineAge = 0 },
-	} {
-		c := combined(change)
-		if err := c.Validate(); err == nil || err.Error()[:len(path)+1] != path+":" {
-			t.Errorf("%s: %v", path, err)
-		}
 	}
 }

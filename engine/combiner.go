@@ -81,6 +81,16 @@ func (c *combiner) add(r *stream.Record, slide int64, merge bool) {
 	e.cur.Add(r)
 }
 
+// merge folds a partial result of one pane in; its state stays the sender's.
+func (c *combiner) merge(p *partial) {
+	e := c.find(&stream.Record{Key: p.key, Hash: p.hash})
+	if e.slide != p.slide {
+		c.turn(e, p.slide).Merge(p.state)
+		return
+	}
+	e.cur.Merge(p.state)
+}
+
 // find returns the key's entry, making it if need be. The key's bytes are copied
 // once, so that the record's memory is not held on to.
 func (c *combiner) find(r *stream.Record) *entry {

@@ -27,10 +27,6 @@ const (
 	Backpressure Overload = "backpressure"
 )
 
-// Drift changes the speeds before window step. It is asked for every window of one model,
-// in order, and may remember; a model that is restored begins with a new one.
-type Drift func(step int, speeds []float64)
-
 // FluidConfig is a job in closed form: expected busy times, no records.
 type FluidConfig struct {
 	Speeds      []float64     // of each worker, work per time in any unit, above 0
@@ -67,7 +63,7 @@ func (c *FluidConfig) Validate() error {
 		field.Whole("hot_keys", c.HotKeys, 0, 1<<20),
 	}
 	for _, v := range c.Speeds {
-		errs = append(errs, positive("speeds", v))
+		errs = append(errs, field.Positive("speeds", v))
 	}
 	if c.Keys == nil {
 		errs = append(errs, field.Errorf("keys", "are missing; ZipfKeys makes some"))

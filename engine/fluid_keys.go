@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/saspart/saspart/config/field"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/stream"
 )
@@ -29,13 +30,13 @@ func NewKeySpace(names []string, weights []float64, slots int) (*KeySpace, error
 	sum := 0.0
 	order := make([]int, len(names))
 	for i, v := range weights {
-		if err := positive(names[i], v); err != nil && v != 0 {
+		if err := field.Positive(names[i], v); err != nil && v != 0 {
 			return nil, fmt.Errorf("key space: weight of %w", err)
 		}
 		sum += v
 		order[i] = i
 	}
-	if err := positive("sum of all weights", sum); err != nil {
+	if err := field.Positive("sum of all weights", sum); err != nil {
 		return nil, fmt.Errorf("key space: %w", err)
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(weights[b], weights[a]) })

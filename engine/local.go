@@ -83,7 +83,7 @@ func NewLocal(s Setup) (*Local, error) {
 		j.actors = append(j.actors, &w.actor)
 	}
 	for i := range c.Partitioners {
-		j.envs = append(j.envs, s.env(i))
+		j.envs = append(j.envs, envOf(&s, i))
 		f := newFeeder(j, i)
 		f.actor = j.newActor(func(n *census) { n.feeders[f.index] = f.report() })
 		j.feeders = append(j.feeders, f)

@@ -24,7 +24,7 @@ type localReducer struct {
 func newLocalReducer(j *Local, i int) *localReducer {
 	c := &j.setup.Config
 	return &localReducer{
-		labour: labour{emulated: j.emulated}, job: j, index: i, costs: c.serviceAt(1),
+		labour: labour{emulated: j.emulated}, job: j, index: i, costs: serviceAt(c, 1),
 		marks: newWatermark(c.Workers), open: map[int64]map[string]*handed{}, back: newStateReturns(j),
 	}
 }

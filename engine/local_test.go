@@ -1,81 +1,23 @@
 package engine
 
 import (
-	"flag"
 	"math"
 	"math/rand/v2"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 
 	"github.com/saspart/saspart/stream"
 )
 
-// TestMain fails when a test leaves a goroutine behind. In short mode, which is
-// what the race detector gets, properties are tried less often.
-func TestMain(m *testing.M) {
-	flag.Parse()
-	if testing.Short() {
-		if err := flag.Set("rapid.checks", "10"); err != nil {
-			panic(err)
-		}
-	}
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { runTests(m) }
 
-// openLocal makes a job whose listed arrivals go on for a millisecond only, so
-// that it learns of its sources' end right after their last record.
+// openLocal makes a job that learns of its listed sources' end right after their last
+// record.
 func openLocal(s Setup) (*Local, error) {
-	for _, r := range s.Rates {
-		if l, ok := r.(*listArrivals); ok {
-			end := int64(0)
-			if n := len(l.times); n > 0 {
-				end = l.times[n-1]
-			}
-			l.times = append(l.times, end+int64(time.Millisecond))
-		}
-	}
+	endSoon(s)
 	return NewLocal(s)
-}
-
-// inBubble runs a test on a clock that moves only when every goroutine waits
-// (testing/synctest), so that emulated jobs take no longer than their work.
-func inBubble(t *testing.T, name string, run func(t *testing.T)) {
-	t.Run(name, func(t *testing.T) { synctest.Test(t, run) })
-}
-
-// bubbled keeps rapid from asking for the deadline, which a test in a bubble must
-// not.
-type bubbled struct{ *testing.T }
-
-// onWallClock gives a check on the real clock five chances: a machine with other
-// things to do may spoil one.
-func onWallClock(t *testing.T, check func(t testing.TB)) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("rates on the wall clock say nothing under the race detector, which short mode is for")
-	}
-	for range 4 {
-		a := &attempt{T: t}
-		if check(a); !a.failed {
-			return
-		}
-	}
-	check(t)
-}
-
-// attempt notes errors that are not final.
-type attempt struct {
-	*testing.T
-	failed bool
-}
-
-func (a *attempt) Errorf(format string, args ...any) {
-	a.failed = true
-	a.Logf("will try again: "+format, args...)
 }
 
 func mustLocal(t testing.TB, s Setup) *Local {

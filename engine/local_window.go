@@ -183,17 +183,3 @@ func joined(r []policy.RealisedShare) []policy.RealisedShare {
 	}
 	return out
 }
-
-// Busiest is the largest busy ratio of workers and reducers that reported; NaN if
-// none did.
-func Busiest(w *policy.Window) float64 {
-	top := math.NaN()
-	for _, list := range [][]float64{w.Busy, w.Reducer} {
-		for _, b := range list {
-			if !(b <= top) && b == b {
-				top = b
-			}
-		}
-	}
-	return top
-}

@@ -55,7 +55,7 @@ type localWorker struct {
 func newLocalWorker(j *Local, i int, speed float64) *localWorker {
 	c := &j.setup.Config
 	return &localWorker{
-		labour: labour{emulated: j.emulated}, job: j, index: i, costs: c.serviceAt(speed),
+		labour: labour{emulated: j.emulated}, job: j, index: i, costs: serviceAt(c, speed),
 		comb: newCombiner(j.setup.Task, c.WindowSlides()), chunk: min(256, max(1, c.Queue/4)),
 		marks: newWatermark(c.Partitioners), turning: make([]int, c.Partitioners), turned: noSlide, out: make([][]handed, c.Reducers+1),
 		extra: j.setup.Task.NewState(), again: c.WorkRatio - 1, latency: newLatency(),
@@ -96,7 +96,7 @@ func (w *localWorker) change() {
 		return
 	}
 	if now := w.clock.now() / w.job.setup.Config.MetricWindow().Nanoseconds(); now != w.window {
-		w.window, w.costs = now, w.job.setup.Config.serviceAt(w.course.at(now))
+		w.window, w.costs = now, serviceAt(&w.job.setup.Config, w.course.at(now))
 	}
 }
 

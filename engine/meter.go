@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
+
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/stream"
@@ -80,3 +82,13 @@ func (s *seen) top(n int) {
 	})
 	s.hot = slices.Clone(s.hot[:min(n, len(s.hot))])
 }
+
+// sortRealised orders shares by key, then worker.
+func sortRealised(r []policy.RealisedShare) {
+	slices.SortFunc(r, func(a, b policy.RealisedShare) int {
+		return cmp.Or(cmp.Compare(a.Hash, b.Hash), cmp.Compare(a.Worker, b.Worker))
+	})
+}
+
+// newLatency is a histogram of ns from a microsecond to hours, to 1 %.
+func newLatency() *hdrhistogram.Histogram { return hdrhistogram.New(1000, 1e14, 2) }

@@ -13,9 +13,6 @@ type server struct {
 	ledger
 }
 
-// picoseconds per nanosecond, the unit of record times.
-const ps = 1000
-
 func newServer(queue int, window int64) server {
 	return server{begun: make([]int64, queue), ledger: ledger{length: window, until: window}}
 }

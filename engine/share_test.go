@@ -14,7 +14,7 @@ import (
 
 // sharing shares its subtask's index, and notes what it is handed.
 type sharing struct {
-	fixedRouter
+	partition.Router
 	subtask int
 	absorb  func(shares []any)
 }
@@ -25,12 +25,12 @@ func (s sharing) Absorb(shares []any) { s.absorb(shares) }
 // What subtasks learned stays in its place when one of them has ended: a router
 // finds its own share by its index.
 func TestSharesKeepTheirPlaces(t *testing.T) {
-	for _, engine := range []string{"sim", "local"} {
-		t.Run(engine, func(t *testing.T) {
+	for _, name := range []string{"sim", "local"} {
+		t.Run(name, func(t *testing.T) {
 			var mu sync.Mutex
 			seen := map[string]bool{}
 			scheme := partition.Scheme{Name: "sharing", NewRouter: func(env partition.Env) partition.Router {
-				return sharing{fixedRouter{uint64(env.Workers), 0}, env.Subtask, func(shares []any) {
+				return sharing{fixedScheme(0).NewRouter(env), env.Subtask, func(shares []any) {
 					mu.Lock()
 					defer mu.Unlock()
 					seen[fmt.Sprint(shares)] = true
@@ -51,7 +51,7 @@ func TestSharesKeepTheirPlaces(t *testing.T) {
 			first.records = first.records[:100] // the first subtask ends long before the others
 
 			var j Job
-			if engine == "sim" {
+			if name == "sim" {
 				j, err = NewSim(s)
 			} else {
 				j, err = NewLocal(s)

@@ -68,11 +68,11 @@ func NewSim(s Setup) (*Sim, error) {
 	c := &s.Config
 	j := &Sim{
 		setup: s, window: c.MetricWindow().Nanoseconds() * ps, slide: c.Slide.Nanoseconds(),
-		merging: c.serviceAt(1), plan: planReducers(c.Reducers, nil), rounds: map[int64]*round{},
+		merging: serviceAt(c, 1), plan: planReducers(c.Reducers, nil), rounds: map[int64]*round{},
 		latency: newLatency(), courses: c.Speeds.courses(c.Workers, s.Seed),
 	}
 	for _, speed := range c.Speeds.Of(c.Workers, s.Seed) {
-		j.workers = append(j.workers, worker{newServer(c.Queue, j.window), c.serviceAt(speed), newCombiner(s.Task, c.WindowSlides())})
+		j.workers = append(j.workers, worker{newServer(c.Queue, j.window), serviceAt(c, speed), newCombiner(s.Task, c.WindowSlides())})
 	}
 	for range c.Reducers {
 		j.reducers = append(j.reducers, newServer(c.Queue, j.window))
@@ -83,9 +83,6 @@ func NewSim(s Setup) (*Sim, error) {
 	j.sink = newSink(s.Results, func(w int32, st stream.State) { j.workers[w].comb.recycle(st) })
 	return j, nil
 }
-
-// newLatency is a histogram of ns from a microsecond to hours, to 1 %.
-func newLatency() *hdrhistogram.Histogram { return hdrhistogram.New(1000, 1e14, 2) }
 
 // Next implements Job.
 func (j *Sim) Next(ctx context.Context) (*policy.Window, error) {
@@ -100,7 +97,7 @@ func (j *Sim) Next(ctx context.Context) (*policy.Window, error) {
 	}
 	end := j.now + j.window
 	for w, c := range j.courses {
-		j.workers[w].service = j.setup.Config.serviceAt(c.at(j.now / j.window))
+		j.workers[w].service = serviceAt(&j.setup.Config, c.at(j.now/j.window))
 	}
 	for {
 		s, ready, limit := j.earliest()
@@ -283,12 +280,6 @@ func (j *Sim) idle() bool {
 	return true
 }
 
-// round collects what Sharers tell of one slide, by subtask.
-type round struct {
-	shares []any
-	told   int
-}
-
 // share collects what a Sharer tells at the end of a slide. Once all subtasks
 // that still run have told, each takes all of it up when it next begins a slide.
 func (j *Sim) share(s *sender) {
@@ -348,7 +339,7 @@ func (j *Sim) Switch(sc partition.Scheme) error {
 	clear(j.rounds)
 	at := j.boundary()
 	for i := range j.senders {
-		j.senders[i].await(change{slide: at, router: sc.NewRouter(j.setup.env(i))})
+		j.senders[i].await(change{slide: at, router: sc.NewRouter(envOf(&j.setup, i))})
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -81,9 +80,3 @@ func (j *Sim) tell(w *policy.Window) {
 
 // ratio is the share of a metric window.
 func (j *Sim) ratio(t int64) float64 { return min(1, float64(t)/float64(j.window)) }
-
-func sortRealised(r []policy.RealisedShare) {
-	slices.SortFunc(r, func(a, b policy.RealisedShare) int {
-		return cmp.Or(cmp.Compare(a.Hash, b.Hash), cmp.Compare(a.Worker, b.Worker))
-	})
-}

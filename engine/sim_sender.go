@@ -8,10 +8,6 @@ import (
 	"github.com/saspart/saspart/stream"
 )
 
-// batchLength is how many records a partitioner subtask takes from its source
-// and routes at a time, at most.
-const batchLength = 512
-
 // sender is one partitioner subtask of a Sim, with its source and its router.
 type sender struct {
 	index   int
@@ -47,7 +43,7 @@ type change struct {
 
 func newSender(s *Setup, i int, window int64) sender {
 	return sender{
-		index: i, source: s.Sources[i], rate: s.Rates[i], router: s.Scheme.NewRouter(s.env(i)),
+		index: i, source: s.Sources[i], rate: s.Rates[i], router: s.Scheme.NewRouter(envOf(s, i)),
 		seen: newObserver(&s.Config), lanes: newLanes(&s.Config, s.Task, i), cost: s.Config.Costs.Route.Nanoseconds() * ps,
 		blocked: ledger{length: window, until: window},
 		times:   make([]int64, batchLength), dst: make([]partition.Dest, 0, batchLength),

@@ -13,19 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/saspart/saspart/policy"
-	"github.com/saspart/saspart/stream"
 )
-
-func newTask(t testing.TB, name string) stream.Task {
-	t.Helper()
-	cfg := stream.DefaultTask()
-	cfg.Name = name
-	task, err := stream.NewTask(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return task
-}
 
 // newSim makes a benchmark's job with 1 ms of work per record at speed 1.
 func newSim(t testing.TB, rate float64, change func(*Setup)) *Sim {
@@ -42,15 +30,6 @@ func newSim(t testing.TB, rate float64, change func(*Setup)) *Sim {
 		t.Fatal(err)
 	}
 	return j
-}
-
-func nextWindow(t testing.TB, j Job) *policy.Window {
-	t.Helper()
-	w, err := j.Next(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return w
 }
 
 // Busy ratios are what queueing theory says: arrivals per second times service

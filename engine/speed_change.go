@@ -33,7 +33,7 @@ func (c *SpeedChange) validate() error {
 	if c.Jump == 0 || err != nil {
 		return err
 	}
-	if err := errors.Join(positive("low", c.Low), positive("high", c.High)); err != nil {
+	if err := errors.Join(field.Positive("low", c.Low), field.Positive("high", c.High)); err != nil {
 		return err
 	}
 	if c.Low > c.High {
@@ -84,6 +84,10 @@ func (c *course) at(window int64) float64 {
 	}
 	return c.first * math.Exp(c.walk+c.level)
 }
+
+// Drift changes the speeds before window step. It is asked for every window of one model,
+// in order, and may remember; a model that is restored begins with a new one.
+type Drift func(step int, speeds []float64)
 
 // Drift makes what changes the speeds of models in closed form (FluidConfig.Drift) as
 // those of the engines of records change, window by window; nil if they stay.

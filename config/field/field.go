@@ -73,6 +73,14 @@ func Finite(path string, v, lo, hi float64) error {
 	}
 }
 
+// Positive reports an error at path unless v is a finite number above 0.
+func Positive(path string, v float64) error {
+	if v > 0 && !math.IsInf(v, 1) {
+		return nil
+	}
+	return Errorf(path, "is %v; it must be a finite number above 0", v)
+}
+
 // Whole reports an error at path unless lo <= v <= hi.
 func Whole(path string, v, lo, hi int) error {
 	if v >= lo && v <= hi {

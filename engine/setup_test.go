@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/policy"
@@ -48,56 +47,6 @@ func benchWords(tb testing.TB, task, partitioner string, rate float64, c Config,
 	return s
 }
 
-// BenchmarkSim reports real records/s of the virtual-clock job at P 64. With one
-// word per key, as when a text is counted by word, states are small; with 1,000
-// words the split keys' tables outgrow the caches.
-func BenchmarkSim(b *testing.B) {
-	for _, k := range []struct {
-		task, partitioner string
-		words             int
-	}{
-		{"count", "hash", 1}, {"count", "table", 1},
-		{"wordcount", "hash", 1}, {"wordcount", "table", 1},
-		{"wordcount", "hash", 1000}, {"wordcount", "table", 1000},
-	} {
-		b.Run(fmt.Sprintf("%s/%s/words=%d", k.task, k.partitioner, k.words), func(b *testing.B) {
-			c := Default()
-			c.Workers, c.Reducers, c.Slide, c.Window = 64, 4, time.Second, time.Second
-			c.MetricSlides = 1
-			c.Costs.Record = 2 * time.Nanosecond // nobody waits: what is timed is the machinery
-			j, err := NewSim(benchWords(b, k.task, k.partitioner, 1e6, c, k.words))
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer j.Close()
-			if k.partitioner == "table" {
-				plan(b, j, c.Workers)
-			}
-			records := int64(0)
-			for b.Loop() {
-				w, err := j.Next(context.Background())
-				if err != nil {
-					b.Fatal(err)
-				}
-				records += w.Records
-			}
-			b.ReportMetric(float64(records)/b.Elapsed().Seconds()/1e6, "Mrecords/s")
-		})
-	}
-}
-
-// plan gives a job the route that waterfill finds for it within a few windows.
-func plan(tb testing.TB, j *Sim, workers int) {
-	w := policy.NewWaterfill(policy.DefaultWaterfill(), workers)
-	for range 4 {
-		if r := w.Decide(nextWindow(tb, j)); r != nil {
-			if err := j.Apply(r); err != nil {
-				tb.Fatal(err)
-			}
-		}
-	}
-}
-
 // splitRoute splits the ten heaviest keys of the benchmark's source over all
 // workers and places the next 100.
 func splitRoute(workers int) *policy.Route {
@@ -115,4 +64,24 @@ func splitRoute(workers int) *policy.Route {
 	}
 	r.Version = 1
 	return r
+}
+
+func newTask(t testing.TB, name string) stream.Task {
+	t.Helper()
+	cfg := stream.DefaultTask()
+	cfg.Name = name
+	task, err := stream.NewTask(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return task
+}
+
+func nextWindow(t testing.TB, j Job) *policy.Window {
+	t.Helper()
+	w, err := j.Next(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
 }

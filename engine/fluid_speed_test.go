@@ -1,0 +1,49 @@
+package engine
+
+import (
+	"slices"
+	"testing"
+)
+
+// Models in closed form have the same courses, each from its own beginning, and one that
+// is restored goes on where it was.
+func TestFluidChangingSpeeds(t *testing.T) {
+	speeds := changing()
+	c := DefaultFluid(speeds.Of(4, 1))
+	c.Drift = speeds.Drift(4, 1)
+	made := func() *Fluid {
+		f, err := NewFluid(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	loads, done, busy := []float64{0.25, 0.25, 0.25, 0.25}, make([]float64, 4), make([]float64, 4)
+	steps := func(f *Fluid, n int) []float64 {
+		for range n {
+			f.Step(loads, done, busy)
+		}
+		return slices.Clone(f.Speeds())
+	}
+	a, b := made(), made()
+	steps(a, 30)
+	state, err := a.State()
+	if err != nil {
+		t.Fatal(err)
+	}
+	at40 := steps(a, 10)
+	for w, course := range speeds.courses(4, 1) {
+		if want := course.at(39); at40[w] != want {
+			t.Errorf("worker %d has the speed %v, its course %v", w, at40[w], want)
+		}
+	}
+	if got := steps(b, 40); !slices.Equal(got, at40) {
+		t.Errorf("the second model has %v, the first %v", got, at40)
+	}
+	if err := a.Restore(state); err != nil {
+		t.Fatal(err)
+	}
+	if got := steps(a, 10); !slices.Equal(got, at40) {
+		t.Errorf("restored it comes to %v, before to %v", got, at40)
+	}
+}
