@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -120,7 +121,7 @@ type resultID struct {
 // collectResults records what a job reports and fails on a result reported twice
 // or out of order.
 func collectResults(t tester, into map[resultID]string) ResultFunc {
-	last, lastKey := int64(noSlide), ""
+	last, lastKey := int64(math.MinInt64), ""
 	return func(slide int64, key string, s stream.State) {
 		if slide < last || slide == last && key <= lastKey {
 			t.Errorf("result %d/%q after %d/%q", slide, key, last, lastKey)
