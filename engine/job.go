@@ -1,6 +1,7 @@
-// Package engine runs jobs: source, partitioners, workers (the combiner) and
-// reducers, on a virtual clock (sim), on goroutines and the wall clock (local) or
-// in closed form (fluid), and measures them in windows.
+// Package engine says what a job is: source, partitioners, workers (the combiner) and
+// reducers, measured in windows. Config is its shape, Setup all that it is made of, Job
+// one that runs. The packages below run jobs on a virtual clock (sim), on goroutines and
+// the wall clock (local), in closed form (fluid) or on a cluster (flink).
 package engine
 
 import (

@@ -11,7 +11,7 @@ import (
 	"github.com/saspart/saspart/stream"
 )
 
-// Setup is everything a job is made of. Sim and Local take the same.
+// Setup is everything a job is made of. The engines sim and local take the same.
 type Setup struct {
 	Config  Config
 	Task    stream.Task
@@ -44,7 +44,8 @@ type Arrivals interface {
 
 var _ Arrivals = (*stream.Arrivals)(nil)
 
-func (s *Setup) validate() error {
+// Validate reports what is missing or impossible, by its path.
+func (s *Setup) Validate() error {
 	if err := s.Config.Validate(); err != nil {
 		return fmt.Errorf("job: %w", err)
 	}

@@ -1,4 +1,4 @@
-package engine
+package engine_test
 
 import (
 	"fmt"
@@ -8,6 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/engine/internal/jobtest"
+	"github.com/saspart/saspart/engine/local"
+	"github.com/saspart/saspart/engine/sim"
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/stream"
 )
@@ -30,14 +34,14 @@ func TestSharesKeepTheirPlaces(t *testing.T) {
 			var mu sync.Mutex
 			seen := map[string]bool{}
 			scheme := partition.Scheme{Name: "sharing", NewRouter: func(env partition.Env) partition.Router {
-				return sharing{fixedScheme(0).NewRouter(env), env.Subtask, func(shares []any) {
+				return sharing{jobtest.FixedScheme(0).NewRouter(env), env.Subtask, func(shares []any) {
 					mu.Lock()
 					defer mu.Unlock()
 					seen[fmt.Sprint(shares)] = true
 				}}
 			}}
-			c := Default()
-			c.Workers, c.Partitioners, c.Slide, c.Window, c.Capacity = 2, 3, 10*time.Millisecond, 10*time.Millisecond, Native
+			c := engine.Default()
+			c.Workers, c.Partitioners, c.Slide, c.Window, c.Capacity = 2, 3, 10*time.Millisecond, 10*time.Millisecond, engine.Native
 			task, err := stream.NewTask(stream.TaskConfig{Name: "count"})
 			if err != nil {
 				t.Fatal(err)
@@ -46,20 +50,20 @@ func TestSharesKeepTheirPlaces(t *testing.T) {
 			for i := range 3000 {
 				records = append(records, stream.Record{Key: "k", Hash: stream.Hash("k"), Time: int64(i) * int64(100*time.Microsecond)})
 			}
-			s := withList(Setup{Config: c, Task: task, Scheme: scheme}, records)
-			first := s.Sources[0].(*listSource)
-			first.records = first.records[:100] // the first subtask ends long before the others
+			s := jobtest.WithList(engine.Setup{Config: c, Task: task, Scheme: scheme}, records)
+			first := s.Sources[0].(*jobtest.ListSource)
+			first.Records = first.Records[:100] // the first subtask ends long before the others
 
-			var j Job
+			var j engine.Job
 			if name == "sim" {
-				j, err = NewSim(s)
+				j, err = sim.New(s)
 			} else {
-				j, err = NewLocal(s)
+				j, err = local.New(s)
 			}
 			if err != nil {
 				t.Fatal(err)
 			}
-			runOut(t, j, nil)
+			jobtest.RunOut(t, j, nil)
 			all, without := fmt.Sprint([]any{0, 1, 2}), fmt.Sprint([]any{nil, 1, 2})
 			if !seen[all] || !seen[without] {
 				t.Errorf("shares were %v; want some %s, and %s once the first subtask has ended", slices.Collect(maps.Keys(seen)), all, without)

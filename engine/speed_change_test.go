@@ -1,34 +1,37 @@
-package engine
+package engine_test
 
 import (
 	"math"
 	"slices"
 	"testing"
+
+	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/engine/internal/jobtest"
 )
 
 // The course of each worker is its own, depends on the seed alone, does not ask who
 // else there is or how often one looks, and begins with the draw.
 func TestCourses(t *testing.T) {
-	s := changing()
-	a, b, other := s.courses(8, 1), s.courses(4, 1), s.courses(8, 2)
+	s := jobtest.Changing()
+	a, b, other := s.Courses(8, 1), s.Courses(4, 1), s.Courses(8, 2)
 	first := s.Of(8, 1)
 	for w := range a {
-		if got := a[w].at(0); got != first[w] {
+		if got := a[w].At(0); got != first[w] {
 			t.Errorf("worker %d begins with %v, its draw is %v", w, got, first[w])
 		}
 	}
 	for window := int64(1); window <= 200; window++ {
 		for w := range b {
-			got := a[w].at(window)
-			if window%50 == 0 && b[w].at(window) != got {
+			got := a[w].At(window)
+			if window%50 == 0 && b[w].At(window) != got {
 				t.Errorf("window %d, worker %d: another speed where it was not asked for in between", window, w)
 			}
 		}
 	}
-	if a[0].at(200) == a[1].at(200) || a[0].at(200) == other[0].at(200) {
+	if a[0].At(200) == a[1].At(200) || a[0].At(200) == other[0].At(200) {
 		t.Error("two workers, or two seeds, have the same course")
 	}
-	if was := a[0].at(200); a[0].at(150) != was {
+	if was := a[0].At(200); a[0].At(150) != was {
 		t.Error("a window of the past has another speed than the last")
 	}
 }
@@ -37,15 +40,15 @@ func TestCourses(t *testing.T) {
 // its bounds for ever.
 func TestCourseSizes(t *testing.T) {
 	const windows = 40_000
-	log := func(change SpeedChange) (logs []float64) {
-		s := Speeds{Kind: "equal", Change: change}
-		c := s.courses(1, 3)[0]
+	log := func(change engine.SpeedChange) (logs []float64) {
+		s := engine.Speeds{Kind: "equal", Change: change}
+		c := s.Courses(1, 3)[0]
 		for n := range windows {
-			logs = append(logs, math.Log(c.at(int64(n))))
+			logs = append(logs, math.Log(c.At(int64(n))))
 		}
 		return logs
 	}
-	walk := log(SpeedChange{Walk: 0.01})
+	walk := log(engine.SpeedChange{Walk: 0.01})
 	squares := 0.0
 	for n := range walk[1:] {
 		d := walk[n+1] - walk[n]
@@ -57,7 +60,7 @@ func TestCourseSizes(t *testing.T) {
 	if low, high := slices.Min(walk), slices.Max(walk); low < -math.Ln2 || high > math.Ln2 || high-low < 1 {
 		t.Errorf("it walks from %v to %v; it should use all of ±%v and no more", low, high, math.Ln2)
 	}
-	jump := log(SpeedChange{Jump: 0.05, Low: 0.5, High: 1.5})
+	jump := log(engine.SpeedChange{Jump: 0.05, Low: 0.5, High: 1.5})
 	jumps := 0
 	for n := range jump[1:] {
 		if jump[n+1] != jump[n] {
@@ -73,9 +76,9 @@ func TestCourseSizes(t *testing.T) {
 }
 
 func TestSpeedsThatStay(t *testing.T) {
-	s := changing()
-	s.Change = SpeedChange{}
-	if s.courses(8, 1) != nil || s.Drift(8, 1) != nil {
+	s := jobtest.Changing()
+	s.Change = engine.SpeedChange{}
+	if s.Courses(8, 1) != nil || s.Drift(8, 1) != nil {
 		t.Error("there are courses for speeds that stay")
 	}
 }
@@ -83,21 +86,21 @@ func TestSpeedsThatStay(t *testing.T) {
 func TestSpeedChangeValidate(t *testing.T) {
 	for _, c := range []struct {
 		why    string
-		change SpeedChange
+		change engine.SpeedChange
 		ok     bool
 	}{
-		{"nothing changes", SpeedChange{}, true},
-		{"a walk needs no bounds", SpeedChange{Walk: 0.02}, true},
-		{"jumps with bounds", SpeedChange{Jump: 0.01, Low: 0.5, High: 1.5}, true},
-		{"jumps always to one place", SpeedChange{Jump: 1, Low: 0.5, High: 0.5}, true},
-		{"jumps to nowhere", SpeedChange{Jump: 0.01}, false},
-		{"bounds the wrong way round", SpeedChange{Jump: 0.01, Low: 1.5, High: 0.5}, false},
-		{"no probability", SpeedChange{Jump: 1.1, Low: 0.5, High: 1.5}, false},
-		{"a negative step", SpeedChange{Walk: -0.1}, false},
-		{"a step as large as the bounds", SpeedChange{Walk: 0.7}, false},
-		{"no number", SpeedChange{Walk: math.NaN()}, false},
+		{"nothing changes", engine.SpeedChange{}, true},
+		{"a walk needs no bounds", engine.SpeedChange{Walk: 0.02}, true},
+		{"jumps with bounds", engine.SpeedChange{Jump: 0.01, Low: 0.5, High: 1.5}, true},
+		{"jumps always to one place", engine.SpeedChange{Jump: 1, Low: 0.5, High: 0.5}, true},
+		{"jumps to nowhere", engine.SpeedChange{Jump: 0.01}, false},
+		{"bounds the wrong way round", engine.SpeedChange{Jump: 0.01, Low: 1.5, High: 0.5}, false},
+		{"no probability", engine.SpeedChange{Jump: 1.1, Low: 0.5, High: 1.5}, false},
+		{"a negative step", engine.SpeedChange{Walk: -0.1}, false},
+		{"a step as large as the bounds", engine.SpeedChange{Walk: 0.7}, false},
+		{"no number", engine.SpeedChange{Walk: math.NaN()}, false},
 	} {
-		config := Default()
+		config := engine.Default()
 		config.Speeds.Change = c.change
 		if err := config.Validate(); (err == nil) != c.ok {
 			t.Errorf("%s: %v", c.why, err)
