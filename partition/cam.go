@@ -42,8 +42,8 @@ type camRouter struct {
 	seen      seenKeys
 }
 
-func newCAM(c Config, _ int) (Scheme, error) {
-	return Scheme{NewRouter: func(env Env) Router { return newCAMRouter(env, c.Published) }}, nil
+func newCAM(published bool) Scheme {
+	return Scheme{NewRouter: func(env Env) Router { return newCAMRouter(env, published) }}
 }
 
 func newCAMRouter(env Env, published bool) *camRouter {

@@ -18,17 +18,6 @@ func keyWithChoices(first, second, workers, n int) uint64 {
 	}
 }
 
-// sentTo routes records of these keys in one slide and returns their workers.
-func sentTo(r Router, hashes ...uint64) []int {
-	dst := make([]Dest, len(hashes))
-	r.Route(batchOf(hashes), dst)
-	out := make([]int, len(dst))
-	for i, d := range dst {
-		out[i] = d.Worker()
-	}
-	return out
-}
-
 func TestCAMByHand(t *testing.T) {
 	const p = 4
 	a := keyWithChoices(0, 1, p, 0)
@@ -109,10 +98,10 @@ type naiveCAM struct {
 	workers, slides int
 	published       bool
 	now             int
-	sent            []naiveSent
+	sent            []camRecord
 }
 
-type naiveSent struct {
+type camRecord struct {
 	hash          uint64
 	worker, slide int
 }
@@ -130,7 +119,7 @@ func (n *naiveCAM) route(hash uint64) int {
 	if seen[a] || !seen[b] && load[a] < load[b] {
 		w = a
 	}
-	n.sent = append(n.sent, naiveSent{hash, w, n.now})
+	n.sent = append(n.sent, camRecord{hash, w, n.now})
 	return w
 }
 

@@ -82,19 +82,19 @@ type choicesRouter struct {
 }
 
 // newDChoices makes the dchoices partitioner.
-func newDChoices(c Config, _ int) (Scheme, error) {
-	return Scheme{NewRouter: func(env Env) Router { return newChoicesRouter(c, env, false) }}, nil
+func newDChoices(c ChoicesConfig, published bool) Scheme {
+	return Scheme{NewRouter: func(env Env) Router { return newChoicesRouter(c, env, false, published) }}
 }
 
 // newWChoices makes the wchoices partitioner.
-func newWChoices(c Config, _ int) (Scheme, error) {
-	return Scheme{NewRouter: func(env Env) Router { return newChoicesRouter(c, env, true) }}, nil
+func newWChoices(c ChoicesConfig, published bool) Scheme {
+	return Scheme{NewRouter: func(env Env) Router { return newChoicesRouter(c, env, true, published) }}
 }
 
-func newChoicesRouter(c Config, env Env, all bool) *choicesRouter {
-	m := c.Choices.counters(env.Workers)
+func newChoicesRouter(c ChoicesConfig, env Env, all, published bool) *choicesRouter {
+	m := c.counters(env.Workers)
 	r := &choicesRouter{
-		cfg: c.Choices, published: c.Published, all: all,
+		cfg: c, published: published, all: all,
 		sketch: NewSpaceSaving(m),
 		loads:  make([]int64, env.Workers),
 		d:      2,
@@ -123,8 +123,7 @@ func (r *choicesRouter) Route(b *stream.Batch, dst []Dest) {
 	}
 	hashes := b.Hashes[:len(dst)]
 	for i, h := range hashes {
-		c := s.observeRecord(h, b, i)
-		if float64(r.count(s.counts[c], s.errors[c]))*inverse < float64(s.total) {
+		if count, err := s.ObserveRecord(h, b, i); float64(r.count(count, err))*inverse < float64(s.Total()) {
 			dst[i] = lighter(h, r.loads) | merge
 			continue
 		}

@@ -66,7 +66,7 @@ func TestDChoicesEstimatesItsChoices(t *testing.T) {
 		z       float64
 		want    int
 	}{{16, 1.2, 6}, {16, 1.5, 11}, {64, 1.0, 8}, {64, 1.5, 34}, {64, 2.0, 62}} {
-		r := newChoicesRouter(Default(), testEnv(c.workers), false)
+		r := newChoicesRouter(DefaultChoices(), testEnv(c.workers), false, false)
 		feed(r, 400, 1024, c.z)
 		if r.d < c.want-1 || r.d > c.want+1 {
 			t.Errorf("P %d, zipf %.1f: d = %d after 400k records, want about %d", c.workers, c.z, r.d, c.want)
@@ -85,11 +85,9 @@ func feed(r Router, count, size int, z float64) {
 // What is mended: the published code counts the sketch's error twice. Three keys
 // take turns in a sketch of two counters, so that every count is all error.
 func TestPublishedChoicesAddTheErrorTwice(t *testing.T) {
-	c := Default()
-	c.Choices.Counters = 2
-	published := c
-	published.Published = true
-	mended, faulty := newChoicesRouter(c, testEnv(8), true), newChoicesRouter(published, testEnv(8), true)
+	c := DefaultChoices()
+	c.Counters = 2
+	mended, faulty := newChoicesRouter(c, testEnv(8), true, false), newChoicesRouter(c, testEnv(8), true, true)
 	count, err := int64(7), int64(3)
 	if got := mended.count(count, err); got != 7 {
 		t.Errorf("mended: a counter at 7, 3 of it error, counts for %d, want 7", got)
@@ -101,9 +99,9 @@ func TestPublishedChoicesAddTheErrorTwice(t *testing.T) {
 	// Just below the threshold by its count, above it by count and error: the
 	// record goes by two choices, or to the least loaded of all.
 	warm := func(r *choicesRouter) int {
-		r.sketch.total = 329 // with the record's own 330, and 1/(5P) of that 8.25
-		r.sketch.admit(1, "k", 7)
-		r.sketch.errors[0] = 3
+		r.sketch.ObserveN(2, "", 3)
+		r.sketch.ObserveN(3, "", 322)
+		r.sketch.ObserveN(1, "", 4) // in the place of key 2: a count of 7, 3 of it error; with the record's own 330 records, and 1/(5P) of that 8.25
 		for w := range r.loads {
 			r.loads[w] = 100
 		}
@@ -172,11 +170,11 @@ func TestChoicesEqualTheirNaiveTwin(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		workers := rapid.IntRange(1, 40).Draw(t, "workers")
 		all := rapid.Bool().Draw(t, "wchoices")
-		c := Default()
-		c.Choices.Counters = rapid.IntRange(1, 30).Draw(t, "counters")
-		r := newChoicesRouter(c, testEnv(workers), all)
+		c := DefaultChoices()
+		c.Counters = rapid.IntRange(1, 30).Draw(t, "counters")
+		r := newChoicesRouter(c, testEnv(workers), all, false)
 		slow := &naiveChoices{workers: workers, all: all, loads: make([]int64, workers)}
-		slow.sketch.m = c.Choices.Counters
+		slow.sketch.m = c.Counters
 		for range rapid.IntRange(1, 8).Draw(t, "batches") {
 			hashes := drawStream(t, "batch")
 			dst := make([]Dest, len(hashes))
@@ -198,14 +196,8 @@ func TestPKGTakesTheLighterOfTwo(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		workers := rapid.IntRange(1, 40).Draw(t, "workers")
 		hashes := drawStream(t, "stream")
-		c := Default()
-		c.Name = "pkg"
-		scheme, err := New(c, workers)
-		if err != nil {
-			t.Fatal(err)
-		}
 		dst := make([]Dest, len(hashes))
-		scheme.NewRouter(testEnv(workers)).Route(batchOf(hashes), dst)
+		newPKG().NewRouter(testEnv(workers)).Route(batchOf(hashes), dst)
 		loads := make([]int, workers)
 		for i, h := range hashes {
 			a, b := choice(h, 0, uint64(workers)), choice(h, 1, uint64(workers))
@@ -254,13 +246,10 @@ func TestChoicesAreSpread(t *testing.T) {
 // heaviest key, dchoices and wchoices balance.
 func TestChoicesBalance(t *testing.T) {
 	imbalance := map[string]float64{}
-	for _, name := range []string{"hash", "pkg", "dchoices", "wchoices"} {
-		c := Default()
-		c.Name = name
-		scheme, err := New(c, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for name, scheme := range map[string]Scheme{
+		"hash": newHash(), "pkg": newPKG(),
+		"dchoices": newDChoices(DefaultChoices(), false), "wchoices": newWChoices(DefaultChoices(), false),
+	} {
 		r := scheme.NewRouter(testEnv(64))
 		loads := make([]float64, 64)
 		dst := make([]Dest, 1024)
@@ -285,13 +274,13 @@ func TestChoicesConfigRefusesImpossibleValues(t *testing.T) {
 		path   string
 		change func(*ChoicesConfig)
 	}{
-		{"choices.head", func(c *ChoicesConfig) { c.Head = 0 }},
-		{"choices.epsilon", func(c *ChoicesConfig) { c.Epsilon = -1 }},
-		{"choices.counters", func(c *ChoicesConfig) { c.Counters = -1 }},
-		{"choices.refresh", func(c *ChoicesConfig) { c.Refresh = 0 }},
+		{"head", func(c *ChoicesConfig) { c.Head = 0 }},
+		{"epsilon", func(c *ChoicesConfig) { c.Epsilon = -1 }},
+		{"counters", func(c *ChoicesConfig) { c.Counters = -1 }},
+		{"refresh", func(c *ChoicesConfig) { c.Refresh = 0 }},
 	} {
-		cfg := Default()
-		c.change(&cfg.Choices)
+		cfg := DefaultChoices()
+		c.change(&cfg)
 		var at *field.Error
 		if err := cfg.Validate(); !errors.As(err, &at) || at.Path != c.path {
 			t.Errorf("%s: %v", c.path, err)

@@ -69,8 +69,8 @@ type dagreedy struct {
 // twice over.
 const dagreedyKeys = 1 << 14
 
-func newDAGreedy(c Config, _ int) (Scheme, error) {
-	return Scheme{NewRouter: func(env Env) Router { return newDAGreedyRouter(c.DAGreedy, env, c.Published) }}, nil
+func newDAGreedy(c DAGreedyConfig, published bool) Scheme {
+	return Scheme{NewRouter: func(env Env) Router { return newDAGreedyRouter(c, env, published) }}
 }
 
 func newDAGreedyRouter(c DAGreedyConfig, env Env, published bool) *dagreedy {

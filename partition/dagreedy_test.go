@@ -8,6 +8,12 @@ import (
 	"pgregory.net/rapid"
 )
 
+// naiveSent is a record and where and when it went.
+type naiveSent struct {
+	hash          uint64
+	worker, slide int
+}
+
 // naiveHot is hotKeys with maps, remembering every record.
 type naiveHot struct {
 	workers, slides int
@@ -141,15 +147,6 @@ func TestDAGreedyEqualsItsNaiveTwin(t *testing.T) {
 			}
 		}
 	})
-}
-
-// repeat is n times the key.
-func repeat(key uint64, n int) []uint64 {
-	out := make([]uint64, n)
-	for i := range out {
-		out[i] = key
-	}
-	return out
 }
 
 func TestDAGreedyByHand(t *testing.T) {

@@ -119,8 +119,8 @@ type arms struct {
 	capped  int // the stage in which the key reached maxSplit, -1 none
 }
 
-func newDaltonOriginal(c Config, _ int) (Scheme, error) {
-	return Scheme{NewRouter: func(env Env) Router { return newDalton(c.Dalton, env, c.Published) }}, nil
+func newDaltonOriginal(c DaltonConfig, published bool) Scheme {
+	return Scheme{NewRouter: func(env Env) Router { return newDalton(c, env, published) }}
 }
 
 func newDalton(c DaltonConfig, env Env, published bool) *dalton {

@@ -11,8 +11,8 @@ import (
 // constants and deviations are at dalton.
 type daltonMetrics struct{ *dalton }
 
-func newDaltonMetrics(c Config, _ int) (Scheme, error) {
-	return Scheme{NewRouter: func(env Env) Router { return newDaltonMetricsRouter(c.Dalton, env, c.Published) }}, nil
+func newDaltonMetrics(c DaltonConfig, published bool) Scheme {
+	return Scheme{NewRouter: func(env Env) Router { return newDaltonMetricsRouter(c, env, published) }}
 }
 
 func newDaltonMetricsRouter(c DaltonConfig, env Env, published bool) daltonMetrics {

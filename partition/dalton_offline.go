@@ -107,8 +107,8 @@ type daltonOffline struct {
 	ranks   ranks
 }
 
-func newDaltonOffline(c Config, _ int) (Scheme, error) {
-	return Scheme{NewRouter: func(env Env) Router { return newDaltonOfflineRouter(c.DaltonOffline, env, c.Published) }}, nil
+func newDaltonOffline(c DaltonOfflineConfig, published bool) Scheme {
+	return Scheme{NewRouter: func(env Env) Router { return newDaltonOfflineRouter(c, env, published) }}
 }
 
 func newDaltonOfflineRouter(c DaltonOfflineConfig, env Env, published bool) *daltonOffline {

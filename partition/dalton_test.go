@@ -349,30 +349,3 @@ func TestDaltonSharesItsHeaviestKeys(t *testing.T) {
 		t.Error("a share of another number of workers was taken in")
 	}
 }
-
-func TestDaltonConfigRefusesImpossibleValues(t *testing.T) {
-	for _, c := range []struct {
-		path string
-		set  func(*Config)
-	}{
-		{"dalton.learning_rate", func(c *Config) { c.Dalton.LearningRate = math.NaN() }},
-		{"dalton.epsilon", func(c *Config) { c.Dalton.Epsilon = 1.5 }},
-		{"dalton.split_max", func(c *Config) { c.Dalton.SplitMax = 1 }},
-		{"dalton.sketch_confidence", func(c *Config) { c.Dalton.SketchConfidence = 1 }},
-		{"dagreedy.divisor", func(c *Config) { c.DAGreedy.Divisor = 0 }},
-		{"dagreedy.affinity", func(c *Config) { c.DAGreedy.Affinity = 2 }},
-		{"flexd.refresh", func(c *Config) { c.FlexD.Refresh = 0 }},
-		{"flexd.growth", func(c *Config) { c.FlexD.Growth = 1 }},
-		{"fish.counters", func(c *Config) { c.Fish.Counters = 0 }},
-		{"fish.interval", func(c *Config) { c.Fish.Interval = -1 }},
-		{"dalton_offline.hot_keys", func(c *Config) { c.DaltonOffline.HotKeys = 0 }},
-		{"dalton_offline.temperature", func(c *Config) { c.DaltonOffline.Temperature = -1 }},
-		{"dalton_offline.counters", func(c *Config) { c.DaltonOffline.Counters = 5 }},
-		{"dalton_offline.keys[1]", func(c *Config) { c.DaltonOffline.Keys = []string{"a", "a"} }},
-		{"dalton_offline.mask.spread", func(c *Config) { c.DaltonOffline.Mask.Spread = -1 }},
-	} {
-		cfg := Default()
-		c.set(&cfg)
-		checkRefused(t, cfg, c.path)
-	}
-}

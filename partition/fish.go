@@ -113,8 +113,8 @@ type fishKey struct {
 	stride int
 }
 
-func newFish(c Config, _ int) (Scheme, error) {
-	return Scheme{NewRouter: func(env Env) Router { return newFishRouter(c.Fish, env) }}, nil
+func newFish(c FishConfig) Scheme {
+	return Scheme{NewRouter: func(env Env) Router { return newFishRouter(c, env) }}
 }
 
 func newFishRouter(c FishConfig, env Env) *fish {

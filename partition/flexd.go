@@ -103,8 +103,8 @@ type flexdKey struct {
 // flexdKeys bounds the keys that are hot in one refresh interval.
 const flexdKeys = 4096
 
-func newFlexD(c Config, _ int) (Scheme, error) {
-	return Scheme{NewRouter: func(env Env) Router { return newFlexDRouter(c.FlexD, env, c.Published) }}, nil
+func newFlexD(c FlexDConfig, published bool) Scheme {
+	return Scheme{NewRouter: func(env Env) Router { return newFlexDRouter(c, env, published) }}
 }
 
 func newFlexDRouter(c FlexDConfig, env Env, published bool) *flexd {

@@ -18,8 +18,8 @@ type hashRouter struct {
 }
 
 // newHash makes the hash partitioner.
-func newHash(Config, int) (Scheme, error) {
-	return Scheme{NewRouter: func(env Env) Router { return &hashRouter{workers: uint64(env.Workers)} }}, nil
+func newHash() Scheme {
+	return Scheme{NewRouter: func(env Env) Router { return &hashRouter{workers: uint64(env.Workers)} }}
 }
 
 // Route implements Router.

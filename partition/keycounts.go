@@ -5,7 +5,8 @@ import (
 	"math/bits"
 )
 
-// fib spreads hashes that share their low or high bits (2^64 / golden ratio).
+// fib spreads hashes that share their low or high bits over the upper bits: 2^64 over the
+// golden ratio, odd, so that multiplying by it loses nothing.
 const fib = 0x9e3779b97f4a7c15
 
 // home is the worker of a cold key: hash mod P, the same as the hash

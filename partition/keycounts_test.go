@@ -3,7 +3,6 @@ package partition
 import (
 	"math/bits"
 	"math/rand/v2"
-	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -124,111 +123,6 @@ func TestCountMinIsNeverTooLow(t *testing.T) {
 	c.clear()
 	if got := c.inc(1); got != 1 {
 		t.Errorf("estimate %d after clearing and one record", got)
-	}
-}
-
-func TestWorkerSetEqualsItsHistory(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		workers := rapid.SampledFrom([]int{1, 5, 64, 70, 130}).Draw(t, "workers")
-		slides := rapid.IntRange(1, 3).Draw(t, "slides")
-		keep := rapid.Bool().Draw(t, "keep")
-		s, row := newWorkerSets(2, workers, slides, keep)[1], 0
-		last := make([]int, workers) // slide of the latest mark, from 1
-		now := 1
-		for range rapid.IntRange(1, 60).Draw(t, "steps") {
-			if rapid.IntRange(0, 3).Draw(t, "what") == 0 {
-				row, now = (row+1)%slides, now+1
-				s.endSlide(row)
-			} else {
-				w := rapid.IntRange(0, workers-1).Draw(t, "worker")
-				before := s.has(w)
-				last[w] = now
-				if s.mark(w, row) == before {
-					t.Fatalf("worker %d: news although known, or the other way round", w)
-				}
-			}
-			var known, used []int
-			for w, at := range last {
-				if at > 0 && now-at < slides {
-					used = append(used, w)
-				}
-				if at > 0 && (keep || now-at < slides) {
-					known = append(known, w)
-				}
-			}
-			var got []int
-			s.each(func(w int) { got = append(got, w) })
-			if !slices.Equal(got, known) || s.n != len(known) {
-				t.Fatalf("%d known: %v, want %v", s.n, got, known)
-			}
-			for j, w := range known {
-				if s.pick(j) != w {
-					t.Fatalf("pick(%d) is %d, want %d", j, s.pick(j), w)
-				}
-			}
-			for w := range workers {
-				only := len(used) == 0 || len(used) == 1 && used[0] == w
-				if s.only(w) != only {
-					t.Fatalf("only(%d) is %v with %v used", w, s.only(w), used)
-				}
-			}
-		}
-	})
-}
-
-func TestBestTreeEqualsAScan(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		values := make([]float64, rapid.IntRange(1, 20).Draw(t, "arms"))
-		first := rapid.IntRange(-1, len(values)-1).Draw(t, "first")
-		var tree bestTree
-		tree.reset(values, first)
-		for range rapid.IntRange(1, 60).Draw(t, "steps") {
-			arm := rapid.IntRange(0, len(values)-1).Draw(t, "arm")
-			values[arm] = float64(rapid.IntRange(0, 4).Draw(t, "value"))
-			tree.update(values, arm)
-			want := max(first, 0)
-			for i, v := range values {
-				if v > values[want] {
-					want = i
-				}
-			}
-			if got := tree.best(); got != want {
-				t.Fatalf("best of %v is %d, a scan from %d finds %d", values, got, first, want)
-			}
-		}
-	})
-}
-
-func TestWeightTreeDrawsByWeight(t *testing.T) {
-	for _, weights := range [][]float64{
-		{1},
-		{0, 0, 5},
-		{1, 2, 3, 4, 5, 6, 7},
-		{1e-300, 1, 0, 1e-300, 2},
-		{3, 0, 0, 0},
-	} {
-		var tree weightTree
-		tree.reset(len(weights))
-		sum := 0.0
-		for i, w := range weights {
-			tree.set(i, w)
-			sum += w
-		}
-		// Laid end to end, arm i reaches from at to at + its share.
-		at := 0.0
-		for i, w := range weights {
-			if share := w / sum; share > 1e-9 {
-				for _, part := range []float64{0.001, 0.5, 0.999} {
-					if got := tree.draw(at + part*share); got != i {
-						t.Errorf("weights %v at %v: arm %d, want %d", weights, at+part*share, got, i)
-					}
-				}
-				at += share
-			}
-		}
-		if last := tree.draw(1 - 1.0/(1<<53)); weights[last] == 0 {
-			t.Errorf("weights %v: drew arm %d, which has none", weights, last)
-		}
 	}
 }
 

@@ -46,7 +46,7 @@ func tableSize(n int) int { return 1 << max(1, bits.Len(uint(n+n/2))) }
 // home is the only entry that a hash can be in.
 func (l *layout) home(hash uint64) int {
 	seed := uint64(l.slots[hash>>l.slotShift].seed)
-	return int(hash * mixMultiplier * seed >> l.entryShift)
+	return int(hash * fib * seed >> l.entryShift)
 }
 
 // find returns the entry of a key, or -1.

@@ -76,7 +76,7 @@ type Env struct {
 // themselves.
 type Scheme struct {
 	Name       string
-	Config     Config // what New made it of, for jobs whose routers are made elsewhere
+	Origin     any // what it was made of, for jobs whose routers are made elsewhere; ConfigOf knows it
 	NewRouter  func(env Env) Router
 	Controller policy.Controller
 }

@@ -12,7 +12,7 @@ import (
 // upper bits are scaled to the range, which takes a multiplication where mod
 // takes a division.
 func choice(hash uint64, i int, workers uint64) int {
-	x := hash + uint64(i+1)*mixMultiplier
+	x := hash + uint64(i+1)*fib
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x ^= x >> 27
 	w, _ := bits.Mul64(x*0x94d049bb133111eb, workers)
@@ -53,8 +53,8 @@ type pkgRouter struct {
 }
 
 // newPKG makes the pkg partitioner.
-func newPKG(Config, int) (Scheme, error) {
-	return Scheme{NewRouter: func(env Env) Router { return &pkgRouter{loads: make([]int64, env.Workers)} }}, nil
+func newPKG() Scheme {
+	return Scheme{NewRouter: func(env Env) Router { return &pkgRouter{loads: make([]int64, env.Workers)} }}
 }
 
 // Route implements Router.

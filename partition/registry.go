@@ -57,7 +57,12 @@ func (c *Config) Validate() error {
 
 // constructor makes the scheme of a partitioner for a job of workers workers from
 // a valid configuration; New fills in the scheme's name.
-type constructor func(c Config, workers int) (Scheme, error)
+type constructor func(c *Config, workers int) (Scheme, error)
+
+// always is a constructor that cannot fail and does not ask for the number of workers.
+func always(scheme func(c *Config) Scheme) constructor {
+	return func(c *Config, _ int) (Scheme, error) { return scheme(c), nil }
+}
 
 // registered is a partitioner by name.
 type registered struct {
@@ -69,20 +74,20 @@ type registered struct {
 // one adds its line here.
 func registry() []registered {
 	return []registered{
-		{"hash", newHash},
-		{"pkg", newPKG},
-		{"dchoices", newDChoices},
-		{"wchoices", newWChoices},
-		{"cam", newCAM},
-		{"dagreedy", newDAGreedy},
-		{"flexd", newFlexD},
-		{"dalton-original", newDaltonOriginal},
-		{"dalton-metrics", newDaltonMetrics},
-		{"dalton-offline", newDaltonOffline},
-		{"fish", newFish},
-		{"table", newTable},
-		{"waterfill", newWaterfill},
-		{"saspartitioner", newSaSPartitioner},
+		{"hash", always(func(*Config) Scheme { return newHash() })},
+		{"pkg", always(func(*Config) Scheme { return newPKG() })},
+		{"dchoices", always(func(c *Config) Scheme { return newDChoices(c.Choices, c.Published) })},
+		{"wchoices", always(func(c *Config) Scheme { return newWChoices(c.Choices, c.Published) })},
+		{"cam", always(func(c *Config) Scheme { return newCAM(c.Published) })},
+		{"dagreedy", always(func(c *Config) Scheme { return newDAGreedy(c.DAGreedy, c.Published) })},
+		{"flexd", always(func(c *Config) Scheme { return newFlexD(c.FlexD, c.Published) })},
+		{"dalton-original", always(func(c *Config) Scheme { return newDaltonOriginal(c.Dalton, c.Published) })},
+		{"dalton-metrics", always(func(c *Config) Scheme { return newDaltonMetrics(c.Dalton, c.Published) })},
+		{"dalton-offline", always(func(c *Config) Scheme { return newDaltonOffline(c.DaltonOffline, c.Published) })},
+		{"fish", always(func(c *Config) Scheme { return newFish(c.Fish) })},
+		{"table", always(func(*Config) Scheme { return newTable() })},
+		{"waterfill", func(c *Config, workers int) (Scheme, error) { return newWaterfill(c.Waterfill, workers), nil }},
+		{"saspartitioner", func(c *Config, workers int) (Scheme, error) { return newSaSPartitioner(c.SaSPartitioner, workers) }},
 	}
 }
 
@@ -116,10 +121,16 @@ func New(c Config, workers int) (Scheme, error) {
 	if err := field.Whole("workers", workers, 1, policy.MaxWorkers); err != nil {
 		return Scheme{}, err
 	}
-	s, err := find(c.Name)(c, workers)
+	s, err := find(c.Name)(&c, workers)
 	if err != nil {
 		return Scheme{}, fmt.Errorf("partitioner %s: %w", c.Name, err)
 	}
-	s.Name, s.Config = c.Name, c
+	s.Name, s.Origin = c.Name, c
 	return s, nil
+}
+
+// ConfigOf returns what New made a scheme of; false for one that New did not make.
+func ConfigOf(s Scheme) (Config, bool) {
+	c, ok := s.Origin.(Config)
+	return c, ok
 }

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/saspart/saspart/config/field"
-	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/stream"
 )
 
@@ -26,57 +24,6 @@ func routerOf(t testing.TB, name string, published bool, env Env) Router {
 		t.Fatal(err)
 	}
 	return s.NewRouter(env)
-}
-
-// drive routes batches, perSlide of them in each slide, and hands learners a
-// window per slide in which busy ratios follow the counts. It returns the records
-// sent to each worker, from slide skip on, and all destinations.
-func drive(r Router, batches []stream.Batch, perSlide, workers, skip int) ([]float64, []Dest) {
-	counts, all := make([]float64, workers), []Dest(nil)
-	slide := make([]int64, workers)
-	for i := range batches {
-		dst := make([]Dest, len(batches[i].Hashes))
-		r.Route(&batches[i], dst)
-		all = append(all, dst...)
-		for _, d := range dst {
-			slide[d.Worker()]++
-			if i/perSlide >= skip {
-				counts[d.Worker()]++
-			}
-		}
-		if (i+1)%perSlide != 0 {
-			continue
-		}
-		r.EndSlide(int64(i / perSlide))
-		if l, ok := r.(Learner); ok {
-			l.Observe(windowOf(slide))
-		}
-		clear(slide)
-	}
-	return counts, all
-}
-
-// windowOf is a window of one second in which workers of equal speed finished
-// these counts, the busiest of them all the time.
-func windowOf(counts []int64) *policy.Window {
-	w := &policy.Window{End: 1e9, Counts: append([]int64(nil), counts...), Busy: make([]float64, len(counts))}
-	most := int64(1)
-	for _, c := range counts {
-		most = max(most, c)
-	}
-	for i, c := range counts {
-		w.Busy[i] = float64(c) / float64(most)
-	}
-	return w
-}
-
-// skew is the largest load over the mean.
-func skew(counts []float64) float64 {
-	most, sum := 0.0, 0.0
-	for _, c := range counts {
-		most, sum = max(most, c), sum+c
-	}
-	return most / (sum / float64(len(counts)))
 }
 
 func TestRivalsBalanceBetterThanHash(t *testing.T) {
@@ -215,14 +162,5 @@ func TestRivalsRouteAtAnySize(t *testing.T) {
 				}
 			}
 		}
-	}
-}
-
-// checkRefused wants exactly one complaint about the configuration, at path.
-func checkRefused(t *testing.T, c Config, path string) {
-	t.Helper()
-	errs := field.List(c.Validate())
-	if len(errs) != 1 || errs[0].Path != path {
-		t.Errorf("complaints %v, want one at %s", errs, path)
 	}
 }

@@ -53,8 +53,8 @@ func (c *SaSPartitionerConfig) Validate() error {
 // Deviations, for shares policies: keys are ranked by the sketch's counts with some
 // inertia, not by their numbers, and a new route that moves next to nothing is not
 // followed; the reference applies every one.
-func newSaSPartitioner(c Config, workers int) (Scheme, error) {
-	controller, err := c.SaSPartitioner.controller(workers)
+func newSaSPartitioner(c SaSPartitionerConfig, workers int) (Scheme, error) {
+	controller, err := c.controller(workers)
 	if err != nil {
 		return Scheme{}, err
 	}

@@ -90,8 +90,14 @@ func (s *SpaceSaving) observe(hash uint64, name string, n int64) {
 	s.admit(hash, name, n)
 }
 
-// observeRecord counts record i of a batch, whose hash is hash, and returns its
-// key's counter.
+// ObserveRecord counts record i of a batch, whose hash is hash, and returns the count of
+// its key and by how much that may be too high.
+func (s *SpaceSaving) ObserveRecord(hash uint64, b *stream.Batch, i int) (count, err int64) {
+	c := s.observeRecord(hash, b, i)
+	return s.counts[c], s.errors[c]
+}
+
+// observeRecord counts record i of a batch and returns its key's counter.
 func (s *SpaceSaving) observeRecord(hash uint64, b *stream.Batch, i int) int {
 	s.total++
 	if c := s.lookup(hash); c >= 0 {
@@ -118,14 +124,9 @@ func (s *SpaceSaving) admit(hash uint64, name string, n int64) int {
 	return c
 }
 
-// mixMultiplier is odd, so that multiplying by it loses nothing: 2^64 over the
-// golden ratio. It spreads hashes that are not well mixed themselves over the
-// upper bits.
-const mixMultiplier = 0x9e3779b97f4a7c15
-
 // lookup returns the counter of a key, or -1.
 func (s *SpaceSaving) lookup(hash uint64) int {
-	mixed := hash * mixMultiplier
+	mixed := hash * fib
 	mask := uint64(len(s.index) - 1)
 	for p := mixed >> (s.shift & 63); ; p++ {
 		e := s.index[p&mask]
@@ -142,7 +143,7 @@ func (s *SpaceSaving) lookup(hash uint64) int {
 
 // link enters counter c into the index under hash, which is not in it.
 func (s *SpaceSaving) link(hash uint64, c int) {
-	mixed := hash * mixMultiplier
+	mixed := hash * fib
 	mask := uint64(len(s.index) - 1)
 	p := mixed >> (s.shift & 63) & mask
 	for s.index[p] != 0 {
@@ -156,7 +157,7 @@ func (s *SpaceSaving) link(hash uint64, c int) {
 // needs no tombstones and never fills up with them.
 func (s *SpaceSaving) unlink(hash uint64, c int) {
 	mask := uint64(len(s.index) - 1)
-	gap := hash * mixMultiplier >> (s.shift & 63) & mask
+	gap := hash * fib >> (s.shift & 63) & mask
 	for uint32(s.index[gap]) != uint32(c+1) {
 		gap = (gap + 1) & mask
 	}
@@ -166,7 +167,7 @@ func (s *SpaceSaving) unlink(hash uint64, c int) {
 		if e == 0 {
 			break
 		}
-		home := s.hashes[uint32(e)-1] * mixMultiplier >> (s.shift & 63) & mask
+		home := s.hashes[uint32(e)-1] * fib >> (s.shift & 63) & mask
 		if (p-home)&mask >= (p-gap)&mask {
 			s.index[gap] = e
 			gap = p

@@ -100,3 +100,74 @@ func threeTiers(workers, keys int, z float64) *policy.Route {
 	}
 	return r
 }
+
+// sentTo routes records of these keys in one slide and returns their workers.
+func sentTo(r Router, hashes ...uint64) []int {
+	dst := make([]Dest, len(hashes))
+	r.Route(batchOf(hashes), dst)
+	out := make([]int, len(dst))
+	for i, d := range dst {
+		out[i] = d.Worker()
+	}
+	return out
+}
+
+// drive routes batches, perSlide of them in each slide, and hands learners a
+// window per slide in which busy ratios follow the counts. It returns the records
+// sent to each worker, from slide skip on, and all destinations.
+func drive(r Router, batches []stream.Batch, perSlide, workers, skip int) ([]float64, []Dest) {
+	counts, all := make([]float64, workers), []Dest(nil)
+	slide := make([]int64, workers)
+	for i := range batches {
+		dst := make([]Dest, len(batches[i].Hashes))
+		r.Route(&batches[i], dst)
+		all = append(all, dst...)
+		for _, d := range dst {
+			slide[d.Worker()]++
+			if i/perSlide >= skip {
+				counts[d.Worker()]++
+			}
+		}
+		if (i+1)%perSlide != 0 {
+			continue
+		}
+		r.EndSlide(int64(i / perSlide))
+		if l, ok := r.(Learner); ok {
+			l.Observe(windowOf(slide))
+		}
+		clear(slide)
+	}
+	return counts, all
+}
+
+// windowOf is a window of one second in which workers of equal speed finished
+// these counts, the busiest of them all the time.
+func windowOf(counts []int64) *policy.Window {
+	w := &policy.Window{End: 1e9, Counts: append([]int64(nil), counts...), Busy: make([]float64, len(counts))}
+	most := int64(1)
+	for _, c := range counts {
+		most = max(most, c)
+	}
+	for i, c := range counts {
+		w.Busy[i] = float64(c) / float64(most)
+	}
+	return w
+}
+
+// skew is the largest load over the mean.
+func skew(counts []float64) float64 {
+	most, sum := 0.0, 0.0
+	for _, c := range counts {
+		most, sum = max(most, c), sum+c
+	}
+	return most / (sum / float64(len(counts)))
+}
+
+// repeat is n times the key.
+func repeat(key uint64, n int) []uint64 {
+	out := make([]uint64, n)
+	for i := range out {
+		out[i] = key
+	}
+	return out
+}

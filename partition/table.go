@@ -54,8 +54,8 @@ const split = -1
 
 // newTable makes the table partitioner, without a controller of its own: it
 // follows whatever route the job is given.
-func newTable(Config, int) (Scheme, error) {
-	return Scheme{NewRouter: func(env Env) Router { return newTableRouter(env) }}, nil
+func newTable() Scheme {
+	return Scheme{NewRouter: func(env Env) Router { return newTableRouter(env) }}
 }
 
 func newTableRouter(env Env) *tableRouter {
@@ -71,7 +71,7 @@ func (r *tableRouter) Route(b *stream.Batch, dst []Dest) {
 	hashes := b.Hashes[:len(dst)]
 	for i, h := range hashes {
 		s := slots[h>>slotShift]
-		e := &entries[h*mixMultiplier*uint64(s.seed)>>entryShift]
+		e := &entries[h*fib*uint64(s.seed)>>entryShift]
 		to := choices[e.base+uint32(e.at&e.mask)]
 		// Both of these compile to a conditional move or set.
 		turn := uint16(0)

@@ -17,9 +17,9 @@ import "github.com/saspart/saspart/policy"
 //
 // Deviations: none, it is our own. It needs hot keys and slot counts in the
 // windows; the more keys are named there (4 per worker), the finer its routes.
-func newWaterfill(c Config, workers int) (Scheme, error) {
+func newWaterfill(c policy.WaterfillConfig, workers int) Scheme {
 	return Scheme{
 		NewRouter:  func(env Env) Router { return newTableRouter(env) },
-		Controller: policy.NewWaterfill(c.Waterfill, workers),
-	}, nil
+		Controller: policy.NewWaterfill(c, workers),
+	}
 }

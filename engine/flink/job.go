@@ -57,11 +57,12 @@ type Job struct {
 // Open submits the job of e, under a partitioner that partition.New made. The first
 // call of Next waits for it to be there.
 func (f *Engine) Open(e *config.Experiment, s partition.Scheme, o Options) (_ *Job, err error) {
-	if s.Config.Name == "" {
+	p, ok := partition.ConfigOf(s)
+	if !ok {
 		return nil, errors.New("job: no partitioner")
 	}
 	one := *e
-	one.Partitioner = s.Config
+	one.Partitioner = p
 	if err := errors.Join(one.Validate(), Validate(&one)); err != nil {
 		return nil, fmt.Errorf("job: %w", err)
 	}
@@ -82,7 +83,7 @@ func (f *Engine) Open(e *config.Experiment, s partition.Scheme, o Options) (_ *J
 			err = errors.Join(err, j.server.close(), j.results.remove())
 		}
 	}()
-	c, err := newSettings(&one, s.Config)
+	c, err := newSettings(&one, p)
 	if err != nil {
 		return nil, err
 	}
@@ -275,7 +276,7 @@ func (j *Job) shown(w *policy.Window) *policy.Window {
 	out.Step, out.Start, out.End = w.Step-j.first, w.Start-zero, w.End-zero
 	j.mu.Lock()
 	out.Partitioner = j.scheme.Name
-	if name := j.before.Config.Name; w.Partitioner == name && name != j.scheme.Config.Name {
+	if name := registered(j.before); w.Partitioner == name && name != registered(j.scheme) {
 		out.Partitioner = j.before.Name
 	}
 	j.mu.Unlock()
@@ -284,6 +285,13 @@ func (j *Job) shown(w *policy.Window) *policy.Window {
 	}
 	j.rates.observe(out.End, engine.Busiest(&out))
 	return &out
+}
+
+// registered is the name that the partitioner goes by on the cluster; a scheme may have
+// another.
+func registered(s partition.Scheme) string {
+	c, _ := partition.ConfigOf(s)
+	return c.Name
 }
 
 // Apply implements engine.Job.
@@ -299,12 +307,13 @@ func (j *Job) Apply(r *policy.Route) error {
 
 // Switch implements engine.Switcher.
 func (j *Job) Switch(s partition.Scheme) error {
+	p, _ := partition.ConfigOf(s)
 	one := *j.experiment
-	one.Partitioner = s.Config
+	one.Partitioner = p
 	if err := Validate(&one); err != nil {
 		return fmt.Errorf("job: %w", err)
 	}
-	text, err := asJSON(s.Config)
+	text, err := asJSON(p)
 	if err != nil {
 		return err
 	}
