@@ -10,7 +10,7 @@ import (
 	"github.com/saspart/saspart/engine/flink"
 	"github.com/saspart/saspart/engine/fluid"
 	"github.com/saspart/saspart/experiment"
-	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/serve"
 	"github.com/saspart/saspart/train"
@@ -243,7 +243,7 @@ func (b *onlineBuild) open(i int) (func() (online.Job, error), error) {
 	}
 	e := *b.Experiment // every job has the same workers and keys, and draws its own records
 	e.Partitioner.Name = "table"
-	scheme, err := partition.New(e.Partitioner, e.Job.Workers)
+	scheme, err := registry.New(e.Partitioner, e.Job.Workers)
 	return func() (online.Job, error) {
 		job, err := experiment.OpenWith(&e, b.Engine, scheme, experiment.Options{Replica: uint64(i), Flink: b.cluster})
 		if err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/engine/flink/rest"
 	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/serve"
 	"github.com/saspart/saspart/serve/reports"
@@ -54,10 +55,10 @@ type Job struct {
 	ended  error // what Next returns from now on
 }
 
-// Open submits the job of e, under a partitioner that partition.New made. The first
+// Open submits the job of e, under a partitioner that registry.New made. The first
 // call of Next waits for it to be there.
 func (f *Engine) Open(e *config.Experiment, s partition.Scheme, o Options) (_ *Job, err error) {
-	p, ok := partition.ConfigOf(s)
+	p, ok := registry.ConfigOf(s)
 	if !ok {
 		return nil, errors.New("job: no partitioner")
 	}
@@ -290,7 +291,7 @@ func (j *Job) shown(w *policy.Window) *policy.Window {
 // registered is the name that the partitioner goes by on the cluster; a scheme may have
 // another.
 func registered(s partition.Scheme) string {
-	c, _ := partition.ConfigOf(s)
+	c, _ := registry.ConfigOf(s)
 	return c.Name
 }
 
@@ -307,7 +308,7 @@ func (j *Job) Apply(r *policy.Route) error {
 
 // Switch implements engine.Switcher.
 func (j *Job) Switch(s partition.Scheme) error {
-	p, _ := partition.ConfigOf(s)
+	p, _ := registry.ConfigOf(s)
 	one := *j.experiment
 	one.Partitioner = p
 	if err := Validate(&one); err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/engine/fluid"
-	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/policy"
 )
 
@@ -147,7 +147,7 @@ func TestAnalyticSplitReachesTheBound(t *testing.T) {
 // TestNoPartitionerBeatsTheBound measures them all on a job with unequal workers; a
 // search ends a tolerance, the slack and some chance above the truth at most.
 func TestNoPartitionerBeatsTheBound(t *testing.T) {
-	names := partition.Names()
+	names := registry.Names()
 	if testing.Short() {
 		names = []string{"hash", "wchoices", "waterfill"}
 	}

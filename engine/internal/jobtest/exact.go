@@ -8,16 +8,17 @@ import (
 
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/stream"
 )
 
 // Schemes are all partitioners there are, and the worst there could be.
 func Schemes(t tester, workers int) map[string]partition.Scheme {
 	out := map[string]partition.Scheme{"scatter": Scatter()}
-	for _, name := range partition.Names() {
-		cfg := partition.Default()
+	for _, name := range registry.Names() {
+		cfg := registry.Default()
 		cfg.Name = name
-		s, err := partition.New(cfg, workers)
+		s, err := registry.New(cfg, workers)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/stream"
 )
@@ -279,9 +280,9 @@ func (*turns) EndSlide(int64) {}
 // TableScheme routes by the table partitioner, which follows any route.
 func TableScheme(t tester, workers int) partition.Scheme {
 	t.Helper()
-	c := partition.Default()
+	c := registry.Default()
 	c.Name = "table"
-	s, err := partition.New(c, workers)
+	s, err := registry.New(c, workers)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/saspart/saspart/engine"
-	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/stream"
 )
@@ -36,9 +36,9 @@ func Words(tb testing.TB, task, partitioner string, rate float64, c engine.Confi
 	if err != nil {
 		tb.Fatal(err)
 	}
-	pc := partition.Default()
+	pc := registry.Default()
 	pc.Name = partitioner
-	scheme, err := partition.New(pc, c.Workers)
+	scheme, err := registry.New(pc, c.Workers)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/saspart/saspart/engine"
-	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/partition/sketch"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/stream"
 )
@@ -15,7 +15,7 @@ import (
 // Observer is what one partitioner subtask sees of the keys: heavy hitters and
 // slot loads. Owned by one goroutine; bounded memory.
 type Observer struct {
-	sketch *partition.SpaceSaving
+	sketch *sketch.SpaceSaving
 	slots  []int64
 }
 
@@ -27,7 +27,7 @@ func sketchSize(hot int) int { return max(1024, 16*hot) }
 // NewObserver makes what sees as many keys as the job names.
 func NewObserver(cfg *engine.Config) *Observer {
 	return &Observer{
-		sketch: partition.NewSpaceSaving(sketchSize(cfg.NamedKeys())),
+		sketch: sketch.NewSpaceSaving(sketchSize(cfg.NamedKeys())),
 		slots:  make([]int64, policy.SlotCount(cfg.Workers)),
 	}
 }
