@@ -95,7 +95,7 @@ quickstart: setup build ## see it work on real data, in a few minutes
 	@./scripts/quickstart.sh $(BIN)
 
 bench-route: ## time routing for every partitioner, and its ratio to hash
-	$(GO) test ./partition -run '^$$' -bench '^BenchmarkRoute' -benchmem
+	$(GO) test ./partition/registry -run '^$$' -bench '^BenchmarkRoute' -benchmem
 
 bench-train: libtorch ## time updates, and their ratio to the matrix products in them
 	$(TORCH) $(GO) test -tags torch ./train -run '^$$' -bench '^BenchmarkUpdate' -benchtime 50x

@@ -8,6 +8,7 @@ import (
 
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/policy"
 )
 
@@ -55,7 +56,7 @@ func (r Run) Do(ctx context.Context) (res Result, err error) {
 	}
 	c := collector{Run: r, plan: newSchedule(r.Config.Behaviours, r.Seed), blur: policy.NewBlur(r.Metrics, r.Seed)}
 	for i, b := range r.Config.Behaviours {
-		s, err := partition.New(b.Partitioner, r.Workers)
+		s, err := registry.New(b.Partitioner, r.Workers)
 		if err != nil {
 			return res, fmt.Errorf("collect: behaviour %d: %w", i, err)
 		}

@@ -22,6 +22,7 @@ import (
 	"github.com/saspart/saspart/dataset"
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/policy"
 )
 
@@ -299,7 +300,7 @@ func TestMetricsBlurWhatControllersSee(t *testing.T) {
 	if slices.Contains(seen.busy, 0.5) {
 		t.Errorf("busy ratios seen: %v", seen.busy)
 	}
-	_, err = Run{Config: Config{Windows: 1, EpisodeWindows: 1}.WithDefault(partition.Default()), Metrics: policy.BlurConfig{Delay: -1}}.Do(t.Context())
+	_, err = Run{Config: Config{Windows: 1, EpisodeWindows: 1}.WithDefault(registry.Default()), Metrics: policy.BlurConfig{Delay: -1}}.Do(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "delay") {
 		t.Errorf("a delay of -1: %v", err)
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/saspart/saspart/config/field"
-	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/partition/registry"
 )
 
 // Config says how long to collect and under which behaviours. Every limit above 0
@@ -27,9 +27,9 @@ type Config struct {
 // Behaviour is a partitioner with its options, exploration rates among them, and
 // its part of the collection.
 type Behaviour struct {
-	Partitioner partition.Config `yaml:"partitioner"`
-	Weight      float64          `yaml:"weight"`  // its share of the episodes, against the other behaviours'
-	Windows     int              `yaml:"windows"` // windows in an episode of it; 0: as many as episode_windows says
+	Partitioner registry.Config `yaml:"partitioner"`
+	Weight      float64         `yaml:"weight"`  // its share of the episodes, against the other behaviours'
+	Windows     int             `yaml:"windows"` // windows in an episode of it; 0: as many as episode_windows says
 }
 
 // Endless as EpisodeWindows makes the whole collection one episode.
@@ -42,7 +42,7 @@ func Default() Config {
 
 // SetDefaults gives a behaviour of a list the values that the file leaves out.
 func (b *Behaviour) SetDefaults() {
-	*b = Behaviour{Partitioner: partition.Default(), Weight: 1}
+	*b = Behaviour{Partitioner: registry.Default(), Weight: 1}
 }
 
 // Validate reports every impossible value by its path.
@@ -75,7 +75,7 @@ func (c *Config) Validate() error {
 
 // WithDefault returns c with the given partitioner as its behaviour if it names
 // none.
-func (c Config) WithDefault(p partition.Config) Config {
+func (c Config) WithDefault(p registry.Config) Config {
 	if len(c.Behaviours) == 0 {
 		c.Behaviours = []Behaviour{{Partitioner: p, Weight: 1}}
 	}

@@ -17,7 +17,8 @@ import (
 	"github.com/saspart/saspart/config/strict"
 	"github.com/saspart/saspart/configs"
 	"github.com/saspart/saspart/engine"
-	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/engine/fluid"
+	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/stream"
 )
@@ -36,8 +37,8 @@ type Experiment struct {
 	Source      stream.SourceConfig `yaml:"source"`      // the records
 	Rate        stream.RateConfig   `yaml:"rate"`        // when they arrive
 	Job         engine.Config       `yaml:"job"`         // the workers and their costs
-	Fluid       engine.FluidOptions `yaml:"fluid"`       // the job in closed form, for training and rollouts
-	Partitioner partition.Config    `yaml:"partitioner"` // who decides where records go
+	Fluid       fluid.Options       `yaml:"fluid"`       // the job in closed form, for training and rollouts
+	Partitioner registry.Config     `yaml:"partitioner"` // who decides where records go
 	Mask        policy.MaskConfig   `yaml:"mask"`        // which workers a hot key may use
 	Collect     collect.Config      `yaml:"collect"`     // how much to record, and under which behaviours
 }
@@ -47,7 +48,7 @@ func Default() Experiment {
 	return Experiment{
 		Name: "experiment", Seed: 1,
 		Task: stream.DefaultTask(), Source: stream.DefaultSource(), Rate: stream.DefaultRate(),
-		Job: engine.Default(), Fluid: engine.DefaultFluidOptions(), Partitioner: partition.Default(), Mask: policy.DefaultMask(),
+		Job: engine.Default(), Fluid: fluid.DefaultOptions(), Partitioner: registry.Default(), Mask: policy.DefaultMask(),
 		Collect: collect.Default(),
 	}
 }

@@ -1,4 +1,4 @@
-package engine
+package engine_test
 
 import (
 	"fmt"
@@ -7,9 +7,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/engine/internal/jobtest"
+	"github.com/saspart/saspart/engine/local"
+	"github.com/saspart/saspart/engine/sim"
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/policy"
 )
+
+func TestMain(m *testing.M) { jobtest.Main(m) }
 
 // agreement is a job that sim and local are to agree on.
 type agreement struct {
@@ -17,7 +23,7 @@ type agreement struct {
 	task        string
 	partitioner string
 	rate        float64 // far above what the job can do
-	shape       func(*Config)
+	shape       func(*engine.Config)
 	route       func(workers int) *policy.Route
 }
 
@@ -26,20 +32,20 @@ type agreement struct {
 func agreements() []agreement {
 	return []agreement{
 		{why: "one key's worker is the bottleneck", task: "count", partitioner: "hash", rate: 500_000,
-			shape: func(c *Config) {
+			shape: func(c *engine.Config) {
 				c.Costs.Record = 20 * time.Microsecond
-				c.Speeds = Speeds{Kind: "uniform", Low: 0.5, High: 1.5}
+				c.Speeds = engine.Speeds{Kind: "uniform", Low: 0.5, High: 1.5}
 			}},
 		{why: "a straggler holds up three subtasks", task: "wordcount", partitioner: "wchoices", rate: 500_000,
-			shape: func(c *Config) {
+			shape: func(c *engine.Config) {
 				c.Workers, c.Partitioners, c.Queue = 16, 3, 256
 				c.Costs.Record, c.Costs.Unit = 50*time.Microsecond, 20*time.Microsecond
-				c.Speeds = Speeds{Kind: "straggler", Worker: 3, Factor: 0.4}
+				c.Speeds = engine.Speeds{Kind: "straggler", Worker: 3, Factor: 0.4}
 			}},
-		{why: "emission and merging take their share", task: "count", partitioner: "table", rate: 1_000_000, route: splitRoute,
-			shape: func(c *Config) {
+		{why: "emission and merging take their share", task: "count", partitioner: "table", rate: 1_000_000, route: jobtest.SplitRoute,
+			shape: func(c *engine.Config) {
 				c.Workers, c.Partitioners, c.Reducers = 64, 2, 4
-				c.Costs = Costs{
+				c.Costs = engine.Costs{
 					Record: 200 * time.Microsecond, Emit: 20 * time.Microsecond, Pane: 2 * time.Microsecond,
 					Merge: 500 * time.Microsecond, Entry: 20 * time.Microsecond,
 				}
@@ -49,8 +55,8 @@ func agreements() []agreement {
 
 // setup is the job at a rate, with the route, if there is one, in force from the
 // first record.
-func (a *agreement) setup(t testing.TB, c Config, rate float64) Setup {
-	s := benchSetup(t, a.task, a.partitioner, rate, c)
+func (a *agreement) setup(t testing.TB, c engine.Config, rate float64) engine.Setup {
+	s := jobtest.Setup(t, a.task, a.partitioner, rate, c)
 	if a.route != nil {
 		route, open := a.route(c.Workers), s.Scheme.NewRouter
 		s.Scheme.NewRouter = func(env partition.Env) partition.Router {
@@ -70,16 +76,16 @@ type measured struct {
 
 // measureJob skips the windows in which a job comes to its pace, and measures the
 // next few.
-func measureJob(t testing.TB, j Job) measured {
+func measureJob(t testing.TB, j engine.Job) measured {
 	t.Helper()
 	defer j.Close()
 	const skipped, windows = 2, 3
 	for range skipped {
-		nextWindow(t, j)
+		jobtest.NextWindow(t, j)
 	}
 	var m measured
 	for range windows {
-		w := nextWindow(t, j)
+		w := jobtest.NextWindow(t, j)
 		m.rate += float64(w.Records) / (w.End - w.Start).Seconds() / windows
 		m.held += w.Backpressured / windows
 		m.busy, m.reducer = plus(m.busy, w.Busy, windows), plus(m.reducer, w.Reducer, windows)
@@ -106,35 +112,35 @@ func within(t testing.TB, what string, got, want float64) {
 	}
 }
 
-// Sim and local agree on the highest rate and, at seven tenths of it, on busy
+// The engines sim and local agree on the highest rate and, at seven tenths of it, on busy
 // ratios: on a clock that stands still while goroutines work, which leaves no
 // excuse, and on the real one.
 func TestSimAndLocalAgree(t *testing.T) {
 	for _, a := range agreements() {
-		c := Default()
+		c := engine.Default()
 		c.MetricSlides = 2
 		a.shape(&c)
-		sim := func(t testing.TB, rate float64) measured {
-			j, err := NewSim(a.setup(t, c, rate))
+		computed := func(t testing.TB, rate float64) measured {
+			j, err := sim.New(a.setup(t, c, rate))
 			if err != nil {
 				t.Fatal(err)
 			}
 			return measureJob(t, j)
 		}
 		compare := func(t testing.TB, calm bool) {
-			local := func(rate float64) measured {
-				j, err := NewLocal(a.setup(t, c, rate))
+			live := func(rate float64) measured {
+				j, err := local.New(a.setup(t, c, rate))
 				if err != nil {
 					t.Fatal(err)
 				}
 				return measureJob(t, j)
 			}
-			want, got := sim(t, a.rate), local(a.rate)
+			want, got := computed(t, a.rate), live(a.rate)
 			t.Logf("highest rate: sim %.0f, local %.0f records/s", want.rate, got.rate)
 			within(t, "highest rate", got.rate, want.rate)
 			within(t, "backpressure at the highest rate", got.held, want.held)
 			low := 0.7 * want.rate
-			want, got = sim(t, low), local(low)
+			want, got = computed(t, low), live(low)
 			within(t, "rate", got.rate, want.rate)
 			if calm { // a machine that is held up makes a burst of what is due, which a queue may not take
 				within(t, "backpressure", got.held, want.held)
@@ -148,9 +154,35 @@ func TestSimAndLocalAgree(t *testing.T) {
 			t.Logf("busiest: sim %.3f, local %.3f; reducers sim %.3f, local %.3f",
 				slices.Max(want.busy), slices.Max(got.busy), slices.Max(want.reducer), slices.Max(got.reducer))
 		}
-		inBubble(t, a.why+"/virtual clock", func(t *testing.T) { compare(t, true) })
+		jobtest.InBubble(t, a.why+"/virtual clock", func(t *testing.T) { compare(t, true) })
 		t.Run(a.why+"/wall clock", func(t *testing.T) {
-			onWallClock(t, func(t testing.TB) { compare(t, false) })
+			jobtest.OnWallClock(t, func(t testing.TB) { compare(t, false) })
 		})
 	}
+}
+
+// TestCombineOnBothEngines: they agree on the rate of a saturated job.
+func TestCombineOnBothEngines(t *testing.T) {
+	c := engine.Default()
+	c.Workers, c.Partitioners, c.Queue, c.MetricSlides, c.Combine = 8, 2, 256, 2, engine.CombineLocal
+	c.Costs = engine.Costs{Record: time.Millisecond, Merge: 10 * time.Microsecond, Entry: 10 * time.Microsecond}
+	s := jobtest.Setup(t, "count", "hash", 30_000, c)
+	computed, err := sim.New(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := measureJob(t, computed)
+	jobtest.InBubble(t, "virtual clock", func(t *testing.T) {
+		live, err := local.New(jobtest.Setup(t, "count", "hash", 30_000, c))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := measureJob(t, live)
+		if math.Abs(got.rate-want.rate) > 0.05*want.rate {
+			t.Errorf("local holds %.0f records/s, sim %.0f", got.rate, want.rate)
+		}
+		for w := range want.busy {
+			within(t, "busy ratio", got.busy[w], want.busy[w])
+		}
+	})
 }

@@ -145,13 +145,13 @@ func (s *Speeds) validate(workers int) error {
 			return field.Errorf("list", "has %d speeds for %d workers", len(s.List), workers)
 		}
 		for i, v := range s.List {
-			if err := positive(fmt.Sprintf("list[%d]", i), v); err != nil {
+			if err := field.Positive(fmt.Sprintf("list[%d]", i), v); err != nil {
 				return err
 			}
 		}
 		return nil
 	case "uniform":
-		if err := errors.Join(positive("low", s.Low), positive("high", s.High)); err != nil {
+		if err := errors.Join(field.Positive("low", s.Low), field.Positive("high", s.High)); err != nil {
 			return err
 		}
 		if s.Low > s.High {
@@ -159,16 +159,9 @@ func (s *Speeds) validate(workers int) error {
 		}
 		return nil
 	case "straggler":
-		return errors.Join(field.Whole("worker", s.Worker, 0, last), positive("factor", s.Factor))
+		return errors.Join(field.Whole("worker", s.Worker, 0, last), field.Positive("factor", s.Factor))
 	}
 	return field.Errorf("kind", "is %q; it must be equal, list, uniform or straggler", s.Kind)
-}
-
-func positive(path string, v float64) error {
-	if v > 0 && !math.IsInf(v, 1) {
-		return nil
-	}
-	return field.Errorf(path, "is %v; it must be a finite number above 0", v)
 }
 
 func (c *Costs) validate() error {

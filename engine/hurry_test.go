@@ -1,4 +1,4 @@
-package engine
+package engine_test
 
 import (
 	"math/rand/v2"
@@ -8,6 +8,10 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/engine/internal/jobtest"
+	"github.com/saspart/saspart/engine/local"
+	"github.com/saspart/saspart/engine/sim"
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/stream"
@@ -89,8 +93,8 @@ func (c *randomRoutes) Decide(*policy.Window) *policy.Route {
 // Results stay exact when routes are taken up inside slides, by subtasks that are
 // not equally far, in windows of one slide and of several; and no record is lost.
 func TestHurryKeepsResultsExact(t *testing.T) {
-	check := func(t *rapid.T, open func(Setup) (Job, error), slides int) int {
-		c := Default()
+	check := func(t *rapid.T, open func(engine.Setup) (engine.Job, error), slides int) int {
+		c := engine.Default()
 		c.Workers = rapid.IntRange(2, 9).Draw(t, "workers")
 		c.Partitioners = rapid.SampledFrom([]int{1, 3}).Draw(t, "partitioners")
 		c.Reducers = rapid.IntRange(1, 3).Draw(t, "reducers")
@@ -99,10 +103,10 @@ func TestHurryKeepsResultsExact(t *testing.T) {
 		c.Window = c.Slide * time.Duration(slides)
 		c.Costs.Record = time.Duration(rapid.SampledFrom([]int{1, 5}).Draw(t, "cost")) * time.Millisecond
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 2))
-		records := randomRecords(rng, 400, 40, 60*time.Millisecond)
+		records := jobtest.RandomRecords(rng, 400, 40, 60*time.Millisecond)
 		var count hurryCount
-		got := map[resultID]string{}
-		j, err := open(withList(Setup{Config: c, Task: countTask{}, Scheme: count.wrap(tableScheme(t, c.Workers)), Seed: 1, Results: collectResults(t, got)}, records))
+		got := map[jobtest.ResultID]string{}
+		j, err := open(jobtest.WithList(engine.Setup{Config: c, Task: jobtest.CountTask{}, Scheme: count.wrap(jobtest.TableScheme(t, c.Workers)), Seed: 1, Results: jobtest.CollectResults(t, got)}, records))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,13 +117,13 @@ func TestHurryKeepsResultsExact(t *testing.T) {
 			}
 		}
 		total := int64(0)
-		for _, w := range runOut(t, j, routes) {
+		for _, w := range jobtest.RunOut(t, j, routes) {
 			total += w.Records
 		}
 		if total != int64(len(records)) {
 			t.Fatalf("%d records went in, %d were finished", len(records), total)
 		}
-		sameResults(t, got, naiveReduce(&c, countTask{}, records))
+		jobtest.SameResults(t, got, jobtest.NaiveReduce(&c, jobtest.CountTask{}, records))
 		return count.inside()
 	}
 	for _, slides := range []int{1, 3} {
@@ -127,17 +131,20 @@ func TestHurryKeepsResultsExact(t *testing.T) {
 		t.Run("sim/"+name, func(t *testing.T) {
 			inside := 0
 			rapid.Check(t, func(t *rapid.T) {
-				inside += check(t, func(s Setup) (Job, error) { return NewSim(s) }, slides)
+				inside += check(t, func(s engine.Setup) (engine.Job, error) { return sim.New(s) }, slides)
 			})
 			if inside == 0 {
 				t.Error("no route was taken up inside a slide")
 			}
 		})
-		inBubble(t, "local/"+name, func(t *testing.T) {
+		jobtest.InBubble(t, "local/"+name, func(t *testing.T) {
 			inside, n := 0, 0
-			rapid.Check(bubbled{t}, func(t *rapid.T) {
+			rapid.Check(jobtest.Bubbled{T: t}, func(t *rapid.T) {
 				if n++; n <= 12 || !testing.Short() {
-					inside += check(t, func(s Setup) (Job, error) { return openLocal(s) }, slides)
+					inside += check(t, func(s engine.Setup) (engine.Job, error) {
+						jobtest.EndSoon(s)
+						return local.New(s)
+					}, slides)
 				}
 			})
 			if inside == 0 {
@@ -159,19 +166,19 @@ type recovery struct {
 // recoverFrom lets one key take 0.89 of a stream that 64 workers could do twice, and
 // after two windows announces a route that splits it. Its one worker does 50 records
 // a second, so the first slide, of 800, would take 14 windows to end.
-func recoverFrom(t *testing.T, open func(Setup) (Job, error)) recovery {
+func recoverFrom(t *testing.T, open func(engine.Setup) (engine.Job, error)) recovery {
 	t.Helper()
-	c := Default()
+	c := engine.Default()
 	c.Workers, c.Queue, c.MetricSlides = 64, 64, 2
 	c.Slide, c.Window = 500*time.Millisecond, time.Second
-	c.Costs = Costs{Record: 20 * time.Millisecond}
-	j, err := open(steadySetup(c, tableScheme(t, c.Workers), 1600, 60))
+	c.Costs = engine.Costs{Record: 20 * time.Millisecond}
+	j, err := open(jobtest.SteadySetup(c, jobtest.TableScheme(t, c.Workers), 1600, 60))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer j.Close()
-	nextWindow(t, j)
-	nextWindow(t, j)
+	jobtest.NextWindow(t, j)
+	jobtest.NextWindow(t, j)
 	route := policy.HashRoute(c.Workers)
 	route.Version = 1
 	heavy := policy.KeyRoute{Hash: stream.Hash("k0")}
@@ -184,7 +191,7 @@ func recoverFrom(t *testing.T, open func(Setup) (Job, error)) recovery {
 	}
 	var r recovery
 	for n := 1; n <= 40; n++ {
-		w := nextWindow(t, j)
+		w := jobtest.NextWindow(t, j)
 		if r.taken == 0 && w.Route == route {
 			r.taken = n
 		}
@@ -200,10 +207,10 @@ func recoverFrom(t *testing.T, open func(Setup) (Job, error)) recovery {
 // A job that a new heavy key holds up recovers within a few windows of the route that
 // splits the key, not after the slide in which it came; sim and local agree.
 func TestHurryRelievesSource(t *testing.T) {
-	inBubble(t, "both", func(t *testing.T) {
-		sim := recoverFrom(t, func(s Setup) (Job, error) { return NewSim(s) })
-		local := recoverFrom(t, func(s Setup) (Job, error) { return NewLocal(s) })
-		for name, r := range map[string]recovery{"sim": sim, "local": local} {
+	jobtest.InBubble(t, "both", func(t *testing.T) {
+		computed := recoverFrom(t, func(s engine.Setup) (engine.Job, error) { return sim.New(s) })
+		live := recoverFrom(t, func(s engine.Setup) (engine.Job, error) { return local.New(s) })
+		for name, r := range map[string]recovery{"sim": computed, "local": live} {
 			if r.taken != 1 {
 				t.Errorf("%s: the route is in force in window %d after it was announced, want the first", name, r.taken)
 			}
@@ -214,8 +221,8 @@ func TestHurryRelievesSource(t *testing.T) {
 				t.Errorf("%s: a window of two routes said so: %v; one of the new route alone followed: %v", name, r.mixed, r.calm)
 			}
 		}
-		if d := sim.settled - local.settled; d < -2 || d > 2 {
-			t.Errorf("sim settles in window %d, local in window %d", sim.settled, local.settled)
+		if d := computed.settled - live.settled; d < -2 || d > 2 {
+			t.Errorf("sim settles in window %d, local in window %d", computed.settled, live.settled)
 		}
 	})
 }
@@ -223,17 +230,17 @@ func TestHurryRelievesSource(t *testing.T) {
 // A subtask that is behind takes up the newest route alone, once, and no older one
 // after it; a route announced after another router waits for that.
 func TestHurryTakesNewest(t *testing.T) {
-	for name, open := range map[string]func(Setup) (Job, error){
-		"sim":   func(s Setup) (Job, error) { return NewSim(s) },
-		"local": func(s Setup) (Job, error) { return NewLocal(s) },
+	for name, open := range map[string]func(engine.Setup) (engine.Job, error){
+		"sim":   func(s engine.Setup) (engine.Job, error) { return sim.New(s) },
+		"local": func(s engine.Setup) (engine.Job, error) { return local.New(s) },
 	} {
-		inBubble(t, name, func(t *testing.T) {
-			c := Default()
+		jobtest.InBubble(t, name, func(t *testing.T) {
+			c := engine.Default()
 			c.Workers, c.Queue, c.MetricSlides = 4, 16, 2
 			c.Slide, c.Window = 500*time.Millisecond, time.Second
-			c.Costs = Costs{Record: 10 * time.Millisecond}
-			first, second := newFollowLog(1), newFollowLog(1)
-			j, err := open(steadySetup(c, first.scheme(), 4000, 60))
+			c.Costs = engine.Costs{Record: 10 * time.Millisecond}
+			first, second := jobtest.NewFollowLog(1), jobtest.NewFollowLog(1)
+			j, err := open(jobtest.SteadySetup(c, first.Scheme(), 4000, 60))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -244,24 +251,24 @@ func TestHurryTakesNewest(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			nextWindow(t, j)
-			nextWindow(t, j)
+			jobtest.NextWindow(t, j)
+			jobtest.NextWindow(t, j)
 			apply(1)
 			apply(2)
-			if err := j.(Switcher).Switch(second.scheme()); err != nil {
+			if err := j.(engine.Switcher).Switch(second.Scheme()); err != nil {
 				t.Fatal(err)
 			}
-			nextWindow(t, j)
+			jobtest.NextWindow(t, j)
 			apply(3)
 			for range 30 { // slide 0 takes some 18 s
-				nextWindow(t, j)
+				jobtest.NextWindow(t, j)
 			}
 			if err := j.Close(); err != nil {
 				t.Fatal(err)
 			}
-			for why, c := range map[string]struct{ got, want []taken }{
-				"inside slide 0 only the newest of two":      {first.taken[0], []taken{{2, 1}}},
-				"by the router it is for, at the next slide": {second.taken[0], []taken{{3, 1}}},
+			for why, c := range map[string]struct{ got, want []jobtest.Taken }{
+				"inside slide 0 only the newest of two":      {first.Taken[0], []jobtest.Taken{{Version: 2, Slide: 1}}},
+				"by the router it is for, at the next slide": {second.Taken[0], []jobtest.Taken{{Version: 3, Slide: 1}}},
 			} {
 				if !slices.Equal(c.got, c.want) {
 					t.Errorf("%s: %v taken up, want %v (version, first slide of its own)", why, c.got, c.want)

@@ -1,10 +1,12 @@
-// Package engine runs jobs: source, partitioners, workers (the combiner) and
-// reducers, on a virtual clock (sim), on goroutines and the wall clock (local) or
-// in closed form (fluid), and measures them in windows.
+// Package engine says what a job is: source, partitioners, workers (the combiner) and
+// reducers, measured in windows. Config is its shape, Setup all that it is made of, Job
+// one that runs. The packages below run jobs on a virtual clock (sim), on goroutines and
+// the wall clock (local), in closed form (fluid) or on a cluster (flink).
 package engine
 
 import (
 	"context"
+	"math"
 
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/policy"
@@ -40,6 +42,16 @@ type Switcher interface {
 // order. The state is only valid during the call.
 type ResultFunc func(slide int64, key string, s stream.State)
 
-// behind reports whether, at time now, a slide should have ended more than a slide
-// ago, by the job's clock; length and now in ns.
-func behind(slide, length, now int64) bool { return now > (slide+2)*length }
+// Busiest is the largest busy ratio of workers and reducers that reported; NaN if
+// none did.
+func Busiest(w *policy.Window) float64 {
+	top := math.NaN()
+	for _, list := range [][]float64{w.Busy, w.Reducer} {
+		for _, b := range list {
+			if !(b <= top) && b == b {
+				top = b
+			}
+		}
+	}
+	return top
+}

@@ -11,7 +11,7 @@ import (
 	"github.com/saspart/saspart/stream"
 )
 
-// Setup is everything a job is made of. Sim and Local take the same.
+// Setup is everything a job is made of. The engines sim and local take the same.
 type Setup struct {
 	Config  Config
 	Task    stream.Task
@@ -44,7 +44,8 @@ type Arrivals interface {
 
 var _ Arrivals = (*stream.Arrivals)(nil)
 
-func (s *Setup) validate() error {
+// Validate reports what is missing or impossible, by its path.
+func (s *Setup) Validate() error {
 	if err := s.Config.Validate(); err != nil {
 		return fmt.Errorf("job: %w", err)
 	}
@@ -57,31 +58,4 @@ func (s *Setup) validate() error {
 		return errors.New("job: no partitioner")
 	}
 	return nil
-}
-
-// env is what a router of the given subtask is told.
-func (s *Setup) env(subtask int) partition.Env {
-	c := &s.Config
-	perSlide := s.Rates[subtask].RateAt(0) * c.Slide.Seconds()
-	return partition.Env{
-		Workers: c.Workers, Subtask: subtask, Subtasks: c.Partitioners,
-		Slide: c.Slide, WindowSlides: c.WindowSlides(), MetricSlides: c.MetricSlides,
-		Seed: s.Seed, ExpectedCount: int64(perSlide),
-	}
-}
-
-// service is what work costs on one worker or reducer, in picoseconds.
-type service struct{ record, unit, emit, pane, merge, entry int64 }
-
-// serviceAt divides the costs by a speed.
-func (c *Config) serviceAt(speed float64) service {
-	at := func(d time.Duration, ratio float64) int64 {
-		return int64(float64(d.Nanoseconds())*ps*ratio/speed + 0.5)
-	}
-	k := &c.Costs
-	return service{
-		record: at(k.Record, c.WorkRatio), unit: at(k.Unit, c.WorkRatio),
-		emit: at(k.Emit, 1), pane: at(k.Pane, 1),
-		merge: at(k.Merge, 1), entry: at(k.Entry, 1),
-	}
 }

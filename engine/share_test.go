@@ -1,4 +1,4 @@
-package engine
+package engine_test
 
 import (
 	"fmt"
@@ -8,13 +8,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/engine/internal/jobtest"
+	"github.com/saspart/saspart/engine/local"
+	"github.com/saspart/saspart/engine/sim"
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/stream"
 )
 
 // sharing shares its subtask's index, and notes what it is handed.
 type sharing struct {
-	fixedRouter
+	partition.Router
 	subtask int
 	absorb  func(shares []any)
 }
@@ -25,19 +29,19 @@ func (s sharing) Absorb(shares []any) { s.absorb(shares) }
 // What subtasks learned stays in its place when one of them has ended: a router
 // finds its own share by its index.
 func TestSharesKeepTheirPlaces(t *testing.T) {
-	for _, engine := range []string{"sim", "local"} {
-		t.Run(engine, func(t *testing.T) {
+	for _, name := range []string{"sim", "local"} {
+		t.Run(name, func(t *testing.T) {
 			var mu sync.Mutex
 			seen := map[string]bool{}
 			scheme := partition.Scheme{Name: "sharing", NewRouter: func(env partition.Env) partition.Router {
-				return sharing{fixedRouter{uint64(env.Workers), 0}, env.Subtask, func(shares []any) {
+				return sharing{jobtest.FixedScheme(0).NewRouter(env), env.Subtask, func(shares []any) {
 					mu.Lock()
 					defer mu.Unlock()
 					seen[fmt.Sprint(shares)] = true
 				}}
 			}}
-			c := Default()
-			c.Workers, c.Partitioners, c.Slide, c.Window, c.Capacity = 2, 3, 10*time.Millisecond, 10*time.Millisecond, Native
+			c := engine.Default()
+			c.Workers, c.Partitioners, c.Slide, c.Window, c.Capacity = 2, 3, 10*time.Millisecond, 10*time.Millisecond, engine.Native
 			task, err := stream.NewTask(stream.TaskConfig{Name: "count"})
 			if err != nil {
 				t.Fatal(err)
@@ -46,20 +50,20 @@ func TestSharesKeepTheirPlaces(t *testing.T) {
 			for i := range 3000 {
 				records = append(records, stream.Record{Key: "k", Hash: stream.Hash("k"), Time: int64(i) * int64(100*time.Microsecond)})
 			}
-			s := withList(Setup{Config: c, Task: task, Scheme: scheme}, records)
-			first := s.Sources[0].(*listSource)
-			first.records = first.records[:100] // the first subtask ends long before the others
+			s := jobtest.WithList(engine.Setup{Config: c, Task: task, Scheme: scheme}, records)
+			first := s.Sources[0].(*jobtest.ListSource)
+			first.Records = first.Records[:400] // the first subtask ends long before the others
 
-			var j Job
-			if engine == "sim" {
-				j, err = NewSim(s)
+			var j engine.Job
+			if name == "sim" {
+				j, err = sim.New(s)
 			} else {
-				j, err = NewLocal(s)
+				j, err = local.New(s)
 			}
 			if err != nil {
 				t.Fatal(err)
 			}
-			runOut(t, j, nil)
+			jobtest.RunOut(t, j, nil)
 			all, without := fmt.Sprint([]any{0, 1, 2}), fmt.Sprint([]any{nil, 1, 2})
 			if !seen[all] || !seen[without] {
 				t.Errorf("shares were %v; want some %s, and %s once the first subtask has ended", slices.Collect(maps.Keys(seen)), all, without)

@@ -33,7 +33,7 @@ func (c *SpeedChange) validate() error {
 	if c.Jump == 0 || err != nil {
 		return err
 	}
-	if err := errors.Join(positive("low", c.Low), positive("high", c.High)); err != nil {
+	if err := errors.Join(field.Positive("low", c.Low), field.Positive("high", c.High)); err != nil {
 		return err
 	}
 	if c.Low > c.High {
@@ -42,9 +42,9 @@ func (c *SpeedChange) validate() error {
 	return nil
 }
 
-// course is how the speed of one worker changes. Nothing but the seed and the worker
+// Course is how the speed of one worker changes. Nothing but the seed and the worker
 // decides on it, so that a goroutine for each can have its own and engines agree.
-type course struct {
+type Course struct {
 	first  float64
 	change SpeedChange
 	rng    *rand.Rand
@@ -53,21 +53,21 @@ type course struct {
 	window      int64 // the last one asked for
 }
 
-// courses returns the course of each worker; nil if speeds stay.
-func (s *Speeds) courses(workers int, seed uint64) []*course {
+// Courses returns the course of each worker; nil if speeds stay.
+func (s *Speeds) Courses(workers int, seed uint64) []*Course {
 	if s.Change.Walk == 0 && s.Change.Jump == 0 {
 		return nil
 	}
-	out := make([]*course, workers)
+	out := make([]*Course, workers)
 	for w, first := range s.Of(workers, seed) {
-		out[w] = &course{first: first, change: s.Change, rng: rand.New(rand.NewPCG(seed, 0xc0055e+uint64(w)))}
+		out[w] = &Course{first: first, change: s.Change, rng: rand.New(rand.NewPCG(seed, 0xc0055e+uint64(w)))}
 	}
 	return out
 }
 
-// at is the speed in a metric window, the first being 0. Windows are asked for in
+// At is the speed in a metric window, the first being 0. Windows are asked for in
 // ascending order; an earlier one has the speed of the last.
-func (c *course) at(window int64) float64 {
+func (c *Course) At(window int64) float64 {
 	for ; c.window < window; c.window++ {
 		// All three are drawn whether needed or not: that jumps are rarer leaves the
 		// walk as it was.
@@ -85,18 +85,22 @@ func (c *course) at(window int64) float64 {
 	return c.first * math.Exp(c.walk+c.level)
 }
 
-// Drift makes what changes the speeds of models in closed form (FluidConfig.Drift) as
+// Drift changes the speeds before window step. It is asked for every window of one model,
+// in order, and may remember; a model that is restored begins with a new one.
+type Drift func(step int, speeds []float64)
+
+// Drift makes what changes the speeds of models in closed form (fluid.Config) as
 // those of the engines of records change, window by window; nil if they stay.
 func (s *Speeds) Drift(workers int, seed uint64) func() Drift {
-	if s.courses(workers, seed) == nil {
+	if s.Courses(workers, seed) == nil {
 		return nil
 	}
 	kept := *s
 	return func() Drift {
-		courses := kept.courses(workers, seed)
+		courses := kept.Courses(workers, seed)
 		return func(step int, speeds []float64) {
 			for w, c := range courses {
-				speeds[w] = c.at(int64(step))
+				speeds[w] = c.At(int64(step))
 			}
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/saspart/saspart/config"
-	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/engine/fluid"
 	"github.com/saspart/saspart/policy"
 )
 
@@ -58,8 +58,8 @@ func TestBuiltinFollowsChangingSpeeds(t *testing.T) {
 
 // trueImbalance is the mean imbalance max/mean - 1 of true load per speed under a
 // controller, in windows 16 to 143.
-func trueImbalance(t *testing.T, model engine.FluidConfig, c policy.Controller) float64 {
-	job, err := engine.NewFluidJob(model)
+func trueImbalance(t *testing.T, model fluid.Config, c policy.Controller) float64 {
+	job, err := fluid.NewJob(model)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,8 @@ import (
 	"github.com/saspart/saspart/config/nearest"
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/engine/flink"
+	"github.com/saspart/saspart/engine/local"
+	"github.com/saspart/saspart/engine/sim"
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/stream"
 )
@@ -107,9 +109,9 @@ func openFlink(e *config.Experiment, s partition.Scheme, o Options) (Job, error)
 func opener(name string) (func(engine.Setup) (Job, error), error) {
 	switch name {
 	case Sim:
-		return func(s engine.Setup) (Job, error) { return engine.NewSim(s) }, nil
+		return func(s engine.Setup) (Job, error) { return sim.New(s) }, nil
 	case Local:
-		return func(s engine.Setup) (Job, error) { return engine.NewLocal(s) }, nil
+		return func(s engine.Setup) (Job, error) { return local.New(s) }, nil
 	}
 	return nil, fmt.Errorf("there is no engine %q; %s", name, nearest.Explain(name, Engines()))
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/stream"
 )
 
@@ -17,9 +18,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func scheme(t *testing.T, name string, workers int) partition.Scheme {
 	t.Helper()
-	c := partition.Default()
+	c := registry.Default()
 	c.Name = name
-	s, err := partition.New(c, workers)
+	s, err := registry.New(c, workers)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/engine/fluid"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/stream"
 )
@@ -24,15 +25,15 @@ const fluidSample = 200_000
 // and merging panes) and the queues are not in it.
 //
 // Where the experiment asks for the reference's simulated environment, it is that.
-func Fluid(e *config.Experiment) (engine.FluidConfig, error) {
-	if e.Fluid.Model == engine.ReferenceModel {
+func Fluid(e *config.Experiment) (fluid.Config, error) {
+	if e.Fluid.Model == fluid.ReferenceModel {
 		if e.Job.Speeds.Change != (engine.SpeedChange{}) {
-			return engine.FluidConfig{}, fmt.Errorf("fluid model of %s: speeds never change in the reference's environment; leave out job.speeds.change, or take fluid.model %s", e.Name, engine.JobModel)
+			return fluid.Config{}, fmt.Errorf("fluid model of %s: speeds never change in the reference's environment; leave out job.speeds.change, or take fluid.model %s", e.Name, fluid.JobModel)
 		}
-		c := engine.ReferenceFluid(ReferenceSpeeds(e))
+		c := fluid.ReferenceConfig(ReferenceSpeeds(e))
 		return c, c.Validate()
 	}
-	c := engine.DefaultFluid(e.Job.Speeds.Of(e.Job.Workers, e.Seed))
+	c := fluid.Default(e.Job.Speeds.Of(e.Job.Workers, e.Seed))
 	rate := stream.NewArrivals(e.Rate, 0, 1, e.Seed).RateAt(0)
 	keys, units, err := sampleKeys(e, rate)
 	if err != nil {
@@ -43,7 +44,7 @@ func Fluid(e *config.Experiment) (engine.FluidConfig, error) {
 	c.Drift = e.Job.Speeds.Drift(e.Job.Workers, e.Seed)
 	c.Records = max(1, int64(rate*c.Window.Seconds()))
 	cost := (e.Job.Costs.Record.Seconds() + units*e.Job.Costs.Unit.Seconds()) * e.Job.WorkRatio
-	c.Utilisation = rate / engine.FluidBound(c.Speeds, cost)
+	c.Utilisation = rate / fluid.Bound(c.Speeds, cost)
 	if cost == 0 {
 		c.Utilisation = 0
 	}
@@ -62,7 +63,7 @@ func ReferenceSpeeds(e *config.Experiment) []float64 {
 
 // sampleKeys reads the first records of a source: its keys by frequency, and the mean
 // units of work in a record.
-func sampleKeys(e *config.Experiment, rate float64) (_ *engine.KeySpace, units float64, err error) {
+func sampleKeys(e *config.Experiment, rate float64) (_ *fluid.KeySpace, units float64, err error) {
 	task, err := stream.NewTask(e.Task)
 	if err != nil {
 		return nil, 0, err
@@ -101,6 +102,6 @@ func sampleKeys(e *config.Experiment, rate float64) (_ *engine.KeySpace, units f
 	for i, name := range names {
 		weights[i] = counts[name]
 	}
-	keys, err := engine.NewKeySpace(names, weights, policy.SlotCount(e.Job.Workers))
+	keys, err := fluid.NewKeySpace(names, weights, policy.SlotCount(e.Job.Workers))
 	return keys, units / float64(total), err
 }

@@ -1,6 +1,7 @@
-// Package partition holds every partitioner, one file each, and the
-// heavy-hitter sketch. A partitioner subtask owns one Router: no locks, no
-// allocation per record, no clock and no global randomness.
+// Package partition says what a partitioner is. A partitioner subtask owns one Router: no
+// locks, no allocation per record, no clock and no global randomness. The partitioners
+// are in the packages below, one file each: table has ours, dalton and rival the published
+// ones; registry knows them all by name.
 package partition
 
 import (
@@ -76,7 +77,7 @@ type Env struct {
 // themselves.
 type Scheme struct {
 	Name       string
-	Config     Config // what New made it of, for jobs whose routers are made elsewhere
+	Origin     any // what it was made of, for jobs whose routers are made elsewhere; registry.ConfigOf knows it
 	NewRouter  func(env Env) Router
 	Controller policy.Controller
 }

@@ -15,7 +15,7 @@ import (
 
 	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/experiment"
-	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/serve"
 	"github.com/saspart/saspart/serve/client"
@@ -29,7 +29,7 @@ func results(t *testing.T, e *config.Experiment, engine, partitioner string, win
 	t.Helper()
 	p := e.Partitioner
 	p.Name = partitioner
-	scheme, err := partition.New(p, e.Job.Workers)
+	scheme, err := registry.New(p, e.Job.Workers)
 	if err != nil {
 		t.Fatal(err)
 	}

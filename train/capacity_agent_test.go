@@ -7,16 +7,16 @@ import (
 	"testing"
 
 	"github.com/saspart/saspart/dataset"
-	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/engine/fluid"
 	"github.com/saspart/saspart/policy"
 )
 
 // drive runs a fluid job of unequal workers under the agent and returns its windows.
 func drive(t *testing.T, a *CapacityAgent, windows int) []*policy.Window {
 	t.Helper()
-	c := engine.DefaultFluid([]float64{1, 1, 0.5, 1.5})
-	c.Keys = engine.ZipfKeys(500, 1, policy.SlotCount(4))
-	job, err := engine.NewFluidJob(c)
+	c := fluid.Default([]float64{1, 1, 0.5, 1.5})
+	c.Keys = fluid.ZipfKeys(500, 1, policy.SlotCount(4))
+	job, err := fluid.NewJob(c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,8 +83,8 @@ func (c *CapacityConfig) Validate() error {
 		field.Finite("weight", c.Weight, -4, 4),
 		field.Whole("batch", c.Batch, 1, 1<<14),
 		field.Whole("updates", c.Updates, 1, math.MaxInt32),
-		field.Above("rate[0]", c.Rate[0]), field.Above("rate[1]", c.Rate[1]),
-		field.Above("sharpness[0]", c.Sharpness[0]), field.Above("sharpness[1]", c.Sharpness[1]),
+		field.Positive("rate[0]", c.Rate[0]), field.Positive("rate[1]", c.Rate[1]),
+		field.Positive("sharpness[0]", c.Sharpness[0]), field.Positive("sharpness[1]", c.Sharpness[1]),
 		field.Finite("grad_clip", c.GradClip, 0, math.MaxFloat64),
 		field.Whole("threads", c.Threads, 1, 1024),
 	}

@@ -45,7 +45,7 @@ func (c *CapacityOfflineConfig) Validate() error {
 			field.Whole("batch", c.Model.Batch, 1, 1<<14),
 			field.Whole("windows", c.Model.Windows, 2, 1<<12),
 			field.Whole("delay", c.Model.Delay, 0, 1<<12),
-			field.Above("rate", c.Model.Rate), field.Above("last_rate", c.Model.LastRate),
+			field.Positive("rate", c.Model.Rate), field.Positive("last_rate", c.Model.LastRate),
 		)),
 		field.In("data", c.Data.Validate()),
 	)

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/engine/fluid"
 	"github.com/saspart/saspart/policy"
 )
 
@@ -184,7 +184,7 @@ func TestLoadsLearnFaster(t *testing.T) {
 		speeds[i] *= 9e5
 	}
 	learnt := func(rate float64) float64 {
-		env := engine.NewReferenceEnv(speeds)
+		env := fluid.NewReferenceEnv(speeds)
 		cfg := small(SACN)
 		cfg.Batch, cfg.Gamma, cfg.ActorRate, cfg.CriticRate, cfg.LoadsRate = 64, 0, 1e-3, 3e-3, rate
 		tr, err := NewShares(cfg, env.Mask, policy.DefaultP0, 1)

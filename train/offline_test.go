@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/saspart/saspart/dataset"
-	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/engine/fluid"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/runlog"
 )
@@ -27,8 +27,8 @@ import (
 func fluidTrace(t *testing.T, episodes, windows int) string {
 	t.Helper()
 	speeds := []float64{0.8, 1, 1.2, 1}
-	c := engine.DefaultFluid(speeds)
-	c.Keys = engine.ZipfKeys(100, 1.5, policy.SlotCount(4))
+	c := fluid.Default(speeds)
+	c.Keys = fluid.ZipfKeys(100, 1.5, policy.SlotCount(4))
 	path := filepath.Join(t.TempDir(), "fluid.arrow")
 	out, err := dataset.Create(path, dataset.Meta{Workers: 4, Engine: "fluid"})
 	if err != nil {
@@ -38,7 +38,7 @@ func fluidTrace(t *testing.T, episodes, windows int) string {
 	shares := policy.Shares{Mask: policy.NewMask(c.Keys.Weights()[:10], 4, policy.DefaultMask()), Hot: c.Keys.Keys()[:10]}
 	version := uint64(0)
 	for episode := range episodes {
-		job, err := engine.NewFluidJob(c)
+		job, err := fluid.NewJob(c)
 		if err != nil {
 			t.Fatal(err)
 		}

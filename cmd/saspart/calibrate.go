@@ -12,7 +12,7 @@ import (
 
 	"github.com/saspart/saspart/cmd/saspart/internal/progress"
 	"github.com/saspart/saspart/config"
-	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/engine/calibrate"
 	"github.com/saspart/saspart/stream"
 )
 
@@ -49,19 +49,19 @@ each is that of the repeats: where it is wide, the machine had other things to d
 
 // calibration is the result as programs read it.
 type calibration struct {
-	Task    string                `json:"task"`
-	Records int                   `json:"records"`
-	Repeats int                   `json:"repeats"`
-	Version version               `json:"build"`
-	Costs   []engine.MeasuredCost `json:"costs"`
+	Task    string           `json:"task"`
+	Records int              `json:"records"`
+	Repeats int              `json:"repeats"`
+	Version version          `json:"build"`
+	Costs   []calibrate.Cost `json:"costs"`
 }
 
 func (a *app) runCalibrate(ctx context.Context, opts calibrateOptions) error {
 	if opts.repeats < 1 || opts.repeats > 1000 {
 		return usagef("--repeats is %d; it must be from 1 to 1000", opts.repeats)
 	}
-	if opts.records < engine.MinCalibration || opts.records > 1<<24 {
-		return usagef("--records is %d; it must be from %d to %d", opts.records, engine.MinCalibration, 1<<24)
+	if opts.records < calibrate.MinRecords || opts.records > 1<<24 {
+		return usagef("--records is %d; it must be from %d to %d", opts.records, calibrate.MinRecords, 1<<24)
 	}
 	e, _, err := opts.experiment.load(a)
 	if err != nil {
@@ -78,7 +78,7 @@ func (a *app) runCalibrate(ctx context.Context, opts calibrateOptions) error {
 	meter := progress.Start(a.err, a.now, progress.Config{
 		Label: "calibrate", Unit: "repeats", Total: int64(opts.repeats), Terminal: a.errTerminal,
 	})
-	c := engine.Calibration{
+	c := calibrate.Measurement{
 		Task: task, Records: records, Slides: e.Job.WindowSlides(),
 		Repeats: opts.repeats, Least: 20 * time.Millisecond, Now: a.now, Step: func() { meter.Add(1) },
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/experiment"
 	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/policy"
 )
 
@@ -51,7 +52,7 @@ The trace is DIR/NAME-PARTITIONER-SEED.arrow. It is never overwritten.`,
 	}
 	opts.experiment.add(cmd)
 	opts.experiment.short(cmd, "partitioner", "partitioner.name", "name", "collect under this partitioner alone")
-	complete(cmd, "partitioner", partition.Names())
+	complete(cmd, "partitioner", registry.Names())
 	opts.experiment.policies(cmd)
 	opts.experiment.short(cmd, "windows", "collect.windows", "n", "stop after so many metric windows")
 	opts.experiment.short(cmd, "duration", "collect.duration", "duration", "stop after so much of the job's time")

@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/saspart/saspart/config"
-	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/engine/fluid"
 	"github.com/saspart/saspart/experiment"
 	"github.com/saspart/saspart/policy"
 )
@@ -28,7 +28,7 @@ func fluidRollout(e *config.Experiment) (func(context.Context, *policy.Checkpoin
 		if err != nil {
 			return 0, err
 		}
-		job, err := engine.NewFluidJob(model)
+		job, err := fluid.NewJob(model)
 		if err != nil {
 			return 0, err
 		}

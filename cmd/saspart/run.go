@@ -16,6 +16,7 @@ import (
 	"github.com/saspart/saspart/engine/flink"
 	"github.com/saspart/saspart/experiment"
 	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/policy"
 )
 
@@ -60,7 +61,7 @@ was interrupted, then takes the place of FILE; it only ever has whole windows.`,
 	}
 	opts.experiment.add(cmd)
 	cmd.Flags().StringSliceVar(&opts.partitioners, "partitioner", nil, "run under these partitioners, by `name`, one after the other")
-	complete(cmd, "partitioner", partition.Names())
+	complete(cmd, "partitioner", registry.Names())
 	opts.experiment.policies(cmd)
 	opts.experiment.short(cmd, "windows", "collect.windows", "n", "stop after so many metric windows (default "+runWindows+"); 0: when the source ends")
 	opts.experiment.short(cmd, "duration", "collect.duration", "duration", "stop after so much of the job's time")

@@ -43,8 +43,8 @@ type trainOnlineOptions struct {
 	flink      flinkFlags
 }
 
-// fluid names the engine in closed form, beside those of package experiment.
-const fluid = "fluid"
+// closedForm names the engine in closed form, beside those of package experiment.
+const closedForm = "fluid"
 
 func (a *app) trainOnlineCommand() *cobra.Command {
 	opts := trainOnlineOptions{seed: 1, server: listenOptions{config: trainingServer()}}
@@ -108,7 +108,7 @@ without reaching it exits with 4.`,
 	threads := flags.Int("threads", 0, "CPU `threads` of the learner; results do not depend on them")
 	action := &choice{value: string(policy.KindShares), allowed: []string{string(policy.KindShares), string(policy.KindCapacity)}}
 	choiceFlag(cmd, action, "action", "", "what the policy decides on")
-	engineName := &choice{value: fluid, allowed: append([]string{fluid}, experiment.Engines()...)}
+	engineName := &choice{value: closedForm, allowed: append([]string{closedForm}, experiment.Engines()...)}
 	choiceFlag(cmd, engineName, "engine", "", "what runs the job")
 	opts.addServer(cmd)
 	opts.flink.add(cmd)
@@ -191,7 +191,7 @@ func (a *app) loadOnline(opts trainOnlineOptions) (*onlineConfig, error) {
 			training = append(training, o)
 		}
 	}
-	if opts.engine != fluid {
+	if opts.engine != closedForm {
 		c.Training.Evaluate.Windows = 32 // of real records, so many take their time
 	}
 	if c.realTime() {

@@ -7,10 +7,10 @@ import (
 	"path/filepath"
 
 	"github.com/saspart/saspart/dataset"
-	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/engine/flink"
+	"github.com/saspart/saspart/engine/fluid"
 	"github.com/saspart/saspart/experiment"
-	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/serve"
 	"github.com/saspart/saspart/train"
@@ -26,7 +26,7 @@ type onlineBuild struct {
 	dir    string // of the checkpoints
 	resume bool
 
-	keys   engine.FluidConfig // the job in closed form
+	keys   fluid.Config // the job in closed form
 	policy policy.Checkpoint
 	mask   policy.Mask
 	data   *dataset.Transitions // recorded; nil: none
@@ -148,7 +148,7 @@ func (b *onlineBuild) capacity(ctx context.Context) error {
 func (b *onlineBuild) jobs() error {
 	if b.realTime() {
 		if n := b.Training.Parallel; n > 1 {
-			return usagef("--parallel %d: a job on the engine %s runs in real time, one at a time; use %s or %s", n, b.Engine, fluid, experiment.Sim)
+			return usagef("--parallel %d: a job on the engine %s runs in real time, one at a time; use %s or %s", n, b.Engine, closedForm, experiment.Sim)
 		}
 		env, err := b.env(0, b.Training.Safety)
 		b.loop.Envs, b.loop.Judge = []online.Env{env}, env
@@ -181,7 +181,7 @@ func (b *onlineBuild) spec() {
 	weights := b.keys.Keys.Weights()
 	hot := min(b.Training.HotKeys, len(weights))
 	shares, mask := weights[:hot], b.Experiment.Mask
-	if b.Experiment.Fluid.Model == engine.ReferenceModel {
+	if b.Experiment.Fluid.Model == fluid.ReferenceModel {
 		mask.TrueHot = hot
 	}
 	b.mask = policy.NewMask(shares, b.Experiment.Job.Workers, mask)
@@ -201,7 +201,7 @@ func (b *onlineBuild) env(i int, s online.Safety) (online.Env, error) {
 		}
 		judge := i == b.Training.Parallel // on its own job, whose windows teach nothing
 		job := online.CapacityJob{
-			Open: open, Anew: judge && b.Engine == fluid, Index: i, Workers: b.Experiment.Job.Workers,
+			Open: open, Anew: judge && b.Engine == closedForm, Index: i, Workers: b.Experiment.Job.Workers,
 			Learned: b.Experiment.Partitioner.SaSPartitioner.LearnedConfig, P0: b.Training.P0,
 			Filter: b.filter, Safety: s, Seed: b.Seed + uint64(i),
 		}
@@ -212,7 +212,7 @@ func (b *onlineBuild) env(i int, s online.Safety) (online.Env, error) {
 			job.Filter = online.Consecutive(job.Filter) // jobs come and go, and clusters lose windows
 		}
 		return online.NewCapacityEnv(job), nil
-	case b.Engine == fluid:
+	case b.Engine == closedForm:
 		model, err := b.model(i)
 		if err != nil {
 			return nil, err
@@ -236,14 +236,14 @@ func (b *onlineBuild) open(i int) (func() (online.Job, error), error) {
 	if b.feed != nil {
 		return func() (online.Job, error) { return b.feed, nil }, nil
 	}
-	if b.Engine == fluid {
+	if b.Engine == closedForm {
 		c := b.keys
 		c.Seed += uint64(i)
-		return func() (online.Job, error) { return engine.NewFluidJob(c) }, nil
+		return func() (online.Job, error) { return fluid.NewJob(c) }, nil
 	}
 	e := *b.Experiment // every job has the same workers and keys, and draws its own records
 	e.Partitioner.Name = "table"
-	scheme, err := partition.New(e.Partitioner, e.Job.Workers)
+	scheme, err := registry.New(e.Partitioner, e.Job.Workers)
 	return func() (online.Job, error) {
 		job, err := experiment.OpenWith(&e, b.Engine, scheme, experiment.Options{Replica: uint64(i), Flink: b.cluster})
 		if err != nil {
@@ -274,7 +274,7 @@ func (j *blurred) Next(ctx context.Context) (*policy.Window, error) {
 
 // model makes the i-th job in closed form.
 func (b *onlineBuild) model(i int) (online.Model, error) {
-	if b.Experiment.Fluid.Model == engine.ReferenceModel {
+	if b.Experiment.Fluid.Model == fluid.ReferenceModel {
 		return online.NewReference(experiment.ReferenceSpeeds(b.Experiment), b.Training.Published), nil
 	}
 	c := b.keys

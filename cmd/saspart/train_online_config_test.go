@@ -17,7 +17,7 @@ func TestReadyOnlineTrainings(t *testing.T) {
 	for name, want := range map[string]online.Config{
 		"": online.Default(), "online": online.Default(), "reference-online": online.Reference(),
 	} {
-		got, err := a.loadOnline(trainOnlineOptions{experiment: "reference-8", training: name, engine: fluid})
+		got, err := a.loadOnline(trainOnlineOptions{experiment: "reference-8", training: name, engine: closedForm})
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}

@@ -73,8 +73,8 @@ func Finite(path string, v, lo, hi float64) error {
 	}
 }
 
-// Above reports an error at path unless v is finite and more than 0.
-func Above(path string, v float64) error {
+// Positive reports an error at path unless v is a finite number above 0.
+func Positive(path string, v float64) error {
 	if v > 0 && !math.IsInf(v, 1) {
 		return nil
 	}

@@ -22,7 +22,7 @@ import (
 	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/engine/flink/cluster"
 	"github.com/saspart/saspart/engine/flink/rest"
-	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/partition/registry"
 )
 
 // stage is a cluster with the jobs' program on it.
@@ -71,7 +71,7 @@ func (s *stage) task(partitioner string, workers int, records int64) *settings {
 	e.Name, e.Job.Workers, e.Job.Partitioners = "faults", workers, 2
 	e.Job.Slide, e.Job.Window = 250*time.Millisecond, 500*time.Millisecond
 	e.Source.Keys, e.Source.Exponent = 200, 1.2
-	p := partition.Default()
+	p := registry.Default()
 	p.Name = partitioner
 	c, err := newSettings(&e, p)
 	if err != nil {

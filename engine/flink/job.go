@@ -15,6 +15,7 @@ import (
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/engine/flink/rest"
 	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/serve"
 	"github.com/saspart/saspart/serve/reports"
@@ -54,14 +55,15 @@ type Job struct {
 	ended  error // what Next returns from now on
 }
 
-// Open submits the job of e, under a partitioner that partition.New made. The first
+// Open submits the job of e, under a partitioner that registry.New made. The first
 // call of Next waits for it to be there.
 func (f *Engine) Open(e *config.Experiment, s partition.Scheme, o Options) (_ *Job, err error) {
-	if s.Config.Name == "" {
+	p, ok := registry.ConfigOf(s)
+	if !ok {
 		return nil, errors.New("job: no partitioner")
 	}
 	one := *e
-	one.Partitioner = s.Config
+	one.Partitioner = p
 	if err := errors.Join(one.Validate(), Validate(&one)); err != nil {
 		return nil, fmt.Errorf("job: %w", err)
 	}
@@ -82,7 +84,7 @@ func (f *Engine) Open(e *config.Experiment, s partition.Scheme, o Options) (_ *J
 			err = errors.Join(err, j.server.close(), j.results.remove())
 		}
 	}()
-	c, err := newSettings(&one, s.Config)
+	c, err := newSettings(&one, p)
 	if err != nil {
 		return nil, err
 	}
@@ -275,7 +277,7 @@ func (j *Job) shown(w *policy.Window) *policy.Window {
 	out.Step, out.Start, out.End = w.Step-j.first, w.Start-zero, w.End-zero
 	j.mu.Lock()
 	out.Partitioner = j.scheme.Name
-	if name := j.before.Config.Name; w.Partitioner == name && name != j.scheme.Config.Name {
+	if name := registered(j.before); w.Partitioner == name && name != registered(j.scheme) {
 		out.Partitioner = j.before.Name
 	}
 	j.mu.Unlock()
@@ -284,6 +286,13 @@ func (j *Job) shown(w *policy.Window) *policy.Window {
 	}
 	j.rates.observe(out.End, engine.Busiest(&out))
 	return &out
+}
+
+// registered is the name that the partitioner goes by on the cluster; a scheme may have
+// another.
+func registered(s partition.Scheme) string {
+	c, _ := registry.ConfigOf(s)
+	return c.Name
 }
 
 // Apply implements engine.Job.
@@ -299,12 +308,13 @@ func (j *Job) Apply(r *policy.Route) error {
 
 // Switch implements engine.Switcher.
 func (j *Job) Switch(s partition.Scheme) error {
+	p, _ := registry.ConfigOf(s)
 	one := *j.experiment
-	one.Partitioner = s.Config
+	one.Partitioner = p
 	if err := Validate(&one); err != nil {
 		return fmt.Errorf("job: %w", err)
 	}
-	text, err := asJSON(s.Config)
+	text, err := asJSON(p)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/stream"
 )
@@ -67,9 +68,9 @@ func engineOn(t *testing.T, f *fakeFlink, set func(*Config)) *Engine {
 
 func scheme(t *testing.T, name string, workers int) partition.Scheme {
 	t.Helper()
-	c := partition.Default()
+	c := registry.Default()
 	c.Name = name
-	s, err := partition.New(c, workers)
+	s, err := registry.New(c, workers)
 	if err != nil {
 		t.Fatal(err)
 	}

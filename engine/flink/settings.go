@@ -15,7 +15,7 @@ import (
 	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/config/field"
 	"github.com/saspart/saspart/engine"
-	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/stream"
 )
@@ -25,7 +25,7 @@ func absent() []string { return []string{"dchoices", "fish"} }
 
 // Partitioners lists the partitioners that a job on Flink can be under.
 func Partitioners() []string {
-	return slices.DeleteFunc(partition.Names(), func(name string) bool { return slices.Contains(absent(), name) })
+	return slices.DeleteFunc(registry.Names(), func(name string) bool { return slices.Contains(absent(), name) })
 }
 
 // Validate reports what an experiment asks for that a job on Flink cannot do.
@@ -93,7 +93,7 @@ type costs struct {
 
 // newSettings describes the job of e under a partitioner. It begins with a pause: the
 // rate comes once all of it is there.
-func newSettings(e *config.Experiment, p partition.Config) (*settings, error) {
+func newSettings(e *config.Experiment, p registry.Config) (*settings, error) {
 	source := e.Source
 	if source.Kind == stream.KindFile {
 		path, err := filepath.Abs(source.File.Path) // the job has another working directory

@@ -5,6 +5,7 @@ import (
 
 	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/engine/fluid"
 	"github.com/saspart/saspart/experiment"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/stream"
@@ -43,8 +44,8 @@ func BoundsOf(e *config.Experiment, c *policy.Checkpoint) (Bounds, error) {
 		return b, nil
 	}
 	b.Fluid = fixed.Rate.Rate / model.Utilisation
-	b.Cost = engine.FluidBound(model.Speeds, 1) / b.Fluid
-	b.Analytic = engine.FluidThroughput(model.Speeds, engine.ExpectedLoads(AnalyticSplit(model.Keys, model.Speeds), model.Keys, nil), b.Cost)
+	b.Cost = fluid.Bound(model.Speeds, 1) / b.Fluid
+	b.Analytic = fluid.Throughput(model.Speeds, fluid.ExpectedLoads(AnalyticSplit(model.Keys, model.Speeds), model.Keys, nil), b.Cost)
 	if c != nil && c.Kind == policy.KindShares && c.Shares.Workers == len(model.Speeds) {
 		b.Mask = MaskBound(c.Shares, model.Keys, model.Speeds) / b.Cost
 	}
@@ -52,7 +53,7 @@ func BoundsOf(e *config.Experiment, c *policy.Checkpoint) (Bounds, error) {
 }
 
 // AnalyticSplit is the planner's route for keys and speeds that are known.
-func AnalyticSplit(keys *engine.KeySpace, speeds []float64) *policy.Route {
+func AnalyticSplit(keys *fluid.KeySpace, speeds []float64) *policy.Route {
 	in := policy.PlanInput{Slots: make([]float64, policy.SlotCount(len(speeds))), Capacity: speeds}
 	for i, k := range keys.Keys() {
 		load := keys.Weights()[i]
@@ -66,8 +67,8 @@ func AnalyticSplit(keys *engine.KeySpace, speeds []float64) *policy.Route {
 // MaskBound is the highest throughput, in work per second, of any route of a shares
 // policy: the mask's keys split over their workers as is best, hot keys past the mask
 // even over all workers, the others by hash.
-func MaskBound(spec *policy.SharesSpec, keys *engine.KeySpace, speeds []float64) float64 {
-	hash := engine.ExpectedLoads(policy.HashRoute(len(speeds)), keys, nil)
+func MaskBound(spec *policy.SharesSpec, keys *fluid.KeySpace, speeds []float64) float64 {
+	hash := fluid.ExpectedLoads(policy.HashRoute(len(speeds)), keys, nil)
 	hot := min(spec.HotKeys, len(keys.Weights()))
 	masked := min(len(spec.Mask), hot)
 	route := policy.HashRoute(len(speeds))

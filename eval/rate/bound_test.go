@@ -11,7 +11,8 @@ import (
 
 	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/engine"
-	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/engine/fluid"
+	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/policy"
 )
 
@@ -105,7 +106,7 @@ func TestFluidBoundIsTheOptimum(t *testing.T) {
 				all[k] = append(all[k], uint16(w))
 			}
 		}
-		bound := engine.FluidBound(speeds, 1)
+		bound := fluid.Bound(speeds, 1)
 		if got := best(t, weights, all, loads, speeds); math.Abs(got-bound) > 1e-6*bound {
 			t.Fatalf("the linear program comes to %v, the fluid bound is %v", got, bound)
 		}
@@ -115,7 +116,7 @@ func TestFluidBoundIsTheOptimum(t *testing.T) {
 			for k, rest := 0, code; k < keys; k, rest = k+1, rest/workers {
 				loads[rest%workers] += weights[k]
 			}
-			most = max(most, engine.FluidThroughput(speeds, loads, 1))
+			most = max(most, fluid.Throughput(speeds, loads, 1))
 		}
 		if most > bound*(1+1e-9) {
 			t.Fatalf("an assignment holds %v, more than the bound, %v", most, bound)
@@ -133,9 +134,9 @@ func TestAnalyticSplitReachesTheBound(t *testing.T) {
 				for w := range speeds {
 					speeds[w] = 0.5 + rng.Float64()
 				}
-				space := engine.ZipfKeys(keys, exponent, policy.SlotCount(workers))
-				got := engine.FluidThroughput(speeds, engine.ExpectedLoads(AnalyticSplit(space, speeds), space, nil), 1)
-				if bound := engine.FluidBound(speeds, 1); got < 0.99*bound || got > bound*(1+1e-9) {
+				space := fluid.ZipfKeys(keys, exponent, policy.SlotCount(workers))
+				got := fluid.Throughput(speeds, fluid.ExpectedLoads(AnalyticSplit(space, speeds), space, nil), 1)
+				if bound := fluid.Bound(speeds, 1); got < 0.99*bound || got > bound*(1+1e-9) {
 					t.Errorf("%d keys of exponent %v on %d workers: %.4f of the bound", keys, exponent, workers, got/bound)
 				}
 			}
@@ -146,7 +147,7 @@ func TestAnalyticSplitReachesTheBound(t *testing.T) {
 // TestNoPartitionerBeatsTheBound measures them all on a job with unequal workers; a
 // search ends a tolerance, the slack and some chance above the truth at most.
 func TestNoPartitionerBeatsTheBound(t *testing.T) {
-	names := partition.Names()
+	names := registry.Names()
 	if testing.Short() {
 		names = []string{"hash", "wchoices", "waterfill"}
 	}

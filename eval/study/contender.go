@@ -11,7 +11,8 @@ import (
 	"github.com/saspart/saspart/config/nearest"
 	"github.com/saspart/saspart/config/strict"
 	"github.com/saspart/saspart/engine"
-	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/partition/registry"
+	"github.com/saspart/saspart/partition/table"
 	"github.com/saspart/saspart/policy"
 )
 
@@ -21,7 +22,7 @@ const All = "all"
 // Contender is a partitioner as it takes part in a study.
 type Contender struct {
 	Name        string // what it is called in results: as it was asked for
-	Partitioner string // of partition.Names
+	Partitioner string // of registry.Names
 	Checkpoint  string // that a saspartitioner follows; "" for all others
 	Combine     bool   // records are aggregated at the senders first (engine.CombineLocal)
 }
@@ -85,7 +86,7 @@ func parseContender(name, follows string) (Contender, error) {
 }
 
 // known are the names of contenders.
-func known() []string { return append(partition.Names(), CombineName) }
+func known() []string { return append(registry.Names(), CombineName) }
 
 // Everyone is what All stands for: every partitioner that needs nothing from outside.
 // table, which follows routes that somebody must announce, does.
@@ -108,7 +109,7 @@ func (c Contender) overrides(from string) []strict.Override {
 // open reads the checkpoint that the contender follows; nil for those that follow none.
 func (c Contender) open() (*policy.Checkpoint, error) {
 	switch c.Checkpoint {
-	case "", partition.Untrained:
+	case "", table.Untrained:
 		return nil, nil
 	case policy.BuiltinName:
 		return policy.Builtin()

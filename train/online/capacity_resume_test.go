@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/engine/fluid"
 )
 
 // capacityResumed loads what an earlier loop saved in its folder.
@@ -41,10 +42,10 @@ func sameFiles(t *testing.T, dir, one, other string) {
 // TestCapacityResumeIsExact: under the capacity action, too, N + N windows are 2N, bit
 // for bit.
 func TestCapacityResumeIsExact(t *testing.T) {
-	exact := func(*engine.FluidConfig) {}
-	noisy := func(c *engine.FluidConfig) { c.Noise = 0.05 }
-	late := func(c *engine.FluidConfig) { c.Noise, c.Delay = 0.1, 3 }
-	changing := func(c *engine.FluidConfig) {
+	exact := func(*fluid.Config) {}
+	noisy := func(c *fluid.Config) { c.Noise = 0.05 }
+	late := func(c *fluid.Config) { c.Noise, c.Delay = 0.1, 3 }
+	changing := func(c *fluid.Config) {
 		late(c)
 		s := engine.Speeds{Kind: "equal", Change: engine.SpeedChange{Walk: 0.02, Jump: 0.02, Low: 0.5, High: 1.5}}
 		c.Drift = s.Drift(len(c.Speeds), 1)
@@ -52,7 +53,7 @@ func TestCapacityResumeIsExact(t *testing.T) {
 	for _, tc := range []struct {
 		why      string
 		parallel int
-		fluid    func(*engine.FluidConfig)
+		fluid    func(*fluid.Config)
 		safety   Safety
 		at, all  int
 	}{
@@ -101,7 +102,7 @@ func TestCapacityResumeIsExact(t *testing.T) {
 func TestCapacitySaved(t *testing.T) {
 	c := quick()
 	c.Safety = Safety{MaxStep: 0.05, MaxImbalance: 0.35}
-	late := func(c *engine.FluidConfig) { c.Noise, c.Delay = 0.1, 3 }
+	late := func(c *fluid.Config) { c.Noise, c.Delay = 0.1, 3 }
 	envs := func() (*capacityEnv, *capacityEnv) {
 		l, _ := capacityLoopOn(t, t.TempDir(), c, 1, late)
 		other, _ := capacityLoopOn(t, t.TempDir(), c, 1, late)
@@ -154,7 +155,7 @@ func TestCapacitySaved(t *testing.T) {
 func TestCapacityKilled(t *testing.T) {
 	c := quick() // with a checkpoint every 50 windows
 	c.Windows = 130
-	late := func(c *engine.FluidConfig) { c.Noise, c.Delay = 0.1, 2 }
+	late := func(c *fluid.Config) { c.Noise, c.Delay = 0.1, 2 }
 	dir := t.TempDir()
 	whole, _ := capacityLoopOn(t, filepath.Join(dir, "whole"), c, 1, late)
 	if _, err := whole.Run(t.Context()); err != nil {
@@ -200,7 +201,7 @@ func TestCapacityBeginsAnew(t *testing.T) {
 		c.Windows = 60
 		dir := t.TempDir()
 		loop := func() (*Loop, *Capacity) {
-			l, s := capacityLoopOn(t, dir, c, 1, func(*engine.FluidConfig) {})
+			l, s := capacityLoopOn(t, dir, c, 1, func(*fluid.Config) {})
 			for _, e := range append(l.Envs, l.Judge) {
 				env := e.(*capacityEnv)
 				open := env.Open
@@ -235,7 +236,7 @@ func TestCapacityLoadRefuses(t *testing.T) {
 	c := quick()
 	c.Windows = 30
 	dir := t.TempDir()
-	l, _ := capacityLoopOn(t, dir, c, 1, func(*engine.FluidConfig) {})
+	l, _ := capacityLoopOn(t, dir, c, 1, func(*fluid.Config) {})
 	if _, err := l.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -247,13 +248,13 @@ func TestCapacityLoadRefuses(t *testing.T) {
 	same := func(saved []byte) []byte { return saved }
 	for _, tc := range []struct {
 		why    string
-		fluid  func(*engine.FluidConfig)
+		fluid  func(*fluid.Config)
 		change func(saved []byte) []byte
 	}{
-		{"another delay", func(c *engine.FluidConfig) { c.Delay = 1 }, same},
-		{"fewer workers", func(c *engine.FluidConfig) { c.Speeds = c.Speeds[:3] }, same},
-		{"half of it is missing", func(*engine.FluidConfig) {}, func(saved []byte) []byte { return saved[:len(saved)/2] }},
-		{"no state at all", func(*engine.FluidConfig) {}, func([]byte) []byte { return []byte("something") }},
+		{"another delay", func(c *fluid.Config) { c.Delay = 1 }, same},
+		{"fewer workers", func(c *fluid.Config) { c.Speeds = c.Speeds[:3] }, same},
+		{"half of it is missing", func(*fluid.Config) {}, func(saved []byte) []byte { return saved[:len(saved)/2] }},
+		{"no state at all", func(*fluid.Config) {}, func([]byte) []byte { return []byte("something") }},
 	} {
 		l, s := capacityLoopOn(t, dir, c, 1, tc.fluid)
 		capacityResumed(t, l, s)

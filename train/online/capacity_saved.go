@@ -5,21 +5,21 @@ import (
 	"encoding/gob"
 	"fmt"
 
-	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/engine/fluid"
 	"github.com/saspart/saspart/policy"
 )
 
-// keeper is a Job that can be kept: engine.FluidJob is one.
+// keeper is a Job that can be kept: fluid.Job is one.
 type keeper interface {
-	State() (engine.FluidJobState, error)
-	Restore(s engine.FluidJobState) error
+	State() (fluid.JobState, error)
+	Restore(s fluid.JobState) error
 }
 
 // capacitySaved is what a capacityEnv on such a job goes on from, between two windows.
 // It is written as a gob, which leaves numbers that are NaN and names that are no UTF-8
 // as they are.
 type capacitySaved struct {
-	Job        engine.FluidJobState
+	Job        fluid.JobState
 	Follower   policy.FollowerState
 	Controller policy.ControllerState
 	Generator  []byte // of the exploring, as rand.PCG marshals it

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/engine/fluid"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/train"
 	"github.com/saspart/saspart/train/replay"
@@ -66,20 +66,20 @@ func (n *nudger) Checkpoint() *policy.Checkpoint {
 // capacityLoop is a loop on jobs in closed form with noise.
 func capacityLoop(t *testing.T, dir string, c Config, parallel int) (*Loop, *Capacity) {
 	t.Helper()
-	return capacityLoopOn(t, dir, c, parallel, func(c *engine.FluidConfig) { c.Noise = 0.05 })
+	return capacityLoopOn(t, dir, c, parallel, func(c *fluid.Config) { c.Noise = 0.05 })
 }
 
 // capacityLoopOn is a loop on jobs in closed form, each with a seed of its own.
-func capacityLoopOn(t *testing.T, dir string, c Config, parallel int, change func(*engine.FluidConfig)) (*Loop, *Capacity) {
+func capacityLoopOn(t *testing.T, dir string, c Config, parallel int, change func(*fluid.Config)) (*Loop, *Capacity) {
 	t.Helper()
-	fluid, _ := fluidJob(t, change)
+	config, _ := fluidJob(t, change)
 	s := &Capacity{Learner: newNudger(5), Windows: replay.NewRecordings(600, 4, c.P0), Least: 9}
 	l := &Loop{Config: c, Student: s, Dir: dir, Now: clock()}
 	for i := range parallel + 1 {
-		fluid := fluid
-		fluid.Seed = uint64(i)
+		config := config
+		config.Seed = uint64(i)
 		job := CapacityJob{
-			Open: func() (Job, error) { return engine.NewFluidJob(fluid) }, Index: i, Workers: 4,
+			Open: func() (Job, error) { return fluid.NewJob(config) }, Index: i, Workers: 4,
 			Learned: policy.DefaultLearned(), P0: c.P0, Filter: s, Safety: c.Safety, Seed: uint64(i),
 		}
 		job.Anew = i == parallel

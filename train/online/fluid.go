@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/engine/fluid"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/train/replay"
 )
@@ -227,7 +227,7 @@ func (e *fluidEnv) Close() error { return nil }
 
 // reference is the reference's simulated environment as a Model: it has no memory.
 type reference struct {
-	env   *engine.ReferenceEnv
+	env   *fluid.ReferenceEnv
 	names []string
 	parts []float64
 }
@@ -235,10 +235,10 @@ type reference struct {
 // NewReference makes the reference's simulated environment of workers with the given
 // speeds (engine.ReferenceEnv), with observations as published or mended.
 func NewReference(speeds []float64, published bool) Model {
-	env := engine.NewReferenceEnv(speeds)
+	env := fluid.NewReferenceEnv(speeds)
 	env.Observation.Published = published
 	m := &reference{env: env}
-	counts := engine.ReferenceCounts()
+	counts := fluid.ReferenceCounts()
 	all := sum(counts)
 	for i, n := range counts {
 		m.names = append(m.names, fmt.Sprintf("rank %d", i))

@@ -7,28 +7,28 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/engine/fluid"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/train/replay"
 )
 
 // fluidJob is a job with windows and routes that needs no records.
-func fluidJob(t testing.TB, change func(*engine.FluidConfig)) (engine.FluidConfig, func() (Job, error)) {
+func fluidJob(t testing.TB, change func(*fluid.Config)) (fluid.Config, func() (Job, error)) {
 	t.Helper()
-	c := engine.DefaultFluid([]float64{1, 0.5, 1, 2})
-	c.Keys = engine.ZipfKeys(100, 1.5, policy.SlotCount(4))
+	c := fluid.Default([]float64{1, 0.5, 1, 2})
+	c.Keys = fluid.ZipfKeys(100, 1.5, policy.SlotCount(4))
 	c.Records, c.HotKeys = 1e9, 20
 	if change != nil {
 		change(&c)
 	}
-	return c, func() (Job, error) { return engine.NewFluidJob(c) }
+	return c, func() (Job, error) { return fluid.NewJob(c) }
 }
 
 // jobLoop is a loop on such a job.
 func jobLoop(t *testing.T, dir string, c Config) *Loop {
 	t.Helper()
-	fluid, open := fluidJob(t, func(c *engine.FluidConfig) { c.Noise = 0.05 })
-	mask := policy.NewMask(fluid.Keys.Weights()[:4], 4, policy.MaskConfig{TrueHot: 3})
+	config, open := fluidJob(t, func(c *fluid.Config) { c.Noise = 0.05 })
+	mask := policy.NewMask(config.Keys.Weights()[:4], 4, policy.MaskConfig{TrueHot: 3})
 	s := student(newClimber(mask, 7), 200)
 	env := NewJobEnv(JobConfig{Open: open, Spec: s.Policy.Shares, Loads: policy.DefaultLoad(), P0: c.P0, Pupil: s, Safety: c.Safety})
 	t.Cleanup(func() {
@@ -42,7 +42,7 @@ func jobLoop(t *testing.T, dir string, c Config) *Loop {
 // TestModelIsTheJob: the job in closed form without windows and routes measures what
 // it does with them, noise and delay included.
 func TestModelIsTheJob(t *testing.T) {
-	c, open := fluidJob(t, func(c *engine.FluidConfig) { c.Noise, c.Delay = 0.1, 2 })
+	c, open := fluidJob(t, func(c *fluid.Config) { c.Noise, c.Delay = 0.1, 2 })
 	const hot = 6
 	mask := policy.NewMask(c.Keys.Weights()[:hot], 4, policy.MaskConfig{TrueHot: 4})
 	model, err := NewModel(c, mask, hot, false, policy.DefaultP0)

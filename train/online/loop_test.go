@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/engine/fluid"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/runlog"
 )
@@ -21,15 +21,15 @@ import (
 // fluidLoop is a loop on a job in closed form with noise and delay, under a climber.
 func fluidLoop(t *testing.T, dir string, c Config, parallel int) *Loop {
 	t.Helper()
-	fluid := engine.DefaultFluid([]float64{1, 0.5, 1, 2})
-	fluid.Noise, fluid.Delay, fluid.Records = 0.1, 2, 10_000
-	fluid.Keys = engine.ZipfKeys(100, 1.5, policy.SlotCount(4))
-	mask := policy.NewMask(fluid.Keys.Weights()[:4], 4, policy.MaskConfig{TrueHot: 3})
+	config := fluid.Default([]float64{1, 0.5, 1, 2})
+	config.Noise, config.Delay, config.Records = 0.1, 2, 10_000
+	config.Keys = fluid.ZipfKeys(100, 1.5, policy.SlotCount(4))
+	mask := policy.NewMask(config.Keys.Weights()[:4], 4, policy.MaskConfig{TrueHot: 3})
 	s := student(newClimber(mask, 7), 200)
 	l := &Loop{Config: c, Student: s, Dir: dir, Now: clock()}
 	for i := range parallel + 1 {
-		fluid.Seed = uint64(i)
-		m, err := NewModel(fluid, mask, 4, false, c.P0)
+		config.Seed = uint64(i)
+		m, err := NewModel(config, mask, 4, false, c.P0)
 		if err != nil {
 			t.Fatal(err)
 		}

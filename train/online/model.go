@@ -5,15 +5,15 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/engine/fluid"
 	"github.com/saspart/saspart/policy"
 )
 
-// closed is the job of an experiment in closed form as a Model: what engine.FluidJob
+// closed is the job of an experiment in closed form as a Model: what fluid.Job
 // is under the routes that shares actions become, without making routes or windows.
 type closed struct {
-	config      engine.FluidConfig
-	model       *engine.Fluid
+	config      fluid.Config
+	model       *fluid.Model
 	mask        policy.Mask
 	observation policy.Observation
 	p0          float64
@@ -26,11 +26,11 @@ type closed struct {
 
 // NewModel makes the Model of a job in closed form, under a mask for the heaviest
 // hotKeys keys: those past the mask's are spread evenly, all others go by hash.
-func NewModel(c engine.FluidConfig, mask policy.Mask, hotKeys int, published bool, p0 float64) (Model, error) {
+func NewModel(c fluid.Config, mask policy.Mask, hotKeys int, published bool, p0 float64) (Model, error) {
 	if c.Drift != nil || c.Shift != nil {
 		return nil, fmt.Errorf("fluid: speeds or keys that change can't be learned on in closed form; use the engine sim")
 	}
-	model, err := engine.NewFluid(c)
+	model, err := fluid.NewModel(c)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (m *closed) Lag() int             { return m.config.Delay }
 
 // Begin implements Model.
 func (m *closed) Begin() {
-	model, err := engine.NewFluid(m.config)
+	model, err := fluid.NewModel(m.config)
 	if err != nil {
 		panic(err) // NewModel has made one of the same configuration
 	}
@@ -101,7 +101,7 @@ func (m *closed) Save() ([]byte, error) {
 
 // Load implements Model.
 func (m *closed) Load(data []byte) error {
-	var s engine.FluidState
+	var s fluid.ModelState
 	if err := json.Unmarshal(data, &s); err != nil {
 		return err
 	}

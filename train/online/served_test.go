@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/engine/fluid"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/serve"
 	"github.com/saspart/saspart/serve/client"
@@ -47,7 +47,7 @@ func TestConsecutive(t *testing.T) {
 func TestServedJob(t *testing.T) {
 	c := quick()
 	c.Windows, c.LearningStarts, c.Safety = 60, 10, CarefulSafety()
-	fluid, _ := fluidJob(t, func(f *engine.FluidConfig) { f.Noise = 0.05 })
+	closed, _ := fluidJob(t, func(f *fluid.Config) { f.Noise = 0.05 })
 	feed := serve.NewFeed(t.Context(), serve.DefaultFeed(4))
 	config := serve.Default()
 	config.Limits.Jobs, config.Linger = 1, 10*time.Millisecond
@@ -69,7 +69,7 @@ func TestServedJob(t *testing.T) {
 	})
 	over, stop := context.WithCancel(t.Context())
 	jobs := make(chan uint64, 1)
-	go func() { jobs <- runJobs(over, t, l.Addr().String(), fluid) }()
+	go func() { jobs <- runJobs(over, t, l.Addr().String(), closed) }()
 	loop := &Loop{Config: c, Student: student, Envs: []Env{env}, Judge: env, Dir: t.TempDir(), Now: time.Now}
 	out, err := loop.Run(t.Context())
 	stop()
@@ -85,9 +85,9 @@ func TestServedJob(t *testing.T) {
 
 // runJobs runs job after job at the server, 25 windows each, until ctx is done, and
 // returns how many windows were answered.
-func runJobs(ctx context.Context, t *testing.T, address string, c engine.FluidConfig) (answers uint64) {
+func runJobs(ctx context.Context, t *testing.T, address string, c fluid.Config) (answers uint64) {
 	for ctx.Err() == nil {
-		job, err := engine.NewFluidJob(c)
+		job, err := fluid.NewJob(c)
 		if err != nil {
 			t.Error(err)
 			return answers

@@ -1,0 +1,80 @@
+package jobtest
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/partition/registry"
+	"github.com/saspart/saspart/stream"
+)
+
+// Schemes are all partitioners there are, and the worst there could be.
+func Schemes(t tester, workers int) map[string]partition.Scheme {
+	out := map[string]partition.Scheme{"scatter": Scatter()}
+	for _, name := range registry.Names() {
+		cfg := registry.Default()
+		cfg.Name = name
+		s, err := registry.New(cfg, workers)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[name] = s
+	}
+	hash := out["hash"]
+	hash.Name = Combining
+	out[Combining] = hash
+	return out
+}
+
+// Combining is the name of hash behind aggregation at the senders (CombineLocal).
+const Combining = "combining"
+
+func CheckExact(t *rapid.T, open func(engine.Setup) (engine.Job, error), scheme, taskName string) {
+	c := engine.Default()
+	c.Workers = rapid.OneOf(rapid.IntRange(1, 9), rapid.IntRange(1, 257)).Draw(t, "workers")
+	c.Partitioners = rapid.SampledFrom([]int{1, 3}).Draw(t, "partitioners")
+	c.Reducers = rapid.IntRange(1, 3).Draw(t, "reducers")
+	c.Queue = rapid.SampledFrom([]int{1, 2, 16, 1024}).Draw(t, "queue")
+	c.Slide = 10 * time.Millisecond
+	c.Window = c.Slide * time.Duration(rapid.IntRange(1, 4).Draw(t, "window"))
+	c.MetricSlides = rapid.IntRange(1, 3).Draw(t, "metric")
+	c.Costs.Record = time.Duration(rapid.SampledFrom([]int{200, 20_000, 300_000}).Draw(t, "cost")) // the last overloads a worker
+	seed := rapid.Uint64().Draw(t, "seed")
+	records := RandomRecords(rand.New(rand.NewPCG(seed, 1)), rapid.IntRange(0, 400).Draw(t, "records"), 40, 100*time.Millisecond)
+	cfg := stream.DefaultTask()
+	cfg.Name = taskName
+	task, err := stream.NewTask(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if scheme == Combining {
+		c.Combine = engine.CombineLocal
+		c.CombineKeys = rapid.SampledFrom([]int{1, 3, 1000}).Draw(t, "combine keys")
+		c.CombineAge = time.Duration(rapid.SampledFrom([]int{1, 3, 1000}).Draw(t, "combine age")) * time.Millisecond
+	}
+	s := Schemes(t, c.Workers)[scheme]
+	got := map[ResultID]string{}
+	j, err := open(WithList(engine.Setup{Config: c, Task: task, Scheme: s, Seed: seed, Results: CollectResults(t, got)}, records))
+	if err != nil {
+		t.Fatal(err)
+	}
+	total := int64(0)
+	for _, w := range RunOut(t, j, s.Controller) {
+		total += w.Records
+		sum := int64(0)
+		for _, n := range w.Counts {
+			sum += n
+		}
+		if sum != w.Records {
+			t.Fatalf("window at %v: workers finished %d records, the window says %d", w.Start, sum, w.Records)
+		}
+	}
+	if total != int64(len(records)) {
+		t.Fatalf("%d records went in, %d were finished", len(records), total)
+	}
+	SameResults(t, got, NaiveReduce(&c, task, records))
+}

@@ -1,0 +1,31 @@
+package operator
+
+import (
+	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/partition"
+)
+
+// BatchLength is how many records a partitioner subtask takes from its source
+// and routes at a time, at most.
+const BatchLength = 512
+
+// EnvOf is what a router of the given subtask is told.
+func EnvOf(s *engine.Setup, subtask int) partition.Env {
+	c := &s.Config
+	perSlide := s.Rates[subtask].RateAt(0) * c.Slide.Seconds()
+	return partition.Env{
+		Workers: c.Workers, Subtask: subtask, Subtasks: c.Partitioners,
+		Slide: c.Slide, WindowSlides: c.WindowSlides(), MetricSlides: c.MetricSlides,
+		Seed: s.Seed, ExpectedCount: int64(perSlide),
+	}
+}
+
+// Behind reports whether, at time now, a slide should have ended more than a slide
+// ago, by the job's clock; length and now in ns.
+func Behind(slide, length, now int64) bool { return now > (slide+2)*length }
+
+// Round collects what Sharers tell of one slide, by subtask.
+type Round struct {
+	Shares []any
+	Told   int
+}

@@ -1,0 +1,151 @@
+package local
+
+import (
+	"time"
+
+	"github.com/saspart/saspart/engine/internal/operator"
+)
+
+// ps is picoseconds per nanosecond.
+const ps = operator.PS
+
+// never is after every time.
+const never = 1<<63 - 1
+
+// actor is what the goroutines of a job have in common. Wherever one waits,
+// it still answers when it is asked what it measured, and ends when the job does.
+type actor struct {
+	clock  *wallClock
+	stop   <-chan struct{}
+	ask    chan *census  // holds one
+	wake   chan struct{} // holds one: what the actor waits for may have happened
+	timer  *time.Timer
+	answer func(*census)
+}
+
+// wallClock reads ns since the job's start.
+type wallClock struct{ start time.Time }
+
+func (c *wallClock) now() int64 { return int64(time.Since(c.start)) }
+
+// wait returns when the actor is woken, perhaps for nothing, when it has answered
+// a census, or when the clock reads until; false when the job has been stopped.
+func (a *actor) wait(until int64) bool {
+	var timeout <-chan time.Time
+	if until != never {
+		d := until - a.clock.now()
+		if d <= 0 {
+			return a.poll()
+		}
+		a.timer.Reset(time.Duration(d))
+		timeout = a.timer.C
+	}
+	select {
+	case <-a.wake:
+	case <-timeout:
+	case c := <-a.ask:
+		a.answer(c)
+	case <-a.stop:
+		return false
+	}
+	return true
+}
+
+// waitUntil returns when the clock reads until, not before; false when the job
+// has been stopped.
+func (a *actor) waitUntil(until int64) bool {
+	for a.clock.now() < until {
+		if !a.wait(until) {
+			return false
+		}
+	}
+	return true
+}
+
+// poll answers a census, if there is one; false when the job has been stopped.
+func (a *actor) poll() bool {
+	select {
+	case <-a.stop:
+		return false
+	default:
+	}
+	if len(a.ask) > 0 {
+		a.answer(<-a.ask)
+	}
+	return true
+}
+
+// rest answers censuses until the job is stopped.
+func (a *actor) rest() {
+	for a.wait(never) {
+	}
+}
+
+// Emulated time. A worker's schedule is the recurrence of the sim engine; the
+// wall clock only paces it: a worker whose schedule is ahead of the clock sleeps
+// until the clock has caught up. Being woken late costs nothing, for the schedule
+// knows when things were to happen, so rates are exact in the long run. Only what
+// a machine cannot keep up with is booked in real time.
+const (
+	// ahead is how far a schedule runs ahead of the clock before its worker
+	// sleeps: long enough for the sleeps of many workers to fit few cores.
+	ahead = int64(time.Millisecond)
+	// senderSlack is how late a partitioner subtask may send a record and still
+	// have it count as sent on time.
+	senderSlack = int64(100 * time.Millisecond)
+	// serviceSlack is how far a worker that has work may fall behind the clock
+	// and still catch up unnoticed. Both are longer than a busy machine keeps a
+	// goroutine from running, and short against what is measured; the second is
+	// the longer one, or waiting for a late subtask would look like work.
+	serviceSlack = int64(250 * time.Millisecond)
+)
+
+// labour is the working time of a worker or reducer.
+type labour struct {
+	emulated bool
+	begun    int64 // emulated: when the last service began, ps
+	end      int64 // emulated: when it ended, ps
+	since    int64 // native: until when busy time has been booked, ns
+	busy     int64 // booked so far, ps
+
+	told   int64 // of busy, in reports
+	toldAt int64 // when the last report was made, ns
+}
+
+// serve books the service of what was ready at a time and returns when it ends.
+// Marks too are served, at no cost: they tell that there was nothing before.
+func (l *labour) serve(ready, cost int64) int64 {
+	l.begun = max(ready, l.end)
+	l.end = l.begun + cost
+	l.busy += cost
+	return l.end
+}
+
+// begin starts a stretch of work at time now.
+func (l *labour) begin(now int64) { l.since = now }
+
+// settle books the work done until now: natively the time it took, emulated what
+// is too late for the schedule.
+func (l *labour) settle(now int64) {
+	if !l.emulated {
+		l.busy += (now - l.since) * ps
+		l.since = now
+		return
+	}
+	if late := (now-serviceSlack)*ps - l.end; late > 0 {
+		l.end += late
+		l.busy += late
+	}
+}
+
+// ratio is the busy ratio since the last report.
+func (l *labour) ratio(now int64) float64 {
+	busy := l.busy
+	if l.emulated {
+		busy -= max(0, l.end-now*ps)
+	}
+	length := (now - l.toldAt) * ps
+	r := float64(busy-l.told) / float64(max(1, length))
+	l.told, l.toldAt = busy, now
+	return min(1, max(0, r))
+}

@@ -1,0 +1,361 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"time"
+
+	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/engine/internal/operator"
+	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/stream"
+)
+
+// tick is how long a partitioner subtask sleeps when it has sent all that is due:
+// about what a sleep takes anyway.
+const tick = int64(time.Millisecond)
+
+// item is what a worker's inbox holds: a record, or the mark that a subtask's
+// slide has ended.
+type item struct {
+	stream.Record       // a mark: Time is the slide
+	ready         int64 // emulated: when it was sent, ps
+	merge         bool
+	bare          bool     // work alone: the record has been aggregated at its sender
+	part          *flushed // not a record, but a partial result
+	mark          bool
+	turn          int // mark: what comes next goes by this announcement (notice.turn)
+	from          int // mark: subtask
+}
+
+// feeder is a partitioner subtask: an open loop that takes what is
+// due from its source, routes it and sends it to the workers.
+type feeder struct {
+	actor
+	job    *Job
+	index  int
+	source stream.Source
+	rate   engine.Arrivals
+	seen   *operator.Observer
+
+	router  partition.Router
+	scheme  string        // the router's
+	epoch   int           // switches taken up
+	route   *policy.Route // in force; nil: none was ever announced
+	turn    int           // number of the last route or router taken up
+	turned  int64         // when that was, ns
+	notices []notice
+	lanes   *operator.Lanes // nil: records are sent as they are
+
+	slide int64 // whose records are being sent
+	free  int64 // emulated: when the next record can be sent, ps
+	sent  int64 // records since the last census
+	held  int64 // time blocked since the last census, ps
+	since int64 // of held: until when it has been booked, ps; never: not blocked
+	told  int64 // when the last census was, ns
+
+	times []int64
+	batch stream.Batch
+	dst   []partition.Dest
+	ready []int64 // emulated: when each record of the batch is sent
+	order []int32 // the batch's records by worker
+	first []int32 // where each worker's records begin in order
+	left  []span  // what did not find room
+}
+
+// span is a run of the batch's order, for one worker.
+type span struct{ worker, from, to int32 }
+
+func newFeeder(j *Job, i int) *feeder {
+	s := &j.setup
+	// Head-of-line blocking holds back whole batches: they stay small against the
+	// queues.
+	n := min(operator.BatchLength, max(1, s.Config.Queue/4))
+	return &feeder{
+		job: j, index: i, source: s.Sources[i], rate: s.Rates[i], seen: operator.NewObserver(&s.Config),
+		lanes:  operator.NewLanes(&s.Config, s.Task, i),
+		router: s.Scheme.NewRouter(j.envs[i]), scheme: s.Scheme.Name, turned: operator.NoSlide, since: never,
+		times: make([]int64, n), dst: make([]partition.Dest, n), ready: make([]int64, n),
+		order: make([]int32, n), first: make([]int32, s.Config.Workers+1),
+	}
+}
+
+func (f *feeder) run() {
+	length := f.job.slide
+	f.takeUp()
+	for f.poll() {
+		now, end := f.clock.now(), (f.slide+1)*length
+		n, err := f.load(min(now, end))
+		if n > 0 && (f.lanes != nil && !f.fold(n) || !f.send(n)) {
+			return
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			if !f.flushAll() {
+				return
+			}
+			f.job.board.leave()
+			f.mark(never, math.MaxInt) // nothing comes next
+			f.rest()
+			return
+		case err != nil:
+			f.job.fail(fmt.Errorf("source of partitioner subtask %d: %w", f.index, err))
+			f.rest()
+			return
+		case n == len(f.times): // more may be due
+			f.hurry()
+		case now >= end:
+			if !f.flushAll() {
+				return
+			}
+			f.endSlide()
+		case !f.wait(min(now+tick, end)):
+			return
+		}
+		if f.job.emulated && !f.waitUntil(f.free/ps-ahead) {
+			return
+		}
+	}
+}
+
+// load takes the records due before until from the source, as many as fit a
+// batch, and routes them.
+func (f *feeder) load(until int64) (n int, err error) {
+	n = f.rate.Fill(f.times, until)
+	if n == 0 {
+		return 0, nil
+	}
+	f.batch.Resize(n)
+	for i, t := range f.times[:n] {
+		f.batch.Records[i].Time = t
+	}
+	if n, err = f.source.Fill(&f.batch); n == 0 {
+		return 0, err
+	}
+	f.batch.Resize(n)
+	f.seen.Observe(&f.batch)
+	f.router.Route(&f.batch, f.dst[:n])
+	return n, err
+}
+
+// send hands the batch's n records to the workers, and waits until all have found
+// room; false when the job has been stopped.
+func (f *feeder) send(n int) bool {
+	if f.job.emulated {
+		f.schedule(n)
+	}
+	f.sort(n)
+	f.left = f.left[:0]
+	for w := range f.job.workers {
+		s := span{int32(w), f.first[w], f.first[w+1]}
+		if s.from < s.to {
+			if s, _ = f.put(s); s.from < s.to {
+				f.left = append(f.left, s)
+			}
+		}
+	}
+	return len(f.left) == 0 || f.press()
+}
+
+// schedule computes when each of n records is sent: due, its forerunners sent,
+// and not much before now, for what was not there could not be served.
+func (f *feeder) schedule(n int) {
+	t := max(f.free, (f.clock.now()-senderSlack)*ps)
+	for i := range f.batch.Records[:n] {
+		t = max(t, f.batch.Records[i].Time*ps)
+		f.ready[i] = t
+		t += f.job.routing
+	}
+	f.free = t
+}
+
+// sort orders the batch by worker, keeping the order of each worker's records.
+func (f *feeder) sort(n int) {
+	dst, first := f.dst[:n], f.first
+	clear(first)
+	for _, d := range dst {
+		first[d.Worker()]++
+	}
+	sum := int32(0)
+	for w, k := range first {
+		first[w] = sum
+		sum += k
+	}
+	for i, d := range dst {
+		w := d.Worker()
+		f.order[first[w]] = int32(i)
+		first[w]++
+	}
+	copy(first[1:], first) // each start has moved on to the next one's
+	first[0] = 0
+}
+
+// put hands records of the batch to their worker, as many as find room, and
+// returns those left over and when the room came to be.
+func (f *feeder) put(s span) (span, int64) {
+	q := f.job.workers[s.worker].inbox
+	room, freed := q.open(int(s.to-s.from), f.wake)
+	for k := range room {
+		i := f.order[int(s.from)+k]
+		it := &room[k]
+		it.Record = f.batch.Records[i]
+		it.ready = f.ready[i]
+		it.merge = f.dst[i]&partition.Merge != 0
+		it.bare, it.part, it.mark = f.lanes != nil, nil, false
+	}
+	q.shut()
+	s.from += int32(len(room))
+	f.sent += int64(len(room))
+	return s, freed
+}
+
+// press waits until what is left of the batch has found room. What comes after
+// has to wait too: the head of the line blocks it.
+func (f *feeder) press() bool {
+	f.since = f.clock.now() * ps
+	if f.job.emulated {
+		f.since = never
+		for _, s := range f.left {
+			f.since = min(f.since, f.ready[f.order[s.from]])
+		}
+	}
+	room := int64(0) // emulated: when the last that had to wait could be sent
+	for len(f.left) > 0 {
+		if !f.wait(never) {
+			return false
+		}
+		left := f.left[:0]
+		for _, s := range f.left {
+			after, freed := f.put(s)
+			if after.from > s.from {
+				room = max(room, freed)
+			}
+			if after.from < after.to {
+				left = append(left, after)
+			}
+		}
+		f.left = left
+		for _, s := range f.left {
+			for _, i := range f.order[s.from:s.to] {
+				f.ready[i] = max(f.ready[i], room)
+			}
+		}
+	}
+	if !f.job.emulated {
+		room = f.clock.now() * ps
+	}
+	f.free = max(f.free, room)
+	f.held += max(0, room-f.since)
+	f.since = never
+	return true
+}
+
+// endSlide ends the slide and begins the next.
+func (f *feeder) endSlide() {
+	f.router.EndSlide(f.slide)
+	if s, ok := f.router.(partition.Sharer); ok {
+		f.job.board.share(f.index, f.slide, f.epoch, s.Share())
+	}
+	ended := f.slide
+	f.slide++
+	f.takeUp()
+	f.mark(ended, f.turn)
+}
+
+// takeUp takes up what has been announced for the slide that begins.
+func (f *feeder) takeUp() {
+	f.notices = f.job.board.begin(f.index, f.slide, f.notices[:0])
+	for _, n := range f.notices {
+		switch {
+		case n.router != nil:
+			f.router, f.scheme, f.epoch, f.route = n.router, n.scheme, n.epoch, nil
+			f.turnTo(n.turn)
+		case n.route != nil:
+			f.follow(&n, f.slide)
+		case n.window != nil:
+			f.rate.Observe(n.window.End, engine.Busiest(n.window))
+			if r, ok := f.router.(partition.Learner); ok {
+				r.Observe(n.window)
+			}
+		case n.epoch == f.epoch:
+			f.router.(partition.Sharer).Absorb(n.shares)
+		}
+	}
+}
+
+// hurry takes up the newest route inside the slide if the subtask is behind, and
+// tells the workers.
+func (f *feeder) hurry() {
+	if !operator.Behind(f.slide, f.job.slide, f.clock.now()) {
+		return
+	}
+	if n, ok := f.job.board.hurry(f.index); ok && f.follow(&n, f.slide+1) {
+		f.mark(f.slide-1, f.turn)
+	}
+}
+
+// follow takes up a route, if the router follows any.
+func (f *feeder) follow(n *notice, slide int64) bool {
+	r, ok := f.router.(partition.Follower)
+	if ok {
+		r.Follow(n.route, slide)
+		f.route = n.route
+		f.turnTo(n.turn)
+	}
+	return ok
+}
+
+// turnTo notes that another route or router has been taken up.
+func (f *feeder) turnTo(turn int) {
+	if turn > f.turn {
+		f.turn, f.turned = turn, f.clock.now()
+	}
+}
+
+// mark tells every worker that the subtask has ended a slide, or again that it has
+// when it takes up a route inside the next, and by what its next records go.
+func (f *feeder) mark(slide int64, turn int) {
+	now := f.clock.now()
+	m := item{ready: max(f.free, (now-senderSlack)*ps), mark: true, turn: turn, from: f.index}
+	if slide != never {
+		m.ready = max(m.ready, (slide+1)*f.job.slide*ps)
+	}
+	m.Time = slide
+	for _, w := range f.job.workers {
+		w.inbox.force(m)
+	}
+}
+
+// feederReport is what a subtask measured since the last census.
+type feederReport struct {
+	seen    operator.Seen
+	sent    int64
+	held    float64 // share of the time it was blocked
+	offered float64 // records/s due, of the whole job
+	scheme  string
+	route   *policy.Route
+	turn    int
+	turned  int64
+	pairs   int // with state at the sender
+}
+
+func (f *feeder) report() feederReport {
+	now := f.clock.now()
+	if f.since < now*ps {
+		f.held += now*ps - f.since
+		f.since = now * ps
+	}
+	length := max(1, now-f.told)
+	r := feederReport{
+		seen: f.seen.Report(f.job.setup.Config.NamedKeys()), sent: f.sent,
+		held:    min(1, float64(f.held)/float64(length*ps)),
+		offered: f.rate.RateAt(time.Duration(f.told)),
+		scheme:  f.scheme, route: f.route, turn: f.turn, turned: f.turned,
+		pairs: f.lanes.Held(),
+	}
+	f.sent, f.held, f.told = 0, 0, now
+	return r
+}

@@ -1,0 +1,237 @@
+// Package local runs jobs on goroutines and the wall clock, with real queues and
+// measured times: Job, its actors (partitioner subtasks, workers, reducers, the sink),
+// and what they meet at (inboxes, the board of announcements, the census of a window).
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/engine/internal/operator"
+	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/policy"
+)
+
+// Job is a job on goroutines and the wall clock: one goroutine for each
+// partitioner subtask, worker and reducer, and one that reports the results. It
+// is the job of package sim with real queues and measured busy times.
+//
+// The capacity of a worker is either emulated or native (Capacity). Emulated, it
+// does the work and then waits out the service time by the recurrence that sim
+// computes, so that many workers fit few cores and both engines agree; a machine
+// too slow for that shows as busy workers. Native, it is as fast as the machine,
+// and busy while it has something to do.
+//
+// The clock starts with the first call of Next. Windows end at multiples of the
+// metric window, or when Next is called if that is later, and the last one when
+// the job's work is done. A window says when it began and ended; counts and busy
+// ratios are of exactly what each worker did between two reports.
+//
+// Results are reported from a goroutine of the job, in order; the last call
+// comes before Next returns io.EOF.
+type Job struct {
+	setup    engine.Setup
+	emulated bool
+	slide    int64 // length of a slide, ns
+	routing  int64 // cost of sending a record, ps
+	envs     []partition.Env
+	clock    wallClock
+
+	board    *board
+	feeders  []*feeder
+	workers  []*worker
+	reducers []*reducer
+	sink     *sink
+	actors   []*actor // those asked in a census: workers, partitioner subtasks, reducers
+	running  sync.WaitGroup
+	stop     chan struct{} // closed to end all goroutines
+	done     chan struct{} // closed by the sink: everything is reduced
+	failure  chan error    // holds the first
+
+	step       int
+	last       int64         // end of the last window, ns
+	scheme     string        // in force when it ended
+	route      *policy.Route //
+	turn       int           // the furthest of the subtasks', as far as was known
+	late       []*census
+	histograms sync.Pool
+	started    bool
+	ended      error // what Next returns from now on
+}
+
+// New makes a job on goroutines and the wall clock. It has to be closed.
+func New(s engine.Setup) (*Job, error) {
+	if err := s.Validate(); err != nil {
+		return nil, err
+	}
+	c := &s.Config
+	j := &Job{
+		setup: s, emulated: c.Capacity != engine.Native, slide: c.Slide.Nanoseconds(),
+		routing: c.Costs.Route.Nanoseconds() * ps, board: newBoard(c.Partitioners, c.Reducers),
+		stop: make(chan struct{}), done: make(chan struct{}), failure: make(chan error, 1),
+	}
+	j.histograms.New = func() any { return operator.NewLatency() }
+	courses := c.Speeds.Courses(c.Workers, s.Seed)
+	for i, speed := range c.Speeds.Of(c.Workers, s.Seed) {
+		w := newWorker(j, i, speed)
+		if courses != nil {
+			w.course = courses[i]
+		}
+		w.actor = j.newActor(func(n *census) { n.workers[w.index] = w.report() })
+		w.inbox = newInbox[item](c.Queue, w.wake)
+		j.workers = append(j.workers, w)
+		j.actors = append(j.actors, &w.actor)
+	}
+	for i := range c.Partitioners {
+		j.envs = append(j.envs, operator.EnvOf(&s, i))
+		f := newFeeder(j, i)
+		f.actor = j.newActor(func(n *census) { n.feeders[f.index] = f.report() })
+		j.feeders = append(j.feeders, f)
+		j.actors = append(j.actors, &f.actor)
+	}
+	for i := range c.Reducers {
+		r := newReducer(j, i)
+		r.actor = j.newActor(func(n *census) { n.reducers[r.index] = r.ratio(r.clock.now()) })
+		r.inbox = newInbox[handed](c.Queue, r.wake)
+		j.reducers = append(j.reducers, r)
+		j.actors = append(j.actors, &r.actor)
+	}
+	j.sink = newSink(j)
+	j.sink.actor = j.newActor(nil)
+	j.sink.inbox = newInbox[handed](sinkQueue, j.sink.wake)
+	return j, nil
+}
+
+// newActor numbers the actors in the order in which they are asked.
+func (j *Job) newActor(report func(*census)) actor {
+	a := actor{
+		clock: &j.clock, stop: j.stop, ask: make(chan *census, 1), wake: make(chan struct{}, 1),
+		timer: time.NewTimer(time.Hour),
+	}
+	a.timer.Stop()
+	id := len(j.actors)
+	a.answer = func(n *census) {
+		report(n)
+		n.arrived <- id
+	}
+	return a
+}
+
+// start sets the clock going, and everybody to work.
+func (j *Job) start() {
+	j.started = true
+	j.clock.start = time.Now()
+	for _, w := range j.workers {
+		j.running.Go(w.run)
+	}
+	for _, r := range j.reducers {
+		j.running.Go(r.run)
+	}
+	j.running.Go(j.sink.run)
+	for _, f := range j.feeders {
+		j.running.Go(f.run)
+	}
+}
+
+// fail ends the job with an error; only the first counts.
+func (j *Job) fail(err error) {
+	select {
+	case j.failure <- err:
+	default:
+	}
+}
+
+// Next implements Job. A cancelled context ends the job.
+func (j *Job) Next(ctx context.Context) (*policy.Window, error) {
+	if j.ended != nil {
+		return nil, j.ended
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, j.end(err)
+	}
+	if !j.started {
+		j.start()
+	}
+	wait := time.NewTimer(time.Duration(j.due() - j.clock.now()))
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-j.done:
+		w := j.measure()
+		j.end(io.EOF)
+		if w.Records == 0 && j.step > 1 {
+			return nil, io.EOF
+		}
+		return w, nil
+	case err := <-j.failure:
+		return nil, j.end(err)
+	case <-ctx.Done():
+		return nil, j.end(ctx.Err())
+	}
+	return j.measure(), nil
+}
+
+// due is when the window being measured should end: at a multiple of the metric
+// window, half of one away from the last at least.
+func (j *Job) due() int64 {
+	length := j.setup.Config.MetricWindow().Nanoseconds()
+	end := (j.last/length + 1) * length
+	if end-j.last < length/2 {
+		end += length
+	}
+	return end
+}
+
+// end stops all goroutines, waits for them, and settles what Next returns from
+// now on.
+func (j *Job) end(err error) error {
+	j.ended = err
+	close(j.stop)
+	j.running.Wait()
+	return err
+}
+
+// Apply implements Job. The route holds from the first slide that no subtask has
+// begun, and at once for a subtask that is behind.
+func (j *Job) Apply(r *policy.Route) error {
+	if err := r.Validate(); err != nil {
+		return err
+	}
+	if r.Workers != j.setup.Config.Workers {
+		return fmt.Errorf("route: made for %d workers, the job has %d", r.Workers, j.setup.Config.Workers)
+	}
+	j.board.route(r)
+	return nil
+}
+
+// Switch implements Switcher.
+func (j *Job) Switch(sc partition.Scheme) error {
+	if sc.NewRouter == nil {
+		return errors.New("job: no partitioner to switch to")
+	}
+	var routers []partition.Router
+	for _, env := range j.envs {
+		routers = append(routers, sc.NewRouter(env))
+	}
+	j.board.change(sc.Name, routers)
+	return nil
+}
+
+// Close implements Job. It waits for the job's goroutines, and so for a result
+// that is being reported.
+func (j *Job) Close() error {
+	if j.ended == nil {
+		j.end(errors.New("job: closed"))
+	}
+	return nil
+}
+
+var _ interface {
+	engine.Job
+	engine.Switcher
+} = (*Job)(nil)

@@ -1,0 +1,346 @@
+package local
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/engine/internal/operator"
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/stream"
+)
+
+// handed is what the inboxes of reducers and of the sink hold: a partial result,
+// or the mark that a worker or reducer has handed on all of a slide.
+type handed struct {
+	operator.Partial
+	ready int64 // emulated: when it was sent, ps
+	from  int   // mark: who
+	mark  bool  // slide is the partial's
+}
+
+// worker is one combiner subtask.
+type worker struct {
+	actor
+	labour
+	job   *Job
+	index int
+	inbox *inbox[item]
+	costs operator.Service
+	comb  *operator.Combiner
+	chunk int // records folded between two looks at the clock
+
+	course *engine.Course // how its speed changes; nil: it stays
+	window int64          // metric window that costs are of
+
+	slide, from int64 // of the last record, and when that slide starts
+	marks       watermark
+	next        int64 // slide to be emitted next
+	turning     []int // by subtask: the announcement (notice.turn) that its records go by
+	turn        int   // the least of them: all records of earlier routes are served
+	turned      int64 // when it last rose, ns
+
+	parts []operator.Partial // of the slide being emitted
+	out   [][]handed         // for each reducer, and last for the sink
+	back  returned           // states that come back
+
+	extra   stream.State // native: takes the repeated work
+	again   float64      // native: how often the work of a record is repeated
+	owed    float64      // native: repetitions due
+	done    int64        // records since the last census
+	units   int64
+	latency *hdrhistogram.Histogram
+}
+
+func newWorker(j *Job, i int, speed float64) *worker {
+	c := &j.setup.Config
+	return &worker{
+		labour: labour{emulated: j.emulated}, job: j, index: i, costs: operator.ServiceAt(c, speed),
+		comb: operator.NewCombiner(j.setup.Task, c.WindowSlides()), chunk: min(256, max(1, c.Queue/4)),
+		marks: newWatermark(c.Partitioners), turning: make([]int, c.Partitioners), turned: operator.NoSlide, out: make([][]handed, c.Reducers+1),
+		extra: j.setup.Task.NewState(), again: c.WorkRatio - 1, latency: operator.NewLatency(),
+	}
+}
+
+func (w *worker) run() {
+	var items []item
+	for {
+		if items = w.inbox.take(items); len(items) == 0 {
+			if !w.wait(never) {
+				return
+			}
+			continue
+		}
+		w.begin(w.clock.now())
+		for rest := items; len(rest) > 0; {
+			w.change()
+			if rest[0].mark {
+				if !w.mark(&rest[0]) {
+					return
+				}
+				rest = rest[1:]
+			} else {
+				n := w.fold(rest[:min(len(rest), w.chunk)])
+				rest = rest[n:]
+			}
+			if !w.pace() || !w.poll() {
+				return
+			}
+		}
+	}
+}
+
+// change takes up the speed of the metric window that now is.
+func (w *worker) change() {
+	if w.course == nil {
+		return
+	}
+	if now := w.clock.now() / w.job.setup.Config.MetricWindow().Nanoseconds(); now != w.window {
+		w.window, w.costs = now, operator.ServiceAt(&w.job.setup.Config, w.course.At(now))
+	}
+}
+
+// pace books the work done and waits while the schedule is ahead of the clock.
+func (w *worker) pace() bool {
+	now := w.clock.now()
+	w.settle(now)
+	if !w.emulated || w.end <= (now+ahead)*ps {
+		return true
+	}
+	return w.waitUntil(w.end / ps)
+}
+
+// fold is the record path: it adds records to the combiner up to the first mark,
+// or until the schedule is ahead of the clock, and returns how many.
+func (w *worker) fold(items []item) int {
+	task, length, horizon := w.job.setup.Task, w.job.slide, (w.clock.now()+ahead)*ps
+	n, joined := 0, 0
+	for n < len(items) && !items[n].mark {
+		it := &items[n]
+		n++
+		if d := it.Time - w.from; d < 0 || d >= length {
+			w.slide = it.Time / length
+			w.from = w.slide * length
+		}
+		if it.part != nil {
+			w.join(it)
+			joined++
+			continue
+		}
+		units := int64(task.Units(&it.Record))
+		if !it.bare {
+			w.comb.Add(&it.Record, w.slide, it.merge)
+		}
+		w.units += units
+		if !w.emulated {
+			if w.again > 0 {
+				w.repeat(&it.Record)
+			}
+			continue
+		}
+		end := w.serve(it.ready, w.costs.Record+units*w.costs.Unit)
+		if !it.bare {
+			w.latency.RecordValue(end/ps - it.Time)
+		}
+		if end > horizon {
+			break
+		}
+	}
+	w.done += int64(n - joined)
+	w.inbox.release(n, w.begun)
+	if !w.emulated {
+		now := w.clock.now()
+		for i := range items[:n] {
+			if it := &items[i]; !it.bare && it.part == nil {
+				w.latency.RecordValue(now - it.Time)
+			}
+		}
+	}
+	return n
+}
+
+// repeat does the work of a record over again, as often as the work ratio says.
+func (w *worker) repeat(r *stream.Record) {
+	for w.owed += w.again; w.owed >= 1; w.owed-- {
+		w.extra.Add(r)
+	}
+	if w.extra.Count() > 4096 { // as large as a heavy key's state, and no larger
+		w.extra.Reset()
+	}
+}
+
+// mark takes the end of a subtask's slide or its taking up of a route inside one,
+// and emits the slides that all subtasks have ended; false when the job has been
+// stopped.
+func (w *worker) mark(it *item) bool {
+	w.serve(it.ready, 0)
+	if w.marks.advance(it.from, it.Time) && !w.emitAll(it.ready) {
+		return false
+	}
+	w.turning[it.from] = it.turn
+	if turn := slices.Min(w.turning); turn > w.turn {
+		w.turn, w.turned = turn, w.clock.now()
+	}
+	return true
+}
+
+// emitAll emits the slides that all subtasks have ended; false when the job has been
+// stopped.
+func (w *worker) emitAll(ready int64) bool {
+	for ; w.next <= w.marks.low; w.next++ {
+		if w.marks.low == never && w.comb.Empty() {
+			return w.hand(never)
+		}
+		if !w.emit(w.next, ready) || !w.hand(w.next) {
+			return false
+		}
+	}
+	return true
+}
+
+// emit hands the partial results of the window that ends with slide to the
+// reducers and the sink.
+func (w *worker) emit(slide, ready int64) bool {
+	w.back.each(w.comb.Recycle)
+	plan, sliding := w.job.board.plan(slide), w.job.setup.Config.WindowSlides() > 1
+	w.parts = w.parts[:0]
+	w.comb.Emit(slide, int32(w.index), func(p operator.Partial) { w.parts = append(w.parts, p) })
+	for i := range w.parts {
+		p := handed{Partial: w.parts[i]}
+		if w.emulated {
+			cost := w.costs.Emit
+			if sliding {
+				cost += int64(p.Entries) * w.costs.Pane
+			}
+			p.ready = w.serve(ready, cost)
+		}
+		to := len(w.out) - 1
+		if p.Merge {
+			to = plan.Of(p.Hash)
+		}
+		w.out[to] = append(w.out[to], p)
+		if i%w.chunk == w.chunk-1 && !w.flush() {
+			return false
+		}
+	}
+	clear(w.parts)
+	return true
+}
+
+// hand tells reducers and sink that all of a slide is theirs.
+func (w *worker) hand(slide int64) bool {
+	for to := range w.out {
+		w.out[to] = append(w.out[to], handed{Partial: operator.Partial{Slide: slide}, from: w.index, mark: true})
+	}
+	return w.flush()
+}
+
+// flush hands on what has been emitted, and waits where a queue is full; waiting
+// is not being busy.
+func (w *worker) flush() bool {
+	if !w.pace() {
+		return false
+	}
+	late := (w.clock.now() - senderSlack) * ps
+	for to, list := range w.out {
+		q := w.job.sink.inbox
+		if to < len(w.job.reducers) {
+			q = w.job.reducers[to].inbox
+		}
+		for i := range list {
+			list[i].ready = max(list[i].ready, late)
+		}
+		waited, ok := w.deliver(q, list)
+		if !ok {
+			return false
+		}
+		if waited > 0 {
+			w.end = max(w.end, waited, (w.clock.now()-senderSlack)*ps)
+		}
+		w.out[to] = list[:0]
+	}
+	w.begin(w.clock.now())
+	return true
+}
+
+// deliver puts a list into an inbox, and waits where that is full: waited is when
+// the room came to be that it had to wait for, 0 if it never had to.
+func (a *actor) deliver(q *inbox[handed], list []handed) (waited int64, ok bool) {
+	blocked := false
+	for len(list) > 0 {
+		n := slices.IndexFunc(list, func(h handed) bool { return h.mark })
+		if n == 0 {
+			q.force(list[0])
+			list = list[1:]
+			continue
+		}
+		if n < 0 {
+			n = len(list)
+		}
+		room, freed := q.open(n, a.wake)
+		copy(room, list)
+		q.shut()
+		if blocked && len(room) > 0 {
+			waited = max(waited, freed, 1)
+		}
+		list = list[len(room):]
+		if blocked = len(room) < n; blocked && !a.wait(never) {
+			return 0, false
+		}
+	}
+	return waited, true
+}
+
+// returned are a worker's states on their way back to it, from the sink and the
+// reducers.
+type returned struct {
+	mu     sync.Mutex
+	states []stream.State
+	used   []stream.State
+}
+
+// give returns states to the worker.
+func (r *returned) give(states []stream.State) {
+	r.mu.Lock()
+	r.states = append(r.states, states...)
+	r.mu.Unlock()
+}
+
+// each takes all states that have come back.
+func (r *returned) each(do func(stream.State)) {
+	r.mu.Lock()
+	r.states, r.used = r.used[:0], r.states
+	r.mu.Unlock()
+	for i, s := range r.used {
+		do(s)
+		r.used[i] = nil
+	}
+}
+
+// workerReport is what a worker measured since the last census.
+type workerReport struct {
+	records, units int64
+	busy, queue    float64
+	keys           int
+	realised       []policy.RealisedShare
+	latency        *hdrhistogram.Histogram // the reader's to keep; nil: no records
+	turn           int
+	turned         int64
+}
+
+func (w *worker) report() workerReport {
+	r := workerReport{
+		records: w.done, units: w.units, busy: w.ratio(w.clock.now()), queue: w.inbox.level(),
+		keys: w.comb.Keys(), turn: w.turn, turned: w.turned,
+	}
+	if w.done > 0 {
+		r.latency, w.latency = w.latency, w.job.histograms.Get().(*hdrhistogram.Histogram)
+	}
+	w.comb.Realised(func(hash uint64, count int64) {
+		r.realised = append(r.realised, policy.RealisedShare{Hash: hash, Worker: w.index, Count: count})
+	})
+	w.done, w.units = 0, 0
+	return r
+}

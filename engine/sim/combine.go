@@ -1,0 +1,73 @@
+package sim
+
+import (
+	"github.com/saspart/saspart/engine/internal/operator"
+)
+
+// combine is send for a job that aggregates at its senders.
+func (j *Job) combine(s *sender, limit int64) {
+	for first := true; s.pos < len(s.dst); first = false {
+		r := &s.batch.Records[s.pos]
+		t := max(r.Time*ps, s.free)
+		if t >= limit && !first {
+			return
+		}
+		s.pos++
+		n := s.lanes.Turn()
+		if s.lanes.Old(n, t/ps) {
+			t = j.flush(s, n, t)
+		}
+		w := &j.workers[n.Worker]
+		t = s.enter(w, t)
+		s.free = t + s.cost
+		s.sent++
+		units := int64(j.setup.Task.Units(r))
+		w.serve(t, w.Record+units*w.Unit)
+		w.done(units)
+		n.Fold(r, s.slide, t/ps)
+		if s.lanes.Full(n) {
+			s.free = max(s.free, j.flush(s, n, t))
+		}
+	}
+}
+
+// enter waits until a worker's queue has room, and returns when that is.
+func (s *sender) enter(w *worker, t int64) int64 {
+	at := w.room(t)
+	if at > t {
+		s.blocked.work(t, at)
+	}
+	return at
+}
+
+// flush sends what an instance has to the keys' workers, from time t on, and returns
+// when the last of it found room. The latency of a record ends when its partial result
+// has been merged.
+func (j *Job) flush(s *sender, n *operator.Lane, t int64) int64 {
+	done := j.workers[n.Worker].end
+	n.Comb.Emit(s.slide, 0, func(p operator.Partial) {
+		w := &j.workers[p.Hash%uint64(len(j.workers))]
+		t = s.enter(w, t)
+		done = max(done, w.serve(t, w.Merge+int64(p.State.Size())*w.Entry))
+		w.comb.Merge(&p)
+		n.Comb.Recycle(p.State)
+	})
+	for _, due := range n.Due {
+		j.latency.RecordValue(done/ps - due)
+	}
+	n.Due = n.Due[:0]
+	return t
+}
+
+// flushAll ends a slide of a sender's local aggregation.
+func (j *Job) flushAll(s *sender, now int64) int64 {
+	if s.lanes == nil {
+		return now
+	}
+	now = max(now, s.free)
+	for i := range s.lanes.All {
+		now = j.flush(s, &s.lanes.All[i], now)
+	}
+	s.free = now
+	return now
+}

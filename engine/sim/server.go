@@ -1,0 +1,101 @@
+package sim
+
+import "github.com/saspart/saspart/engine/internal/operator"
+
+// ps is picoseconds per nanosecond.
+const ps = operator.PS
+
+// server is the service of one worker or reducer as a recurrence: first in,
+// first out, one at a time, behind a bounded queue. The n-th arrival begins when
+// it is there and the one before it has ended; it finds room in the queue once
+// arrival n-Q has begun. That is exact, and needs no event heap. Times are
+// picoseconds on the job's clock, so that costs of nanoseconds divided by speeds
+// are not rounded away.
+type server struct {
+	begun []int64 // when each of the last Q arrivals began, a ring
+	next  int     // the ring's cell of the oldest, which the next arrival overwrites
+	end   int64   // end of the last service
+	ledger
+}
+
+func newServer(queue int, window int64) server {
+	return server{begun: make([]int64, queue), ledger: ledger{length: window, until: window}}
+}
+
+// room is the earliest time, not before t, at which the queue has room.
+func (s *server) room(t int64) int64 { return max(t, s.begun[s.next]) }
+
+// serve takes an arrival at t, a time at which there is room, and returns when
+// its service ends.
+func (s *server) serve(t, cost int64) int64 {
+	start := max(t, s.end)
+	s.begun[s.next] = start
+	if s.next++; s.next == len(s.begun) {
+		s.next = 0
+	}
+	s.end = start + cost
+	s.ledger.work(start, s.end)
+	return s.end
+}
+
+// waiting is the number of arrivals in the queue at t whose service has not
+// begun.
+func (s *server) waiting(t int64) int {
+	n := 0
+	for i := range s.begun {
+		if s.begun[i] > t {
+			n++
+		}
+	}
+	return n
+}
+
+// ledger books spans of time and finished work under metric windows. Spans come
+// in order; they may lie ahead of the window being measured, by as much as the
+// queue is long.
+type ledger struct {
+	length int64   // of a metric window
+	until  int64   // end of the window that now is booked on
+	now    tally   // of the window that ends at until
+	past   []tally // of earlier windows not yet taken
+}
+
+// tally is what was booked under one window.
+type tally struct {
+	busy    int64 // picoseconds
+	records int64
+	units   int64
+}
+
+// work books the span from start to end.
+func (l *ledger) work(start, end int64) {
+	for end > l.until {
+		if start < l.until {
+			l.now.busy += l.until - start
+			start = l.until
+		}
+		l.past = append(l.past, l.now)
+		l.now = tally{}
+		l.until += l.length
+	}
+	l.now.busy += end - start
+}
+
+// done books finished work; it belongs to the window of the span booked last.
+func (l *ledger) done(units int64) {
+	l.now.records++
+	l.now.units += units
+}
+
+// take returns the tally of the oldest window not yet taken, which ends at end.
+func (l *ledger) take(end int64) tally {
+	if len(l.past) > 0 {
+		t := l.past[0]
+		l.past = append(l.past[:0], l.past[1:]...)
+		return t
+	}
+	t := l.now
+	l.now = tally{}
+	l.until = end + l.length
+	return t
+}

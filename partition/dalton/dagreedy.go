@@ -1,0 +1,169 @@
+package dalton
+
+import (
+	"errors"
+	"math"
+
+	"github.com/saspart/saspart/config/field"
+	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/partition/internal/tally"
+	"github.com/saspart/saspart/stream"
+)
+
+// DAGreedyConfig holds the constants of `dagreedy`.
+type DAGreedyConfig struct {
+	Divisor  float64 `yaml:"divisor"`  // a key is hot above a slide's total / (divisor * P): 1 in the reference, 100 in Dalton's own code
+	Affinity float64 `yaml:"affinity"` // weight of being where the key already is, against the load's; from 0 to 1
+}
+
+// DefaultDAGreedy gives the reference's constants.
+func DefaultDAGreedy() DAGreedyConfig { return DAGreedyConfig{Divisor: 1, Affinity: 0.5} }
+
+// Validate reports impossible values by their path.
+func (c *DAGreedyConfig) Validate() error {
+	return errors.Join(
+		field.Finite("divisor", c.Divisor, 1e-6, 1e6),
+		field.Finite("affinity", c.Affinity, 0, 1),
+	)
+}
+
+// dagreedy is `dagreedy`, the greedy that Dalton is compared with: the same view
+// of hot keys, loads and key spread, without learning.
+//
+// Source: Zapridou, Mytilinis, Ailamaki: Dalton: Learned partitioning for
+// distributed data streams (PVLDB 2023), DAGreedy; reference.md, Rivals.
+//
+// Rule: a key is hot if its records in the slide outnumber total/(divisor*P), the
+// total being the previous slide's, and stays hot for the slide after. A hot
+// record goes to the worker with the greatest
+//
+//	a*[the key is already there] - (1-a)*(load - avg)/avg,  a = affinity,
+//
+// over the loads and the key's workers in the aggregation window; of equals to
+// the first. A cold one goes by hash.
+//
+// The maximum over P workers is that over two of them: the lightest of those that
+// have the key, s, and the lightest of all, b. s wins if
+// (1-a)*(load[s]-load[b]) < a*avg; see tally.Lightest for what finding them costs.
+//
+// Constants: a = 0.5; divisor 1 as in the reference, 100 as in Dalton's own code.
+//
+// Deviations: the public code clears the wrong bit when a slide expires, so that
+// a key is "already there" for ever; that is published: true. Its window is one
+// slide longer than an aggregation window; here it is exactly the slides that
+// share one with the current. Keys are counted exactly within a slide, up to
+// some 650,000 (see tally.KeyCounts), and at most dagreedyKeys may be hot.
+//
+// Merge: every key that is hot, or was hot and went elsewhere than its home within
+// the window.
+type dagreedy struct {
+	DAGreedyConfig
+	workers int
+	merge   partition.Dest
+	loads   *tally.SlideLoads
+	all     tally.Lightest
+	hot     *hotKeys
+	at      []tally.Lightest // by entry of hot: the workers that have the key
+	terms   []uint64         // by entry of hot: the term that at belongs to
+}
+
+// dagreedyKeys bounds the keys known at once: what a divisor of 100 needs at P 64,
+// twice over.
+const dagreedyKeys = 1 << 14
+
+// NewDAGreedy makes the dagreedy partitioner.
+func NewDAGreedy(c DAGreedyConfig, published bool) partition.Scheme {
+	return partition.Scheme{NewRouter: func(env partition.Env) partition.Router { return newDAGreedyRouter(c, env, published) }}
+}
+
+func newDAGreedyRouter(c DAGreedyConfig, env partition.Env, published bool) *dagreedy {
+	slides := max(1, env.WindowSlides)
+	return &dagreedy{
+		DAGreedyConfig: c,
+		workers:        env.Workers,
+		merge:          tally.MergeAmong(env.Workers),
+		loads:          tally.NewSlideLoads(env.Workers, slides),
+		all:            tally.NewLightest(env.Workers),
+		hot: newHotKeys(hotOptions{
+			workers: env.Workers, slides: slides, divisor: c.Divisor * float64(env.Workers),
+			limit: dagreedyKeys, keep: published,
+		}),
+	}
+}
+
+// Route implements Router.
+func (r *dagreedy) Route(b *stream.Batch, dst []partition.Dest) {
+	for i, hash := range b.Hashes[:len(dst)] {
+		w := tally.Home(hash, r.workers)
+		k := r.hot.see(hash)
+		if k < 0 {
+			r.loads.Add(w)
+			dst[i] = partition.Dest(w)
+			continue
+		}
+		r.follow(k)
+		if r.hot.isHot(k) {
+			w = r.pick(&r.at[k])
+		}
+		if r.hot.mark(k, w) {
+			r.at[k].Add(w, r.loads.Load)
+		}
+		r.loads.Add(w)
+		dst[i] = partition.Dest(w) | r.merge
+	}
+}
+
+// pick applies the rule to a key that is at the workers of at.
+func (r *dagreedy) pick(at *tally.Lightest) int {
+	load := r.loads.Load
+	b := r.all.Min(load)
+	if len(at.Heap) == 0 {
+		return b
+	}
+	s := at.Min(load)
+	stay := r.Affinity * r.loads.Total
+	move := (1 - r.Affinity) * (load[s] - load[b]) * float64(r.workers)
+	if move < stay || move == stay && s < b {
+		return s
+	}
+	return b
+}
+
+// follow makes at[k] the workers of entry k, if the entry was given to another
+// key, or its key became hot again, since it last did.
+func (r *dagreedy) follow(k int32) {
+	if n := len(r.hot.keys) - len(r.at); n > 0 {
+		const few = 8 // workers, which is all that most keys get
+		heaps := make([]tally.Weighed, n*few)
+		for i := range n {
+			r.at = append(r.at, tally.Lightest{Heap: heaps[i*few : i*few : (i+1)*few]})
+			r.terms = append(r.terms, math.MaxUint64)
+		}
+	}
+	if e := &r.hot.keys[k]; r.terms[k] != e.term {
+		r.terms[k] = e.term
+		r.collect(k)
+	}
+}
+
+// collect rebuilds at[k] from the key's set of workers.
+func (r *dagreedy) collect(k int32) {
+	at := &r.at[k]
+	at.Clear()
+	r.hot.keys[k].at.Each(func(w int) { at.Heap = append(at.Heap, tally.Weighed{Worker: int32(w)}) })
+	at.Refresh(r.loads.Load)
+}
+
+// EndSlide implements Router.
+func (r *dagreedy) EndSlide(slide int64) {
+	for range r.hot.clock.Ahead(slide, r.hot.slides+2) {
+		r.loads.EndSlide()
+	}
+	r.hot.endSlide(slide)
+	r.all.Refresh(r.loads.Load)
+	for k := range r.at {
+		if r.hot.keys[k].live {
+			r.collect(int32(k))
+		}
+	}
+}

@@ -1,0 +1,192 @@
+package dalton
+
+import (
+	"math"
+
+	"github.com/saspart/saspart/partition/internal/tally"
+)
+
+// hotKeys tells hot keys from cold ones and remembers where hot keys went, for
+// the rules of the Dalton paper (dagreedy, dalton-original, dalton-metrics).
+//
+// A key is hot once its records in a slide outnumber the previous slide's total
+// divided by divisor, and stays so to the end of the slide after the last one in
+// which it did. In the first slide nothing is hot; a slide without records leaves
+// the threshold as it is.
+//
+// A key that is hot, or was within the aggregation window, is known: it has an
+// entry with the set of workers it went to since; of its cold records before that,
+// those of the same slide count. Entries are recycled and numbered
+// densely, so that routers keep what they learn of a key in arrays beside. There
+// are at most limit of them; a key that would need one more stays cold.
+type hotKeys struct {
+	hotOptions
+	clock     tally.SlideClock
+	row       int     // the current slide's row of every entry's ring
+	threshold float64 // records in a slide that make a key hot
+	total     float64 // records of the current slide
+	hot       int     // entries that are hot
+	terms     uint64  // last term given out
+
+	counts    *tally.KeyCounts // unknown keys in the current slide
+	sketch    *tally.CountMin  // counts them instead, once sketching
+	sketching bool
+
+	index *tally.HashIndex
+	keys  []hotKey
+	free  []int32
+}
+
+type hotOptions struct {
+	workers    int
+	slides     int     // in an aggregation window
+	divisor    float64 // of a slide's total, giving the threshold
+	limit      int     // entries
+	keep       bool    // published: what the rule knows of a key never expires
+	sketchFrom int     // a slide with so many keys begins sketching; 0 never does
+	epsilon    float64 // of the sketch
+	confidence float64
+}
+
+// hotKey is a known key.
+type hotKey struct {
+	hash  uint64
+	home  int32
+	live  bool    // the entry is in use
+	term  uint64  // a new number each time the key becomes hot
+	until int64   // the last slide in which it is hot
+	count float64 // records in the current slide
+	last  float64 // records in the slide before
+	at    tally.WorkerSet
+}
+
+func newHotKeys(o hotOptions) *hotKeys {
+	h := &hotKeys{
+		hotOptions: o, threshold: math.Inf(1),
+		counts: tally.NewKeyCounts(tally.DefaultKeySlots), index: tally.NewHashIndex(),
+	}
+	if o.sketchFrom > 0 {
+		h.sketch = tally.NewCountMin(o.epsilon, o.confidence)
+	}
+	return h
+}
+
+// see counts a record of the key and returns the number of its entry, -1 if it is
+// unknown, and therefore cold.
+func (h *hotKeys) see(hash uint64) int32 {
+	h.total++
+	if k := h.index.Get(hash); k >= 0 {
+		e := &h.keys[k]
+		e.count++
+		if e.count > h.threshold {
+			h.heat(e, h.clock.Now+1)
+		}
+		return k
+	}
+	var n float64
+	if h.sketching {
+		n = float64(h.sketch.Inc(hash))
+	} else {
+		n = float64(h.counts.Inc(hash))
+	}
+	if n <= h.threshold {
+		return -1
+	}
+	k := h.admit(hash)
+	if k < 0 {
+		return -1
+	}
+	e := &h.keys[k]
+	e.count = n
+	h.heat(e, h.clock.Now+1)
+	if n > 1 {
+		// Its earlier records of this slide were cold and went home.
+		h.mark(k, int(e.home))
+	}
+	return k
+}
+
+// isHot tells whether the entry's key is hot in the current slide.
+func (h *hotKeys) isHot(k int32) bool { return h.keys[k].until >= h.clock.Now }
+
+// heat makes the key hot up to and including slide until.
+func (h *hotKeys) heat(e *hotKey, until int64) {
+	if e.until < h.clock.Now {
+		h.terms++
+		e.term = h.terms
+		h.hot++
+	}
+	e.until = max(e.until, until)
+}
+
+// admit gives the key an entry, cold and nowhere, and returns its number, -1 if
+// there is none left.
+func (h *hotKeys) admit(hash uint64) int32 {
+	if len(h.free) == 0 {
+		h.grow()
+	}
+	n := len(h.free)
+	if n == 0 {
+		return -1
+	}
+	k := h.free[n-1]
+	h.free = h.free[:n-1]
+	e := &h.keys[k]
+	e.at.Clear()
+	*e = hotKey{hash: hash, home: int32(tally.Home(hash, h.workers)), live: true, until: h.clock.Now - 1, at: e.at}
+	h.index.Put(hash, k)
+	return k
+}
+
+// grow doubles the entries, up to the limit.
+func (h *hotKeys) grow() {
+	n := min(max(32, len(h.keys)), h.limit-len(h.keys))
+	sets := tally.NewWorkerSets(n, h.workers, h.slides, h.keep)
+	for i := n - 1; i >= 0; i-- { // the lowest number is handed out first
+		h.free = append(h.free, int32(len(h.keys)+i))
+	}
+	for _, at := range sets {
+		h.keys = append(h.keys, hotKey{at: at})
+	}
+}
+
+// mark notes that the key went to worker w, and tells whether that is news to
+// the rule.
+func (h *hotKeys) mark(k int32, w int) bool { return h.keys[k].at.Mark(w, h.row) }
+
+// endSlide ages everything; the entries whose keys have been cold, at home
+// alone, for a whole aggregation window are freed. O(known keys x P/64).
+func (h *hotKeys) endSlide(slide int64) {
+	for range h.clock.Passed(slide, h.slides+2) {
+		if h.total > 0 {
+			h.threshold = h.total / h.divisor
+		}
+		if h.sketchFrom > 0 && h.counts.N >= h.sketchFrom {
+			h.sketching = true
+		}
+		h.total = 0
+		h.counts.Clear()
+		if h.sketching {
+			h.sketch.Clear()
+		}
+		h.row = (h.row + 1) % h.slides
+		h.hot = 0
+		// Published: what is known of a cold key is only given up for room.
+		spare := !h.keep || len(h.keys) >= h.limit && len(h.free) == 0
+		for k := range h.keys {
+			e := &h.keys[k]
+			if !e.live {
+				continue
+			}
+			e.last, e.count = e.count, 0
+			e.at.EndSlide(h.row)
+			if e.until >= h.clock.Now {
+				h.hot++
+			} else if spare && e.at.Only(int(e.home)) {
+				h.index.Del(e.hash)
+				e.live = false
+				h.free = append(h.free, int32(k))
+			}
+		}
+	}
+}

@@ -1,0 +1,262 @@
+package rival
+
+import (
+	"errors"
+	"math"
+	"time"
+
+	"github.com/saspart/saspart/config/field"
+	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/partition/internal/tally"
+	"github.com/saspart/saspart/stream"
+)
+
+// FlexDConfig holds the constants of `flexd`.
+type FlexDConfig struct {
+	Threshold float64       `yaml:"threshold"` // a key is hot from this frequency on
+	Growth    float64       `yaml:"growth"`    // a key's bar rises by this factor with every worker
+	Refresh   time.Duration `yaml:"refresh"`   // frequencies, bars and workers start anew so often
+	Settle    int           `yaml:"settle"`    // records below which frequencies are not trusted; published: none
+}
+
+// DefaultFlexD gives the published constants.
+func DefaultFlexD() FlexDConfig {
+	return FlexDConfig{Threshold: 0.01, Growth: 1.1, Refresh: time.Minute, Settle: 1000}
+}
+
+// Validate reports impossible values by their path.
+func (c *FlexDConfig) Validate() error {
+	var refresh error
+	if c.Refresh <= 0 {
+		refresh = field.Errorf("refresh", "is %v; it must be above 0", c.Refresh)
+	}
+	return errors.Join(
+		field.Finite("threshold", c.Threshold, 1e-6, 1),
+		field.Finite("growth", c.Growth, 1.0001, 1e6),
+		refresh,
+		field.Whole("settle", c.Settle, 0, 1<<30),
+	)
+}
+
+// flexd is `flexd`: a hot key's set of workers grows with its frequency.
+//
+// Source: reference.md, Rivals (the reference's FlexD baseline).
+//
+// Rule: a key's frequency is its share of the records since the last refresh,
+// before this one. Below the threshold it is cold and goes by hash. A hot key
+// begins with the lightest worker of all and a bar. Whenever its frequency
+// exceeds the bar, the record goes to the lightest worker outside its set, which
+// joins the set, and the bar rises by the growth factor; otherwise to the
+// lightest in its set. A key that falls below the threshold keeps both. At a
+// refresh frequencies, bars and sets are forgotten. Loads are of the current and
+// the previous refresh interval.
+//
+// Constants: threshold 0.01, growth 1.1, refresh 60 s.
+//
+// Deviations. In the public code (published: true)
+//   - the first bar is the frequency at which the key was first seen to be hot,
+//     which right after a refresh is noise and later leaves a steady key on one
+//     worker for good; by default it is the threshold, so that a key of
+//     frequency f gets about log(f/threshold)/log(growth) workers;
+//   - a key stops being counted once its count exceeds the previous interval's
+//     total/P, so that its frequency then falls; by default it is counted on;
+//   - frequencies mean nothing in an interval's first records (the second record
+//     of a key makes it hot); by default the total is taken as at least settle.
+//
+// In both, a refresh happens at the first slide boundary that is due, and counts
+// are exact up to some 650,000 keys (see tally.KeyCounts). At most flexdKeys keys are
+// hot in a refresh interval.
+//
+// Cost: per hot record that of tally.Lightest over the key's set; O(P) when a set grows, at most
+// log(1/threshold)/log(growth) times per key and refresh.
+//
+// Merge: every key that is hot, or went elsewhere than its home within the
+// aggregation window.
+type flexd struct {
+	FlexDConfig
+	published bool
+	workers   int
+	merge     partition.Dest
+	slides    int   // in an aggregation window
+	every     int64 // slides between refreshes
+	clock     tally.SlideClock
+	row       int
+
+	counts  *tally.KeyCounts
+	total   float64
+	frozen  float64 // published: the count at which counting stops
+	loads   *tally.SlideLoads
+	all     tally.Lightest
+	index   *tally.HashIndex
+	keys    []flexdKey
+	free    []int32
+	members []bool // scratch, by worker
+}
+
+// flexdKey is a key that is or was hot.
+type flexdKey struct {
+	hash uint64
+	live bool
+	bar  float64         // 0: not hot since the refresh
+	set  tally.Lightest  // its workers
+	at   tally.WorkerSet // where it went within the window
+}
+
+// flexdKeys bounds the keys that are hot in one refresh interval.
+const flexdKeys = 4096
+
+// NewFlexD makes the flexd partitioner.
+func NewFlexD(c FlexDConfig, published bool) partition.Scheme {
+	return partition.Scheme{NewRouter: func(env partition.Env) partition.Router { return newFlexDRouter(c, env, published) }}
+}
+
+func newFlexDRouter(c FlexDConfig, env partition.Env, published bool) *flexd {
+	every := int64(1)
+	if env.Slide > 0 {
+		every = max(1, int64((c.Refresh+env.Slide-1)/env.Slide))
+	}
+	return &flexd{
+		FlexDConfig: c, published: published, workers: env.Workers, merge: tally.MergeAmong(env.Workers),
+		slides: max(1, env.WindowSlides), every: every,
+		counts: tally.NewKeyCounts(tally.DefaultKeySlots), frozen: math.Inf(1),
+		loads: tally.NewSlideLoads(env.Workers, 2), all: tally.NewLightest(env.Workers),
+		index: tally.NewHashIndex(), members: make([]bool, env.Workers),
+	}
+}
+
+// Route implements Router.
+func (r *flexd) Route(b *stream.Batch, dst []partition.Dest) {
+	for i, hash := range b.Hashes[:len(dst)] {
+		freq := r.frequency(hash)
+		k := r.index.Get(hash)
+		if k < 0 && freq >= r.Threshold {
+			k = r.admit(hash)
+		}
+		w := tally.Home(hash, r.workers)
+		if k < 0 {
+			dst[i] = partition.Dest(w)
+		} else {
+			if freq >= r.Threshold {
+				w = r.pick(&r.keys[k], freq)
+			}
+			r.keys[k].at.Mark(w, r.row)
+			dst[i] = partition.Dest(w) | r.merge
+		}
+		r.loads.Add(w)
+	}
+}
+
+// frequency counts a record of the key and returns the key's share of the records
+// before it.
+func (r *flexd) frequency(hash uint64) float64 {
+	before := math.Min(float64(r.counts.Inc(hash)-1), r.frozen)
+	total := r.total
+	r.total++
+	if !r.published {
+		total = math.Max(total, float64(r.Settle))
+	}
+	return before / math.Max(total, 1)
+}
+
+// pick applies the rule to a hot key.
+func (r *flexd) pick(k *flexdKey, freq float64) int {
+	load := r.loads.Load
+	switch {
+	case k.bar == 0:
+		k.bar = r.Threshold
+		if r.published {
+			k.bar = freq
+		}
+		w := r.all.Min(load)
+		k.set.Add(w, load)
+		return w
+	case freq > k.bar:
+		k.bar *= r.Growth
+		w, grown := r.lightestOutside(k)
+		if grown {
+			k.set.Add(w, load)
+		}
+		return w
+	}
+	return k.set.Min(load)
+}
+
+// lightestOutside returns the lightest worker that is not in the key's set and
+// true; the lightest of all and false if there is none.
+func (r *flexd) lightestOutside(k *flexdKey) (int, bool) {
+	load := r.loads.Load
+	if len(k.set.Heap) == r.workers {
+		return r.all.Min(load), false
+	}
+	clear(r.members)
+	for _, m := range k.set.Heap {
+		r.members[m.Worker] = true
+	}
+	best := -1
+	for w, l := range load {
+		if !r.members[w] && (best < 0 || l < load[best]) {
+			best = w
+		}
+	}
+	return best, true
+}
+
+// admit gives the key an entry, -1 if there is none left.
+func (r *flexd) admit(hash uint64) int32 {
+	var k int32
+	if n := len(r.free); n > 0 {
+		k, r.free = r.free[n-1], r.free[:n-1]
+	} else if len(r.keys) < flexdKeys {
+		k = int32(len(r.keys))
+		r.keys = append(r.keys, flexdKey{at: tally.NewWorkerSets(1, r.workers, r.slides, false)[0]})
+	} else {
+		return -1
+	}
+	e := &r.keys[k]
+	e.hash, e.live, e.bar = hash, true, 0
+	e.set.Clear()
+	e.at.Clear()
+	// Its earlier records were cold and went home.
+	e.at.Mark(tally.Home(hash, r.workers), r.row)
+	r.index.Put(hash, k)
+	return k
+}
+
+// EndSlide implements Router.
+func (r *flexd) EndSlide(slide int64) {
+	interval := r.clock.Now / r.every
+	steps := r.clock.Passed(slide, r.slides+1)
+	for range min(2, r.clock.Now/r.every-interval) {
+		r.refresh()
+	}
+	for range steps {
+		r.row = (r.row + 1) % r.slides
+		for k := range r.keys {
+			e := &r.keys[k]
+			if !e.live {
+				continue
+			}
+			e.at.EndSlide(r.row)
+			if e.bar == 0 && e.at.Only(tally.Home(e.hash, r.workers)) {
+				r.index.Del(e.hash)
+				e.live = false
+				r.free = append(r.free, int32(k))
+			}
+		}
+	}
+}
+
+// refresh begins a new interval.
+func (r *flexd) refresh() {
+	if r.published {
+		r.frozen = math.Floor(r.total/float64(r.workers)) + 1
+	}
+	r.counts.Clear()
+	r.total = 0
+	r.loads.EndSlide()
+	r.all.Refresh(r.loads.Load)
+	for k := range r.keys {
+		r.keys[k].bar = 0
+		r.keys[k].set.Clear()
+	}
+}

@@ -1,0 +1,71 @@
+package rival
+
+import (
+	"math/bits"
+
+	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/partition/internal/tally"
+	"github.com/saspart/saspart/stream"
+)
+
+// choice is the i-th hash choice of a key among P workers. Every partitioner
+// subtask must come to the same choices, so nothing else goes in. The key's hash
+// is mixed anew for each i (the first half of the splitmix64 finaliser) and its
+// upper bits are scaled to the range, which takes a multiplication where mod
+// takes a division.
+func choice(hash uint64, i int, workers uint64) int {
+	x := hash + uint64(i+1)*tally.Fib
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x ^= x >> 27
+	w, _ := bits.Mul64(x*0x94d049bb133111eb, workers)
+	return int(w)
+}
+
+// lighter routes a record to the less loaded of its key's two first choices, and
+// counts it: the power of two choices.
+func lighter(hash uint64, loads []int64) partition.Dest {
+	workers := uint64(len(loads))
+	a, b := choice(hash, 0, workers), choice(hash, 1, workers)
+	to, merge := a, partition.Merge
+	if loads[b] < loads[a] {
+		to = b
+	}
+	if a == b {
+		merge = 0
+	}
+	loads[to]++
+	return partition.Dest(to) | merge
+}
+
+// pkgRouter is `pkg`, partial key grouping.
+//
+// Source: Nasir, De Francisci Morales, García-Soriano, Kourtellis, Serafini: The
+// power of both choices (ICDE 2015); reference.md, Rivals.
+//
+// Rule: every key has two workers, by two hashes; a record goes to the one that
+// this subtask has sent fewer records to so far, of equals the first. A key whose
+// two hashes agree has one worker; all others have to be merged.
+//
+// Constants: none.
+//
+// Deviations: none. Loads are what the subtask itself has sent since the start,
+// as in the paper, which shows that local counts do about as well as global ones.
+type pkgRouter struct {
+	loads []int64 // records sent to each worker by this subtask
+}
+
+// NewPKG makes the pkg partitioner.
+func NewPKG() partition.Scheme {
+	return partition.Scheme{NewRouter: func(env partition.Env) partition.Router { return &pkgRouter{loads: make([]int64, env.Workers)} }}
+}
+
+// Route implements Router.
+func (r *pkgRouter) Route(b *stream.Batch, dst []partition.Dest) {
+	hashes := b.Hashes[:len(dst)]
+	for i, h := range hashes {
+		dst[i] = lighter(h, r.loads)
+	}
+}
+
+// EndSlide implements Router; the loads are of the whole run.
+func (r *pkgRouter) EndSlide(int64) {}

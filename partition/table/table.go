@@ -1,0 +1,207 @@
+// Package table has the partitioners that look each record up in a route: table, which
+// follows any, and those that compute it, waterfill by analysis and saspartitioner by a
+// learned policy.
+package table
+
+import (
+	"math"
+
+	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/partition/internal/tally"
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/stream"
+)
+
+// router is `table`: it follows the three-tier routes of a controller
+// (design.md, The route), and starts with the route that names no key.
+//
+// Rule: a key that the route names goes round its sequence of workers (see
+// spread): a split key's follows its shares to within two records at every moment,
+// a placed key's has one worker. All other keys go to their slot's worker.
+//
+// Cost: O(1) per record whatever P is, and no branch that depends on the record.
+// The named keys are hashed perfectly (see layout): a record's hash selects one
+// entry, which is the key's or nobody's; both the entry's worker and the slot's
+// are fetched, and the comparison of the hashes selects one. The reference scans
+// all P workers for each hot record instead (largest target share less share so
+// far), which comes to the same shares.
+//
+// Merging: a split key's records are always marked. A key that a new route moves
+// is marked while aggregation windows reach back past the move, that is for the
+// first Env.WindowSlides - 1 slides of the route; so is every key of a slot that
+// moves. A key that is no longer named stays in the table so long, for what it
+// went through is not what its slot's other keys went through.
+//
+// Subtasks start at staggered positions of a sequence, so that they don't send to
+// the same worker in step, and a key that stays split goes on where it was: to
+// begin anew with every route would favour the first workers.
+//
+// Constants: a share is kept to within 1/128 of the key's mean share.
+type router struct {
+	env partition.Env
+	layout
+	states    []keyState // by entry: what the next route's marks depend on
+	slotUntil []int64    // by slot: the first slide that needs no mark
+	expiry    int64      // the first slide at which a mark comes off
+}
+
+// keyState is what a router has to remember of a named key.
+type keyState struct {
+	hash   uint64
+	worker int32 // -1: split
+	named  bool  // false: the entry is nobody's
+	kept   bool  // used by Follow: the new route names the key too
+	until  int64 // the first slide at which it needs no mark, unless split
+}
+
+// split is the worker of a keyState that has several.
+const split = -1
+
+// New makes the table partitioner, without a controller of its own: it
+// follows whatever route the job is given.
+func New() partition.Scheme {
+	return partition.Scheme{NewRouter: func(env partition.Env) partition.Router { return newRouter(env) }}
+}
+
+func newRouter(env partition.Env) *router {
+	r := &router{env: env}
+	r.Follow(policy.HashRoute(env.Workers), 0)
+	return r
+}
+
+// Route implements Router.
+func (r *router) Route(b *stream.Batch, dst []partition.Dest) {
+	slots, entries, choices := r.slots, r.entries, r.choices
+	slotShift, entryShift := r.slotShift&63, r.entryShift&63
+	hashes := b.Hashes[:len(dst)]
+	for i, h := range hashes {
+		s := slots[h>>slotShift]
+		e := &entries[h*tally.Fib*uint64(s.seed)>>entryShift]
+		to := choices[e.base+uint32(e.at&e.mask)]
+		// Both of these compile to a conditional move or set.
+		turn := uint16(0)
+		if e.hash == h {
+			turn = 1
+		}
+		if e.hash != h {
+			to = s.to
+		}
+		e.at += turn
+		dst[i] = to
+	}
+}
+
+// EndSlide implements Router: it takes off the marks that are no longer needed.
+func (r *router) EndSlide(slide int64) {
+	if slide+1 >= r.expiry {
+		r.mark(slide + 1)
+	}
+}
+
+// mark sets the Merge flag on what needs it in slide now, and takes it off the
+// rest. Split keys have it in their sequences for good.
+func (r *router) mark(now int64) {
+	r.expiry = math.MaxInt64
+	flag := func(d *partition.Dest, until int64) {
+		*d &^= partition.Merge
+		if until > now {
+			*d |= partition.Merge
+			r.expiry = min(r.expiry, until)
+		}
+	}
+	for i, until := range r.slotUntil {
+		flag(&r.slots[i].to, until)
+	}
+	for i, k := range r.states {
+		if k.named && k.worker != split {
+			flag(&r.choices[r.entries[i].base], k.until)
+		}
+	}
+}
+
+// Follow implements Follower. The route must be valid and of as many workers as
+// the job. It takes O(slots + turns of the sequences) and allocates.
+func (r *router) Follow(route *policy.Route, slide int64) {
+	old := *r
+	// What has been routed before reaches into windows up to here.
+	straddles := slide + int64(r.env.WindowSlides) - 1
+	if slide <= 0 {
+		straddles = 0
+	}
+
+	n := max(len(route.Slots), len(old.slots), tableSize(2*len(route.Keys)))
+	r.slots, r.slotUntil = make([]slot, n), make([]int64, n)
+	r.slotShift = shiftFor(n)
+	for i := range r.slots {
+		r.slots[i] = slot{to: partition.Dest(route.Slots[i*len(route.Slots)/n])}
+		if len(old.slots) > 0 {
+			was := i * len(old.slots) / n
+			r.slotUntil[i] = old.slotUntil[was]
+			if old.slots[was].to.Worker() != r.slots[i].to.Worker() {
+				r.slotUntil[i] = straddles
+			}
+		}
+	}
+
+	keys := make([]policy.KeyRoute, 0, len(route.Keys))
+	states := make([]keyState, 0, len(route.Keys))
+	for _, k := range route.Keys {
+		s := keyState{hash: k.Hash, worker: split, named: true}
+		if len(k.Workers) == 1 {
+			s.worker = int32(k.Workers[0])
+		}
+		states = append(states, old.moved(s, straddles))
+		keys = append(keys, k)
+	}
+	for _, k := range old.states {
+		if !k.named || k.kept {
+			continue
+		}
+		slot := k.hash >> r.slotShift
+		worker := r.slots[slot].to.Worker()
+		s := old.moved(keyState{hash: k.hash, worker: int32(worker), named: true}, straddles)
+		if max(s.until, r.slotUntil[slot]) > slide {
+			states = append(states, s)
+			keys = append(keys, policy.KeyRoute{Hash: k.hash, Workers: []uint16{uint16(worker)}, Shares: []float64{1}})
+		}
+	}
+
+	r.layOut(keys)
+	r.states = make([]keyState, len(r.entries))
+	for i, k := range keys {
+		at := r.find(k.Hash)
+		r.states[at] = states[i]
+		r.entries[at].at = old.position(k.Hash, r.entries[at].mask)
+	}
+	r.mark(slide)
+}
+
+// moved completes the state that a key gets by a new route: until straddles if it
+// was somewhere else by this one, else as long as by this one.
+func (r *router) moved(s keyState, straddles int64) keyState {
+	if len(r.slots) == 0 {
+		return s
+	}
+	slot := s.hash >> r.slotShift
+	was, until := int32(r.slots[slot].to.Worker()), r.slotUntil[slot]
+	if at := r.find(s.hash); at >= 0 {
+		r.states[at].kept = true
+		was, until = r.states[at].worker, r.states[at].until
+	}
+	s.until = until
+	if was == split || was != s.worker {
+		s.until = straddles
+	}
+	return s
+}
+
+// position is where in its new sequence, of mask+1 turns, a key begins: as far as
+// it had got in the one it has now, else at the subtask's own place.
+func (r *router) position(hash uint64, mask uint16) uint16 {
+	turns := int(mask) + 1
+	if at := r.find(hash); at >= 0 && r.states[at].worker == split {
+		e := &r.entries[at]
+		return uint16(int(e.at&e.mask) * turns / (int(e.mask) + 1))
+	}
+	return uint16(turns * r.env.Subtask / max(r.env.Subtasks, 1))
+}

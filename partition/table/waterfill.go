@@ -1,0 +1,28 @@
+package table
+
+import (
+	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/policy"
+)
+
+// NewWaterfill makes the waterfill partitioner: the routers of `table`, with the
+// analytic controller of package policy deciding their routes.
+//
+// Source: design.md, The route, and the two ways to act.
+//
+// Rule: each worker's speed is its finished records over its busy time, smoothed in
+// the log; keys and slots are counted by the partitioners; the planner fills the
+// workers up to their speeds, splitting only keys that do not fit, and a new route
+// is followed when it relieves the busiest worker by more than the noise.
+//
+// Constants: policy.DefaultWaterfill, all of them options. Routing costs what it
+// costs with `table`; a decision takes about a millisecond per metric window.
+//
+// Deviations: none, it is our own. It needs hot keys and slot counts in the
+// windows; the more keys are named there (4 per worker), the finer its routes.
+func NewWaterfill(c policy.WaterfillConfig, workers int) partition.Scheme {
+	return partition.Scheme{
+		NewRouter:  func(env partition.Env) partition.Router { return newRouter(env) },
+		Controller: policy.NewWaterfill(c, workers),
+	}
+}
