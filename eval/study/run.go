@@ -74,6 +74,11 @@ type Plan struct {
 // that there are come with ctx's error.
 func (p *Plan) Do(ctx context.Context) ([]Record, error) {
 	records := make([]*Record, len(p.Runs))
+	if p.Store != nil {
+		if err := p.Store.distinct(p.Runs); err != nil {
+			return nil, err
+		}
+	}
 	var mu sync.Mutex // of records, Each, stored and next
 	var stored error
 	next := 0

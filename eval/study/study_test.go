@@ -228,6 +228,11 @@ func TestStoreRefuses(t *testing.T) {
 	if err := s.Put(&run, &Record{Cell: "even", Partitioner: "hash", Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
+	alike := Runs(cells()[:1], []Contender{{Name: "saspartitioner:a/b"}, {Name: "saspartitioner:a-b"}}, []uint64{1})
+	plan := Plan{Runs: alike, Store: s, Now: time.Now}
+	if records, err := plan.Do(context.Background()); len(records) > 0 || err == nil || !strings.Contains(err.Error(), "one file") {
+		t.Errorf("two checkpoints whose names make one name of a file: %d records, %v", len(records), err)
+	}
 	path := s.path("even", "hash", 1)
 	if err := os.WriteFile(path, []byte("{"), 0o666); err != nil {
 		t.Fatal(err)
