@@ -118,8 +118,7 @@ bench-flink: ## time the Flink connector with next to no work, against partition
 # Goes on with runs/paper where there is one; remove the folder to measure all anew.
 results: build ## run the full comparison, half an hour on two quiet processors, and put its tables into docs
 	@time $(BIN) matrix --file paper --out runs/paper --resume >/dev/null
-	@$(BIN) report runs/paper
-	@cp runs/paper/report.md docs/results-paper.md
+	@./scripts/results.sh $(BIN) runs/paper
 
 builtin: libtorch ## train the capacity checkpoint policy/builtin from nothing, in some minutes
 	$(TORCH) $(GO) run -tags torch ./train/builtin -out policy/builtin

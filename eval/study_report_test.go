@@ -126,7 +126,7 @@ func TestVerdict(t *testing.T) {
 	rows := func(held map[string]float64) []study.Result {
 		var records []study.Record
 		for seed := range uint64(3) {
-			for _, name := range []string{"hash", "combine", "wchoices", "waterfill", "saspartitioner"} {
+			for _, name := range []string{"hash", "combine", "pkg", "wchoices", "fish", "waterfill", "saspartitioner"} {
 				if v, ok := held[name]; ok {
 					records = append(records, measured("c", name, seed+1, v*(1+0.001*float64(seed))))
 				}
@@ -151,6 +151,11 @@ func TestVerdict(t *testing.T) {
 		if !strings.HasPrefix(headline, c.want) || len(points) == 0 {
 			t.Errorf("%s: %q, %q", c.why, headline, points)
 		}
+	}
+	const want = "Of the others fish holds the most. Against fish, saspartitioner holds 9.1 % less on average"
+	_, points := verdict(rows(map[string]float64{"hash": 300, "pkg": 960, "fish": 990, "saspartitioner": 900}))
+	if !slices.ContainsFunc(points, func(p string) bool { return strings.HasPrefix(p, want) }) {
+		t.Errorf("of partitioners that nobody takes without knowing them: %q", points)
 	}
 }
 

@@ -59,6 +59,21 @@ func duelOf(results []study.Result, kind study.Kind, name, rival string) duel {
 	return d
 }
 
+// strongest is how a contender does against the one, of those that are neither learned
+// nor among the rivals, that holds the most beside it; of no cells where there is none.
+func strongest(results []study.Result, name string) duel {
+	var least duel
+	for _, other := range study.Contenders(results) {
+		if strings.HasPrefix(other, learnedName) || slices.Contains(rivals(), other) {
+			continue
+		}
+		if d := duelOf(results, study.Throughput, name, other); d.cells > 0 && (least.cells == 0 || d.ratio < least.ratio) {
+			least = d
+		}
+	}
+	return least
+}
+
 // worth is how much better, on average, counts as better for people.
 const worth = 1.02
 
@@ -84,6 +99,9 @@ func verdict(results []study.Result) (headline string, points []string) {
 		default:
 			equal = append(equal, rival)
 		}
+	}
+	if d := strongest(results, name); d.cells > 0 {
+		points = append(points, "Of the others "+d.rival+" holds the most. "+d.sentence(name))
 	}
 	for _, rival := range rivals() {
 		if d := duelOf(results, study.Stress, name, rival); d.cells > 0 {

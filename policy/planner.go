@@ -31,17 +31,20 @@ type KeyLoad struct {
 // PlanConfig says how fine and how restless plans are.
 type PlanConfig struct {
 	KeysPerWorker int     `yaml:"keys_per_worker"` // how many keys are placed by name, as a multiple of P, besides those heavier than a mean worker's load
+	Keys          int     `yaml:"keys"`            // and at least so many: few workers have few keys by that measure, and their slots are heavy
 	Slack         float64 `yaml:"slack"`           // a worker may carry this share more than its capacity before anything moves
 	Spread        int     `yaml:"spread"`          // how many of the heaviest keys go to all workers: less chance in what each gets, more state to keep and merge
 }
 
-// DefaultPlan names 4 keys per worker, tolerates 0.2 % of overload and spreads none.
-func DefaultPlan() PlanConfig { return PlanConfig{KeysPerWorker: 4, Slack: 0.002} }
+// DefaultPlan names 4 keys per worker and at least 64, which is what windows list
+// (engine.Config.HotKeys), tolerates 0.2 % of overload and spreads none.
+func DefaultPlan() PlanConfig { return PlanConfig{KeysPerWorker: 4, Keys: 64, Slack: 0.002} }
 
 // Validate reports impossible values by their path.
 func (c *PlanConfig) Validate() error {
 	return errors.Join(
 		field.Whole("keys_per_worker", c.KeysPerWorker, 0, 1024),
+		field.Whole("keys", c.Keys, 0, 1<<16),
 		field.Finite("slack", c.Slack, 0, 1),
 		field.Whole("spread", c.Spread, 0, 1<<16),
 	)
@@ -256,7 +259,7 @@ type candidate struct {
 }
 
 // choose fills named, heaviest first, with loads divided by unit: every key
-// heavier than a mean worker's load, and the next few times P.
+// heavier than a mean worker's load, and the next few times P, or as many as is said.
 func (p *Planner) choose(keys []KeyLoad, unit float64, workers int) {
 	p.order = p.order[:0]
 	p.index.Clear()
@@ -292,7 +295,7 @@ func (p *Planner) choose(keys []KeyLoad, unit float64, workers int) {
 		p.order[must].named = true
 		must++
 	}
-	p.pick(must, p.Config.KeysPerWorker*workers)
+	p.pick(must, max(p.Config.Keys, p.Config.KeysPerWorker*workers))
 	p.named = slices.Grow(p.named[:0], len(p.order))
 	for i := range p.order {
 		if c := &p.order[i]; c.named {

@@ -112,6 +112,7 @@ func TestPlanProperties(t *testing.T) {
 		in := drawInput(t)
 		c := DefaultPlan()
 		c.KeysPerWorker = rapid.IntRange(0, 5).Draw(t, "keys per worker")
+		c.Keys = rapid.IntRange(0, 20).Draw(t, "keys")
 		c.Spread = rapid.SampledFrom([]int{0, 0, 1, 3, 1000}).Draw(t, "spread")
 		if rapid.Bool().Draw(t, "exact") {
 			c.Slack = 0
@@ -292,11 +293,44 @@ func TestPlanSpreads(t *testing.T) {
 	}
 }
 
+// TestPlanNamesEnough: the heaviest keys are named, so many for each worker and at least
+// so many in all, as far as there are that many.
+func TestPlanNamesEnough(t *testing.T) {
+	in := PlanInput{Slots: make([]float64, 16), Capacity: []float64{1, 1, 1, 1}}
+	for i := range 40 {
+		k := KeyLoad{Hash: uint64(i+1) * 0x9e3779b97f4a7c15, Load: 1 + float64(i)/100}
+		in.Keys = append(in.Keys, k)
+		in.Slots[SlotOf(k.Hash, 16)] += k.Load
+	}
+	for _, c := range []struct {
+		why           string
+		perWorker, at int
+		want          int
+	}{
+		{"no key is heavier than a worker", 0, 0, 0},
+		{"by workers", 4, 0, 16},
+		{"at least", 4, 20, 20},
+		{"workers ask for more", 8, 20, 32},
+		{"more than there are", 0, 64, 40},
+	} {
+		planner := Planner{Config: PlanConfig{KeysPerWorker: c.perWorker, Keys: c.at}}
+		r := planner.Plan(in)
+		if len(r.Keys) != c.want {
+			t.Errorf("%s: %d keys are named, %d should be", c.why, len(r.Keys), c.want)
+		}
+		for _, k := range r.Keys {
+			if i := slices.IndexFunc(in.Keys, func(l KeyLoad) bool { return l.Hash == k.Hash }); i < 40-c.want {
+				t.Errorf("%s: key %d is named, which is one of the lightest", c.why, i)
+			}
+		}
+	}
+}
+
 func TestPlanConfigValidate(t *testing.T) {
 	if c := DefaultPlan(); c.Validate() != nil {
 		t.Errorf("the default does not validate: %v", c.Validate())
 	}
-	for _, c := range []PlanConfig{{KeysPerWorker: -1}, {Slack: -0.1}, {Slack: math.NaN()}, {Spread: -1}} {
+	for _, c := range []PlanConfig{{KeysPerWorker: -1}, {Keys: -1}, {Slack: -0.1}, {Slack: math.NaN()}, {Spread: -1}} {
 		if c.Validate() == nil {
 			t.Errorf("%+v validates", c)
 		}

@@ -19,11 +19,11 @@ type WaterfillConfig struct {
 	Backlog float64 `yaml:"backlog"`
 }
 
-// DefaultWaterfill acts on gains of 0.5 % beyond chance, and makes up for 0.7 of
+// DefaultWaterfill acts on gains of 0.5 % beyond chance, and makes up for 0.85 of
 // a backlog in each window: all of it would be too much where a route comes into force
 // late.
 func DefaultWaterfill() WaterfillConfig {
-	return WaterfillConfig{Speed: DefaultSpeed(), Load: DefaultLoad(), Plan: DefaultPlan(), Gain: 0.005, Noise: 1, Backlog: 0.7}
+	return WaterfillConfig{Speed: DefaultSpeed(), Load: DefaultLoad(), Plan: DefaultPlan(), Gain: 0.005, Noise: 1, Backlog: 0.85}
 }
 
 // Validate reports impossible values by their path.

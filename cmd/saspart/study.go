@@ -102,6 +102,9 @@ func (a *app) runStudy(ctx context.Context, s studied, f *studyFlags) (err error
 	// What is wrong with a job under its first partitioner is wrong with the command.
 	for i := range s.cells {
 		if _, err := s.cells[i].Experiment(s.contenders[0], s.seeds[0]); err != nil {
+			if len(s.cells) > 1 {
+				err = fmt.Errorf("cell %s:\n%w", s.cells[i].Name, err) // its lines stay lines for editors to jump to
+			}
 			return err
 		}
 	}

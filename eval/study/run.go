@@ -13,9 +13,11 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/saspart/saspart/collect"
 	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/engine/flink"
 	"github.com/saspart/saspart/eval/rate"
+	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/policy"
 )
 
@@ -72,6 +74,11 @@ type Plan struct {
 // that there are come with ctx's error.
 func (p *Plan) Do(ctx context.Context) ([]Record, error) {
 	records := make([]*Record, len(p.Runs))
+	if p.Store != nil {
+		if err := p.Store.distinct(p.Runs); err != nil {
+			return nil, err
+		}
+	}
 	var mu sync.Mutex // of records, Each, stored and next
 	var stored error
 	next := 0
@@ -151,7 +158,10 @@ func prepare(r *Run) prepared {
 // digest is the same for measurements that must come to the same.
 func digest(r *Run, p *prepared) (string, error) {
 	e := *p.experiment
-	e.Name, e.Description, e.Collect.Windows = "", "", 0 // which change nothing
+	// What changes nothing is left out, so that another default there, or another name,
+	// has nobody measured again.
+	e.Name, e.Description, e.Collect = "", "", collect.Config{}
+	e.Partitioner = ownSettings(e.Partitioner)
 	text, err := yaml.Marshal(map[string]any{
 		"experiment": e, "kind": r.Cell.Kind, "rate": r.Cell.Rate, "stress": r.Cell.Stress, "engine": r.Cell.Engine,
 	})
@@ -163,6 +173,33 @@ func digest(r *Run, p *prepared) (string, error) {
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:12]), nil
+}
+
+// ownSettings is c without the options of partitioners that it does not name.
+func ownSettings(c partition.Config) partition.Config {
+	own := partition.Config{Name: c.Name, Published: c.Published}
+	switch c.Name {
+	case "hash", "pkg", "cam", "table":
+	case "dchoices", "wchoices":
+		own.Choices = c.Choices
+	case "dagreedy":
+		own.DAGreedy = c.DAGreedy
+	case "flexd":
+		own.FlexD = c.FlexD
+	case "dalton-original", "dalton-metrics":
+		own.Dalton = c.Dalton
+	case "dalton-offline":
+		own.DaltonOffline = c.DaltonOffline
+	case "fish":
+		own.Fish = c.Fish
+	case "waterfill":
+		own.Waterfill = c.Waterfill
+	case learned:
+		own.SaSPartitioner = c.SaSPartitioner
+	default: // too much rather than too little
+		return c
+	}
+	return own
 }
 
 // one makes a measurement; ok is false when ctx ended before it did.

@@ -105,6 +105,21 @@ func fileName(name string) string {
 	}, name)
 }
 
+// distinct refuses runs whose records would lie in one file.
+func (s *Store) distinct(runs []Run) error {
+	at := map[string]*Run{}
+	for i := range runs {
+		r := &runs[i]
+		path := s.path(r.Cell.Name, r.Contender.Name, r.Seed)
+		if o := at[path]; o != nil {
+			return fmt.Errorf("study %s: %s of %s and %s of %s would be kept in one file, %s: give one another name",
+				s.dir, o.Contender.Name, o.Cell.Name, r.Contender.Name, r.Cell.Name, filepath.Base(path))
+		}
+		at[path] = r
+	}
+	return nil
+}
+
 // Get returns the record of a run, if there is one that was made of the same settings
 // and did not fail.
 func (s *Store) Get(r *Run, digest string) (Record, bool) {

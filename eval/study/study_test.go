@@ -13,10 +13,12 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/config/strict"
 	"github.com/saspart/saspart/configs"
 	"github.com/saspart/saspart/eval/rate"
 	"github.com/saspart/saspart/experiment"
+	"github.com/saspart/saspart/partition"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -164,6 +166,51 @@ func TestCrashIsARow(t *testing.T) {
 	}
 }
 
+// TestDigestIsOfWhatCounts: a setting of a partitioner changes the digests of those that
+// have it, and no other; so does nothing that a measurement does not look at.
+func TestDigestIsOfWhatCounts(t *testing.T) {
+	settings := []struct {
+		name   string
+		change func(e *config.Experiment)
+		of     []string // partitioners
+	}{
+		{"choices", func(e *config.Experiment) { e.Partitioner.Choices.Head++ }, []string{"dchoices", "wchoices"}},
+		{"dagreedy", func(e *config.Experiment) { e.Partitioner.DAGreedy.Divisor++ }, []string{"dagreedy"}},
+		{"flexd", func(e *config.Experiment) { e.Partitioner.FlexD.Growth++ }, []string{"flexd"}},
+		{"dalton", func(e *config.Experiment) { e.Partitioner.Dalton.SplitMax++ }, []string{"dalton-original", "dalton-metrics"}},
+		{"dalton_offline", func(e *config.Experiment) { e.Partitioner.DaltonOffline.Counters++ }, []string{"dalton-offline"}},
+		{"fish", func(e *config.Experiment) { e.Partitioner.Fish.Hot++ }, []string{"fish"}},
+		{"waterfill", func(e *config.Experiment) { e.Partitioner.Waterfill.Gain++ }, []string{"waterfill"}},
+		{"saspartitioner", func(e *config.Experiment) { e.Partitioner.SaSPartitioner.Gain++ }, []string{learned}},
+		{"published", func(e *config.Experiment) { e.Partitioner.Published = true }, partition.Names()},
+		{"job", func(e *config.Experiment) { e.Job.Queue++ }, partition.Names()},
+		{"seed", func(e *config.Experiment) { e.Seed++ }, partition.Names()},
+		{"name", func(e *config.Experiment) { e.Name += "x" }, nil},
+		{"collect", func(e *config.Experiment) { e.Collect.Windows++ }, nil},
+	}
+	for _, name := range partition.Names() {
+		run := Runs(cells(), []Contender{{Name: name, Partitioner: name}}, []uint64{1})[0]
+		of := func(change func(*config.Experiment)) string {
+			e, err := run.Cell.Experiment(run.Contender, run.Seed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			change(e)
+			d, err := digest(&run, &prepared{experiment: e})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return d
+		}
+		before := of(func(*config.Experiment) {})
+		for _, s := range settings {
+			if got, want := of(s.change) != before, slices.Contains(s.of, name); got != want {
+				t.Errorf("%s: another %s changes the digest: %v, should be %v", name, s.name, got, want)
+			}
+		}
+	}
+}
+
 func TestStoreRefuses(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o666); err != nil {
@@ -180,6 +227,11 @@ func TestStoreRefuses(t *testing.T) {
 	run := Runs(cells(), contenders(t, "hash"), []uint64{1})[0]
 	if err := s.Put(&run, &Record{Cell: "even", Partitioner: "hash", Seed: 1}); err != nil {
 		t.Fatal(err)
+	}
+	alike := Runs(cells()[:1], []Contender{{Name: "saspartitioner:a/b"}, {Name: "saspartitioner:a-b"}}, []uint64{1})
+	plan := Plan{Runs: alike, Store: s, Now: time.Now}
+	if records, err := plan.Do(context.Background()); len(records) > 0 || err == nil || !strings.Contains(err.Error(), "one file") {
+		t.Errorf("two checkpoints whose names make one name of a file: %d records, %v", len(records), err)
 	}
 	path := s.path("even", "hash", 1)
 	if err := os.WriteFile(path, []byte("{"), 0o666); err != nil {

@@ -98,9 +98,9 @@ func (r *Result) Sentence() string {
 		what = "has the lowest latency"
 	}
 	switch {
-	case len(r.Best) == 0:
+	case len(r.Best) == 0, len(r.Entries) == 1:
 		return ""
-	case len(r.Best) == len(r.Entries) && len(r.Best) > 1:
+	case len(r.Best) == len(r.Entries):
 		return "no difference that is more than noise"
 	case len(r.Best) == 1 && r.Margin > 0:
 		return fmt.Sprintf("%s %s, by %s", r.Best[0], what, percent(r.Margin-1))

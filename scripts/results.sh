@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Puts what a run of the full comparison came to into docs: the whole report as
+# results-paper.md, and of it the sections that results.md marks for that,
+#
+#   <!-- section HEADING -->
+#   what is replaced, by the section without its heading
+#   <!-- end -->
+#
+# Arguments: the saspart binary, the run's folder.
+set -euo pipefail
+saspart=$1 run=$2
+"$saspart" report "$run" >/dev/null
+cp "$run/report.md" docs/results-paper.md
+awk -v report=docs/results-paper.md '
+	BEGIN {
+		while ((getline line <report) > 0) {
+			if (line ~ /^## /) heading = substr(line, 4)
+			else if (heading != "") text[heading] = text[heading] line "\n"
+		}
+	}
+	/^<!-- end -->$/ { inside = 0 }
+	!inside { print }
+	/^<!-- section .* -->$/ {
+		name = substr($0, 14, length($0) - 17)
+		if (!(name in text)) {
+			print "results.sh: the report has no section " name >"/dev/stderr"
+			exit 1
+		}
+		printf "%s", text[name]
+		inside = 1
+	}
+	END { if (inside) { print "results.sh: a section in docs/results.md has no end" >"/dev/stderr"; exit 1 } }
+' docs/results.md >docs/results.md.new || { rm docs/results.md.new; exit 1; }
+mv docs/results.md.new docs/results.md
