@@ -30,6 +30,7 @@ type Capacity struct {
 	rng     *rand.Rand
 	updates uint64
 	groups  []group
+	muon    muon
 }
 
 // How many numbers the capacity action has per worker, without and with a hedge.
@@ -153,12 +154,43 @@ func (t *Capacity) UpdateOn(batch []*policy.Scenario) (CapacityStats, error) {
 		stats.Imbalance += t.groups[i].imbalance / windows
 	}
 	var err error
-	stats.Norm, err = t.params.step(t.pool, stats.Rate, t.updates+1, t.cfg.GradClip)
+	stats.Norm, err = t.step(stats.Rate)
 	if err != nil {
 		return stats, fmt.Errorf("update %d: the network's %w; lower the rate, or restart from an earlier checkpoint", stats.Update, err)
 	}
 	t.updates++
 	return stats, nil
+}
+
+// step moves the parameters along their gradient, and returns its length.
+func (t *Capacity) step(rate float64) (float64, error) {
+	p, number := t.params, t.updates+1
+	if !t.cfg.Muon {
+		return p.step(t.pool, rate, number, t.cfg.GradClip)
+	}
+	norm, scale, err := p.clipped(t.pool, t.cfg.GradClip)
+	if err != nil {
+		return norm, err
+	}
+	for i := range p.grad {
+		p.grad[i] *= float32(scale)
+	}
+	w, m, g := t.net.views(p.w), t.net.views(p.m), t.net.views(p.grad)
+	at := 0
+	for entry, tensor := range p.layout {
+		from, h := at, t.net.units
+		at += tensor.Len()
+		switch entry {
+		case inputWeight, memoryWeight, poolWeight:
+			// Each gate's is a matrix of its own.
+			for gate := 0; gate < 3*h; gate += h {
+				t.muon.step(w[entry].columns(gate, gate+h), m[entry].columns(gate, gate+h), g[entry].columns(gate, gate+h), rate)
+			}
+		default:
+			p.adam(t.pool, from, at, 1, rate, number)
+		}
+	}
+	return norm, nil
 }
 
 // pass takes a group's scenarios through all windows and back, and leaves loss,

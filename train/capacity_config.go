@@ -20,7 +20,8 @@ type CapacityConfig struct {
 	Weight    float64               `yaml:"weight"`    // a scenario of P workers counts in proportion to P to this power
 	Batch     int                   `yaml:"batch"`     // scenarios per update
 	Updates   int                   `yaml:"updates"`   // over which rate and sharpness go from the first to the second value
-	Rate      [2]float64            `yaml:"rate"`      // Adam's learning rate, falling as a cosine
+	Muon      bool                  `yaml:"muon"`      // whether the gates' weights take steps of Muon, as long as those of Adam, which all others take
+	Rate      [2]float64            `yaml:"rate"`      // learning rate, falling as a cosine
 	Sharpness [2]float64            `yaml:"sharpness"` // k of the loss, rising in a straight line
 	GradClip  float64               `yaml:"grad_clip"` // longest gradient; 0 is no limit
 	Threads   int                   `yaml:"threads"`   // CPU threads; results do not depend on them
@@ -41,11 +42,13 @@ func PrototypeCapacity() CapacityConfig {
 //     them the gradients, so that few workers would hardly count;
 //   - a quarter more units, and memories pooled: how noisy and how late a job's busy
 //     times are, all its workers tell together;
-//   - ten times the rate at first: Adam's steps do not depend on the gradient's size,
-//     and what follows from rare jumps takes long to learn;
+//   - steps of Muon, and five times the rate at first: what follows from rare jumps takes
+//     long to learn by Adam;
+//   - gradients cut off at some three times their usual length: an outlier would decide
+//     on the direction of twenty of Muon's steps;
 //   - half the batch, and many more updates: for the same number of scenarios, more is
 //     learned in smaller steps;
-//   - a loss that sharpens to ten times as sharp: with a soft one, imbalances of a few
+//   - a loss that sharpens to twenty times as sharp: with a soft one, imbalances of a few
 //     per cent, all there is where measurements are good, hardly count;
 //   - three in twenty scenarios in which reports are late, and not work;
 //   - three in ten in which a saturated worker slows the whole job down, as in a real
@@ -60,9 +63,9 @@ func DefaultCapacity() CapacityConfig {
 	c := PrototypeCapacity()
 	c.Workers, c.Weight = [2]int{4, 64}, -0.5
 	c.Units, c.Pool, c.Hedge = 40, true, true
-	c.Rate = [2]float64{2e-2, 2e-4}
-	c.Sharpness = [2]float64{20, 200}
-	c.Batch, c.Updates = 24, 3200
+	c.Muon, c.Rate, c.GradClip = true, [2]float64{1e-2, 2e-4}, 0.05
+	c.Sharpness = [2]float64{20, 400}
+	c.Batch, c.Updates = 24, 6400
 	c.Inputs = append(c.Inputs, "ratio", "load", "workers", "calm", "contrast")
 	c.Scenarios.Reports, c.Scenarios.Pressure = 0.15, 0.3
 	c.Scenarios.Job = policy.JobLike{

@@ -15,7 +15,7 @@ import (
 // tinyCapacity is a configuration that trains in no time, with every input.
 func tinyCapacity() CapacityConfig {
 	c := PrototypeCapacity()
-	c.Hedge, c.Pool = true, true
+	c.Hedge, c.Pool, c.Muon = true, true, true
 	c.Inputs, c.Units, c.Workers, c.Batch, c.Updates = policy.CapacityInputs(), 4, [2]int{2, 9}, 8, 20
 	return c
 }

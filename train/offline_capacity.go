@@ -51,6 +51,7 @@ func newModelLearner(c *CapacityTraining, seed uint64) (*modelLearner, error) {
 	cfg := DefaultCapacity()
 	cfg.Inputs, cfg.Units, cfg.Hedge, cfg.Pool = shared.Inputs, shared.Units, shared.Hedge, shared.Pool
 	cfg.Threads, cfg.GradClip = shared.Threads, shared.GradClip
+	cfg.Muon, cfg.Sharpness = false, [2]float64{20, 200}
 	cfg.Batch, cfg.Updates, cfg.Rate, cfg.Scenarios.Windows = m.Batch, c.Config.Updates, [2]float64{m.Rate, m.LastRate}, m.Windows
 	if c.Start != nil {
 		if err := CheckStart(c.Start); err != nil {

@@ -62,20 +62,35 @@ func (p *params) norm(pool *pool) float64 {
 // the length clip (0: never). It returns the length before; one that is not finite
 // changes nothing and is an error.
 func (p *params) step(pool *pool, lr float64, t uint64, clip float64) (float64, error) {
-	norm := p.norm(pool)
-	if math.IsNaN(norm) || math.IsInf(norm, 0) {
-		return norm, fmt.Errorf("gradient has a norm of %v", norm)
+	norm, scale, err := p.clipped(pool, clip)
+	if err == nil {
+		p.adam(pool, 0, len(p.w), scale, lr, t)
 	}
-	scale := 1.0
+	return norm, err
+}
+
+// clipped returns the gradient's length, and what scales it down to the length clip. A
+// length that is not finite is an error.
+func (p *params) clipped(pool *pool, clip float64) (norm, scale float64, err error) {
+	norm, scale = p.norm(pool), 1
+	if math.IsNaN(norm) || math.IsInf(norm, 0) {
+		return norm, 0, fmt.Errorf("gradient has a norm of %v", norm)
+	}
 	if clip > 0 && norm > clip {
 		scale = clip / norm
 	}
+	return norm, scale, nil
+}
+
+// adam takes the parameters [from,to) a step further, the t-th, along scale times the
+// gradient.
+func (p *params) adam(pool *pool, from, to int, scale, lr float64, t uint64) {
 	rate := lr / (1 - math.Pow(beta1, float64(t)))
 	root := 1 / math.Sqrt(1-math.Pow(beta2, float64(t)))
-	pool.split(len(p.w), stride, func(_, from, to int) {
-		adam(p.w[from:to], p.m[from:to], p.v[from:to], p.grad[from:to], scale, rate, root)
+	pool.split(to-from, stride, func(_, first, end int) {
+		first, end = from+first, from+end
+		adam(p.w[first:end], p.m[first:end], p.v[first:end], p.grad[first:end], scale, rate, root)
 	})
-	return norm, nil
 }
 
 // toward moves dst to src by the share tau of the way (Polyak averaging).
