@@ -17,7 +17,7 @@ import (
 	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/engine/flink"
 	"github.com/saspart/saspart/eval/rate"
-	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/policy"
 )
 
@@ -176,8 +176,8 @@ func digest(r *Run, p *prepared) (string, error) {
 }
 
 // ownSettings is c without the options of partitioners that it does not name.
-func ownSettings(c partition.Config) partition.Config {
-	own := partition.Config{Name: c.Name, Published: c.Published}
+func ownSettings(c registry.Config) registry.Config {
+	own := registry.Config{Name: c.Name, Published: c.Published}
 	switch c.Name {
 	case "hash", "pkg", "cam", "table":
 	case "dchoices", "wchoices":

@@ -18,7 +18,7 @@ import (
 	"github.com/saspart/saspart/configs"
 	"github.com/saspart/saspart/eval/rate"
 	"github.com/saspart/saspart/experiment"
-	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/partition/registry"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -182,13 +182,13 @@ func TestDigestIsOfWhatCounts(t *testing.T) {
 		{"fish", func(e *config.Experiment) { e.Partitioner.Fish.Hot++ }, []string{"fish"}},
 		{"waterfill", func(e *config.Experiment) { e.Partitioner.Waterfill.Gain++ }, []string{"waterfill"}},
 		{"saspartitioner", func(e *config.Experiment) { e.Partitioner.SaSPartitioner.Gain++ }, []string{learned}},
-		{"published", func(e *config.Experiment) { e.Partitioner.Published = true }, partition.Names()},
-		{"job", func(e *config.Experiment) { e.Job.Queue++ }, partition.Names()},
-		{"seed", func(e *config.Experiment) { e.Seed++ }, partition.Names()},
+		{"published", func(e *config.Experiment) { e.Partitioner.Published = true }, registry.Names()},
+		{"job", func(e *config.Experiment) { e.Job.Queue++ }, registry.Names()},
+		{"seed", func(e *config.Experiment) { e.Seed++ }, registry.Names()},
 		{"name", func(e *config.Experiment) { e.Name += "x" }, nil},
 		{"collect", func(e *config.Experiment) { e.Collect.Windows++ }, nil},
 	}
-	for _, name := range partition.Names() {
+	for _, name := range registry.Names() {
 		run := Runs(cells(), []Contender{{Name: name, Partitioner: name}}, []uint64{1})[0]
 		of := func(change func(*config.Experiment)) string {
 			e, err := run.Cell.Experiment(run.Contender, run.Seed)
