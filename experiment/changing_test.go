@@ -9,13 +9,16 @@ import (
 	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/engine/fluid"
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/learned"
+	"github.com/saspart/saspart/policy/plan"
 )
 
 // Where speeds change and measurements are noisy and late, the built-in policy is better
 // than waterfill on whole jobs too, with keys, loads to be learned and routes, and not
 // only on scenarios of shares. Where they are exact and at once, as in sim, it is as good.
 func TestBuiltinFollowsChangingSpeeds(t *testing.T) {
-	checkpoint, err := policy.Builtin()
+	checkpoint, err := checkpoint.Builtin()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,12 +42,12 @@ func TestBuiltinFollowsChangingSpeeds(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			learned, err := policy.NewLearned(checkpoint, policy.DefaultLearned(), e.Job.Workers)
+			learned, err := learned.New(checkpoint, learned.Default(), e.Job.Workers)
 			if err != nil {
 				t.Fatal(err)
 			}
 			a := trueImbalance(t, model, learned)
-			b := trueImbalance(t, model, policy.NewWaterfill(policy.DefaultWaterfill(), e.Job.Workers))
+			b := trueImbalance(t, model, plan.NewWaterfill(plan.DefaultWaterfill(), e.Job.Workers))
 			ours, rivals, squares = ours+a/float64(seeds), rivals+b/float64(seeds), squares+(a-b)*(a-b)/float64(seeds)
 		}
 		off := ours - rivals

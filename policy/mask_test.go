@@ -1,15 +1,18 @@
-package policy
+package policy_test
 
 import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/internal/toy"
 )
 
 func TestMaskReferenceCheck(t *testing.T) {
-	d := zipf(10000, 1.5)[:10]
-	m := NewMask(d, 64, DefaultMask())
+	d := toy.Zipf(10000, 1.5)[:10]
+	m := policy.NewMask(d, 64, policy.DefaultMask())
 	got := make([][2]int, len(m.Keys))
 	for i, ws := range m.Keys {
 		got[i] = [2]int{int(ws[0]), int(ws[len(ws)-1])}
@@ -21,7 +24,7 @@ func TestMaskReferenceCheck(t *testing.T) {
 	if n := m.Pairs(); n != 73 {
 		t.Errorf("64 workers: %d pairs; the reference's action has 73", n)
 	}
-	m = NewMask(d, 8, MaskConfig{TrueHot: 10})
+	m = policy.NewMask(d, 8, policy.MaskConfig{TrueHot: 10})
 	if n := m.Pairs(); n != 17 {
 		t.Errorf("8 workers: %d pairs; reference.md says 17", n)
 	}
@@ -38,11 +41,11 @@ func TestTrueHot(t *testing.T) {
 		{"4*0.1 = 0.4 is the first at or below its cumulative sum, 1", []float64{0.5, 0.4, 0.1}, 4, false, 2},
 		{"the scale of d does not matter", []float64{5, 4, 1}, 4, false, 2},
 		{"one worker: 1*d[0] <= d[0], nothing to split", []float64{0.5, 0.5}, 1, false, 0},
-		{"every key is heavy: all of them", zipf(10000, 1.5)[:10], 64, false, 10},
-		{"the reference answers 0 there", zipf(10000, 1.5)[:10], 64, true, 0},
+		{"every key is heavy: all of them", toy.Zipf(10000, 1.5)[:10], 64, false, 10},
+		{"the reference answers 0 there", toy.Zipf(10000, 1.5)[:10], 64, true, 0},
 		{"no keys", nil, 8, false, 0},
 	} {
-		if got := TrueHot(tc.d, tc.workers, tc.published); got != tc.want {
+		if got := policy.TrueHot(tc.d, tc.workers, tc.published); got != tc.want {
 			t.Errorf("%s: TrueHot = %d, want %d", tc.why, got, tc.want)
 		}
 	}
@@ -53,16 +56,16 @@ func TestMaskOptions(t *testing.T) {
 		why  string
 		d    []float64
 		p    int
-		c    MaskConfig
+		c    policy.MaskConfig
 		want [][]uint16
 	}{
-		{"two equal keys halve the line", []float64{1, 1}, 4, MaskConfig{TrueHot: 2}, [][]uint16{{0, 1}, {2, 3}}},
-		{"the boundary at 1.5 makes them share worker 1", []float64{1, 1}, 3, MaskConfig{TrueHot: 2}, [][]uint16{{0, 1}, {1, 2}}},
-		{"a spread key has every worker, the rest divide the whole line", []float64{8, 1, 1}, 2, MaskConfig{TrueHot: 3, Spread: 1}, [][]uint16{{0, 1}, {0}, {1}}},
-		{"a key without weight still has a worker", []float64{1, 0}, 2, MaskConfig{TrueHot: 2}, [][]uint16{{0, 1}, {1}}},
-		{"no more true hot keys than keys", []float64{1}, 2, MaskConfig{TrueHot: 5}, [][]uint16{{0, 1}}},
+		{"two equal keys halve the line", []float64{1, 1}, 4, policy.MaskConfig{TrueHot: 2}, [][]uint16{{0, 1}, {2, 3}}},
+		{"the boundary at 1.5 makes them share worker 1", []float64{1, 1}, 3, policy.MaskConfig{TrueHot: 2}, [][]uint16{{0, 1}, {1, 2}}},
+		{"a spread key has every worker, the rest divide the whole line", []float64{8, 1, 1}, 2, policy.MaskConfig{TrueHot: 3, Spread: 1}, [][]uint16{{0, 1}, {0}, {1}}},
+		{"a key without weight still has a worker", []float64{1, 0}, 2, policy.MaskConfig{TrueHot: 2}, [][]uint16{{0, 1}, {1}}},
+		{"no more true hot keys than keys", []float64{1}, 2, policy.MaskConfig{TrueHot: 5}, [][]uint16{{0, 1}}},
 	} {
-		if diff := cmp.Diff(tc.want, NewMask(tc.d, tc.p, tc.c).Keys); diff != "" {
+		if diff := cmp.Diff(tc.want, policy.NewMask(tc.d, tc.p, tc.c).Keys); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tc.why, diff)
 		}
 	}
@@ -74,9 +77,9 @@ func TestMaskOptions(t *testing.T) {
 func TestMaskProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := rapid.IntRange(1, 257).Draw(t, "workers")
-		d := zipf(rapid.IntRange(1, 40).Draw(t, "keys"), rapid.Float64Range(0, 3).Draw(t, "exponent"))
-		c := MaskConfig{Spread: rapid.IntRange(0, 5).Draw(t, "spread"), TrueHot: rapid.IntRange(0, 50).Draw(t, "hot")}
-		m := NewMask(d, p, c)
+		d := toy.Zipf(rapid.IntRange(1, 40).Draw(t, "keys"), rapid.Float64Range(0, 3).Draw(t, "exponent"))
+		c := policy.MaskConfig{Spread: rapid.IntRange(0, 5).Draw(t, "spread"), TrueHot: rapid.IntRange(0, 50).Draw(t, "hot")}
+		m := policy.NewMask(d, p, c)
 		covered := make([]bool, p)
 		for i, ws := range m.Keys {
 			if len(ws) == 0 {
@@ -104,10 +107,10 @@ func TestMaskProperties(t *testing.T) {
 }
 
 func TestMaskConfigValidate(t *testing.T) {
-	if c := DefaultMask(); c.Validate() != nil {
+	if c := policy.DefaultMask(); c.Validate() != nil {
 		t.Errorf("the default does not validate: %v", c.Validate())
 	}
-	for _, c := range []MaskConfig{{Spread: -1}, {TrueHot: -1}} {
+	for _, c := range []policy.MaskConfig{{Spread: -1}, {TrueHot: -1}} {
 		if c.Validate() == nil {
 			t.Errorf("%+v validates", c)
 		}

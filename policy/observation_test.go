@@ -1,4 +1,4 @@
-package policy
+package policy_test
 
 import (
 	"math"
@@ -7,6 +7,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
+
+	"github.com/saspart/saspart/policy"
 )
 
 var near = cmpopts.EquateApprox(0, 1e-12)
@@ -29,7 +31,7 @@ func TestObservation(t *testing.T) {
 		{"equal thirds: rounding is no spread", false, []float64{0.1, 0.1, 0.1}, []float64{0, 0, 0}, []float64{1, 1, 1, 0, 0, 0}},
 		{"nothing happened", false, []float64{0, 0}, []float64{0, 0}, []float64{1, 1, 0, 0}},
 	} {
-		got := Observation{Published: tc.published}.Of(nil, tc.counts, tc.busy)
+		got := policy.Observation{Published: tc.published}.Of(nil, tc.counts, tc.busy)
 		if diff := cmp.Diff(tc.want, got, near); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tc.why, diff)
 		}
@@ -38,7 +40,7 @@ func TestObservation(t *testing.T) {
 	// (36-1)/(5 sqrt 35) + 1 = 7/sqrt(35) + 1 = 2.18, clipped; the others 1 - 1/(5 sqrt 35).
 	counts := make([]float64, 36)
 	counts[0] = 36
-	got := Observation{}.Of(nil, counts, nil)
+	got := policy.Observation{}.Of(nil, counts, nil)
 	if want := 1 - 1/(5*math.Sqrt(35)); got[0] != 2 || math.Abs(got[1]-want) > 1e-12 {
 		t.Errorf("one worker has all: %v and %v, want 2 and %v", got[0], got[1], want)
 	}
@@ -57,7 +59,7 @@ func TestReward(t *testing.T) {
 		{"idle", []float64{0, 0}, 0},
 		{"no workers", nil, 0},
 	} {
-		if got := Perf(tc.busy); math.Abs(got-tc.perf) > 1e-12 {
+		if got := policy.Perf(tc.busy); math.Abs(got-tc.perf) > 1e-12 {
 			t.Errorf("%s: perf %v, want %v", tc.why, got, tc.perf)
 		}
 	}
@@ -72,7 +74,7 @@ func TestReward(t *testing.T) {
 		{"twice p0: f = -1, -(2^2 - 1)", 1.2, -3},
 		{"f = -2, -(3^2 - 1)", 1.8, -8},
 	} {
-		if got := Reward(tc.perf, DefaultP0); math.Abs(got-tc.reward) > 1e-12 {
+		if got := policy.Reward(tc.perf, policy.DefaultP0); math.Abs(got-tc.reward) > 1e-12 {
 			t.Errorf("%s: reward(%v) = %v, want %v", tc.why, tc.perf, got, tc.reward)
 		}
 	}
@@ -85,13 +87,13 @@ func TestObservationAndRewardProperties(t *testing.T) {
 		n := rapid.IntRange(1, 70).Draw(t, "workers")
 		counts := rapid.SliceOfN(rapid.Float64Range(0, 1e9), n, n).Draw(t, "counts")
 		busy := rapid.SliceOfN(rapid.OneOf(rapid.Float64Range(0, 3), rapid.Just(math.NaN())), n, n).Draw(t, "busy")
-		for i, v := range (Observation{}).Of(nil, counts, busy) {
+		for i, v := range (policy.Observation{}).Of(nil, counts, busy) {
 			if !(v >= 0 && v <= 2) {
 				t.Fatalf("observation[%d] = %v", i, v)
 			}
 		}
 		a, b := rapid.Float64Range(0, 10).Draw(t, "a"), rapid.Float64Range(0, 10).Draw(t, "b")
-		if a < b && Reward(a, DefaultP0) < Reward(b, DefaultP0) {
+		if a < b && policy.Reward(a, policy.DefaultP0) < policy.Reward(b, policy.DefaultP0) {
 			t.Fatalf("reward(%v) < reward(%v)", a, b)
 		}
 	})

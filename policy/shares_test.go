@@ -1,4 +1,4 @@
-package policy
+package policy_test
 
 import (
 	"math"
@@ -7,24 +7,27 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
+
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/internal/toy"
 )
 
 // hotKeys names n keys, spread over the slots.
-func hotKeys(n int) []HotKey {
-	hot := make([]HotKey, n)
+func hotKeys(n int) []policy.HotKey {
+	hot := make([]policy.HotKey, n)
 	for i := range hot {
-		hot[i] = HotKey{Name: string(rune('a' + i%26)), Hash: uint64(i+1) * 0x9e3779b97f4a7c15}
+		hot[i] = policy.HotKey{Name: string(rune('a' + i%26)), Hash: uint64(i+1) * 0x9e3779b97f4a7c15}
 	}
 	return hot
 }
 
 func TestSharesRoute(t *testing.T) {
-	s := Shares{Mask: Mask{Workers: 3, Keys: [][]uint16{{0, 1, 2}, {1, 2}, {2}}}, Hot: hotKeys(4)}
+	s := policy.Shares{Mask: policy.Mask{Workers: 3, Keys: [][]uint16{{0, 1, 2}, {1, 2}, {2}}}, Hot: hotKeys(4)}
 	r, err := s.Route([]float64{0.2, 0, 0.6, 0, 0, 0.5}, 7)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []KeyRoute{
+	want := []policy.KeyRoute{
 		{Hash: s.Hot[0].Hash, Name: "a", Workers: []uint16{0, 2}, Shares: []float64{0.25, 0.75}},                // normalised, without the zero
 		{Hash: s.Hot[1].Hash, Name: "b", Workers: []uint16{1, 2}, Shares: []float64{0.5, 0.5}},                  // all 0: even over its workers
 		{Hash: s.Hot[2].Hash, Name: "c", Workers: []uint16{2}, Shares: []float64{1}},                            // one worker
@@ -33,7 +36,7 @@ func TestSharesRoute(t *testing.T) {
 	if diff := cmp.Diff(want, r.Keys, near); diff != "" {
 		t.Errorf("keys (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(HashRoute(3).Slots, r.Slots); diff != "" || r.Version != 7 || r.Validate() != nil {
+	if diff := cmp.Diff(policy.HashRoute(3).Slots, r.Slots); diff != "" || r.Version != 7 || r.Validate() != nil {
 		t.Errorf("slots not by hash, version %d, or invalid: %v", r.Version, r.Validate())
 	}
 	for why, action := range map[string][]float64{
@@ -50,8 +53,8 @@ func TestSharesRoute(t *testing.T) {
 }
 
 func TestSharesAction(t *testing.T) {
-	s := Shares{Mask: Mask{Workers: 3, Keys: [][]uint16{{0, 1, 2}, {1, 2}, {2}}}, Hot: hotKeys(4)}
-	got := s.Action([]float64{-1}, []RealisedShare{
+	s := policy.Shares{Mask: policy.Mask{Workers: 3, Keys: [][]uint16{{0, 1, 2}, {1, 2}, {2}}}, Hot: hotKeys(4)}
+	got := s.Action([]float64{-1}, []policy.RealisedShare{
 		{Hash: s.Hot[0].Hash, Worker: 0, Count: 10}, {Hash: s.Hot[0].Hash, Worker: 2, Count: 40},
 		{Hash: s.Hot[2].Hash, Worker: 2, Count: 3}, {Hash: s.Hot[2].Hash, Worker: 0, Count: 9}, // worker 0 is not in its mask
 		{Hash: s.Hot[3].Hash, Worker: 1, Count: 5}, // not a true hot key
@@ -68,8 +71,8 @@ func TestSharesRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := rapid.IntRange(1, 40).Draw(t, "workers")
 		n := rapid.IntRange(1, 20).Draw(t, "keys")
-		d := zipf(n, rapid.Float64Range(0, 2).Draw(t, "exponent"))
-		s := Shares{Mask: NewMask(d, p, MaskConfig{TrueHot: rapid.IntRange(1, n).Draw(t, "true")}), Hot: hotKeys(n)}
+		d := toy.Zipf(n, rapid.Float64Range(0, 2).Draw(t, "exponent"))
+		s := policy.Shares{Mask: policy.NewMask(d, p, policy.MaskConfig{TrueHot: rapid.IntRange(1, n).Draw(t, "true")}), Hot: hotKeys(n)}
 		action := make([]float64, s.Dim())
 		for i := range action {
 			action[i] = float64(rapid.IntRange(0, 100).Draw(t, "a")) / 100
@@ -83,11 +86,11 @@ func TestSharesRoundTrip(t *testing.T) {
 		}
 		loads, want := make([]float64, p), make([]float64, p)
 		s.Mask.Loads(loads, d, action)
-		var realised []RealisedShare
+		var realised []policy.RealisedShare
 		for rank, k := range r.Keys {
 			for i, w := range k.Workers {
 				want[w] += d[rank] * k.Shares[i]
-				realised = append(realised, RealisedShare{k.Hash, int(w), int64(math.Round(k.Shares[i] * 1e12))})
+				realised = append(realised, policy.RealisedShare{k.Hash, int(w), int64(math.Round(k.Shares[i] * 1e12))})
 			}
 		}
 		if diff := cmp.Diff(want, loads, near); diff != "" {

@@ -24,7 +24,7 @@ type Config struct {
 	Warm      int           // windows that a new model watches before it takes over
 
 	// KeyDistance is how far a job's hot keys may be from those that the model was
-	// trained on (policy.KeyDistance) before its routes are analytic; 0: any distance.
+	// trained on (plan.KeyDistance) before its routes are analytic; 0: any distance.
 	// A shares policy's imbalance grows by about nine tenths of it: one trained on zipf
 	// 1.5 for 8 workers came to 0.02 at 0, 0.05 at 0.06, 0.09 at 0.12 and 0.19 at 0.30
 	// (zipf 1.0), where the analytic route came to 0.03 throughout.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/plan"
 	"github.com/saspart/saspart/serve"
 	"github.com/saspart/saspart/serve/client"
 )
@@ -54,7 +55,7 @@ func TestFeed(t *testing.T) {
 	}
 	f := serve.NewFeed(t.Context(), config)
 	var seen atomic.Int64
-	ended := follow(f, policy.NewWaterfill(policy.DefaultWaterfill(), 8), &seen)
+	ended := follow(f, plan.NewWaterfill(plan.DefaultWaterfill(), 8), &seen)
 	serving := serve.Default()
 	serving.Limits.Jobs, serving.Linger = 1, 10*time.Millisecond
 	s := start(t, "", serving, serve.Options{Model: f.Model("training"), Only: 8})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/plan"
 	pb "github.com/saspart/saspart/proto/saspart/v1"
 	"github.com/saspart/saspart/serve/internal/standin"
 	"github.com/saspart/saspart/serve/reports"
@@ -77,7 +78,7 @@ func (j *job) controllerOf(c choice) (*standin.Standin, string) {
 		}
 		why = err.Error()
 	}
-	return standin.New(policy.NewWaterfill(policy.DefaultWaterfill(), workers)), why
+	return standin.New(plan.NewWaterfill(plan.DefaultWaterfill(), workers)), why
 }
 
 // attach adds a stream. Streams of the same subtasks are replaced, for they are half

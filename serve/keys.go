@@ -5,6 +5,8 @@ import (
 	"math"
 
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/learned"
+	"github.com/saspart/saspart/policy/plan"
 )
 
 // keys tells whether a job's hot keys are like those that the model was trained on:
@@ -15,7 +17,7 @@ type keys struct {
 
 	model   *Model
 	trained [][]float64 // by model's policies; none: any keys suit them
-	loads   *policy.Loads
+	loads   *plan.Loads
 	ranked  []float64 // the job's, as many as nearest has
 	nearest []float64 // of trained, to the job
 	from    float64   // distance from nearest; meaningless without it
@@ -39,7 +41,7 @@ func (k *keys) far(m *Model, w *policy.Window, workers int) (far, first bool) {
 		return false, false
 	}
 	if k.loads == nil {
-		k.loads = policy.NewLoads(policy.DefaultLoad())
+		k.loads = plan.NewLoads(plan.DefaultLoad())
 	}
 	first = k.nearest == nil
 	k.loads.Observe(w)
@@ -50,7 +52,7 @@ func (k *keys) far(m *Model, w *policy.Window, workers int) (far, first bool) {
 			return false, false // nothing was sent yet
 		}
 		k.ranked = ranked
-		if d := policy.KeyDistance(t, ranked); d < from {
+		if d := plan.KeyDistance(t, ranked); d < from {
 			from, k.nearest = d, t
 		}
 	}
@@ -81,7 +83,7 @@ func (k *keys) distance() *float64 {
 
 // trainedOn is the keys that policies were trained on; nothing where one of them suits
 // any, or does not tell.
-func trainedOn(members ...policy.PoolMember) [][]float64 {
+func trainedOn(members ...learned.PoolMember) [][]float64 {
 	var out [][]float64
 	for _, m := range members {
 		s := m.Checkpoint.Shares

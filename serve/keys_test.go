@@ -7,30 +7,32 @@ import (
 	"testing"
 	"time"
 
-	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/learned"
+	"github.com/saspart/saspart/policy/network"
 	"github.com/saspart/saspart/serve"
 	"github.com/saspart/saspart/serve/client"
 )
 
 // sharesOf is a shares policy for P workers that has learned nothing, and says that it
 // was trained on keys of the given parts of the records.
-func sharesOf(workers uint16, trained []float64) *policy.Checkpoint {
+func sharesOf(workers uint16, trained []float64) *checkpoint.Checkpoint {
 	all := make([]uint16, workers)
 	for w := range all {
 		all[w] = uint16(w)
 	}
 	p := int(workers)
-	zeros := func(name string, shape ...int) policy.Tensor {
+	zeros := func(name string, shape ...int) network.Tensor {
 		n := 1
 		for _, d := range shape {
 			n *= d
 		}
-		return policy.Tensor{Name: name, Shape: shape, Data: make([]float32, n)}
+		return network.Tensor{Name: name, Shape: shape, Data: make([]float32, n)}
 	}
-	return &policy.Checkpoint{
-		Format: policy.CheckpointFormat, Kind: policy.KindShares, CreatedBy: "test",
-		Shares:  &policy.SharesSpec{Workers: p, Mask: [][]uint16{all}, HotKeys: 4, Hidden: []int{4}, KeyShares: trained},
-		Tensors: []policy.Tensor{zeros("0.weight", 1, 2*p, 4), zeros("0.bias", 1, 4), zeros("1.weight", 1, 4, 2*p), zeros("1.bias", 1, 2*p)},
+	return &checkpoint.Checkpoint{
+		Format: checkpoint.Format, Kind: checkpoint.KindShares, CreatedBy: "test",
+		Shares:  &checkpoint.SharesSpec{Workers: p, Mask: [][]uint16{all}, HotKeys: 4, Hidden: []int{4}, KeyShares: trained},
+		Tensors: []network.Tensor{zeros("0.weight", 1, 2*p, 4), zeros("0.bias", 1, 4), zeros("1.weight", 1, 4, 2*p), zeros("1.bias", 1, 2*p)},
 	}
 }
 
@@ -52,7 +54,7 @@ func exposed(t *testing.T, s *running) string {
 func TestJobOfOtherKeys(t *testing.T) {
 	usual, flat := newToy(4).hot, []float64{0.05, 0.04, 0.03, 0.02}
 	config := serve.Default()
-	s := start(t, "", config, serve.Options{Model: serve.CheckpointModel("mine", sharesOf(4, usual[:4]), policy.DefaultLearned())})
+	s := start(t, "", config, serve.Options{Model: serve.CheckpointModel("mine", sharesOf(4, usual[:4]), learned.Default())})
 	drive := func(j *toy, c *client.Client, hot []float64, windows int) client.Status {
 		t.Helper()
 		controller := c.Controller(5 * time.Second)
@@ -110,13 +112,13 @@ func TestJobOfAnyKeys(t *testing.T) {
 	for _, tc := range []struct {
 		why    string
 		config serve.Config
-		policy *policy.Checkpoint
+		policy *checkpoint.Checkpoint
 	}{
 		{"any distance is allowed", unlimited, sharesOf(4, far)},
 		{"the checkpoint does not tell what it was trained on", config, sharesOf(4, nil)},
-		{"a capacity policy takes keys as they come", config, policy.UntrainedCapacity(4, 1)},
+		{"a capacity policy takes keys as they come", config, checkpoint.UntrainedCapacity(4, 1)},
 	} {
-		s := start(t, "", tc.config, serve.Options{Model: serve.CheckpointModel("mine", tc.policy, policy.DefaultLearned())})
+		s := start(t, "", tc.config, serve.Options{Model: serve.CheckpointModel("mine", tc.policy, learned.Default())})
 		j := newToy(4)
 		c := j.attach(t, s.address, "toy", nil)
 		attached(t, c)

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/learned"
 )
 
 // Model is what decides for the jobs of a server.
@@ -28,50 +30,50 @@ type Model struct {
 }
 
 // CheckpointModel is the model of a checkpoint. config must be valid.
-func CheckpointModel(name string, c *policy.Checkpoint, config policy.LearnedConfig) *Model {
+func CheckpointModel(name string, c *checkpoint.Checkpoint, config learned.Config) *Model {
 	return &Model{
 		Name: name, Digest: c.Digest,
-		New: func(workers int) (policy.Controller, error) { return policy.NewLearned(c, config, workers) },
+		New: func(workers int) (policy.Controller, error) { return learned.New(c, config, workers) },
 		Keys: func(workers int) [][]float64 {
-			if policy.FitsJob(c, workers) != nil {
+			if checkpoint.FitsJob(c, workers) != nil {
 				return nil
 			}
-			return trainedOn(policy.PoolMember{Checkpoint: c})
+			return trainedOn(learned.PoolMember{Checkpoint: c})
 		},
 	}
 }
 
 // LoadModel reads the checkpoint that dir holds, as a checkpoint's folder or a training
-// run's, or the built-in one for policy.BuiltinName.
-func LoadModel(dir string, config policy.LearnedConfig) (*Model, error) {
-	if dir == policy.BuiltinName {
-		c, err := policy.Builtin()
+// run's, or the built-in one for checkpoint.BuiltinName.
+func LoadModel(dir string, config learned.Config) (*Model, error) {
+	if dir == checkpoint.BuiltinName {
+		c, err := checkpoint.Builtin()
 		if err != nil {
 			return nil, err
 		}
-		return CheckpointModel(policy.BuiltinName, c, config), nil
+		return CheckpointModel(checkpoint.BuiltinName, c, config), nil
 	}
-	found, err := policy.FindCheckpoint(dir)
+	found, err := checkpoint.Find(dir)
 	if err != nil {
 		return nil, err
 	}
-	c, err := policy.LoadCheckpoint(found)
+	c, err := checkpoint.Load(found)
 	if err != nil {
 		return nil, err
 	}
 	return CheckpointModel(strings.ToValidUTF8(filepath.Base(filepath.Clean(dir)), "?"), c, config), nil
 }
 
-// PoolModel is the model of the pool in dir (policy.LoadPool): for each job it follows
+// PoolModel is the model of the pool in dir (learned.LoadPool): for each job it follows
 // the member that was trained on the keys most like the job's, of those that were
 // trained for its number of workers.
-func PoolModel(dir string, config policy.LearnedConfig) (*Model, error) {
-	pool, err := policy.LoadPool(dir)
+func PoolModel(dir string, config learned.Config) (*Model, error) {
+	pool, err := learned.LoadPool(dir)
 	if err != nil {
 		return nil, err
 	}
-	fitting := func(workers int) []policy.PoolMember {
-		return slices.DeleteFunc(slices.Clone(pool), func(m policy.PoolMember) bool { return policy.FitsJob(m.Checkpoint, workers) != nil })
+	fitting := func(workers int) []learned.PoolMember {
+		return slices.DeleteFunc(slices.Clone(pool), func(m learned.PoolMember) bool { return checkpoint.FitsJob(m.Checkpoint, workers) != nil })
 	}
 	return &Model{
 		Name: fmt.Sprintf("pool of %d", len(pool)),
@@ -81,7 +83,7 @@ func PoolModel(dir string, config policy.LearnedConfig) (*Model, error) {
 			if len(fit) == 0 {
 				return nil, fmt.Errorf("none of the %d members of the pool was trained for %d workers", len(pool), workers)
 			}
-			return policy.NewAdaptive(fit, config, workers)
+			return learned.NewAdaptive(fit, config, workers)
 		},
 	}, nil
 }
@@ -89,7 +91,7 @@ func PoolModel(dir string, config policy.LearnedConfig) (*Model, error) {
 // Watch looks at a checkpoint's folder every so often, until ctx is done, and has the
 // server take up what is written there. What cannot be read is told of once, and what
 // served before goes on serving.
-func Watch(ctx context.Context, s *Server, dir string, config policy.LearnedConfig, every time.Duration, log *slog.Logger) {
+func Watch(ctx context.Context, s *Server, dir string, config learned.Config, every time.Duration, log *slog.Logger) {
 	last, complaint := "", "" // what has changed since the server began is found at once
 	ticks := time.NewTicker(every)
 	defer ticks.Stop()
@@ -120,7 +122,7 @@ func Watch(ctx context.Context, s *Server, dir string, config policy.LearnedConf
 
 // stamp changes whenever another checkpoint is put into a folder.
 func stamp(dir string) string {
-	found, err := policy.FindCheckpoint(dir)
+	found, err := checkpoint.Find(dir)
 	if err != nil {
 		return ""
 	}

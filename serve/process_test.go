@@ -15,7 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/learned"
 	"github.com/saspart/saspart/serve"
 	"github.com/saspart/saspart/serve/client"
 )
@@ -52,7 +53,7 @@ func serveProcess(address string) {
 			os.Exit(1)
 		}
 	}
-	m, err := serve.LoadModel(policy.BuiltinName, policy.DefaultLearned())
+	m, err := serve.LoadModel(checkpoint.BuiltinName, learned.Default())
 	fail(err)
 	config := serve.Default()
 	config.Limits.Reports = 1e6

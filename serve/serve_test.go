@@ -16,6 +16,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/learned"
 	"github.com/saspart/saspart/serve"
 	"github.com/saspart/saspart/serve/client"
 	"github.com/saspart/saspart/serve/reports"
@@ -61,7 +63,7 @@ type running struct {
 
 func builtin(t testing.TB) *serve.Model {
 	t.Helper()
-	m, err := serve.LoadModel(policy.BuiltinName, policy.DefaultLearned())
+	m, err := serve.LoadModel(checkpoint.BuiltinName, learned.Default())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ type Batch struct {
 	// source sets nothing.
 	Weight []float32
 
-	both []float32 // [2B,O] Obs and Next
+	Both []float32 // [2B,O] Obs and Next
 }
 
 // NewBatch makes room for rows transitions.
@@ -30,14 +30,14 @@ func NewBatch(rows int, d Dims) *Batch {
 	both := make([]float32, 2*n) // one after the other, for a network to take both at once
 	b := &Batch{
 		Obs: both[:n:n], Act: make([]float32, rows*d.Act), Reward: make([]float32, rows),
-		Next: both[n:], Terminal: make([]float32, rows), Weight: make([]float32, rows), both: both,
+		Next: both[n:], Terminal: make([]float32, rows), Weight: make([]float32, rows), Both: both,
 	}
-	b.alike()
+	b.Alike()
 	return b
 }
 
-// alike weighs all rows the same.
-func (b *Batch) alike() {
+// Alike weighs all rows the same.
+func (b *Batch) Alike() {
 	for i := range b.Weight {
 		b.Weight[i] = 1
 	}

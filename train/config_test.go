@@ -48,8 +48,8 @@ func TestValidate(t *testing.T) {
 func TestBatchHalves(t *testing.T) {
 	b := NewBatch(3, Dims{Obs: 2, Act: 1})
 	b.Obs[5], b.Next[0] = 1, 2
-	if b.both[5] != 1 || b.both[6] != 2 || cap(b.Obs) != 6 {
-		t.Errorf("obs and next are not the two halves of %v", b.both)
+	if b.Both[5] != 1 || b.Both[6] != 2 || cap(b.Obs) != 6 {
+		t.Errorf("obs and next are not the two halves of %v", b.Both)
 	}
 }
 

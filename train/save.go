@@ -10,7 +10,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/network"
 )
 
 // Names of the two checkpoints that a training keeps in its folder.
@@ -46,22 +47,22 @@ type savedManifest struct {
 	Best      *float64 `json:"best,omitempty"`
 }
 
-// Write writes s into a checkpoint's folder. It is for policy.SaveCheckpoint's extra,
+// Write writes s into a checkpoint's folder. It is for checkpoint.Save's extra,
 // which makes the whole folder appear at once or not at all.
 func (s Saved) Write(folder string) error {
 	m := savedManifest{
 		Format: savedFormat, Updates: s.State.Updates, Generator: s.State.Generator, Data: s.Data, Best: s.Best,
 	}
-	tensors := make([]policy.Tensor, len(s.State.Tensors))
+	tensors := make([]network.Tensor, len(s.State.Tensors))
 	for i, t := range s.State.Tensors {
-		tensors[i] = policy.Tensor(t)
+		tensors[i] = network.Tensor(t)
 		m.Tensors = append(m.Tensors, t.Name)
 	}
 	f, err := os.Create(filepath.Join(folder, trainerFile))
 	if err != nil {
 		return err
 	}
-	err = policy.WriteTensors(f, tensors)
+	err = checkpoint.WriteTensors(f, tensors)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("%s: %w", trainerFile, err)
 	}
@@ -115,11 +116,11 @@ func readSaved(folder string) (s Saved, err error) {
 	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != m.Digest {
 		return s, fmt.Errorf("%s: is damaged, its SHA-256 is not that in %s", trainerFile, resumeFile)
 	}
-	tensors, err := policy.ParseTensors(data)
+	tensors, err := checkpoint.ParseTensors(data)
 	if err != nil {
 		return s, fmt.Errorf("%s: %w", trainerFile, err)
 	}
-	byName := make(map[string]policy.Tensor, len(tensors))
+	byName := make(map[string]network.Tensor, len(tensors))
 	for _, t := range tensors {
 		byName[t.Name] = t
 	}

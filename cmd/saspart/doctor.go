@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/saspart/saspart/train"
+	"github.com/saspart/saspart/train/offline"
 )
 
 // finding is what doctor found out about one thing.
@@ -69,7 +69,7 @@ const patience = 20 * time.Second
 // examine looks at everything.
 func (d doctor) examine() []finding {
 	training := finding{Thing: "training", Needed: "train-offline and train-online", Fix: "build with `make setup build` (Linux x86_64); everything else works without"}
-	if train.Available {
+	if offline.Available {
 		training.Found = "built into this binary (tag torch)"
 	}
 	return []finding{

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/saspart/saspart/engine/flink"
-	"github.com/saspart/saspart/train"
+	"github.com/saspart/saspart/train/offline"
 )
 
 func TestFlinkFlags(t *testing.T) {
@@ -28,7 +28,7 @@ func TestFlinkFlags(t *testing.T) {
 		{"no slots", codeUsage, []string{"flink", "up", "--dir", t.TempDir(), "--slots", "0"}, "slots: is 0"},
 		{"a command that is none", codeUsage, []string{"flink", "upp"}, `did you mean "up"?`},
 	} {
-		if c.args[0] == "train-online" && !train.Available {
+		if c.args[0] == "train-online" && !offline.Available {
 			continue
 		}
 		code, _, narration := saspart(t, nil, c.args...)

@@ -7,6 +7,8 @@ import (
 	"github.com/saspart/saspart/engine/fluid"
 	"github.com/saspart/saspart/experiment"
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/learned"
 )
 
 // Windows of a rollout on the fluid model: those at the beginning, in which the
@@ -18,13 +20,13 @@ const (
 
 // fluidRollout returns a function that runs a policy on the fluid model of an
 // experiment and tells the mean imbalance of the busy ratios.
-func fluidRollout(e *config.Experiment) (func(context.Context, *policy.Checkpoint) (float64, error), error) {
+func fluidRollout(e *config.Experiment) (func(context.Context, *checkpoint.Checkpoint) (float64, error), error) {
 	model, err := experiment.Fluid(e)
 	if err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context, c *policy.Checkpoint) (float64, error) {
-		controller, err := policy.NewLearned(c, e.Partitioner.SaSPartitioner.LearnedConfig, e.Job.Workers)
+	return func(ctx context.Context, c *checkpoint.Checkpoint) (float64, error) {
+		controller, err := learned.New(c, e.Partitioner.SaSPartitioner.Config, e.Job.Workers)
 		if err != nil {
 			return 0, err
 		}

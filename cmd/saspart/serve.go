@@ -10,7 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/learned"
 	"github.com/saspart/saspart/serve"
 )
 
@@ -54,7 +55,7 @@ serve/PROTOCOL.md describes what jobs send; package serve/client does it for Go.
 		Args: noArgs,
 	}
 	f := cmd.Flags()
-	f.StringVar(&opts.checkpoint, "checkpoint", policy.BuiltinName, "checkpoint or training run that decides: a `folder`, or builtin")
+	f.StringVar(&opts.checkpoint, "checkpoint", checkpoint.BuiltinName, "checkpoint or training run that decides: a `folder`, or builtin")
 	f.StringVar(&opts.pool, "pool", "", "`folder` of checkpoints and training runs, of which the one decides that was trained on the keys most like a job's")
 	f.BoolVar(&opts.watch, "watch", false, "take up newer checkpoints as they are written to that folder")
 	f.DurationVar(&opts.watchEvery, "watch-every", 2*time.Second, "how often to look for one")
@@ -74,7 +75,7 @@ serve/PROTOCOL.md describes what jobs send; package serve/client does it for Go.
 
 func (a *app) runServe(ctx context.Context, opts serveOptions) error {
 	switch {
-	case opts.watch && opts.checkpoint == policy.BuiltinName:
+	case opts.watch && opts.checkpoint == checkpoint.BuiltinName:
 		return usagef("--watch needs a folder to watch: name one with --checkpoint")
 	case opts.watchEvery <= 0:
 		return usagef("--watch-every is %v; it must be above 0", opts.watchEvery)
@@ -83,7 +84,7 @@ func (a *app) runServe(ctx context.Context, opts serveOptions) error {
 	if err != nil {
 		return err
 	}
-	learned := policy.DefaultLearned()
+	learned := learned.Default()
 	load := func() (*serve.Model, error) { return serve.LoadModel(opts.checkpoint, learned) }
 	if opts.pool != "" {
 		load = func() (*serve.Model, error) { return serve.PoolModel(opts.pool, learned) }

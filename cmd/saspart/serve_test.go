@@ -13,7 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/network"
 )
 
 // pipe is a stream that a test reads lines off while a command writes them.
@@ -133,13 +134,13 @@ func TestRunWithoutItsServer(t *testing.T) {
 // does not fit is told.
 func TestServeWatches(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "mine")
-	save := func(c *policy.Checkpoint) {
+	save := func(c *checkpoint.Checkpoint) {
 		t.Helper()
-		if err := policy.SaveCheckpoint(dir, c); err != nil {
+		if err := checkpoint.Save(dir, c); err != nil {
 			t.Fatal(err)
 		}
 	}
-	save(policy.UntrainedCapacity(8, 1))
+	save(checkpoint.UntrainedCapacity(8, 1))
 	at, stop := startServe(t, "--checkpoint", dir, "--watch", "--watch-every", "20ms")
 	run := lightRun("--partitioner", "saspartitioner", "--windows", "20", "-o", "table", "--server", at.Listen)
 	until := func(path, want string) {
@@ -154,7 +155,7 @@ func TestServeWatches(t *testing.T) {
 		t.Fatalf("no %q in %s:\n%s", want, path, text)
 	}
 	until("/jobs.json", `"generation":1`)
-	save(policy.UntrainedCapacity(8, 2))
+	save(checkpoint.UntrainedCapacity(8, 2))
 	until("/jobs.json", `"generation":2`)
 	if err := os.WriteFile(filepath.Join(dir, "manifest.json"), []byte("{}"), 0o600); err != nil {
 		t.Fatal(err)
@@ -180,7 +181,7 @@ func TestServePool(t *testing.T) {
 	for name, workers := range map[string]uint16{"small": 4, "large": 8} {
 		c := sharesFor(workers)
 		c.Shares.KeyShares = []float64{0.4}
-		if err := policy.SaveCheckpoint(filepath.Join(dir, name), c); err != nil {
+		if err := checkpoint.Save(filepath.Join(dir, name), c); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -196,23 +197,23 @@ func TestServePool(t *testing.T) {
 }
 
 // sharesFor is a shares policy for P workers that has learned nothing.
-func sharesFor(workers uint16) *policy.Checkpoint {
+func sharesFor(workers uint16) *checkpoint.Checkpoint {
 	all := make([]uint16, workers)
 	for w := range all {
 		all[w] = uint16(w)
 	}
 	in, out := 2*int(workers), 2*int(workers)
-	zeros := func(name string, shape ...int) policy.Tensor {
+	zeros := func(name string, shape ...int) network.Tensor {
 		n := 1
 		for _, d := range shape {
 			n *= d
 		}
-		return policy.Tensor{Name: name, Shape: shape, Data: make([]float32, n)}
+		return network.Tensor{Name: name, Shape: shape, Data: make([]float32, n)}
 	}
-	return &policy.Checkpoint{
-		Format: policy.CheckpointFormat, Kind: policy.KindShares, CreatedBy: "test",
-		Shares: &policy.SharesSpec{Workers: int(workers), Mask: [][]uint16{all}, HotKeys: 1, Hidden: []int{4}},
-		Tensors: []policy.Tensor{
+	return &checkpoint.Checkpoint{
+		Format: checkpoint.Format, Kind: checkpoint.KindShares, CreatedBy: "test",
+		Shares: &checkpoint.SharesSpec{Workers: int(workers), Mask: [][]uint16{all}, HotKeys: 1, Hidden: []int{4}},
+		Tensors: []network.Tensor{
 			zeros("0.weight", 1, in, 4), zeros("0.bias", 1, 4), zeros("1.weight", 1, 4, out), zeros("1.bias", 1, out),
 		},
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/saspart/saspart/cmd/saspart/internal/progress"
 	"github.com/saspart/saspart/eval/study"
 	"github.com/saspart/saspart/experiment"
-	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
 	"github.com/saspart/saspart/runlog"
 )
 
@@ -60,7 +60,7 @@ func (f *contenderFlags) add(cmd *cobra.Command, names ...string) {
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.names, "partitioner", names, "measure these partitioners, by `name`; combine: hash behind aggregation at the senders; all: every one; saspartitioner:FOLDER follows a checkpoint of its own")
 	complete(cmd, "partitioner", append([]string{study.All}, study.Everyone()...))
-	flags.StringVar(&f.checkpoint, "checkpoint", policy.BuiltinName, "`folder` of the checkpoint or training run that saspartitioner follows")
+	flags.StringVar(&f.checkpoint, "checkpoint", checkpoint.BuiltinName, "`folder` of the checkpoint or training run that saspartitioner follows")
 }
 
 func (f *contenderFlags) parse() ([]study.Contender, error) {

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
 	"github.com/saspart/saspart/runlog"
 )
 
@@ -53,7 +53,7 @@ func TestTrainOfflineCapacity(t *testing.T) {
 			t.Errorf("%s: %v at %v, want them at 4, 8 and 10", tag, values, steps)
 		}
 	}
-	best, err := policy.LoadCheckpoint(filepath.Join(run, "checkpoints", "best"))
+	best, err := checkpoint.Load(filepath.Join(run, "checkpoints", "best"))
 	if err != nil || best.Parent != "builtin" || !strings.Contains(best.Configuration, "action: capacity") {
 		t.Errorf("the checkpoint does not tell where it comes from: %v", err)
 	}

@@ -20,9 +20,10 @@ import (
 	"github.com/saspart/saspart/configs"
 	"github.com/saspart/saspart/dataset"
 	"github.com/saspart/saspart/eval"
-	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
 	"github.com/saspart/saspart/runlog"
 	"github.com/saspart/saspart/train"
+	"github.com/saspart/saspart/train/offline"
 )
 
 // trainPrefix starts the environment variables that set values of a training.
@@ -85,7 +86,7 @@ and ends with the same policy, bit for bit, as one that was not.`,
 	flags.Var(&setFlag{settings}, "set", "set a value of the training configuration, for example learner.gamma=0.9 (repeatable)")
 	settings.short(cmd, "steps", "updates", "n", "end after so many updates")
 	settings.short(cmd, "threads", "learner.threads", "n", "CPU threads; results do not depend on them")
-	action := &choice{value: string(policy.KindShares), allowed: []string{string(policy.KindShares), string(policy.KindCapacity)}}
+	action := &choice{value: string(checkpoint.KindShares), allowed: []string{string(checkpoint.KindShares), string(checkpoint.KindCapacity)}}
 	choiceFlag(cmd, action, "action", "", "what the policy decides on: the shares of each heavy key, or each worker's part of the work")
 	algo := &choice{allowed: []string{"bc", "cql", "sacn-cql", string(train.Model)}}
 	choiceFlag(cmd, algo, "algo", "", "bc: clone the behaviour; cql: with two critics; sacn-cql: with learner.critics; model: by gradients at recorded speeds, for capacity alone")
@@ -123,19 +124,19 @@ type trainConfig struct {
 	Action     string             `yaml:"action"`
 	Checkpoint string             `yaml:"checkpoint,omitempty"` // that it started from
 	Data       []string           `yaml:"traces"`
-	Training   any                `yaml:"training"`             // *train.OfflineConfig or *train.CapacityOfflineConfig
+	Training   any                `yaml:"training"`             // *offline.Config or *offline.CapacityConfig
 	Experiment *config.Experiment `yaml:"experiment,omitempty"` // that the policy was rolled out on
 }
 
 // trained is the result as programs read it.
 type trained struct {
-	Run        string        `json:"run"`
-	Checkpoint string        `json:"checkpoint"` // the best
-	Outcome    train.Outcome `json:"outcome"`
+	Run        string          `json:"run"`
+	Checkpoint string          `json:"checkpoint"` // the best
+	Outcome    offline.Outcome `json:"outcome"`
 }
 
 func (a *app) runTrainOffline(ctx context.Context, opts trainOfflineOptions) error {
-	if !train.Available {
+	if !offline.Available {
 		return train.ErrUnavailable
 	}
 	c := trainConfig{Seed: opts.seed, Action: opts.action, Checkpoint: opts.checkpoint}
@@ -173,8 +174,8 @@ func (a *app) runTrainOffline(ctx context.Context, opts trainOfflineOptions) err
 
 // prepareTraining resolves the configuration of the action's training, and returns
 // what reads the traces and makes the training, with how many updates it takes.
-func (a *app) prepareTraining(c *trainConfig, opts trainOfflineOptions) (func(context.Context) (*train.Offline, int, error), error) {
-	if opts.action == string(policy.KindCapacity) {
+func (a *app) prepareTraining(c *trainConfig, opts trainOfflineOptions) (func(context.Context) (*offline.Training, int, error), error) {
+	if opts.action == string(checkpoint.KindCapacity) {
 		return a.prepareCapacity(c, opts)
 	}
 	if opts.checkpoint != "" {
@@ -185,9 +186,9 @@ func (a *app) prepareTraining(c *trainConfig, opts trainOfflineOptions) (func(co
 		return nil, err
 	}
 	c.Training = &training
-	return func(ctx context.Context) (*train.Offline, int, error) {
+	return func(ctx context.Context) (*offline.Training, int, error) {
 		data, err := a.loadTransitions(ctx, c, &training)
-		return &train.Offline{Config: training, Data: data}, training.Updates, err
+		return &offline.Training{Config: training, Data: data}, training.Updates, err
 	}, nil
 }
 
@@ -204,8 +205,8 @@ func (a *app) checkRun(out string, resume bool) error {
 }
 
 // loadTraining resolves the training's configuration.
-func loadTraining(a *app, opts trainOfflineOptions) (train.OfflineConfig, error) {
-	c := train.DefaultOffline()
+func loadTraining(a *app, opts trainOfflineOptions) (offline.Config, error) {
+	c := offline.Default()
 	file, text, err := findTraining(opts.config, configs.TrainNames())
 	if err != nil {
 		return c, err
@@ -231,7 +232,7 @@ func findTraining(name string, ready []string) (file string, text []byte, err er
 }
 
 // loadTransitions reads the traces.
-func (a *app) loadTransitions(ctx context.Context, c *trainConfig, training *train.OfflineConfig) (*dataset.Transitions, error) {
+func (a *app) loadTransitions(ctx context.Context, c *trainConfig, training *offline.Config) (*dataset.Transitions, error) {
 	meter := progress.Start(a.err, a.now, progress.Config{Label: "read traces", Unit: "windows", Terminal: a.errTerminal})
 	seen := int64(0)
 	load := dataset.Load{Config: training.Data, Files: c.Data, Seed: c.Seed, Watch: func(read, _ int64) {
@@ -256,7 +257,7 @@ func (a *app) loadTransitions(ctx context.Context, c *trainConfig, training *tra
 }
 
 // trainOffline trains in the run's folder, for so many updates.
-func (a *app) trainOffline(ctx context.Context, opts trainOfflineOptions, c *trainConfig, t *train.Offline, updates int) (out train.Outcome, err error) {
+func (a *app) trainOffline(ctx context.Context, opts trainOfflineOptions, c *trainConfig, t *offline.Training, updates int) (out offline.Outcome, err error) {
 	text, err := yaml.Marshal(c)
 	if err != nil {
 		return out, fmt.Errorf("write the configuration of the run: %w", err)
@@ -306,8 +307,8 @@ func (a *app) openRun(out string, resume bool, info runlog.Info, text []byte, do
 	return runlog.Create(out, info, text, metrics)
 }
 
-func (a *app) printTrained(opts trainOfflineOptions, o train.Outcome) error {
-	best, err := policy.FindCheckpoint(opts.out)
+func (a *app) printTrained(opts trainOfflineOptions, o offline.Outcome) error {
+	best, err := checkpoint.Find(opts.out)
 	if err != nil {
 		return err
 	}

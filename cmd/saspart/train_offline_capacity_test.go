@@ -7,8 +7,9 @@ import (
 	"testing"
 
 	"github.com/saspart/saspart/configs"
-	"github.com/saspart/saspart/policy"
-	"github.com/saspart/saspart/train"
+	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/network"
+	"github.com/saspart/saspart/train/offline"
 )
 
 // TestReadyCapacityTraining: the ready configuration loads, and holds what the package
@@ -16,7 +17,7 @@ import (
 func TestReadyCapacityTraining(t *testing.T) {
 	for _, name := range []string{"", "capacity"} {
 		got, err := loadCapacityTraining(&app{}, trainOfflineOptions{config: name})
-		if want := train.DefaultCapacityOffline(); err != nil || !reflect.DeepEqual(got, want) {
+		if want := offline.DefaultCapacity(); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%q holds\n%+v\nwant\n%+v, %v", name, got, want, err)
 		}
 	}
@@ -30,20 +31,20 @@ func TestReadyCapacityTraining(t *testing.T) {
 
 // TestTrainCapacityRefuses: what is wrong is told before traces are read.
 func TestTrainCapacityRefuses(t *testing.T) {
-	if !train.Available {
+	if !offline.Available {
 		t.Skip("built without libtorch")
 	}
 	dir := t.TempDir()
 	data, out := filepath.Join(dir, "*.arrow"), filepath.Join(dir, "out")
-	shares := &policy.Checkpoint{
-		Format: policy.CheckpointFormat, Kind: policy.KindShares,
-		Shares: &policy.SharesSpec{Workers: 2, Mask: [][]uint16{{0, 1}}, HotKeys: 1, Hidden: []int{1}},
-		Tensors: []policy.Tensor{
+	shares := &checkpoint.Checkpoint{
+		Format: checkpoint.Format, Kind: checkpoint.KindShares,
+		Shares: &checkpoint.SharesSpec{Workers: 2, Mask: [][]uint16{{0, 1}}, HotKeys: 1, Hidden: []int{1}},
+		Tensors: []network.Tensor{
 			{Name: "0.weight", Shape: []int{1, 4, 1}, Data: make([]float32, 4)}, {Name: "0.bias", Shape: []int{1, 1}, Data: make([]float32, 1)},
 			{Name: "1.weight", Shape: []int{1, 1, 4}, Data: make([]float32, 4)}, {Name: "1.bias", Shape: []int{1, 4}, Data: make([]float32, 4)},
 		},
 	}
-	if err := policy.SaveCheckpoint(filepath.Join(dir, "shares"), shares); err != nil {
+	if err := checkpoint.Save(filepath.Join(dir, "shares"), shares); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -70,12 +71,12 @@ func TestStartOf(t *testing.T) {
 	if c, err := startOf(""); c != nil || err != nil {
 		t.Errorf("nothing to start from is %v, %v", c, err)
 	}
-	c, err := startOf(policy.BuiltinName)
-	if err != nil || c.Kind != policy.KindCapacity {
+	c, err := startOf(checkpoint.BuiltinName)
+	if err != nil || c.Kind != checkpoint.KindCapacity {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	if err := policy.SaveCheckpoint(filepath.Join(dir, "a"), c); err != nil {
+	if err := checkpoint.Save(filepath.Join(dir, "a"), c); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := startOf(filepath.Join(dir, "a")); err != nil || got.Digest == "" {

@@ -9,15 +9,15 @@ import (
 	"testing"
 
 	"github.com/saspart/saspart/configs"
-	"github.com/saspart/saspart/train"
+	"github.com/saspart/saspart/train/offline"
 )
 
 // TestReadyTrainings: both ready configurations load, and hold what the package says
 // that they hold.
 func TestReadyTrainings(t *testing.T) {
 	a := &app{}
-	for name, want := range map[string]train.OfflineConfig{
-		"": train.DefaultOffline(), "default": train.DefaultOffline(), "reference": train.ReferenceOffline(),
+	for name, want := range map[string]offline.Config{
+		"": offline.Default(), "default": offline.Default(), "reference": offline.Reference(),
 	} {
 		got, err := loadTraining(a, trainOfflineOptions{config: name})
 		if err != nil {
@@ -69,7 +69,7 @@ func TestTrainOfflineRefuses(t *testing.T) {
 	} {
 		code, stdout, narration := saspart(t, nil, append([]string{"train-offline"}, c.args...)...)
 		want, wantCode := c.want, c.code
-		if !train.Available && !c.any {
+		if !offline.Available && !c.any {
 			want, wantCode = "built without libtorch", codeFailed
 		}
 		if code != wantCode || stdout != "" || !strings.Contains(narration, want) {

@@ -19,9 +19,10 @@ import (
 	"github.com/saspart/saspart/configs"
 	"github.com/saspart/saspart/eval"
 	"github.com/saspart/saspart/experiment"
-	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
 	"github.com/saspart/saspart/runlog"
 	"github.com/saspart/saspart/train"
+	"github.com/saspart/saspart/train/offline"
 	"github.com/saspart/saspart/train/online"
 )
 
@@ -29,7 +30,7 @@ type trainOnlineOptions struct {
 	experiment string // what to learn on: file or name of a ready one
 	training   string // configuration: file or name of a ready one
 	engine     string
-	action     policy.Kind
+	action     checkpoint.Kind
 	checkpoint string   // to start from; empty: from nothing
 	data       []string // patterns of traces to learn from as well
 	out        string   // the run's folder
@@ -106,7 +107,7 @@ without reaching it exits with 4.`,
 	settings.short(cmd, "max-time", "time", "duration", "end after so much time")
 	settings.short(cmd, "parallel", "parallel", "n", "jobs that feed the learner at once, on fluid and sim")
 	threads := flags.Int("threads", 0, "CPU `threads` of the learner; results do not depend on them")
-	action := &choice{value: string(policy.KindShares), allowed: []string{string(policy.KindShares), string(policy.KindCapacity)}}
+	action := &choice{value: string(checkpoint.KindShares), allowed: []string{string(checkpoint.KindShares), string(checkpoint.KindCapacity)}}
 	choiceFlag(cmd, action, "action", "", "what the policy decides on")
 	engineName := &choice{value: closedForm, allowed: append([]string{closedForm}, experiment.Engines()...)}
 	choiceFlag(cmd, engineName, "engine", "", "what runs the job")
@@ -120,7 +121,7 @@ without reaching it exits with 4.`,
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		opts.engine, opts.output, opts.overrides = engineName.value, output.value, settings.overrides
-		opts.action = policy.Kind(action.value)
+		opts.action = checkpoint.Kind(action.value)
 		if opts.server.listen != "" {
 			opts.engine = behindServer
 		} else if err := withoutServer(cmd); err != nil {
@@ -141,7 +142,7 @@ without reaching it exits with 4.`,
 type onlineConfig struct {
 	Seed       uint64             `yaml:"seed"`
 	Engine     string             `yaml:"engine"`
-	Action     policy.Kind        `yaml:"action"`
+	Action     checkpoint.Kind    `yaml:"action"`
 	Checkpoint string             `yaml:"checkpoint,omitempty"`
 	Data       []string           `yaml:"traces,omitempty"`
 	Training   online.Config      `yaml:"training"`
@@ -156,7 +157,7 @@ type learnedOnline struct {
 }
 
 func (a *app) runTrainOnline(ctx context.Context, opts trainOnlineOptions) error {
-	if !train.Available {
+	if !offline.Available {
 		return train.ErrUnavailable
 	}
 	c, err := a.loadOnline(opts)
@@ -302,7 +303,7 @@ func told(v float64) string {
 }
 
 func (a *app) printOnline(opts trainOnlineOptions, c *onlineConfig, o online.Outcome) error {
-	best, err := policy.FindCheckpoint(opts.out)
+	best, err := checkpoint.Find(opts.out)
 	if err != nil {
 		best = "" // it ended before anything was saved
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/saspart/saspart/experiment"
 	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
 	"github.com/saspart/saspart/serve"
 	"github.com/saspart/saspart/train"
 	"github.com/saspart/saspart/train/online"
@@ -27,13 +28,13 @@ type onlineBuild struct {
 	resume bool
 
 	keys   fluid.Config // the job in closed form
-	policy policy.Checkpoint
+	policy checkpoint.Checkpoint
 	mask   policy.Mask
-	data   *dataset.Transitions // recorded; nil: none
-	start  *policy.Checkpoint   // to start from; nil: nothing
-	pupil  online.Pupil         // of the shares action
-	filter online.Filter        // of the capacity action
-	feed   *serve.Feed          // of a job in another process; nil: it runs here
+	data   *dataset.Transitions   // recorded; nil: none
+	start  *checkpoint.Checkpoint // to start from; nil: nothing
+	pupil  online.Pupil           // of the shares action
+	filter online.Filter          // of the capacity action
+	feed   *serve.Feed            // of a job in another process; nil: it runs here
 	loop   online.Loop
 
 	cluster *flink.Engine // where jobs run on the engine flink; nil for others
@@ -50,7 +51,7 @@ func (b *onlineBuild) build(ctx context.Context) (*online.Loop, error) {
 		}
 	}
 	b.loop = online.Loop{Config: b.Training, Dir: b.dir, Now: b.app.now}
-	if b.Action == policy.KindCapacity {
+	if b.Action == checkpoint.KindCapacity {
 		err = b.capacity(ctx)
 	} else {
 		err = b.shares(ctx)
@@ -112,7 +113,7 @@ func (b *onlineBuild) capacity(ctx context.Context) error {
 		return err
 	}
 	c, workers := b.Training.Capacity, b.Experiment.Job.Workers
-	b.policy = policy.Checkpoint{CreatedBy: buildVersion().String(), Configuration: b.text, Parent: b.Checkpoint}
+	b.policy = checkpoint.Checkpoint{CreatedBy: buildVersion().String(), Configuration: b.text, Parent: b.Checkpoint}
 	student := &online.Capacity{
 		Learner: learner, Windows: replay.NewRecordings(b.Training.Replay.Capacity, workers, b.Training.P0),
 		Least: c.Stretch + 1, Share: b.Training.OfflineShare, Policy: b.policy,
@@ -169,8 +170,8 @@ func (b *onlineBuild) jobs() error {
 // spec describes the policy: that of the checkpoint to start from, or a fresh one for
 // the heaviest keys of the experiment.
 func (b *onlineBuild) spec() {
-	b.policy = policy.Checkpoint{
-		Format: policy.CheckpointFormat, Kind: policy.KindShares, CreatedBy: buildVersion().String(), Configuration: b.text,
+	b.policy = checkpoint.Checkpoint{
+		Format: checkpoint.Format, Kind: checkpoint.KindShares, CreatedBy: buildVersion().String(), Configuration: b.text,
 	}
 	if from := b.start; from != nil {
 		b.policy.Shares, b.policy.Normalisation, b.policy.Parent = from.Shares, from.Normalisation, b.Checkpoint
@@ -185,7 +186,7 @@ func (b *onlineBuild) spec() {
 		mask.TrueHot = hot
 	}
 	b.mask = policy.NewMask(shares, b.Experiment.Job.Workers, mask)
-	b.policy.Shares = &policy.SharesSpec{
+	b.policy.Shares = &checkpoint.SharesSpec{
 		Workers: b.mask.Workers, Mask: b.mask.Keys, HotKeys: hot, KeyShares: shares,
 		Published: b.Training.Published, Hidden: b.Training.Learner.Hidden,
 	}
@@ -194,7 +195,7 @@ func (b *onlineBuild) spec() {
 // env makes the i-th job.
 func (b *onlineBuild) env(i int, s online.Safety) (online.Env, error) {
 	switch {
-	case b.Action == policy.KindCapacity:
+	case b.Action == checkpoint.KindCapacity:
 		open, err := b.open(i)
 		if err != nil {
 			return nil, err
@@ -202,7 +203,7 @@ func (b *onlineBuild) env(i int, s online.Safety) (online.Env, error) {
 		judge := i == b.Training.Parallel // on its own job, whose windows teach nothing
 		job := online.CapacityJob{
 			Open: open, Anew: judge && b.Engine == closedForm, Index: i, Workers: b.Experiment.Job.Workers,
-			Learned: b.Experiment.Partitioner.SaSPartitioner.LearnedConfig, P0: b.Training.P0,
+			Learned: b.Experiment.Partitioner.SaSPartitioner.Config, P0: b.Training.P0,
 			Filter: b.filter, Safety: s, Seed: b.Seed + uint64(i),
 		}
 		if judge {

@@ -4,7 +4,9 @@ package main
 
 import (
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
 	"github.com/saspart/saspart/train"
+	"github.com/saspart/saspart/train/capacity"
 	"github.com/saspart/saspart/train/online"
 )
 
@@ -14,6 +16,6 @@ func newLearner(train.Config, policy.Mask, float64, uint64) (online.Learner, err
 }
 
 // newCapacityLearner needs libtorch: it returns train.ErrUnavailable.
-func newCapacityLearner(train.RecurrentConfig, *policy.Checkpoint, uint64) (online.CapacityLearner, error) {
+func newCapacityLearner(capacity.RecurrentConfig, *checkpoint.Checkpoint, uint64) (online.CapacityLearner, error) {
 	return nil, train.ErrUnavailable
 }

@@ -10,30 +10,31 @@ import (
 
 	"github.com/saspart/saspart/cmd/saspart/internal/progress"
 	"github.com/saspart/saspart/dataset"
-	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
 	"github.com/saspart/saspart/train"
 	"github.com/saspart/saspart/train/online"
+	"github.com/saspart/saspart/train/recording"
 	"github.com/saspart/saspart/train/replay"
 )
 
 // from is the checkpoint that a training starts from; it says what the policy is made
 // for.
-func (b *onlineBuild) from() (*policy.Checkpoint, error) {
-	if b.Checkpoint == policy.BuiltinName && b.Action == policy.KindCapacity {
-		return policy.Builtin()
+func (b *onlineBuild) from() (*checkpoint.Checkpoint, error) {
+	if b.Checkpoint == checkpoint.BuiltinName && b.Action == checkpoint.KindCapacity {
+		return checkpoint.Builtin()
 	}
-	folder, err := policy.FindCheckpoint(b.Checkpoint)
+	folder, err := checkpoint.Find(b.Checkpoint)
 	if err != nil {
 		return nil, err
 	}
-	c, err := policy.LoadCheckpoint(folder)
+	c, err := checkpoint.Load(folder)
 	if err != nil {
 		return nil, err
 	}
 	if c.Kind != b.Action {
 		return nil, usagef("checkpoint %s is of kind %s; name one of kind %s, or --action %s", folder, c.Kind, b.Action, c.Kind)
 	}
-	if err := policy.FitsJob(c, b.Experiment.Job.Workers); err != nil {
+	if err := checkpoint.FitsJob(c, b.Experiment.Job.Workers); err != nil {
 		return nil, usagef("checkpoint %s: %w", folder, err)
 	}
 	if c.Normalisation != nil && b.Training.Learner.LoadsRate > 0 {
@@ -44,7 +45,7 @@ func (b *onlineBuild) from() (*policy.Checkpoint, error) {
 
 // takeOver takes the policy over, and the critics where there are some that fit.
 func (b *onlineBuild) takeOver(s *online.Shares) error {
-	folder, err := policy.FindCheckpoint(b.Checkpoint)
+	folder, err := checkpoint.Find(b.Checkpoint)
 	if err != nil {
 		return err
 	}
@@ -85,7 +86,7 @@ func (b *onlineBuild) recordWindows(ctx context.Context, s *online.Capacity) err
 		if err != nil {
 			return err
 		}
-		r, err := train.RecordingOf(q, b.Training.P0)
+		r, err := recording.Of(q, b.Training.P0)
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/plan"
 )
 
 // On expected loads, without noise, waterfill gets within 1 % of the fluid bound in
@@ -42,7 +43,7 @@ func TestWaterfillReachesTheFluidBound(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				controller := policy.NewWaterfill(policy.DefaultWaterfill(), p)
+				controller := plan.NewWaterfill(plan.DefaultWaterfill(), p)
 				var w *policy.Window
 				for range 30 {
 					if w, err = job.Next(context.Background()); err != nil {

@@ -8,7 +8,7 @@ import (
 
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/engine/internal/jobtest"
-	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/plan"
 )
 
 // BenchmarkSim reports real records/s of the virtual-clock job at P 64. With one
@@ -51,7 +51,7 @@ func BenchmarkSim(b *testing.B) {
 
 // planned gives a job the route that waterfill finds for it within a few windows.
 func planned(tb testing.TB, j *Job, workers int) {
-	w := policy.NewWaterfill(policy.DefaultWaterfill(), workers)
+	w := plan.NewWaterfill(plan.DefaultWaterfill(), workers)
 	for range 4 {
 		if r := w.Decide(jobtest.NextWindow(tb, j)); r != nil {
 			if err := j.Apply(r); err != nil {

@@ -8,6 +8,8 @@ import (
 	"github.com/saspart/saspart/engine/fluid"
 	"github.com/saspart/saspart/experiment"
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/plan"
 	"github.com/saspart/saspart/stream"
 )
 
@@ -32,7 +34,7 @@ type Bounds struct {
 
 // BoundsOf computes the bounds of an experiment's job. c is the checkpoint of the shares
 // policy whose mask is asked about; nil, or one of capacities, leaves Mask 0.
-func BoundsOf(e *config.Experiment, c *policy.Checkpoint) (Bounds, error) {
+func BoundsOf(e *config.Experiment, c *checkpoint.Checkpoint) (Bounds, error) {
 	fixed := *e
 	fixed.Rate = stream.DefaultRate()
 	model, err := experiment.Fluid(&fixed)
@@ -46,7 +48,7 @@ func BoundsOf(e *config.Experiment, c *policy.Checkpoint) (Bounds, error) {
 	b.Fluid = fixed.Rate.Rate / model.Utilisation
 	b.Cost = fluid.Bound(model.Speeds, 1) / b.Fluid
 	b.Analytic = fluid.Throughput(model.Speeds, fluid.ExpectedLoads(AnalyticSplit(model.Keys, model.Speeds), model.Keys, nil), b.Cost)
-	if c != nil && c.Kind == policy.KindShares && c.Shares.Workers == len(model.Speeds) {
+	if c != nil && c.Kind == checkpoint.KindShares && c.Shares.Workers == len(model.Speeds) {
 		b.Mask = MaskBound(c.Shares, model.Keys, model.Speeds) / b.Cost
 	}
 	return b, nil
@@ -54,20 +56,20 @@ func BoundsOf(e *config.Experiment, c *policy.Checkpoint) (Bounds, error) {
 
 // AnalyticSplit is the planner's route for keys and speeds that are known.
 func AnalyticSplit(keys *fluid.KeySpace, speeds []float64) *policy.Route {
-	in := policy.PlanInput{Slots: make([]float64, policy.SlotCount(len(speeds))), Capacity: speeds}
+	in := plan.Input{Slots: make([]float64, policy.SlotCount(len(speeds))), Capacity: speeds}
 	for i, k := range keys.Keys() {
 		load := keys.Weights()[i]
-		in.Keys = append(in.Keys, policy.KeyLoad{Hash: k.Hash, Name: k.Name, Load: load})
+		in.Keys = append(in.Keys, plan.KeyLoad{Hash: k.Hash, Name: k.Name, Load: load})
 		in.Slots[policy.SlotOf(k.Hash, len(in.Slots))] += load
 	}
-	planner := policy.Planner{Config: policy.DefaultPlan()}
+	planner := plan.Planner{Config: plan.Default()}
 	return planner.Plan(in)
 }
 
 // MaskBound is the highest throughput, in work per second, of any route of a shares
 // policy: the mask's keys split over their workers as is best, hot keys past the mask
 // even over all workers, the others by hash.
-func MaskBound(spec *policy.SharesSpec, keys *fluid.KeySpace, speeds []float64) float64 {
+func MaskBound(spec *checkpoint.SharesSpec, keys *fluid.KeySpace, speeds []float64) float64 {
 	hash := fluid.ExpectedLoads(policy.HashRoute(len(speeds)), keys, nil)
 	hot := min(spec.HotKeys, len(keys.Weights()))
 	masked := min(len(spec.Mask), hot)

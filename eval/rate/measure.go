@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
 )
 
 // Result is what a partitioner holds on a job, and at what price.
@@ -39,7 +39,7 @@ type Loss struct {
 // Measure finds the highest rate that the subject's partitioner holds and takes its
 // readings. checkpoint is the one that its shares policy follows, for its bound; nil
 // otherwise. Each takes every reading as it comes, and may be nil.
-func Measure(ctx context.Context, s Subject, checkpoint *policy.Checkpoint, c Config, each func(Reading)) (*Result, error) {
+func Measure(ctx context.Context, s Subject, checkpoint *checkpoint.Checkpoint, c Config, each func(Reading)) (*Result, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}

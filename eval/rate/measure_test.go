@@ -15,6 +15,7 @@ import (
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/experiment"
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
 	"github.com/saspart/saspart/stream"
 )
 
@@ -245,8 +246,8 @@ func TestBacklogIsNoOverload(t *testing.T) {
 
 func TestBoundsOfMasks(t *testing.T) {
 	e := job(func(e *config.Experiment) { e.Job.Workers = 8 })
-	spec := &policy.SharesSpec{Workers: 8, HotKeys: 10, Mask: policy.NewMask(stream.ZipfPMF(10, 1.2), 8, policy.DefaultMask()).Keys}
-	b, err := BoundsOf(e, &policy.Checkpoint{Kind: policy.KindShares, Shares: spec})
+	spec := &checkpoint.SharesSpec{Workers: 8, HotKeys: 10, Mask: policy.NewMask(stream.ZipfPMF(10, 1.2), 8, policy.DefaultMask()).Keys}
+	b, err := BoundsOf(e, &checkpoint.Checkpoint{Kind: checkpoint.KindShares, Shares: spec})
 	if err != nil {
 		t.Fatal(err)
 	}

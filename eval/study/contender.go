@@ -13,7 +13,7 @@ import (
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/partition/table"
-	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
 )
 
 // All stands for every partitioner in a list of contenders.
@@ -79,7 +79,7 @@ func parseContender(name, follows string) (Contender, error) {
 			c.Checkpoint = follows
 		}
 		if c.Checkpoint == "" {
-			c.Checkpoint = policy.BuiltinName
+			c.Checkpoint = checkpoint.BuiltinName
 		}
 	}
 	return c, nil
@@ -107,16 +107,16 @@ func (c Contender) overrides(from string) []strict.Override {
 }
 
 // open reads the checkpoint that the contender follows; nil for those that follow none.
-func (c Contender) open() (*policy.Checkpoint, error) {
+func (c Contender) open() (*checkpoint.Checkpoint, error) {
 	switch c.Checkpoint {
 	case "", table.Untrained:
 		return nil, nil
-	case policy.BuiltinName:
-		return policy.Builtin()
+	case checkpoint.BuiltinName:
+		return checkpoint.Builtin()
 	}
-	dir, err := policy.FindCheckpoint(c.Checkpoint)
+	dir, err := checkpoint.Find(c.Checkpoint)
 	if err != nil {
 		return nil, err
 	}
-	return policy.LoadCheckpoint(dir)
+	return checkpoint.Load(dir)
 }

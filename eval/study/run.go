@@ -18,7 +18,7 @@ import (
 	"github.com/saspart/saspart/engine/flink"
 	"github.com/saspart/saspart/eval/rate"
 	"github.com/saspart/saspart/partition/registry"
-	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
 )
 
 // Run is one measurement of a study.
@@ -136,7 +136,7 @@ func (p *Plan) Do(ctx context.Context) ([]Record, error) {
 // prepared is a run whose experiment and checkpoint are read.
 type prepared struct {
 	experiment *config.Experiment
-	checkpoint *policy.Checkpoint
+	checkpoint *checkpoint.Checkpoint
 	digest     string
 	err        error
 }
@@ -147,7 +147,7 @@ func prepare(r *Run) prepared {
 		p.checkpoint, p.err = r.Contender.open()
 	}
 	if p.err == nil && p.checkpoint != nil {
-		p.err = policy.FitsJob(p.checkpoint, p.experiment.Job.Workers)
+		p.err = checkpoint.FitsJob(p.checkpoint, p.experiment.Job.Workers)
 	}
 	if p.err == nil {
 		p.digest, p.err = digest(r, &p)

@@ -12,6 +12,7 @@ import (
 	"github.com/saspart/saspart/partition/rival"
 	"github.com/saspart/saspart/partition/table"
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/plan"
 )
 
 // Config names a partitioner and sets its options. The options of partitioners
@@ -27,7 +28,7 @@ type Config struct {
 	DaltonOffline dalton.OfflineConfig  `yaml:"dalton_offline"` // dalton-offline
 	Fish          rival.FishConfig      `yaml:"fish"`
 
-	Waterfill      policy.WaterfillConfig     `yaml:"waterfill"`
+	Waterfill      plan.WaterfillConfig       `yaml:"waterfill"`
 	SaSPartitioner table.SaSPartitionerConfig `yaml:"saspartitioner"`
 }
 
@@ -37,7 +38,7 @@ func Default() Config {
 		Name: "hash", Choices: rival.DefaultChoices(),
 		DAGreedy: dalton.DefaultDAGreedy(), FlexD: rival.DefaultFlexD(), Dalton: dalton.Default(),
 		DaltonOffline: dalton.DefaultOffline(), Fish: rival.DefaultFish(),
-		Waterfill: policy.DefaultWaterfill(), SaSPartitioner: table.DefaultSaSPartitioner(),
+		Waterfill: plan.DefaultWaterfill(), SaSPartitioner: table.DefaultSaSPartitioner(),
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"github.com/saspart/saspart/config/field"
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/learned"
 )
 
 // Untrained is the name, in place of a checkpoint's folder, of the capacity policy
@@ -15,14 +17,14 @@ const Untrained = "untrained"
 // SaSPartitionerConfig says which policy decides, and how its decisions become
 // routes.
 type SaSPartitionerConfig struct {
-	Checkpoint           string `yaml:"checkpoint"` // folder of the checkpoint or of the training run; builtin; untrained
-	Pool                 string `yaml:"pool"`       // folder of checkpoints and training runs of the shares action, of which the one is followed that was trained on the keys most like the job's; empty: checkpoint alone
-	policy.LearnedConfig `yaml:",inline"`
+	Checkpoint     string `yaml:"checkpoint"` // folder of the checkpoint or of the training run; builtin; untrained
+	Pool           string `yaml:"pool"`       // folder of checkpoints and training runs of the shares action, of which the one is followed that was trained on the keys most like the job's; empty: checkpoint alone
+	learned.Config `yaml:",inline"`
 }
 
 // DefaultSaSPartitioner is the policy that is built in.
 func DefaultSaSPartitioner() SaSPartitionerConfig {
-	return SaSPartitionerConfig{Checkpoint: policy.BuiltinName, LearnedConfig: policy.DefaultLearned()}
+	return SaSPartitionerConfig{Checkpoint: checkpoint.BuiltinName, Config: learned.Default()}
 }
 
 // Validate reports impossible values by their path. The checkpoint is read only when
@@ -30,9 +32,9 @@ func DefaultSaSPartitioner() SaSPartitionerConfig {
 func (c *SaSPartitionerConfig) Validate() error {
 	var none error
 	if c.Checkpoint == "" {
-		none = field.Errorf("checkpoint", "is empty; it must name a checkpoint's folder, or be %s or %s", policy.BuiltinName, Untrained)
+		none = field.Errorf("checkpoint", "is empty; it must name a checkpoint's folder, or be %s or %s", checkpoint.BuiltinName, Untrained)
 	}
-	return errors.Join(none, c.LearnedConfig.Validate())
+	return errors.Join(none, c.Config.Validate())
 }
 
 // NewSaSPartitioner makes the saspartitioner: the routers of `table`, with a learned
@@ -45,9 +47,9 @@ func (c *SaSPartitionerConfig) Validate() error {
 // gets, the keys taking the mask's places by rank; cold keys go by hash. A capacity
 // policy gives each worker's part of the whole work, and the planner assigns keys and
 // slots to match, as it does for waterfill. Of a pool of shares policies the one decides
-// that was trained on hot keys with shares nearest to the job's (policy.Adaptive).
+// that was trained on hot keys with shares nearest to the job's (learned.Adaptive).
 //
-// Constants: policy.DefaultLearned, all of them options. Routing costs what it costs
+// Constants: learned.Default, all of them options. Routing costs what it costs
 // with `table`; the network decides in less than 0.1 ms at 64 workers, planning takes
 // about a millisecond per metric window.
 //
@@ -69,30 +71,30 @@ func NewSaSPartitioner(c SaSPartitionerConfig, workers int) (partition.Scheme, e
 // checkpoint.
 func (c *SaSPartitionerConfig) controller(workers int) (policy.Controller, error) {
 	if c.Pool != "" {
-		pool, err := policy.LoadPool(c.Pool)
+		pool, err := learned.LoadPool(c.Pool)
 		if err != nil {
 			return nil, err
 		}
-		return policy.NewAdaptive(pool, c.LearnedConfig, workers)
+		return learned.NewAdaptive(pool, c.Config, workers)
 	}
 	checkpoint, err := openCheckpoint(c.Checkpoint)
 	if err != nil {
 		return nil, err
 	}
-	return policy.NewLearned(checkpoint, c.LearnedConfig, workers)
+	return learned.New(checkpoint, c.Config, workers)
 }
 
 // openCheckpoint returns the checkpoint of that name or folder.
-func openCheckpoint(name string) (*policy.Checkpoint, error) {
+func openCheckpoint(name string) (*checkpoint.Checkpoint, error) {
 	switch name {
 	case Untrained:
-		return policy.UntrainedCapacity(32, 0), nil
-	case policy.BuiltinName:
-		return policy.Builtin()
+		return checkpoint.UntrainedCapacity(32, 0), nil
+	case checkpoint.BuiltinName:
+		return checkpoint.Builtin()
 	}
-	dir, err := policy.FindCheckpoint(name)
+	dir, err := checkpoint.Find(name)
 	if err != nil {
 		return nil, err
 	}
-	return policy.LoadCheckpoint(dir)
+	return checkpoint.Load(dir)
 }

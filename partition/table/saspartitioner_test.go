@@ -10,6 +10,7 @@ import (
 	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/partition/table"
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
 )
 
 func saspartitioner(checkpoint string) registry.Config {
@@ -20,7 +21,7 @@ func saspartitioner(checkpoint string) registry.Config {
 
 func TestSaSPartitionerLoadsItsCheckpoint(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "best")
-	if err := policy.SaveCheckpoint(dir, policy.UntrainedCapacity(4, 7)); err != nil {
+	if err := checkpoint.Save(dir, checkpoint.UntrainedCapacity(4, 7)); err != nil {
 		t.Fatal(err)
 	}
 	for _, checkpoint := range []string{dir, table.Untrained} {

@@ -2,7 +2,7 @@ package table
 
 import (
 	"github.com/saspart/saspart/partition"
-	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/plan"
 )
 
 // NewWaterfill makes the waterfill partitioner: the routers of `table`, with the
@@ -15,14 +15,14 @@ import (
 // workers up to their speeds, splitting only keys that do not fit, and a new route
 // is followed when it relieves the busiest worker by more than the noise.
 //
-// Constants: policy.DefaultWaterfill, all of them options. Routing costs what it
+// Constants: plan.DefaultWaterfill, all of them options. Routing costs what it
 // costs with `table`; a decision takes about a millisecond per metric window.
 //
 // Deviations: none, it is our own. It needs hot keys and slot counts in the
 // windows; the more keys are named there (4 per worker), the finer its routes.
-func NewWaterfill(c policy.WaterfillConfig, workers int) partition.Scheme {
+func NewWaterfill(c plan.WaterfillConfig, workers int) partition.Scheme {
 	return partition.Scheme{
 		NewRouter:  func(env partition.Env) partition.Router { return newRouter(env) },
-		Controller: policy.NewWaterfill(c, workers),
+		Controller: plan.NewWaterfill(c, workers),
 	}
 }

@@ -18,7 +18,7 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"github.com/saspart/saspart/config/field"
-	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/plan"
 	"github.com/saspart/saspart/serve/reports"
 	"github.com/saspart/saspart/serve/wire"
 )
@@ -38,11 +38,11 @@ type Config struct {
 	Token string                           // shown to the server; "": none
 	TLS   credentials.TransportCredentials // nil: in the clear
 
-	StaleAfter time.Duration          // without an answer for so long, the route becomes the analytic one
-	BackOff    BackOff                // between attempts to reach the server
-	Queue      int                    // reports that wait to be sent; beyond these the oldest are dropped
-	Waterfill  policy.WaterfillConfig // the analytic route's
-	Window     reports.Config         // how windows are made of reports for the analytic route
+	StaleAfter time.Duration        // without an answer for so long, the route becomes the analytic one
+	BackOff    BackOff              // between attempts to reach the server
+	Queue      int                  // reports that wait to be sent; beyond these the oldest are dropped
+	Waterfill  plan.WaterfillConfig // the analytic route's
+	Window     reports.Config       // how windows are made of reports for the analytic route
 
 	// Control, if not nil, is told what the server's owner wants of the job: its rate, its
 	// partitioner, its end. It is called in order, by one goroutine, and must not block.
@@ -62,7 +62,7 @@ type BackOff struct{ First, Most time.Duration }
 func Default() Config {
 	return Config{
 		StaleAfter: 5 * time.Second, BackOff: BackOff{First: 100 * time.Millisecond, Most: 5 * time.Second}, Queue: 8,
-		Waterfill: policy.DefaultWaterfill(), Window: reports.Default(),
+		Waterfill: plan.DefaultWaterfill(), Window: reports.Default(),
 	}
 }
 
@@ -110,7 +110,7 @@ func (c *Config) complete() {
 	if c.Queue == 0 {
 		c.Queue = d.Queue
 	}
-	if c.Waterfill == (policy.WaterfillConfig{}) {
+	if c.Waterfill == (plan.WaterfillConfig{}) {
 		c.Waterfill = d.Waterfill
 	}
 	if c.Window == (reports.Config{}) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/plan"
 	"github.com/saspart/saspart/serve/internal/standin"
 	"github.com/saspart/saspart/serve/reports"
 )
@@ -115,7 +116,7 @@ func (f *fallback) takeOver() ([]*reports.Assembled, bool) {
 	for _, r := range f.routes {
 		f.assembler.Know(r)
 	}
-	analytic := standin.New(policy.NewWaterfill(f.config.Waterfill, f.config.Shape.Workers))
+	analytic := standin.New(plan.NewWaterfill(f.config.Waterfill, f.config.Shape.Workers))
 	var last *reports.Assembled
 	for _, k := range f.kept {
 		for _, a := range f.assemble(k) {

@@ -18,8 +18,10 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/saspart/saspart/policy"
-	"github.com/saspart/saspart/train"
+	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/learned"
+	"github.com/saspart/saspart/policy/scenario"
+	"github.com/saspart/saspart/train/capacity"
 )
 
 type options struct {
@@ -36,7 +38,7 @@ func main() {
 	flag.StringVar(&o.out, "out", filepath.Join("policy", "builtin"), "folder of the checkpoint")
 	flag.Uint64Var(&o.seed, "seed", 1, "of networks and scenarios, the first of them")
 	flag.IntVar(&o.seeds, "seeds", 2, "how many to train with, of which the best is kept")
-	flag.IntVar(&o.updates, "updates", train.DefaultCapacity().Updates, "updates to do with each")
+	flag.IntVar(&o.updates, "updates", capacity.Default().Updates, "updates to do with each")
 	flag.IntVar(&o.threads, "threads", 2, "CPU threads")
 	flag.IntVar(&o.evaluate, "evaluate", 1024, "scenarios of 8 workers to evaluate on, and a part of that for more workers")
 	flag.Parse()
@@ -67,7 +69,7 @@ func run(ctx context.Context, o options) error {
 	if o.seeds < 1 {
 		return errors.New("-seeds: there must be one to train with")
 	}
-	var best *policy.Checkpoint
+	var best *checkpoint.Checkpoint
 	least := math.Inf(1)
 	for seed := o.seed; seed < o.seed+uint64(o.seeds); seed++ {
 		c, err := learn(ctx, o, seed)
@@ -95,14 +97,14 @@ func run(ctx context.Context, o options) error {
 			best, least = c, sum
 		}
 	}
-	return policy.SaveCheckpoint(o.out, best)
+	return checkpoint.Save(o.out, best)
 }
 
 // learn trains a policy from nothing.
-func learn(ctx context.Context, o options, seed uint64) (*policy.Checkpoint, error) {
-	cfg := train.DefaultCapacity()
+func learn(ctx context.Context, o options, seed uint64) (*checkpoint.Checkpoint, error) {
+	cfg := capacity.Default()
 	cfg.Updates, cfg.Threads = o.updates, o.threads
-	t, err := train.NewCapacity(cfg, seed)
+	t, err := capacity.New(cfg, seed)
 	if err != nil {
 		return nil, err
 	}
@@ -125,8 +127,8 @@ func learn(ctx context.Context, o options, seed uint64) (*policy.Checkpoint, err
 	c := t.Checkpoint()
 	cfg.Threads = 1 // not part of the result
 	text, err := yaml.Marshal(struct {
-		Seed     uint64               `yaml:"seed"`
-		Capacity train.CapacityConfig `yaml:"capacity"`
+		Seed     uint64          `yaml:"seed"`
+		Capacity capacity.Config `yaml:"capacity"`
 	}{seed, cfg})
 	if err != nil {
 		return nil, fmt.Errorf("write down the configuration: %w", err)
@@ -137,9 +139,9 @@ func learn(ctx context.Context, o options, seed uint64) (*policy.Checkpoint, err
 
 // evaluate is the mean score for each of the sizes, on the n scenarios of 8 workers
 // from a seed on, and a part of them for more workers.
-func evaluate(c *policy.Checkpoint, from uint64, n int) (means [len(sizes)]policy.FollowerScore, err error) {
+func evaluate(c *checkpoint.Checkpoint, from uint64, n int) (means [len(sizes)]scenario.Score, err error) {
 	for i, workers := range sizes {
-		f, err := policy.NewCapacity(c, workers)
+		f, err := learned.NewCapacity(c, workers)
 		if err != nil {
 			return means, err
 		}
@@ -147,11 +149,11 @@ func evaluate(c *policy.Checkpoint, from uint64, n int) (means [len(sizes)]polic
 		for j := range seeds {
 			seeds[j] = from + uint64(j)
 		}
-		scores, err := policy.EvaluateFollower(f, policy.DefaultScenarios(), workers, seeds)
+		scores, err := scenario.Evaluate(f, scenario.Default(), workers, seeds)
 		if err != nil {
 			return means, err
 		}
-		means[i], _ = policy.MeanScore(scores)
+		means[i], _ = scenario.MeanScore(scores)
 	}
 	return means, nil
 }

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/network"
 	"github.com/saspart/saspart/train"
 	"github.com/saspart/saspart/train/replay"
 )
@@ -41,14 +43,14 @@ type Background struct {
 type learns interface {
 	Student
 	// snapshot is the policy by now, which shares no memory with the learner.
-	snapshot() *policy.Checkpoint
+	snapshot() *checkpoint.Checkpoint
 }
 
 // snapshot is a policy that nobody changes any more.
 type snapshot struct {
-	checkpoint *policy.Checkpoint
+	checkpoint *checkpoint.Checkpoint
 	version    uint64
-	sampler    *policy.Sampler // of a shares policy; for one goroutine
+	sampler    *network.Sampler // of a shares policy; for one goroutine
 }
 
 // order is a checkpoint to be saved.
@@ -100,7 +102,7 @@ func (b *Background) publish() error {
 	err := s.checkpoint.Network()
 	if spec := s.checkpoint.Shares; err == nil && spec != nil {
 		mask := policy.Mask{Workers: spec.Workers, Keys: spec.Mask}
-		s.sampler, err = policy.NewSampler(s.checkpoint.Tensors, policy.Observation{}.Size(spec.Workers), mask.Pairs())
+		s.sampler, err = network.NewSampler(s.checkpoint.Tensors, policy.Observation{}.Size(spec.Workers), mask.Pairs())
 	}
 	if err != nil {
 		return fmt.Errorf("the policy learned by now: %w", err)
@@ -127,7 +129,7 @@ func (b *Background) Act(obs, act []float32, explore bool) {
 }
 
 // Newest implements Filter.
-func (b *Background) Newest() (*policy.Checkpoint, uint64) {
+func (b *Background) Newest() (*checkpoint.Checkpoint, uint64) {
 	s := b.latest()
 	return s.checkpoint, s.version
 }
@@ -184,7 +186,7 @@ func (b *Background) Save(folder string, whole bool, status []byte, metrics map[
 	if !whole {
 		c := *b.mine.checkpoint
 		c.Metrics = metrics
-		return policy.SaveCheckpoint(folder, &c)
+		return checkpoint.Save(folder, &c)
 	}
 	b.mu.Lock()
 	b.orders = append(b.orders, order{folder, status, metrics})

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/learned"
 	"github.com/saspart/saspart/train"
 	"github.com/saspart/saspart/train/replay"
 )
@@ -150,11 +152,11 @@ func TestBackgroundLoop(t *testing.T) {
 		t.Errorf("%+v", out)
 	}
 	for _, name := range []string{Best, Last} {
-		c, err := policy.LoadCheckpoint(filepath.Join(l.Dir, name))
+		c, err := checkpoint.Load(filepath.Join(l.Dir, name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := policy.NewLearned(c, policy.DefaultLearned(), 4); err != nil {
+		if _, err := learned.New(c, learned.Default(), 4); err != nil {
 			t.Errorf("%s does not serve: %v", name, err)
 		}
 	}

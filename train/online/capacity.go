@@ -5,24 +5,26 @@ import (
 	"math/rand/v2"
 
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
 	"github.com/saspart/saspart/train"
+	"github.com/saspart/saspart/train/recording"
 	"github.com/saspart/saspart/train/replay"
 )
 
 // CapacityLearner learns the capacity action from stretches of windows.
-// train.Recurrent is one.
+// capacity.Recurrent is one.
 type CapacityLearner interface {
-	Update(src train.Stretches) (train.Stats, error)
+	Update(src recording.Stretches) (train.Stats, error)
 	State() (train.State, error)
 	Restore(s train.State) error
-	Checkpoint() *policy.Checkpoint
+	Checkpoint() *checkpoint.Checkpoint
 }
 
 // Filter is what Envs of the capacity action have of their student.
 type Filter interface {
 	// Newest is the policy by now, with a number that grows when it changes. It must
 	// not be changed.
-	Newest() (*policy.Checkpoint, uint64)
+	Newest() (*checkpoint.Checkpoint, uint64)
 	// Record takes a window of a job, which follows the one before.
 	Record(job int, w *policy.Window) error
 	// Cut says that the next window of a job does not follow the one before.
@@ -34,13 +36,13 @@ type Filter interface {
 type Capacity struct {
 	Learner  CapacityLearner
 	Windows  *replay.Recordings
-	Least    int               // windows in a row that a stretch needs
-	Recorded train.Recordings  // to learn from as well; none: nothing
-	Data     string            // fingerprint of Recorded
-	Share    float64           // of the batches that are of Recorded
-	Policy   policy.Checkpoint // its manifest's origin: CreatedBy, Parent, Configuration
+	Least    int                   // windows in a row that a stretch needs
+	Recorded recording.Recordings  // to learn from as well; none: nothing
+	Data     string                // fingerprint of Recorded
+	Share    float64               // of the batches that are of Recorded
+	Policy   checkpoint.Checkpoint // its manifest's origin: CreatedBy, Parent, Configuration
 
-	newest  *policy.Checkpoint
+	newest  *checkpoint.Checkpoint
 	version uint64
 }
 
@@ -50,7 +52,7 @@ var (
 )
 
 // Newest implements Filter.
-func (s *Capacity) Newest() (*policy.Checkpoint, uint64) {
+func (s *Capacity) Newest() (*checkpoint.Checkpoint, uint64) {
 	if s.newest == nil {
 		s.newest = s.Learner.Checkpoint()
 		s.version++
@@ -88,8 +90,8 @@ type mixed struct {
 	recorded bool
 }
 
-// Sample implements train.Stretches.
-func (m mixed) Sample(rng *rand.Rand, length int, count func(workers int) int) ([]train.Stretch, error) {
+// Sample implements recording.Stretches.
+func (m mixed) Sample(rng *rand.Rand, length int, count func(workers int) int) ([]recording.Stretch, error) {
 	if m.recorded && (m.Windows.Longest() < m.Least || rng.Float64() < m.Share) {
 		return m.Recorded.Sample(rng, length, count)
 	}
@@ -103,14 +105,16 @@ func (s *Capacity) Freeze(bool) {}
 func (s *Capacity) Close() error { return nil }
 
 // checkpoint is the policy c as it is saved.
-func (s *Capacity) checkpoint(c *policy.Checkpoint, metrics map[string]float64) *policy.Checkpoint {
+func (s *Capacity) checkpoint(c *checkpoint.Checkpoint, metrics map[string]float64) *checkpoint.Checkpoint {
 	named := *c
 	named.CreatedBy, named.Parent, named.Configuration, named.Metrics = s.Policy.CreatedBy, s.Policy.Parent, s.Policy.Configuration, metrics
 	return &named
 }
 
 // snapshot is the policy by now.
-func (s *Capacity) snapshot() *policy.Checkpoint { return s.checkpoint(s.Learner.Checkpoint(), nil) }
+func (s *Capacity) snapshot() *checkpoint.Checkpoint {
+	return s.checkpoint(s.Learner.Checkpoint(), nil)
+}
 
 // Save implements Student.
 func (s *Capacity) Save(folder string, whole bool, status []byte, metrics map[string]float64) error {
@@ -123,7 +127,7 @@ func (s *Capacity) Save(folder string, whole bool, status []byte, metrics map[st
 		extra = append(extra, train.Saved{State: state, Data: s.Data}.Write, writeReplay(s.Windows, status))
 	}
 	c, _ := s.Newest()
-	return policy.SaveCheckpoint(folder, s.checkpoint(c, metrics), extra...)
+	return checkpoint.Save(folder, s.checkpoint(c, metrics), extra...)
 }
 
 // Load makes the student what it was when the checkpoint in folder was saved, and

@@ -7,6 +7,9 @@ import (
 	"math/rand/v2"
 
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/learned"
+	"github.com/saspart/saspart/policy/plan"
+	"github.com/saspart/saspart/policy/scenario"
 )
 
 // CapacityJob is what an Env of the capacity action is made of.
@@ -15,7 +18,7 @@ type CapacityJob struct {
 	Anew    bool                // every episode is a job from its beginning
 	Index   int                 // of the job in what is remembered; negative: its windows are not
 	Workers int
-	Learned policy.LearnedConfig // how decisions become routes
+	Learned learned.Config // how decisions become routes
 	P0      float64
 	Filter  Filter
 	Safety  Safety
@@ -28,9 +31,9 @@ type CapacityJob struct {
 type capacityEnv struct {
 	CapacityJob
 	job        Job
-	follower   *policy.ExploringCapacity
+	follower   *learned.ExploringCapacity
 	step       shortStep
-	controller policy.CapacityController
+	controller learned.CapacityController
 	pcg        *rand.PCG // of the exploring
 	version    uint64    // of the policy in use
 
@@ -42,14 +45,14 @@ type capacityEnv struct {
 
 // shortStep bounds how far the shares of a follower move.
 type shortStep struct {
-	policy.CapacityFollower
+	learned.CapacityFollower
 	most    float64   // part of the records that may go to other workers
 	last    []float64 // the newest shares; nil before
 	limited bool
 }
 
-// Follow implements policy.CapacityFollower.
-func (s *shortStep) Follow(m *policy.Measured, share []float64) bool {
+// Follow implements learned.CapacityFollower.
+func (s *shortStep) Follow(m *scenario.Measured, share []float64) bool {
 	if !s.CapacityFollower.Follow(m, share) {
 		return false
 	}
@@ -90,7 +93,7 @@ func (e *capacityEnv) open() (err error) {
 	}
 	c, version := e.Filter.Newest()
 	e.pcg = rand.NewPCG(e.Seed, 0xca9)
-	if e.follower, err = policy.NewExploringCapacity(c, e.Workers, rand.New(e.pcg)); err != nil {
+	if e.follower, err = learned.NewExploringCapacity(c, e.Workers, rand.New(e.pcg)); err != nil {
 		return err
 	}
 	e.version = version
@@ -98,7 +101,7 @@ func (e *capacityEnv) open() (err error) {
 	// What makes up for queues would take a route further than the safety's step.
 	config := e.Learned
 	config.Backlog = 0
-	if e.controller, err = policy.NewCapacityController(&e.step, config, e.Workers); err != nil {
+	if e.controller, err = learned.NewCapacityController(&e.step, config, e.Workers); err != nil {
 		return err
 	}
 	e.window, e.newest, e.good, e.back = nil, 0, nil, false
@@ -199,15 +202,15 @@ func (e *capacityEnv) Routes() RouteMap {
 	for _, n := range e.window.Slots {
 		all += float64(n)
 	}
-	var keys []policy.KeyLoad
+	var keys []plan.KeyLoad
 	for _, k := range e.window.Hot[:min(mapped, len(e.window.Hot))] {
-		keys = append(keys, policy.KeyLoad{Hash: k.Hash, Name: k.Name, Load: float64(k.Count) / max(all, 1)})
+		keys = append(keys, plan.KeyLoad{Hash: k.Hash, Name: k.Name, Load: float64(k.Count) / max(all, 1)})
 	}
 	return mapOf(route, keys)
 }
 
 // mapOf shows what a route does with some keys.
-func mapOf(route *policy.Route, keys []policy.KeyLoad) RouteMap {
+func mapOf(route *policy.Route, keys []plan.KeyLoad) RouteMap {
 	var r RouteMap
 	named := make(map[uint64]*policy.KeyRoute, len(route.Keys))
 	for i := range route.Keys {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/saspart/saspart/engine/fluid"
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/learned"
 )
 
 // keeper is a Job that can be kept: fluid.Job is one.
@@ -20,8 +21,8 @@ type keeper interface {
 // as they are.
 type capacitySaved struct {
 	Job        fluid.JobState
-	Follower   policy.FollowerState
-	Controller policy.ControllerState
+	Follower   learned.FollowerState
+	Controller learned.ControllerState
 	Generator  []byte // of the exploring, as rand.PCG marshals it
 	Share      []float64
 	Window     *policy.Window

@@ -10,7 +10,11 @@ import (
 
 	"github.com/saspart/saspart/engine/fluid"
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/learned"
+	"github.com/saspart/saspart/policy/scenario"
 	"github.com/saspart/saspart/train"
+	"github.com/saspart/saspart/train/recording"
 	"github.com/saspart/saspart/train/replay"
 )
 
@@ -18,17 +22,17 @@ import (
 type nudger struct {
 	pcg     *rand.PCG
 	rng     *rand.Rand
-	start   *policy.Checkpoint
+	start   *checkpoint.Checkpoint
 	bias    float32
 	updates uint64
 }
 
 func newNudger(seed uint64) *nudger {
 	pcg := rand.NewPCG(seed, 3)
-	return &nudger{pcg: pcg, rng: rand.New(pcg), start: policy.UntrainedCapacity(4, 1)}
+	return &nudger{pcg: pcg, rng: rand.New(pcg), start: checkpoint.UntrainedCapacity(4, 1)}
 }
 
-func (n *nudger) Update(src train.Stretches) (train.Stats, error) {
+func (n *nudger) Update(src recording.Stretches) (train.Stats, error) {
 	batch, err := src.Sample(n.rng, 8, func(int) int { return 3 })
 	if err != nil {
 		return train.Stats{}, err
@@ -50,7 +54,7 @@ func (n *nudger) Restore(s train.State) error {
 	return n.pcg.UnmarshalBinary(s.Generator)
 }
 
-func (n *nudger) Checkpoint() *policy.Checkpoint {
+func (n *nudger) Checkpoint() *checkpoint.Checkpoint {
 	c := *n.start
 	c.Tensors = nil
 	for _, t := range n.start.Tensors {
@@ -80,7 +84,7 @@ func capacityLoopOn(t *testing.T, dir string, c Config, parallel int, change fun
 		config.Seed = uint64(i)
 		job := CapacityJob{
 			Open: func() (Job, error) { return fluid.NewJob(config) }, Index: i, Workers: 4,
-			Learned: policy.DefaultLearned(), P0: c.P0, Filter: s, Safety: c.Safety, Seed: uint64(i),
+			Learned: learned.Default(), P0: c.P0, Filter: s, Safety: c.Safety, Seed: uint64(i),
 		}
 		job.Anew = i == parallel
 		if job.Anew {
@@ -125,11 +129,11 @@ func TestCapacityLoop(t *testing.T) {
 		t.Errorf("routes %+v", routes)
 	}
 	for _, name := range []string{Best, Last} {
-		saved, err := policy.LoadCheckpoint(filepath.Join(dir, name))
+		saved, err := checkpoint.Load(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := policy.NewLearned(saved, policy.DefaultLearned(), 9); err != nil {
+		if _, err := learned.New(saved, learned.Default(), 9); err != nil {
 			t.Errorf("%s does not serve a job of 9 workers: %v", name, err)
 		}
 	}
@@ -182,7 +186,7 @@ func TestShortStep(t *testing.T) {
 
 type scripted struct{ shares [][]float64 }
 
-func (s *scripted) Follow(_ *policy.Measured, share []float64) bool {
+func (s *scripted) Follow(_ *scenario.Measured, share []float64) bool {
 	copy(share, s.shares[0])
 	s.shares = s.shares[1:]
 	return true
@@ -193,7 +197,7 @@ func TestCapacityReturns(t *testing.T) {
 	s := &Capacity{Learner: newNudger(5), Windows: replay.NewRecordings(600, 2, 0.6), Least: 9}
 	job := &late{}
 	e := NewCapacityEnv(CapacityJob{
-		Open: func() (Job, error) { return job, nil }, Workers: 2, Learned: policy.DefaultLearned(), P0: 0.6, Filter: s,
+		Open: func() (Job, error) { return job, nil }, Workers: 2, Learned: learned.Default(), P0: 0.6, Filter: s,
 		Safety: Safety{MaxStep: 1, MaxImbalance: 0.3},
 	}).(*capacityEnv)
 	if err := e.Begin(); err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/saspart/saspart/config/field"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/train"
+	"github.com/saspart/saspart/train/capacity"
 	"github.com/saspart/saspart/train/replay"
 )
 
@@ -36,7 +37,7 @@ type Config struct {
 	Safety  Safety        `yaml:"safety"`
 	Learner train.Config  `yaml:"learner"` // of the shares action
 
-	Capacity train.RecurrentConfig `yaml:"capacity"` // of the capacity action
+	Capacity capacity.RecurrentConfig `yaml:"capacity"` // of the capacity action
 }
 
 // Evaluation is how the policy is evaluated: in episodes of their own, in which it
@@ -53,7 +54,7 @@ type Evaluation struct {
 func Default() Config {
 	recent := replay.Default()
 	recent.Capacity = 1000
-	capacity := train.DefaultRecurrent()
+	capacity := capacity.DefaultRecurrent()
 	capacity.Algorithm = train.SACN // the policy tries out what it overrates
 	return Config{
 		Windows: 20_000, TargetImbalance: 0.01,

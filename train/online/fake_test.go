@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
 	"github.com/saspart/saspart/train"
 	"github.com/saspart/saspart/train/replay"
 )
@@ -118,9 +119,9 @@ func student(c *climber, capacity int) *Shares {
 	cfg.Capacity = capacity
 	return &Shares{
 		Learner: c, Replay: replay.New(cfg, dimsOf(c.mask)),
-		Policy: policy.Checkpoint{
-			Kind:   policy.KindShares,
-			Shares: &policy.SharesSpec{Workers: c.mask.Workers, Mask: c.mask.Keys, HotKeys: max(1, len(c.mask.Keys)), Hidden: []int{1}},
+		Policy: checkpoint.Checkpoint{
+			Kind:   checkpoint.KindShares,
+			Shares: &checkpoint.SharesSpec{Workers: c.mask.Workers, Mask: c.mask.Keys, HotKeys: max(1, len(c.mask.Keys)), Hidden: []int{1}},
 		},
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/saspart/saspart/engine/fluid"
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
 	"github.com/saspart/saspart/train/replay"
 )
 
@@ -36,7 +37,7 @@ type Model interface {
 type fluidEnv struct {
 	model Model
 	pupil Pupil
-	norm  *policy.Normalisation
+	norm  *checkpoint.Normalisation
 	guard guard
 
 	now      int        // window within the episode
@@ -53,7 +54,7 @@ type decision struct {
 }
 
 // NewFluidEnv makes the Env of a model.
-func NewFluidEnv(m Model, p Pupil, norm *policy.Normalisation, s Safety) (Env, error) {
+func NewFluidEnv(m Model, p Pupil, norm *checkpoint.Normalisation, s Safety) (Env, error) {
 	mask := m.Mask()
 	if mask.Pairs() == 0 {
 		return nil, fmt.Errorf("the mask is empty: no key is heavy enough to be split over %d workers; set mask.true_hot", mask.Workers)

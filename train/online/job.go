@@ -5,6 +5,9 @@ import (
 	"math"
 
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/learned"
+	"github.com/saspart/saspart/policy/plan"
 	"github.com/saspart/saspart/train/replay"
 )
 
@@ -18,9 +21,9 @@ type Job interface {
 // JobConfig is what a jobEnv is made of.
 type JobConfig struct {
 	Open   func() (Job, error) // starts the job, under a partitioner that follows routes
-	Spec   *policy.SharesSpec
-	Normal *policy.Normalisation // nil: observations as they are
-	Loads  policy.LoadConfig
+	Spec   *checkpoint.SharesSpec
+	Normal *checkpoint.Normalisation // nil: observations as they are
+	Loads  plan.LoadConfig
 	P0     float64
 	Pupil  Pupil
 	Safety Safety
@@ -36,7 +39,7 @@ type JobConfig struct {
 type jobEnv struct {
 	JobConfig
 	job   Job
-	view  *policy.SharesView
+	view  *learned.SharesView
 	guard guard
 
 	window  *policy.Window // the newest
@@ -79,7 +82,7 @@ func (e *jobEnv) Begin() error {
 	if e.job != nil {
 		return nil
 	}
-	e.view = policy.NewSharesView(e.Spec, e.Normal, e.Loads)
+	e.view = learned.NewSharesView(e.Spec, e.Normal, e.Loads)
 	var err error
 	e.job, err = e.Open()
 	return err

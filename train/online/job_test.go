@@ -9,6 +9,8 @@ import (
 
 	"github.com/saspart/saspart/engine/fluid"
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/plan"
 	"github.com/saspart/saspart/train/replay"
 )
 
@@ -30,7 +32,7 @@ func jobLoop(t *testing.T, dir string, c Config) *Loop {
 	config, open := fluidJob(t, func(c *fluid.Config) { c.Noise = 0.05 })
 	mask := policy.NewMask(config.Keys.Weights()[:4], 4, policy.MaskConfig{TrueHot: 3})
 	s := student(newClimber(mask, 7), 200)
-	env := NewJobEnv(JobConfig{Open: open, Spec: s.Policy.Shares, Loads: policy.DefaultLoad(), P0: c.P0, Pupil: s, Safety: c.Safety})
+	env := NewJobEnv(JobConfig{Open: open, Spec: s.Policy.Shares, Loads: plan.DefaultLoad(), P0: c.P0, Pupil: s, Safety: c.Safety})
 	t.Cleanup(func() {
 		if err := env.Close(); err != nil {
 			t.Error(err)
@@ -157,9 +159,9 @@ func TestCredit(t *testing.T) {
 	for _, lag := range []int{0, 1, 3, 6} {
 		job := &late{lag: lag}
 		pupil := &noting{climber: newClimber(mask, 5)}
-		spec := &policy.SharesSpec{Workers: 2, Mask: mask.Keys, HotKeys: 2, Hidden: []int{1}}
+		spec := &checkpoint.SharesSpec{Workers: 2, Mask: mask.Keys, HotKeys: 2, Hidden: []int{1}}
 		env := NewJobEnv(JobConfig{
-			Open: func() (Job, error) { return job, nil }, Spec: spec, Loads: policy.DefaultLoad(), P0: policy.DefaultP0, Pupil: pupil, Safety: DefaultSafety(),
+			Open: func() (Job, error) { return job, nil }, Spec: spec, Loads: plan.DefaultLoad(), P0: policy.DefaultP0, Pupil: pupil, Safety: DefaultSafety(),
 		})
 		if err := env.Begin(); err != nil {
 			t.Fatal(err)
@@ -203,7 +205,7 @@ func TestMissingWorkers(t *testing.T) {
 	mask := policy.Mask{Workers: 2, Keys: [][]uint16{{0, 1}}}
 	s := student(newClimber(mask, 1), 10)
 	env := NewJobEnv(JobConfig{
-		Open: func() (Job, error) { return &stuck{}, nil }, Spec: s.Policy.Shares, Loads: policy.DefaultLoad(), P0: 1, Pupil: s, Safety: DefaultSafety(),
+		Open: func() (Job, error) { return &stuck{}, nil }, Spec: s.Policy.Shares, Loads: plan.DefaultLoad(), P0: 1, Pupil: s, Safety: DefaultSafety(),
 	})
 	c := quick()
 	l := &Loop{Config: c, Student: s, Envs: []Env{env}, Judge: env, Dir: t.TempDir(), Now: clock()}

@@ -12,6 +12,8 @@ import (
 
 	"github.com/saspart/saspart/engine/fluid"
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/learned"
 	"github.com/saspart/saspart/serve"
 	"github.com/saspart/saspart/serve/client"
 	"github.com/saspart/saspart/serve/reports"
@@ -21,8 +23,8 @@ import (
 // noted is a filter that notes what it is told.
 type noted struct{ calls []string }
 
-func (n *noted) Newest() (*policy.Checkpoint, uint64) { return nil, 0 }
-func (n *noted) Cut(job int)                          { n.calls = append(n.calls, fmt.Sprintf("cut %d", job)) }
+func (n *noted) Newest() (*checkpoint.Checkpoint, uint64) { return nil, 0 }
+func (n *noted) Cut(job int)                              { n.calls = append(n.calls, fmt.Sprintf("cut %d", job)) }
 func (n *noted) Record(_ int, w *policy.Window) error {
 	n.calls = append(n.calls, fmt.Sprint(w.Step))
 	return nil
@@ -64,7 +66,7 @@ func TestServedJob(t *testing.T) {
 		t.Fatal(err)
 	}
 	env := NewCapacityEnv(CapacityJob{
-		Open: func() (Job, error) { return feed, nil }, Workers: 4, Learned: policy.DefaultLearned(), P0: c.P0,
+		Open: func() (Job, error) { return feed, nil }, Workers: 4, Learned: learned.Default(), P0: c.P0,
 		Filter: Consecutive(student), Safety: c.Safety, Seed: 1,
 	})
 	over, stop := context.WithCancel(t.Context())

@@ -5,7 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/network"
 	"github.com/saspart/saspart/train"
 	"github.com/saspart/saspart/train/replay"
 )
@@ -17,7 +18,7 @@ type Actor interface {
 	Act(obs, act []float32, explore bool)
 }
 
-// Learner learns such actions. train.Trainer is one.
+// Learner learns such actions. sacn.Trainer is one.
 type Learner interface {
 	Actor
 	Update(src train.Source) (train.Stats, error)
@@ -38,10 +39,10 @@ type Pupil interface {
 type Shares struct {
 	Learner  Learner
 	Replay   *replay.Buffer
-	Recorded train.Source      // transitions to learn from as well; nil: none
-	Data     string            // fingerprint of Recorded
-	Share    float64           // of them in a batch
-	Policy   policy.Checkpoint // what is saved, without tensors and metrics
+	Recorded train.Source          // transitions to learn from as well; nil: none
+	Data     string                // fingerprint of Recorded
+	Share    float64               // of them in a batch
+	Policy   checkpoint.Checkpoint // what is saved, without tensors and metrics
 }
 
 var _ Student = (*Shares)(nil)
@@ -97,11 +98,11 @@ func (s *Shares) Save(folder string, whole bool, status []byte, metrics map[stri
 		}
 		extra = append(extra, train.Saved{State: state, Data: s.Data}.Write, writeReplay(s.Replay, status))
 	}
-	return policy.SaveCheckpoint(folder, s.checkpoint(metrics), extra...)
+	return checkpoint.Save(folder, s.checkpoint(metrics), extra...)
 }
 
 // snapshot is the policy by now, with tensors of its own.
-func (s *Shares) snapshot() *policy.Checkpoint {
+func (s *Shares) snapshot() *checkpoint.Checkpoint {
 	c := s.checkpoint(nil)
 	for i, t := range c.Tensors {
 		c.Tensors[i].Data = slices.Clone(t.Data)
@@ -110,11 +111,11 @@ func (s *Shares) snapshot() *policy.Checkpoint {
 }
 
 // checkpoint is the policy by now.
-func (s *Shares) checkpoint(metrics map[string]float64) *policy.Checkpoint {
+func (s *Shares) checkpoint(metrics map[string]float64) *checkpoint.Checkpoint {
 	c := s.Policy
 	c.Metrics, c.Tensors = metrics, nil
 	for _, t := range s.Learner.Policy() {
-		c.Tensors = append(c.Tensors, policy.Tensor(t))
+		c.Tensors = append(c.Tensors, network.Tensor(t))
 	}
 	return &c
 }
@@ -146,7 +147,7 @@ func (s *Shares) Load(folder string, cfg replay.Config, dims train.Dims) (*Statu
 // where there is a state, its critics and whatever else they know. Adam's moments and
 // the weight of the entropy begin anew, as does the count of updates. It tells whether
 // the critics could be taken over: not those of another number or size.
-func (s *Shares) Start(c *policy.Checkpoint, from *train.State) (critics bool, err error) {
+func (s *Shares) Start(c *checkpoint.Checkpoint, from *train.State) (critics bool, err error) {
 	mine, err := s.Learner.State()
 	if err != nil {
 		return false, err

@@ -15,13 +15,13 @@ import (
 
 	"github.com/saspart/saspart/dataset"
 	"github.com/saspart/saspart/policy"
-	"github.com/saspart/saspart/train"
+	"github.com/saspart/saspart/train/recording"
 )
 
 // Recordings remembers the newest windows of running jobs for a trainer that learns
-// from stretches of them (train.Recurrent). Each job's windows are kept as segments in
+// from stretches of them (capacity.Recurrent). Each job's windows are kept as segments in
 // their order; when there are too many, the oldest segment goes as a whole. It is a
-// train.Stretches that draws every place alike: a recurrent policy is learned from
+// recording.Stretches that draws every place alike: a recurrent policy is learned from
 // windows whose error depends on those before, so that none has a priority of its own.
 // For one goroutine.
 type Recordings struct {
@@ -35,7 +35,7 @@ type Recordings struct {
 type segment struct {
 	job       int
 	open      bool // it grows
-	recording *train.Recording
+	recording *recording.Recording
 }
 
 // segmentWindows is how many windows a segment grows to.
@@ -54,7 +54,7 @@ func (r *Recordings) Windows() int { return r.windows }
 func (r *Recordings) Add(job int, w *policy.Window) error {
 	s := r.growing(job)
 	if s == nil {
-		r.segments = append(r.segments, segment{job, true, train.NewRecording(r.workers, r.p0)})
+		r.segments = append(r.segments, segment{job, true, recording.New(r.workers, r.p0)})
 		s = &r.segments[len(r.segments)-1]
 	}
 	if err := s.recording.Add(w); err != nil {
@@ -97,9 +97,9 @@ func (r *Recordings) Longest() int {
 	return most
 }
 
-// Sample implements train.Stretches.
-func (r *Recordings) Sample(rng *rand.Rand, length int, count func(workers int) int) ([]train.Stretch, error) {
-	all := make(train.Recordings, len(r.segments))
+// Sample implements recording.Stretches.
+func (r *Recordings) Sample(rng *rand.Rand, length int, count func(workers int) int) ([]recording.Stretch, error) {
+	all := make(recording.Recordings, len(r.segments))
 	for i, s := range r.segments {
 		all[i] = s.recording
 	}
@@ -231,7 +231,7 @@ func (r *Recordings) read(data []byte) error {
 		for _, m := range rec.Column(4).(*array.Float32).Float32Values()[:n] {
 			s.Mixed = append(s.Mixed, m != 0)
 		}
-		recording, err := train.RecordingOf(s, r.p0)
+		recording, err := recording.Of(s, r.p0)
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,26 @@
+package checkpoint
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Find returns the folder of the checkpoint that dir means: dir itself, or
+// where dir is the folder of a training run, the run's best checkpoint, or its last
+// when there is no best one yet.
+func Find(dir string) (string, error) {
+	for _, name := range []string{".", "checkpoints/best", "checkpoints/last"} {
+		folder := filepath.Join(dir, name)
+		_, err := os.Stat(filepath.Join(folder, manifestFile))
+		if err == nil {
+			return folder, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return "", fmt.Errorf("find checkpoint %s: %w", dir, err)
+		}
+	}
+	return "", fmt.Errorf("find checkpoint %s: there is no %s in it, nor in its checkpoints/best and checkpoints/last; is it the folder of a checkpoint or of a training run?", dir, manifestFile)
+}

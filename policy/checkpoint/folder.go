@@ -1,0 +1,196 @@
+package checkpoint
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// The files of a checkpoint that serving needs.
+const (
+	manifestFile = "manifest.json"
+	policyFile   = "policy.safetensors"
+)
+
+// Save writes a checkpoint to the folder dir, in place of the one that may
+// be there: whoever looks, at any moment, and after a crash at any moment, finds the
+// old one or the new one. It sets Format and Digest. More may be written into the
+// same folder by extra, which is given a folder that will become dir.
+func Save(dir string, c *Checkpoint, extra ...func(folder string) error) error {
+	c.Format = Format
+	if err := errors.Join(c.Validate(), c.Network()); err != nil {
+		return fmt.Errorf("save checkpoint %s: %w", dir, err)
+	}
+	var tensors bytes.Buffer
+	if err := WriteTensors(&tensors, c.Tensors); err != nil {
+		return fmt.Errorf("save checkpoint %s: %w", dir, err)
+	}
+	c.Digest = digest(tensors.Bytes())
+	manifest, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return fmt.Errorf("save checkpoint %s: %w", dir, err)
+	}
+	err = replaceFolder(dir, func(folder string) error {
+		if err := os.WriteFile(filepath.Join(folder, policyFile), tensors.Bytes(), 0o644); err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(folder, manifestFile), append(manifest, '\n'), 0o644); err != nil {
+			return err
+		}
+		for _, write := range extra {
+			if err := write(folder); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("save checkpoint %s: %w", dir, err)
+	}
+	return nil
+}
+
+// Load reads the checkpoint in the folder dir. Whatever is not exactly a
+// checkpoint is refused with the file and what is wrong with it.
+func Load(dir string) (*Checkpoint, error) {
+	c, err := Read(os.DirFS(dir))
+	if err != nil {
+		return nil, fmt.Errorf("load checkpoint %s: %w", dir, err)
+	}
+	return c, nil
+}
+
+// Read reads the checkpoint at the root of a file system, as Load
+// does.
+func Read(fsys fs.FS) (*Checkpoint, error) {
+	data, err := readBounded(fsys, manifestFile, mostManifest)
+	if err != nil {
+		return nil, err
+	}
+	c, err := parseManifest(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", manifestFile, err)
+	}
+	_, parameters := c.size()
+	if data, err = readBounded(fsys, policyFile, int64(4*parameters+mostHeader)); err != nil {
+		return nil, err
+	}
+	if sum := digest(data); sum != c.Digest {
+		return nil, fmt.Errorf("%s: has SHA-256 %s, not %s as %s says: the file is damaged or belongs to another checkpoint",
+			policyFile, sum, c.Digest, manifestFile)
+	}
+	if err := c.parseTensors(data); err != nil {
+		return nil, fmt.Errorf("%s: %w", policyFile, err)
+	}
+	return c, nil
+}
+
+// parseTensors reads policy.safetensors and checks that it is what the manifest says.
+func (c *Checkpoint) parseTensors(data []byte) (err error) {
+	if c.Tensors, err = ParseTensors(data); err != nil {
+		return err
+	}
+	return c.Network()
+}
+
+// readBounded reads a file of at most limit bytes.
+func readBounded(fsys fs.FS, name string, limit int64) ([]byte, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("%s: is larger than %d bytes, more than it can need", name, limit)
+	}
+	return data, nil
+}
+
+func digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// replaceFolder fills a new folder and puts it in the place of dir, made durable. The
+// new folder is a hidden sibling of dir, always of the same name, so that what a crash
+// leaves is cleared away by the next call. Two processes must not replace one folder
+// at once. A folder that holds anything but a checkpoint is not replaced.
+func replaceFolder(dir string, write func(folder string) error) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	// Never in place of something precious.
+	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
+		if _, err := os.Lstat(filepath.Join(dir, manifestFile)); err != nil {
+			return errors.New("the folder holds other files and no checkpoint; name a new or an empty one")
+		}
+	}
+	parent := filepath.Dir(dir)
+	folder := filepath.Join(parent, "."+filepath.Base(dir)+".new")
+	if err := os.RemoveAll(folder); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	err = write(folder)
+	if err == nil {
+		err = syncFolder(folder)
+	}
+	if err == nil {
+		err = swap(folder, dir)
+	}
+	// After the swap this is what was in dir, after an error what was begun.
+	return errors.Join(err, os.RemoveAll(folder), syncFile(parent))
+}
+
+// syncFolder makes the files of a folder, and their names, durable.
+func syncFolder(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := syncFile(filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return syncFile(dir)
+}
+
+func syncFile(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// moveAside is swap for systems that cannot exchange two names at once: what is in
+// the way of folder is renamed first. A crash between the two renames leaves the old
+// checkpoint under the name dir + ".old".
+func moveAside(folder, dir string) error {
+	old := dir + ".old"
+	if err := os.RemoveAll(old); err != nil {
+		return err
+	}
+	if err := os.Rename(dir, old); err != nil {
+		return err
+	}
+	if err := os.Rename(folder, dir); err != nil {
+		return errors.Join(err, os.Rename(old, dir))
+	}
+	return os.RemoveAll(old)
+}

@@ -1,0 +1,39 @@
+package checkpoint
+
+import (
+	"math"
+	"math/rand/v2"
+
+	"github.com/saspart/saspart/policy/network"
+)
+
+// UntrainedCapacity is a capacity policy of the given memory per worker before any
+// training: its memory works, but its head puts out a gain of 0.27 and no correction
+// whatever it sees, which is a fixed smoothing.
+func UntrainedCapacity(units int, seed uint64) *Checkpoint {
+	rng := rand.New(rand.NewPCG(seed, 0xca9ac17))
+	inputs := CapacityInputs()
+	draw := func(name string, shape ...int) network.Tensor {
+		n := 1
+		for _, d := range shape {
+			n *= d
+		}
+		t := network.Tensor{Name: name, Shape: shape, Data: make([]float32, n)}
+		bound := 1 / math.Sqrt(float64(units)) // as torch.nn.GRU
+		for i := range t.Data {
+			t.Data[i] = float32((2*rng.Float64() - 1) * bound)
+		}
+		return t
+	}
+	return &Checkpoint{
+		Format: Format, Kind: KindCapacity, CreatedBy: "saspart, untrained",
+		Capacity: &CapacitySpec{Inputs: inputs, Units: units},
+		Tensors: []network.Tensor{
+			draw("gru.input.weight", len(inputs), 3*units), draw("gru.input.bias", 3*units),
+			draw("gru.memory.weight", units, 3*units), draw("gru.memory.bias", 3*units),
+			{Name: "head.weight", Shape: []int{units, 2 * PlainActions}, Data: make([]float32, units*2*PlainActions)},
+			// sigmoid(2 * -0.5) is 0.27; a standard deviation of 0.14 to explore with.
+			{Name: "head.bias", Shape: []int{2 * PlainActions}, Data: []float32{-0.5, 0, -2, -2}},
+		},
+	}
+}

@@ -1,0 +1,140 @@
+package learned
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/plan"
+)
+
+// Adaptive is the reference's `adaptive` variant (reference.md, "The agent"): it holds
+// a pool of shares policies and follows, window by window, the one that was trained on
+// the distribution of hot keys nearest to the job's: Euclid over the shares of the
+// ranked keys. Keys are known to all of them by rank (SharesView), so that any member
+// takes over whatever keys there are. It is for one goroutine.
+type Adaptive struct {
+	members []member
+	ranks   int // compared: those that every member knows
+	current int
+	job     []float64 // scratch: the job's shares by rank
+}
+
+// member is a policy of the pool.
+type member struct {
+	name   string
+	shares []float64 // by rank, that it was trained on
+	*learnedShares
+}
+
+// PoolMember is a checkpoint of a pool, and what it is called in messages.
+type PoolMember struct {
+	Name       string
+	Checkpoint *checkpoint.Checkpoint
+}
+
+// LoadPool reads every checkpoint and training run among the folders of dir, in the
+// order of their names. A folder that is neither is an error, as is none at all.
+func LoadPool(dir string) ([]PoolMember, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("load pool: %w", err)
+	}
+	var pool []PoolMember
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if info, err := os.Stat(path); err != nil || !info.IsDir() {
+			continue // links to folders count
+		}
+		folder, err := checkpoint.Find(path)
+		if err != nil {
+			return nil, fmt.Errorf("load pool %s: %w", dir, err)
+		}
+		c, err := checkpoint.Load(folder)
+		if err != nil {
+			return nil, fmt.Errorf("load pool %s: %w", dir, err)
+		}
+		pool = append(pool, PoolMember{e.Name(), c})
+	}
+	if len(pool) == 0 {
+		return nil, fmt.Errorf("load pool %s: there is no folder in it; put checkpoints or training runs there", dir)
+	}
+	return pool, nil
+}
+
+// NewAdaptive returns the controller of a pool for a job of P workers. Every member
+// must be a shares policy for so many workers that tells what it was trained on.
+func NewAdaptive(pool []PoolMember, config Config, workers int) (*Adaptive, error) {
+	if len(pool) == 0 {
+		return nil, errors.New("pool: is empty; it needs a checkpoint at least")
+	}
+	a := &Adaptive{ranks: math.MaxInt}
+	for _, m := range pool {
+		c := m.Checkpoint
+		if err := errors.Join(c.Validate(), checkpoint.FitsJob(c, workers)); err != nil {
+			return nil, fmt.Errorf("pool: %s: %w", m.Name, err)
+		}
+		if c.Kind != checkpoint.KindShares {
+			return nil, fmt.Errorf("pool: %s: is of kind %s, which fits any distribution by itself: follow it alone, or leave it out", m.Name, c.Kind)
+		}
+		if len(c.Shares.KeyShares) == 0 {
+			return nil, fmt.Errorf("pool: %s: its manifest has no key_shares, so that nobody knows when to use it: train it again, or leave it out", m.Name)
+		}
+		f, err := newLearnedShares(c, config)
+		if err != nil {
+			return nil, fmt.Errorf("pool: %s: %w", m.Name, err)
+		}
+		a.members = append(a.members, member{m.Name, c.Shares.KeyShares, f})
+		a.ranks = min(a.ranks, len(c.Shares.KeyShares))
+	}
+	return a, nil
+}
+
+// Current is the name of the member that was followed last.
+func (a *Adaptive) Current() string { return a.members[a.current].name }
+
+// Decide implements Controller.
+func (a *Adaptive) Decide(w *policy.Window) *policy.Route {
+	ready := false
+	for i := range a.members {
+		// All of them see every window, so that each knows the keys when its turn comes.
+		m := &a.members[i]
+		if m.view.Observe(w) {
+			ready = true
+			m.observe(w)
+		}
+	}
+	if !ready {
+		return nil
+	}
+	a.current = a.nearest()
+	next := a.members[a.current].follow(w)
+	if next != nil {
+		for i := range a.members {
+			a.members[i].route = next
+		}
+	}
+	return next
+}
+
+// nearest is the member that was trained on the distribution nearest to the job's by
+// now; of equals the first.
+func (a *Adaptive) nearest() int {
+	best, least := 0, math.Inf(1)
+	for i := range a.members {
+		m := &a.members[i]
+		ranked := m.view.Ranked()
+		a.job = a.job[:0]
+		for _, k := range ranked[:min(a.ranks, len(ranked))] {
+			a.job = append(a.job, k.Load)
+		}
+		if d := plan.KeyDistance(m.shares[:a.ranks], a.job); d < least {
+			best, least = i, d
+		}
+	}
+	return best
+}

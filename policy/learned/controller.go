@@ -1,0 +1,115 @@
+package learned
+
+import (
+	"fmt"
+
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/plan"
+	"github.com/saspart/saspart/policy/scenario"
+)
+
+// learnedCapacity is the controller of a capacity policy: what waterfill is, with the
+// network in place of its estimate of the speeds. Keys and slots are counted in every
+// window; the policy decides only where one route was in force throughout, and of windows
+// of two routes its last shares are followed, for the sake of the queues.
+//
+// What a worker's busy time was spent on is measured: the records that it finished in
+// the same window. So a delay, or a route that moves work later than announced, does
+// not mislead the estimate; the route only says what share a worker is to get.
+type learnedCapacity struct {
+	config Config
+	policy CapacityFollower
+	loads  *plan.Loads
+	inForce
+	share    []float64 // the policy's newest; nil before
+	measured scenario.Measured
+}
+
+// CapacityFollower decides on each worker's part of the work, window by window.
+type CapacityFollower interface {
+	// Follow takes in what was measured in a window and sets share to each worker's
+	// part of the work from now on, summing to 1. It reports whether there was anything
+	// to decide on.
+	Follow(m *scenario.Measured, share []float64) bool
+}
+
+// NewCapacityController returns a controller for a job of P workers that makes routes
+// of what a follower decides, as New does of a checkpoint: for those who explore
+// or watch. config must be valid.
+func NewCapacityController(f CapacityFollower, config Config, workers int) (CapacityController, error) {
+	if workers < 1 || workers > policy.MaxWorkers {
+		return nil, fmt.Errorf("a job of %d workers; from 1 to %d are possible", workers, policy.MaxWorkers)
+	}
+	return newLearnedCapacity(f, config, workers), nil
+}
+
+func newLearnedCapacity(p CapacityFollower, c Config, workers int) *learnedCapacity {
+	numbers := func() []float64 { return make([]float64, workers) }
+	return &learnedCapacity{
+		config: c, policy: p, loads: plan.NewLoads(c.Load), inForce: inForce{policy.HashRoute(workers)},
+		measured: scenario.Measured{Share: numbers(), Seen: numbers(), Queue: numbers()},
+	}
+}
+
+// Decide implements Controller. A window of another number of workers is ignored.
+func (f *learnedCapacity) Decide(w *policy.Window) *policy.Route {
+	workers := f.route.Workers
+	if len(w.Counts) != workers || len(w.Busy) != workers {
+		return nil
+	}
+	f.loads.Observe(w)
+	if w.RouteNew && (f.config.Backlog == 0 || !plan.QueuesTold(w) || f.share == nil) {
+		return nil
+	}
+	f.observe(w)
+	p := plan.Begin(f.config.Plan, f.loads, f.route)
+	defer p.Done()
+	if !w.RouteNew {
+		f.measure(w, p)
+		if f.share == nil {
+			f.share = make([]float64, workers)
+		}
+		f.policy.Follow(&f.measured, f.share)
+	}
+	copy(p.In.Capacity, f.share)
+	plan.MakeUp(p.In.Capacity, w, f.config.Backlog)
+	next := p.Relief(f.config.Gain + f.config.Noise*plan.Chance(f.loads.Deviation(workers), workers))
+	if next == nil {
+		return nil
+	}
+	return f.propose(next)
+}
+
+// measure fills in what the policy sees of a window.
+func (f *learnedCapacity) measure(w *policy.Window, p *plan.Planning) {
+	m := &f.measured
+	m.Busy, m.Records = w.Busy, 0
+	for _, n := range w.Counts {
+		m.Records += float64(max(0, n))
+	}
+	// Half a record more for each keeps workers that were busy with none, or idle,
+	// within the numbers.
+	workers := float64(len(w.Counts))
+	all := m.Records + workers/2
+	copy(m.Share, p.Carry)
+	load := 0.0
+	for _, v := range m.Share {
+		load += v
+	}
+	for i, n := range w.Counts {
+		m.Seen[i] = (float64(n) + 0.5) / all
+		if n < 0 {
+			m.Seen[i] = -1
+		}
+		if load > 0 {
+			m.Share[i] = max(m.Share[i]/load, leastCapacity/workers/10)
+		} else {
+			m.Share[i] = 1 / workers
+		}
+		m.Queue[i] = 0
+		if len(w.Queue) == len(w.Counts) {
+			m.Queue[i] = w.Queue[i]
+		}
+	}
+	m.Records = max(m.Records, 1)
+}

@@ -1,0 +1,75 @@
+package learned
+
+import (
+	"errors"
+
+	"github.com/saspart/saspart/config/field"
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/plan"
+)
+
+// Config is how a learned policy's decisions become routes. Gain, Noise,
+// Backlog and Plan are for policies that decide on capacities.
+type Config struct {
+	Load  plan.LoadConfig `yaml:"load"`
+	Plan  plan.Config     `yaml:"plan"`
+	Gain  float64         `yaml:"gain"`  // a new route must relieve the busiest worker by more than this share
+	Noise float64         `yaml:"noise"` // and by more than so many times what the busiest of P workers would seem to exceed them by the chance in the loads
+	// Backlog is the part of what waits in a worker's queue, beyond the mean queue, that
+	// the next window is to make up for; 0: queues do not count.
+	Backlog float64 `yaml:"backlog"`
+}
+
+// Default smoothes loads, plans and rests as waterfill does.
+func Default() Config {
+	w := plan.DefaultWaterfill()
+	return Config{Load: w.Load, Plan: w.Plan, Gain: w.Gain, Noise: w.Noise, Backlog: w.Backlog}
+}
+
+// Validate reports impossible values by their path.
+func (c *Config) Validate() error {
+	return errors.Join(
+		field.In("load", c.Load.Validate()),
+		field.In("plan", c.Plan.Validate()),
+		field.Finite("gain", c.Gain, 0, 1),
+		field.Finite("noise", c.Noise, 0, 1e6),
+		field.Finite("backlog", c.Backlog, 0, 1),
+	)
+}
+
+// New returns the controller of a checkpoint for a job of P workers. config
+// must be valid; the checkpoint is only read, by any number of controllers.
+func New(c *checkpoint.Checkpoint, config Config, workers int) (policy.Controller, error) {
+	if err := errors.Join(c.Validate(), checkpoint.FitsJob(c, workers)); err != nil {
+		return nil, err
+	}
+	if c.Kind == checkpoint.KindShares {
+		return newLearnedShares(c, config)
+	}
+	network, err := NewCapacity(c, workers)
+	if err != nil {
+		return nil, err
+	}
+	return newLearnedCapacity(network, config, workers), nil
+}
+
+// inForce keeps the route that a controller goes on from: the last one decided on, or
+// a newer one that the job reports, from another controller.
+type inForce struct{ route *policy.Route }
+
+func (f *inForce) observe(w *policy.Window) {
+	if w.Route != nil && w.Route.Workers == f.route.Workers && w.Route.Version > f.route.Version {
+		f.route = w.Route
+	}
+}
+
+// propose makes next the route to follow, if it is valid, and else keeps the last
+// good one, which is nil for the job.
+func (f *inForce) propose(next *policy.Route) *policy.Route {
+	if next == f.route || next.Validate() != nil {
+		return nil
+	}
+	f.route = next
+	return next
+}

@@ -1,0 +1,226 @@
+package plan
+
+import (
+	"cmp"
+	"errors"
+	"math"
+	"slices"
+	"sync"
+
+	"github.com/saspart/saspart/config/field"
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/index"
+)
+
+// LoadConfig says how the loads of keys and slots are estimated.
+type LoadConfig struct {
+	Alpha float64 `yaml:"alpha"` // part of the memory that each window replaces, in (0, 1]
+	Jump  float64 `yaml:"jump"`  // a count that is off by more standard deviations than this replaces the memory at once; 0: never
+}
+
+// DefaultLoad remembers some five windows.
+func DefaultLoad() LoadConfig { return LoadConfig{Alpha: 0.2, Jump: 6} }
+
+// Validate reports impossible values by their path.
+func (c *LoadConfig) Validate() error {
+	return errors.Join(
+		field.Finite("alpha", c.Alpha, 1e-6, 1),
+		field.Finite("jump", c.Jump, 0, 1e6),
+	)
+}
+
+// Loads estimates what part of the records each hot key and each slot gets, from
+// counts that fade with time: a window's counts weigh (1-Alpha)^age, so that a
+// window with many records says more than one with few.
+//
+// A slot without its hot keys has few records in a window (20,000 over 4,096 slots
+// are five), and counts of so few scatter by chance. What exceeds that chance, a
+// Poisson variance, is taken as real: slots are drawn towards their mean by the
+// rest (empirical Bayes). All of a stream of light keys comes out equal, heavy
+// slots stand as counted.
+type Loads struct {
+	config  LoadConfig
+	keys    []KeyLoad   // tracked keys; Load is a faded count
+	index   index.Index // of keys
+	slots   []float64   // faded counts, all keys counted
+	records float64     // faded count of all records
+	chance  float64     // variance over mean that a steady count fades to
+	most    int         // longest list of hot keys seen
+}
+
+// loadsMemory is what Loads need for a moment. They share it, as they do planning.
+type loadsMemory struct {
+	hot    index.Index // of counts
+	counts []float64   // of a window's hot keys
+	rest   []float64   // slots without their tracked keys
+}
+
+var loadsMemories = sync.Pool{New: func() any { return new(loadsMemory) }}
+
+// NewLoads returns an estimator that knows no key. c must be valid.
+func NewLoads(c LoadConfig) *Loads { return &Loads{config: c} }
+
+// Observe takes in one window. A window without slot counts is measured by its
+// records, and slots count as equal.
+func (l *Loads) Observe(w *policy.Window) {
+	n := 0.0
+	for _, c := range w.Slots {
+		n += float64(max(0, c))
+	}
+	if len(w.Slots) == 0 {
+		n = float64(w.Records)
+	}
+	if !(n > 0) {
+		return
+	}
+	if len(l.slots) != len(w.Slots) {
+		l.slots = make([]float64, len(w.Slots))
+		for i, c := range w.Slots {
+			l.slots[i] = l.records * float64(max(0, c)) / n
+		}
+	}
+	fade := 1 - l.config.Alpha
+	squared := l.chance*l.records*fade*fade + n
+	before := l.records
+	l.records = before*fade + n
+	l.chance = squared / l.records
+	for i, c := range w.Slots {
+		l.slots[i] = l.faded(l.slots[i], float64(max(0, c)), before, n)
+	}
+	l.observeKeys(w.Hot, before, n)
+}
+
+// faded is a faded count after a window of n records in which c were counted;
+// before is the faded count of all records until then.
+func (l *Loads) faded(count, c, before, n float64) float64 {
+	if before == 0 {
+		return c
+	}
+	if expected := count / before * n; l.config.Jump > 0 {
+		if off := c - expected; off*off > l.config.Jump*l.config.Jump*(expected+1) {
+			return c / n * l.records
+		}
+	}
+	return count*(1-l.config.Alpha) + c
+}
+
+func (l *Loads) observeKeys(hot []policy.HotKey, before, n float64) {
+	m := loadsMemories.Get().(*loadsMemory)
+	defer loadsMemories.Put(m)
+	m.hot.Clear()
+	m.counts = sized(m.counts, len(hot))
+	least := math.Inf(1)
+	for i := range hot {
+		h := &hot[i]
+		// Up to Error of Count may belong to other keys: half of it, say.
+		c := max(0, float64(h.Count)-float64(max(0, h.Error))/2)
+		m.counts[i] = c
+		m.hot.Set(h.Hash, i)
+		least = min(least, c)
+	}
+	if len(hot) < l.most {
+		least = 0 // the list had room, so what is not on it did not occur
+	}
+	l.most = max(l.most, len(hot))
+	for i := range l.keys {
+		k := &l.keys[i]
+		// Not on the list: no more than its last, else what was expected.
+		c := 0.0
+		if at, ok := m.hot.Get(k.Hash); ok {
+			c = m.counts[at]
+		} else {
+			c = min(least, k.Load/before*n)
+		}
+		k.Load = l.faded(k.Load, c, before, n)
+	}
+	for i := range hot {
+		h := &hot[i]
+		if _, ok := l.index.Get(h.Hash); !ok {
+			l.index.Set(h.Hash, len(l.keys))
+			at, _ := m.hot.Get(h.Hash) // of a key that is on the list twice, the last counts
+			l.keys = append(l.keys, KeyLoad{Hash: h.Hash, Name: h.Name, Load: m.counts[at] / n * l.records})
+		}
+	}
+	if limit := max(64, l.most); len(l.keys) > 3*limit {
+		l.forget(2 * limit)
+	}
+}
+
+// forget keeps the n heaviest keys.
+func (l *Loads) forget(n int) {
+	slices.SortFunc(l.keys, func(a, b KeyLoad) int {
+		return cmp.Or(cmp.Compare(b.Load, a.Load), cmp.Compare(a.Hash, b.Hash))
+	})
+	clear(l.keys[n:])
+	l.keys = l.keys[:n]
+	l.remember()
+}
+
+// remember notes where each key is.
+func (l *Loads) remember() {
+	l.index.Clear()
+	for i := range l.keys {
+		l.index.Set(l.keys[i].Hash, i)
+	}
+}
+
+// Deviation is the standard deviation, by chance alone, of the estimated load of a
+// worker with 1/workers of all records, as a part of that load.
+func (l *Loads) Deviation(workers int) float64 {
+	if l.records == 0 {
+		return 1
+	}
+	return math.Sqrt(l.chance * float64(workers) / l.records)
+}
+
+// Estimate returns the tracked keys and the slots as parts of all records: what
+// Input needs. Both slices are dst's, grown as necessary; slots has the length
+// given where windows had no slot counts.
+func (l *Loads) Estimate(keys []KeyLoad, slots []float64, workers int) ([]KeyLoad, []float64) {
+	keys = append(keys[:0], l.keys...)
+	n := len(l.slots)
+	if n == 0 {
+		n = policy.SlotCount(workers)
+	}
+	slots = sized(slots, n)
+	clear(slots)
+	if l.records == 0 {
+		return keys, slots
+	}
+	all := 0.0
+	for i := range keys {
+		keys[i].Load /= l.records
+		slots[policy.SlotOf(keys[i].Hash, n)] += keys[i].Load
+		all += keys[i].Load
+	}
+	if len(l.slots) == 0 {
+		for s := range slots {
+			slots[s] += max(0, 1-all) / float64(n)
+		}
+		return keys, slots
+	}
+	m := loadsMemories.Get().(*loadsMemory)
+	defer loadsMemories.Put(m)
+	m.rest = sized(m.rest, n)
+	mean, sq := 0.0, 0.0
+	part := 1 / float64(n) // exact, as n is a power of two
+	for s, c := range l.slots {
+		v := c/l.records - slots[s]
+		if v < 0 {
+			v = 0
+		}
+		m.rest[s] = v
+		mean += v * part
+	}
+	for _, v := range m.rest {
+		sq += (v - mean) * (v - mean) * part
+	}
+	real := 0.0
+	if chance := mean * l.chance / l.records; sq > chance {
+		real = (sq - chance) / sq
+	}
+	for s, v := range m.rest {
+		slots[s] += mean + real*(v-mean)
+	}
+	return keys, slots
+}

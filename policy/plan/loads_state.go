@@ -1,0 +1,30 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+)
+
+// LoadsState is what a Loads remembers.
+type LoadsState struct {
+	Keys            []KeyLoad // tracked keys, with faded counts, in their order
+	Slots           []float64 // faded counts
+	Records, Chance float64
+	Most            int // longest list of hot keys seen
+}
+
+// State is a copy of what is remembered.
+func (l *Loads) State() LoadsState {
+	return LoadsState{Keys: slices.Clone(l.keys), Slots: slices.Clone(l.slots), Records: l.records, Chance: l.chance, Most: l.most}
+}
+
+// Restore makes the estimator what it was when s was taken. A state whose slots are of an
+// impossible number is refused and changes nothing.
+func (l *Loads) Restore(s LoadsState) error {
+	if n := len(s.Slots); n&(n-1) != 0 {
+		return fmt.Errorf("restore the loads: %d slots; the number must be a power of two", n)
+	}
+	l.keys, l.slots, l.records, l.chance, l.most = slices.Clone(s.Keys), slices.Clone(s.Slots), s.Records, s.Chance, s.Most
+	l.remember()
+	return nil
+}

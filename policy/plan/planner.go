@@ -1,0 +1,377 @@
+package plan
+
+import (
+	"cmp"
+	"errors"
+	"math"
+	"slices"
+
+	"github.com/saspart/saspart/config/field"
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/index"
+)
+
+// Input is what a route is planned from. Loads are in any one unit (records,
+// shares, seconds); capacities in any other, as only their proportions count. A
+// load or capacity that is negative, NaN or infinite counts as 0; capacities that
+// are all 0 count as equal.
+type Input struct {
+	Keys     []KeyLoad     // the heaviest keys, in any order; a hash given twice is added up
+	Slots    []float64     // load of each hash slot with all keys counted, those in Keys too; the length is a power of two
+	Capacity []float64     // what each of the P workers can carry; 0: nothing
+	Prev     *policy.Route // the route in force; nil, or one for another P or slot table: plan afresh
+}
+
+// KeyLoad is a key and how heavy it is.
+type KeyLoad struct {
+	Hash uint64
+	Name string // for people
+	Load float64
+}
+
+// Config says how fine and how restless plans are.
+type Config struct {
+	KeysPerWorker int     `yaml:"keys_per_worker"` // how many keys are placed by name, as a multiple of P, besides those heavier than a mean worker's load
+	Keys          int     `yaml:"keys"`            // and at least so many: few workers have few keys by that measure, and their slots are heavy
+	Slack         float64 `yaml:"slack"`           // a worker may carry this share more than its capacity before anything moves
+	Spread        int     `yaml:"spread"`          // how many of the heaviest keys go to all workers: less chance in what each gets, more state to keep and merge
+}
+
+// Default names 4 keys per worker and at least 64, which is what windows list
+// (engine.Config.HotKeys), tolerates 0.2 % of overload and spreads none.
+func Default() Config { return Config{KeysPerWorker: 4, Keys: 64, Slack: 0.002} }
+
+// Validate reports impossible values by their path.
+func (c *Config) Validate() error {
+	return errors.Join(
+		field.Whole("keys_per_worker", c.KeysPerWorker, 0, 1024),
+		field.Whole("keys", c.Keys, 0, 1<<16),
+		field.Finite("slack", c.Slack, 0, 1),
+		field.Whole("spread", c.Spread, 0, 1<<16),
+	)
+}
+
+// Planner turns loads and capacities into routes (design.md, The route, and the
+// two ways to act). It is pure: what it keeps between calls is memory, no state.
+//
+// Capacities are scaled so that they sum to the load; a worker's room is its
+// capacity less the load it already has. Then:
+//
+//  1. A previous route on which the repairs of step 4 would change nothing, and
+//     which names no key that has become too light to name, is kept.
+//  2. Keys, heaviest first. The first Spread of them are divided over all workers by
+//     capacity. Of the others, a placed key stays where it is if it fits.
+//     Else it goes whole to the worker with most room if it fits there. Else it is
+//     split: it fills the rooms of its previous workers, then the largest rooms.
+//  3. Slots. One stays where it is if its worker has room beside its named keys;
+//     the others are packed, heaviest first, each to the worker with most room.
+//  4. Repairs, while a worker is above its capacity by more than the slack: slots
+//     move to the worker with most room, or are exchanged for lighter ones of its,
+//     as long as that lowers the larger of the two deviations; then named keys give up what is still too much (a split).
+//
+// Every split but the last either uses up a key or fills a worker exactly, and a
+// full worker takes part in no other: hence at most P - 1 pairs more than named
+// keys, and P - 1 more for each key that is spread. Loads are whole numbers inside, so equal inputs give equal routes.
+//
+// No worker is left above (1 + slack) times its capacity by more than the heaviest
+// slot, nor, with slack 0, below by more than that.
+//
+// A Planner is for one goroutine; a zero Planner has slack 0 and names
+// only keys heavier than a worker.
+type Planner struct {
+	Config Config
+
+	named []namedKey  // keys planned by name, heaviest first
+	index index.Index // of named
+	prev  index.Index // of the previous route's Keys
+
+	loads  []int64     // per slot, named keys taken out
+	carry  []int64     // per worker: capacity scaled to the whole load
+	room   []int64     // per worker: carry - load
+	slack  []int64     // per worker: how much it may carry above its capacity
+	home   []uint16    // per slot: its worker
+	sorted []uint64    // ranks of the loaded slots, lightest first
+	spare  []uint64    // scratch: for sorting them
+	next   []int32     // per slot: the next slot of the same worker, which is no heavier; -1: none
+	before []int32     // per slot: the one before it
+	head   []int32     // per worker: its heaviest slot
+	tail   []int32     // per worker: its lightest slot
+	heap   []uint16    // workers, the one with most room first
+	stuck  []bool      // per worker: a repair found nothing to move
+	order  []candidate // the input's keys with load, each once, heaviest first
+	parts  []part      // scratch: previous parts of one key
+	exact  []float64   // scratch: slot loads before rounding
+}
+
+// namedKey is a key planned by name and how its load is divided.
+type namedKey struct {
+	KeyLoad
+	load  int64
+	parts []part
+}
+
+// part is the load of a key at one worker.
+type part struct {
+	worker uint16
+	load   int64
+}
+
+// whole is the sum of all loads inside the planner: fine enough that rounding is
+// far below any tolerance, small enough for sums and products of a few.
+const whole = 1 << 44
+
+// ulps is the rounding that comparisons with the previous route forgive.
+const ulps = whole >> 32
+
+// Plan returns the route for the input: Prev itself if it can stay, else a new one
+// with Prev's version + 1 (1 without Prev). Capacity must have 1 to MaxWorkers
+// elements; Slots may be empty, which counts as SlotCount(P) slots without load,
+// and is never longer than SlotCount(MaxWorkers).
+func (p *Planner) Plan(in Input) *policy.Route {
+	prev := p.prepare(&in)
+	if prev != nil && p.resume(prev) && !p.repair(true) {
+		return prev
+	}
+	p.reset()
+	p.placeKeys(prev)
+	p.placeSlots(prev)
+	p.repair(false)
+	return p.route(in.Prev)
+}
+
+// prepare scales loads and capacities to whole numbers, chooses the named keys and
+// returns the previous route if it can be built on.
+func (p *Planner) prepare(in *Input) *policy.Route {
+	workers, slots := len(in.Capacity), len(in.Slots)
+	if slots == 0 {
+		slots = policy.SlotCount(workers)
+	}
+	prev := in.Prev
+	if prev != nil && (prev.Workers != workers || len(prev.Slots) != slots) {
+		prev = nil
+	}
+	p.prev.Clear()
+	if prev != nil {
+		for i := range prev.Keys {
+			p.prev.Set(prev.Keys[i].Hash, i)
+		}
+	}
+	p.carry, p.room, p.slack = sized(p.carry, workers), sized(p.room, workers), sized(p.slack, workers)
+	p.head, p.tail, p.stuck = sized(p.head, workers), sized(p.tail, workers), sized(p.stuck, workers)
+	p.loads, p.home = sized(p.loads, slots), sized(p.home, slots)
+	p.next, p.before = sized(p.next, slots), sized(p.before, slots)
+	p.exact = sized(p.exact, slots)
+	clear(p.exact)
+
+	// The largest number first, so that sums of huge loads stay finite.
+	most := 0.0
+	for _, v := range in.Slots {
+		most = max(most, sound(v))
+	}
+	for i := range in.Keys {
+		most = max(most, sound(in.Keys[i].Load))
+	}
+	if most == 0 {
+		most = 1
+	}
+	for i, v := range in.Slots {
+		p.exact[i] = sound(v) / most
+	}
+	p.choose(in.Keys, most, workers)
+	total := 0.0
+	for i := range p.named {
+		k := &p.named[i]
+		total += k.Load
+		s := policy.SlotOf(k.Hash, slots)
+		p.exact[s] = max(0, p.exact[s]-k.Load)
+	}
+	for _, v := range p.exact {
+		total += v
+	}
+	scale := 0.0
+	if total > 0 {
+		scale = whole / total
+	}
+	sum := int64(0)
+	p.sorted = p.sorted[:0]
+	for s := slots - 1; s >= 0; s-- { // of equal loads the first slot is to count as heaviest
+		p.loads[s] = int64(p.exact[s] * scale)
+		sum += p.loads[s]
+		if p.loads[s] > 0 {
+			p.sorted = append(p.sorted, p.rank(s))
+		}
+	}
+	p.sorted, p.spare = sortRanks(p.sorted, p.spare)
+	for i := range p.named {
+		p.named[i].load = int64(p.named[i].Load * scale)
+		sum += p.named[i].load
+	}
+	p.named = slices.DeleteFunc(p.named, func(k namedKey) bool { return k.load == 0 })
+	p.index.Clear()
+	for i := range p.named {
+		p.index.Set(p.named[i].Hash, i)
+	}
+	if sum == 0 {
+		sum = whole // nothing to carry: capacities still say where idle slots go
+	}
+	p.share(in.Capacity, sum)
+	return prev
+}
+
+// share divides sum over the workers in proportion to their capacities.
+func (p *Planner) share(capacity []float64, sum int64) {
+	most := 0.0
+	for _, c := range capacity {
+		most = max(most, sound(c))
+	}
+	total := 0.0
+	for _, c := range capacity {
+		total += sound(c) / max(most, math.SmallestNonzeroFloat64)
+	}
+	rest, largest := sum, 0
+	for w, c := range capacity {
+		f := 1 / float64(len(capacity))
+		if total > 0 {
+			f = sound(c) / most / total
+		}
+		p.carry[w] = int64(f * float64(sum))
+		rest -= p.carry[w]
+		if p.carry[w] > p.carry[largest] {
+			largest = w
+		}
+	}
+	p.carry[largest] += rest
+	for w, c := range p.carry {
+		p.slack[w] = int64(p.Config.Slack * float64(c))
+	}
+}
+
+// sticky is how much heavier a key counts that the previous route names, so that
+// keys of about equal weight do not take turns.
+const sticky = 1.25
+
+// candidate is a key that may be named.
+type candidate struct {
+	load  float64
+	hash  uint64
+	at    int32 // in the input's keys
+	held  bool  // the previous route names it
+	named bool
+}
+
+// choose fills named, heaviest first, with loads divided by unit: every key
+// heavier than a mean worker's load, and the next few times P, or as many as is said.
+func (p *Planner) choose(keys []KeyLoad, unit float64, workers int) {
+	p.order = p.order[:0]
+	p.index.Clear()
+	for i := range keys {
+		load := sound(keys[i].Load) / unit
+		if !(load > 0) {
+			continue
+		}
+		if at, ok := p.index.Get(keys[i].Hash); ok {
+			p.order[at].load += load
+			continue
+		}
+		p.index.Set(keys[i].Hash, len(p.order))
+		_, held := p.prev.Get(keys[i].Hash)
+		p.order = append(p.order, candidate{load: load, hash: keys[i].Hash, at: int32(i), held: held})
+	}
+	slices.SortFunc(p.order, func(a, b candidate) int {
+		if a.load != b.load {
+			return cmp.Compare(b.load, a.load)
+		}
+		return cmp.Compare(a.hash, b.hash)
+	})
+	all, ofKeys := 0.0, 0.0
+	for _, v := range p.exact {
+		all += v
+	}
+	for i := range p.order {
+		ofKeys += p.order[i].load
+	}
+	heavy := max(all, ofKeys) / float64(workers)
+	must := 0
+	for must < len(p.order) && p.order[must].load > heavy {
+		p.order[must].named = true
+		must++
+	}
+	p.pick(must, max(p.Config.Keys, p.Config.KeysPerWorker*workers))
+	p.named = slices.Grow(p.named[:0], len(p.order))
+	for i := range p.order {
+		if c := &p.order[i]; c.named {
+			n := len(p.named)
+			p.named = p.named[:n+1]
+			p.named[n] = namedKey{KeyLoad: KeyLoad{c.hash, keys[c.at].Name, c.load}, parts: p.named[n].parts[:0]}
+		}
+	}
+}
+
+// pick names n candidates from the given one on, those that count as heaviest: the next
+// of those that the previous route names, or the next of the others, whichever does.
+func (p *Planner) pick(from, n int) {
+	held, other := from, from
+	for ; n > 0; n-- {
+		for held < len(p.order) && !p.order[held].held {
+			held++
+		}
+		for other < len(p.order) && p.order[other].held {
+			other++
+		}
+		next := &held
+		switch {
+		case held == len(p.order) && other == len(p.order):
+			return
+		case held == len(p.order):
+			next = &other
+		case other < len(p.order):
+			h, o := &p.order[held], &p.order[other]
+			if w := h.load * sticky; o.load > w || o.load == w && o.hash < h.hash {
+				next = &other
+			}
+		}
+		p.order[*next].named = true
+		*next++
+	}
+}
+
+// route is the plan as a route.
+func (p *Planner) route(prev *policy.Route) *policy.Route {
+	pairs := 0
+	for i := range p.named {
+		pairs += len(p.named[i].parts)
+	}
+	r := &policy.Route{Version: 1, Workers: len(p.carry), Keys: make([]policy.KeyRoute, len(p.named)), Slots: slices.Clone(p.home)}
+	if prev != nil {
+		r.Version = prev.Version + 1
+	}
+	workers, shares := make([]uint16, 0, pairs), make([]float64, 0, pairs)
+	for i := range p.named {
+		k := &p.named[i]
+		slices.SortFunc(k.parts, func(a, b part) int { return cmp.Compare(a.worker, b.worker) })
+		from := len(workers)
+		for _, t := range k.parts {
+			workers = append(workers, t.worker)
+			shares = append(shares, float64(t.load)/float64(k.load))
+		}
+		to := len(workers)
+		r.Keys[i] = policy.KeyRoute{Hash: k.Hash, Name: k.Name, Workers: workers[from:to:to], Shares: shares[from:to:to]}
+	}
+	return r
+}
+
+// sound is v, or 0 where v is no amount.
+func sound(v float64) float64 {
+	if v > 0 && !math.IsInf(v, 1) {
+		return v
+	}
+	return 0
+}
+
+// sized is s with length n, its elements unspecified.
+func sized[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	return s[:n]
+}

@@ -1,0 +1,227 @@
+package scenario
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/saspart/saspart/policy/plan"
+)
+
+// Measured is what the capacity action sees of a window. Slices have one element
+// per worker.
+type Measured struct {
+	Share   []float64 // v: part of the work that each worker gets by the route in force, in expectation
+	Seen    []float64 // part of the work that Busy was spent on; negative where it is unknown
+	Busy    []float64 // busy ratio; NaN: missing
+	Queue   []float64 // fill of the queue
+	Records float64   // finished records that Seen was counted from; 0: it is no count, but exact
+	Age     float64   // how many windows before the last one the busy times are of
+}
+
+// Saturated is the busy ratio from which a worker counts as saturated.
+const Saturated = 0.999
+
+// Follower decides how the work is shared out, window by window, in a scenario.
+type Follower interface {
+	// Start begins a scenario. All but an oracle look only at its Workers.
+	Start(s *Scenario)
+	// Next is called at the end of window t, with what was measured, and sets
+	// share to each worker's part of the work in the next window, summing to 1.
+	Next(t int, m Measured, share []float64)
+}
+
+// Score is how a follower did in a scenario.
+type Score struct {
+	First float64 // mean imbalance over the first 8 windows
+	After float64 // mean imbalance over all later ones; 0 if there are none
+}
+
+// FirstWindows is how many windows a follower gets to learn the speeds.
+const FirstWindows = 8
+
+// Evaluate runs a follower through the scenarios of the given seeds, one
+// score for each, in order. Every scenario begins with equal shares. c must be valid.
+// A share that is negative or not finite, or shares that do not sum to 1, are an
+// error that names the scenario and the window.
+func Evaluate(f Follower, c Config, workers int, seeds []uint64) ([]Score, error) {
+	scores := make([]Score, len(seeds))
+	for i, seed := range seeds {
+		var err error
+		if scores[i], err = ScoreOf(f, New(c, workers, seed)); err != nil {
+			return nil, fmt.Errorf("scenario of seed %d, %w", seed, err)
+		}
+	}
+	return scores, nil
+}
+
+// ScoreOf runs a follower through a scenario, drawn or recorded, as
+// Evaluate does. An error names the window.
+func ScoreOf(f Follower, s *Scenario) (score Score, err error) {
+	workers := s.Workers
+	busy, queue := make([]float64, workers), make([]float64, workers)
+	force, got := make([]float64, workers), make([]float64, workers)
+	f.Start(s)
+	past := make([][]float64, s.Delay+2) // a ring: the shares in force in the last windows, and the next
+	for j := range past {
+		past[j] = make([]float64, workers)
+	}
+	for w := range workers {
+		past[0][w] = 1 / float64(workers)
+	}
+	if s.Start != nil {
+		copy(past[0], s.Start)
+	}
+	for t := range s.Windows {
+		u, at := s.Routed(t), s.Measured(t)
+		now := past[t%len(past)]
+		if off := s.Imbalance(t, now); t < FirstWindows {
+			score.First += off / float64(min(FirstWindows, s.Windows))
+		} else {
+			score.After += off / float64(s.Windows-FirstWindows)
+		}
+		got = s.Got(u, s.InForce(u, past[u%len(past)], force), got)
+		s.Busy(at, got, busy)
+		for w, b := range busy {
+			queue[w] = math.Floor(b) // full where busy all the time
+		}
+		next := past[(t+1)%len(past)]
+		f.Next(t, Measured{Share: s.InForce(t, now, force), Seen: got, Busy: busy, Queue: queue, Age: float64(t - at)}, next)
+		if err := checkShares(next); err != nil {
+			return score, fmt.Errorf("window %d of %d workers: %w", t, workers, err)
+		}
+	}
+	return score, nil
+}
+
+func checkShares(share []float64) error {
+	sum := 0.0
+	for w, v := range share {
+		if !(v >= 0) {
+			return fmt.Errorf("worker %d got share %v", w, v)
+		}
+		sum += v
+	}
+	if !(math.Abs(sum-1) < 1e-6) {
+		return fmt.Errorf("the shares sum to %v", sum)
+	}
+	return nil
+}
+
+// MeanScore is the mean over scenarios, and the standard errors of both means.
+func MeanScore(scores []Score) (mean, deviation Score) {
+	n := float64(len(scores))
+	for _, s := range scores {
+		mean.First += s.First / n
+		mean.After += s.After / n
+	}
+	for _, s := range scores {
+		deviation.First += (s.First - mean.First) * (s.First - mean.First) / (n * n)
+		deviation.After += (s.After - mean.After) * (s.After - mean.After) / (n * n)
+	}
+	return mean, Score{First: math.Sqrt(deviation.First), After: math.Sqrt(deviation.After)}
+}
+
+// BestScores takes, for each scenario and each of the two means, the follower that did
+// best: the best setting chosen in hindsight. The lists are of the same scenarios.
+func BestScores(followers ...[]Score) []Score {
+	best := append([]Score(nil), followers[0]...)
+	for _, scores := range followers[1:] {
+		for i, s := range scores {
+			best[i].First = min(best[i].First, s.First)
+			best[i].After = min(best[i].After, s.After)
+		}
+	}
+	return best
+}
+
+// Smoothed follows with a fixed smoothing of log speeds: the estimates move by the
+// part Alpha of every deviation. A saturated worker is at least as slow as its busy
+// time says, so it is taken to be slower by Overload, in the log, and that in full;
+// no measurement of a saturated worker makes its estimate faster. Plain takes its busy
+// time for what it seems, as an untrained network does.
+type Smoothed struct {
+	Alpha, Overload float64
+	Plain           bool
+
+	log, inst []float64
+}
+
+// Start implements Follower.
+func (f *Smoothed) Start(s *Scenario) {
+	f.log, f.inst = make([]float64, s.Workers), make([]float64, s.Workers)
+}
+
+// Next implements Follower.
+func (f *Smoothed) Next(_ int, m Measured, share []float64) {
+	mean := 0.0
+	for w := range f.inst {
+		f.inst[w] = math.Log(m.Seen[w] / m.Busy[w])
+		mean += (f.inst[w] - f.log[w]) / float64(len(f.inst))
+	}
+	for w, b := range m.Busy {
+		d := f.inst[w] - mean - f.log[w]
+		if b >= Saturated && !f.Plain {
+			f.log[w] += min(0, d-f.Overload)
+		} else {
+			f.log[w] += f.Alpha * d
+		}
+	}
+	Softmax(share, f.log)
+}
+
+// Analytic follows by waterfill's estimate of the speeds.
+type Analytic struct {
+	Config plan.SpeedConfig
+	speeds *plan.Speeds
+	counts []int64
+}
+
+// Start implements Follower.
+func (f *Analytic) Start(s *Scenario) {
+	f.speeds, f.counts = plan.NewSpeeds(f.Config, s.Workers), make([]int64, s.Workers)
+}
+
+// Next implements Follower.
+func (f *Analytic) Next(_ int, m Measured, share []float64) {
+	for w, v := range m.Seen {
+		f.counts[w] = int64(v * 1e12) // so many that counts have no chance in them
+	}
+	f.speeds.Observe(f.counts, m.Busy)
+	f.speeds.Capacity(share)
+	ScaleTo1(share)
+}
+
+// Oracle follows the true speeds, without noise but as late as the busy times are.
+type Oracle struct{ scenario *Scenario }
+
+// Start implements Follower.
+func (f *Oracle) Start(s *Scenario) { f.scenario = s }
+
+// Next implements Follower.
+func (f *Oracle) Next(t int, _ Measured, share []float64) {
+	copy(share, f.scenario.SpeedsAt(f.scenario.Routed(t)))
+	ScaleTo1(share)
+}
+
+// Softmax sets dst to the exponentials of v, scaled to sum to 1.
+func Softmax(dst, v []float64) {
+	most := math.Inf(-1)
+	for _, x := range v {
+		most = max(most, x)
+	}
+	for i, x := range v {
+		dst[i] = math.Exp(x - most)
+	}
+	ScaleTo1(dst)
+}
+
+// ScaleTo1 scales v, whose sum is above 0, to sum to 1.
+func ScaleTo1(v []float64) {
+	sum := 0.0
+	for _, x := range v {
+		sum += x
+	}
+	for i := range v {
+		v[i] /= sum
+	}
+}

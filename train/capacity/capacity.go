@@ -1,0 +1,333 @@
+//go:build torch
+
+package capacity
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/network"
+	"github.com/saspart/saspart/policy/scenario"
+	"github.com/saspart/saspart/train"
+	"github.com/saspart/saspart/train/internal/nn"
+)
+
+// Trainer trains the network of the capacity action by gradients through the fluid
+// model (capacity.md, The network): whole scenarios are run under the network, and
+// the loss of every window is taken back through shares, estimates and memories to
+// the parameters. Nothing is sampled but the scenarios, so that minutes suffice where
+// learning from rewards takes hours. It is for one goroutine at a time.
+//
+// The way back is written out, by hand and in float64 outside the network: with
+// autograd a window of a few hundred workers is some hundred small operations, each
+// of which costs more to start than to do.
+type Trainer struct {
+	cfg     Config
+	net     nn.GRU
+	params  *nn.Params
+	inputs  []int // of all inputs, those in use
+	pool    *nn.Pool
+	pcg     *rand.PCG
+	rng     *rand.Rand
+	updates uint64
+	groups  []group
+	muon    nn.Muon
+}
+
+// How many numbers the capacity action has per worker, without and with a hedge.
+const (
+	plainActions  = 2
+	hedgedActions = 3
+)
+
+// actions is A, how many numbers the action has per worker.
+func (c *Config) actions() int {
+	if c.Hedge {
+		return hedgedActions
+	}
+	return plainActions
+}
+
+// group is a part of a batch that one thread takes through all windows. How a batch
+// falls into groups does not depend on the threads.
+type group struct {
+	courses   []course
+	jobs      []int // workers of each
+	tape      nn.GRUTape
+	features  []float64 // [P,allInputs] of one scenario
+	grad      []float32 // laid out as the parameters
+	loss      float64   // summed over scenarios and windows
+	imbalance float64
+}
+
+// groupScenarios is how many scenarios a group has: with some ten workers each, rows
+// enough for BLAS, and few enough for the caches.
+const groupScenarios = 6
+
+// inputScales bring the inputs in use to sizes near 1, in the order of
+// checkpoint.CapacityInputs: log speeds are off by some hundredths as a rule.
+var inputScales = [...]float32{
+	innovation: 5, surprise: 10, busy: 2, saturated: 1, lag: 2, change: 5, estimate: 2, busiest: 2, queue: 1,
+	ratio: 1, load: 2, workerCount: 0.3, age: 0.5, calm: 0.3, contrast: 1,
+}
+
+// New makes a trainer with a fresh network. Everything random in its life
+// follows from seed.
+func New(cfg Config, seed uint64) (*Trainer, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("training configuration: %w", err)
+	}
+	nn.SingleThread()
+	pcg := rand.NewPCG(seed, 0xca9ac171)
+	t := &Trainer{cfg: cfg, net: nn.GRU{Inputs: len(cfg.Inputs), Units: cfg.Units, Actions: cfg.actions(), Pool: cfg.Pool}, pool: &nn.Pool{Threads: cfg.Threads}, pcg: pcg, rng: rand.New(pcg)}
+	for _, name := range cfg.Inputs {
+		at := slices.Index(checkpoint.CapacityInputs(), name)
+		if at >= allInputs {
+			return nil, fmt.Errorf("training configuration: inputs: the fluid model has no %q", name)
+		}
+		t.inputs = append(t.inputs, at)
+	}
+	t.params = nn.NewParams(t.net.Layout())
+	t.net.Init(t.params, t.rng)
+	t.groups = make([]group, nn.Parts(cfg.Batch, groupScenarios))
+	for i := range t.groups {
+		g := &t.groups[i]
+		g.courses = make([]course, min(groupScenarios, cfg.Batch-i*groupScenarios))
+		g.grad = make([]float32, len(t.params.W))
+	}
+	return t, nil
+}
+
+// Updates is the number of updates done.
+func (t *Trainer) Updates() uint64 { return t.updates }
+
+// Generator is what everything random in the trainer's life is drawn from; it is part of
+// the trainer's state, so that what else draws from it is resumed with it.
+func (t *Trainer) Generator() *rand.Rand { return t.rng }
+
+// Update draws a batch of scenarios and learns from it, as UpdateOn does.
+func (t *Trainer) Update() (Stats, error) {
+	batch := make([]*scenario.Scenario, t.cfg.Batch)
+	low, high := math.Log(float64(t.cfg.Workers[0])), math.Log(float64(t.cfg.Workers[1])+1)
+	workers, seeds := make([]int, len(batch)), make([]uint64, len(batch))
+	for i := range batch {
+		p := int(math.Exp(low + t.rng.Float64()*(high-low)))
+		workers[i], seeds[i] = min(max(p, t.cfg.Workers[0]), t.cfg.Workers[1]), t.rng.Uint64()
+	}
+	t.pool.Run(len(batch), func(i int) { batch[i] = scenario.New(t.cfg.Scenarios, workers[i], seeds[i]) })
+	return t.UpdateOn(batch)
+}
+
+// UpdateOn learns from a batch of scenarios, of any P, as many and as long as the
+// configuration says: recorded ones, for instance (recording.Scenario). An error from a
+// gradient that is not finite leaves the parameters as they were.
+func (t *Trainer) UpdateOn(batch []*scenario.Scenario) (Stats, error) {
+	stats := Stats{Update: t.updates + 1}
+	if len(batch) != t.cfg.Batch {
+		return stats, fmt.Errorf("update %d: %d scenarios, where the configuration's batch has %d", stats.Update, len(batch), t.cfg.Batch)
+	}
+	for _, s := range batch {
+		if s.Windows != t.cfg.Scenarios.Windows {
+			return stats, fmt.Errorf("update %d: a scenario of %d windows, where the configuration's have %d", stats.Update, s.Windows, t.cfg.Scenarios.Windows)
+		}
+	}
+	done := min(float64(t.updates)/float64(t.cfg.Updates), 1)
+	k := t.cfg.Sharpness[0] + done*(t.cfg.Sharpness[1]-t.cfg.Sharpness[0])
+	stats.Rate = t.cfg.Rate[1] + (t.cfg.Rate[0]-t.cfg.Rate[1])*(1+math.Cos(math.Pi*done))/2
+	w := t.net.Views(t.params.W)
+	// Groups of scenarios of like sizes, the largest first, so that threads finish together.
+	batch = slices.Clone(batch)
+	slices.SortFunc(batch, func(a, b *scenario.Scenario) int { return b.Workers - a.Workers })
+	t.pool.Run(len(t.groups), func(i int) {
+		g := &t.groups[i]
+		for j := range g.courses {
+			g.courses[j].begin(batch[i*groupScenarios+j])
+		}
+		t.pass(g, &w, k)
+	})
+	clear(t.params.Grad)
+	windows := float64(t.cfg.Batch * t.cfg.Scenarios.Windows)
+	for i := range t.groups {
+		for j, v := range t.groups[i].grad {
+			t.params.Grad[j] += v
+		}
+		stats.Loss += t.groups[i].loss / windows
+		stats.Imbalance += t.groups[i].imbalance / windows
+	}
+	var err error
+	stats.Norm, err = t.step(stats.Rate)
+	if err != nil {
+		return stats, fmt.Errorf("update %d: the network's %w; lower the rate, or restart from an earlier checkpoint", stats.Update, err)
+	}
+	t.updates++
+	return stats, nil
+}
+
+// step moves the parameters along their gradient, and returns its length.
+func (t *Trainer) step(rate float64) (float64, error) {
+	p, number := t.params, t.updates+1
+	if !t.cfg.Muon {
+		return p.Step(t.pool, rate, number, t.cfg.GradClip)
+	}
+	norm, scale, err := p.Clipped(t.pool, t.cfg.GradClip)
+	if err != nil {
+		return norm, err
+	}
+	for i := range p.Grad {
+		p.Grad[i] *= float32(scale)
+	}
+	w, m, g := t.net.Views(p.W), t.net.Views(p.M), t.net.Views(p.Grad)
+	at := 0
+	for entry, tensor := range p.Layout {
+		from, h := at, t.net.Units
+		at += tensor.Len()
+		switch entry {
+		case nn.InputWeight, nn.MemoryWeight, nn.PoolWeight:
+			// Each gate's is a matrix of its own.
+			for gate := 0; gate < 3*h; gate += h {
+				t.muon.Step(w[entry].Columns(gate, gate+h), m[entry].Columns(gate, gate+h), g[entry].Columns(gate, gate+h), rate)
+			}
+		default:
+			p.Adam(t.pool, from, at, 1, rate, number)
+		}
+	}
+	return norm, nil
+}
+
+// pass takes a group's scenarios through all windows and back, and leaves loss,
+// imbalance and gradient in the group.
+func (t *Trainer) pass(g *group, w *[nn.GRUTensors]nn.Matrix, k float64) {
+	windows, widest := t.cfg.Scenarios.Windows, 0
+	g.jobs = g.jobs[:0]
+	for i := range g.courses {
+		g.jobs = append(g.jobs, g.courses[i].s.Workers)
+		widest = max(widest, g.courses[i].s.Workers)
+	}
+	g.features = nn.Resized(g.features, widest*allInputs)
+	g.tape.Begin(t.net, windows-1, g.jobs)
+	g.loss, g.imbalance = 0, 0
+	weight := 1 / float64(t.cfg.Batch*windows)
+	for s := range windows {
+		t.eachCourse(g, func(c *course, from int) {
+			c.share(s)
+			loss, imbalance := c.loss(s, k, weight*t.counts(c.s.Workers))
+			g.loss += loss
+			g.imbalance += imbalance
+			if s < windows-1 {
+				c.observe(s, g.features)
+				t.see(c, g, s, from)
+			}
+		})
+		if s == windows-1 {
+			break // what is decided now has no consequences
+		}
+		g.tape.Forward(w, s)
+		t.eachCourse(g, func(c *course, from int) { c.apply(s, g.actions(g.tape.A, s, c, from)) })
+	}
+	t.eachCourse(g, func(c *course, _ int) { c.shared(windows - 1) })
+	for s := windows - 2; s >= 0; s-- {
+		t.eachCourse(g, func(c *course, from int) { c.applied(s, g.actions(g.tape.DA, s, c, from)) })
+		g.tape.Backward(w, s)
+		t.eachCourse(g, func(c *course, from int) {
+			t.unsee(c, g, from)
+			c.observed(s, g.features)
+			c.shared(s)
+		})
+	}
+	grad := t.net.Views(g.grad)
+	g.tape.Gradients(&grad)
+}
+
+// counts is what a scenario of P workers counts, 1 in the middle of those drawn.
+func (t *Trainer) counts(workers int) float64 {
+	middle := math.Sqrt(float64(t.cfg.Workers[0]) * float64(t.cfg.Workers[1]))
+	return math.Pow(float64(workers)/middle, t.cfg.Weight)
+}
+
+// actions are a course's rows, from a first one, of what the tape has of the actions,
+// or the gradients by them, of step s.
+func (g *group) actions(v []float32, s int, c *course, from int) []float32 {
+	n := g.tape.Net.Actions
+	return g.tape.At(v, s, n).V[n*from : n*(from+c.s.Workers)]
+}
+
+// eachCourse calls f with every course of a group and the first of its rows.
+func (t *Trainer) eachCourse(g *group, f func(c *course, from int)) {
+	from := 0
+	for i := range g.courses {
+		f(&g.courses[i], from)
+		from += g.courses[i].s.Workers
+	}
+}
+
+// see makes the network's inputs in step s of the features in use.
+func (t *Trainer) see(c *course, g *group, s, from int) {
+	x := g.tape.At(g.tape.X, s, t.net.Inputs).V[from*t.net.Inputs:]
+	for row := range c.s.Workers {
+		for i, at := range t.inputs {
+			x[row*t.net.Inputs+i] = float32(g.features[row*allInputs+at]) * inputScales[at]
+		}
+	}
+}
+
+// unsee makes gradients by features of those by the inputs.
+func (t *Trainer) unsee(c *course, g *group, from int) {
+	dx := g.tape.DX[from*t.net.Inputs:]
+	clear(g.features)
+	for row := range c.s.Workers {
+		for i, at := range t.inputs {
+			g.features[row*allInputs+at] = float64(dx[row*t.net.Inputs+i] * inputScales[at])
+		}
+	}
+}
+
+// Checkpoint is the policy as it is now; it shares no memory with the trainer.
+func (t *Trainer) Checkpoint() *checkpoint.Checkpoint {
+	n := &checkpoint.Normalisation{Mean: make([]float32, len(t.inputs))}
+	for _, at := range t.inputs {
+		n.Scale = append(n.Scale, inputScales[at])
+	}
+	c := &checkpoint.Checkpoint{
+		Format: checkpoint.Format, Kind: checkpoint.KindCapacity, CreatedBy: "saspart",
+		Capacity:      &checkpoint.CapacitySpec{Inputs: slices.Clone(t.cfg.Inputs), Units: t.cfg.Units, Hedge: t.cfg.Hedge, Pool: t.cfg.Pool},
+		Normalisation: n,
+	}
+	for _, p := range t.params.Layout {
+		c.Tensors = append(c.Tensors, network.Tensor{Name: p.Name, Shape: slices.Clone(p.Shape), Data: slices.Clone(p.Data)})
+	}
+	return c
+}
+
+// State returns a copy of everything that an exact resumption needs.
+func (t *Trainer) State() (train.State, error) {
+	return nn.TakeState(t.updates, t.pcg, t.params.Named("capacity"))
+}
+
+// Restore makes the trainer what it was when s was taken. A state of another network
+// is refused and changes nothing.
+func (t *Trainer) Restore(s train.State) error {
+	return nn.PutState(s, &t.updates, t.pcg, t.params.Named("capacity"))
+}
+
+// StartFrom takes over the network of a checkpoint, of the same inputs and units, whose
+// inputs may be of other scales. One that takes means out of them is an error.
+func (t *Trainer) StartFrom(c *checkpoint.Checkpoint) error {
+	takeOver(t.params, c)
+	w := t.net.Views(t.params.W)[nn.InputWeight]
+	for i, at := range t.inputs {
+		mean, scale := float32(0), float32(1)
+		if n := c.Normalisation; n != nil {
+			mean, scale = n.Mean[i], n.Scale[i]
+		}
+		if mean != 0 {
+			return fmt.Errorf("start from a checkpoint: %q has mean %v taken out, which training by the model has no place for", c.Capacity.Inputs[i], mean)
+		}
+		for j := range w.Cols {
+			w.V[i*w.Stride+j] *= scale / inputScales[at]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,112 @@
+package capacity
+
+import (
+	"errors"
+	"math"
+
+	"github.com/saspart/saspart/config/field"
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/learned"
+	"github.com/saspart/saspart/policy/scenario"
+)
+
+// Config are the settings of the capacity action's training by gradients
+// through the fluid model (capacity.md, The network).
+type Config struct {
+	Inputs    []string        `yaml:"inputs"`    // what the network sees, of checkpoint.CapacityInputs
+	Units     int             `yaml:"units"`     // H, memory per worker
+	Hedge     bool            `yaml:"hedge"`     // whether shares may differ from the estimates (learned.CapacityState.Apply)
+	Pool      bool            `yaml:"pool"`      // whether workers see the mean of all memories (network.GRU)
+	Scenarios scenario.Config `yaml:"scenarios"` // the population trained on
+	Workers   [2]int          `yaml:"workers"`   // P of a scenario: uniform in the logarithm between these
+	Weight    float64         `yaml:"weight"`    // a scenario of P workers counts in proportion to P to this power
+	Batch     int             `yaml:"batch"`     // scenarios per update
+	Updates   int             `yaml:"updates"`   // over which rate and sharpness go from the first to the second value
+	Muon      bool            `yaml:"muon"`      // whether the gates' weights take steps of Muon, as long as those of Adam, which all others take
+	Rate      [2]float64      `yaml:"rate"`      // learning rate, falling as a cosine
+	Sharpness [2]float64      `yaml:"sharpness"` // k of the loss, rising in a straight line
+	GradClip  float64         `yaml:"grad_clip"` // longest gradient; 0 is no limit
+	Threads   int             `yaml:"threads"`   // CPU threads; results do not depend on them
+}
+
+// Prototype is the prototype's recipe of capacity.md.
+func Prototype() Config {
+	return Config{
+		Inputs: []string{"innovation", "surprise", "busy", "saturated", "lag", "change", "estimate", "busiest"},
+		Units:  32, Scenarios: scenario.Default(), Workers: [2]int{4, 32}, Batch: 48, Updates: 800,
+		Rate: [2]float64{2e-3, 2e-4}, Sharpness: [2]float64{20, 20}, GradClip: 1, Threads: 1,
+	}
+}
+
+// Default are our settings. They differ from the prototype's in
+//   - workers up to 64, not 32: what is best for many is to be seen with many;
+//   - scenarios count by 1/sqrt(P): imbalances grow about as the root of P, and with
+//     them the gradients, so that few workers would hardly count;
+//   - a quarter more units, and memories pooled: how noisy and how late a job's busy
+//     times are, all its workers tell together;
+//   - steps of Muon, and five times the rate at first: what follows from rare jumps takes
+//     long to learn by Adam;
+//   - gradients cut off at some three times their usual length: an outlier would decide
+//     on the direction of twenty of Muon's steps;
+//   - half the batch, and many more updates: for the same number of scenarios, more is
+//     learned in smaller steps;
+//   - a loss that sharpens to twenty times as sharp: with a soft one, imbalances of a few
+//     per cent, all there is where measurements are good, hardly count;
+//   - three in twenty scenarios in which reports are late, and not work;
+//   - three in ten in which a saturated worker slows the whole job down, as in a real
+//     one: there its busy time is what it should be, elsewhere too little;
+//   - three in ten that are like a real job in more (scenario.JobLike), with bounds around
+//     what ready experiments measure: noise from next to none, and speeds that stay, or
+//     wander faster than elsewhere;
+//   - a hedge, so that shares need not be what the estimates say, and five more inputs:
+//     how far a worker stands out, on two scales, how busy all are, how many there are,
+//     and how small a small surprise is.
+func Default() Config {
+	c := Prototype()
+	c.Workers, c.Weight = [2]int{4, 64}, -0.5
+	c.Units, c.Pool, c.Hedge = 40, true, true
+	c.Muon, c.Rate, c.GradClip = true, [2]float64{1e-2, 2e-4}, 0.05
+	c.Sharpness = [2]float64{20, 400}
+	c.Batch, c.Updates = 24, 6400
+	c.Inputs = append(c.Inputs, "ratio", "load", "workers", "calm", "contrast")
+	c.Scenarios.Reports, c.Scenarios.Pressure = 0.15, 0.3
+	c.Scenarios.Job = scenario.JobLike{
+		Part: 0.3, Noise: [2]float64{1e-4, 0.05}, Steady: 0.4, Walk: [2]float64{0, 0.06},
+		Start: [2]float64{0, 1.5}, Lumps: [2]float64{0, 0.05}, Chance: [2]float64{0, 0.06},
+	}
+	return c
+}
+
+// Validate reports every impossible value by its path.
+func (c *Config) Validate() error {
+	errs := []error{
+		field.Whole("units", c.Units, 1, 1<<10),
+		field.In("scenarios", c.Scenarios.Validate()),
+		field.Whole("scenarios.windows", c.Scenarios.Windows, 2, 1<<12),
+		field.Whole("workers[0]", c.Workers[0], 2, policy.MaxWorkers),
+		field.Whole("workers[1]", c.Workers[1], c.Workers[0], policy.MaxWorkers),
+		field.Finite("weight", c.Weight, -4, 4),
+		field.Whole("batch", c.Batch, 1, 1<<14),
+		field.Whole("updates", c.Updates, 1, math.MaxInt32),
+		field.Positive("rate[0]", c.Rate[0]), field.Positive("rate[1]", c.Rate[1]),
+		field.Positive("sharpness[0]", c.Sharpness[0]), field.Positive("sharpness[1]", c.Sharpness[1]),
+		field.Finite("grad_clip", c.GradClip, 0, math.MaxFloat64),
+		field.Whole("threads", c.Threads, 1, 1024),
+	}
+	if len(c.Inputs) == 0 {
+		errs = append(errs, field.Errorf("inputs", "are empty; the network must see something"))
+	}
+	if _, err := learned.NewCapacityState(1, c.Inputs); err != nil {
+		errs = append(errs, field.Errorf("inputs", "%v", err))
+	}
+	return errors.Join(errs...)
+}
+
+// Stats are what one update did.
+type Stats struct {
+	Update    uint64  // its number, from 1
+	Loss      float64 // mean over scenarios and windows of log(sum(exp(k * time/mean time)))/k
+	Imbalance float64 // mean of max/mean - 1 over the same windows
+	Norm      float64 // length of the gradient before clipping
+	Rate      float64 // learning rate
+}

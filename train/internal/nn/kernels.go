@@ -1,0 +1,172 @@
+//go:build torch
+
+package nn
+
+// #cgo CXXFLAGS: -std=c++17 -O3
+// #include <stdint.h>
+// void saspart_single_thread();
+// void saspart_gemm(int, int, int, int, int, const float*, int, const float*, int, float, float*, int);
+// void saspart_gemm_torch(int, int, int, int, int, const float*, int, const float*, int, float, float*, int);
+// void saspart_tanh(float*, const float*, int64_t, int64_t, int64_t);
+// void saspart_tanh_grad(float*, const float*, int64_t);
+// void saspart_fill(float*, const float*, int64_t, int64_t);
+// void saspart_fold(float*, const float*, int64_t, int64_t, int64_t, int64_t);
+// void saspart_adam(float*, float*, float*, const float*, int64_t, float, double, double, float, float, float);
+// void saspart_toward(float*, const float*, int64_t, float);
+// double saspart_squares(const float*, int64_t);
+// void saspart_normals(float*, int64_t, uint64_t, uint64_t);
+// void saspart_uniforms(float*, int64_t, uint64_t, uint64_t);
+// void saspart_sample(const float*, const float*, int64_t, int64_t, int64_t, float, float, float*, float*, float*, float*);
+// void saspart_through(const float*, const float*, const float*, int64_t, const float*, const float*, int64_t, int64_t, int64_t, int64_t, float, float, float, float*);
+import "C"
+
+import "fmt"
+
+// Matrix is a row-major view: rows of cols numbers, stride apart.
+type Matrix struct {
+	V                  []float32
+	Rows, Cols, Stride int
+}
+
+// Mat is v as rows of cols numbers without gaps.
+func Mat(v []float32, rows, cols int) Matrix { return Matrix{v, rows, cols, cols} }
+
+// Columns is the view of columns [from, to).
+func (m Matrix) Columns(from, to int) Matrix {
+	return Matrix{m.V[from:], m.Rows, to - from, m.Stride}
+}
+
+// top is the view of the first n rows, below that of the others.
+func (m Matrix) top(n int) Matrix   { return Matrix{m.V, n, m.Cols, m.Stride} }
+func (m Matrix) below(n int) Matrix { return Matrix{m.V[n*m.Stride:], m.Rows - n, m.Cols, m.Stride} }
+
+func (m Matrix) whole() bool {
+	return m.Rows > 0 && m.Cols > 0 && len(m.V) >= (m.Rows-1)*m.Stride+m.Cols
+}
+
+// dense says that there are no gaps.
+func (m Matrix) dense() bool { return m.Stride == m.Cols && m.whole() }
+
+func ptr(v []float32) *C.float { return (*C.float)(&v[0]) }
+
+type Op bool
+
+const (
+	AsIs       Op = false
+	Transposed Op = true
+)
+
+func (o Op) int() C.int {
+	if o {
+		return 1
+	}
+	return 0
+}
+
+// Gemm is c = opA(a)·opB(b) + beta*c, by the BLAS of libtorch.
+func Gemm(c Matrix, a Matrix, opA Op, b Matrix, opB Op, beta float32) {
+	m, n, k := product(c, a, opA, b, opB)
+	C.saspart_gemm(opA.int(), opB.int(), m, n, k, ptr(a.V), C.int(a.Stride),
+		ptr(b.V), C.int(b.Stride), C.float(beta), ptr(c.V), C.int(c.Stride))
+}
+
+// gemmTorch is what gemm does where libtorch keeps its BLAS to itself.
+func gemmTorch(c Matrix, a Matrix, opA Op, b Matrix, opB Op, beta float32) {
+	m, n, k := product(c, a, opA, b, opB)
+	C.saspart_gemm_torch(opA.int(), opB.int(), m, n, k, ptr(a.V), C.int(a.Stride),
+		ptr(b.V), C.int(b.Stride), C.float(beta), ptr(c.V), C.int(c.Stride))
+}
+
+// product checks that the shapes fit and returns the sizes [m,n] = [m,k]·[k,n].
+func product(c Matrix, a Matrix, opA Op, b Matrix, opB Op) (m, n, k C.int) {
+	rows, inner := a.Rows, a.Cols
+	if opA {
+		rows, inner = inner, rows
+	}
+	innerB, cols := b.Rows, b.Cols
+	if opB {
+		innerB, cols = cols, innerB
+	}
+	if inner != innerB || c.Rows != rows || c.Cols != cols || !a.whole() || !b.whole() || !c.whole() {
+		panic(fmt.Sprintf("gemm: [%d,%d] = [%d,%d]·[%d,%d]", c.Rows, c.Cols, rows, inner, innerB, cols))
+	}
+	return C.int(rows), C.int(cols), C.int(inner)
+}
+
+// tanhAdd is x = tanh(x + bias), a row of bias for every repeat rows of x.
+func tanhAdd(x, bias Matrix, repeat int) {
+	if x.Rows != bias.Rows*repeat || x.Cols != bias.Cols || !x.dense() || !bias.dense() {
+		panic(fmt.Sprintf("tanh: [%d,%d] + %d times [%d,%d]", x.Rows, x.Cols, repeat, bias.Rows, bias.Cols))
+	}
+	C.saspart_tanh(ptr(x.V), ptr(bias.V), C.int64_t(x.Rows), C.int64_t(repeat), C.int64_t(x.Cols))
+}
+
+// tanhGrad turns the gradient by h = tanh(z) into the gradient by z.
+func tanhGrad(d, h []float32) { C.saspart_tanh_grad(ptr(d), ptr(h[:len(d)]), C.int64_t(len(d))) }
+
+// SingleThread keeps libtorch and its BLAS to the calling threads, in the whole
+// process.
+func SingleThread() { C.saspart_single_thread() }
+
+// fill writes row into every row of dst.
+func fill(dst Matrix, row []float32) {
+	if len(row) != dst.Cols || !dst.dense() {
+		panic(fmt.Sprintf("fill: [%d,%d] with %d numbers", dst.Rows, dst.Cols, len(row)))
+	}
+	C.saspart_fill(ptr(dst.V), ptr(row), C.int64_t(dst.Rows), C.int64_t(dst.Cols))
+}
+
+// fold adds up: a row of dst is the sum of times rows of src.
+func fold(dst, src Matrix, times int) {
+	if src.Rows != dst.Rows*times || dst.Cols != src.Cols || !dst.dense() || !src.whole() {
+		panic(fmt.Sprintf("fold: [%d,%d] = [%d,%d] by %d", dst.Rows, dst.Cols, src.Rows, src.Cols, times))
+	}
+	C.saspart_fold(ptr(dst.V), ptr(src.V), C.int64_t(dst.Rows), C.int64_t(times), C.int64_t(src.Stride), C.int64_t(src.Cols))
+}
+
+// adam is params.step on slices of equal length.
+func adam(w, m, v, g []float32, scale, rate, root float64) {
+	n := len(w)
+	C.saspart_adam(ptr(w), ptr(m[:n]), ptr(v[:n]), ptr(g[:n]), C.int64_t(n),
+		C.float(scale), beta1, beta2, C.float(rate), C.float(root), epsilon)
+}
+
+// polyak is toward on slices of equal length.
+func polyak(dst, src []float32, tau float64) {
+	C.saspart_toward(ptr(dst), ptr(src[:len(dst)]), C.int64_t(len(dst)), C.float(tau))
+}
+
+// squares is the sum of squares.
+func squares(x []float32) float64 { return float64(C.saspart_squares(ptr(x), C.int64_t(len(x)))) }
+
+// Normals and uniforms fill x with numbers that are standard normal, and uniform in
+// [-1, 1). They follow from seed and from which stream of it is asked for.
+func Normals(x []float32, seed uint64, stream int) {
+	C.saspart_normals(ptr(x), C.int64_t(len(x)), C.uint64_t(seed), C.uint64_t(stream))
+}
+
+func Uniforms(x []float32, seed uint64, stream int) {
+	C.saspart_uniforms(ptr(x), C.int64_t(len(x)), C.uint64_t(seed), C.uint64_t(stream))
+}
+
+// sampleRows is draws.sample on all rows of its arguments; room is 2*acts numbers.
+func sampleRows(d Draws, out, noise, room []float32) {
+	rows := len(out) / (2 * d.acts)
+	if n := rows * d.Each * d.acts; len(noise) != n || len(d.spread) != n || len(d.Action) != n || len(d.LogProb) != rows*d.Each || len(room) < 2*d.acts {
+		panic(fmt.Sprintf("sample: %d rows of %d actions of %d numbers from %d numbers of noise", rows, d.Each, d.acts, len(noise)))
+	}
+	C.saspart_sample(ptr(out), ptr(noise), C.int64_t(rows), C.int64_t(d.Each), C.int64_t(d.acts), MinLogStd, MaxLogStd,
+		ptr(d.spread), ptr(d.Action), ptr(d.LogProb), ptr(room))
+}
+
+// throughRows is draws.through on all rows of dout; by is several [B,A], apart numbers
+// from each other.
+func throughRows(d Draws, dout, out, slope, by []float32, apart int, weight float64) {
+	rows := len(dout) / (2 * d.acts)
+	members := Parts(len(by), apart)
+	if n := rows * d.acts; len(out) != 2*n || len(slope) != n || len(d.Action) != n*d.Each || len(d.spread) != n*d.Each || len(by) != (members-1)*apart+n {
+		panic(fmt.Sprintf("through: %d rows of %d numbers, slopes of %d", rows, d.acts, len(slope)))
+	}
+	C.saspart_through(ptr(out), ptr(d.spread), ptr(d.Action), C.int64_t(d.Each*d.acts), ptr(slope), ptr(by),
+		C.int64_t(members), C.int64_t(apart), C.int64_t(rows), C.int64_t(d.acts), MinLogStd, MaxLogStd, C.float(weight), ptr(dout))
+}

@@ -1,0 +1,88 @@
+//go:build torch
+
+package offline
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/saspart/saspart/dataset"
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/network"
+	"github.com/saspart/saspart/train"
+	"github.com/saspart/saspart/train/sacn"
+)
+
+// estimated is how many held-out transitions an evaluation looks at.
+const estimated = 2048
+
+// transitions is a store as a trainer's source.
+type transitions struct{ store *dataset.Store }
+
+// Sample implements Source.
+func (s transitions) Sample(rng *rand.Rand, b *train.Batch) error {
+	return s.store.Sample(rng, &dataset.Columns{Obs: b.Obs, Act: b.Act, Reward: b.Reward, Next: b.Next, Terminal: b.Terminal})
+}
+
+// sharesLearner trains the shares action on transitions.
+type sharesLearner struct {
+	*sacn.Trainer
+	config *Config
+	data   *dataset.Transitions
+	normal *checkpoint.Normalisation
+	print  string
+}
+
+func newSharesLearner(c *Config, data *dataset.Transitions, seed uint64) (*sharesLearner, error) {
+	l := &sharesLearner{config: c, data: data}
+	stats, err := json.Marshal(struct {
+		Stats  dataset.Stats
+		Mask   policy.Mask
+		Config dataset.TransitionConfig
+	}{data.Stats, data.Mask, c.Data})
+	if err != nil {
+		return nil, fmt.Errorf("describe the transitions: %w", err)
+	}
+	l.print = fmt.Sprintf("%x", sha256.Sum256(stats))
+	if c.Normalise {
+		n := data.Stats.Normal()
+		if err := data.Normalise(n); err != nil {
+			return nil, err
+		}
+		l.normal = &checkpoint.Normalisation{Mean: n.Mean}
+		for _, s := range n.Scale {
+			l.normal.Scale = append(l.normal.Scale, 1/s)
+		}
+	}
+	l.Trainer, err = sacn.NewShares(c.Learner, data.Mask, c.Data.P0, seed)
+	return l, err
+}
+
+func (l *sharesLearner) update() (train.Stats, error) { return l.Update(transitions{l.data.Train}) }
+func (l *sharesLearner) fingerprint() string          { return l.print }
+func (l *sharesLearner) algorithm() *train.Config     { return &l.config.Learner }
+
+func (l *sharesLearner) estimate() (train.Estimates, error) {
+	held := l.data.HeldOut
+	if held.Len() == 0 {
+		held = l.data.Train
+	}
+	return l.Estimate(held, estimated)
+}
+
+func (l *sharesLearner) Checkpoint() *checkpoint.Checkpoint {
+	c := &checkpoint.Checkpoint{
+		Format: checkpoint.Format, Kind: checkpoint.KindShares, Normalisation: l.normal,
+		Shares: &checkpoint.SharesSpec{
+			Workers: l.data.Workers, Mask: l.data.Mask.Keys, HotKeys: max(l.config.Data.HotKeys, len(l.data.Mask.Keys)),
+			KeyShares: l.data.Shares, Published: l.config.Data.Published, Hidden: l.config.Learner.Hidden,
+		},
+	}
+	for _, t := range l.Policy() {
+		c.Tensors = append(c.Tensors, network.Tensor(t))
+	}
+	return c
+}

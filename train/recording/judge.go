@@ -1,0 +1,111 @@
+package recording
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/learned"
+	"github.com/saspart/saspart/policy/scenario"
+	"github.com/saspart/saspart/train"
+)
+
+// Held are the recordings to judge by: those held out, or all where none is.
+func (d *Data) Held() Recordings {
+	if len(d.HeldOut) > 0 {
+		return d.HeldOut
+	}
+	return d.Train
+}
+
+// measured is what a policy sees of window t: as learned.New's controller has
+// it, but for the share that a worker was to get, which a recording doesn't tell and
+// which is taken to be the one that it got. Slices of m are used again.
+func (r *Recording) measured(t int, m *scenario.Measured) {
+	p := r.Raw.Workers
+	m.Seen, m.Busy, m.Queue = resize(m.Seen, p), resize(m.Busy, p), resize(m.Queue, p)
+	m.Records = 0
+	for w := range p {
+		m.Seen[w], m.Busy[w], m.Queue[w] = -1, float64(r.Raw.Busy[t*p+w]), 0
+		if v := r.Logs[t*p+w]; v == v {
+			m.Seen[w] = math.Exp(v) / float64(p)
+		}
+		if r.Raw.Queue != nil {
+			m.Queue[w] = float64(r.Raw.Queue[t*p+w])
+		}
+		m.Records += math.Max(0, float64(r.Raw.Counts[t*p+w]))
+	}
+	m.Share, m.Records = m.Seen, max(m.Records, 1)
+}
+
+func resize(v []float64, n int) []float64 {
+	if cap(v) < n {
+		return make([]float64, n)
+	}
+	return v[:n]
+}
+
+// Judge says of a capacity policy what recordings tell without its critics: how far
+// its log shares are from those recorded, and how it would have done with the speeds
+// recorded, beside what was done, in the mean over the recordings of imbalances after
+// the first windows. Recordings that are too short or in which at some time nobody was
+// measured have no such imbalance, NaN if that is all of them.
+func Judge(c *checkpoint.Checkpoint, recordings Recordings) (e train.Estimates, err error) {
+	square, numbers, scored := 0.0, 0, 0.0
+	imbalance, behaviour := 0.0, 0.0
+	for _, r := range recordings {
+		f, err := learned.NewCapacity(c, r.Raw.Workers)
+		if err != nil {
+			return e, err
+		}
+		share, m := make([]float64, r.Raw.Workers), scenario.Measured{}
+		for w := range share {
+			share[w] = 1 / float64(len(share))
+		}
+		for t := range r.Windows() - 1 {
+			if r.measured(t, &m); !r.Raw.Mixed[t] {
+				f.Follow(&m, share)
+			}
+			if !r.Usable[t+1] {
+				continue
+			}
+			e.Rows++
+			mean := 0.0
+			for _, v := range share {
+				mean += math.Log(v) / float64(len(share))
+			}
+			for w, v := range share {
+				d := math.Log(v) - mean - float64(r.Share[(t+1)*len(share)+w])
+				square += d * d
+				numbers++
+			}
+		}
+		s, err := Scenario(&r.Raw, 0, r.Windows(), 0)
+		if err != nil || s.Windows <= scenario.FirstWindows {
+			continue
+		}
+		score, err := scenario.ScoreOf(f, s)
+		if err != nil {
+			return e, fmt.Errorf("trace %s, episode %d: %w", r.Raw.File, r.Raw.Episode, err)
+		}
+		imbalance += score.After
+		for t := scenario.FirstWindows; t < s.Windows; t++ {
+			got := make([]float64, s.Workers)
+			for w := range got {
+				got[w] = math.Exp(r.Logs[t*s.Workers+w])
+			}
+			if v := s.Imbalance(t, got); v == v {
+				behaviour += v / float64(s.Windows-scenario.FirstWindows)
+			}
+		}
+		scored++
+	}
+	if numbers > 0 {
+		e.Distance = math.Sqrt(square / float64(numbers))
+	}
+	if scored > 0 {
+		imbalance, behaviour = imbalance/scored, behaviour/scored
+		e.Recorded, e.Behaviour = &imbalance, &behaviour
+	}
+	return e, nil
+}
