@@ -98,7 +98,7 @@ bench-route: ## time routing for every partitioner, and its ratio to hash
 	$(GO) test ./partition/registry -run '^$$' -bench '^BenchmarkRoute' -benchmem
 
 bench-train: libtorch ## time updates, and their ratio to the matrix products in them
-	$(TORCH) $(GO) test -tags torch ./train -run '^$$' -bench '^BenchmarkUpdate' -benchtime 50x
+	$(TORCH) $(GO) test -tags torch ./train/sacn -run '^$$' -bench '^BenchmarkUpdate' -benchtime 50x
 
 bench-learn: build ## time learning from nothing, on the reference's simulated environment
 	@./scripts/bench-learn.sh $(BIN) learn
@@ -120,8 +120,8 @@ results: build ## run the full comparison, half an hour on two quiet processors,
 	@time $(BIN) matrix --file paper --out runs/paper --resume >/dev/null
 	@./scripts/results.sh $(BIN) runs/paper
 
-builtin: libtorch ## train the capacity checkpoint policy/builtin from nothing, in some minutes
-	$(TORCH) $(GO) run -tags torch ./train/builtin -out policy/builtin
+builtin: libtorch ## train the capacity checkpoint policy/checkpoint/builtin from nothing, in some minutes
+	$(TORCH) $(GO) run -tags torch ./train/builtin -out policy/checkpoint/builtin
 
 # The generated Go is committed: only who changes the protocol needs this. protoc comes
 # with grpcio-tools, its plugins are tools of the Go module.

@@ -1,6 +1,7 @@
-// Package policy is the decision process: what a controller sees (Window,
-// observations), what it decides (Route, masks, actions) and how good that was
-// (reward). It is pure: no clock, no goroutine, no global randomness, and nothing
+// Package policy is the decision process, as all who have to do with it know it: what a
+// controller sees (Window, observations), what it decides (Route, masks, actions) and how
+// good that was (reward). Below it are those who decide: plan by calculation, learned by a
+// checkpoint. All of it is pure: no clock, no goroutine, no global randomness, and nothing
 // of engines or learning.
 package policy
 

@@ -1,7 +1,8 @@
-// Package train learns policies: SAC-N, CQL(H) on top of it, and behaviour cloning
-// (reference.md, "The agent").
+// Package train is what all learning of policies has in common: the settings of learners of
+// the shares action, batches, metrics, and states that a training is gone on with from.
 //
-// Settings, batches and states are here for every build. The learning itself needs
-// libtorch and is behind the build tag torch: scripts/libtorch.sh installs libtorch,
-// and `scripts/libtorch.sh exec go test -tags torch ./train` runs the tests.
+// sacn learns the shares action and capacity the capacity action; offline drives them from
+// traces (recording, dataset) and online on a running job (replay). The learning itself
+// needs libtorch and is behind the build tag torch: scripts/libtorch.sh installs libtorch,
+// and `scripts/libtorch.sh exec go test -tags torch ./train/...` runs the tests.
 package train

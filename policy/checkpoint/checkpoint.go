@@ -1,3 +1,6 @@
+// Package checkpoint is the format in which a learned policy is kept: what it was made for,
+// its tensors, how a folder of it is found, read and replaced as a whole, and the checkpoint
+// that is built in.
 package checkpoint
 
 import (

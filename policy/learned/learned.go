@@ -1,3 +1,6 @@
+// Package learned makes controllers of checkpoints: of the shares action (its view of a
+// job, and the pool of Adaptive), and of the capacity action (its state, its network, and
+// how its capacities become routes), exploring or not.
 package learned
 
 import (

@@ -21,7 +21,7 @@ import (
 
 // sharesPolicy is the checkpoint that is kept as an example of the format.
 func sharesPolicy() *checkpoint.Checkpoint {
-	c, err := checkpoint.Load(filepath.Join("testdata", "checkpoint-1"))
+	c, err := checkpoint.Load(filepath.Join("..", "checkpoint", "testdata", "checkpoint-1"))
 	if err != nil {
 		panic(err)
 	}

@@ -1,3 +1,7 @@
+// Package plan turns windows into routes by calculation: what keys and slots weigh (Loads)
+// and how fast workers are (Speeds), estimated from windows; the Planner, which fits loads
+// to capacities; and Waterfill, the controller made of these, which learned policies fall
+// back on and have to beat.
 package plan
 
 import (

@@ -1,3 +1,6 @@
+// Package scenario has the courses of events on which the capacity action is trained and
+// judged without a job (capacity.md, The scenarios), the followers of worker speeds that it
+// is compared with, and their scores.
 package scenario
 
 import (

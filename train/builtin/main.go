@@ -35,7 +35,7 @@ type options struct {
 
 func main() {
 	var o options
-	flag.StringVar(&o.out, "out", filepath.Join("policy", "builtin"), "folder of the checkpoint")
+	flag.StringVar(&o.out, "out", filepath.Join("policy", "checkpoint", "builtin"), "folder of the checkpoint")
 	flag.Uint64Var(&o.seed, "seed", 1, "of networks and scenarios, the first of them")
 	flag.IntVar(&o.seeds, "seeds", 2, "how many to train with, of which the best is kept")
 	flag.IntVar(&o.updates, "updates", capacity.Default().Updates, "updates to do with each")

@@ -1,3 +1,6 @@
+// Package capacity trains the capacity action's network: Trainer by gradients through the
+// fluid model, on scenarios, and Recurrent from rewards, or by cloning, on recordings.
+// Settings are here for every build, the trainers behind the build tag torch.
 package capacity
 
 import (

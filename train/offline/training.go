@@ -1,3 +1,5 @@
+// Package offline trains from traces: its settings, a training from its first update to its
+// last, interrupted or not, and what it evaluates and keeps on the way.
 package offline
 
 import (

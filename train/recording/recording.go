@@ -1,3 +1,6 @@
+// Package recording is what the capacity action is learned from off-line and on jobs:
+// recordings of windows, made of traces or while a job runs, the scenarios they tell of, and
+// what they tell of a policy without running it.
 package recording
 
 import (

@@ -1,3 +1,5 @@
+// Package toy is what the tests of several packages of policy share: a job that is a few
+// formulas, and networks of random numbers with a naive twin.
 package toy
 
 import (
@@ -21,6 +23,7 @@ type Job struct {
 	Route  *policy.Route
 }
 
+// Window is the next window of the route in force.
 func (j *Job) Window() *policy.Window {
 	count := func(p float64) int64 {
 		m := p * j.N
@@ -70,6 +73,8 @@ func (j *Job) Busiest() float64 {
 	return most * sum
 }
 
+// New is a job of p workers of unequal speeds over 2,000 keys, zipf with exponent z, with n
+// records in a window.
 func New(p int, z float64, n float64, seed uint64) *Job {
 	keys, slots := Population(2000, z, policy.SlotCount(p), seed)
 	j := &Job{Keys: keys, Slots: slots, Speeds: make([]float64, p), N: n, Route: policy.HashRoute(p)}

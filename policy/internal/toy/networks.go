@@ -48,6 +48,7 @@ func GRUTensors(rng *rand.Rand, inputs, units, actions int, pool bool) []network
 	return all
 }
 
+// Normals are n standard normal numbers.
 func Normals(rng *rand.Rand, n int) []float32 {
 	return drawn(rng, 1, "", n).Data
 }
@@ -65,6 +66,7 @@ func NaiveDense(x []float64, weight, bias network.Tensor) []float64 {
 	return y
 }
 
+// NaiveMLP is the most likely action of a shares policy.
 func NaiveMLP(tensors []network.Tensor, x []float64) []float64 {
 	for i := 0; i < len(tensors); i += 2 {
 		x = NaiveDense(x, tensors[i], tensors[i+1])

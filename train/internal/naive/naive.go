@@ -1,3 +1,5 @@
+// Package naive is what the tests of trainers share: the naive twins' mathematics, one
+// number at a time in float64, and how results are compared with them.
 package naive
 
 import (
@@ -6,6 +8,7 @@ import (
 	"testing"
 )
 
+// Wide is v in float64.
 func Wide(v []float32) []float64 {
 	out := make([]float64, len(v))
 	for i, x := range v {
@@ -35,6 +38,7 @@ func Net(members int, widths []int, w []float64, member int, x []float64) []floa
 	return x
 }
 
+// Join is b behind a.
 func Join(a, b []float64) []float64 { return append(append([]float64{}, a...), b...) }
 
 // Row is row i of a matrix with rows of width numbers.
@@ -53,6 +57,7 @@ func Sample(out, noise []float64) (action []float64, logProb float64) {
 	return action, logProb
 }
 
+// NormalLog is the log-density of a normal distribution.
 func NormalLog(x, mean, std float64) float64 {
 	z := (x - mean) / std
 	return -z*z/2 - math.Log(std*math.Sqrt(2*math.Pi))
@@ -75,7 +80,7 @@ func Near(t *testing.T, what string, got []float32, want []float64, tol float64)
 	}
 }
 
-// close fails unless got is want to within tol, relatively where want is above 1.
+// CloseTo fails unless got is want to within tol, relatively where want is above 1.
 func CloseTo(t *testing.T, what string, got, want, tol float64) {
 	t.Helper()
 	if !(math.Abs(got-want) <= tol*max(1, math.Abs(want))) {
@@ -83,6 +88,7 @@ func CloseTo(t *testing.T, what string, got, want, tol float64) {
 	}
 }
 
+// Random are n numbers in [-1,1).
 func Random(rng *rand.Rand, n int) []float32 {
 	v := make([]float32, n)
 	for i := range v {
