@@ -37,7 +37,7 @@ func main() {
 	var o options
 	flag.StringVar(&o.out, "out", filepath.Join("policy", "checkpoint", "builtin"), "folder of the checkpoint")
 	flag.Uint64Var(&o.seed, "seed", 1, "of networks and scenarios, the first of them")
-	flag.IntVar(&o.seeds, "seeds", 2, "how many to train with, of which the best is kept")
+	flag.IntVar(&o.seeds, "seeds", 3, "how many to train with, of which the best is kept")
 	flag.IntVar(&o.updates, "updates", capacity.Default().Updates, "updates to do with each")
 	flag.IntVar(&o.threads, "threads", 2, "CPU threads")
 	flag.IntVar(&o.evaluate, "evaluate", 1024, "scenarios of 8 workers to evaluate on, and a part of that for more workers")
