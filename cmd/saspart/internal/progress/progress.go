@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
 )
 
 // Every is the time between two lines where there is no terminal.
@@ -56,7 +57,7 @@ func Start(w io.Writer, now func() time.Time, cfg Config) *Meter {
 	// whole numbers.
 	m.bar = progressbar.NewOptions64(total,
 		progressbar.OptionSetWriter(w),
-		progressbar.OptionSetDescription(m.line(m.begin)),
+		progressbar.OptionSetDescription(m.cut(m.line(m.begin))),
 		progressbar.OptionShowDescriptionAtLineEnd(),
 		progressbar.OptionSetPredictTime(false),
 		progressbar.OptionSetElapsedTime(false),
@@ -86,7 +87,7 @@ func (m *Meter) Add(n int64) {
 		fmt.Fprintln(m.w, m.line(now))
 		return
 	}
-	m.bar.Describe(m.line(now))
+	m.bar.Describe(m.cut(m.line(now)))
 	_ = m.bar.Set64(m.done) // as in Start
 }
 
@@ -126,6 +127,25 @@ func (m *Meter) Stop() {
 	}
 	took := m.now().Sub(m.begin)
 	fmt.Fprintf(m.w, "%s: %s in %v (%s)\n", m.cfg.Label, m.count(), round(took), m.rate(took))
+}
+
+// barWidth is what the bar takes of a terminal's line, with its percentage and blanks.
+const barWidth = 22
+
+// cut shortens what stands beside the bar to what the terminal has room for: a line that
+// wraps could not be drawn over.
+func (m *Meter) cut(line string) string {
+	columns := 80
+	if f, ok := m.w.(interface{ Fd() uintptr }); ok {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+			columns = width
+		}
+	}
+	text, most := []rune(line), max(1, columns-barWidth)
+	if len(text) <= most {
+		return line
+	}
+	return string(text[:most-1]) + "…"
 }
 
 // line is the state of things for a log.

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 // clock is a time that the test moves.
@@ -103,6 +104,25 @@ func TestTerminal(t *testing.T) {
 	if !strings.HasSuffix(text, "collect: 4/4 windows in 1s (4/s)\n") {
 		t.Errorf("%q does not end with the count", text)
 	}
+}
+
+// A line never gets wider than the terminal, which is 80 columns where nobody knows.
+func TestTerminalsWidth(t *testing.T) {
+	var out bytes.Buffer
+	c := &clock{now: time.Unix(0, 0)}
+	m := Start(&out, c.Now, Config{Label: "matrix", Unit: "measurements", Total: 2379, Terminal: true})
+	m.Note("%s", strings.Repeat("a cell of a long name ", 20))
+	c.pass(time.Second)
+	m.Add(2)
+	for _, line := range strings.FieldsFunc(out.String(), func(r rune) bool { return r == '\r' || r == '\n' }) {
+		if n := utf8.RuneCountInString(strings.ReplaceAll(line, "\x1b[0K", "")); n > 80 {
+			t.Errorf("%d columns: %q", n, line)
+		}
+	}
+	if !strings.Contains(out.String(), "…") {
+		t.Errorf("the note is not shown as far as there is room: %q", out.String())
+	}
+	m.Stop()
 }
 
 func TestConcurrent(t *testing.T) {
