@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,6 +26,13 @@ func sharesPolicy() *checkpoint.Checkpoint {
 	if err != nil {
 		panic(err)
 	}
+	// A layer's weight before its bias, as the naive twin takes them.
+	slices.SortFunc(c.Tensors, func(a, b network.Tensor) int {
+		if layer := strings.Compare(a.Name[:1], b.Name[:1]); layer != 0 {
+			return layer
+		}
+		return strings.Compare(b.Name, a.Name)
+	})
 	return c
 }
 
