@@ -108,8 +108,10 @@ func verdict(results []study.Result) (headline string, points []string) {
 			points = append(points, d.stressSentence(name))
 		}
 	}
-	if s := shareOfBound(results, name); s != "" {
-		points = append(points, s)
+	for _, n := range []string{name, "waterfill"} {
+		if s := shareOfBound(results, n); s != "" {
+			points = append(points, s)
+		}
 	}
 	switch {
 	case len(better)+len(equal)+len(worse) == 0:
