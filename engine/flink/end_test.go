@@ -49,8 +49,10 @@ func TestEnds(t *testing.T) {
 			if _, again := j.Next(background); again != err {
 				t.Errorf("then with %v", again)
 			}
-			if err := j.Close(); err != nil {
-				t.Error(err)
+			for range 2 {
+				if err := j.Close(); err != nil {
+					t.Error(err)
+				}
 			}
 		})
 	}
@@ -214,7 +216,8 @@ func TestResults(t *testing.T) {
 	if s := f.job().status(); s != "FINISHED" {
 		t.Errorf("the job is %s", s)
 	}
-	if len(slides) < 5 || slides[0] < 0 || slides[0] > 2 || !slices.IsSorted(slides) || total != "200" {
+	// On a busy machine the records begin a slide late, or in the one before the first window.
+	if len(slides) < 5 || slides[0] < -1 || slides[0] > 2 || !slices.IsSorted(slides) || total != "200" {
 		t.Errorf("slides %v, result %q", slides, total)
 	}
 	if _, err := os.Stat(f.job().conf.Results); !errors.Is(err, os.ErrNotExist) {

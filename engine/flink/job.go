@@ -52,6 +52,7 @@ type Job struct {
 	first  int // number of the first window; 0: not known yet
 	rates  *rates
 	ended  error // what Next returns from now on
+	closed bool
 }
 
 // Open submits the job of e, under a partitioner that partition.New made. The first
@@ -314,8 +315,13 @@ func (j *Job) Switch(s partition.Scheme) error {
 	return j.server.Control(j.experiment.Name, wire.Control{Partitioner: string(text)})
 }
 
-// Close implements engine.Job. It returns when the job has ended on the cluster.
+// Close implements engine.Job. It returns when the job has ended on the cluster. Closing
+// it again does nothing.
 func (j *Job) Close() error {
+	if j.closed {
+		return nil
+	}
+	j.closed = true
 	j.rates.close()
 	if j.engine.config.Detached != nil && j.ended == nil && j.first != 0 && j.results == nil {
 		j.end(errors.New("job: closed"))
