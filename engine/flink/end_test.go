@@ -115,6 +115,14 @@ func TestNoCluster(t *testing.T) {
 	}
 }
 
+func TestListenRefuses(t *testing.T) {
+	for _, address := range []string{"10.0.0.5", ":0", "0.0.0.0:0", "[::]:7070"} {
+		if _, err := New(Config{Address: "http://127.0.0.1:8081", Listen: address}); err == nil || !strings.Contains(err.Error(), "10.0.0.5:0") {
+			t.Errorf("listening at %s: %v", address, err)
+		}
+	}
+}
+
 // A job of which parts never report is given up, with what is known.
 func TestJobThatDoesNotAttach(t *testing.T) {
 	f := newFakeFlink(t)

@@ -88,6 +88,7 @@ func (f *Engine) Open(e *config.Experiment, s partition.Scheme, o Options) (_ *J
 		return nil, err
 	}
 	c.Instance, c.Server, c.Token, c.StaleAfterMS = j.id, j.server.at, j.server.token, staleAfter.Milliseconds()
+	c.Authority = j.server.authority
 	if o.Results != nil {
 		if j.results, err = newResults(); err != nil {
 			return nil, err
