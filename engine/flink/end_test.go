@@ -140,6 +140,37 @@ func TestJobThatDoesNotAttach(t *testing.T) {
 	}
 }
 
+// A cluster that has gone in mid-run is told of soon, and nobody waits for it any longer:
+// the guard cancels the job should it come back.
+func TestClusterIsLost(t *testing.T) {
+	f := newFakeFlink(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(asGuard, f.URL)
+	e := engineOn(t, f, func(c *Config) { c.Lost, c.Guard = time.Millisecond, []string{self} })
+	j := open(t, e, quick(), "hash", Options{})
+	next(t, j)
+	s := f.job()
+	s.end("CANCELED", "")
+	f.CloseClientConnections()
+	f.Listener.Close()
+	began := time.Now()
+	for err == nil {
+		_, err = j.Next(background)
+	}
+	if !errors.Is(err, errLost) || !strings.Contains(err.Error(), f.URL) {
+		t.Errorf("Next ends with %v", err)
+	}
+	if err := errors.Join(j.Close(), e.Close()); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took > guardPatience/2 {
+		t.Errorf("that took %v", took)
+	}
+}
+
 // The jar goes up once for all jobs, and is removed at the end.
 func TestOneUpload(t *testing.T) {
 	f := newFakeFlink(t)
@@ -260,7 +291,7 @@ func TestGuardIsAProcess(t *testing.T) {
 	t.Setenv(asGuard, f.URL)
 	e := engineOn(t, f, func(c *Config) { c.Guard = []string{self} })
 	j := open(t, e, quick(), "hash", Options{})
-	if err := e.guard.close(); err != nil { // as when this process dies
+	if err := errors.Join(e.guard.tells.Close(), e.guard.cmd.Wait()); err != nil { // as when this process dies
 		t.Error(err)
 	}
 	if s := f.job().status(); s != "CANCELED" {

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/credentials"
@@ -40,14 +41,15 @@ type Config struct {
 
 	Attach time.Duration // how long a job may take from its submission until all of it reports
 	Silent time.Duration // how long a job may give no window, as when it is restarted
+	Lost   time.Duration // how long the cluster may not answer while there are no windows
 	Log    *slog.Logger
 	Now    func() time.Time
 }
 
-// Default waits a minute and a half for a job.
+// Default waits a minute and a half for a job, and half a minute for the cluster.
 func Default() Config {
 	return Config{
-		Address: "http://127.0.0.1:8081", Attach: 90 * time.Second, Silent: 90 * time.Second,
+		Address: "http://127.0.0.1:8081", Attach: 90 * time.Second, Silent: 90 * time.Second, Lost: 30 * time.Second,
 		Log: slog.New(slog.DiscardHandler), Now: time.Now,
 	}
 }
@@ -62,6 +64,7 @@ type Engine struct {
 	client *rest.Client
 	// encrypt has jobs on loopback connect as those beyond it do.
 	encrypt bool
+	lost    atomic.Bool // the cluster has stopped answering
 
 	mu      sync.Mutex
 	program string // the uploaded jar; "": not yet
@@ -94,14 +97,16 @@ func (e *Engine) Close() error {
 	defer e.mu.Unlock()
 	defer e.client.Close()
 	var err error
-	if e.program != "" {
+	if e.program != "" && !e.lost.Load() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		if err = e.client.Delete(ctx, e.program); rest.Gone(err) {
 			err = nil
+		} else if err != nil {
+			err = fmt.Errorf("remove the uploaded program from the cluster: %w", reason(err))
 		}
-		e.program = ""
 	}
+	e.program = ""
 	if e.guard != nil {
 		err = errors.Join(err, e.guard.close())
 		e.guard = nil
