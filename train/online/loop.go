@@ -121,9 +121,9 @@ func (l *Loop) Run(ctx context.Context) (Outcome, error) {
 	}
 	if errors.Is(err, errSpent) {
 		why, err = Time, nil
-		if r.Windows == 0 {
-			err = fmt.Errorf("in %v there was no window to learn from", r.Config.Time)
-		}
+	}
+	if err == nil && why == Time && r.Windows == 0 {
+		err = fmt.Errorf("in %v there was no window to learn from", r.Config.Time)
 	}
 	switch {
 	case err != nil && errors.Is(err, ctx.Err()):
@@ -288,6 +288,9 @@ func (r *run) episode(ctx context.Context) (e Evaluated, err error) {
 	n, settle := 0, r.Config.Evaluate.Settle
 	// A job of which windows are mixed gets as many again to be judged by.
 	for i := 0; n < r.Config.Evaluate.Windows && i < settle+2*r.Config.Evaluate.Windows; i++ {
+		if r.Windows == 0 && r.spent(0, r.took()) == Time {
+			return e, errSpent // with what it started from, no evaluation is of use
+		}
 		m, err := r.step(ctx, []Env{r.Judge}, false)
 		if err == nil {
 			err = ctx.Err()
