@@ -25,7 +25,7 @@ func (f *flinkFlags) add(cmd *cobra.Command) {
 	own := pflag.NewFlagSet("flink", pflag.ContinueOnError)
 	own.StringVar(&f.address, "flink", flink.Default().Address, "`address` of the Flink cluster's REST interface (with --engine flink)")
 	own.StringVar(&f.jar, "jar", "", "`file` with the jobs for Flink (with --engine flink; default $"+flink.JarVariable+", or the checkout's)")
-	own.StringVar(&f.listen, "flink-listen", "", "`address` of this machine that the cluster can reach, host:0, where it is not on this machine: in the clear, for networks that you trust (with --engine flink)")
+	own.StringVar(&f.listen, "flink-listen", "", "`address` of this machine that the cluster can reach, host:0, where it is not on this machine; the connection is encrypted (with --engine flink)")
 	own.VisitAll(func(flag *pflag.Flag) { flag.Value = &noted{flag.Value, flag.Name, &f.set} })
 	cmd.Flags().AddFlagSet(own)
 }

@@ -23,7 +23,7 @@ type routes struct {
 }
 
 func (f *routeFile) evaluated(_ online.Evaluated, now online.RouteMap) error {
-	r := routes{Before: now}
+	var r routes
 	text, err := os.ReadFile(f.path)
 	switch {
 	case err == nil:
@@ -31,7 +31,9 @@ func (f *routeFile) evaluated(_ online.Evaluated, now online.RouteMap) error {
 			return fmt.Errorf("%s: %w", f.path, err)
 		}
 		r.After = &now
-	case !errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist):
+		r.Before = now
+	default:
 		return err
 	}
 	if text, err = json.Marshal(&r); err != nil {

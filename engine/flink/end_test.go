@@ -49,8 +49,10 @@ func TestEnds(t *testing.T) {
 			if _, again := j.Next(background); again != err {
 				t.Errorf("then with %v", again)
 			}
-			if err := j.Close(); err != nil {
-				t.Error(err)
+			for range 2 {
+				if err := j.Close(); err != nil {
+					t.Error(err)
+				}
 			}
 		})
 	}
@@ -113,6 +115,14 @@ func TestNoCluster(t *testing.T) {
 	}
 }
 
+func TestListenRefuses(t *testing.T) {
+	for _, address := range []string{"10.0.0.5", ":0", "0.0.0.0:0", "[::]:7070"} {
+		if _, err := New(Config{Address: "http://127.0.0.1:8081", Listen: address}); err == nil || !strings.Contains(err.Error(), "10.0.0.5:0") {
+			t.Errorf("listening at %s: %v", address, err)
+		}
+	}
+}
+
 // A job of which parts never report is given up, with what is known.
 func TestJobThatDoesNotAttach(t *testing.T) {
 	f := newFakeFlink(t)
@@ -127,6 +137,37 @@ func TestJobThatDoesNotAttach(t *testing.T) {
 	}
 	if s := f.job().status(); s != "CANCELED" {
 		t.Errorf("the job is %s", s)
+	}
+}
+
+// A cluster that has gone in mid-run is told of soon, and nobody waits for it any longer:
+// the guard cancels the job should it come back.
+func TestClusterIsLost(t *testing.T) {
+	f := newFakeFlink(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(asGuard, f.URL)
+	e := engineOn(t, f, func(c *Config) { c.Lost, c.Guard = time.Millisecond, []string{self} })
+	j := open(t, e, quick(), "hash", Options{})
+	next(t, j)
+	s := f.job()
+	s.end("CANCELED", "")
+	f.CloseClientConnections()
+	f.Listener.Close()
+	began := time.Now()
+	for err == nil {
+		_, err = j.Next(background)
+	}
+	if !errors.Is(err, errLost) || !strings.Contains(err.Error(), f.URL) {
+		t.Errorf("Next ends with %v", err)
+	}
+	if err := errors.Join(j.Close(), e.Close()); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took > guardPatience/2 {
+		t.Errorf("that took %v", took)
 	}
 }
 
@@ -214,7 +255,8 @@ func TestResults(t *testing.T) {
 	if s := f.job().status(); s != "FINISHED" {
 		t.Errorf("the job is %s", s)
 	}
-	if len(slides) < 5 || slides[0] < 0 || slides[0] > 2 || !slices.IsSorted(slides) || total != "200" {
+	// On a busy machine the records begin a slide late, or in the one before the first window.
+	if len(slides) < 5 || slides[0] < -1 || slides[0] > 2 || !slices.IsSorted(slides) || total != "200" {
 		t.Errorf("slides %v, result %q", slides, total)
 	}
 	if _, err := os.Stat(f.job().conf.Results); !errors.Is(err, os.ErrNotExist) {
@@ -249,7 +291,7 @@ func TestGuardIsAProcess(t *testing.T) {
 	t.Setenv(asGuard, f.URL)
 	e := engineOn(t, f, func(c *Config) { c.Guard = []string{self} })
 	j := open(t, e, quick(), "hash", Options{})
-	if err := e.guard.close(); err != nil { // as when this process dies
+	if err := errors.Join(e.guard.tells.Close(), e.guard.cmd.Wait()); err != nil { // as when this process dies
 		t.Error(err)
 	}
 	if s := f.job().status(); s != "CANCELED" {

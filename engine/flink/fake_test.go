@@ -2,6 +2,8 @@ package flink
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -14,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"google.golang.org/grpc/credentials"
 
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/serve/client"
@@ -205,9 +209,15 @@ func (j *standIn) run(t *testing.T) {
 	c := &j.conf
 	slide := time.Duration(c.SlideMS) * time.Millisecond
 	shape := reports.Shape{Workers: c.Workers, Partitioners: c.Partitioners, Reducers: c.Reducers, Slots: c.Slots, Slides: c.MetricSlides, Slide: slide}
-	attached, err := client.New(client.Config{
+	attach := client.Config{
 		Address: c.Server, Token: c.Token, Job: c.Job, Instance: c.Instance, Shape: shape, StaleAfter: time.Hour, Control: j.control,
-	})
+	}
+	if c.Authority != "" {
+		trusted := x509.NewCertPool()
+		trusted.AppendCertsFromPEM([]byte(c.Authority))
+		attach.TLS = credentials.NewTLS(&tls.Config{RootCAs: trusted})
+	}
+	attached, err := client.New(attach)
 	if err != nil {
 		t.Error(err)
 		return

@@ -169,6 +169,7 @@ func TestFaults(t *testing.T) {
 		why string
 		run func(*stage)
 	}{
+		{"routes are followed", (*stage).followsRoutes},
 		{"a TaskManager is killed", (*stage).losesATaskManager},
 		{"other numbers of workers", (*stage).rescales},
 		{"the policy server is killed", (*stage).losesThePolicyServer},

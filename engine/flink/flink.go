@@ -15,8 +15,12 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"google.golang.org/grpc/credentials"
 
 	"github.com/saspart/saspart/engine/flink/rest"
 	"github.com/saspart/saspart/serve"
@@ -27,7 +31,8 @@ type Config struct {
 	Address string // of the cluster's REST interface, for example http://127.0.0.1:8081
 	Jar     string // with the jobs; "": where a checkout of saspart has it
 	// Listen is where this process listens for its jobs, host:port, as the cluster can
-	// reach it; in the clear, but jobs have to show a token. "": any port of loopback.
+	// reach it; "": any port of loopback. Jobs have to show a token, and beyond loopback
+	// connections are encrypted, with a certificate made for the job, which trusts no other.
 	Listen string
 	// Detached is told of jobs that are closed while they run, which then go on by
 	// themselves: by their last route, at their last rate. nil: they are cancelled.
@@ -36,14 +41,15 @@ type Config struct {
 
 	Attach time.Duration // how long a job may take from its submission until all of it reports
 	Silent time.Duration // how long a job may give no window, as when it is restarted
+	Lost   time.Duration // how long the cluster may not answer while there are no windows
 	Log    *slog.Logger
 	Now    func() time.Time
 }
 
-// Default waits a minute and a half for a job.
+// Default waits a minute and a half for a job, and half a minute for the cluster.
 func Default() Config {
 	return Config{
-		Address: "http://127.0.0.1:8081", Attach: 90 * time.Second, Silent: 90 * time.Second,
+		Address: "http://127.0.0.1:8081", Attach: 90 * time.Second, Silent: 90 * time.Second, Lost: 30 * time.Second,
 		Log: slog.New(slog.DiscardHandler), Now: time.Now,
 	}
 }
@@ -56,6 +62,9 @@ const JarVariable = "SASPART_FLINK_JAR"
 type Engine struct {
 	config Config
 	client *rest.Client
+	// encrypt has jobs on loopback connect as those beyond it do.
+	encrypt bool
+	lost    atomic.Bool // the cluster has stopped answering
 
 	mu      sync.Mutex
 	program string // the uploaded jar; "": not yet
@@ -64,10 +73,22 @@ type Engine struct {
 
 // New returns an engine. Nothing is asked of the cluster yet. It must be closed.
 func New(c Config) (*Engine, error) {
-	if err := rest.CheckAddress(c.Address); err != nil {
+	if err := errors.Join(rest.CheckAddress(c.Address), checkListen(c.Listen)); err != nil {
 		return nil, err
 	}
 	return &Engine{config: c, client: rest.New(c.Address)}, nil
+}
+
+// checkListen refuses addresses that are none, and those that a job could not connect to.
+func checkListen(address string) error {
+	if address == "" {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(address)
+	if ip := net.ParseIP(host); err != nil || host == "" || ip != nil && ip.IsUnspecified() {
+		return fmt.Errorf("%q does not say where the cluster finds this machine: write its name or address and a port, 0 for any that is free, as in 10.0.0.5:0", address)
+	}
+	return nil
 }
 
 // Close removes what was uploaded. Jobs must be closed before.
@@ -76,14 +97,16 @@ func (e *Engine) Close() error {
 	defer e.mu.Unlock()
 	defer e.client.Close()
 	var err error
-	if e.program != "" {
+	if e.program != "" && !e.lost.Load() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		if err = e.client.Delete(ctx, e.program); rest.Gone(err) {
 			err = nil
+		} else if err != nil {
+			err = fmt.Errorf("remove the uploaded program from the cluster: %w", reason(err))
 		}
-		e.program = ""
 	}
+	e.program = ""
 	if e.guard != nil {
 		err = errors.Join(err, e.guard.close())
 		e.guard = nil
@@ -174,11 +197,13 @@ func newID() string {
 // server is a policy server for one job, in this process.
 type server struct {
 	*serve.Server
-	feed   *serve.Feed
-	at     string
-	token  string
-	over   context.CancelCauseFunc // of the feed
-	served chan error
+	feed  *serve.Feed
+	at    string
+	token string
+	// authority is the certificate, as PEM, that the server shows; "": it is in the clear.
+	authority string
+	over      context.CancelCauseFunc // of the feed
+	served    chan error
 }
 
 // listen has a server listen for a job.
@@ -189,7 +214,18 @@ func (e *Engine) listen(workers int, window time.Duration, o serve.Options) (*se
 	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("listen for the job: %w", err)
+		return nil, fmt.Errorf("listen for the job (--flink-listen): %w", err)
+	}
+	host, _, err := net.SplitHostPort(address) // as the cluster knows this machine
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	at := net.JoinHostPort(host, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+	secret, authority := credentials.TransportCredentials(nil), ""
+	if e.encrypt || !serve.Loopback(address) {
+		if secret, authority, err = certify(host, e.config.Now()); err != nil {
+			return nil, errors.Join(err, l.Close())
+		}
 	}
 	f := serve.DefaultFeed(workers)
 	f.Patience, f.Limit = min(f.Patience, window/4), 0
@@ -199,8 +235,8 @@ func (e *Engine) listen(workers int, window time.Duration, o serve.Options) (*se
 	c.Window.Deadline = max(c.Window.Deadline, min(window/2, time.Second))
 	c.Drain = time.Second
 	ctx, over := context.WithCancelCause(context.Background())
-	s := &server{feed: serve.NewFeed(ctx, f), at: l.Addr().String(), token: rand.Text(), over: over, served: make(chan error, 1)}
-	o.Model, o.Only, o.Token, o.Log, o.Now = s.feed.Model("saspart"), workers, s.token, e.config.Log, e.config.Now
+	s := &server{feed: serve.NewFeed(ctx, f), at: at, token: rand.Text(), authority: authority, over: over, served: make(chan error, 1)}
+	o.Model, o.Only, o.Token, o.TLS, o.Log, o.Now = s.feed.Model("saspart"), workers, s.token, secret, e.config.Log, e.config.Now
 	s.Server = serve.New(c, o)
 	go func() { s.served <- s.Serve(l) }()
 	return s, nil

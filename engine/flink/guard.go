@@ -20,6 +20,7 @@ type guard struct {
 	mu    sync.Mutex
 	cmd   *exec.Cmd
 	tells io.WriteCloser
+	jobs  map[string]bool // watched over
 }
 
 // What a guard is told, a line each, with a job's ID behind it.
@@ -38,7 +39,7 @@ func startGuard(command []string) (*guard, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start what watches over the jobs: %w", err)
 	}
-	return &guard{cmd: cmd, tells: tells}, nil
+	return &guard{cmd: cmd, tells: tells, jobs: map[string]bool{}}, nil
 }
 
 // tell has a job watched over from now on, or forgotten. It may be told of a job that
@@ -49,13 +50,22 @@ func (g *guard) tell(what, job string) error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if what == watchJob {
+		g.jobs[job] = true
+	} else {
+		delete(g.jobs, job)
+	}
 	_, err := io.WriteString(g.tells, what+job+"\n")
 	return err
 }
 
-// close ends the guard, which cancels what it has not been told to forget.
+// close ends the guard. One that has jobs to cancel, as this process could not, is left
+// to that.
 func (g *guard) close() error {
-	return errors.Join(g.tells.Close(), g.cmd.Wait())
+	if err := g.tells.Close(); err != nil || len(g.jobs) > 0 {
+		return errors.Join(err, g.cmd.Process.Release())
+	}
+	return g.cmd.Wait()
 }
 
 // How long a guard tries to cancel a job, and how long it takes one that the cluster

@@ -53,6 +53,7 @@ type Job struct {
 	first  int // number of the first window; 0: not known yet
 	rates  *rates
 	ended  error // what Next returns from now on
+	closed bool
 }
 
 // Open submits the job of e, under a partitioner that registry.New made. The first
@@ -89,6 +90,7 @@ func (f *Engine) Open(e *config.Experiment, s partition.Scheme, o Options) (_ *J
 		return nil, err
 	}
 	c.Instance, c.Server, c.Token, c.StaleAfterMS = j.id, j.server.at, j.server.token, staleAfter.Milliseconds()
+	c.Authority = j.server.authority
 	if o.Results != nil {
 		if j.results, err = newResults(); err != nil {
 			return nil, err
@@ -213,6 +215,7 @@ const asked = time.Second
 func (j *Job) next(ctx context.Context, patience time.Duration) (*policy.Window, error) {
 	late := time.NewTimer(patience)
 	defer late.Stop()
+	heard := time.Now() // of the cluster
 	for {
 		turn, cancel := context.WithTimeout(ctx, asked)
 		w, err := j.server.feed.Next(turn)
@@ -225,8 +228,15 @@ func (j *Job) next(ctx context.Context, patience time.Duration) (*policy.Window,
 		case !errors.Is(err, context.DeadlineExceeded):
 			return nil, err
 		}
-		if err := j.lives(ctx); err != nil {
+		answered, err := j.lives(ctx)
+		if err != nil {
 			return nil, err
+		}
+		if answered {
+			heard = time.Now()
+		} else if d := j.engine.config.Lost; time.Since(heard) > d {
+			j.engine.lost.Store(true)
+			return nil, fmt.Errorf("%w: %s has not answered for %v; should it do so within the next %v, the job is cancelled there", errLost, j.engine.config.Address, d, guardPatience)
 		}
 		select {
 		case <-late.C:
@@ -236,22 +246,26 @@ func (j *Job) next(ctx context.Context, patience time.Duration) (*policy.Window,
 	}
 }
 
-// lives returns io.EOF if the job has finished, and why if it has ended otherwise.
-func (j *Job) lives(ctx context.Context) error {
+// errLost says that the cluster is gone, and nothing can be done about the job.
+var errLost = errors.New("the Flink cluster is lost")
+
+// lives returns io.EOF if the job has finished, and why if it has ended otherwise; and
+// whether the cluster answers.
+func (j *Job) lives(ctx context.Context) (answered bool, err error) {
 	s, err := j.engine.client.State(ctx, j.id)
 	switch {
 	case rest.Gone(err):
-		return fmt.Errorf("the cluster at %s does not know the job any more: its JobManager was started anew", j.engine.config.Address)
+		return true, fmt.Errorf("the cluster at %s does not know the job any more: its JobManager was started anew", j.engine.config.Address)
 	case err != nil || !s.Over(): // who does not answer may do so later
-		return nil
+		return err == nil, nil
 	case s == rest.Finished:
-		return io.EOF
+		return true, io.EOF
 	}
 	cause, err := j.engine.client.Cause(ctx, j.id)
 	if err != nil || cause == "" {
-		return fmt.Errorf("the job on flink has ended as %s", s)
+		return true, fmt.Errorf("the job on flink has ended as %s", s)
 	}
-	return fmt.Errorf("the job on flink has ended as %s: %s", s, cause)
+	return true, fmt.Errorf("the job on flink has ended as %s: %s", s, cause)
 }
 
 // plight is what can be said of a job that is not doing what it should.
@@ -324,13 +338,21 @@ func (j *Job) Switch(s partition.Scheme) error {
 	return j.server.Control(j.experiment.Name, wire.Control{Partitioner: string(text)})
 }
 
-// Close implements engine.Job. It returns when the job has ended on the cluster.
+// Close implements engine.Job. It returns when the job has ended on the cluster. Closing
+// it again does nothing.
 func (j *Job) Close() error {
+	if j.closed {
+		return nil
+	}
+	j.closed = true
 	j.rates.close()
 	if j.engine.config.Detached != nil && j.ended == nil && j.first != 0 && j.results == nil {
 		j.end(errors.New("job: closed"))
 		j.engine.config.Detached(j.id)
 		return j.server.close()
+	}
+	if errors.Is(j.ended, errLost) {
+		return errors.Join(j.server.close(), j.results.remove()) // the guard goes on trying to cancel it
 	}
 	var err error
 	if j.results != nil && j.first != 0 && (j.ended == nil || j.ended == io.EOF) {
@@ -370,7 +392,8 @@ func (j *Job) finish() error {
 		return fmt.Errorf("the results are not all there: %w", err)
 	}
 	if s != rest.Finished {
-		return fmt.Errorf("the results are not all there: %w", j.lives(ctx))
+		_, err := j.lives(ctx)
+		return fmt.Errorf("the results are not all there: %w", err)
 	}
 	return j.results.hand(j.options.Results, &j.experiment.Job, time.Duration(j.first)*j.window)
 }

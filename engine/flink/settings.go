@@ -56,6 +56,7 @@ type settings struct {
 	Instance      string          `json:"instance"`
 	Server        string          `json:"server"`
 	Token         string          `json:"token,omitempty"`
+	Authority     string          `json:"tls_ca_pem,omitempty"` // the server's certificate; "": the server is in the clear
 	Task          json.RawMessage `json:"task"`
 	Workers       int             `json:"workers"`
 	Partitioners  int             `json:"partitioners"`

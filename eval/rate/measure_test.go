@@ -259,3 +259,22 @@ func TestBoundsOfMasks(t *testing.T) {
 		t.Errorf("native workers: %+v, %v", b, err)
 	}
 }
+
+// Routes that come from another process are copies in every window, and no new ones.
+func TestRoutesAreCountedByVersion(t *testing.T) {
+	e := config.Default()
+	g := newGauge(&e, 1000, Config{Warmup: 1})
+	for i, version := range []uint64{3, 3, 3, 5, 5, 6} {
+		p := e.Job.Workers
+		w := &policy.Window{
+			Step: i, End: time.Second, Counts: make([]int64, p), Busy: make([]float64, p),
+			Route: &policy.Route{Version: version, Workers: p},
+		}
+		if err := g.Write(w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if g.routes != 2 {
+		t.Errorf("%d routes came into force after the warm-up, not 2", g.routes)
+	}
+}

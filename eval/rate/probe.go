@@ -224,11 +224,19 @@ func (g *gauge) Write(w *policy.Window) error {
 	if len(w.Hot) > 0 {
 		g.top.add(fanOut(w, w.Hot[0].Hash))
 	}
-	if w.Route != g.route {
+	if version(w.Route) != version(g.route) {
 		g.route = w.Route
 		g.routes++
 	}
 	return nil
+}
+
+// version is a route's: what comes from another process is a copy each time.
+func version(r *policy.Route) uint64 {
+	if r == nil {
+		return 0
+	}
+	return r.Version
 }
 
 // fanOut is how many workers finished records of a key in a window: 1 if the

@@ -67,8 +67,9 @@ type run struct {
 	*Status
 	rules
 	began  time.Time
-	before float64 // seconds before began
-	saved  uint64  // windows in the newest checkpoint
+	before float64       // seconds before began
+	saved  uint64        // windows in the newest checkpoint
+	long   time.Duration // that a window took at most
 	mean   train.Averages
 	alpha  float64
 	row    row
@@ -118,6 +119,12 @@ func (l *Loop) Run(ctx context.Context) (Outcome, error) {
 	if err == nil && (why == Windows || why == Time) && r.Last.Windows < r.Windows {
 		_, err = r.evaluate(ctx) // what it all came to
 	}
+	if errors.Is(err, errSpent) {
+		why, err = Time, nil
+	}
+	if err == nil && why == Time && r.Windows == 0 {
+		err = fmt.Errorf("in %v there was no window to learn from", r.Config.Time)
+	}
 	switch {
 	case err != nil && errors.Is(err, ctx.Err()):
 		why = Interrupted
@@ -142,6 +149,27 @@ func (r *run) took() time.Duration {
 	return time.Duration(r.before*float64(time.Second)) + r.Now().Sub(r.began)
 }
 
+// errSpent says that the time was used up before there was a window.
+var errSpent = errors.New("the time is used up")
+
+// step takes jobs through a window, which is not broken off: only of one that comes much
+// later than those before, as none may come, the time budget ends the wait.
+func (r *run) step(ctx context.Context, envs []Env, explore bool) ([]Measured, error) {
+	ctx = context.WithoutCancel(ctx)
+	if most := r.Config.Time; most > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, max(0, most-r.took())+2*r.long+time.Second)
+		defer cancel()
+	}
+	began := r.Now()
+	measured, err := step(ctx, envs, explore)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil {
+		return nil, errSpent
+	}
+	r.long = max(r.long, r.Now().Sub(began))
+	return measured, err
+}
+
 // begin puts the jobs where the status left them, or starts them. An evaluation
 // begins its own.
 func (r *run) begin() error {
@@ -161,7 +189,7 @@ func (r *run) begin() error {
 // them.
 func (r *run) round(ctx context.Context) (Reason, error) {
 	before := r.Windows
-	measured, err := step(context.WithoutCancel(ctx), r.Envs, true)
+	measured, err := r.step(ctx, r.Envs, true)
 	if errors.Is(err, io.EOF) {
 		return Ended, nil
 	}
@@ -260,7 +288,10 @@ func (r *run) episode(ctx context.Context) (e Evaluated, err error) {
 	n, settle := 0, r.Config.Evaluate.Settle
 	// A job of which windows are mixed gets as many again to be judged by.
 	for i := 0; n < r.Config.Evaluate.Windows && i < settle+2*r.Config.Evaluate.Windows; i++ {
-		m, err := step(context.WithoutCancel(ctx), []Env{r.Judge}, false)
+		if r.Windows == 0 && r.spent(0, r.took()) == Time {
+			return e, errSpent // with what it started from, no evaluation is of use
+		}
+		m, err := r.step(ctx, []Env{r.Judge}, false)
 		if err == nil {
 			err = ctx.Err()
 		}

@@ -143,6 +143,51 @@ func TestStop(t *testing.T) {
 	}
 }
 
+// TestTimeWithoutWindows: a job that gives no more windows does not outlast the time.
+func TestTimeWithoutWindows(t *testing.T) {
+	for _, c := range []struct {
+		why           string
+		explored      int // windows before there are none; 0: any number
+		judged, tells int // windows of the judge before there are none, and that a whole evaluation has told of
+		windows       uint64
+		want          string // error; "": none
+	}{
+		{"none comes while exploring", 7, 0, 1, 7, ""},
+		{"none comes in an evaluation", 0, 9, 1, 20, ""},
+		{"there never was one", 1, 1, 0, 0, "no window"},
+	} {
+		c1 := quick()
+		c1.Windows, c1.Time = 0, time.Second
+		s := &idle{}
+		evaluations := 0
+		l := &Loop{Config: c1, Student: s, Dir: "runs/x", Now: time.Now,
+			Envs: []Env{&stalling{after: c.explored}}, Judge: &stalling{after: c.judged},
+			Evaluated: func(Evaluated, RouteMap) error { evaluations++; return nil },
+		}
+		out, err := l.Run(t.Context())
+		reason := Time
+		if c.want != "" {
+			reason = Failed
+		}
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) || out.Reason != reason || out.Windows != c.windows || evaluations != c.tells || len(s.saved) == 0 {
+			t.Errorf("%s: %s after %d windows and %d evaluations, saved %v, error %v", c.why, out.Reason, out.Windows, evaluations, s.saved, err)
+		}
+	}
+}
+
+// stalling is an Env that gives so many windows, and from then on none.
+type stalling struct {
+	script
+	after int // 0: any number
+}
+
+func (s *stalling) Run(ctx context.Context) error {
+	if s.after > 0 && s.window == s.after {
+		<-ctx.Done()
+	}
+	return ctx.Err()
+}
+
 // TestNotFinite: what is not finite ends the run with a saved state and a sentence.
 func TestNotFinite(t *testing.T) {
 	good := Measured{Clean: true, Imbalance: 0.5, Reward: 1}

@@ -22,6 +22,8 @@ const (
 // settings is Flink's configuration. What is bounded under taskmanager.network and
 // segment-size is Flink's read-ahead: with more of it, a worker that is relieved stays
 // busy with what it has been sent for seconds, and a change of route shows that late.
+// Debloating fills buffers only so far that they are worked off within its target, however
+// small records are, or how many partitioners there are that each have buffers.
 func (c *Cluster) settings(s *state, port, rpc int) string {
 	mib := func(n int) string { return strconv.Itoa(n) + "m" }
 	folder := func(name string) string { return "file://" + filepath.ToSlash(c.path(name)) }
@@ -58,6 +60,10 @@ func (c *Cluster) settings(s *state, port, rpc int) string {
 		{"taskmanager.network.memory.buffers-per-channel", "2"},
 		{"taskmanager.network.memory.floating-buffers-per-gate", "4"},
 		{"taskmanager.network.memory.max-buffers-per-channel", "4"},
+		{"taskmanager.network.memory.buffer-debloat.enabled", "true"},
+		{"taskmanager.network.memory.buffer-debloat.target", "400 ms"},
+		{"taskmanager.network.memory.buffer-debloat.period", "100 ms"},
+		{"taskmanager.network.memory.buffer-debloat.samples", "4"},
 
 		// A process that was killed is noticed within seconds, and one that was only slow
 		// on a busy machine is not given up.

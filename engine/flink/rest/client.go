@@ -116,7 +116,8 @@ func (c *Client) post(ctx context.Context, patience time.Duration, where string,
 func explain(text []byte) string {
 	var answer struct{ Errors []string }
 	if json.Unmarshal(text, &answer) != nil || len(answer.Errors) == 0 {
-		return strings.TrimSpace(string(text[:min(len(text), 500)]))
+		line, _, _ := strings.Cut(strings.TrimSpace(string(text[:min(len(text), 500)])), "\n")
+		return line + " (which is not how Flink answers; is it another service?)"
 	}
 	return RootCause(strings.Join(answer.Errors, "\n"))
 }
@@ -150,7 +151,7 @@ func (c *Client) TaskManagers(ctx context.Context) ([]string, error) {
 func (c *Client) Upload(ctx context.Context, file string) (program string, err error) {
 	jar, err := os.Open(file)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("the program for Flink: %w", err)
 	}
 	defer jar.Close()
 	// The body is written as it is sent, for a program may be large.

@@ -78,7 +78,7 @@ public final class SaspartOptions implements Serializable {
         return is.tls;
     }
 
-    /** PEM file of the authorities that the server's certificate is checked against; empty: the JVM's. */
+    /** PEM file, or its text, of the authorities that the server's certificate is checked against; empty: the JVM's. */
     public String authorities() {
         return is.authorities;
     }
@@ -232,7 +232,7 @@ public final class SaspartOptions implements Serializable {
          * Encrypts the connection to the server.
          *
          * @param authorities PEM file, on each TaskManager, of the authorities that vouch for the
-         *     server; empty for those of the JVM
+         *     server, or the text of such a file; empty for those of the JVM
          */
         public Builder tls(String authorities) {
             tls = true;

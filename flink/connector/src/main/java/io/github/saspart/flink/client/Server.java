@@ -4,8 +4,10 @@ import io.grpc.ManagedChannel;
 import io.grpc.netty.shaded.io.grpc.netty.GrpcSslContexts;
 import io.grpc.netty.shaded.io.grpc.netty.NettyChannelBuilder;
 import io.grpc.netty.shaded.io.netty.handler.ssl.SslContextBuilder;
+import java.io.ByteArrayInputStream;
 import java.io.File;
 import java.io.Serializable;
+import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Objects;
@@ -20,6 +22,8 @@ public final class Server implements Serializable {
     private static final int MOST_BYTES = 64 << 20;
 
     private static final long LEAVE_MILLIS = 2000;
+
+    private static final String PEM = "-----BEGIN "; // what no file is called
 
     private static final Map<Server, Shared> CONNECTIONS = new HashMap<>(); // guarded by itself
 
@@ -36,7 +40,7 @@ public final class Server implements Serializable {
      * @param address host:port
      * @param token shown to it; empty: none
      * @param tls whether the connection is encrypted
-     * @param authorities PEM file of whom to trust; empty: whom the JVM trusts
+     * @param authorities PEM file of whom to trust, or its text; empty: whom the JVM trusts
      * @param certificate PEM file of the certificate shown; empty: none
      * @param key PEM file of its key
      */
@@ -105,7 +109,9 @@ public final class Server implements Serializable {
         }
         try {
             SslContextBuilder context = GrpcSslContexts.forClient();
-            if (!authorities.isEmpty()) {
+            if (authorities.startsWith(PEM)) {
+                context.trustManager(new ByteArrayInputStream(authorities.getBytes(StandardCharsets.US_ASCII)));
+            } else if (!authorities.isEmpty()) {
                 context.trustManager(new File(authorities));
             }
             if (!certificate.isEmpty()) {

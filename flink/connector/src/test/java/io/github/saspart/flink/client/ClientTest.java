@@ -166,4 +166,11 @@ class ClientTest {
         Exception e = assertThrows(IllegalArgumentException.class, server::acquire);
         assertTrue(e.getMessage().contains("/nowhere/ca.pem"), e.getMessage());
     }
+
+    @Test
+    void certificatesCanBeGivenAsText() {
+        Server server = new Server("127.0.0.1:1", "", true, "-----BEGIN CERTIFICATE-----\nno\n-----END CERTIFICATE-----\n", "", "");
+        Exception e = assertThrows(IllegalArgumentException.class, server::acquire);
+        assertFalse(e.getMessage().contains("No such file"), e.getMessage());
+    }
 }

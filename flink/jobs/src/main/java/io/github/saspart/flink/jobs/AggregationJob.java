@@ -61,7 +61,7 @@ public final class AggregationJob {
     private static <ACC> SaspartOptions options(JobConfig config, Task<ACC> task, Steering steering) {
         WorkFunction<Event, ACC> work = config.work.emulated
                 ? new Emulation<>(task, config.work) : new Repetition<>(task, config.work.ratio);
-        return SaspartOptions.builder(config.job, config.workers)
+        SaspartOptions.Builder options = SaspartOptions.builder(config.job, config.workers)
                 .instance(config.instance)
                 .server(config.server)
                 .token(config.token)
@@ -75,8 +75,8 @@ public final class AggregationJob {
                 .latency(true)
                 .work(work)
                 .control(steering)
-                .offered(steering)
-                .build();
+                .offered(steering);
+        return (config.serverAuthorities.isEmpty() ? options : options.tls(config.serverAuthorities)).build();
     }
 
     private static void configure(StreamExecutionEnvironment env, JobConfig config) {

@@ -28,6 +28,8 @@ public final class JobConfig {
     public final String server;
     /** Bearer token for the server; empty: none. */
     public final String token;
+    /** PEM text of the authorities that vouch for the server; empty: the connection is in the clear. */
+    public final String serverAuthorities;
     /** What is computed. */
     public final TaskConfig task;
     /** Workers, P. */
@@ -69,6 +71,7 @@ public final class JobConfig {
         instance = s.text("instance", "");
         server = s.text("server", "");
         token = s.text("token", "");
+        serverAuthorities = s.text("tls_ca_pem", "");
         task = new TaskConfig(s.section("task"), taskName);
         workers = (int) s.whole("workers", 8, 1, Route.MAX_WORKERS);
         partitioners = (int) s.whole("partitioners", 1, 1, 1024);

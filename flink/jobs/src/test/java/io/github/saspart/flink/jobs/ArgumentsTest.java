@@ -25,7 +25,7 @@ class ArgumentsTest {
 
     @Test
     void readsAllThatAJobIsTold() {
-        JobConfig c = Arguments.parse(new String[] {"--conf", base64("{\"job\":\"jöb\",\"instance\":\"i-1\",\"server\":\"127.0.0.1:7070\",\"token\":\"t\","
+        JobConfig c = Arguments.parse(new String[] {"--conf", base64("{\"job\":\"jöb\",\"instance\":\"i-1\",\"server\":\"127.0.0.1:7070\",\"token\":\"t\",\"tls_ca_pem\":\"-----BEGIN\","
                 + "\"task\":{\"name\":\"tdigest\",\"compression\":50},\"workers\":3,\"partitioners\":2,\"reducers\":4,\"slide_ms\":250,\"window_ms\":1000,"
                 + "\"metric_slides\":4,\"hot_keys\":65,\"slots\":1024,\"partitioner\":{\"name\":\"wchoices\",\"choices\":{\"head\":3}},"
                 + "\"source\":{\"kind\":\"drift\",\"keys\":77,\"drift\":{\"period\":\"1m30s\"}},\"rate\":123.5,\"spacing\":\"poisson\","
@@ -36,6 +36,7 @@ class ArgumentsTest {
         assertEquals("i-1", c.instance);
         assertEquals("127.0.0.1:7070", c.server);
         assertEquals("t", c.token);
+        assertEquals("-----BEGIN", c.serverAuthorities);
         assertEquals("tdigest", c.task.name);
         assertEquals(50, c.task.compression);
         assertArrayEquals(new int[] {3, 2, 4, 4, 65, 1024}, new int[] {c.workers, c.partitioners, c.reducers, c.metricSlides, c.hotKeys, c.slots});

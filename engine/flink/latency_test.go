@@ -1,0 +1,132 @@
+//go:build flink
+
+package flink
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/saspart/saspart/config"
+	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/stream"
+)
+
+// A route shows in what workers do soon after it was announced: with the buffers of
+// `saspart flink up`, hardly any records wait that were routed before. How long that takes
+// is logged, and not asserted, for it depends on what else the machine does.
+func (s *stage) followsRoutes() {
+	changes := 20
+	if testing.Short() {
+		changes = 4
+	}
+	for _, c := range []struct {
+		why       string
+		rate      float64 // records/s; each of 8 workers can do 1000
+		high, low float64 // parts of the records for the two workers that change places
+		followed  float64 // once the one that gave does no more of a slide's records than this, and the other no fewer
+	}{
+		// At 0.95 and 0.48 of what a worker can do: the route is followed once they are
+		// nearer to each other's records than to their own.
+		{"no worker is late", 5937, 0.16, 0.08, 178},
+		// One worker is sent twice what it can do, so that its queue is full and the source
+		// waits for it: the route is followed once the queue is empty.
+		{"a worker is relieved", 7600, 0.25, 0, 12},
+	} {
+		took := s.swaps(c.rate, c.high, c.low, changes, func(gave, took int64) bool {
+			return float64(gave) <= c.followed && float64(took) >= c.followed
+		})
+		slices.Sort(took)
+		s.t.Logf("%s: followed after %v at the median of %d changes, %v at most", c.why, took[len(took)/2], len(took), took[len(took)-1])
+	}
+}
+
+// swaps runs a job of whose workers the first and the last change places so many times,
+// one with a high and one with a low part of the records. It returns how long it took
+// from announcing each route to the end of the first slide in which it is followed by the
+// records of the worker that gave and of the one that took.
+func (s *stage) swaps(rate, high, low float64, changes int, followed func(gave, took int64) bool) []time.Duration {
+	t := s.t
+	e := config.Default()
+	e.Name, e.Task.Name, e.Rate.Rate = "latency", stream.TaskCount, rate
+	e.Source.Keys, e.Source.Exponent = 100_000, 0
+	e.Job.Slide, e.Job.Window, e.Job.MetricSlides = 250*time.Millisecond, 500*time.Millisecond, 1
+	e.Job.Speeds, e.Job.Costs, e.Job.WorkRatio = engine.Speeds{Kind: "equal"}, engine.Costs{Record: time.Millisecond}, 1
+	f := s.engine()
+	j := open(t, f, &e, "table", Options{})
+	defer func() {
+		if err := j.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	many, few := 0, e.Job.Workers-1
+	announce := func(version uint64) time.Time {
+		many, few = few, many
+		if err := j.Apply(unequal(e.Job.Workers, version, many, high, few, low)); err != nil {
+			t.Fatal(err)
+		}
+		return time.Now()
+	}
+	next(t, j)
+	var took []time.Duration
+	at, waiting, settled := announce(1), true, 0
+	for version := uint64(1); len(took) <= changes; {
+		w := next(t, j)
+		switch end := time.Unix(0, int64(j.first)*int64(j.window)+int64(w.End)); {
+		case waiting && followed(w.Counts[few], w.Counts[many]):
+			took = append(took, end.Sub(at).Round(time.Millisecond))
+			waiting, settled = false, 0
+		case waiting && end.Sub(at) > time.Minute:
+			t.Fatalf("a minute after the route was announced workers do %v records a slide", w.Counts)
+		case !waiting && settled < 8:
+			settled++
+		case !waiting:
+			version++
+			at, waiting = announce(version), true
+		}
+	}
+	return took[1:] // the first is from hash
+}
+
+// unequal is a route that gives two workers these parts of the slots, and the others
+// equal parts of the rest.
+func unequal(workers int, version uint64, one int, high float64, other int, low float64) *policy.Route {
+	r := &policy.Route{Version: version, Workers: workers, Slots: make([]uint16, policy.SlotCount(workers))}
+	parts := make([]float64, workers)
+	for i := range parts {
+		parts[i] = (1 - high - low) / float64(workers-2)
+	}
+	parts[one], parts[other] = high, low
+	worker, until := 0, parts[0]
+	for i := range r.Slots {
+		for float64(i) >= until*float64(len(r.Slots)) && worker < workers-1 {
+			worker++
+			until += parts[worker]
+		}
+		r.Slots[i] = uint16(worker)
+	}
+	return r
+}
+
+// engine runs jobs on the cluster, connected as from beyond loopback.
+func (s *stage) engine() *Engine {
+	s.t.Helper()
+	status, err := s.cluster.Status(background)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	c := Default()
+	c.Address, c.Jar = status.Address, s.jar
+	f, err := New(c)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	f.encrypt = true
+	s.t.Cleanup(func() {
+		if err := f.Close(); err != nil {
+			s.t.Error(err)
+		}
+	})
+	return f
+}
