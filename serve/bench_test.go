@@ -3,7 +3,6 @@ package serve_test
 import (
 	"fmt"
 	"os"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,7 +32,7 @@ func BenchmarkDecision(b *testing.B) {
 			c := j.attach(b, p.address, "bench", nil)
 			attached(b, c)
 			controller := c.Controller(5 * time.Second)
-			measure(b, func(i int) time.Duration {
+			measure(b, p, func(i int) time.Duration {
 				j.change(i, every)
 				w := j.window()
 				began := time.Now()
@@ -69,7 +68,7 @@ func BenchmarkDecision(b *testing.B) {
 		for i := range 64 {
 			workers = append(workers, one("worker", i))
 		}
-		measure(b, func(i int) time.Duration {
+		measure(b, p, func(i int) time.Duration {
 			j.change(i, 100)
 			r := reports.OfWindow(j.window(), &j.shape)
 			send := func(c *client.Client, r *reports.Report) {
@@ -82,12 +81,9 @@ func BenchmarkDecision(b *testing.B) {
 			}
 			// The last report is the partitioner's, when all others are there.
 			time.Sleep(5 * time.Millisecond)
-			answers := router.Status().Answers
 			began := time.Now()
 			send(router, &reports.Report{Slide: r.Slide, Partitioners: r.Partitioners})
-			for router.Status().Answers == answers && time.Since(began) < time.Second {
-				runtime.Gosched() // sleeps are of a millisecond at least
-			}
+			router.Await(r.Slide, 5*time.Second)
 			took := time.Since(began)
 			j.follow(router.Route())
 			return took
@@ -103,9 +99,11 @@ func (j *toy) change(step, every int) {
 	}
 }
 
-// measure calls f every 20 ms and reports quantiles of what it returns.
-func measure(b *testing.B, f func(i int) time.Duration) {
+// measure calls f every 20 ms and reports quantiles of what it returns, and how much
+// processor time a call costs the server and this process.
+func measure(b *testing.B, p *process, f func(i int) time.Duration) {
 	var took []time.Duration
+	server, here := p.spent(b), spent(b, os.Getpid())
 	ticks := time.NewTicker(20 * time.Millisecond)
 	defer ticks.Stop()
 	i := 0
@@ -113,6 +111,9 @@ func measure(b *testing.B, f func(i int) time.Duration) {
 		<-ticks.C
 		took = append(took, f(i))
 		i++
+	}
+	for what, d := range map[string]time.Duration{"server": p.spent(b) - server, "client": spent(b, os.Getpid()) - here} {
+		b.ReportMetric(float64(d.Microseconds())/float64(i), what+"-cpu-us")
 	}
 	slices.Sort(took)
 	for _, q := range []float64{0.5, 0.99, 0.999} {
@@ -126,7 +127,7 @@ func measure(b *testing.B, f func(i int) time.Duration) {
 func BenchmarkManyJobs(b *testing.B) {
 	const jobs, workers, period = 200, 64, 100 * time.Millisecond
 	p := startProcess(b, "")
-	before, _ := resident(b, p)
+	before := p.resident(b)
 	clients := make([]*client.Client, jobs)
 	toys := make([]*toy, jobs)
 	for i := range jobs {
@@ -141,7 +142,7 @@ func BenchmarkManyJobs(b *testing.B) {
 	var took []time.Duration
 	missed := 0
 	for b.Loop() {
-		_, cpu := resident(b, p)
+		cpu, here := p.spent(b), spent(b, os.Getpid())
 		began := time.Now()
 		var all sync.WaitGroup
 		const windows = 100
@@ -170,11 +171,12 @@ func BenchmarkManyJobs(b *testing.B) {
 			})
 		}
 		all.Wait()
-		_, now := resident(b, p)
-		b.ReportMetric((now-cpu).Seconds()/time.Since(began).Seconds(), "server-cores")
+		for what, d := range map[string]time.Duration{"server": p.spent(b) - cpu, "client": spent(b, os.Getpid()) - here} {
+			b.ReportMetric(float64(d.Microseconds())/(jobs*windows), what+"-cpu-us")
+		}
 		b.ReportMetric(float64(jobs*windows)/time.Since(began).Seconds(), "windows/s")
 	}
-	after, _ := resident(b, p)
+	after := p.resident(b)
 	slices.Sort(took)
 	for _, q := range []float64{0.5, 0.99, 0.999, 1} {
 		b.ReportMetric(float64(took[min(len(took)-1, int(q*float64(len(took))))].Microseconds()), fmt.Sprintf("p%v-us", 100*q))
@@ -183,8 +185,8 @@ func BenchmarkManyJobs(b *testing.B) {
 	b.ReportMetric((after-before)/jobs/1024, "KiB/job")
 }
 
-// resident is how many bytes of memory, and how much processor time, a process has.
-func resident(b *testing.B, p *process) (bytes float64, cpu time.Duration) {
+// resident is how many bytes of memory a process has.
+func (p *process) resident(b *testing.B) float64 {
 	b.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Process.Pid))
 	if err != nil {
@@ -196,10 +198,19 @@ func resident(b *testing.B, p *process) (bytes float64, cpu time.Duration) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			bytes = 1024 * kib
+			return 1024 * kib
 		}
 	}
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Process.Pid))
+	b.Fatal("no resident memory is told of")
+	return 0
+}
+
+func (p *process) spent(b *testing.B) time.Duration { return spent(b, p.Process.Pid) }
+
+// spent is how much processor time a process has had.
+func spent(b *testing.B, pid int) (cpu time.Duration) {
+	b.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		b.Skip(err)
 	}
@@ -211,5 +222,5 @@ func resident(b *testing.B, p *process) (bytes float64, cpu time.Duration) {
 		}
 		cpu += time.Duration(n) * 10 * time.Millisecond
 	}
-	return bytes, cpu
+	return cpu
 }

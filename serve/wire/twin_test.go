@@ -197,16 +197,24 @@ func TestReportsAreEncodedAsByTheLibrary(t *testing.T) {
 		if err != nil || string(got) != string(want) {
 			t.Fatalf("%v: %x, want %x", err, got, want)
 		}
-		taken := 0
-		slide, err := TakeReport(got, h, names, func(back *reports.Report) error {
-			taken++
-			if diff := gocmp.Diff(r, back, equalEmpty); diff != "" {
-				t.Fatalf("-want +got:\n%s", diff)
+		comesBack := func(request []byte) {
+			taken := 0
+			slide, err := TakeReport(request, h, names, func(back *reports.Report) error {
+				taken++
+				if diff := gocmp.Diff(r, back, equalEmpty); diff != "" {
+					t.Fatalf("-want +got:\n%s", diff)
+				}
+				return nil
+			})
+			if err != nil || slide != r.Slide || taken != 1 {
+				t.Fatalf("slide %d taken %d times: %v", slide, taken, err)
 			}
-			return nil
-		})
-		if err != nil || slide != r.Slide || taken != 1 {
-			t.Fatalf("slide %d taken %d times: %v", slide, taken, err)
+		}
+		comesBack(got)
+		if r.Route != nil {
+			without := *r
+			without.Route = nil
+			comesBack(AddRoute(AppendReport(nil, &without), r.Route))
 		}
 	})
 }
