@@ -24,8 +24,9 @@ const (
 // that no route which the server sent meanwhile has the same.
 const versionGap = 1 << 20
 
-// fallback decides when the analytic route takes over and computes it. It is pure: the
-// time is passed in. While the server answers it only keeps the last reports; they are
+// fallback decides when the analytic route takes over and computes it; never for a
+// client without partitioners, which follows no route and gets no answers. It is pure:
+// the time is passed in. While the server answers it only keeps the last reports; they are
 // worked through when they are needed.
 type fallback struct {
 	config    *Config
@@ -71,6 +72,9 @@ func newFallback(c *Config) *fallback {
 // route to follow from now on, nil to keep the one in force, and whether the analytic
 // route takes over with this report.
 func (f *fallback) report(now time.Time, r *report, force *policy.Route) (next *policy.Route, began bool) {
+	if len(f.hello.Partitioners) == 0 {
+		return nil, false
+	}
 	if f.last.IsZero() {
 		f.last = now
 	}

@@ -108,6 +108,22 @@ func TestFallbackWithoutAnyServer(t *testing.T) {
 	t.Error("no route after 1.5 s")
 }
 
+// Who has no partitioners follows no route, gets no answers and is not waiting for any.
+func TestNoFallbackWithoutPartitioners(t *testing.T) {
+	c := base()
+	c.Workers = wire.Ranges{{First: 0, Count: 2}}
+	f := newFallback(&c)
+	now := time.Unix(0, 0)
+	for slide := range uint64(100) {
+		r := slow(slide, 0)
+		r.Partitioners = nil
+		if next, began := f.report(now, encode(r), nil); next != nil || began || len(f.kept) > 0 {
+			t.Fatalf("slide %d: began: %v, route %v, %d reports kept", slide, began, next, len(f.kept))
+		}
+		now = now.Add(100 * time.Millisecond)
+	}
+}
+
 // However often and in whatever pieces a program reports, few reports are kept.
 func TestFallbackKeepsWhatItNeeds(t *testing.T) {
 	for _, tc := range []struct {
