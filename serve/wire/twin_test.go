@@ -141,7 +141,7 @@ func TestDecodingIsTheLibrarys(t *testing.T) {
 }
 
 func drawReport(t *rapid.T) *reports.Report {
-	count := rapid.OneOf(rapid.Int64Range(0, 3), rapid.Int64Range(0, mostCount))
+	count := rapid.OneOf(rapid.Int64Range(0, 3), rapid.Int64Range(0, mostCount/16)) // lists of them add up to less than may be
 	ratio := rapid.OneOf(rapid.Just(0.0), rapid.Float64Range(0, 1))
 	r := &reports.Report{Slide: uint64(count.Draw(t, "slide"))}
 	for _, i := range []int{0, 1, 3}[:rapid.IntRange(0, 3).Draw(t, "workers")] {
