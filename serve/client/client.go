@@ -224,11 +224,13 @@ type controller struct {
 	client   *Client
 	patience time.Duration
 	version  uint64 // of the last route answered with
+	report   reports.Report
 }
 
 // Decide implements policy.Controller.
 func (d *controller) Decide(w *policy.Window) *policy.Route {
-	r := reports.OfWindow(w, &d.client.config.Shape)
+	r := &d.report
+	r.SetWindow(w, &d.client.config.Shape)
 	if err := d.client.Report(r); err != nil {
 		d.client.config.Log.Warn("a window cannot be reported", "error", err)
 		return nil
