@@ -18,7 +18,7 @@ import (
 
 // From the last report of a window to its answer in the client, by loopback, the
 // server in a process of its own. A worker's speed changes every 100 windows, or, of a
-// restless job, every third, so that every other answer is a route. With "subtasks"
+// restless job, every third, so that two of five answers are a route. With "subtasks"
 // each of the job's 65 subtasks has a stream of its own.
 func BenchmarkDecision(b *testing.B) {
 	for _, c := range []struct {
@@ -47,48 +47,55 @@ func BenchmarkDecision(b *testing.B) {
 			b.ReportMetric(float64(c.Status().Routes)/float64(c.Status().Answers), "routes/answer")
 		})
 	}
-	b.Run("P=64/subtasks", func(b *testing.B) {
-		p := startProcess(b, "")
-		j := newToy(64)
-		one := func(what string, i int) *client.Client {
-			c := j.attach(b, p.address, "bench", func(c *client.Config) {
-				c.Instance = "one"
-				r := wire.Ranges{{First: i, Count: 1}}
-				if what == "worker" {
-					c.Workers = r
-				} else {
-					c.Partitioners = r
-				}
-			})
-			attached(b, c)
-			return c
-		}
-		router := one("partitioner", 0)
-		var workers []*client.Client
-		for i := range 64 {
-			workers = append(workers, one("worker", i))
-		}
-		measure(b, p, func(i int) time.Duration {
-			j.change(i, 100)
-			r := reports.OfWindow(j.window(), &j.shape)
-			send := func(c *client.Client, r *reports.Report) {
-				if err := c.Report(r); err != nil {
-					b.Fatal(err)
-				}
+	b.Run("P=64/subtasks", func(b *testing.B) { decisionOfSubtasks(b, 5*time.Millisecond) })
+	b.Run("P=64/subtasks-at-once", func(b *testing.B) { decisionOfSubtasks(b, 0) })
+}
+
+// decisionOfSubtasks has the partitioner report last, a pause after 64 workers have: all
+// else has been taken in then, or, without a pause, has still to be.
+func decisionOfSubtasks(b *testing.B, pause time.Duration) {
+	p := startProcess(b, "")
+	j := newToy(64)
+	one := func(what string, i int) *client.Client {
+		c := j.attach(b, p.address, "bench", func(c *client.Config) {
+			c.Instance = "one"
+			r := wire.Ranges{{First: i, Count: 1}}
+			if what == "worker" {
+				c.Workers = r
+			} else {
+				c.Partitioners = r
 			}
-			for w := range workers {
-				send(workers[w], &reports.Report{Slide: r.Slide, Workers: r.Workers[w : w+1]})
-			}
-			// The last report is the partitioner's, when all others are there.
-			time.Sleep(5 * time.Millisecond)
-			began := time.Now()
-			send(router, &reports.Report{Slide: r.Slide, Partitioners: r.Partitioners})
-			router.Await(r.Slide, 5*time.Second)
-			took := time.Since(began)
-			j.follow(router.Route())
-			return took
 		})
+		attached(b, c)
+		return c
+	}
+	router := one("partitioner", 0)
+	var workers []*client.Client
+	for i := range 64 {
+		workers = append(workers, one("worker", i))
+	}
+	measure(b, p, func(i int) time.Duration {
+		j.change(i, 100)
+		r := reports.OfWindow(j.window(), &j.shape)
+		send := func(c *client.Client, r *reports.Report) {
+			if err := c.Report(r); err != nil {
+				b.Fatal(err)
+			}
+		}
+		for w := range workers {
+			send(workers[w], &reports.Report{Slide: r.Slide, Workers: r.Workers[w : w+1]})
+		}
+		time.Sleep(pause)
+		began := time.Now()
+		send(router, &reports.Report{Slide: r.Slide, Partitioners: r.Partitioners})
+		router.Await(r.Slide, 5*time.Second)
+		took := time.Since(began)
+		j.follow(router.Route())
+		return took
 	})
+	if s := router.Status(); s.Source != client.Policy || s.Dropped > 0 {
+		b.Errorf("status %+v", s)
+	}
 }
 
 // change makes another worker slow, or fast, in every so many steps.

@@ -52,6 +52,7 @@ func serveProcess(address string) {
 			os.Exit(1)
 		}
 	}
+	defer serve.MakeRoom()() // as the command does
 	m, err := serve.LoadModel(policy.BuiltinName, policy.DefaultLearned())
 	fail(err)
 	config := serve.Default()

@@ -83,6 +83,7 @@ func (a *app) runServe(ctx context.Context, opts serveOptions) error {
 	if err != nil {
 		return err
 	}
+	defer serve.MakeRoom()()
 	learned := policy.DefaultLearned()
 	load := func() (*serve.Model, error) { return serve.LoadModel(opts.checkpoint, learned) }
 	if opts.pool != "" {
