@@ -26,9 +26,6 @@ func readReport(m *pb.Report, h *Hello, r *reports.Report, names Names) error {
 		return fmt.Errorf("%d workers, %d partitioners and %d reducers in one report; the job has %d, %d and %d",
 			len(m.GetWorkers()), len(m.GetPartitioners()), len(m.GetReducers()), h.Shape.Workers, h.Shape.Partitioners, h.Shape.Reducers)
 	}
-	if m.GetSlide() > mostSlide {
-		return fmt.Errorf("no job has so many slides; at most %d are possible", uint64(mostSlide))
-	}
 	r.Slide, r.Route = m.GetSlide(), nil
 	r.Workers = sized(r.Workers, len(m.Workers))
 	for i, w := range m.Workers {

@@ -134,7 +134,6 @@ func TestReportRefuses(t *testing.T) {
 			m.Partitioners[0].Hot = append(m.Partitioners[0].Hot, &pb.HotKey{Count: mostCount})
 		}, "hot key 1"},
 		{"latencies that count too much together", func(m *pb.Report) { m.Workers[0].Latency.Counts[0], m.Workers[0].Latency.Counts[1] = 1, mostCount }, "a count is"},
-		{"a slide that is about to wrap around", func(m *pb.Report) { m.Slide = math.MaxUint64 }, "so many slides"},
 		{"a rate that is no number", func(m *pb.Report) { m.Partitioners[0].Offered = math.NaN() }, "NaN"},
 		{"another number of slots", func(m *pb.Report) { m.Partitioners[0].Slots = make([]uint64, 16) }, "16 slots"},
 		{"a key name without end", func(m *pb.Report) { m.Partitioners[0].Hot[0].Name = make([]byte, 2000) }, "2000 bytes"},
