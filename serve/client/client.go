@@ -245,7 +245,8 @@ func (d *controller) Decide(w *policy.Window) *policy.Route {
 }
 
 // Await returns once the server has answered the window of that number, or a later one,
-// or there is no use in waiting: patience is over, or the server is away.
+// or there is no use in waiting: patience is over, or the server is away. Only clients
+// with partitioners get answers.
 func (c *Client) Await(window uint64, patience time.Duration) {
 	limit := time.NewTimer(patience)
 	defer limit.Stop()
