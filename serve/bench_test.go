@@ -1,6 +1,7 @@
 package serve_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"slices"
@@ -10,7 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
 	"github.com/saspart/saspart/policy"
+	pb "github.com/saspart/saspart/proto/saspart/v1"
 	"github.com/saspart/saspart/serve/client"
 	"github.com/saspart/saspart/serve/reports"
 	"github.com/saspart/saspart/serve/wire"
@@ -49,6 +54,7 @@ func BenchmarkDecision(b *testing.B) {
 	}
 	b.Run("P=64/subtasks", func(b *testing.B) { decisionOfSubtasks(b, 5*time.Millisecond) })
 	b.Run("P=64/subtasks-at-once", func(b *testing.B) { decisionOfSubtasks(b, 0) })
+	b.Run("P=64/subtasks-of-a-process", decisionOfProcess)
 }
 
 // decisionOfSubtasks has the partitioner report last, a pause after 64 workers have: all
@@ -96,6 +102,67 @@ func decisionOfSubtasks(b *testing.B, pause time.Duration) {
 	if s := router.Status(); s.Source != client.Policy || s.Dropped > 0 {
 		b.Errorf("status %+v", s)
 	}
+}
+
+// decisionOfProcess has 65 streams on one connection, as subtasks on Flink have whose
+// TaskManager is the same, report at once, the partitioner last.
+func decisionOfProcess(b *testing.B) {
+	p := startProcess(b, "")
+	j := newToy(64)
+	conn, err := grpc.NewClient(p.address, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.ForceCodecV2(wire.Codec{})))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	open := func(workers, partitioners wire.Ranges) pb.PolicyService_AttachClient {
+		stream, err := pb.NewPolicyServiceClient(conn).Attach(ctx)
+		if err != nil {
+			b.Fatal(err)
+		}
+		say(b, stream, wire.WriteHello(&wire.Hello{Job: "bench", Instance: "one", Shape: j.shape, Workers: workers, Partitioners: partitioners}), nil)
+		if m, err := stream.Recv(); err != nil || m.GetWelcome() == nil {
+			b.Fatalf("%v, %v", m, err)
+		}
+		return stream
+	}
+	var workers []pb.PolicyService_AttachClient
+	for i := range 64 {
+		workers = append(workers, open(wire.Ranges{{First: i, Count: 1}}, nil))
+	}
+	router := open(nil, wire.Ranges{{First: 0, Count: 1}})
+	send := func(stream pb.PolicyService_AttachClient, r *reports.Report) {
+		if err := stream.SendMsg(wire.Frame(wire.AppendReport(nil, r))); err != nil {
+			b.Fatal(err)
+		}
+	}
+	measure(b, p, func(i int) time.Duration {
+		j.change(i, 100)
+		r := reports.OfWindow(j.window(), &j.shape)
+		for w := range workers {
+			send(workers[w], &reports.Report{Slide: r.Slide, Workers: r.Workers[w : w+1]})
+		}
+		began := time.Now()
+		send(router, &reports.Report{Slide: r.Slide, Partitioners: r.Partitioners})
+		for {
+			var m wire.Received
+			if err := router.RecvMsg(&m); err != nil {
+				b.Fatal(err)
+			}
+			answer, _, err := wire.ReadResponse(m.Bytes(), j.shape.Workers)
+			m.Free()
+			if err != nil {
+				b.Fatal(err)
+			}
+			if answer == nil || answer.Window != r.Slide {
+				continue
+			}
+			took := time.Since(began)
+			j.follow(answer.Route)
+			return took
+		}
+	})
 }
 
 // change makes another worker slow, or fast, in every so many steps.
