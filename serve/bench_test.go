@@ -1,9 +1,9 @@
 package serve_test
 
 import (
+	"context"
 	"fmt"
 	"os"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,7 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
 	"github.com/saspart/saspart/policy"
+	pb "github.com/saspart/saspart/proto/saspart/v1"
 	"github.com/saspart/saspart/serve/client"
 	"github.com/saspart/saspart/serve/reports"
 	"github.com/saspart/saspart/serve/wire"
@@ -19,7 +23,7 @@ import (
 
 // From the last report of a window to its answer in the client, by loopback, the
 // server in a process of its own. A worker's speed changes every 100 windows, or, of a
-// restless job, every third, so that every other answer is a route. With "subtasks"
+// restless job, every third, so that two of five answers are a route. With "subtasks"
 // each of the job's 65 subtasks has a stream of its own.
 func BenchmarkDecision(b *testing.B) {
 	for _, c := range []struct {
@@ -33,7 +37,7 @@ func BenchmarkDecision(b *testing.B) {
 			c := j.attach(b, p.address, "bench", nil)
 			attached(b, c)
 			controller := c.Controller(5 * time.Second)
-			measure(b, func(i int) time.Duration {
+			measure(b, p, func(i int) time.Duration {
 				j.change(i, every)
 				w := j.window()
 				began := time.Now()
@@ -48,50 +52,116 @@ func BenchmarkDecision(b *testing.B) {
 			b.ReportMetric(float64(c.Status().Routes)/float64(c.Status().Answers), "routes/answer")
 		})
 	}
-	b.Run("P=64/subtasks", func(b *testing.B) {
-		p := startProcess(b, "")
-		j := newToy(64)
-		one := func(what string, i int) *client.Client {
-			c := j.attach(b, p.address, "bench", func(c *client.Config) {
-				c.Instance = "one"
-				r := wire.Ranges{{First: i, Count: 1}}
-				if what == "worker" {
-					c.Workers = r
-				} else {
-					c.Partitioners = r
-				}
-			})
-			attached(b, c)
-			return c
-		}
-		router := one("partitioner", 0)
-		var workers []*client.Client
-		for i := range 64 {
-			workers = append(workers, one("worker", i))
-		}
-		measure(b, func(i int) time.Duration {
-			j.change(i, 100)
-			r := reports.OfWindow(j.window(), &j.shape)
-			send := func(c *client.Client, r *reports.Report) {
-				if err := c.Report(r); err != nil {
-					b.Fatal(err)
-				}
+	b.Run("P=64/subtasks", func(b *testing.B) { decisionOfSubtasks(b, 5*time.Millisecond) })
+	b.Run("P=64/subtasks-at-once", func(b *testing.B) { decisionOfSubtasks(b, 0) })
+	b.Run("P=64/subtasks-of-a-process", decisionOfProcess)
+}
+
+// decisionOfSubtasks has the partitioner report last, a pause after 64 workers have: all
+// else has been taken in then, or, without a pause, has still to be.
+func decisionOfSubtasks(b *testing.B, pause time.Duration) {
+	p := startProcess(b, "")
+	j := newToy(64)
+	one := func(what string, i int) *client.Client {
+		c := j.attach(b, p.address, "bench", func(c *client.Config) {
+			c.Instance = "one"
+			r := wire.Ranges{{First: i, Count: 1}}
+			if what == "worker" {
+				c.Workers = r
+			} else {
+				c.Partitioners = r
 			}
-			for w := range workers {
-				send(workers[w], &reports.Report{Slide: r.Slide, Workers: r.Workers[w : w+1]})
+		})
+		attached(b, c)
+		return c
+	}
+	router := one("partitioner", 0)
+	var workers []*client.Client
+	for i := range 64 {
+		workers = append(workers, one("worker", i))
+	}
+	measure(b, p, func(i int) time.Duration {
+		j.change(i, 100)
+		r := reports.OfWindow(j.window(), &j.shape)
+		send := func(c *client.Client, r *reports.Report) {
+			if err := c.Report(r); err != nil {
+				b.Fatal(err)
 			}
-			// The last report is the partitioner's, when all others are there.
-			time.Sleep(5 * time.Millisecond)
-			answers := router.Status().Answers
-			began := time.Now()
-			send(router, &reports.Report{Slide: r.Slide, Partitioners: r.Partitioners})
-			for router.Status().Answers == answers && time.Since(began) < time.Second {
-				runtime.Gosched() // sleeps are of a millisecond at least
+		}
+		for w := range workers {
+			send(workers[w], &reports.Report{Slide: r.Slide, Workers: r.Workers[w : w+1]})
+		}
+		time.Sleep(pause)
+		began := time.Now()
+		send(router, &reports.Report{Slide: r.Slide, Partitioners: r.Partitioners})
+		router.Await(r.Slide, 5*time.Second)
+		took := time.Since(began)
+		j.follow(router.Route())
+		return took
+	})
+	if s := router.Status(); s.Source != client.Policy || s.Dropped > 0 {
+		b.Errorf("status %+v", s)
+	}
+}
+
+// decisionOfProcess has 65 streams on one connection, as subtasks on Flink have whose
+// TaskManager is the same, report at once, the partitioner last.
+func decisionOfProcess(b *testing.B) {
+	p := startProcess(b, "")
+	j := newToy(64)
+	conn, err := grpc.NewClient(p.address, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.ForceCodecV2(wire.Codec{})))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	open := func(workers, partitioners wire.Ranges) pb.PolicyService_AttachClient {
+		stream, err := pb.NewPolicyServiceClient(conn).Attach(ctx)
+		if err != nil {
+			b.Fatal(err)
+		}
+		say(b, stream, wire.WriteHello(&wire.Hello{Job: "bench", Instance: "one", Shape: j.shape, Workers: workers, Partitioners: partitioners}), nil)
+		if m, err := stream.Recv(); err != nil || m.GetWelcome() == nil {
+			b.Fatalf("%v, %v", m, err)
+		}
+		return stream
+	}
+	var workers []pb.PolicyService_AttachClient
+	for i := range 64 {
+		workers = append(workers, open(wire.Ranges{{First: i, Count: 1}}, nil))
+	}
+	router := open(nil, wire.Ranges{{First: 0, Count: 1}})
+	send := func(stream pb.PolicyService_AttachClient, r *reports.Report) {
+		if err := stream.SendMsg(wire.Frame(wire.AppendReport(nil, r))); err != nil {
+			b.Fatal(err)
+		}
+	}
+	measure(b, p, func(i int) time.Duration {
+		j.change(i, 100)
+		r := reports.OfWindow(j.window(), &j.shape)
+		for w := range workers {
+			send(workers[w], &reports.Report{Slide: r.Slide, Workers: r.Workers[w : w+1]})
+		}
+		began := time.Now()
+		send(router, &reports.Report{Slide: r.Slide, Partitioners: r.Partitioners})
+		for {
+			var m wire.Received
+			if err := router.RecvMsg(&m); err != nil {
+				b.Fatal(err)
+			}
+			answer, _, err := wire.ReadResponse(m.Bytes(), j.shape.Workers)
+			m.Free()
+			if err != nil {
+				b.Fatal(err)
+			}
+			if answer == nil || answer.Window != r.Slide {
+				continue
 			}
 			took := time.Since(began)
-			j.follow(router.Route())
+			j.follow(answer.Route)
 			return took
-		})
+		}
 	})
 }
 
@@ -103,9 +173,11 @@ func (j *toy) change(step, every int) {
 	}
 }
 
-// measure calls f every 20 ms and reports quantiles of what it returns.
-func measure(b *testing.B, f func(i int) time.Duration) {
+// measure calls f every 20 ms and reports quantiles of what it returns, and how much
+// processor time a call costs the server and this process.
+func measure(b *testing.B, p *process, f func(i int) time.Duration) {
 	var took []time.Duration
+	server, here := p.spent(b), spent(b, os.Getpid())
 	ticks := time.NewTicker(20 * time.Millisecond)
 	defer ticks.Stop()
 	i := 0
@@ -113,6 +185,9 @@ func measure(b *testing.B, f func(i int) time.Duration) {
 		<-ticks.C
 		took = append(took, f(i))
 		i++
+	}
+	for what, d := range map[string]time.Duration{"server": p.spent(b) - server, "client": spent(b, os.Getpid()) - here} {
+		b.ReportMetric(float64(d.Microseconds())/float64(i), what+"-cpu-us")
 	}
 	slices.Sort(took)
 	for _, q := range []float64{0.5, 0.99, 0.999} {
@@ -126,7 +201,7 @@ func measure(b *testing.B, f func(i int) time.Duration) {
 func BenchmarkManyJobs(b *testing.B) {
 	const jobs, workers, period = 200, 64, 100 * time.Millisecond
 	p := startProcess(b, "")
-	before, _ := resident(b, p)
+	before := p.resident(b)
 	clients := make([]*client.Client, jobs)
 	toys := make([]*toy, jobs)
 	for i := range jobs {
@@ -141,7 +216,7 @@ func BenchmarkManyJobs(b *testing.B) {
 	var took []time.Duration
 	missed := 0
 	for b.Loop() {
-		_, cpu := resident(b, p)
+		cpu, here := p.spent(b), spent(b, os.Getpid())
 		began := time.Now()
 		var all sync.WaitGroup
 		const windows = 100
@@ -170,11 +245,12 @@ func BenchmarkManyJobs(b *testing.B) {
 			})
 		}
 		all.Wait()
-		_, now := resident(b, p)
-		b.ReportMetric((now-cpu).Seconds()/time.Since(began).Seconds(), "server-cores")
+		for what, d := range map[string]time.Duration{"server": p.spent(b) - cpu, "client": spent(b, os.Getpid()) - here} {
+			b.ReportMetric(float64(d.Microseconds())/(jobs*windows), what+"-cpu-us")
+		}
 		b.ReportMetric(float64(jobs*windows)/time.Since(began).Seconds(), "windows/s")
 	}
-	after, _ := resident(b, p)
+	after := p.resident(b)
 	slices.Sort(took)
 	for _, q := range []float64{0.5, 0.99, 0.999, 1} {
 		b.ReportMetric(float64(took[min(len(took)-1, int(q*float64(len(took))))].Microseconds()), fmt.Sprintf("p%v-us", 100*q))
@@ -183,8 +259,8 @@ func BenchmarkManyJobs(b *testing.B) {
 	b.ReportMetric((after-before)/jobs/1024, "KiB/job")
 }
 
-// resident is how many bytes of memory, and how much processor time, a process has.
-func resident(b *testing.B, p *process) (bytes float64, cpu time.Duration) {
+// resident is how many bytes of memory a process has.
+func (p *process) resident(b *testing.B) float64 {
 	b.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Process.Pid))
 	if err != nil {
@@ -196,10 +272,19 @@ func resident(b *testing.B, p *process) (bytes float64, cpu time.Duration) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			bytes = 1024 * kib
+			return 1024 * kib
 		}
 	}
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Process.Pid))
+	b.Fatal("no resident memory is told of")
+	return 0
+}
+
+func (p *process) spent(b *testing.B) time.Duration { return spent(b, p.Process.Pid) }
+
+// spent is how much processor time a process has had.
+func spent(b *testing.B, pid int) (cpu time.Duration) {
+	b.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		b.Skip(err)
 	}
@@ -211,5 +296,5 @@ func resident(b *testing.B, p *process) (bytes float64, cpu time.Duration) {
 		}
 		cpu += time.Duration(n) * 10 * time.Millisecond
 	}
-	return bytes, cpu
+	return cpu
 }

@@ -40,6 +40,7 @@ type Limits struct {
 	Jobs        int     // remembered at a time
 	Workers     int     // of one job
 	Reports     float64 // per second and stream; those beyond are not taken
+	PerSecond   float64 // reports, over all streams of a connection
 }
 
 // Keepalive finds connections whose other end is gone.
@@ -52,7 +53,7 @@ type Keepalive struct {
 func Default() Config {
 	return Config{
 		Window:    reports.Default(),
-		Limits:    Limits{Message: 4 << 20, Connections: 4096, Streams: 16384, PerClient: 256, Jobs: 1024, Workers: 4096, Reports: 1000},
+		Limits:    Limits{Message: 4 << 20, Connections: 4096, Streams: 16384, PerClient: 256, Jobs: 1024, Workers: 4096, Reports: 1000, PerSecond: 10000},
 		Keepalive: Keepalive{Time: 10 * time.Second, Timeout: 5 * time.Second},
 		Hello:     5 * time.Second, Linger: time.Minute, Drain: 5 * time.Second, Warm: 8,
 		KeyDistance: 0.1,
@@ -71,6 +72,7 @@ func (c *Config) Validate() error {
 		field.Whole("limits.jobs", l.Jobs, 1, 1<<16),
 		field.Whole("limits.workers", l.Workers, 1, policy.MaxWorkers),
 		field.Finite("limits.reports", l.Reports, 0.1, 1e9),
+		field.Finite("limits.per_second", l.PerSecond, 0.1, 1e9),
 		field.Whole("warm", c.Warm, 0, 1<<16),
 		field.Finite("key_distance", c.KeyDistance, 0, math.Sqrt2),
 	}

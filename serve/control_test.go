@@ -94,13 +94,15 @@ func TestControl(t *testing.T) {
 // A decision has what partitioners learn from: the busy ratios of its window, what the
 // others shared, and from when on its route is to be followed.
 func TestDecisionsCarryWhatPartitionersLearnFrom(t *testing.T) {
-	s := start(t, "", serve.Default(), serve.Options{})
+	config := serve.Default()
+	config.Window.Deadline = 30 * time.Millisecond
+	s := start(t, "", config, serve.Options{})
 	conn, err := grpc.NewClient(s.address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	stream, err := pb.NewPolicyServiceClient(conn).Attach(ctx)
 	if err != nil {

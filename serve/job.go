@@ -2,6 +2,7 @@ package serve
 
 import (
 	"fmt"
+	"math"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -169,7 +170,7 @@ func (j *job) answer(now time.Time) {
 		if route != nil {
 			route = j.numbered(route)
 			j.assembler.Know(route)
-			d.Route, d.Start = route, j.assembler.Latest()+2
+			d.Route, d.Start = route, min(j.assembler.Latest(), math.MaxUint64-2)+2
 		}
 		message := newDecision(d)
 		for _, s := range j.streams {

@@ -53,10 +53,11 @@ func serveProcess(address string) {
 			os.Exit(1)
 		}
 	}
+	defer serve.MakeRoom()() // as the command does
 	m, err := serve.LoadModel(checkpoint.BuiltinName, learned.Default())
 	fail(err)
 	config := serve.Default()
-	config.Limits.Reports = 1e6
+	config.Limits.Reports, config.Limits.PerSecond = 1e6, 1e6
 	s := serve.New(config, serve.Options{Name: "saspart test", Model: m, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Now: time.Now})
 	l, err := net.Listen("tcp", address)
 	fail(err)

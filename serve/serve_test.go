@@ -128,6 +128,12 @@ type toy struct {
 	fresh  bool
 	step   int
 	last   *policy.Window // as measured under the route and the speeds that are still in force
+
+	// A program does not make garbage of what it measures, and neither does this one.
+	memory policy.Window
+	named  map[uint64]int // place of each of the route's keys
+	loads  []float64
+	names  []string // of hot
 }
 
 func newToy(workers int) *toy {
@@ -155,15 +161,20 @@ func hashOf(rank int) uint64 { return uint64(rank+1) * 0x9e3779b97f4a7c15 }
 
 // load is the part of the work at each worker.
 func (j *toy) load() []float64 {
-	load := make([]float64, j.shape.Workers)
-	named := map[uint64]policy.KeyRoute{}
-	for _, k := range j.route.Keys {
-		named[k.Hash] = k
+	if j.named == nil {
+		j.named, j.loads = map[uint64]int{}, make([]float64, j.shape.Workers)
+	}
+	load, named := j.loads, j.named
+	clear(load)
+	clear(named)
+	for i := range j.route.Keys {
+		named[j.route.Keys[i].Hash] = i
 	}
 	rest := 1.0
 	for rank, share := range j.hot {
 		rest -= share
-		if k, ok := named[hashOf(rank)]; ok {
+		if n, ok := named[hashOf(rank)]; ok {
+			k := &j.route.Keys[n]
 			for i, w := range k.Workers {
 				load[w] += share * k.Shares[i]
 			}
@@ -178,17 +189,16 @@ func (j *toy) load() []float64 {
 }
 
 // busy is the busy ratio of each worker, the mean being about 0.5.
-func (j *toy) busy() []float64 { return j.busyWith(j.load()) }
+func (j *toy) busy() []float64 { return j.appendBusy(nil, j.load()) }
 
-func (j *toy) busyWith(load []float64) []float64 {
-	busy := make([]float64, len(load))
-	for w := range busy {
-		busy[w] = min(1, load[w]/j.speeds[w]*float64(j.shape.Workers)*0.75)
+func (j *toy) appendBusy(busy, load []float64) []float64 {
+	for w := range load {
+		busy = append(busy, min(1, load[w]/j.speeds[w]*float64(j.shape.Workers)*0.75))
 	}
 	return busy
 }
 
-// window is the next window.
+// window is the next window, whose lists change with the next one after a change.
 func (j *toy) window() *policy.Window {
 	if j.last == nil {
 		j.last = j.measured()
@@ -205,9 +215,17 @@ func (j *toy) window() *policy.Window {
 func (j *toy) measured() *policy.Window {
 	const records = 1e6
 	load := j.load()
-	w := &policy.Window{
-		Records: records, OfferedRate: 1e7, ActualRate: 1e7, Busy: j.busyWith(load), Queue: make([]float64, j.shape.Workers),
-		Slots: make([]int64, j.shape.Slots), Route: j.route,
+	w := &j.memory
+	*w = policy.Window{
+		Records: records, OfferedRate: 1e7, ActualRate: 1e7, Busy: j.appendBusy(w.Busy[:0], load), Queue: w.Queue,
+		Slots: w.Slots, Route: j.route, Counts: w.Counts[:0], Units: w.Units[:0], Hot: w.Hot[:0],
+	}
+	if w.Slots == nil {
+		w.Queue, w.Slots = make([]float64, j.shape.Workers), make([]int64, j.shape.Slots)
+	}
+	clear(w.Slots)
+	for rank := len(j.names); rank < len(j.hot); rank++ {
+		j.names = append(j.names, "key-"+strconv.Itoa(rank))
 	}
 	for _, v := range load {
 		w.Counts = append(w.Counts, int64(v*records))
@@ -216,7 +234,7 @@ func (j *toy) measured() *policy.Window {
 	rest := 1.0
 	for rank, share := range j.hot {
 		rest -= share
-		w.Hot = append(w.Hot, policy.HotKey{Name: "key-" + strconv.Itoa(rank), Hash: hashOf(rank), Count: int64(share * records)})
+		w.Hot = append(w.Hot, policy.HotKey{Name: j.names[rank], Hash: hashOf(rank), Count: int64(share * records)})
 		w.Slots[policy.SlotOf(hashOf(rank), j.shape.Slots)] += int64(share * records)
 	}
 	for i := range w.Slots {

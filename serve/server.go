@@ -61,15 +61,16 @@ type Server struct {
 	draining  chan struct{}
 	drain     sync.Once
 
-	mu   sync.Mutex
-	jobs map[string]*job
+	mu      sync.Mutex
+	jobs    map[string]*job
+	clients map[string]*client // those with streams, by address and port
 }
 
 // New returns a server that serves once Serve is called. config must be valid.
 func New(config Config, o Options) *Server {
 	s := &Server{
 		config: config, name: o.Name, only: o.Only, log: o.Log, now: o.Now, watch: o.Watch,
-		draining: make(chan struct{}), jobs: map[string]*job{}, health: health.NewServer(),
+		draining: make(chan struct{}), jobs: map[string]*job{}, clients: map[string]*client{}, health: health.NewServer(),
 	}
 	s.metrics = newMetrics(s)
 	s.SetModel(o.Model)

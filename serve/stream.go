@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -30,6 +31,7 @@ type stream struct {
 	out    *outbox
 	ended  chan error // why the server ends it; has room for one
 	budget budget
+	client *client
 }
 
 // end has the stream ended, from anywhere; only the first reason counts.
@@ -47,7 +49,9 @@ func (s *Server) attached(ps pb.PolicyService_AttachServer) error {
 		return s.refuse(ps.Context(), "streams", codes.ResourceExhausted, "the server has as many streams as it may; try again later")
 	}
 	defer s.leave()
-	st := &stream{out: newOutbox(), ended: make(chan error, 1), budget: budget{rate: s.config.Limits.Reports}}
+	from := peerOf(ps.Context())
+	st := &stream{out: newOutbox(), ended: make(chan error, 1), budget: budget{rate: s.config.Limits.Reports}, client: s.meet(from)}
+	defer s.part(from)
 	hello := make(chan struct{})
 	s.receivers.Go(func() { st.end(s.receive(ps, st, hello)) })
 	patience := time.NewTimer(s.config.Hello)
@@ -165,6 +169,10 @@ func (s *Server) take(st *stream, m []byte, names wire.Names, into func(*reports
 		s.reject(st, "rate", fmt.Sprintf("more than %v reports/s come on this stream", s.config.Limits.Reports))
 		return nil
 	}
+	if !st.client.spend(s.now()) {
+		s.reject(st, "rate", fmt.Sprintf("more than %v reports/s come on this connection", s.config.Limits.PerSecond))
+		return nil
+	}
 	slide, err := wire.TakeReport(m, st.hello, names, into)
 	switch {
 	case errors.Is(err, wire.ErrGarbage), errors.Is(err, wire.ErrNoReport):
@@ -214,6 +222,43 @@ func peerOf(ctx context.Context) string {
 		return p.Addr.String()
 	}
 	return "unknown"
+}
+
+// client is the other end of a connection, of whatever streams.
+type client struct {
+	streams int // guarded by Server.mu
+
+	mu     sync.Mutex
+	budget budget
+}
+
+func (c *client) spend(now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.budget.spend(now)
+}
+
+// meet counts a stream of the client at an address in.
+func (s *Server) meet(address string) *client {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.clients[address]
+	if c == nil {
+		c = &client{budget: budget{rate: s.config.Limits.PerSecond}}
+		s.clients[address] = c
+	}
+	c.streams++
+	return c
+}
+
+// part counts it out.
+func (s *Server) part(address string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.clients[address]
+	if c.streams--; c.streams == 0 {
+		delete(s.clients, address)
+	}
 }
 
 // budget is a token bucket of two seconds' reports. It is for one goroutine.

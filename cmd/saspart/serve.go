@@ -41,6 +41,8 @@ records may be from theirs, rank by rank (the root of the summed squares). From 
 1.5 to 1.4 that is 0.06, to 1.0 it is 0.30, and about as much is the imbalance that
 the policy then comes to. When keys are as they were, the model decides again.
 
+At least 32 MiB of garbage pile up before they are collected, since that delays answers.
+
 The second address serves a live page, /metrics for Prometheus, /healthz and /readyz.
 
 Both addresses are of this machine only by default. Any other needs a certificate
@@ -84,6 +86,7 @@ func (a *app) runServe(ctx context.Context, opts serveOptions) error {
 	if err != nil {
 		return err
 	}
+	defer serve.MakeRoom()()
 	learned := learned.Default()
 	load := func() (*serve.Model, error) { return serve.LoadModel(opts.checkpoint, learned) }
 	if opts.pool != "" {

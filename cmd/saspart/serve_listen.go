@@ -43,6 +43,7 @@ func (o *listenOptions) add(cmd *cobra.Command) {
 	f.IntVar(&c.Limits.Streams, "max-streams", c.Limits.Streams, "streams at a `time`, over all connections")
 	f.IntVar(&c.Limits.PerClient, "max-streams-per-client", c.Limits.PerClient, "streams on one connection")
 	f.Float64Var(&c.Limits.Reports, "max-reports", c.Limits.Reports, "reports per second and stream")
+	f.Float64Var(&c.Limits.PerSecond, "max-reports-per-client", c.Limits.PerSecond, "reports per second over all streams of a connection")
 }
 
 // security is what keeps others out.

@@ -54,7 +54,7 @@ type Client struct {
 
 	mu       sync.Mutex
 	status   Status
-	queue    []*reports.Report
+	queue    []*report
 	fallback *fallback
 	tell     *policy.Route // the route in force, where the server cannot know it
 	answered uint64        // number of the last window answered, plus 1
@@ -95,7 +95,7 @@ func (c *Client) Status() Status {
 	return c.status
 }
 
-// Report hands over what subtasks measured in a slide, which must not be changed
+// Report hands over what subtasks measured in a slide, which is the caller's again
 // afterwards. It does not wait for the server. A report that cannot have been
 // measured is an error, and changes nothing.
 //
@@ -106,6 +106,7 @@ func (c *Client) Report(r *reports.Report) error {
 	if err := r.Check(&c.config.Shape); err != nil {
 		return fmt.Errorf("report: slide %d: %w", r.Slide, err)
 	}
+	e := encode(r)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.status.Reports++
@@ -113,12 +114,12 @@ func (c *Client) Report(r *reports.Report) error {
 		c.queue = slices.Delete(c.queue, 0, 1)
 		c.status.Dropped++
 	}
-	c.queue = append(c.queue, r)
+	c.queue = append(c.queue, e)
 	select {
 	case c.work <- struct{}{}:
 	default:
 	}
-	next, began := c.fallback.report(c.config.Now(), r, c.route.Load())
+	next, began := c.fallback.report(c.config.Now(), e, c.route.Load())
 	if began {
 		c.status.Fallbacks++
 		c.status.Source = Analytic
@@ -173,24 +174,22 @@ func (c *Client) decided(d *wire.Answer) {
 	c.tell = nil
 }
 
-// next appends the oldest report to send, encoded, to b; it reports false if there is
-// none.
-func (c *Client) next(b []byte) ([]byte, bool) {
+// next is the oldest report to send, nil if there is none.
+func (c *Client) next() wire.Frame {
 	c.mu.Lock()
 	if len(c.queue) == 0 {
 		c.mu.Unlock()
-		return b, false
+		return nil
 	}
 	r := c.queue[0]
 	c.queue = slices.Delete(c.queue, 0, 1)
 	tell := c.tell
 	c.tell = nil
 	c.mu.Unlock()
-	if tell != nil && r.Route == nil {
-		with := *r
-		with.Route, r = tell, &with
+	if tell != nil && !r.routed {
+		return wire.AddRoute(r.frame, tell)
 	}
-	return wire.AppendReport(b, r), true
+	return r.frame
 }
 
 // Attached waits until the server has welcomed the client.
@@ -225,16 +224,18 @@ type controller struct {
 	client   *Client
 	patience time.Duration
 	version  uint64 // of the last route answered with
+	report   reports.Report
 }
 
 // Decide implements policy.Controller.
 func (d *controller) Decide(w *policy.Window) *policy.Route {
-	r := reports.OfWindow(w.Clone(), &d.client.config.Shape) // reports wait, and are kept for the analytic route
+	r := &d.report
+	r.SetWindow(w, &d.client.config.Shape)
 	if err := d.client.Report(r); err != nil {
 		d.client.config.Log.Warn("a window cannot be reported", "error", err)
 		return nil
 	}
-	d.client.await(r.Slide, d.patience)
+	d.client.Await(r.Slide, d.patience)
 	route := d.client.Route()
 	if route == nil || route.Version <= d.version {
 		return nil
@@ -243,8 +244,10 @@ func (d *controller) Decide(w *policy.Window) *policy.Route {
 	return route
 }
 
-// await returns once the window is answered, or there is no use in waiting.
-func (c *Client) await(window uint64, patience time.Duration) {
+// Await returns once the server has answered the window of that number, or a later one,
+// or there is no use in waiting: patience is over, or the server is away. Only clients
+// with partitioners get answers.
+func (c *Client) Await(window uint64, patience time.Duration) {
 	limit := time.NewTimer(patience)
 	defer limit.Stop()
 	for {

@@ -33,12 +33,13 @@ type Config struct {
 	Shape    reports.Shape // of the whole job
 
 	// The subtasks that this client reports about; with all empty, all that there are.
+	// The server answers those that have partitioners.
 	Workers, Partitioners, Reducers wire.Ranges
 
 	Token string                           // shown to the server; "": none
 	TLS   credentials.TransportCredentials // nil: in the clear
 
-	StaleAfter time.Duration        // without an answer for so long, the route becomes the analytic one
+	StaleAfter time.Duration        // without an answer for so long, the route becomes the analytic one, if there are partitioners here
 	BackOff    BackOff              // between attempts to reach the server
 	Queue      int                  // reports that wait to be sent; beyond these the oldest are dropped
 	Waterfill  plan.WaterfillConfig // the analytic route's

@@ -2,12 +2,14 @@ package client
 
 import (
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/plan"
 	"github.com/saspart/saspart/serve/internal/standin"
 	"github.com/saspart/saspart/serve/reports"
+	"github.com/saspart/saspart/serve/wire"
 )
 
 // The analytic route takes over from so many windows: more than its estimates
@@ -23,11 +25,13 @@ const (
 // that no route which the server sent meanwhile has the same.
 const versionGap = 1 << 20
 
-// fallback decides when the analytic route takes over and computes it. It is pure: the
-// time is passed in. While the server answers it only keeps the last reports; they are
+// fallback decides when the analytic route takes over and computes it; never for a
+// client without partitioners, which follows no route and gets no answers. It is pure:
+// the time is passed in. While the server answers it only keeps the last reports; they are
 // worked through when they are needed.
 type fallback struct {
 	config    *Config
+	hello     *wire.Hello // of the client's streams
 	kept      []arrival
 	slides    uint64             // that kept goes back
 	routes    []*policy.Route    // the last few that were in force
@@ -37,25 +41,45 @@ type fallback struct {
 	newest    uint64             // the latest slide that was reported on
 }
 
+// report is a report as it is sent, and kept: encoded, it is a quarter as large.
+type report struct {
+	slide  uint64
+	routed bool // it tells of a route
+	frame  wire.Frame
+}
+
+// encodings is memory to encode in.
+var encodings = sync.Pool{New: func() any { return new([]byte) }}
+
+func encode(r *reports.Report) *report {
+	b := encodings.Get().(*[]byte)
+	defer encodings.Put(b)
+	*b = wire.AppendReport((*b)[:0], r)
+	return &report{r.Slide, r.Route != nil, slices.Clone(*b)}
+}
+
 // arrival is a report and when it came.
 type arrival struct {
 	at     time.Time
-	report *reports.Report
+	report *report
 }
 
 func newFallback(c *Config) *fallback {
 	slides := min(remembered*c.Shape.Slides, max(leastSlides, leastWindows*c.Shape.Slides))
-	return &fallback{config: c, slides: uint64(slides), routes: []*policy.Route{policy.HashRoute(c.Shape.Workers)}}
+	return &fallback{config: c, hello: c.hello(), slides: uint64(slides), routes: []*policy.Route{policy.HashRoute(c.Shape.Workers)}}
 }
 
 // report takes in a report, force being the route in force, and returns the analytic
 // route to follow from now on, nil to keep the one in force, and whether the analytic
 // route takes over with this report.
-func (f *fallback) report(now time.Time, r *reports.Report, force *policy.Route) (next *policy.Route, began bool) {
+func (f *fallback) report(now time.Time, r *report, force *policy.Route) (next *policy.Route, began bool) {
+	if len(f.hello.Partitioners) == 0 {
+		return nil, false
+	}
 	if f.last.IsZero() {
 		f.last = now
 	}
-	f.newest = max(f.newest, r.Slide)
+	f.newest = max(f.newest, r.slide)
 	f.know(force)
 	f.keep(arrival{now, r})
 	var over []*reports.Assembled
@@ -103,7 +127,7 @@ const mostRoutes = 8
 func (f *fallback) keep(a arrival) {
 	most := f.slides * uint64(f.config.Shape.Workers+f.config.Shape.Partitioners+f.config.Shape.Reducers)
 	old := 0
-	for old < len(f.kept) && (f.newest-f.kept[old].report.Slide >= f.slides || uint64(len(f.kept)-old) >= most) {
+	for old < len(f.kept) && (f.newest-f.kept[old].report.slide >= f.slides || uint64(len(f.kept)-old) >= most) {
 		old++
 	}
 	f.kept = append(slices.Delete(f.kept, 0, old), a)
@@ -135,9 +159,11 @@ func (f *fallback) takeOver() ([]*reports.Assembled, bool) {
 	return []*reports.Assembled{last}, true
 }
 
-// assemble returns the windows that are over with a report.
+// assemble returns the windows that are over with a report. One that the server would
+// not take is left out here too.
 func (f *fallback) assemble(k arrival) []*reports.Assembled {
-	if f.assembler.Add(k.at, k.report) != nil {
+	add := func(r *reports.Report) error { return f.assembler.Add(k.at, r) }
+	if _, err := wire.TakeReport(k.report.frame, f.hello, nil, add); err != nil {
 		return nil
 	}
 	var over []*reports.Assembled

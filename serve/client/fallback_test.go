@@ -10,6 +10,7 @@ import (
 
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/serve/reports"
+	"github.com/saspart/saspart/serve/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -47,7 +48,7 @@ func TestFallback(t *testing.T) {
 	force.Version = 41
 	step := func(slide uint64) (*policy.Route, bool) {
 		now = now.Add(100 * time.Millisecond)
-		return f.report(now, slow(slide, 41), force)
+		return f.report(now, encode(slow(slide, 41)), force)
 	}
 	for slide := range uint64(20) {
 		if next, began := step(slide); next != nil || began {
@@ -95,7 +96,7 @@ func TestFallbackWithoutAnyServer(t *testing.T) {
 	f := newFallback(&c)
 	now := time.Unix(0, 0)
 	for slide := range uint64(15) {
-		next, _ := f.report(now, slow(slide, 0), nil)
+		next, _ := f.report(now, encode(slow(slide, 0)), nil)
 		if next != nil {
 			if slide < 10 {
 				t.Errorf("slide %d is too early", slide)
@@ -105,6 +106,22 @@ func TestFallbackWithoutAnyServer(t *testing.T) {
 		now = now.Add(100 * time.Millisecond)
 	}
 	t.Error("no route after 1.5 s")
+}
+
+// Who has no partitioners follows no route, gets no answers and is not waiting for any.
+func TestNoFallbackWithoutPartitioners(t *testing.T) {
+	c := base()
+	c.Workers = wire.Ranges{{First: 0, Count: 2}}
+	f := newFallback(&c)
+	now := time.Unix(0, 0)
+	for slide := range uint64(100) {
+		r := slow(slide, 0)
+		r.Partitioners = nil
+		if next, began := f.report(now, encode(r), nil); next != nil || began || len(f.kept) > 0 {
+			t.Fatalf("slide %d: began: %v, route %v, %d reports kept", slide, began, next, len(f.kept))
+		}
+		now = now.Add(100 * time.Millisecond)
+	}
 }
 
 // However often and in whatever pieces a program reports, few reports are kept.
@@ -126,7 +143,7 @@ func TestFallbackKeepsWhatItNeeds(t *testing.T) {
 		now := time.Unix(0, 0)
 		for slide := range uint64(1000) {
 			for range tc.pieces {
-				f.report(now, &reports.Report{Slide: slide, Workers: []reports.Worker{{Busy: 0.5}}}, nil)
+				f.report(now, encode(&reports.Report{Slide: slide, Workers: []reports.Worker{{Busy: 0.5}}}), nil)
 			}
 		}
 		if n := len(f.kept); n > tc.most || n < tc.most/2 {
@@ -213,8 +230,13 @@ func TestControllerKeepsNoWindow(t *testing.T) {
 	w.Hot[0].Count, w.Slots[0] = 1e6, 1e6
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	p := &c.fallback.kept[0].report.Partitioners[0]
-	if p.Hot[0].Count != 3 || p.Slots[0] != 0 {
-		t.Errorf("kept: %+v and %d records in slot 0", p.Hot, p.Slots[0])
+	kept := c.fallback.kept[0].report
+	if _, err := wire.TakeReport(kept.frame, c.config.hello(), nil, func(r *reports.Report) error {
+		if p := &r.Partitioners[0]; p.Hot[0].Count != 3 || p.Slots[0] != 0 {
+			t.Errorf("kept: %+v and %d records in slot 0", p.Hot, p.Slots[0])
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
 	}
 }

@@ -113,7 +113,6 @@ func (c *Client) attach(ctx context.Context) (welcomed bool, err error) {
 		cancel()
 		<-received
 	}()
-	var frame []byte
 	for {
 		select {
 		case err := <-ended:
@@ -121,12 +120,8 @@ func (c *Client) attach(ctx context.Context) (welcomed bool, err error) {
 		case <-ctx.Done():
 			return true, ctx.Err()
 		case <-c.work:
-			for {
-				var there bool
-				if frame, there = c.next(frame[:0]); !there {
-					break
-				}
-				if err := stream.SendMsg(wire.Frame(frame)); err != nil {
+			for frame := c.next(); frame != nil; frame = c.next() {
+				if err := stream.SendMsg(frame); err != nil {
 					return true, <-ended // which says why
 				}
 			}

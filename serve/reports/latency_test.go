@@ -87,6 +87,52 @@ func TestWindowHasWhatReducersAndLatenciesSay(t *testing.T) {
 	}
 }
 
+// What a missing worker measured is no latency of the window, in memory that was used
+// before too; beyond what is kept apart, it is counted.
+func TestLatenciesOfMissingWorkersAreLeftOut(t *testing.T) {
+	shape := Shape{Workers: 2, Partitioners: 1, Slides: 2, Slide: time.Second}
+	whole := &Latency{Buckets: []uint32{LatencyBucket(time.Millisecond)}, Counts: []int64{10}, Max: time.Millisecond}
+	missing := &Latency{Buckets: []uint32{LatencyBucket(time.Second)}, Counts: []int64{1000}, Max: time.Second}
+	many := &Latency{Max: time.Second}
+	for b := range uint32(LatencyBuckets) {
+		many.Buckets, many.Counts = append(many.Buckets, b), append(many.Counts, 1)
+	}
+	shape.Workers += mostTimed/LatencyBuckets + 1
+	a := NewAssembler(shape, quick)
+	now := time.Unix(0, 0)
+	for _, tc := range []struct {
+		why     string
+		others  *Latency // of the missing workers
+		count   int64
+		longest time.Duration
+	}{
+		{"one worker is there", missing, 20, time.Millisecond},
+		{"again", missing, 20, time.Millisecond},
+		{"more than is kept apart", many, 20 + LatencyBuckets*int64(shape.Workers-1) - mostTimed + 1, time.Millisecond},
+		{"and again, after that", missing, 20, time.Millisecond},
+	} {
+		n := a.base
+		for slide := range uint64(2) {
+			r := &Report{Slide: 2*n + slide, Workers: []Worker{{Index: 0, Latency: whole}}}
+			for w := 1; w < shape.Workers && slide == 0; w++ {
+				r.Workers = append(r.Workers, Worker{Index: w, Latency: tc.others})
+			}
+			if err := a.Add(now, r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		now = now.Add(quick.Deadline)
+		got := a.Next(now)
+		if got == nil || len(got.Workers) != shape.Workers-1 {
+			t.Fatalf("%s: %+v", tc.why, got)
+		}
+		if c := got.Latency.TotalCount(); c != tc.count || got.Window.LatencyMax != tc.longest || got.Window.LatencyP99 > tc.longest {
+			t.Errorf("%s: %d latencies, want %d; longest %v, p99 %v", tc.why, c, tc.count, got.Window.LatencyMax, got.Window.LatencyP99)
+		}
+		got.Release()
+	}
+}
+
 // A partitioner that is exchanged in a window makes its route new, and a window keeps
 // so many bytes of shares only.
 func TestPartitionersChangeAndShare(t *testing.T) {

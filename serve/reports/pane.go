@@ -43,7 +43,8 @@ type pane struct {
 
 	reducers []Reducer               // summed over slides
 	latency  *hdrhistogram.Histogram // nil: none was ever reported
-	longest  time.Duration
+	timed    []timed                 // what is not in latency yet, for its worker may be missing in the end
+	longest  []time.Duration         // of each worker
 
 	out    Assembled
 	window policy.Window
@@ -63,9 +64,10 @@ func newPane(shape *Shape) *pane {
 	if p.latency != nil {
 		p.latency.Reset()
 	}
-	p.realised, p.routes, p.slots = p.realised[:0], p.routes[:0], p.slots[:0]
+	p.longest = zeros(p.longest, shape.Workers)
+	p.realised, p.routes, p.slots, p.timed = p.realised[:0], p.routes[:0], p.slots[:0], p.timed[:0]
 	p.whole, p.changed, p.last, p.version, p.name = 0, false, 0, 0, ""
-	p.shares, p.shared, p.longest = nil, 0, 0 // others may have the shares
+	p.shares, p.shared = nil, 0 // others may have the shares
 	return p
 }
 
@@ -101,7 +103,7 @@ func (p *pane) add(r *Report, slide int, counts *Counts) {
 		sum.CPU += w.CPU
 		sum.Bypassed += w.Bypassed
 		if w.Latency != nil {
-			p.time(w.Latency)
+			p.time(w.Index, w.Latency)
 		}
 		for _, s := range w.Realised[:min(len(w.Realised), mostRealised*p.shape.HotKeys()-len(p.realised))] {
 			p.realised = append(p.realised, policy.RealisedShare{Hash: s.Hash, Worker: w.Index, Count: s.Count})
@@ -164,15 +166,6 @@ func (p *pane) share(n *Partitioner) {
 	}
 }
 
-// time takes in the latencies of a worker's slide.
-func (p *pane) time(l *Latency) {
-	if p.latency == nil {
-		p.latency = newHistogram()
-	}
-	l.addTo(p.latency)
-	p.longest = max(p.longest, l.Max)
-}
-
 // finish makes the window, number n of the assembler's job.
 func (p *pane) finish(n uint64, a *Assembler) *Assembled {
 	s := p.shape
@@ -222,12 +215,7 @@ func (p *pane) finish(n uint64, a *Assembler) *Assembled {
 		w.Slots = p.slots
 	}
 	p.reduced(w, out)
-	if p.latency != nil && p.latency.TotalCount() > 0 {
-		out.Latency = p.latency
-		w.LatencyP50 = min(time.Duration(p.latency.ValueAtQuantile(50)), p.longest)
-		w.LatencyP99 = min(time.Duration(p.latency.ValueAtQuantile(99)), p.longest)
-		w.LatencyMax = p.longest
-	}
+	p.latencies(w, out)
 	w.Realised = joined(p.realised, p.got, s.Slides)
 	return out
 }

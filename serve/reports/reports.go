@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"slices"
 	"time"
 
 	"github.com/saspart/saspart/config/field"
@@ -125,7 +126,14 @@ type Partitioner struct {
 // measures in whole windows: those of its shape have one slide. Workers that did not
 // report are left out. The window's route is the caller's to tell of.
 func OfWindow(w *policy.Window, shape *Shape) *Report {
-	r := &Report{Slide: uint64(max(0, w.Step))}
+	r := &Report{}
+	r.SetWindow(w, shape)
+	return r
+}
+
+// SetWindow is OfWindow into a report whose memory is used again.
+func (r *Report) SetWindow(w *policy.Window, shape *Shape) {
+	r.Slide = uint64(max(0, w.Step))
 	var realised map[int][]Realised
 	if len(w.Realised) > 0 {
 		realised = make(map[int][]Realised)
@@ -133,7 +141,7 @@ func OfWindow(w *policy.Window, shape *Shape) *Report {
 	for _, s := range w.Realised {
 		realised[s.Worker] = append(realised[s.Worker], Realised{s.Hash, s.Count})
 	}
-	r.Workers = make([]Worker, 0, len(w.Busy))
+	r.Workers = slices.Grow(r.Workers[:0], len(w.Busy))
 	for i, busy := range w.Busy {
 		if busy != busy {
 			continue
@@ -157,8 +165,7 @@ func OfWindow(w *policy.Window, shape *Shape) *Report {
 	if w.Route != nil {
 		p.RouteVersion = w.Route.Version
 	}
-	r.Partitioners = []Partitioner{p}
-	return r
+	r.Partitioners = append(r.Partitioners[:0], p)
 }
 
 // Check reports the first value that would make the assembler misbehave: an index or

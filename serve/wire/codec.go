@@ -14,7 +14,7 @@ type Codec struct{}
 // routes.
 const FlowWindow = 256 << 10
 
-// Frame is an encoded message to send. It may be used again once it has been sent.
+// Frame is an encoded message to send, on any number of streams. It must not be changed.
 type Frame []byte
 
 // Received is an encoded message that came.
@@ -34,10 +34,7 @@ func (Codec) Marshal(v any) (mem.BufferSlice, error) {
 	if !ok {
 		return messages.Marshal(v)
 	}
-	pool := mem.DefaultBufferPool()
-	b := pool.Get(len(f))
-	copy(*b, f)
-	return mem.BufferSlice{mem.NewBuffer(b, pool)}, nil
+	return mem.BufferSlice{mem.SliceBuffer(f)}, nil
 }
 
 // Unmarshal implements encoding.CodecV2.

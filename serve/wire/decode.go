@@ -56,7 +56,7 @@ func decodeReport(b []byte, m *pb.Report) bool {
 }
 
 func decodeWorker(b []byte, m *pb.WorkerReport) bool {
-	realised := m.Realised[:0]
+	realised, latency := m.Realised[:0], m.Latency
 	m.Reset()
 	f := fields{rest: b}
 	ok := true
@@ -82,11 +82,46 @@ func decodeWorker(b []byte, m *pb.WorkerReport) bool {
 			m.Bypassed = f.value
 		case 9<<3 | varint:
 			m.StateKeys = f.value
+		case 10<<3 | nested:
+			if m.Latency != nil { // a second one adds to the first
+				ok = rare(f.field, m)
+				break
+			}
+			if latency == nil {
+				latency = new(pb.Latency)
+			}
+			m.Latency = latency
+			ok = decodeLatency(f.bytes, latency)
 		default:
 			ok = rare(f.field, m)
 		}
 	}
 	m.Realised = realised
+	return ok && !f.bad
+}
+
+func decodeLatency(b []byte, m *pb.Latency) bool {
+	buckets, counts := m.Buckets[:0], m.Counts[:0]
+	m.Reset()
+	f := fields{rest: b}
+	ok := true
+	for ok && f.next() {
+		switch f.tag {
+		case 1<<3 | nested:
+			buckets, ok = packed(buckets, f.bytes)
+		case 1<<3 | varint:
+			buckets = append(buckets, uint32(f.value))
+		case 2<<3 | nested:
+			counts, ok = packed(counts, f.bytes)
+		case 2<<3 | varint:
+			counts = append(counts, f.value)
+		case 3<<3 | varint:
+			m.MaxNs = f.value
+		default:
+			ok = rare(f.field, m)
+		}
+	}
+	m.Buckets, m.Counts = buckets, counts
 	return ok && !f.bad
 }
 

@@ -34,6 +34,13 @@ func AppendReport(b []byte, r *reports.Report) []byte {
 	return end(b, request)
 }
 
+// AddRoute is a report that tells of no route, as AppendReport encodes it, with one.
+func AddRoute(report []byte, r *policy.Route) []byte {
+	body, _ := reportIn(report)
+	b, request := begin(make([]byte, 0, len(report)+sizeOf(r)+16), 2)
+	return end(appendRoute(append(b, body...), 4, r), request)
+}
+
 func appendWorker(b []byte, w *reports.Worker) []byte {
 	b, worker := begin(b, 2)
 	b = appendCount(b, 1, uint64(w.Index))
@@ -128,12 +135,17 @@ func SizeOf(d *Decision) int {
 	for _, s := range d.Shares {
 		n += 4 + len(s)
 	}
-	if d.Route == nil {
-		return n
+	if d.Route != nil {
+		n += sizeOf(d.Route)
 	}
-	n += 2 * len(d.Route.Slots)
-	for i := range d.Route.Keys {
-		k := &d.Route.Keys[i]
+	return n
+}
+
+// sizeOf is about how many bytes a route has.
+func sizeOf(r *policy.Route) int {
+	n := 32 + 2*len(r.Slots)
+	for i := range r.Keys {
+		k := &r.Keys[i]
 		n += 24 + len(k.Name) + 11*len(k.Workers)
 	}
 	return n

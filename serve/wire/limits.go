@@ -21,7 +21,7 @@ const Protocol = 1
 const (
 	mostName     = 200     // bytes of a job's name, an instance, a client
 	mostKey      = 1 << 10 // bytes of a key's name
-	mostCount    = 1 << 48 // records in a slide
+	mostCount    = 1 << 42 // records in a slide: those of a window, which has up to 2^20 reports, can be added up
 	mostShare    = 1 << 20 // bytes of what a partitioner has learned
 	mostRate     = 1e15    // records/s
 	mostLatency  = 1 << 45 // ns

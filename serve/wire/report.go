@@ -76,16 +76,17 @@ func readWorker(m *pb.WorkerReport, h *Hello, to *reports.Worker) error {
 	if n := len(m.Realised); n > mostLists*h.Shape.HotKeys() {
 		return fmt.Errorf("%d realised shares; at most %d are possible", n, mostLists*h.Shape.HotKeys())
 	}
-	realised := sized(to.Realised, len(m.Realised))
+	realised, latency := sized(to.Realised, len(m.Realised)), to.Latency
 	*to = reports.Worker{Index: int(m.Index), Records: int64(m.Records), Units: int64(m.Units), Busy: m.Busy, Queue: m.Queue,
 		CPU: m.Cpu, Bypassed: int64(m.Bypassed), StateKeys: int64(m.StateKeys), Realised: realised}
 	var err error
-	if to.Latency, err = readLatency(m.Latency); err != nil {
+	if to.Latency, err = readLatency(m.Latency, latency); err != nil {
 		return err
 	}
+	var all total
 	for i, s := range m.Realised {
-		if s.GetCount() > mostCount {
-			return fmt.Errorf("%d records of one key; at most %d are possible", s.Count, int64(mostCount))
+		if !all.add(s.GetCount()) {
+			return fmt.Errorf("%d records of one key; at most %d of all keys are possible", s.GetCount(), int64(mostCount))
 		}
 		to.Realised[i] = reports.Realised{Hash: s.GetHash(), Count: int64(s.GetCount())}
 	}
@@ -102,24 +103,42 @@ func counts(list ...uint64) error {
 	return nil
 }
 
-func readLatency(m *pb.Latency) (*reports.Latency, error) {
+// readLatency makes a report's latencies of a message's, in the memory of l if that is
+// not nil.
+func readLatency(m *pb.Latency, l *reports.Latency) (*reports.Latency, error) {
 	if m == nil {
 		return nil, nil
 	}
 	if len(m.Buckets) != len(m.Counts) || len(m.Buckets) > reports.LatencyBuckets {
 		return nil, fmt.Errorf("latency: %d buckets and %d counts; as many of both are possible, up to %d", len(m.Buckets), len(m.Counts), reports.LatencyBuckets)
 	}
-	if err := counts(m.Counts...); err != nil {
-		return nil, fmt.Errorf("latency: %w", err)
+	if l == nil {
+		l = &reports.Latency{}
 	}
-	l := &reports.Latency{Buckets: m.Buckets, Max: time.Duration(min(m.MaxNs, mostLatency))}
+	*l = reports.Latency{Buckets: m.Buckets, Max: time.Duration(min(m.MaxNs, mostLatency)), Counts: sized(l.Counts, len(m.Counts))}
+	var all total
 	for i, b := range m.Buckets {
+		if !all.add(m.Counts[i]) {
+			return nil, fmt.Errorf("latency: a count is %d; at most %d in all buckets are possible", m.Counts[i], int64(mostCount))
+		}
 		if b >= reports.LatencyBuckets || i > 0 && b <= m.Buckets[i-1] {
 			return nil, fmt.Errorf("latency: bucket %d; they must ascend and be below %d", b, reports.LatencyBuckets)
 		}
-		l.Counts = append(l.Counts, int64(m.Counts[i]))
+		l.Counts[i] = int64(m.Counts[i])
 	}
 	return l, nil
+}
+
+// total is a sum of counts, which may be as large as one of them.
+type total uint64
+
+// add adds a count, and reports false if that is too much.
+func (t *total) add(n uint64) bool {
+	if n > mostCount || uint64(*t)+n > mostCount {
+		return false
+	}
+	*t += total(n)
+	return true
 }
 
 func readReducer(m *pb.ReducerReport, h *Hello, to *reports.Reducer) error {
@@ -174,15 +193,16 @@ func readPartitioner(m *pb.PartitionerReport, h *Hello, to *reports.Partitioner,
 		RouteVersion: m.RouteVersion, RouteChanged: m.RouteChanged, Share: m.Share, Name: m.Partitioner,
 		Slots: slots, Hot: hot,
 	}
+	var all, named total
 	for i, n := range m.Slots {
-		if n > mostCount {
-			return fmt.Errorf("%d records in slot %d; at most %d are possible", n, i, int64(mostCount))
+		if !all.add(n) {
+			return fmt.Errorf("%d records in slot %d; at most %d in all slots are possible", n, i, int64(mostCount))
 		}
 		to.Slots[i] = int64(n)
 	}
 	for i, k := range m.Hot {
-		if k.GetCount() > mostCount || k.GetError() > mostCount || len(k.GetName()) > mostKey {
-			return fmt.Errorf("hot key %d has %d records, error %d and a name of %d bytes; at most %d, as many and %d are possible",
+		if !named.add(k.GetCount()) || k.GetError() > mostCount || len(k.GetName()) > mostKey {
+			return fmt.Errorf("hot key %d has %d records, error %d and a name of %d bytes; at most %d in all keys, as many and %d are possible",
 				i, k.GetCount(), k.GetError(), len(k.GetName()), int64(mostCount), mostKey)
 		}
 		to.Hot[i] = policy.HotKey{Name: names.of(k.GetHash(), k.GetName()), Hash: k.GetHash(), Count: int64(k.GetCount()), Error: int64(k.GetError())}

@@ -127,6 +127,13 @@ func TestReportRefuses(t *testing.T) {
 		{"a negative count of a slot", func(m *pb.Report) { m.Partitioners[0].Slots[3] = math.MaxUint64 - 4 }, "slot 3"},
 		{"a negative count of a key", func(m *pb.Report) { m.Partitioners[0].Hot[0].Count = 1 << 63 }, "hot key 0"},
 		{"a negative realised count", func(m *pb.Report) { m.Workers[0].Realised[0].Count = 1 << 62 }, "records of one key"},
+		{"slots that count too much together", func(m *pb.Report) {
+			m.Partitioners[0].Slots[2], m.Partitioners[0].Slots[3] = 0, mostCount
+		}, "slot 3"},
+		{"hot keys that count too much together", func(m *pb.Report) {
+			m.Partitioners[0].Hot = append(m.Partitioners[0].Hot, &pb.HotKey{Count: mostCount})
+		}, "hot key 1"},
+		{"latencies that count too much together", func(m *pb.Report) { m.Workers[0].Latency.Counts[0], m.Workers[0].Latency.Counts[1] = 1, mostCount }, "a count is"},
 		{"a rate that is no number", func(m *pb.Report) { m.Partitioners[0].Offered = math.NaN() }, "NaN"},
 		{"another number of slots", func(m *pb.Report) { m.Partitioners[0].Slots = make([]uint64, 16) }, "16 slots"},
 		{"a key name without end", func(m *pb.Report) { m.Partitioners[0].Hot[0].Name = make([]byte, 2000) }, "2000 bytes"},
