@@ -14,9 +14,13 @@ import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 import org.apache.flink.api.common.JobID;
+import org.apache.flink.api.common.eventtime.WatermarkStrategy;
+import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
+import org.apache.flink.streaming.api.functions.sink.v2.DiscardingSink;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -117,5 +121,33 @@ class HurryTest {
             cluster.await(job);
         }
         Committed.verify(sink, numbers.expect(new Fixtures.SumAndCount(), window));
+    }
+
+    /** Now and then a record is a century early; routes are taken up all the same. */
+    @Test
+    void recordsOfTheFarFutureHoldNothingUp() throws Exception {
+        Numbers numbers = new Numbers(200_000, 300);
+        Throttle.reset();
+        try (FakeServer server = new FakeServer(0)) {
+            StreamExecutionEnvironment env = StreamExecutionEnvironment.getExecutionEnvironment();
+            env.setParallelism(PARTITIONERS);
+            SaspartOptions options = SaspartOptions.builder("early", WORKERS)
+                    .server("127.0.0.1:" + server.port())
+                    .slide(Duration.ofMillis(100))
+                    .build();
+            long century = Duration.ofDays(36_500).toMillis();
+            DataStream<Long> stream = numbers.stream(env, new Throttle(2, 0))
+                    .assignTimestampsAndWatermarks(WatermarkStrategy.<Long>noWatermarks()
+                            .withTimestampAssigner((n, before) -> System.currentTimeMillis() + (n % 500 == 0 ? century : 0)));
+            Saspart.partition(stream, numbers.keys(), options).sinkTo(new DiscardingSink<>());
+            JobID job = cluster.start(env, null);
+            FakeServer.await("there are such records", () -> Throttle.PASSED.get() > 5000);
+            for (int version = 1; version <= ROUTES; version++) {
+                int wanted = version;
+                server.sayFromNowOn(route(version));
+                server.awaitPartitioners(PARTITIONERS, "route " + version + " is followed", p -> p.getRouteVersion() == wanted);
+            }
+            cluster.cancel(job);
+        }
     }
 }
