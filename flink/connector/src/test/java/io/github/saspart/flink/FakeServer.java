@@ -9,6 +9,7 @@ import io.github.saspart.v1.Report;
 import io.github.saspart.v1.Role;
 import io.github.saspart.v1.Welcome;
 import io.grpc.Server;
+import io.grpc.StatusRuntimeException;
 import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
 import io.grpc.stub.StreamObserver;
 import java.io.IOException;
@@ -29,6 +30,7 @@ final class FakeServer extends PolicyServiceGrpc.PolicyServiceImplBase implement
     final List<Report> reports = new CopyOnWriteArrayList<>();
     private final List<Stream> partitioners = new CopyOnWriteArrayList<>();
     private final Server server;
+    private volatile AttachResponse standing; // what partitioners that attach are told
 
     /** Listens on this port of loopback, 0 for any. */
     FakeServer(int port) throws IOException {
@@ -57,6 +59,9 @@ final class FakeServer extends PolicyServiceGrpc.PolicyServiceImplBase implement
                 say(AttachResponse.newBuilder().setWelcome(Welcome.newBuilder().setProtocol(1)).build());
                 if (request.getHello().getSubtasks(0).getRole() == Role.ROLE_PARTITIONER) {
                     partitioners.add(this);
+                    if (standing != null) {
+                        say(standing);
+                    }
                 }
                 hellos.add(request.getHello());
             } else {
@@ -65,7 +70,11 @@ final class FakeServer extends PolicyServiceGrpc.PolicyServiceImplBase implement
         }
 
         synchronized void say(AttachResponse response) {
-            answers.onNext(response);
+            try {
+                answers.onNext(response);
+            } catch (StatusRuntimeException e) { // it has given up, and attaches again
+                partitioners.remove(this);
+            }
         }
 
         @Override
@@ -78,6 +87,12 @@ final class FakeServer extends PolicyServiceGrpc.PolicyServiceImplBase implement
             partitioners.remove(this);
             answers.onCompleted();
         }
+    }
+
+    /** Says something to every partitioner, and to those that attach later, until something else is said so. */
+    void sayFromNowOn(AttachResponse response) {
+        standing = response;
+        say(response);
     }
 
     /** Says something to every partitioner. */

@@ -43,7 +43,7 @@ public final class Attachment implements AutoCloseable {
     private final BackOff backOff = new BackOff(new Random());
     private final ArrayDeque<Report> queue = new ArrayDeque<>();
 
-    private ManagedChannel channel;
+    private ManagedChannel channel; // null before it is opened, and if that failed
     private Stream stream; // null between attempts
     private Route route; // the newest of the server's
     private boolean complained; // since it was last welcomed
@@ -75,13 +75,14 @@ public final class Attachment implements AutoCloseable {
     @Override
     public void close() {
         Background.THREAD.execute(() -> {
-            if (!closed) {
-                closed = true;
-                if (stream != null) {
-                    stream.finish();
-                }
-                server.release();
+            if (closed || channel == null) {
+                return;
             }
+            closed = true;
+            if (stream != null) {
+                stream.finish();
+            }
+            server.release();
         });
     }
 

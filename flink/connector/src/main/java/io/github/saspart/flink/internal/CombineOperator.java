@@ -1,10 +1,11 @@
 package io.github.saspart.flink.internal;
 
 import io.github.saspart.flink.WorkFunction;
+import io.github.saspart.flink.internal.split.Notice;
+import io.github.saspart.flink.internal.split.NoticeBoard;
+import io.github.saspart.flink.internal.split.Slides;
 import io.github.saspart.flink.routing.Router;
-import io.github.saspart.v1.Latency;
 import io.github.saspart.v1.RealisedShare;
-import io.github.saspart.v1.Role;
 import io.github.saspart.v1.WorkerReport;
 import java.util.ArrayList;
 import java.util.List;
@@ -68,11 +69,8 @@ public final class CombineOperator<T, K, ACC, OUT> extends AbstractStreamOperato
     private transient long begins; // of it, ms
     private transient long ends;
 
-    private transient Count records;
-    private transient Count units;
     private transient long bypassed; // since the last report
-    private transient Latencies latencies; // null: not measured
-    private transient Reporter reporter;
+    private transient WorkerMeter<T> meter;
 
     /**
      * A worker of this plan.
@@ -129,27 +127,15 @@ public final class CombineOperator<T, K, ACC, OUT> extends AbstractStreamOperato
     public void open() throws Exception {
         super.open();
         begins = ends = Long.MIN_VALUE;
-        records = new Count();
-        units = new Count();
-        latencies = plan.options.latency() ? new Latencies() : null;
         lateRecords = getMetricGroup().counter("numLateRecordsDropped");
-        BusyTime time = new BusyTime(getMetricGroup());
-        if (work != null) {
-            work.open(time::busyNanos);
-        }
-        Queue queue = new Queue(getContainingTask().getEnvironment());
-        reporter = plan.reporter(
-                Role.ROLE_WORKER, worker, getContainingTask().getEnvironment().getJobID(), null, Silent.LISTENER, mailbox,
-                () -> WorkerDraft.of(worker, time, queue, records, units, this::complete));
-        if (reporter != null) {
-            reporter.open();
-        }
+        meter = new WorkerMeter<>(
+                plan, worker, work, getMetricGroup(), getContainingTask().getEnvironment(), mailbox, this::complete);
     }
 
     @Override
     public void close() throws Exception {
-        if (reporter != null) {
-            reporter.close();
+        if (meter != null) {
+            meter.close();
         }
         super.close();
     }
@@ -172,9 +158,7 @@ public final class CombineOperator<T, K, ACC, OUT> extends AbstractStreamOperato
             return;
         }
         T value = envelope.value;
-        if (work != null) {
-            units.add(work.record(worker, value));
-        }
+        meter.begin(value);
         Panes.Entry<K, ACC> entry = panes.add(selector.getKey(value), envelope.hash, value, slide);
         if (Router.merged(envelope.destination)) {
             entry.split++;
@@ -182,10 +166,7 @@ public final class CombineOperator<T, K, ACC, OUT> extends AbstractStreamOperato
         if (slide < earliest) {
             earliest = slide;
         }
-        records.add(1);
-        if (latencies != null) {
-            latencies.record((System.currentTimeMillis() - time) * 1_000_000);
-        }
+        meter.end(time);
     }
 
     @Override
@@ -242,10 +223,6 @@ public final class CombineOperator<T, K, ACC, OUT> extends AbstractStreamOperato
     private void complete(WorkerReport.Builder report) {
         report.setBypassed(bypassed).setStateKeys(panes.size());
         bypassed = 0;
-        Latency latency = latencies == null ? null : latencies.take();
-        if (latency != null) {
-            report.setLatency(latency);
-        }
         long[] split = panes.takeSplit(MOST_REALISED * Math.max(64, 4 * plan.options.workers()));
         for (int i = 0; i < split.length; i += 2) {
             report.addRealised(RealisedShare.newBuilder().setHash(split[i]).setCount(split[i + 1]));

@@ -1,13 +1,12 @@
 package io.github.saspart.flink.internal;
 
 import java.util.Objects;
-import org.apache.flink.api.common.ExecutionConfig;
 import org.apache.flink.api.common.serialization.SerializerConfig;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.common.typeutils.TypeSerializer;
 
 /** The type of envelopes of records of a type. */
-public final class EnvelopeTypeInfo<T> extends TypeInformation<Envelope<T>> {
+public final class EnvelopeTypeInfo<T> extends PlainTypeInfo<Envelope<T>> {
     private static final long serialVersionUID = 1;
 
     private final TypeInformation<T> value;
@@ -20,44 +19,14 @@ public final class EnvelopeTypeInfo<T> extends TypeInformation<Envelope<T>> {
     }
 
     @Override
-    public boolean isBasicType() {
-        return false;
-    }
-
-    @Override
-    public boolean isTupleType() {
-        return false;
-    }
-
-    @Override
-    public int getArity() {
-        return 1;
-    }
-
-    @Override
-    public int getTotalFields() {
-        return 1;
-    }
-
-    @Override
     @SuppressWarnings("unchecked")
     public Class<Envelope<T>> getTypeClass() {
         return (Class<Envelope<T>>) (Class<?>) Envelope.class;
     }
 
     @Override
-    public boolean isKeyType() {
-        return false;
-    }
-
-    @Override
     public TypeSerializer<Envelope<T>> createSerializer(SerializerConfig config) {
         return new EnvelopeSerializer<>(value.createSerializer(config), hashed);
-    }
-
-    @Override
-    public TypeSerializer<Envelope<T>> createSerializer(ExecutionConfig config) {
-        return createSerializer(config.getSerializerConfig());
     }
 
     @Override
@@ -75,10 +44,5 @@ public final class EnvelopeTypeInfo<T> extends TypeInformation<Envelope<T>> {
     @Override
     public int hashCode() {
         return Objects.hash(EnvelopeTypeInfo.class, value, hashed);
-    }
-
-    @Override
-    public boolean canEqual(Object other) {
-        return other instanceof EnvelopeTypeInfo;
     }
 }

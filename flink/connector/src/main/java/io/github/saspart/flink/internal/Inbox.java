@@ -23,6 +23,7 @@ final class Inbox implements Listener {
 
     private final int subtask;
     private final ControlListener control; // null: nobody listens
+    private final Runnable routed;
 
     private volatile boolean full;
     private Timed<Route> route; // these are guarded by this
@@ -31,9 +32,11 @@ final class Inbox implements Listener {
     private List<byte[]> shares;
     private Boolean alone;
 
-    Inbox(int subtask, ControlListener control) {
+    /** Makes an empty one; {@code routed} is called when a route has come, on the background thread. */
+    Inbox(int subtask, ControlListener control, Runnable routed) {
         this.subtask = subtask;
         this.control = control;
+        this.routed = routed;
     }
 
     /** Something to be taken up with a slide. */
@@ -90,10 +93,28 @@ final class Inbox implements Listener {
         }
     }
 
+    /** Whether a route is waiting. */
+    synchronized boolean hasRoute() {
+        return route != null;
+    }
+
+    /** Hands over the route that waits for a slide to begin; null without one, and if it waits behind another partitioner. */
+    synchronized Route hurry() {
+        if (route == null || partitioner != null) {
+            return null;
+        }
+        Route next = route.value;
+        route = null;
+        return next;
+    }
+
     @Override
-    public synchronized void route(Route route, long start) {
-        this.route = new Timed<>(route, start);
-        full = true;
+    public void route(Route route, long start) {
+        synchronized (this) {
+            this.route = new Timed<>(route, start);
+            full = true;
+        }
+        routed.run();
     }
 
     @Override

@@ -2,6 +2,9 @@ package io.github.saspart.flink.internal;
 
 import io.github.saspart.flink.KeyBytes;
 import java.io.Serializable;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
@@ -15,6 +18,9 @@ import org.apache.flink.api.common.typeinfo.TypeInformation;
  */
 public abstract class KeyCodec<K> implements Serializable {
     private static final long serialVersionUID = 1;
+
+    /** Eight bytes of an array, the first the lowest. */
+    private static final VarHandle EIGHT = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
 
     transient byte[] buffer;
 
@@ -77,16 +83,19 @@ public abstract class KeyCodec<K> implements Serializable {
         @Override
         int encode(String key) {
             int n = key.length();
-            room(n);
-            byte[] to = buffer;
-            for (int i = 0; i < n; i++) {
-                char c = key.charAt(i);
-                if (c > 0x7f) {
-                    return encodeAny(key);
+            room(n + 7);
+            int seen = 0;
+            for (int from = 0; from < n; from += 8) {
+                // Eight at a time: what reads them so afterwards need not wait for single bytes to be stored.
+                long eight = 0;
+                for (int i = Math.min(n, from + 8) - 1; i >= from; i--) {
+                    char c = key.charAt(i);
+                    seen |= c;
+                    eight = eight << 8 | c;
                 }
-                to[i] = (byte) c;
+                EIGHT.set(buffer, from, eight);
             }
-            return n;
+            return seen > 0x7f ? encodeAny(key) : n;
         }
 
         private int encodeAny(String key) {
@@ -102,11 +111,7 @@ public abstract class KeyCodec<K> implements Serializable {
         @Override
         int encode(Number key) {
             room(8);
-            long rest = key.longValue();
-            for (int i = 7; i >= 0; i--) {
-                buffer[i] = (byte) rest;
-                rest >>= 8;
-            }
+            EIGHT.set(buffer, 0, Long.reverseBytes(key.longValue()));
             return 8;
         }
 

@@ -1,6 +1,9 @@
 package io.github.saspart.flink.internal;
 
 import io.github.saspart.flink.WorkFunction;
+import io.github.saspart.flink.internal.report.BusyTime;
+import io.github.saspart.flink.internal.report.Count;
+import io.github.saspart.flink.internal.report.Reporter;
 import io.github.saspart.v1.ReducerReport;
 import io.github.saspart.v1.Report;
 import io.github.saspart.v1.Role;

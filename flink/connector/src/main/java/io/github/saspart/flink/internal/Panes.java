@@ -1,6 +1,7 @@
 package io.github.saspart.flink.internal;
 
 import io.github.saspart.flink.WorkFunction;
+import io.github.saspart.flink.internal.split.Slides;
 import java.util.Arrays;
 import org.apache.flink.api.common.functions.AggregateFunction;
 import org.apache.flink.api.common.typeutils.TypeSerializer;
@@ -15,6 +16,7 @@ import org.apache.flink.api.common.typeutils.TypeSerializer;
  */
 final class Panes<T, K, ACC> {
     private static final long MIX = 0x9e3779b97f4a7c15L;
+    private static final int RECENT = 8; // a power of two
 
     private final AggregateFunction<T, ACC, ?> function;
     private final TypeSerializer<ACC> serializer;
@@ -44,6 +46,9 @@ final class Panes<T, K, ACC> {
         long split;
 
         private Pane<ACC> newest;
+        private long newestSlide; // of it
+        /** Others that records came for, by the slide's last bits: sources that are not equally far take turns. */
+        private Pane<ACC>[] recent;
 
         private Entry(long hash, K key) {
             this.hash = hash;
@@ -82,10 +87,7 @@ final class Panes<T, K, ACC> {
     /** Adds a record to its key's accumulator of a slide. */
     Entry<K, ACC> add(K key, long hash, T value, long slide) {
         Entry<K, ACC> entry = entry(key, hash);
-        Pane<ACC> pane = entry.newest;
-        if (pane == null || pane.slide != slide) {
-            pane = pane(entry, slide);
-        }
+        Pane<ACC> pane = entry.newest != null && entry.newestSlide == slide ? entry.newest : pane(entry, slide);
         ACC before = pane.accumulator;
         ACC after = function.add(value, before);
         if (after != before) { // storing a reference is not free: garbage collectors keep account of it
@@ -156,6 +158,11 @@ final class Panes<T, K, ACC> {
     private static <ACC> long drop(Entry<?, ACC> entry, long through) {
         long oldest = Slides.LAST;
         Pane<ACC> last = null;
+        for (int i = 0; entry.recent != null && i < RECENT; i++) {
+            if (entry.recent[i] != null && entry.recent[i].slide <= through) {
+                entry.recent[i] = null;
+            }
+        }
         for (Pane<ACC> p = entry.newest; p != null && p.slide > through; p = p.older) {
             last = p;
             oldest = p.slide;
@@ -200,13 +207,24 @@ final class Panes<T, K, ACC> {
 
     /** The pane of a slide that is not the newest; makes it if need be. */
     private Pane<ACC> pane(Entry<K, ACC> entry, long slide) {
-        for (Pane<ACC> p = entry.newest; p != null && p.slide >= slide; p = p.older) {
-            if (p.slide == slide) {
-                return p;
-            }
+        int at = (int) slide & RECENT - 1;
+        if (entry.recent != null && entry.recent[at] != null && entry.recent[at].slide == slide) {
+            return entry.recent[at];
         }
-        Pane<ACC> pane = new Pane<>(slide, Slides.FIRST, function.createAccumulator(), null);
-        insert(entry, pane);
+        Pane<ACC> pane = entry.newest;
+        while (pane != null && pane.slide > slide) {
+            pane = pane.older;
+        }
+        if (pane == null || pane.slide != slide) {
+            pane = new Pane<>(slide, Slides.FIRST, function.createAccumulator(), null);
+            insert(entry, pane);
+        }
+        if (pane != entry.newest) {
+            if (entry.recent == null) {
+                entry.recent = newRecent();
+            }
+            entry.recent[at] = pane;
+        }
         return pane;
     }
 
@@ -220,6 +238,7 @@ final class Panes<T, K, ACC> {
         pane.older = older;
         if (newer == null) {
             entry.newest = pane;
+            entry.newestSlide = pane.slide;
         } else {
             newer.older = pane;
         }
@@ -273,5 +292,10 @@ final class Panes<T, K, ACC> {
     @SuppressWarnings("unchecked")
     private static <K, ACC> Entry<K, ACC>[] newEntries(int n) {
         return new Entry[n];
+    }
+
+    @SuppressWarnings("unchecked")
+    private static <ACC> Pane<ACC>[] newRecent() {
+        return new Pane[RECENT];
     }
 }

@@ -1,7 +1,18 @@
 package io.github.saspart.flink.internal;
 
 import com.google.protobuf.ByteString;
+import io.github.saspart.flink.client.Background;
 import io.github.saspart.flink.client.Wire;
+import io.github.saspart.flink.internal.report.BusyTime;
+import io.github.saspart.flink.internal.report.Count;
+import io.github.saspart.flink.internal.report.Observer;
+import io.github.saspart.flink.internal.report.Reporter;
+import io.github.saspart.flink.internal.split.Ledger;
+import io.github.saspart.flink.internal.split.Notice;
+import io.github.saspart.flink.internal.split.NoticeBoard;
+import io.github.saspart.flink.internal.split.RouteMap;
+import io.github.saspart.flink.internal.split.SlideLog;
+import io.github.saspart.flink.internal.split.Slides;
 import io.github.saspart.flink.routing.Follower;
 import io.github.saspart.flink.routing.Hashing;
 import io.github.saspart.flink.routing.Learner;
@@ -15,6 +26,7 @@ import io.github.saspart.v1.PartitionerReport;
 import io.github.saspart.v1.Report;
 import io.github.saspart.v1.Role;
 import java.util.List;
+import java.util.concurrent.RejectedExecutionException;
 import org.apache.flink.api.common.operators.MailboxExecutor;
 import org.apache.flink.api.common.state.ListState;
 import org.apache.flink.api.common.state.ListStateDescriptor;
@@ -35,7 +47,8 @@ import org.apache.flink.streaming.runtime.watermarkstatus.WatermarkStatus;
 /**
  * A partitioner subtask: gives each record its destination, tells workers what they need to finish
  * keys alone (see {@link NoticeBoard}), and takes up what the policy server decides with the first
- * record of a slide. Per record it takes no lock, and allocates nothing but the envelope.
+ * record of a slide; a route inside the slide, too, while it is behind. Per record it takes no lock,
+ * and allocates nothing but the envelope.
  *
  * @param <T> the type of records
  * @param <K> the type of keys
@@ -44,12 +57,16 @@ public final class PartitionOperator<T, K> extends AbstractStreamOperator<Envelo
         implements OneInputStreamOperator<T, Envelope<T>> {
     private static final long serialVersionUID = 1;
 
+    /** A record that is this many slides ahead of the clock begins none: nothing would be taken up until then. */
+    private static final long MOST_AHEAD = 8;
+
     private final Plan plan;
     private final KeySelector<T, K> selector;
     private final KeyCodec<K> codec;
 
     private transient MailboxExecutor mailbox;
     private transient ListState<Tuple2<Long, byte[]>> saved; // newest slide, route
+    private transient ListState<Long> savedAhead; // later slides with records
     private transient Ledger ledger; // null if nothing is aggregated
     private transient Options options;
     private transient Router router;
@@ -61,11 +78,10 @@ public final class PartitionOperator<T, K> extends AbstractStreamOperator<Envelo
     private transient Reporter reporter;
     private transient Counter lateRecords;
 
-    private transient long newest; // the latest slide of a record
+    private transient long newest; // the latest slide that has begun
     private transient long begins; // of the slide of the last record, ms; it ends before ends
     private transient long ends;
     private transient SlideLog log; // of that slide; null if it is late, or nothing is aggregated
-    private transient boolean elsewhere; // records of that slide are routed by another map than the slide's
 
     private transient Count sent;
     private transient volatile long routeVersion;
@@ -91,6 +107,7 @@ public final class PartitionOperator<T, K> extends AbstractStreamOperator<Envelo
         super.initializeState(context);
         saved = context.getOperatorStateStore().getListState(new ListStateDescriptor<>(
                 "partitioner", Types.TUPLE(Types.LONG, PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO)));
+        savedAhead = context.getOperatorStateStore().getListState(new ListStateDescriptor<>("ahead", Types.LONG));
         newest = Slides.FIRST;
         for (Tuple2<Long, byte[]> s : saved.get()) {
             newest = Math.max(newest, s.f0);
@@ -108,7 +125,11 @@ public final class PartitionOperator<T, K> extends AbstractStreamOperator<Envelo
             // subtask's newest is some subtask's now, which is enough: workers wait to hear of all.
             ledger = new Ledger(
                     context.getRestoredCheckpointId().orElse(-1), subtask, subtasks, plan.slides, newest + 1, map());
+            for (long slide : savedAhead.get()) {
+                ledger.scattered(slide);
+            }
         }
+        newest = Math.min(newest, now() + MOST_AHEAD);
     }
 
     @Override
@@ -118,7 +139,7 @@ public final class PartitionOperator<T, K> extends AbstractStreamOperator<Envelo
         begins = ends = Long.MIN_VALUE;
         sent = new Count();
         lateRecords = getMetricGroup().counter("numLateRecordsDropped");
-        inbox = new Inbox(subtask, plan.options.control());
+        inbox = new Inbox(subtask, plan.options.control(), this::hurrySoon);
         BusyTime time = new BusyTime(getMetricGroup());
         reporter = plan.reporter(
                 Role.ROLE_PARTITIONER, subtask, getContainingTask().getEnvironment().getJobID(), route, inbox, mailbox,
@@ -167,9 +188,7 @@ public final class PartitionOperator<T, K> extends AbstractStreamOperator<Envelo
 
     /** Notes in the slide's log whether other workers may have records of the key. */
     private int noted(long hash, int destination) {
-        if (!Router.merged(destination)
-                && !elsewhere
-                && !(verify && home(hash) != destination)) {
+        if (!Router.merged(destination) && !(verify && home(hash) != destination)) {
             return destination;
         }
         log.mark(hash);
@@ -199,16 +218,56 @@ public final class PartitionOperator<T, K> extends AbstractStreamOperator<Envelo
     private void turn(long time) {
         long slide = Slides.of(time, plan.length);
         if (slide > newest) {
-            newest = slide;
-            if (slide > 0) {
-                router.endSlide(slide - 1);
+            long now = now();
+            long begun = Math.min(slide, now + MOST_AHEAD);
+            if (begun > newest) {
+                newest = begun;
+                if (begun > 0) {
+                    router.endSlide(begun - 1);
+                }
+                inbox.take(Math.max(begun, now), new Taker(begun));
             }
-            inbox.take(Math.max(slide, Slides.of(System.currentTimeMillis(), plan.length)), new Taker(slide));
         }
         begins = slide * plan.length;
         ends = begins + plan.length;
         log = ledger == null || slide < ledger.closed() ? null : ledger.log(slide);
-        elsewhere = log != null && !ledger.current(log);
+    }
+
+    /** The slide of the clock. */
+    private long now() {
+        return Slides.of(System.currentTimeMillis(), plan.length);
+    }
+
+    /** Lets {@link #hurry} be called between two records. On any thread. */
+    private void hurrySoon() {
+        try {
+            mailbox.execute(this::hurry, "saspart route");
+        } catch (RejectedExecutionException e) {
+            LOG.debug("a route comes too late: the task has ended");
+        }
+    }
+
+    /**
+     * Takes up the newest route inside the slide if the subtask is behind: if its slide should have
+     * ended more than a slide ago. Held up by one worker, it might have to wait for the slide's end for
+     * long, and it is the route that would relieve it.
+     */
+    private void hurry() {
+        if (newest == Slides.FIRST || !(router instanceof Follower)) {
+            return;
+        }
+        long left = (newest + 2) * plan.length - System.currentTimeMillis();
+        if (left >= 0) { // it may come to be behind
+            if (inbox.hasRoute()) {
+                Background.THREAD.after(left + 1, this::hurrySoon);
+            }
+            return;
+        }
+        Route next = inbox.hurry();
+        if (next != null) {
+            new Taker(newest + 1).route(next);
+            begins = ends = Long.MIN_VALUE; // the log at hand has to hear that the next record goes by another map
+        }
     }
 
     /** Takes up what has come for a slide. */
@@ -323,7 +382,15 @@ public final class PartitionOperator<T, K> extends AbstractStreamOperator<Envelo
     public void snapshotState(StateSnapshotContext context) throws Exception {
         super.snapshotState(context);
         byte[] last = route == null ? new byte[0] : Wire.encode(route);
-        saved.update(List.of(Tuple2.of(newest, last)));
+        long through = newest;
+        List<Long> ahead = List.of();
+        if (ledger != null) {
+            long ended = ledger.closed() - 1;
+            through = ended < Slides.LAST ? Math.max(newest, ended) : newest; // not by the last watermark of all
+            ahead = ledger.ahead(through);
+        }
+        saved.update(List.of(Tuple2.of(through, last)));
+        savedAhead.update(ahead);
     }
 
     /** The subtask's report on one slide. */
@@ -347,7 +414,7 @@ public final class PartitionOperator<T, K> extends AbstractStreamOperator<Envelo
 
         @Override
         public void complete() {
-            observer.report(report, codec);
+            observer.report(report, codec::name);
             if (router instanceof Sharer) {
                 report.setShare(ByteString.copyFrom(((Sharer) router).share()));
             }

@@ -4,6 +4,7 @@ import io.github.saspart.flink.SaspartOptions;
 import io.github.saspart.flink.client.Attachment;
 import io.github.saspart.flink.client.Listener;
 import io.github.saspart.flink.client.Server;
+import io.github.saspart.flink.internal.report.Reporter;
 import io.github.saspart.flink.routing.Env;
 import io.github.saspart.flink.routing.Route;
 import io.github.saspart.v1.Hello;

@@ -20,7 +20,7 @@ final class ChoicesRouter implements Router {
     ChoicesRouter(Options options, Env env) {
         published = options.published;
         inverse = options.choices.head * env.workers;
-        sketch = new SpaceSaving(counters(options.choices, env.workers), false);
+        sketch = new SpaceSaving(counters(options.choices, env.workers));
         loads = new long[env.workers];
         merge = env.workers == 1 ? 0 : MERGE;
     }
@@ -34,7 +34,7 @@ final class ChoicesRouter implements Router {
 
     @Override
     public int route(long hash, byte[] key, int offset, int length) {
-        int c = sketch.count(hash, key, offset, length);
+        int c = sketch.count(hash);
         long count = published ? sketch.countOf(c) + sketch.errorOf(c) : sketch.countOf(c);
         if (count * inverse < sketch.total()) {
             return PkgRouter.lighter(hash, loads) | merge;

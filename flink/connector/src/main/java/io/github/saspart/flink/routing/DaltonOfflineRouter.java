@@ -38,13 +38,13 @@ final class DaltonOfflineRouter implements Router {
         slots = Route.slotCount(workers);
         random = Pcg.of(env, "dalton-offline");
         loads = new SlideLoads(workers, env.metricSlides);
-        sketch = new SpaceSaving(options.daltonOffline.counters, false);
+        sketch = new SpaceSaving(options.daltonOffline.counters);
         ranks = new Ranks(options.daltonOffline, workers);
     }
 
     @Override
     public int route(long hash, byte[] key, int offset, int length) {
-        sketch.observe(hash, key, offset, length);
+        sketch.count(hash);
         RankedKey k = ranks.find(hash);
         int w = Route.slotOf(hash, slots) % workers;
         if (k == null) {

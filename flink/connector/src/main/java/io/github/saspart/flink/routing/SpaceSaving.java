@@ -13,12 +13,9 @@ import java.util.Comparator;
  * records count &gt;= the true count &gt;= count - error for every key with a counter, every key with
  * more than N/m records has one, and no key without one has had more than {@link #floor} records.
  *
- * <p>Names are copied into memory that belongs to the counters and is reused, so that nothing is
- * allocated once these have grown to the longest names. Not for concurrent use.
+ * <p>Counting allocates nothing. Not for concurrent use.
  */
 public final class SpaceSaving {
-    private static final byte[] NO_NAME = {};
-
     /** By count, descending, then by hash. */
     private static final Comparator<HotKey> HEAVIEST_FIRST = (a, b) ->
             a.count != b.count ? Long.compare(b.count, a.count) : Long.compareUnsigned(a.hash, b.hash);
@@ -28,23 +25,16 @@ public final class SpaceSaving {
     private final int mask;
     private final int shift; // of the mixed hash, giving the home position in index
 
-    private final long[] hashes; // by counter, like the following four
+    private final long[] hashes; // by counter, like the following two
     private final long[] counts;
     private final long[] errors;
-    private final byte[][] names; // null: no names are kept
-    private final int[] nameLengths;
 
     private int used; // counters in use, from the front
     private long total;
     private final Least least = new Least();
 
-    /**
-     * Makes a sketch.
-     *
-     * @param counters m, at least 1
-     * @param named whether names are kept beside the hashes
-     */
-    public SpaceSaving(int counters, boolean named) {
+    /** Makes a sketch with m counters, at least 1. */
+    public SpaceSaving(int counters) {
         int m = Math.max(counters, 1);
         // At most a quarter full, so that probing stays short.
         index = new long[2 << 32 - Integer.numberOfLeadingZeros(2 * m - 1)];
@@ -53,31 +43,17 @@ public final class SpaceSaving {
         hashes = new long[m];
         counts = new long[m];
         errors = new long[m];
-        names = named ? new byte[m][] : null;
-        nameLengths = new int[m];
-        if (named) {
-            Arrays.fill(names, NO_NAME);
-        }
-    }
-
-    /** Counts a record of a key, whose name is the {@code length} bytes from {@code offset} on. */
-    public void observe(long hash, byte[] name, int offset, int length) {
-        count(hash, name, offset, length);
     }
 
     /** Counts a record, and returns its key's counter. */
-    int count(long hash, byte[] name, int offset, int length) {
+    int count(long hash) {
         total++;
         int c = lookup(hash);
         if (c >= 0) {
             counts[c]++;
             return c;
         }
-        c = admit(hash);
-        if (names != null) {
-            rename(c, name, offset, length);
-        }
-        return c;
+        return admit(hash);
     }
 
     /** Counts a record of a key that shall have no counter for it. */
@@ -120,8 +96,7 @@ public final class SpaceSaving {
     public HotKey[] top(int k) {
         HotKey[] all = new HotKey[used];
         for (int c = 0; c < used; c++) {
-            byte[] name = names == null ? NO_NAME : Arrays.copyOf(names[c], nameLengths[c]);
-            all[c] = new HotKey(name, hashes[c], counts[c], errors[c]);
+            all[c] = new HotKey(hashes[c], counts[c], errors[c]);
         }
         Arrays.sort(all, HEAVIEST_FIRST);
         return Arrays.copyOf(all, Math.min(Math.max(k, 0), all.length));
@@ -152,14 +127,6 @@ public final class SpaceSaving {
         counts[c] = floor + 1;
         link(hash, c);
         return c;
-    }
-
-    private void rename(int c, byte[] name, int offset, int length) {
-        if (names[c].length < length) {
-            names[c] = new byte[Math.max(16, Integer.highestOneBit(2 * length - 1))];
-        }
-        System.arraycopy(name, offset, names[c], 0, length);
-        nameLengths[c] = length;
     }
 
     /** The counter of a key, or -1. */
@@ -211,8 +178,6 @@ public final class SpaceSaving {
 
     /** A key with its count, and how much of that may belong to other keys. */
     public static final class HotKey {
-        /** The key's bytes; none if the sketch keeps no names. */
-        public final byte[] name;
         /** The key's hash. */
         public final long hash;
         /** The estimated number of records, never too low. */
@@ -220,8 +185,7 @@ public final class SpaceSaving {
         /** By how much the estimate may be too high. */
         public final long error;
 
-        HotKey(byte[] name, long hash, long count, long error) {
-            this.name = name;
+        HotKey(long hash, long count, long error) {
             this.hash = hash;
             this.count = count;
             this.error = error;

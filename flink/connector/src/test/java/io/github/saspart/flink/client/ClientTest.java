@@ -9,12 +9,15 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.saspart.flink.routing.Route;
 import io.github.saspart.v1.Decision;
+import io.github.saspart.v1.Hello;
 import io.github.saspart.v1.KeyRoute;
+import io.github.saspart.v1.Subtasks;
 import io.grpc.ManagedChannel;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Random;
 import java.util.Set;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -172,5 +175,17 @@ class ClientTest {
         Server server = new Server("127.0.0.1:1", "", true, "-----BEGIN CERTIFICATE-----\nno\n-----END CERTIFICATE-----\n", "", "");
         Exception e = assertThrows(IllegalArgumentException.class, server::acquire);
         assertFalse(e.getMessage().contains("No such file"), e.getMessage());
+    }
+
+    /** Who could not open its connection gives none back that others have. */
+    @Test
+    void whatWasNotOpenedIsNotReleased() throws Exception {
+        Server server = new Server("127.0.0.1:1", "", false, "", "", "");
+        ManagedChannel channel = server.acquire();
+        new Attachment(server, Hello.newBuilder().addSubtasks(Subtasks.newBuilder()).build(), null, 1000, null).close();
+        Background.THREAD.after(0, () -> {}).get(60, TimeUnit.SECONDS); // it is closed by now
+        assertFalse(channel.isShutdown());
+        server.release();
+        assertTrue(channel.isShutdown());
     }
 }

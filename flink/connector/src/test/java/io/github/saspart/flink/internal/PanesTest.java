@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import io.github.saspart.flink.Fixtures;
+import io.github.saspart.flink.internal.split.Slides;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;

@@ -165,11 +165,10 @@ class VectorsTest {
     @Test
     void heavyHitters() throws IOException {
         Vectors.Stream s = new Vectors().stream("many");
-        SpaceSaving sketch = new SpaceSaving(50, true);
+        SpaceSaving sketch = new SpaceSaving(50);
         for (int[][] step : s.steps) {
             for (int key : step[0]) {
-                byte[] name = s.names.get(key);
-                sketch.observe(s.hashes[key], name, 0, name.length);
+                sketch.count(s.hashes[key]);
             }
         }
         JsonNode numbers = Vectors.read("numbers.json");
@@ -177,8 +176,8 @@ class VectorsTest {
         assertEquals(numbers.get("sketch").size(), top.length);
         for (int i = 0; i < top.length; i++) {
             JsonNode k = numbers.get("sketch").get(i);
-            assertArrayEquals(Base64.getDecoder().decode(k.get(0).asText()), top[i].name);
             assertEquals(Vectors.hash(k.get(1)), top[i].hash);
+            assertEquals(top[i].hash, Hashing.hash(Base64.getDecoder().decode(k.get(0).asText())), "its name is another's");
             assertEquals(k.get(2).asLong(), top[i].count);
             assertEquals(k.get(3).asLong(), top[i].error);
         }

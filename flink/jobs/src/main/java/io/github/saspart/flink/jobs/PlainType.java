@@ -1,13 +1,12 @@
 package io.github.saspart.flink.jobs;
 
+import io.github.saspart.flink.internal.PlainTypeInfo;
 import java.util.Objects;
-import org.apache.flink.api.common.ExecutionConfig;
 import org.apache.flink.api.common.serialization.SerializerConfig;
-import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.common.typeutils.TypeSerializer;
 
 /** The type of a class that has a serializer of its own and is no key. */
-public final class PlainType<T> extends TypeInformation<T> {
+public final class PlainType<T> extends PlainTypeInfo<T> {
     private static final long serialVersionUID = 1;
 
     private final Class<T> type;
@@ -20,43 +19,12 @@ public final class PlainType<T> extends TypeInformation<T> {
     }
 
     @Override
-    public boolean isBasicType() {
-        return false;
-    }
-
-    @Override
-    public boolean isTupleType() {
-        return false;
-    }
-
-    @Override
-    public int getArity() {
-        return 1;
-    }
-
-    @Override
-    public int getTotalFields() {
-        return 1;
-    }
-
-    @Override
     public Class<T> getTypeClass() {
         return type;
     }
 
     @Override
-    public boolean isKeyType() {
-        return false;
-    }
-
-    @Override
     public TypeSerializer<T> createSerializer(SerializerConfig config) {
-        return serializer.duplicate();
-    }
-
-    @Override
-    @SuppressWarnings("deprecation") // still abstract in Flink 1.20
-    public TypeSerializer<T> createSerializer(ExecutionConfig config) {
         return serializer.duplicate();
     }
 
@@ -74,10 +42,5 @@ public final class PlainType<T> extends TypeInformation<T> {
     @Override
     public int hashCode() {
         return Objects.hash(type, serializer);
-    }
-
-    @Override
-    public boolean canEqual(Object other) {
-        return other instanceof PlainType;
     }
 }

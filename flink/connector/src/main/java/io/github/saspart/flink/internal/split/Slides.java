@@ -1,21 +1,21 @@
-package io.github.saspart.flink.internal;
+package io.github.saspart.flink.internal.split;
 
 /** Numbers slides: slide s is from s times its length to before the next, in ms since the epoch. */
-final class Slides {
+public final class Slides {
     /** Before every slide, with room below. */
-    static final long FIRST = -(1L << 60);
+    public static final long FIRST = -(1L << 60);
     /** After every slide, with room above. */
-    static final long LAST = 1L << 60;
+    public static final long LAST = 1L << 60;
 
     private Slides() {}
 
     /** The slide that a time is in. */
-    static long of(long millis, long length) {
+    public static long of(long millis, long length) {
         return Math.min(Math.max(Math.floorDiv(millis, length), FIRST + 1), LAST - 1);
     }
 
     /** The last slide that has ended when a watermark has been reached: no record up to it is to come. */
-    static long ended(long watermark, long length) {
+    public static long ended(long watermark, long length) {
         return watermark == Long.MAX_VALUE ? LAST : of(watermark + 1, length) - 1;
     }
 }

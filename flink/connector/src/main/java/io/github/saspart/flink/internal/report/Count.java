@@ -1,10 +1,10 @@
-package io.github.saspart.flink.internal;
+package io.github.saspart.flink.internal.report;
 
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 
 /** A count that one thread raises and others may read, without a lock or a fence. */
-final class Count {
+public final class Count {
     private static final VarHandle VALUE;
 
     static {
@@ -19,12 +19,12 @@ final class Count {
     private long taken; // the reader's
 
     /** Raises the count; on the thread that owns it. */
-    void add(long n) {
+    public void add(long n) {
         VALUE.setOpaque(this, value + n);
     }
 
     /** By how much the count has risen since the last call; on the one thread that reads it. */
-    long take() {
+    public long take() {
         long now = (long) VALUE.getOpaque(this);
         long since = now - taken;
         taken = now;

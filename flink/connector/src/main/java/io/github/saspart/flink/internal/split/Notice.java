@@ -1,4 +1,4 @@
-package io.github.saspart.flink.internal;
+package io.github.saspart.flink.internal.split;
 
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
@@ -13,7 +13,7 @@ import java.util.List;
  * What a partitioner subtask tells every worker about slides that it has ended, among the records and
  * before the watermark that ends them.
  */
-final class Notice {
+public final class Notice {
     /** Of the run since the last restore: what was in flight before it has another. */
     final long incarnation;
     /** Who tells. */
@@ -26,51 +26,46 @@ final class Notice {
     final long through;
     /** The subtask has no records until it says otherwise. */
     final boolean idle;
-    /** The first slide that had not ended before. */
-    final long since;
-    /** The map of slides from {@link #since} up to the first of {@link #slides}. */
-    final long map;
-    /** Slides with records, ascending. */
+    /** The map that the subtask went by first in this incarnation. */
+    final long first;
+    /** Its changes of maps that the slides up to {@link #through} had records by, ascending. */
+    final List<Change> changes;
+    /** Slides with keys that may have been at several workers, ascending. */
     final List<Slide> slides;
 
-    Notice(long incarnation, int subtask, int subtasks, long from, long through, boolean idle, long since, long map, List<Slide> slides) {
+    Notice(
+            long incarnation, int subtask, int subtasks, long from, long through, boolean idle,
+            long first, List<Change> changes, List<Slide> slides) {
         this.incarnation = incarnation;
         this.subtask = subtask;
         this.subtasks = subtasks;
         this.from = from;
         this.through = through;
         this.idle = idle;
-        this.since = since;
-        this.map = map;
+        this.first = first;
+        this.changes = changes;
         this.slides = slides;
     }
 
     /** What is told of one slide. */
     static final class Slide {
         final long slide;
-        final long map;
         final boolean all;
-        final List<Moves> moves;
         final long[] split;
 
-        private Slide(long slide, long map, boolean all, List<Moves> moves, long[] split) {
+        private Slide(long slide, boolean all, long[] split) {
             this.slide = slide;
-            this.map = map;
             this.all = all;
-            this.moves = moves;
             this.split = split;
         }
 
         static Slide of(SlideLog log) {
-            boolean all = log.all();
-            return new Slide(
-                    log.slide, log.map.id(), all,
-                    all ? List.of() : log.moves,
-                    all ? new long[0] : log.split().toArray());
+            return new Slide(log.slide, log.all(), log.all() ? new long[0] : log.split().toArray());
         }
     }
 
-    byte[] encode() {
+    /** As it is sent. */
+    public byte[] encode() {
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
         try (DataOutputStream out = new DataOutputStream(bytes)) {
             out.writeLong(incarnation);
@@ -79,17 +74,15 @@ final class Notice {
             out.writeLong(from);
             out.writeLong(through);
             out.writeBoolean(idle);
-            out.writeLong(since);
-            out.writeLong(map);
+            out.writeLong(first);
+            out.writeInt(changes.size());
+            for (Change c : changes) {
+                c.write(out);
+            }
             out.writeInt(slides.size());
             for (Slide s : slides) {
                 out.writeLong(s.slide);
-                out.writeLong(s.map);
                 out.writeBoolean(s.all);
-                out.writeInt(s.moves.size());
-                for (Moves m : s.moves) {
-                    m.write(out);
-                }
                 out.writeInt(s.split.length);
                 for (long hash : s.split) {
                     out.writeLong(hash);
@@ -101,7 +94,8 @@ final class Notice {
         return bytes.toByteArray();
     }
 
-    static Notice decode(byte[] bytes) {
+    /** What {@link #encode} made. */
+    public static Notice decode(byte[] bytes) {
         try (DataInputStream in = new DataInputStream(new ByteArrayInputStream(bytes))) {
             long incarnation = in.readLong();
             int subtask = in.readInt();
@@ -109,13 +103,16 @@ final class Notice {
             long from = in.readLong();
             long through = in.readLong();
             boolean idle = in.readBoolean();
-            long since = in.readLong();
-            long map = in.readLong();
+            long first = in.readLong();
+            List<Change> changes = new ArrayList<>();
+            for (int n = in.readInt(); n > 0; n--) {
+                changes.add(Change.read(in));
+            }
             List<Slide> slides = new ArrayList<>();
             for (int n = in.readInt(); n > 0; n--) {
                 slides.add(readSlide(in));
             }
-            return new Notice(incarnation, subtask, subtasks, from, through, idle, since, map, slides);
+            return new Notice(incarnation, subtask, subtasks, from, through, idle, first, changes, slides);
         } catch (IOException e) {
             throw new UncheckedIOException("a notice between partitioner and worker is cut short", e);
         }
@@ -123,16 +120,11 @@ final class Notice {
 
     private static Slide readSlide(DataInputStream in) throws IOException {
         long slide = in.readLong();
-        long map = in.readLong();
         boolean all = in.readBoolean();
-        List<Moves> moves = new ArrayList<>();
-        for (int n = in.readInt(); n > 0; n--) {
-            moves.add(Moves.read(in));
-        }
         long[] split = new long[in.readInt()];
         for (int i = 0; i < split.length; i++) {
             split[i] = in.readLong();
         }
-        return new Slide(slide, map, all, moves, split);
+        return new Slide(slide, all, split);
     }
 }

@@ -1,11 +1,11 @@
-package io.github.saspart.flink.internal;
+package io.github.saspart.flink.internal.report;
 
 import io.github.saspart.v1.Report;
 import io.github.saspart.v1.WorkerReport;
 import java.util.function.Consumer;
 
 /** A worker's report on one slide. */
-final class WorkerDraft implements Reporter.Draft {
+public final class WorkerDraft implements Reporter.Draft {
     private final WorkerReport.Builder report = WorkerReport.newBuilder();
     private final Runnable complete;
 
@@ -14,7 +14,7 @@ final class WorkerDraft implements Reporter.Draft {
     }
 
     /** What any thread can read: counts that are written by the worker's, its time and its queue. */
-    static WorkerDraft of(
+    public static WorkerDraft of(
             int worker, BusyTime time, Queue queue, Count records, Count units,
             Consumer<WorkerReport.Builder> details) {
         time.sample();

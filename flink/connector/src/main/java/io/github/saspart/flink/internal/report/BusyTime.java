@@ -1,4 +1,4 @@
-package io.github.saspart.flink.internal;
+package io.github.saspart.flink.internal.report;
 
 import java.lang.management.ManagementFactory;
 import java.lang.management.ThreadMXBean;
@@ -13,7 +13,7 @@ import org.apache.flink.runtime.metrics.groups.TaskIOMetricGroup;
  * nor kept waiting by its successors is busy. That includes waiting for a core, so the time that its
  * thread was on one is measured too.
  */
-final class BusyTime {
+public final class BusyTime {
     private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
     private static final Field RUNNING_SINCE = runningSince();
 
@@ -30,13 +30,13 @@ final class BusyTime {
     private double cpu;
 
     /** Measures the task of this operator, whose thread is the current one. */
-    BusyTime(MetricGroup operator) {
+    public BusyTime(MetricGroup operator) {
         task = ((InternalOperatorMetricGroup) operator).getTaskIOMetricGroup();
         thread = Thread.currentThread().getId();
     }
 
     /** Takes the shares of the time since the last call. */
-    void sample() {
+    public void sample() {
         long now = System.currentTimeMillis();
         long idleNow = millis(task.getIdleTimeMsPerSecond(), now);
         long waitedNow = millis(task.getSoftBackPressuredTimePerSecond(), now)
@@ -53,7 +53,7 @@ final class BusyTime {
     }
 
     /** Time that it has been busy by now, since some beginning, ns. */
-    long busyNanos() {
+    public long busyNanos() {
         long now = System.currentTimeMillis();
         return (now - millis(task.getIdleTimeMsPerSecond(), now)
                         - millis(task.getSoftBackPressuredTimePerSecond(), now)
@@ -62,17 +62,17 @@ final class BusyTime {
     }
 
     /** Share of the time it was busy. */
-    double busy() {
+    public double busy() {
         return busy;
     }
 
     /** Share of the time it had to wait for its successors. */
-    double blocked() {
+    public double blocked() {
         return blocked;
     }
 
     /** Share of the time its thread was on a core. */
-    double cpu() {
+    public double cpu() {
         return cpu;
     }
 

@@ -1,4 +1,4 @@
-package io.github.saspart.flink.internal;
+package io.github.saspart.flink.internal.split;
 
 /** A set of 64-bit hashes in open addressing, of bounded size. */
 final class LongSet {

@@ -1,6 +1,5 @@
-package io.github.saspart.flink.internal;
+package io.github.saspart.flink.internal.split;
 
-import io.github.saspart.flink.routing.Route;
 import java.io.DataInput;
 import java.io.DataOutput;
 import java.io.IOException;
@@ -32,17 +31,18 @@ final class Moves {
         keys.add(hash);
     }
 
+    /** How many slots there are; 0 where none moved, and where everything may have. */
+    int slots() {
+        return slots;
+    }
+
     /** The keys that are named, beside those of the slots. */
     List<Long> keys() {
         return keys;
     }
 
-    /** Whether the key's slot is among those that moved. */
-    boolean hasSlot(long hash) {
-        if (slots == 0) {
-            return this == ALL;
-        }
-        int slot = Route.slotOf(hash, slots);
+    /** Whether a slot moved. */
+    boolean hasSlot(int slot) {
         return (bits[slot >>> 6] & 1L << slot) != 0;
     }
 

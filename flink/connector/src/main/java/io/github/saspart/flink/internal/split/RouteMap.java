@@ -1,4 +1,4 @@
-package io.github.saspart.flink.internal;
+package io.github.saspart.flink.internal.split;
 
 import io.github.saspart.flink.routing.Hashing;
 import io.github.saspart.flink.routing.Route;
@@ -13,9 +13,9 @@ import java.util.Map;
  * <p>Maps are compared by content: a server that was started anew may give another route the version
  * of one that it gave before.
  */
-final class RouteMap {
+public final class RouteMap {
     /** By hash modulo P: the map of partitioners that follow no routes, but for those that go by slot. */
-    static final RouteMap HOME = new RouteMap(null, 0);
+    public static final RouteMap HOME = new RouteMap(null, 0);
 
     private final Route route;
     private final long id;
@@ -26,7 +26,7 @@ final class RouteMap {
     }
 
     /** The map of a route. */
-    static RouteMap of(Route route) {
+    public static RouteMap of(Route route) {
         int size = 4 + 4 * route.slots();
         for (Route.Key k : route.keys()) {
             size += 12 + 4 * k.size();

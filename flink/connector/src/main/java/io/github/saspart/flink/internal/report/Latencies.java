@@ -1,16 +1,16 @@
-package io.github.saspart.flink.internal;
+package io.github.saspart.flink.internal.report;
 
 import io.github.saspart.v1.Latency;
 import java.util.Arrays;
 
 /** A histogram of times in the buckets of the protocol's {@link Latency}: 128 to a doubling. Has one owner. */
-final class Latencies {
+public final class Latencies {
     private static final int BUCKETS = 4992;
 
     private final long[] counts = new long[BUCKETS];
     private long most;
 
-    void record(long nanos) {
+    public void record(long nanos) {
         long v = Math.max(0, nanos);
         int e = Math.max(0, 56 - Long.numberOfLeadingZeros(v));
         counts[Math.min(BUCKETS - 1, 128 * e + (int) (v >>> e))]++;
@@ -18,7 +18,7 @@ final class Latencies {
     }
 
     /** The message of what was recorded since the last call; null if nothing was. */
-    Latency take() {
+    public Latency take() {
         Latency.Builder message = Latency.newBuilder().setMaxNs(most);
         for (int i = 0; i < BUCKETS; i++) {
             if (counts[i] > 0) {

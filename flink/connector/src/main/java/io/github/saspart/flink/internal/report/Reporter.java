@@ -1,4 +1,4 @@
-package io.github.saspart.flink.internal;
+package io.github.saspart.flink.internal.report;
 
 import io.github.saspart.flink.client.Attachment;
 import io.github.saspart.flink.client.Background;
@@ -13,7 +13,7 @@ import org.apache.flink.api.common.operators.MailboxExecutor;
  * taken then; the rest by the subtask's own thread, between two records. If that is held up, the
  * report goes without it, and the next one makes up for it.
  */
-final class Reporter implements AutoCloseable {
+public final class Reporter implements AutoCloseable {
     /** How long a report waits for the subtask's own thread, ms; the server waits longer. */
     private static final long PATIENCE_MILLIS = 100;
 
@@ -28,13 +28,13 @@ final class Reporter implements AutoCloseable {
     private volatile boolean closed;
 
     /** What a subtask measures. */
-    interface Measure {
+    public interface Measure {
         /** Begins a report with what any thread can read. On the background thread. */
         Draft begin();
     }
 
     /** A report in the making. */
-    interface Draft {
+    public interface Draft {
         /** Adds what only the subtask's thread can read. */
         void complete();
 
@@ -42,7 +42,8 @@ final class Reporter implements AutoCloseable {
         void write(Report.Builder to);
     }
 
-    Reporter(Attachment attachment, long lengthMillis, MailboxExecutor mailbox, Measure measure) {
+    /** Prepares a reporter; {@code mailbox} is null if nothing is left to the subtask's thread. */
+    public Reporter(Attachment attachment, long lengthMillis, MailboxExecutor mailbox, Measure measure) {
         this.attachment = attachment;
         this.length = lengthMillis;
         this.mailbox = mailbox;
@@ -50,7 +51,7 @@ final class Reporter implements AutoCloseable {
     }
 
     /** Attaches the subtask, and reports from the next whole slide on. */
-    void open() {
+    public void open() {
         attachment.open();
         Background.THREAD.execute(() -> {
             measure.begin(); // what was before the first whole slide is not reported

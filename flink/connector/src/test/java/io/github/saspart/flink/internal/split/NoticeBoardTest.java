@@ -1,4 +1,4 @@
-package io.github.saspart.flink.internal;
+package io.github.saspart.flink.internal.split;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
@@ -55,7 +55,7 @@ class NoticeBoardTest {
                 by[i] = route;
             }
             routes.add(route);
-            for (int i = 0; i < 3; i++) {
+            for (int i = 0; i < 6; i++) {
                 routes.add(vary(routes.get(i), i + 1));
             }
         }
@@ -90,13 +90,12 @@ class NoticeBoardTest {
                     if ((together ? turn : random.nextInt(5) == 0) && version[i] + 1 < routes.size()) {
                         by[i] = routes.get(++version[i]);
                         ledgers[i].change(RouteMap.of(by[i]), slide);
-                        ledgers[i].log(slide);
                     }
-                    for (int n = random.nextInt(12); n > 0; n--) {
-                        long of = slide - random.nextInt(3);
-                        if (of >= ledgers[i].closed()) {
-                            send(i, of, keys[random.nextInt(keys.length)]);
-                        }
+                    send(i, slide);
+                    if (random.nextInt(8) == 0 && version[i] + 1 < routes.size()) { // inside the slide
+                        by[i] = routes.get(++version[i]);
+                        ledgers[i].change(RouteMap.of(by[i]), slide + 1);
+                        send(i, slide);
                     }
                 }
                 long ended = slide - 2 - random.nextInt(2);
@@ -118,6 +117,16 @@ class NoticeBoardTest {
             return alone;
         }
 
+        /** Records of a slide, of those before it, and some ahead of their time. */
+        private void send(int subtask, long slide) {
+            for (int n = random.nextInt(12); n > 0; n--) {
+                long of = random.nextInt(30) == 0 ? slide + random.nextInt(6) : slide - random.nextInt(3);
+                if (of >= ledgers[subtask].closed()) {
+                    send(subtask, of, keys[random.nextInt(keys.length)]);
+                }
+            }
+        }
+
         /** As a partitioner does. */
         private void send(int subtask, long slide, long key) {
             Route route = by[subtask];
@@ -133,7 +142,7 @@ class NoticeBoardTest {
             if (split) {
                 worker = random.nextInt(WORKERS);
             }
-            if (split || !ledgers[subtask].current(log)) {
+            if (split) {
                 log.mark(key);
             }
             went.computeIfAbsent(slide, s -> new HashMap<>()).computeIfAbsent(key, k -> new HashSet<>()).add(worker);
@@ -154,6 +163,51 @@ class NoticeBoardTest {
             }
             return alone;
         }
+    }
+
+    /** Two subtasks that change maps inside different slides go by one map in each, but for what moves. */
+    @Test
+    void changesInsideASlideMergeOnlyWhatMoves() {
+        NoticeBoard board = new NoticeBoard(7);
+        Route before = Route.hash(WORKERS);
+        int[] slots = new int[before.slots()];
+        for (int i = 0; i < slots.length; i++) {
+            slots[i] = i == 0 ? (before.slot(0) + 1) % WORKERS : before.slot(i);
+        }
+        RouteMap after = RouteMap.of(new Route(1, WORKERS, List.of(), slots));
+        long moves = 0; // a hash in slot 0
+        long stays = -1;
+        for (int i = 0; i < 2; i++) {
+            Ledger ledger = new Ledger(7, i, 2, 2, Slides.FIRST, RouteMap.of(before));
+            for (long slide = 4; slide < 11; slide++) {
+                ledger.log(slide);
+                if (slide == 5 + i) {
+                    ledger.change(after, slide + 1);
+                    ledger.log(slide);
+                }
+            }
+            take(board, ledger.close(10));
+        }
+        assertFalse(merges(board, moves, 4), "before the change");
+        for (long slide = 5; slide < 11; slide++) {
+            assertEquals(slide < 9, merges(board, moves, slide), "a key that moves, in the window up to " + slide);
+            assertFalse(merges(board, stays, slide), "one that stays");
+        }
+    }
+
+    /** Records ahead of their time went by the map before the change, which says that later slides go by its own. */
+    @Test
+    void recordsAheadOfAChangeAreMerged() {
+        NoticeBoard board = new NoticeBoard(7);
+        Ledger ledger = ledger(0, 1, Slides.FIRST);
+        ledger.log(50);
+        ledger.change(RouteMap.of(Route.hash(WORKERS)), 5);
+        assertEquals(List.of(50L), ledger.ahead(5));
+        take(board, ledger.close(60));
+        assertFalse(merges(board, 1, 48));
+        assertTrue(merges(board, 1, 50));
+        assertTrue(merges(board, 1, 51));
+        assertFalse(merges(board, 1, 52));
     }
 
     private static Ledger ledger(int subtask, int subtasks, long from) {

@@ -1,4 +1,4 @@
-package io.github.saspart.flink.internal;
+package io.github.saspart.flink.internal.report;
 
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.configuration.NettyShuffleEnvironmentOptions;
@@ -6,11 +6,11 @@ import org.apache.flink.runtime.execution.Environment;
 import org.apache.flink.runtime.io.network.partition.consumer.InputGate;
 
 /** How full the buffers in front of a task are. */
-final class Queue {
+public final class Queue {
     private final InputGate[] gates;
     private final double room; // buffers
 
-    Queue(Environment environment) {
+    public Queue(Environment environment) {
         gates = environment.getAllInputGates();
         Configuration settings = environment.getTaskManagerInfo().getConfiguration();
         int each = settings.get(NettyShuffleEnvironmentOptions.NETWORK_BUFFERS_PER_CHANNEL);
@@ -23,7 +23,7 @@ final class Queue {
     }
 
     /** From 0 to 1; Flink counts without locks, so it may be a little off. */
-    double fill() {
+    public double fill() {
         int queued = 0;
         for (InputGate gate : gates) {
             for (int i = 0; i < gate.getNumberOfInputChannels(); i++) {

@@ -1,16 +1,17 @@
-package io.github.saspart.flink.internal;
+package io.github.saspart.flink.internal.report;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.charset.StandardCharsets;
-import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.Set;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 
 /** {@link HeavyKeys} against counting all keys. */
@@ -50,21 +51,23 @@ class HeavyKeysTest {
 
     private static void check(HeavyKeys keys, Map<Long, Long> truth, int records, int counters) {
         assertTrue(keys.floor() <= 2 * records / counters, keys.floor() + " after " + records + " of " + counters);
-        int[] top = keys.top(Integer.MAX_VALUE);
-        assertEquals(keys.size(), top.length);
+        List<HeavyKeys.Key> top = keys.top(Integer.MAX_VALUE);
+        assertEquals(keys.size(), top.size());
         Set<Long> counted = new HashSet<>();
-        for (int i = 0; i < top.length; i++) {
-            int k = top[i];
-            long hash = keys.hash(k);
-            long count = truth.get(hash);
-            assertTrue(counted.add(hash), "a key has one counter");
-            assertTrue(count <= keys.count(k) && count >= keys.count(k) - keys.error(k), "key " + hash);
-            assertArrayEquals(name(hash), keys.name(k));
-            assertTrue(i == 0 || keys.count(top[i - 1]) >= keys.count(k), "the heaviest come first");
+        long before = Long.MAX_VALUE;
+        for (HeavyKeys.Key k : top) {
+            long count = truth.get(k.hash);
+            assertTrue(counted.add(k.hash), "a key has one counter");
+            assertTrue(count <= k.count && count >= k.count - k.error, "key " + k.hash);
+            assertArrayEquals(name(k.hash), k.name);
+            assertTrue(k.count <= before, "the heaviest come first");
+            before = k.count;
         }
         truth.forEach((hash, count) ->
                 assertTrue(counted.contains(hash) || count <= keys.floor(), "key " + hash + " has no counter"));
-        assertArrayEquals(Arrays.copyOf(top, Math.min(3, top.length)), keys.top(3));
+        assertEquals(
+                top.stream().limit(3).map(k -> k.hash).collect(Collectors.toList()),
+                keys.top(3).stream().map(k -> k.hash).collect(Collectors.toList()));
     }
 
     @Test
@@ -73,9 +76,10 @@ class HeavyKeysTest {
         for (int i = 0; i < 64 * 10; i++) {
             keys.see(i % 64, name(i % 64), name(i % 64).length);
         }
-        for (int k : keys.top(64)) {
-            assertEquals(10, keys.count(k));
-            assertEquals(0, keys.error(k));
+        assertEquals(64, keys.size());
+        for (HeavyKeys.Key k : keys.top(64)) {
+            assertEquals(10, k.count);
+            assertEquals(0, k.error);
         }
         assertEquals(0, keys.floor());
     }

@@ -1,0 +1,92 @@
+package io.github.saspart.flink.internal;
+
+import io.github.saspart.flink.WorkFunction;
+import io.github.saspart.flink.internal.report.BusyTime;
+import io.github.saspart.flink.internal.report.Count;
+import io.github.saspart.flink.internal.report.Latencies;
+import io.github.saspart.flink.internal.report.Queue;
+import io.github.saspart.flink.internal.report.Reporter;
+import io.github.saspart.flink.internal.report.WorkerDraft;
+import io.github.saspart.v1.Latency;
+import io.github.saspart.v1.Role;
+import io.github.saspart.v1.WorkerReport;
+import java.util.function.Consumer;
+import org.apache.flink.api.common.operators.MailboxExecutor;
+import org.apache.flink.metrics.MetricGroup;
+import org.apache.flink.runtime.execution.Environment;
+
+/**
+ * Measures a worker subtask and reports on it, if there is a server, and tells the job's {@link
+ * WorkFunction} of its records.
+ *
+ * @param <T> the type of records
+ */
+final class WorkerMeter<T> implements AutoCloseable {
+    private final int worker;
+    private final WorkFunction<T, ?> work; // null: nobody is told
+    private final Count records = new Count();
+    private final Count units = new Count();
+    private final Latencies latencies; // null: not measured
+    private final Reporter reporter; // null without a server
+
+    /**
+     * Begins to measure.
+     *
+     * @param details adds what else the operator knows, on the subtask's thread
+     */
+    WorkerMeter(
+            Plan plan, int worker, WorkFunction<T, ?> work, MetricGroup metrics, Environment environment, MailboxExecutor mailbox,
+            Consumer<WorkerReport.Builder> details) throws Exception {
+        this.worker = worker;
+        this.work = work;
+        BusyTime time = new BusyTime(metrics);
+        if (work != null) {
+            work.open(time::busyNanos);
+        }
+        latencies = plan.options.latency() ? new Latencies() : null;
+        Queue queue = new Queue(environment);
+        reporter = plan.reporter(
+                Role.ROLE_WORKER, worker, environment.getJobID(), null, Silent.LISTENER, mailbox,
+                () -> WorkerDraft.of(worker, time, queue, records, units, report -> {
+                    complete(report);
+                    details.accept(report);
+                }));
+        if (reporter != null) {
+            reporter.open();
+        }
+    }
+
+    /** Tells of a record before it is worked on. */
+    void begin(T value) throws Exception {
+        if (work != null) {
+            units.add(work.record(worker, value));
+        }
+    }
+
+    /** Counts a record that is done. */
+    void end() {
+        records.add(1);
+    }
+
+    /** Counts a record that is done, which came at a time in ms since the epoch. */
+    void end(long time) {
+        records.add(1);
+        if (latencies != null) {
+            latencies.record((System.currentTimeMillis() - time) * 1_000_000);
+        }
+    }
+
+    private void complete(WorkerReport.Builder report) {
+        Latency latency = latencies == null ? null : latencies.take();
+        if (latency != null) {
+            report.setLatency(latency);
+        }
+    }
+
+    @Override
+    public void close() {
+        if (reporter != null) {
+            reporter.close();
+        }
+    }
+}

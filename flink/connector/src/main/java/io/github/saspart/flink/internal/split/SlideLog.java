@@ -1,0 +1,42 @@
+package io.github.saspart.flink.internal.split;
+
+/**
+ * What one partitioner subtask sent in one slide, as far as it matters to who may finish a key alone:
+ * every key of which a record did not go where the maps say, or may not, is in {@link #split} or moved
+ * by a change whose windows the slide is in; or {@link #all} is set.
+ */
+public final class SlideLog {
+    /** Keys that are told one by one; of more, all are merged. */
+    static final int MOST_SPLIT = 4096;
+
+    final long slide;
+
+    private final Spread moved; // by changes
+    private final LongSet split = new LongSet(MOST_SPLIT);
+    private boolean all;
+
+    SlideLog(long slide, Spread moved) {
+        this.slide = slide;
+        this.moved = moved;
+    }
+
+    /** Notes that the key may have been at several workers. */
+    public void mark(long hash) {
+        all = all || !moved.mergesUnnamed(hash, slide) && !split.add(hash);
+    }
+
+    /** Notes that every key may have been. */
+    void markAll() {
+        all = true;
+    }
+
+    /** Whether any key may have been at several workers. */
+    boolean all() {
+        return all;
+    }
+
+    /** The keys that may have been, beside those that were moved. */
+    LongSet split() {
+        return split;
+    }
+}
