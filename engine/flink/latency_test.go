@@ -77,8 +77,8 @@ func (s *stage) swaps(rate, high, low float64, changes int, followed func(gave, 
 		case waiting && followed(w.Counts[few], w.Counts[many]):
 			took = append(took, end.Sub(at).Round(time.Millisecond))
 			waiting, settled = false, 0
-		case waiting && end.Sub(at) > time.Minute:
-			t.Fatalf("a minute after the route was announced workers do %v records a slide", w.Counts)
+		case waiting && end.Sub(at) > 4*time.Minute:
+			t.Fatalf("4 minutes after the route was announced workers do %v records a slide", w.Counts)
 		case !waiting && settled < 8:
 			settled++
 		case !waiting:
