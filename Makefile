@@ -121,7 +121,7 @@ results: build ## run the full comparison, half an hour on two quiet processors,
 	@$(BIN) report runs/paper
 	@cp runs/paper/report.md docs/results-paper.md
 
-builtin: libtorch ## train the capacity checkpoint policy/builtin from nothing, in some minutes
+builtin: libtorch ## train the capacity checkpoint policy/builtin from nothing, in a quarter of an hour or two
 	$(TORCH) $(GO) run -tags torch ./train/builtin -out policy/builtin
 
 # The generated Go is committed: only who changes the protocol needs this. protoc comes
