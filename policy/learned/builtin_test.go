@@ -13,8 +13,8 @@ import (
 
 // One checkpoint for any number of workers, on scenarios it was not trained on, whether
 // work is late or reports are: below waterfill's Kalman filter, below every fixed
-// smoothing by nearly what it was when trained (0.76, 0.73 and 0.81 of the best of them,
-// 0.81, 0.83 and 0.92 with late reports), and below the best of them chosen in hindsight
+// smoothing by nearly what it was when trained (0.75, 0.72 and 0.81 of the best of them,
+// 0.80, 0.82 and 0.92 with late reports), and below the best of them chosen in hindsight
 // for each scenario.
 func TestBuiltinBeatsSmoothing(t *testing.T) {
 	c, err := checkpoint.Builtin()
@@ -24,7 +24,7 @@ func TestBuiltinBeatsSmoothing(t *testing.T) {
 	for _, p := range []struct {
 		workers, scenarios int
 		reports, part      float64 // of the best rival's imbalance
-	}{{8, 400, 0, 0.82}, {64, 100, 0, 0.80}, {200, 60, 0, 0.86}, {8, 400, 1, 0.88}, {64, 60, 1, 0.90}, {200, 30, 1, 0.96}} {
+	}{{8, 400, 0, 0.80}, {64, 100, 0, 0.78}, {200, 60, 0, 0.86}, {8, 400, 1, 0.86}, {64, 60, 1, 0.88}, {200, 30, 1, 0.96}} {
 		if testing.Short() {
 			p.scenarios /= 5
 		}
