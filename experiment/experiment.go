@@ -48,6 +48,10 @@ type Options struct {
 	// rate says.
 	Arrivals func(subtask int) engine.Arrivals
 	Flink    *flink.Engine // where jobs of that engine run
+	// Skipped is told when the job is closed of bad rows that its sources left out, where
+	// there were any: how many, and what was wrong with one of them. Jobs on Flink read
+	// their rows elsewhere and do not tell.
+	Skipped func(rows int64, example error)
 }
 
 // Open starts the job of e on the named engine under the partitioner s. Reduced
@@ -84,7 +88,7 @@ func OpenWith(e *config.Experiment, name string, s partition.Scheme, o Options) 
 	if err != nil {
 		return nil, errors.Join(err, stream.CloseSources(sources))
 	}
-	return &running{job, sources}, nil
+	return &running{job, sources, o.Skipped}, nil
 }
 
 // arrivals says when the records of a subtask are due.
@@ -116,13 +120,18 @@ func opener(name string) (func(engine.Setup) (Job, error), error) {
 	return nil, fmt.Errorf("there is no engine %q; %s", name, nearest.Explain(name, Engines()))
 }
 
-// running is a job that closes its sources.
+// running is a job that closes its sources, and tells what they left out.
 type running struct {
 	Job
 	sources []stream.Source
+	skipped func(rows int64, example error) // nil: nobody wants to know
 }
 
 // Close implements engine.Job.
 func (r *running) Close() error {
-	return errors.Join(r.Job.Close(), stream.CloseSources(r.sources))
+	err := r.Job.Close()
+	if rows, example := stream.SkippedRows(r.sources); rows > 0 && r.skipped != nil {
+		r.skipped(rows, example)
+	}
+	return errors.Join(err, stream.CloseSources(r.sources))
 }

@@ -2,6 +2,10 @@ package experiment
 
 import (
 	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -54,6 +58,50 @@ func TestOpen(t *testing.T) {
 		}
 		if counted == 0 {
 			t.Errorf("%s reported no results", name)
+		}
+	}
+}
+
+// Rows that a job's sources leave out are told of when it is closed, and not where there
+// are none.
+func TestSkippedRows(t *testing.T) {
+	for _, c := range []struct {
+		why, rows string
+		want      int64
+	}{
+		{"each subtask left out rows of its own", "k,v\na,1\nb,x\nc,3\nd,4\ne,y\n", 2},
+		{"nothing was left out", "k,v\na,1\nb,2\n", 0},
+	} {
+		path := filepath.Join(t.TempDir(), "rows.csv")
+		if err := os.WriteFile(path, []byte(c.rows), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		e := config.Default()
+		e.Task.Name = stream.TaskTDigest
+		e.Job.Partitioners = 2
+		e.Source.Kind = "file"
+		e.Source.File.Path, e.Source.File.Key, e.Source.File.Payload = path, "k", []string{"v"}
+		e.Source.File.Loop, e.Source.File.OnBadRow = false, stream.BadRowSkip
+		for _, name := range []string{Sim, Local} {
+			told, got, example := 0, int64(0), error(nil)
+			job, err := OpenWith(&e, name, scheme(t, "hash", e.Job.Workers), Options{Skipped: func(rows int64, err error) {
+				told, got, example = told+1, rows, err
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for err == nil {
+				_, err = job.Next(context.Background())
+			}
+			if !errors.Is(err, io.EOF) {
+				t.Fatalf("%s, %s: %v", name, c.why, err)
+			}
+			if err := job.Close(); err != nil {
+				t.Errorf("%s, %s: %v", name, c.why, err)
+			}
+			if got != c.want || told != int(min(c.want, 1)) || (example == nil) != (c.want == 0) {
+				t.Errorf("%s, %s: told %d times of %d rows, such as %v; want %d", name, c.why, told, got, example, c.want)
+			}
 		}
 	}
 }

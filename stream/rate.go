@@ -3,7 +3,6 @@ package stream
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -108,12 +107,10 @@ func (c *AdaptiveConfig) validate() error {
 		positive("interval", c.Interval),
 		field.Finite("high", c.High, 0, 1),
 		field.Finite("low", c.Low, 0, 1),
+		field.Positive("step", c.Step),
 	}
 	if c.Low > c.High {
 		errs = append(errs, field.Errorf("low", "is %v, above high, %v", c.Low, c.High))
-	}
-	if !(c.Step > 0) || math.IsInf(c.Step, 1) {
-		errs = append(errs, field.Errorf("step", "is %v; it must be a finite number above 0", c.Step))
 	}
 	return errors.Join(errs...)
 }

@@ -105,10 +105,11 @@ func (a *app) runCollect(ctx context.Context, opts collectOptions) (err error) {
 	if opts.single {
 		e.Collect.Behaviours = nil
 	}
+	var left leftOut
 	run := collect.Run{
 		Config: e.Collect.WithDefault(e.Partitioner), Workers: e.Job.Workers, Seed: e.Seed, Metrics: e.Job.Metrics,
 		Open: func(s partition.Scheme) (engine.Job, error) {
-			return experiment.OpenWith(e, opts.engine, s, experiment.Options{Flink: cluster})
+			return experiment.OpenWith(e, opts.engine, s, experiment.Options{Flink: cluster, Skipped: left.add})
 		},
 	}
 	meta, err := traceMeta(e, opts.engine, run.Config.Behaviours)
@@ -132,6 +133,7 @@ func (a *app) runCollect(ctx context.Context, opts collectOptions) (err error) {
 		err = errors.Join(err, closing)
 	}
 	meter.Stop()
+	left.tell(a)
 	if trace.writer == nil {
 		return err
 	}
@@ -153,6 +155,27 @@ func (a *app) printCollected(path string, s dataset.Summary, closed bool, output
 		plural(s.Windows, "window"), plural(int(s.Records), "record"), plural(s.Episodes, "episode"),
 		s.Imbalance.Mean, s.Imbalance.Last, path, float64(info.Size())/1e6)
 	return err
+}
+
+// leftOut is what the sources of a command's jobs left out, by on_bad_row: skip.
+type leftOut struct {
+	rows    int64
+	example error
+}
+
+// add takes in what the sources of one job left out.
+func (l *leftOut) add(rows int64, example error) {
+	l.rows += rows
+	if l.example == nil {
+		l.example = example
+	}
+}
+
+// tell says so, where there is anything to say.
+func (l *leftOut) tell(a *app) {
+	if l.rows > 0 {
+		a.narrate("%s left out; the first: %v", plural(int(l.rows), "bad row"), l.example)
+	}
 }
 
 // lazyTrace creates the trace with its first window, so that a job that cannot

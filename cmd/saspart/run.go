@@ -188,15 +188,17 @@ func (a *app) runOne(ctx context.Context, e *config.Experiment, opts runOptions,
 		}
 		report = sink.results.add
 	}
+	var left leftOut
 	run := collect.Run{
 		Config: runLimits(e), Workers: e.Job.Workers, Seed: e.Seed, Metrics: e.Job.Metrics, Sink: sink, Controller: decides,
 		Open: func(s partition.Scheme) (engine.Job, error) {
-			return experiment.OpenWith(e, opts.engine, s, experiment.Options{Results: report, Flink: cluster})
+			return experiment.OpenWith(e, opts.engine, s, experiment.Options{Results: report, Flink: cluster, Skipped: left.add})
 		},
 	}
 	show.begin(e, opts.engine, expectedWindows(e, run.Config))
 	res, err := run.Do(ctx)
 	show.done()
+	left.tell(a)
 	if res.Ended {
 		a.narrate("the source has ended after %s", plural(res.Windows, "window"))
 	}

@@ -147,7 +147,7 @@ func TestReferenceFluid(t *testing.T) {
 	}
 }
 
-func TestFluidStep(t *testing.T) {
+func TestModelStep(t *testing.T) {
 	for _, tc := range []struct {
 		why        string
 		overload   Overload
@@ -178,7 +178,7 @@ func TestFluidStep(t *testing.T) {
 }
 
 // Noise multiplies: its mean is 1, its deviation sigma, and the seed decides it.
-func TestFluidNoise(t *testing.T) {
+func TestModelNoise(t *testing.T) {
 	c := Default(constant(100, 1))
 	c.Noise, c.Utilisation, c.Overload, c.Seed = 0.1, 0.5, Open, 3
 	run := func() (mean, deviation float64) {
@@ -210,7 +210,7 @@ func TestFluidNoise(t *testing.T) {
 }
 
 // With a delay of 2, windows tell of the route two windows ago and name it.
-func TestFluidDelayAndChange(t *testing.T) {
+func TestModelDelayAndChange(t *testing.T) {
 	c := Default([]float64{1, 1})
 	c.Delay, c.Overload = 2, Open
 	var err error
@@ -333,7 +333,7 @@ func TestExpectedLoads(t *testing.T) {
 	})
 }
 
-func TestFluidRefusals(t *testing.T) {
+func TestModelRefusals(t *testing.T) {
 	for why, change := range map[string]func(*Config){
 		"no workers": func(c *Config) { c.Speeds = nil }, "a worker that stands still": func(c *Config) { c.Speeds[1] = 0 },
 		"no keys": func(c *Config) { c.Keys = nil }, "NaN utilisation": func(c *Config) { c.Utilisation = math.NaN() },

@@ -22,9 +22,9 @@ func shifted(workers, by int, heaviest policy.HotKey) *policy.Route {
 	return r
 }
 
-// TestFluidJobState: a job that was written, read and restored measures what the one
+// TestJobState: a job that was written, read and restored measures what the one
 // that never stopped does, to the last bit.
-func TestFluidJobState(t *testing.T) {
+func TestJobState(t *testing.T) {
 	other := ZipfKeys(50, 1, policy.SlotCount(3))
 	for _, tc := range []struct {
 		why    string
@@ -115,8 +115,8 @@ func written(t *testing.T, job *Job) (s JobState) {
 	return s
 }
 
-// TestFluidJobRestoreRefuses: a state of another job changes nothing.
-func TestFluidJobRestoreRefuses(t *testing.T) {
+// TestJobRestoreRefuses: a state of another job changes nothing.
+func TestJobRestoreRefuses(t *testing.T) {
 	c := Default([]float64{1, 0.5, 2})
 	c.Delay, c.Noise = 2, 0.1
 	job := newJob(t, c)

@@ -283,7 +283,7 @@ func checkVectors(t *testing.T, name string, want []byte) {
 		}
 	}
 	if !bytes.Equal(got, want) {
-		t.Errorf("%s: the routers do something else; if they should, rewrite it: go test ./partition -run TestVectors -update\n%s",
+		t.Errorf("%s: the routers do something else; if they should, rewrite it: go test ./partition/registry -run TestVectors -update\n%s",
 			path, firstDifference(got, want))
 	}
 }

@@ -6,7 +6,7 @@ import (
 )
 
 // NewWaterfill makes the waterfill partitioner: the routers of `table`, with the
-// analytic controller of package policy deciding their routes.
+// analytic controller of package plan deciding their routes.
 //
 // Source: design.md, The route, and the two ways to act.
 //

@@ -1,6 +1,6 @@
 // Package network is the forward pass of the two policies' networks in plain Go: tensors,
 // the multilayer perceptron of the shares action and the recurrent unit of the capacity
-// action, with the kernels that their time goes into. Training has its own in train.
+// action, with the kernels that their time goes into. Training has its own in train/internal/nn.
 package network
 
 import (

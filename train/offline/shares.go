@@ -73,6 +73,7 @@ func (l *sharesLearner) estimate() (train.Estimates, error) {
 	return l.Estimate(held, estimated)
 }
 
+// Checkpoint implements learner.
 func (l *sharesLearner) Checkpoint() *checkpoint.Checkpoint {
 	c := &checkpoint.Checkpoint{
 		Format: checkpoint.Format, Kind: checkpoint.KindShares, Normalisation: l.normal,

@@ -234,7 +234,7 @@ type reference struct {
 }
 
 // NewReference makes the reference's simulated environment of workers with the given
-// speeds (engine.ReferenceEnv), with observations as published or mended.
+// speeds (fluid.ReferenceEnv), with observations as published or mended.
 func NewReference(speeds []float64, published bool) Model {
 	env := fluid.NewReferenceEnv(speeds)
 	env.Observation.Published = published

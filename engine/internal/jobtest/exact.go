@@ -33,6 +33,8 @@ func Schemes(t tester, workers int) map[string]partition.Scheme {
 // Combining is the name of hash behind aggregation at the senders (CombineLocal).
 const Combining = "combining"
 
+// CheckExact runs one job of a drawn shape to its end and holds every result against the
+// naive reduction of the same records.
 func CheckExact(t *rapid.T, open func(engine.Setup) (engine.Job, error), scheme, taskName string) {
 	c := engine.Default()
 	c.Workers = rapid.OneOf(rapid.IntRange(1, 9), rapid.IntRange(1, 257)).Draw(t, "workers")

@@ -1292,7 +1292,7 @@ type Decision struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Window        uint64                 `protobuf:"varint,1,opt,name=window,proto3" json:"window,omitempty"`         // its number: its first slide over shape.slides
 	Incomplete    bool                   `protobuf:"varint,2,opt,name=incomplete,proto3" json:"incomplete,omitempty"` // subtasks were missing at its deadline
-	Route         *Route                 `protobuf:"bytes,3,opt,name=route,proto3" json:"route,omitempty"`            // to follow from the next slide that no partitioner has begun; absent: keep the one in force
+	Route         *Route                 `protobuf:"bytes,3,opt,name=route,proto3" json:"route,omitempty"`            // to follow from the next slide that no partitioner has begun, or at once where one is late; absent: keep the one in force
 	Busy          []float64              `protobuf:"fixed64,4,rep,packed,name=busy,proto3" json:"busy,omitempty"`     // of each worker in the window, for partitioners that learn from it; -1: missing
 	Shares        [][]byte               `protobuf:"bytes,5,rep,name=shares,proto3" json:"shares,omitempty"`          // the last that each partitioner subtask shared in the window, empty for one that did not; none: nobody did
 	Start         uint64                 `protobuf:"varint,6,opt,name=start,proto3" json:"start,omitempty"`           // with a route: the slide that it should be in force from; who has begun that one follows it from their next

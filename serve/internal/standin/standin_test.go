@@ -6,7 +6,7 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
-// planner is a controller as those of package policy are: it goes on from its own last
+// planner is a controller as those of package plan are: it goes on from its own last
 // route unless the window's is newer, and moves slot 0 one worker on with each window.
 type planner struct{ route *policy.Route }
 

@@ -24,6 +24,7 @@ type Draws struct {
 // DrawRows is how many rows a task takes.
 const DrawRows = 16
 
+// NewDraws makes room for each draws of acts numbers, for each of rows.
 func NewDraws(rows, each, acts int) Draws {
 	n := rows * each * acts
 	return Draws{each, acts, make([]float32, n), make([]float32, n), make([]float32, rows*each)}

@@ -234,6 +234,7 @@ func (t *GRUTape) Gradients(g *[GRUTensors]Matrix) {
 
 func ptrOf(m Matrix) *C.float { return (*C.float)(&m.V[0]) }
 
+// Resized is v with length n, in the same memory where that is enough.
 func Resized[T any](v []T, n int) []T {
 	if cap(v) < n {
 		return make([]T, n)

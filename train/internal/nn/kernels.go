@@ -49,8 +49,10 @@ func (m Matrix) dense() bool { return m.Stride == m.Cols && m.whole() }
 
 func ptr(v []float32) *C.float { return (*C.float)(&v[0]) }
 
+// Op is what a matrix is taken as in a product.
 type Op bool
 
+// A matrix as it stands, or transposed.
 const (
 	AsIs       Op = false
 	Transposed Op = true
@@ -139,12 +141,13 @@ func polyak(dst, src []float32, tau float64) {
 // squares is the sum of squares.
 func squares(x []float32) float64 { return float64(C.saspart_squares(ptr(x), C.int64_t(len(x)))) }
 
-// Normals and uniforms fill x with numbers that are standard normal, and uniform in
-// [-1, 1). They follow from seed and from which stream of it is asked for.
+// Normals fills x with standard normal numbers, which follow from seed and from which
+// stream of it is asked for.
 func Normals(x []float32, seed uint64, stream int) {
 	C.saspart_normals(ptr(x), C.int64_t(len(x)), C.uint64_t(seed), C.uint64_t(stream))
 }
 
+// Uniforms is Normals with numbers that are uniform in [-1, 1).
 func Uniforms(x []float32, seed uint64, stream int) {
 	C.saspart_uniforms(ptr(x), C.int64_t(len(x)), C.uint64_t(seed), C.uint64_t(stream))
 }

@@ -40,6 +40,7 @@ func (s *Scope) add(x, y Tensor) Tensor {
 	return s.keep("add", t)
 }
 
+// Sub is x - y.
 func (s *Scope) Sub(x, y Tensor) Tensor {
 	var t Tensor
 	torch.AtgSub(&t, x, y)
@@ -117,6 +118,7 @@ func (s *Scope) atanh(x Tensor) Tensor {
 
 // Reductions.
 
+// Sum is the sum of all elements.
 func (s *Scope) Sum(x Tensor) Tensor {
 	var t Tensor
 	torch.AtgSum(&t, x, sameKind)
@@ -137,6 +139,7 @@ func (s *Scope) Softmax(x Tensor, dim int64) Tensor {
 	return s.keep("softmax", t)
 }
 
+// Cat is xs one after the other along dimension dim.
 func (s *Scope) Cat(dim int64, xs ...Tensor) Tensor {
 	var t Tensor
 	torch.AtgCat(&t, xs, len(xs), dim)

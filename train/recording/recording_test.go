@@ -13,8 +13,9 @@ import (
 	"github.com/saspart/saspart/policy/learned"
 )
 
-// drive runs a fluid job of unequal workers under the agent and returns its windows.
-func drive(t *testing.T, a *Agent, windows int) []*policy.Window {
+// drive runs a fluid job of unequal workers under a controller, and returns its windows
+// and what was recorded of them.
+func drive(t *testing.T, controller policy.Controller, windows int) ([]*policy.Window, *Recording) {
 	t.Helper()
 	c := fluid.Default([]float64{1, 1, 0.5, 1.5})
 	c.Keys = fluid.ZipfKeys(500, 1, policy.SlotCount(4))
@@ -23,33 +24,37 @@ func drive(t *testing.T, a *Agent, windows int) []*policy.Window {
 		t.Fatal(err)
 	}
 	var all []*policy.Window
+	r := New(4, policy.DefaultP0)
 	for range windows {
 		w, err := job.Next(context.Background())
 		if err != nil {
 			t.Fatal(err)
 		}
 		all = append(all, w)
-		if route := a.Decide(w); route != nil {
+		if err := r.Add(w); err != nil {
+			t.Fatal(err)
+		}
+		if route := controller.Decide(w); route != nil {
 			if err := job.Apply(route); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	return all
+	return all, r
 }
 
-// An agent balances a job as its policy does, and what it records is what a trace of
-// the job would have told.
-func TestCapacityAgent(t *testing.T) {
-	a, err := NewAgent(checkpoint.UntrainedCapacity(8, 1), learned.Default(), 4, policy.DefaultP0, rand.New(rand.NewPCG(1, 1)))
+// What is recorded of a running job is what a trace of it would have told.
+func TestRecordingOfAJob(t *testing.T) {
+	follower, err := learned.NewExploringCapacity(checkpoint.UntrainedCapacity(8, 1), 4, rand.New(rand.NewPCG(1, 1)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.Explore(false)
-	windows := drive(t, a, 30)
-	if last := policy.Imbalance(windows[29].Busy); last > 0.05 {
-		t.Errorf("imbalance %.3f after 30 windows", last)
+	controller, err := learned.NewCapacityController(follower, learned.Default(), 4)
+	if err != nil {
+		t.Fatal(err)
 	}
+	follower.Explore = true
+	windows, got := drive(t, controller, 30)
 	q := &dataset.Sequence{Workers: 4, Windows: len(windows)}
 	for _, w := range windows {
 		for i := range w.Counts {
@@ -61,19 +66,10 @@ func TestCapacityAgent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := a.Recording()
 	if got.Windows() != 30 || !slices.Equal(got.Share, want.Share) || !slices.Equal(got.Reward, want.Reward) || !slices.Equal(got.State, want.State) || !slices.Equal(got.Common, want.Common) {
 		t.Error("the recording is not that of the trace")
 	}
-	if err := a.Begin(); err != nil {
-		t.Fatal(err)
-	}
-	a.Explore(true)
-	noisy := drive(t, a, 30)
-	if a.Recording() == got || slices.Equal(noisy[29].Busy, windows[29].Busy) {
-		t.Error("a new episode that explores is the old one")
-	}
-	if a.Decide(&policy.Window{Counts: make([]int64, 3), Busy: make([]float64, 3)}) != nil || a.Recording().Windows() != 30 {
+	if got.Add(&policy.Window{Counts: make([]int64, 3), Busy: make([]float64, 3)}) == nil || got.Windows() != 30 {
 		t.Error("a window of another job was taken in")
 	}
 }
