@@ -109,7 +109,8 @@ func TestStores(t *testing.T) {
 }
 
 // checkNormal checks that each number of the observations has mean 0 and variance 1,
-// or 0 if it is constant.
+// or 0 if it is constant. Means are float32: of numbers that hardly differ, what one is
+// rounded by is some ten thousandths of what they differ by.
 func checkNormal(rt *rapid.T, c *Columns) {
 	width := len(c.Obs) / c.Rows()
 	for j := range width {
@@ -119,7 +120,7 @@ func checkNormal(rt *rapid.T, c *Columns) {
 			mean += v / float64(c.Rows())
 			sq += v * v / float64(c.Rows())
 		}
-		if math.Abs(mean) > 1e-4 || math.Abs(sq-1) > 1e-2 && math.Abs(sq) > 1e-4 {
+		if math.Abs(mean) > 1e-3 || math.Abs(sq-1) > 1e-2 && math.Abs(sq) > 1e-4 {
 			rt.Fatalf("number %d of normalised observations has mean %v and mean square %v", j, mean, sq)
 		}
 	}
