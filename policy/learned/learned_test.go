@@ -52,29 +52,17 @@ func TestLearnedCapacitySettles(t *testing.T) {
 		j := toy.New(p, 1.2, 20000, 1)
 		j.RNG = rand.New(rand.NewPCG(4, 4))
 		f := controllerOf(t, checkpoint.UntrainedCapacity(32, 1), p)
-		run := func(windows int) (routes int) {
-			for range windows {
-				if r := f.Decide(j.Window()); r != nil {
-					if err := r.Validate(); err != nil {
-						t.Fatal(err)
-					}
-					j.Route = r
-					routes++
-				}
-			}
-			return routes
-		}
-		run(30)
+		j.Follow(t, f, 30)
 		limit := 1 + 5*math.Sqrt(float64(p)/1e5)
 		if got := j.Busiest(); got > limit {
 			t.Errorf("%d workers: after 30 windows the busiest has %.3f of its part, more than %.3f", p, got, limit)
 		}
-		if n := run(30); n > 12 {
+		if n := j.Follow(t, f, 30); n > 12 {
 			t.Errorf("%d workers: %d new routes in 30 windows in which nothing changed", p, n)
 		}
 		j.Speeds[p/2] *= 0.4
 		slow := j.Busiest()
-		run(15)
+		j.Follow(t, f, 15)
 		if got := j.Busiest(); got > limit+0.25*(slow-1) {
 			t.Errorf("%d workers: 15 windows after one slowed down the busiest has %.3f, from %.3f", p, got, slow)
 		}
@@ -85,11 +73,7 @@ func TestLearnedCapacitySettles(t *testing.T) {
 func TestLearnedCapacityFindsSpeeds(t *testing.T) {
 	j := toy.New(8, 1.5, 1e9, 2)
 	f := controllerOf(t, checkpoint.UntrainedCapacity(32, 1), 8)
-	for range 40 {
-		if r := f.Decide(j.Window()); r != nil {
-			j.Route = r
-		}
-	}
+	j.Follow(t, f, 40)
 	if got := j.Busiest(); got > 1.01 {
 		t.Errorf("the busiest has %.4f of its part", got)
 	}

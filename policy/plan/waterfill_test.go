@@ -19,30 +19,18 @@ func TestWaterfillSettles(t *testing.T) {
 		j := toy.New(p, 1.2, 20000, 1)
 		j.RNG = rand.New(rand.NewPCG(4, 4))
 		f := plan.NewWaterfill(plan.DefaultWaterfill(), p)
-		run := func(windows int) (routes int) {
-			for range windows {
-				if r := f.Decide(j.Window()); r != nil {
-					if err := r.Validate(); err != nil {
-						t.Fatal(err)
-					}
-					j.Route = r
-					routes++
-				}
-			}
-			return routes
-		}
-		run(20)
+		j.Follow(t, f, 20)
 		// By chance a worker of 64 is some 2 % off with 100,000 records remembered.
 		limit := 1 + 4*math.Sqrt(float64(p)/1e5)
 		if got := j.Busiest(); got > limit {
 			t.Errorf("%d workers: after 20 windows the busiest has %.3f of its part, more than %.3f", p, got, limit)
 		}
-		if n := run(30); n > 6 {
+		if n := j.Follow(t, f, 30); n > 6 {
 			t.Errorf("%d workers: %d new routes in 30 windows in which nothing changed", p, n)
 		}
 		j.Speeds[2] *= 0.4
 		slow := j.Busiest()
-		run(6)
+		j.Follow(t, f, 6)
 		if got := j.Busiest(); got > limit+0.25*(slow-1) {
 			t.Errorf("%d workers: 6 windows after one slowed down the busiest has %.3f, from %.3f", p, got, slow)
 		}
@@ -54,13 +42,7 @@ func TestWaterfillSettles(t *testing.T) {
 func TestWaterfillRests(t *testing.T) {
 	j := toy.New(16, 1.5, 1e9, 2)
 	f := plan.NewWaterfill(plan.DefaultWaterfill(), 16)
-	routes := 0
-	for range 30 {
-		if r := f.Decide(j.Window()); r != nil {
-			j.Route = r
-			routes++
-		}
-	}
+	routes := j.Follow(t, f, 30)
 	if got := j.Busiest(); routes > 2 || got > 1.01 {
 		t.Errorf("%d routes, the busiest has %.4f of its part", routes, got)
 	}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"testing"
 
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/plan"
@@ -61,6 +62,22 @@ func (j *Job) Window() *policy.Window {
 		w.Records += w.Counts[i]
 	}
 	return w
+}
+
+// Follow takes in the routes that a controller decides on in the next windows, and returns
+// how many these were.
+func (j *Job) Follow(t testing.TB, c policy.Controller, windows int) (routes int) {
+	t.Helper()
+	for range windows {
+		if r := c.Decide(j.Window()); r != nil {
+			if err := r.Validate(); err != nil {
+				t.Fatal(err)
+			}
+			j.Route = r
+			routes++
+		}
+	}
+	return routes
 }
 
 // Busiest is the true load over speed of the busiest worker, 1 at best.

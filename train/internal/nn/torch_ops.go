@@ -4,6 +4,20 @@ package nn
 
 import torch "github.com/sugarme/gotch/libtch"
 
+// unary is the result of an operation on one tensor.
+func (s *Scope) unary(what string, op func(*Tensor, Tensor), x Tensor) Tensor {
+	var t Tensor
+	op(&t, x)
+	return s.keep(what, t)
+}
+
+// binary is the result of an operation on two tensors.
+func (s *Scope) binary(what string, op func(*Tensor, Tensor, Tensor), x, y Tensor) Tensor {
+	var t Tensor
+	op(&t, x, y)
+	return s.keep(what, t)
+}
+
 // Views: they share their argument's memory.
 
 func (s *Scope) view(x Tensor, shape ...int64) Tensor {
@@ -26,45 +40,21 @@ func (s *Scope) Narrow(x Tensor, dim, start, length int64) Tensor {
 }
 
 // contiguous is x, copied where its elements are not in order.
-func (s *Scope) contiguous(x Tensor) Tensor {
-	var t Tensor
-	torch.AtgContiguous(&t, x)
-	return s.keep("contiguous", t)
-}
+func (s *Scope) contiguous(x Tensor) Tensor { return s.unary("contiguous", torch.AtgContiguous, x) }
 
 // Element by element; arguments broadcast.
 
-func (s *Scope) add(x, y Tensor) Tensor {
-	var t Tensor
-	torch.AtgAdd(&t, x, y)
-	return s.keep("add", t)
-}
+func (s *Scope) add(x, y Tensor) Tensor { return s.binary("add", torch.AtgAdd, x, y) }
 
 // Sub is x - y.
-func (s *Scope) Sub(x, y Tensor) Tensor {
-	var t Tensor
-	torch.AtgSub(&t, x, y)
-	return s.keep("sub", t)
-}
+func (s *Scope) Sub(x, y Tensor) Tensor { return s.binary("sub", torch.AtgSub, x, y) }
 
-func (s *Scope) mul(x, y Tensor) Tensor {
-	var t Tensor
-	torch.AtgMul(&t, x, y)
-	return s.keep("mul", t)
-}
+func (s *Scope) mul(x, y Tensor) Tensor { return s.binary("mul", torch.AtgMul, x, y) }
 
-func (s *Scope) div(x, y Tensor) Tensor {
-	var t Tensor
-	torch.AtgDiv(&t, x, y)
-	return s.keep("div", t)
-}
+func (s *Scope) div(x, y Tensor) Tensor { return s.binary("div", torch.AtgDiv, x, y) }
 
 // equal is 1 where x equals y and 0 elsewhere.
-func (s *Scope) equal(x, y Tensor) Tensor {
-	var t Tensor
-	torch.AtgEqTensor(&t, x, y)
-	return s.keep("eq", t)
-}
+func (s *Scope) equal(x, y Tensor) Tensor { return s.binary("eq", torch.AtgEqTensor, x, y) }
 
 // Scale is x*v.
 func (s *Scope) Scale(x Tensor, v float64) Tensor {
@@ -86,35 +76,15 @@ func (s *Scope) clamp(x Tensor, low, high float64) Tensor {
 	return s.keep("clamp", t)
 }
 
-func (s *Scope) square(x Tensor) Tensor {
-	var t Tensor
-	torch.AtgSquare(&t, x)
-	return s.keep("square", t)
-}
+func (s *Scope) square(x Tensor) Tensor { return s.unary("square", torch.AtgSquare, x) }
 
-func (s *Scope) exp(x Tensor) Tensor {
-	var t Tensor
-	torch.AtgExp(&t, x)
-	return s.keep("exp", t)
-}
+func (s *Scope) exp(x Tensor) Tensor { return s.unary("exp", torch.AtgExp, x) }
 
-func (s *Scope) log(x Tensor) Tensor {
-	var t Tensor
-	torch.AtgLog(&t, x)
-	return s.keep("log", t)
-}
+func (s *Scope) log(x Tensor) Tensor { return s.unary("log", torch.AtgLog, x) }
 
-func (s *Scope) tanh(x Tensor) Tensor {
-	var t Tensor
-	torch.AtgTanh(&t, x)
-	return s.keep("tanh", t)
-}
+func (s *Scope) tanh(x Tensor) Tensor { return s.unary("tanh", torch.AtgTanh, x) }
 
-func (s *Scope) atanh(x Tensor) Tensor {
-	var t Tensor
-	torch.AtgAtanh(&t, x)
-	return s.keep("atanh", t)
-}
+func (s *Scope) atanh(x Tensor) Tensor { return s.unary("atanh", torch.AtgAtanh, x) }
 
 // Reductions.
 
