@@ -1,9 +1,11 @@
 package io.github.saspart.flink;
 
 import io.github.saspart.flink.internal.ArrivalOperator;
+import io.github.saspart.flink.internal.BareEdge;
+import io.github.saspart.flink.internal.BarePartitioner;
 import io.github.saspart.flink.internal.CombineOperator;
-import io.github.saspart.flink.internal.Destination;
-import io.github.saspart.flink.internal.Envelope;
+import io.github.saspart.flink.internal.EnvelopeEdge;
+import io.github.saspart.flink.internal.EnvelopePartitioner;
 import io.github.saspart.flink.internal.EnvelopeTypeInfo;
 import io.github.saspart.flink.internal.KeyCodec;
 import io.github.saspart.flink.internal.MergeFunction;
@@ -52,7 +54,11 @@ public final class Saspart {
     public static <T, K> SingleOutputStreamOperator<T> partition(
             DataStream<T> stream, KeySelector<T, K> key, SaspartOptions options) {
         Plan plan = new Plan(options, partitioners(stream, options), 0, options.slideMillis(), 1);
-        return routed(stream, key, plan, options)
+        KeySelector<T, K> cleaned = stream.getExecutionEnvironment().clean(key);
+        KeyCodec<K> codec = codec(stream, key, options);
+        BareEdge<T, K> edge = new BareEdge<>(cleaned, codec, options.workers());
+        return routed(stream, new BarePartitioner<>(plan, cleaned, codec), stream.getType(), options)
+                .partitionCustom(edge, edge)
                 .transform(options.uid() + "-worker", stream.getType(), new ArrivalOperator<>(plan))
                 .uid(options.uid() + "-worker")
                 .setParallelism(options.workers());
@@ -118,11 +124,16 @@ public final class Saspart {
         Plan plan = new Plan(
                 options, partitioners(stream, options), options.reducers(), window.slideMillis(), window.slides());
 
-        SingleOutputStreamOperator<Tuple3<K, Long, OUT>> whole = routed(stream, key, plan, options)
+        KeySelector<T, K> cleanedKey = stream.getExecutionEnvironment().clean(key);
+        EnvelopeEdge<T> edge = new EnvelopeEdge<>();
+        SingleOutputStreamOperator<Tuple3<K, Long, OUT>> whole = routed(
+                        stream, new EnvelopePartitioner<>(plan, cleanedKey, codec(stream, key, options)),
+                        new EnvelopeTypeInfo<>(stream.getType()), options)
+                .partitionCustom(edge, edge)
                 .transform(
                         options.uid() + "-worker", outType,
                         new CombineOperator<>(
-                                plan, stream.getExecutionEnvironment().clean(key), cleaned, keyType, accumulatorType, partials))
+                                plan, cleanedKey, cleaned, keyType, accumulatorType, partials))
                 .uid(options.uid() + "-worker")
                 .setParallelism(options.workers());
         DataStream<Tuple3<K, Long, ACC>> split = whole.getSideOutput(partials);
@@ -132,18 +143,17 @@ public final class Saspart {
                 : merged(split.keyBy(p -> p.f0, keyType), plan, cleaned, partialType, outType));
     }
 
-    private static <T, K> DataStream<Envelope<T>> routed(
-            DataStream<T> stream, KeySelector<T, K> key, Plan plan, SaspartOptions options) {
-        TypeInformation<K> keyType = TypeExtractor.getKeySelectorTypes(key, stream.getType());
-        Destination<T> destination = new Destination<>();
+    /** The stream behind a partitioner, whose output is of a type. */
+    private static <T, K, OUT> SingleOutputStreamOperator<OUT> routed(
+            DataStream<T> stream, PartitionOperator<T, K, OUT> partitioner, TypeInformation<OUT> type, SaspartOptions options) {
         return stream
-                .transform(
-                        options.uid() + "-partitioner", new EnvelopeTypeInfo<>(stream.getType(), plan.windowed()),
-                        new PartitionOperator<>(
-                                plan, stream.getExecutionEnvironment().clean(key), KeyCodec.of(keyType, options.keyBytes())))
+                .transform(options.uid() + "-partitioner", type, partitioner)
                 .uid(options.uid() + "-partitioner")
-                .setParallelism(partitioners(stream, options))
-                .partitionCustom(destination, destination);
+                .setParallelism(partitioners(stream, options));
+    }
+
+    private static <T, K> KeyCodec<K> codec(DataStream<T> stream, KeySelector<T, K> key, SaspartOptions options) {
+        return KeyCodec.of(TypeExtractor.getKeySelectorTypes(key, stream.getType()), options.keyBytes());
     }
 
     private static <R, K, ACC, OUT> DataStream<Tuple3<K, Long, OUT>> merged(

@@ -11,7 +11,7 @@ import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
  *
  * @param <T> the type of records
  */
-public final class ArrivalOperator<T> extends AbstractStreamOperator<T> implements OneInputStreamOperator<Envelope<T>, T> {
+public final class ArrivalOperator<T> extends AbstractStreamOperator<T> implements OneInputStreamOperator<T, T> {
     private static final long serialVersionUID = 1;
 
     private final Plan plan;
@@ -50,12 +50,11 @@ public final class ArrivalOperator<T> extends AbstractStreamOperator<T> implemen
     }
 
     @Override
-    public void processElement(StreamRecord<Envelope<T>> record) throws Exception {
+    public void processElement(StreamRecord<T> record) throws Exception {
         boolean timed = record.hasTimestamp();
         long time = timed ? record.getTimestamp() : 0;
-        T value = record.getValue().value;
-        meter.begin(value);
-        output.collect(record.replace(value));
+        meter.begin(record.getValue());
+        output.collect(record);
         if (timed) {
             meter.end(time);
         } else {

@@ -1,14 +1,14 @@
 package io.github.saspart.flink.internal;
 
 /**
- * What partitioners send to workers: a record with its destination, or a {@link Notice}.
+ * What partitioners send to workers that aggregate: a record with its destination, or a {@link Notice}.
  *
  * @param <T> the type of records
  */
 public final class Envelope<T> {
     /** A worker's index, with {@link io.github.saspart.flink.routing.Router#MERGE} set or not. */
     public int destination;
-    /** Of the record's key; 0 with a notice, and where workers do not need it. */
+    /** Of the record's key; 0 with a notice. */
     public long hash;
     /** The record; null with a notice. */
     public T value;

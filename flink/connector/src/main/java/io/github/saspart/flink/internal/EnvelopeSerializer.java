@@ -9,8 +9,8 @@ import org.apache.flink.core.memory.DataInputView;
 import org.apache.flink.core.memory.DataOutputView;
 
 /**
- * Writes an envelope as its destination, and then the hash, where records are aggregated, and the
- * record; or a notice, behind a destination with a bit that no record's has.
+ * Writes an envelope as its destination, the hash, and the record; or as a notice, behind a destination
+ * with a bit that no record's has.
  */
 final class EnvelopeSerializer<T> extends TypeSerializer<Envelope<T>> {
     private static final long serialVersionUID = 1;
@@ -19,11 +19,9 @@ final class EnvelopeSerializer<T> extends TypeSerializer<Envelope<T>> {
     private static final int NOTICE = 1 << 30;
 
     private final TypeSerializer<T> value;
-    private final boolean hashed; // whether hashes are written
 
-    EnvelopeSerializer(TypeSerializer<T> value, boolean hashed) {
+    EnvelopeSerializer(TypeSerializer<T> value) {
         this.value = value;
-        this.hashed = hashed;
     }
 
     @Override
@@ -35,9 +33,7 @@ final class EnvelopeSerializer<T> extends TypeSerializer<Envelope<T>> {
             return;
         }
         out.writeInt(from.destination);
-        if (hashed) {
-            out.writeLong(from.hash);
-        }
+        out.writeLong(from.hash);
         value.serialize(from.value, out);
     }
 
@@ -54,7 +50,7 @@ final class EnvelopeSerializer<T> extends TypeSerializer<Envelope<T>> {
             in.readFully(notice);
             return to.of(destination & ~NOTICE, notice);
         }
-        return to.of(destination, hashed ? in.readLong() : 0, value.deserialize(in));
+        return to.of(destination, in.readLong(), value.deserialize(in));
     }
 
     @Override
@@ -79,9 +75,7 @@ final class EnvelopeSerializer<T> extends TypeSerializer<Envelope<T>> {
             out.write(in, length);
             return;
         }
-        if (hashed) {
-            out.writeLong(in.readLong());
-        }
+        out.writeLong(in.readLong());
         value.copy(in, out);
     }
 
@@ -92,7 +86,7 @@ final class EnvelopeSerializer<T> extends TypeSerializer<Envelope<T>> {
 
     @Override
     public TypeSerializer<Envelope<T>> duplicate() {
-        return new EnvelopeSerializer<>(value.duplicate(), hashed);
+        return new EnvelopeSerializer<>(value.duplicate());
     }
 
     @Override
@@ -107,14 +101,12 @@ final class EnvelopeSerializer<T> extends TypeSerializer<Envelope<T>> {
 
     @Override
     public boolean equals(Object other) {
-        return other instanceof EnvelopeSerializer
-                && value.equals(((EnvelopeSerializer<?>) other).value)
-                && hashed == ((EnvelopeSerializer<?>) other).hashed;
+        return other instanceof EnvelopeSerializer && value.equals(((EnvelopeSerializer<?>) other).value);
     }
 
     @Override
     public int hashCode() {
-        return Objects.hash(EnvelopeSerializer.class, value, hashed);
+        return Objects.hash(EnvelopeSerializer.class, value);
     }
 
     @Override
@@ -124,24 +116,11 @@ final class EnvelopeSerializer<T> extends TypeSerializer<Envelope<T>> {
 
     /** What is kept of the serializer beside state; public for Flink to make. */
     public static final class Snapshot<T> extends CompositeTypeSerializerSnapshot<Envelope<T>, EnvelopeSerializer<T>> {
-        private boolean hashed;
-
         /** For reading. */
         public Snapshot() {}
 
         Snapshot(EnvelopeSerializer<T> of) {
             super(of);
-            hashed = of.hashed;
-        }
-
-        @Override
-        protected void writeOuterSnapshot(DataOutputView out) throws IOException {
-            out.writeBoolean(hashed);
-        }
-
-        @Override
-        protected void readOuterSnapshot(int version, DataInputView in, ClassLoader loader) throws IOException {
-            hashed = in.readBoolean();
         }
 
         @Override
@@ -157,7 +136,7 @@ final class EnvelopeSerializer<T> extends TypeSerializer<Envelope<T>> {
         @Override
         @SuppressWarnings("unchecked")
         protected EnvelopeSerializer<T> createOuterSerializerWithNestedSerializers(TypeSerializer<?>[] nested) {
-            return new EnvelopeSerializer<>((TypeSerializer<T>) nested[0], hashed);
+            return new EnvelopeSerializer<>((TypeSerializer<T>) nested[0]);
         }
     }
 }

@@ -10,12 +10,10 @@ public final class EnvelopeTypeInfo<T> extends PlainTypeInfo<Envelope<T>> {
     private static final long serialVersionUID = 1;
 
     private final TypeInformation<T> value;
-    private final boolean hashed;
 
-    /** Envelopes of records of this type, with the hashes of their keys or without. */
-    public EnvelopeTypeInfo(TypeInformation<T> value, boolean hashed) {
+    /** Envelopes of records of this type. */
+    public EnvelopeTypeInfo(TypeInformation<T> value) {
         this.value = value;
-        this.hashed = hashed;
     }
 
     @Override
@@ -26,7 +24,7 @@ public final class EnvelopeTypeInfo<T> extends PlainTypeInfo<Envelope<T>> {
 
     @Override
     public TypeSerializer<Envelope<T>> createSerializer(SerializerConfig config) {
-        return new EnvelopeSerializer<>(value.createSerializer(config), hashed);
+        return new EnvelopeSerializer<>(value.createSerializer(config));
     }
 
     @Override
@@ -36,13 +34,11 @@ public final class EnvelopeTypeInfo<T> extends PlainTypeInfo<Envelope<T>> {
 
     @Override
     public boolean equals(Object other) {
-        return other instanceof EnvelopeTypeInfo
-                && value.equals(((EnvelopeTypeInfo<?>) other).value)
-                && hashed == ((EnvelopeTypeInfo<?>) other).hashed;
+        return other instanceof EnvelopeTypeInfo && value.equals(((EnvelopeTypeInfo<?>) other).value);
     }
 
     @Override
     public int hashCode() {
-        return Objects.hash(EnvelopeTypeInfo.class, value, hashed);
+        return Objects.hash(EnvelopeTypeInfo.class, value);
     }
 }

@@ -7,11 +7,6 @@ import io.github.saspart.flink.internal.report.BusyTime;
 import io.github.saspart.flink.internal.report.Count;
 import io.github.saspart.flink.internal.report.Observer;
 import io.github.saspart.flink.internal.report.Reporter;
-import io.github.saspart.flink.internal.split.Ledger;
-import io.github.saspart.flink.internal.split.Notice;
-import io.github.saspart.flink.internal.split.NoticeBoard;
-import io.github.saspart.flink.internal.split.RouteMap;
-import io.github.saspart.flink.internal.split.SlideLog;
 import io.github.saspart.flink.internal.split.Slides;
 import io.github.saspart.flink.routing.Follower;
 import io.github.saspart.flink.routing.Hashing;
@@ -40,56 +35,50 @@ import org.apache.flink.runtime.state.StateSnapshotContext;
 import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
 import org.apache.flink.streaming.api.operators.ChainingStrategy;
 import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
-import org.apache.flink.streaming.api.watermark.Watermark;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
-import org.apache.flink.streaming.runtime.watermarkstatus.WatermarkStatus;
 
 /**
- * A partitioner subtask: gives each record its destination, tells workers what they need to finish
- * keys alone (see {@link NoticeBoard}), and takes up what the policy server decides with the first
- * record of a slide; a route inside the slide, too, while it is behind. Per record it takes no lock,
- * and allocates nothing but the envelope.
+ * A partitioner subtask: gives each record its destination, and takes up what the policy server
+ * decides with the first record of a slide; a route inside the slide, too, while it is behind. How a
+ * record gets to its destination is up to the two kinds of partitioners. Per record it takes no lock,
+ * and allocates nothing.
  *
  * @param <T> the type of records
  * @param <K> the type of keys
+ * @param <OUT> what is sent to workers
  */
-public final class PartitionOperator<T, K> extends AbstractStreamOperator<Envelope<T>>
-        implements OneInputStreamOperator<T, Envelope<T>> {
+public abstract class PartitionOperator<T, K, OUT> extends AbstractStreamOperator<OUT>
+        implements OneInputStreamOperator<T, OUT> {
     private static final long serialVersionUID = 1;
 
     /** A record that is this many slides ahead of the clock begins none: nothing would be taken up until then. */
     private static final long MOST_AHEAD = 8;
 
-    private final Plan plan;
+    final Plan plan;
     private final KeySelector<T, K> selector;
     private final KeyCodec<K> codec;
 
     private transient MailboxExecutor mailbox;
     private transient ListState<Tuple2<Long, byte[]>> saved; // newest slide, route
-    private transient ListState<Long> savedAhead; // later slides with records
-    private transient Ledger ledger; // null if nothing is aggregated
-    private transient Options options;
-    private transient Router router;
-    private transient boolean verify; // whether records that are not marked have to be at home
-    private transient int homeSlots; // that home goes by; 0: it goes by hash modulo P
-    private transient Route route; // in force; null: the one that jobs start with
+    transient Options options;
+    transient Router router;
+    transient Route route; // in force; null: the one that jobs start with
     private transient Inbox inbox;
     private transient Observer observer; // null without a server
     private transient Reporter reporter;
     private transient Counter lateRecords;
 
-    private transient long newest; // the latest slide that has begun
+    transient long newest; // the latest slide that has begun
     private transient long begins; // of the slide of the last record, ms; it ends before ends
     private transient long ends;
-    private transient SlideLog log; // of that slide; null if it is late, or nothing is aggregated
+    private transient boolean late; // that slide has ended before
 
     private transient Count sent;
     private transient volatile long routeVersion;
     private transient volatile long turned; // when another route or router came in force, ms
     private transient volatile String name; // of the partitioner
 
-    /** A partitioner of records by the keys that {@code selector} takes and {@code codec} writes. */
-    public PartitionOperator(Plan plan, KeySelector<T, K> selector, KeyCodec<K> codec) {
+    PartitionOperator(Plan plan, KeySelector<T, K> selector, KeyCodec<K> codec) {
         this.plan = plan;
         this.selector = selector;
         this.codec = codec;
@@ -107,7 +96,6 @@ public final class PartitionOperator<T, K> extends AbstractStreamOperator<Envelo
         super.initializeState(context);
         saved = context.getOperatorStateStore().getListState(new ListStateDescriptor<>(
                 "partitioner", Types.TUPLE(Types.LONG, PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO)));
-        savedAhead = context.getOperatorStateStore().getListState(new ListStateDescriptor<>("ahead", Types.LONG));
         newest = Slides.FIRST;
         for (Tuple2<Long, byte[]> s : saved.get()) {
             newest = Math.max(newest, s.f0);
@@ -116,19 +104,9 @@ public final class PartitionOperator<T, K> extends AbstractStreamOperator<Envelo
                 route = then;
             }
         }
-        int subtask = getRuntimeContext().getTaskInfo().getIndexOfThisSubtask();
-        int subtasks = getRuntimeContext().getTaskInfo().getNumberOfParallelSubtasks();
         options = Options.of(plan.options.partitioner());
-        makeRouter(subtask, subtasks);
-        if (plan.windowed()) {
-            // Of slides up to the newest there may be records that were routed before the restore. Each
-            // subtask's newest is some subtask's now, which is enough: workers wait to hear of all.
-            ledger = new Ledger(
-                    context.getRestoredCheckpointId().orElse(-1), subtask, subtasks, plan.slides, newest + 1, map());
-            for (long slide : savedAhead.get()) {
-                ledger.scattered(slide);
-            }
-        }
+        makeRouter();
+        restored(context);
         newest = Math.min(newest, now() + MOST_AHEAD);
     }
 
@@ -136,7 +114,7 @@ public final class PartitionOperator<T, K> extends AbstractStreamOperator<Envelo
     public void open() throws Exception {
         super.open();
         int subtask = getRuntimeContext().getTaskInfo().getIndexOfThisSubtask();
-        begins = ends = Long.MIN_VALUE;
+        reenter();
         sent = new Count();
         lateRecords = getMetricGroup().counter("numLateRecordsDropped");
         inbox = new Inbox(subtask, plan.options.control(), this::hurrySoon);
@@ -159,14 +137,13 @@ public final class PartitionOperator<T, K> extends AbstractStreamOperator<Envelo
     }
 
     @Override
-    public void processElement(StreamRecord<T> record) throws Exception {
-        T value = record.getValue();
-        K key = selector.getKey(value);
-        long time = time(record);
+    public final void processElement(StreamRecord<T> record) throws Exception {
+        K key = selector.getKey(record.getValue());
+        long time = record.hasTimestamp() ? record.getTimestamp() : untimed();
         if (time < begins || time >= ends) {
             turn(time);
         }
-        if (log == null && ledger != null) {
+        if (late) {
             lateRecords.inc();
             return;
         }
@@ -174,45 +151,27 @@ public final class PartitionOperator<T, K> extends AbstractStreamOperator<Envelo
         byte[] bytes = codec.buffer;
         long hash = Hashing.hash(bytes, 0, length);
         int destination = router.route(hash, bytes, 0, length);
-        if (log != null) {
-            destination = noted(hash, destination);
-        }
         if (observer != null) {
             observer.see(hash, bytes, length);
         }
         sent.add(1);
-        // Not one that is reused: to store a new record in an old object takes G1 a fence, and longer than
-        // to make an envelope, which is as young as the record.
-        output.collect(record.replace(new Envelope<T>().of(destination, hash, value))); // with its timestamp
+        send(record, hash, destination);
     }
 
-    /** Notes in the slide's log whether other workers may have records of the key. */
-    private int noted(long hash, int destination) {
-        if (!Router.merged(destination) && !(verify && home(hash) != destination)) {
-            return destination;
-        }
-        log.mark(hash);
-        return destination | Router.MERGE;
-    }
+    /** Puts out a record. */
+    abstract void send(StreamRecord<T> record, long hash, int destination);
 
-    /** The worker of the key's cold records, unless the router follows routes. */
-    private int home(long hash) {
-        int workers = plan.options.workers();
-        return homeSlots > 0
-                ? Route.slotOf(hash, homeSlots) % workers
-                : (int) Long.remainderUnsigned(hash, workers);
-    }
+    /** The time of a record that has none of its own, ms. */
+    abstract long untimed();
 
-    private long time(StreamRecord<T> record) {
-        if (record.hasTimestamp()) {
-            return record.getTimestamp();
-        }
-        if (ledger != null) {
-            throw new IllegalStateException(
-                    plan.options.uid() + ": a record has no timestamp; assign timestamps and watermarks before the aggregation");
-        }
-        return System.currentTimeMillis();
-    }
+    /** Goes to a slide, of which the next records are; false: it has ended, and they are late. */
+    abstract boolean enter(long slide);
+
+    /** Takes note that records may go by another rule, from the first record of {@code slide} on as far as is known. */
+    abstract void changed(long slide);
+
+    /** Goes on from a checkpoint, if there is one, knowing {@link #newest} and the router. */
+    abstract void restored(StateInitializationContext context) throws Exception;
 
     /** Goes to the slide of a time, and begins it if it is later than all before. */
     private void turn(long time) {
@@ -230,7 +189,12 @@ public final class PartitionOperator<T, K> extends AbstractStreamOperator<Envelo
         }
         begins = slide * plan.length;
         ends = begins + plan.length;
-        log = ledger == null || slide < ledger.closed() ? null : ledger.log(slide);
+        late = !enter(slide);
+    }
+
+    /** Has the next record enter its slide anew. */
+    final void reenter() {
+        begins = ends = Long.MIN_VALUE;
     }
 
     /** The slide of the clock. */
@@ -266,7 +230,7 @@ public final class PartitionOperator<T, K> extends AbstractStreamOperator<Envelo
         Route next = inbox.hurry();
         if (next != null) {
             new Taker(newest + 1).route(next);
-            begins = ends = Long.MIN_VALUE; // the log at hand has to hear that the next record goes by another map
+            reenter(); // the slide has to hear that the next record goes by another map
         }
     }
 
@@ -281,10 +245,8 @@ public final class PartitionOperator<T, K> extends AbstractStreamOperator<Envelo
         @Override
         public void partitioner(Options next) {
             options = next;
-            makeRouter(
-                    getRuntimeContext().getTaskInfo().getIndexOfThisSubtask(),
-                    getRuntimeContext().getTaskInfo().getNumberOfParallelSubtasks());
-            changed();
+            makeRouter();
+            turned();
         }
 
         @Override
@@ -293,7 +255,7 @@ public final class PartitionOperator<T, K> extends AbstractStreamOperator<Envelo
             if (router instanceof Follower) {
                 ((Follower) router).follow(next, slide);
                 routeVersion = next.version();
-                changed();
+                turned();
             }
         }
 
@@ -318,18 +280,16 @@ public final class PartitionOperator<T, K> extends AbstractStreamOperator<Envelo
             }
         }
 
-        private void changed() {
+        private void turned() {
             turned = System.currentTimeMillis();
-            if (ledger != null) {
-                ledger.change(map(), slide);
-            }
+            changed(slide);
         }
     }
 
-    private void makeRouter(int subtask, int subtasks) {
-        router = Routers.create(options, plan.env(subtask, subtasks));
-        verify = !(router instanceof Follower) && !options.name.equals("hash");
-        homeSlots = options.name.equals("dalton-offline") ? Route.slotCount(plan.options.workers()) : 0;
+    private void makeRouter() {
+        router = Routers.create(options, plan.env(
+                getRuntimeContext().getTaskInfo().getIndexOfThisSubtask(),
+                getRuntimeContext().getTaskInfo().getNumberOfParallelSubtasks()));
         name = options.name;
         routeVersion = 0;
         if (newest > 0) {
@@ -341,56 +301,15 @@ public final class PartitionOperator<T, K> extends AbstractStreamOperator<Envelo
         }
     }
 
-    /** Where the router has keys that are not marked. */
-    private RouteMap map() {
-        boolean follows = router instanceof Follower;
-        if (!follows && homeSlots == 0) {
-            return RouteMap.HOME;
-        }
-        return RouteMap.of(follows && route != null ? route : Route.hash(plan.options.workers()));
-    }
-
-    @Override
-    public void processWatermark(Watermark mark) throws Exception {
-        if (ledger != null) {
-            long ended = Slides.ended(mark.getTimestamp(), plan.length);
-            if (ended >= ledger.closed()) {
-                tell(ledger.close(ended));
-            }
-        }
-        super.processWatermark(mark);
-    }
-
-    @Override
-    public void processWatermarkStatus(WatermarkStatus status) throws Exception {
-        if (ledger != null) {
-            tell(status.isIdle() ? ledger.idle() : ledger.active());
-        }
-        super.processWatermarkStatus(status);
-    }
-
-    /** Tells every worker. */
-    private void tell(Notice notice) {
-        begins = ends = Long.MIN_VALUE; // the log at hand may have been closed
-        byte[] bytes = notice.encode();
-        for (int w = 0; w < plan.options.workers(); w++) {
-            output.collect(new StreamRecord<>(new Envelope<T>().of(w, bytes)));
-        }
-    }
-
     @Override
     public void snapshotState(StateSnapshotContext context) throws Exception {
         super.snapshotState(context);
-        byte[] last = route == null ? new byte[0] : Wire.encode(route);
-        long through = newest;
-        List<Long> ahead = List.of();
-        if (ledger != null) {
-            long ended = ledger.closed() - 1;
-            through = ended < Slides.LAST ? Math.max(newest, ended) : newest; // not by the last watermark of all
-            ahead = ledger.ahead(through);
-        }
-        saved.update(List.of(Tuple2.of(through, last)));
-        savedAhead.update(ahead);
+        saved.update(List.of(Tuple2.of(through(), route == null ? new byte[0] : Wire.encode(route))));
+    }
+
+    /** Up to where a restored subtask has to take slides for begun. */
+    long through() {
+        return newest;
     }
 
     /** The subtask's report on one slide. */

@@ -53,37 +53,35 @@ class PartsTest {
 
     @Test
     void envelopesComeBack() throws Exception {
-        for (boolean hashed : new boolean[] {true, false}) {
-            TypeSerializer<Envelope<String>> serializer =
-                    new EnvelopeTypeInfo<>(Types.STRING, hashed).createSerializer(new ExecutionConfig());
-            DataOutputSerializer out = new DataOutputSerializer(64);
-            serializer.serialize(new Envelope<String>().of(7 | Router.MERGE, 99, "x"), out);
-            serializer.serialize(new Envelope<String>().of(0, new byte[] {1, 2, 3}), out);
-            serializer.serialize(new Envelope<String>().of(Route.MAX_WORKERS - 1, -1, ""), out);
-            DataInputDeserializer from = new DataInputDeserializer(out.getCopyOfBuffer());
-            DataOutputSerializer copied = new DataOutputSerializer(64);
-            for (int i = 0; i < 3; i++) {
-                serializer.copy(from, copied);
-            }
-            assertArrayEquals(out.getCopyOfBuffer(), copied.getCopyOfBuffer());
-            DataInputDeserializer in = new DataInputDeserializer(copied.getCopyOfBuffer());
-            Envelope<String> first = serializer.copy(serializer.deserialize(in));
-            Envelope<String> second = serializer.copy(serializer.deserialize(in));
-            Envelope<String> third = serializer.deserialize(in);
-            assertEquals(7 | Router.MERGE, first.destination);
-            assertEquals(hashed ? 99 : 0, first.hash);
-            assertEquals("x", first.value);
-            assertNull(first.notice);
-            assertEquals(0, second.destination);
-            assertArrayEquals(new byte[] {1, 2, 3}, second.notice);
-            assertNull(second.value);
-            assertEquals(Route.MAX_WORKERS - 1, third.destination);
-            assertEquals("", third.value);
-            assertEquals(0, in.available());
-            TypeSerializer<Envelope<String>> restored = serializer.snapshotConfiguration().restoreSerializer();
-            assertEquals(serializer, serializer.duplicate());
-            assertEquals(EnvelopeSerializer.class, restored.getClass());
+        TypeSerializer<Envelope<String>> serializer =
+                new EnvelopeTypeInfo<>(Types.STRING).createSerializer(new ExecutionConfig());
+        DataOutputSerializer out = new DataOutputSerializer(64);
+        serializer.serialize(new Envelope<String>().of(7 | Router.MERGE, 99, "x"), out);
+        serializer.serialize(new Envelope<String>().of(0, new byte[] {1, 2, 3}), out);
+        serializer.serialize(new Envelope<String>().of(Route.MAX_WORKERS - 1, -1, ""), out);
+        DataInputDeserializer from = new DataInputDeserializer(out.getCopyOfBuffer());
+        DataOutputSerializer copied = new DataOutputSerializer(64);
+        for (int i = 0; i < 3; i++) {
+            serializer.copy(from, copied);
         }
+        assertArrayEquals(out.getCopyOfBuffer(), copied.getCopyOfBuffer());
+        DataInputDeserializer in = new DataInputDeserializer(copied.getCopyOfBuffer());
+        Envelope<String> first = serializer.copy(serializer.deserialize(in));
+        Envelope<String> second = serializer.copy(serializer.deserialize(in));
+        Envelope<String> third = serializer.deserialize(in);
+        assertEquals(7 | Router.MERGE, first.destination);
+        assertEquals(99, first.hash);
+        assertEquals("x", first.value);
+        assertNull(first.notice);
+        assertEquals(0, second.destination);
+        assertArrayEquals(new byte[] {1, 2, 3}, second.notice);
+        assertNull(second.value);
+        assertEquals(Route.MAX_WORKERS - 1, third.destination);
+        assertEquals("", third.value);
+        assertEquals(0, in.available());
+        TypeSerializer<Envelope<String>> restored = serializer.snapshotConfiguration().restoreSerializer();
+        assertEquals(serializer, serializer.duplicate());
+        assertEquals(EnvelopeSerializer.class, restored.getClass());
     }
 
     /** What a server sends that is no partitioner changes nothing, and ends nothing. */
