@@ -46,11 +46,6 @@ public final class Plan implements Serializable {
         return options;
     }
 
-    /** Whether records are aggregated. */
-    public boolean windowed() {
-        return reducers > 0;
-    }
-
     /** What a partitioner subtask's router is told. */
     Env env(int subtask, int subtasks) {
         return new Env(
