@@ -86,13 +86,12 @@ public abstract class KeyCodec<K> implements Serializable {
             room(n + 7);
             int seen = 0;
             for (int from = 0; from < n; from += 8) {
-                // Always eight, the last one over and over behind the end: that takes less time than to
-                // guess wrong, with keys of all lengths, how many are left.
+                // Eight at a time: what reads them so afterwards need not wait for single bytes to be stored.
                 long eight = 0;
-                for (int i = 0; i < 8; i++) {
-                    char c = key.charAt(Math.min(from + i, n - 1));
+                for (int i = Math.min(n, from + 8) - 1; i >= from; i--) {
+                    char c = key.charAt(i);
                     seen |= c;
-                    eight |= (long) c << 8 * i;
+                    eight = eight << 8 | c;
                 }
                 EIGHT.set(buffer, from, eight);
             }
