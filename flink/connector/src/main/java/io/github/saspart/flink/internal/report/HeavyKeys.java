@@ -7,15 +7,20 @@ import java.util.stream.IntStream;
 
 /**
  * Counts the heavy keys of a stream in bounded memory, at the cost of one look-up for nearly every
- * record. A key without a counter is given one; when none is free, at least half of them are taken
- * away at once, those with the smallest counts, and the largest of these becomes the <em>floor</em>. A new
- * counter begins there, as its key may have had so many records before, and keeps it as its error.
+ * record. A key without a counter is given one, if it may have had more records than the
+ * <em>floor</em>, which is 0 at first. When no counter is free, at least half of them are taken away at
+ * once, those with the smallest counts, and the largest of these becomes the floor. Keys without a
+ * counter are counted all the same, but together with all whose hash begins alike: only when that
+ * count has reached the floor does a record give its key a counter, which goes on from there and keeps
+ * the floor as its error. So most keys that come once or twice pass by at the cost of an addition.
  *
  * <p>After N records with m counters, count &gt;= the true count &gt;= count - error for every key with a
- * counter, no key without one has had more than the floor, and the floor is at most 2N/m: raising it by
- * d goes with half the counters having seen d records or more since it was last raised above them. (The
- * idea is that of Misra and Gries, Finding repeated elements, 1982, many decrements at a time as in
- * Anderson et al., A high-performance algorithm for identifying frequent items in data streams, 2017.)
+ * counter, no key without one has had more than the floor, and the floor is at most 2N/m: a record
+ * raises the sum of what counters are above the floor by at most 1, and raising the floor by d lowers it
+ * by dm/2 or more, as half the counters were d above it or more. (The idea is that of Misra and Gries,
+ * Finding repeated elements, 1982, many decrements at a time as in Anderson et al., A high-performance
+ * algorithm for identifying frequent items in data streams, 2017, behind a filter as in Homem and
+ * Carvalho, Finding top-k elements in data streams, 2010.)
  *
  * <p>Counting allocates nothing once the memory for names has grown to the longest. Has one owner.
  */
@@ -38,6 +43,9 @@ final class HeavyKeys {
     private int used; // counters that are not
     private long floor;
 
+    /** By where the search for a hash begins: no key from there without a counter has had more; up to the floor. */
+    private final long[] passed;
+
     // What makeRoom keeps.
     private final long[] kept;
     private final int[] keptCounters;
@@ -50,6 +58,7 @@ final class HeavyKeys {
         errors = new long[most];
         names = new byte[most][16];
         nameLengths = new int[most];
+        passed = new long[2 * most];
         free = IntStream.range(0, most).toArray();
         kept = new long[2 * most];
         keptCounters = new int[most];
@@ -62,11 +71,15 @@ final class HeavyKeys {
             cells[at + 1]++;
             return;
         }
-        if (used == free.length) {
+        int home = home(hash);
+        if (passed[home] < floor) {
+            passed[home]++;
+        } else if (used < free.length) {
+            admit(at, hash, name, length);
+        } else {
             makeRoom();
-            at = find(hash);
+            see(hash, name, length); // the floor is higher
         }
-        admit(at, hash, name, length);
     }
 
     /** The number of keys that have a counter. */
@@ -117,6 +130,7 @@ final class HeavyKeys {
     /** Forgets everything. */
     void reset() {
         Arrays.fill(cells, 0);
+        Arrays.fill(passed, 0);
         for (int i = 0; i < free.length; i++) {
             free[i] = i;
         }
@@ -149,6 +163,8 @@ final class HeavyKeys {
                 keptCounters[n++] = counters[at / 2];
             } else if (cells[at + 1] != 0) {
                 free[--freed] = counters[at / 2];
+                int home = home(cells[at]);
+                passed[home] = Math.max(passed[home], cells[at + 1]);
             }
         }
         used = n;
@@ -191,10 +207,15 @@ final class HeavyKeys {
 
     /** Where a hash is, or could be put. */
     private int find(long hash) {
-        int at = 2 * (int) (hash * MIX >>> shift);
+        int at = 2 * home(hash);
         while (cells[at + 1] != 0 && cells[at] != hash) {
             at = at + 2 & cells.length - 1;
         }
         return at;
+    }
+
+    /** The cell in which the search for a hash begins. */
+    int home(long hash) {
+        return (int) (hash * MIX >>> shift);
     }
 }

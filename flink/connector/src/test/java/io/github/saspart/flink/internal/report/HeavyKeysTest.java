@@ -14,7 +14,7 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 
-/** {@link HeavyKeys} against counting all keys. */
+/** {@link HeavyKeys} against counting all keys, and against its rule written plainly. */
 class HeavyKeysTest {
     private static byte[] name(long hash) {
         return Long.toHexString(hash).repeat(1 + (int) (hash & 3)).getBytes(StandardCharsets.UTF_8);
@@ -82,5 +82,104 @@ class HeavyKeysTest {
             assertEquals(0, k.error);
         }
         assertEquals(0, keys.floor());
+    }
+
+    /** A key that comes late, after a flood of others, is found with the error that it must be given at most. */
+    @Test
+    void findsWhatComesLate() {
+        HeavyKeys keys = new HeavyKeys(64);
+        Random random = new Random(2);
+        for (int i = 0; i < 20_000; i++) {
+            long hash = random.nextLong();
+            keys.see(hash, name(hash), name(hash).length);
+        }
+        int heavy = 2_000;
+        for (int i = 0; i < heavy; i++) {
+            keys.see(7, name(7), name(7).length);
+        }
+        HeavyKeys.Key first = keys.top(1).get(0);
+        assertEquals(7, first.hash);
+        assertArrayEquals(name(7), first.name);
+        assertTrue(first.count >= heavy && first.count - first.error <= heavy, first.count + " - " + first.error);
+        assertTrue(first.error <= 2 * (20_000 + heavy) / 64, "its error is " + first.error);
+    }
+
+    @Test
+    void equalsItsPlainTwin() {
+        Random random = new Random(3);
+        int filtered = 0;
+        for (int tried = 0; tried < 200; tried++) {
+            int counters = 2 << random.nextInt(7);
+            HeavyKeys keys = new HeavyKeys(counters);
+            int distinct = 1 + random.nextInt(8 * counters);
+            double skew = 1 + 4 * random.nextDouble();
+            for (int round = 0; round < 2; round++) { // the second after a reset
+                Twin twin = new Twin(counters, keys);
+                long seed = random.nextLong();
+                for (int i = random.nextInt(4000); i > 0; i--) {
+                    long rank = (long) (Math.pow(random.nextDouble(), skew) * distinct);
+                    long hash = (rank ^ seed) * 0x9ddfea08eb382d69L;
+                    keys.see(hash, name(hash), name(hash).length);
+                    twin.see(hash);
+                    assertEquals(twin.floor, keys.floor());
+                }
+                Map<Long, List<Long>> counted = keys.top(Integer.MAX_VALUE).stream()
+                        .collect(Collectors.toMap(k -> k.hash, k -> List.of(k.count, k.error)));
+                assertEquals(twin.counted(), counted);
+                filtered += twin.filtered;
+                keys.reset();
+            }
+        }
+        assertTrue(filtered > 10_000, "records of keys that were given no counter: " + filtered);
+    }
+
+    /** The rule, in maps. */
+    private static final class Twin {
+        private final int most;
+        private final HeavyKeys keys; // says only which hashes begin alike
+        private final Map<Long, Long> counts = new HashMap<>();
+        private final Map<Long, Long> errors = new HashMap<>();
+        private final Map<Integer, Long> passed = new HashMap<>();
+        private long floor;
+        private int filtered;
+
+        Twin(int most, HeavyKeys keys) {
+            this.most = most;
+            this.keys = keys;
+        }
+
+        void see(long hash) {
+            if (counts.containsKey(hash)) {
+                counts.merge(hash, 1L, Long::sum);
+                return;
+            }
+            if (passed.getOrDefault(keys.home(hash), 0L) >= floor && counts.size() == most) {
+                makeRoom();
+            }
+            if (passed.getOrDefault(keys.home(hash), 0L) < floor) {
+                passed.merge(keys.home(hash), 1L, Long::sum);
+                filtered++;
+                return;
+            }
+            counts.put(hash, floor + 1);
+            errors.put(hash, floor);
+        }
+
+        private void makeRoom() {
+            long[] sorted = counts.values().stream().mapToLong(n -> n).sorted().toArray();
+            floor = sorted[(sorted.length - 1) / 2];
+            counts.entrySet().removeIf(e -> {
+                if (e.getValue() > floor) {
+                    return false;
+                }
+                passed.merge(keys.home(e.getKey()), e.getValue(), Math::max);
+                return true;
+            });
+        }
+
+        Map<Long, List<Long>> counted() {
+            return counts.keySet().stream()
+                    .collect(Collectors.toMap(hash -> hash, hash -> List.of(counts.get(hash), errors.get(hash))));
+        }
     }
 }
