@@ -2,8 +2,9 @@
 
 // Command builtin trains the built-in capacity checkpoint from nothing and writes it
 // to a folder; `make builtin` runs it. It trains with several seeds and keeps the policy
-// that is best on scenarios that are neither trained on nor reported. The same seed gives the same checkpoint, byte
-// for byte on one kind of machine, whatever the number of threads.
+// that is best on scenarios that are neither trained on nor
+// reported. The same seed gives the same checkpoint, byte for byte on one kind of machine,
+// whatever the number of threads.
 package main
 
 import (
@@ -38,7 +39,7 @@ func main() {
 	flag.StringVar(&o.out, "out", filepath.Join("policy", "checkpoint", "builtin"), "folder of the checkpoint")
 	flag.Uint64Var(&o.seed, "seed", 1, "of networks and scenarios, the first of them")
 	flag.IntVar(&o.seeds, "seeds", 3, "how many to train with, of which the best is kept")
-	flag.IntVar(&o.updates, "updates", capacity.Default().Updates, "updates to do with each")
+	flag.IntVar(&o.updates, "updates", 0, "updates to do with each, the last part apart, which is shortened alike; 0: as many as is usual")
 	flag.IntVar(&o.threads, "threads", 2, "CPU threads")
 	flag.IntVar(&o.evaluate, "evaluate", 1024, "scenarios of 8 workers to evaluate on, and a part of that for more workers")
 	flag.Parse()
@@ -100,15 +101,48 @@ func run(ctx context.Context, o options) error {
 	return checkpoint.Save(o.out, best)
 }
 
-// learn trains a policy from nothing.
+// learn trains a policy from nothing, in two parts.
 func learn(ctx context.Context, o options, seed uint64) (*checkpoint.Checkpoint, error) {
-	cfg := capacity.Default()
-	cfg.Updates, cfg.Threads = o.updates, o.threads
+	first, last := capacity.Default(), capacity.Last()
+	if o.updates > 0 {
+		first.Updates, last.Updates = o.updates, max(o.updates*last.Updates/first.Updates, 1)
+	}
+	c, err := part(ctx, o, fmt.Sprintf("seed %d, first part", seed), first, seed, nil)
+	if err == nil {
+		c, err = part(ctx, o, fmt.Sprintf("seed %d, last part", seed), last, seed+apart, c)
+	}
+	if err != nil {
+		return nil, err
+	}
+	first.Threads, last.Threads = 1, 1 // not part of the result
+	text, err := yaml.Marshal(struct {
+		Seed     uint64          `yaml:"seed"`
+		Capacity capacity.Config `yaml:"capacity"`
+		Last     capacity.Config `yaml:"last"`
+	}{seed, first, last})
+	if err != nil {
+		return nil, fmt.Errorf("write down the configuration: %w", err)
+	}
+	c.Configuration, c.Metrics = string(text), map[string]float64{}
+	return c, nil
+}
+
+// apart is how far the seeds of the two parts are from each other.
+const apart = 1 << 32
+
+// part trains a policy from a checkpoint on, or from nothing.
+func part(ctx context.Context, o options, name string, cfg capacity.Config, seed uint64, start *checkpoint.Checkpoint) (*checkpoint.Checkpoint, error) {
+	cfg.Threads = o.threads
 	t, err := capacity.New(cfg, seed)
 	if err != nil {
 		return nil, err
 	}
-	const each = 50
+	if start != nil {
+		if err := t.StartFrom(start); err != nil {
+			return nil, err
+		}
+	}
+	const each = 200
 	loss := 0.0
 	for range cfg.Updates {
 		if err := ctx.Err(); err != nil {
@@ -120,21 +154,11 @@ func learn(ctx context.Context, o options, seed uint64) (*checkpoint.Checkpoint,
 		}
 		loss += s.Loss / each
 		if s.Update%each == 0 {
-			fmt.Fprintf(os.Stderr, "seed %d: update %d of %d: loss %.4f, rate %.2g\n", seed, s.Update, cfg.Updates, loss, s.Rate)
+			fmt.Fprintf(os.Stderr, "%s: update %d of %d: loss %.4f, rate %.2g\n", name, s.Update, cfg.Updates, loss, s.Rate)
 			loss = 0
 		}
 	}
-	c := t.Checkpoint()
-	cfg.Threads = 1 // not part of the result
-	text, err := yaml.Marshal(struct {
-		Seed     uint64          `yaml:"seed"`
-		Capacity capacity.Config `yaml:"capacity"`
-	}{seed, cfg})
-	if err != nil {
-		return nil, fmt.Errorf("write down the configuration: %w", err)
-	}
-	c.Configuration, c.Metrics = string(text), map[string]float64{}
-	return c, nil
+	return t.Checkpoint(), nil
 }
 
 // evaluate is the mean score for each of the sizes, on the n scenarios of 8 workers

@@ -28,7 +28,8 @@ type Trainer struct {
 	cfg     Config
 	net     nn.GRU
 	params  *nn.Params
-	inputs  []int // of all inputs, those in use
+	policy  *nn.Params // where the policy is an average: its parameters; else params
+	inputs  []int      // of all inputs, those in use
 	pool    *nn.Pool
 	pcg     *rand.PCG
 	rng     *rand.Rand
@@ -92,6 +93,11 @@ func New(cfg Config, seed uint64) (*Trainer, error) {
 	}
 	t.params = nn.NewParams(t.net.Layout())
 	t.net.Init(t.params, t.rng)
+	t.policy = t.params
+	if cfg.Average > 0 {
+		t.policy = nn.NewParams(t.net.Layout())
+		copy(t.policy.W, t.params.W)
+	}
 	t.groups = make([]group, nn.Parts(cfg.Batch, groupScenarios))
 	for i := range t.groups {
 		g := &t.groups[i]
@@ -111,11 +117,9 @@ func (t *Trainer) Generator() *rand.Rand { return t.rng }
 // Update draws a batch of scenarios and learns from it, as UpdateOn does.
 func (t *Trainer) Update() (Stats, error) {
 	batch := make([]*scenario.Scenario, t.cfg.Batch)
-	low, high := math.Log(float64(t.cfg.Workers[0])), math.Log(float64(t.cfg.Workers[1])+1)
 	workers, seeds := make([]int, len(batch)), make([]uint64, len(batch))
 	for i := range batch {
-		p := int(math.Exp(low + t.rng.Float64()*(high-low)))
-		workers[i], seeds[i] = min(max(p, t.cfg.Workers[0]), t.cfg.Workers[1]), t.rng.Uint64()
+		workers[i], seeds[i] = t.cfg.workers(t.rng.Float64()), t.rng.Uint64()
 	}
 	t.pool.Run(len(batch), func(i int) { batch[i] = scenario.New(t.cfg.Scenarios, workers[i], seeds[i]) })
 	return t.UpdateOn(batch)
@@ -163,6 +167,9 @@ func (t *Trainer) UpdateOn(batch []*scenario.Scenario) (Stats, error) {
 		return stats, fmt.Errorf("update %d: the network's %w; lower the rate, or restart from an earlier checkpoint", stats.Update, err)
 	}
 	t.updates++
+	if t.policy != t.params {
+		nn.Toward(t.pool, t.policy.W, t.params.W, 1-t.cfg.Average)
+	}
 	return stats, nil
 }
 
@@ -213,7 +220,7 @@ func (t *Trainer) pass(g *group, w *[nn.GRUTensors]nn.Matrix, k float64) {
 	for s := range windows {
 		t.eachCourse(g, func(c *course, from int) {
 			c.share(s)
-			loss, imbalance := c.loss(s, k, weight*t.counts(c.s.Workers))
+			loss, imbalance := c.loss(s, k, weight)
 			g.loss += loss
 			g.imbalance += imbalance
 			if s < windows-1 {
@@ -239,12 +246,6 @@ func (t *Trainer) pass(g *group, w *[nn.GRUTensors]nn.Matrix, k float64) {
 	}
 	grad := t.net.Views(g.grad)
 	g.tape.Gradients(&grad)
-}
-
-// counts is what a scenario of P workers counts, 1 in the middle of those drawn.
-func (t *Trainer) counts(workers int) float64 {
-	middle := math.Sqrt(float64(t.cfg.Workers[0]) * float64(t.cfg.Workers[1]))
-	return math.Pow(float64(workers)/middle, t.cfg.Weight)
 }
 
 // actions are a course's rows, from a first one, of what the tape has of the actions,
@@ -295,7 +296,7 @@ func (t *Trainer) Checkpoint() *checkpoint.Checkpoint {
 		Capacity:      &checkpoint.CapacitySpec{Inputs: slices.Clone(t.cfg.Inputs), Units: t.cfg.Units, Hedge: t.cfg.Hedge, Pool: t.cfg.Pool},
 		Normalisation: n,
 	}
-	for _, p := range t.params.Layout {
+	for _, p := range t.policy.Layout {
 		c.Tensors = append(c.Tensors, network.Tensor{Name: p.Name, Shape: slices.Clone(p.Shape), Data: slices.Clone(p.Data)})
 	}
 	return c
@@ -303,13 +304,22 @@ func (t *Trainer) Checkpoint() *checkpoint.Checkpoint {
 
 // State returns a copy of everything that an exact resumption needs.
 func (t *Trainer) State() (train.State, error) {
-	return nn.TakeState(t.updates, t.pcg, t.params.Named("capacity"))
+	return nn.TakeState(t.updates, t.pcg, t.tensors())
 }
 
 // Restore makes the trainer what it was when s was taken. A state of another network
 // is refused and changes nothing.
 func (t *Trainer) Restore(s train.State) error {
-	return nn.PutState(s, &t.updates, t.pcg, t.params.Named("capacity"))
+	return nn.PutState(s, &t.updates, t.pcg, t.tensors())
+}
+
+// tensors are all that the trainer learns, in its own memory.
+func (t *Trainer) tensors() []train.Tensor {
+	all := t.params.Named("capacity")
+	if t.policy != t.params {
+		all = append(all, train.Tensor{Name: "capacity.average", Shape: []int{len(t.policy.W)}, Data: t.policy.W})
+	}
+	return all
 }
 
 // StartFrom takes over the network of a checkpoint, of the same inputs and units, whose
@@ -329,5 +339,6 @@ func (t *Trainer) StartFrom(c *checkpoint.Checkpoint) error {
 			w.V[i*w.Stride+j] *= scale / inputScales[at]
 		}
 	}
+	copy(t.policy.W, t.params.W)
 	return nil
 }

@@ -160,7 +160,7 @@ func learn(t *testing.T, c *Trainer, updates int) {
 func TestCapacityResumesExactly(t *testing.T) {
 	fresh := func(threads int, seed uint64) *Trainer {
 		cfg := tinyCapacity()
-		cfg.Batch, cfg.Threads = 2*groupScenarios+1, threads
+		cfg.Batch, cfg.Threads, cfg.Average = 2*groupScenarios+1, threads, 0.9
 		c, err := New(cfg, seed)
 		if err != nil {
 			t.Fatal(err)
@@ -179,13 +179,57 @@ func TestCapacityResumesExactly(t *testing.T) {
 		t.Fatal(err)
 	}
 	learn(t, resumed, 3)
-	if !slices.Equal(whole.params.W, resumed.params.W) || whole.Updates() != resumed.Updates() {
+	if !slices.Equal(whole.params.W, resumed.params.W) || !slices.Equal(whole.policy.W, resumed.policy.W) || whole.Updates() != resumed.Updates() {
 		t.Error("a resumed run ends elsewhere")
 	}
 	other := fresh(1, 8)
 	learn(t, other, 6)
 	if slices.Equal(whole.params.W, other.params.W) {
 		t.Error("another seed ends at the same place")
+	}
+}
+
+// The policy is the moving average of the parameters, which it does not change.
+func TestPolicyIsTheAverage(t *testing.T) {
+	cfg := tinyCapacity()
+	plain, err := New(cfg, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Average = 0.75
+	averaged, err := New(cfg, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := slices.Clone(plain.params.W)
+	for range 4 {
+		learn(t, plain, 1)
+		learn(t, averaged, 1)
+		for i, v := range plain.params.W {
+			want[i] += 0.25 * (v - want[i])
+		}
+	}
+	if !slices.Equal(plain.params.W, averaged.params.W) {
+		t.Error("the average changed what is learned")
+	}
+	at := 0
+	for _, tensor := range averaged.Checkpoint().Tensors {
+		for i, v := range tensor.Data {
+			if math.Abs(float64(v-want[at])) > 1e-6 {
+				t.Fatalf("number %d of %s is %v, the average is %v", i, tensor.Name, v, want[at])
+			}
+			at++
+		}
+	}
+	again, err := New(cfg, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.StartFrom(averaged.Checkpoint()); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(again.Checkpoint().Tensors[0].Data, averaged.Checkpoint().Tensors[0].Data) {
+		t.Error("the average does not begin where the training starts from")
 	}
 }
 
@@ -301,35 +345,5 @@ func TestCapacityStopsAtNaN(t *testing.T) {
 	}
 	if !slices.Equal(before, c.params.W[1:]) || c.Updates() != 0 {
 		t.Error("it changed something")
-	}
-}
-
-// What a scenario counts scales its gradient and nothing else.
-func TestScenariosCountByTheirWorkers(t *testing.T) {
-	cfg := tinyCapacity()
-	cfg.Batch, cfg.Workers = 1, [2]int{4, 64}
-	for _, c := range []struct {
-		workers int
-		weight  float64
-		want    float64
-	}{{16, -0.5, 1}, {4, -0.5, 2}, {64, -0.5, 0.5}, {64, 0, 1}} {
-		var groups [2]*group
-		for i, weight := range []float64{0, c.weight} {
-			cfg.Weight = weight
-			trainer, err := New(cfg, 3)
-			if err != nil {
-				t.Fatal(err)
-			}
-			perturb(trainer, 4)
-			groups[i] = courseOf(trainer, scenario.New(cfg.Scenarios, c.workers, 1), 20)
-		}
-		if groups[0].loss != groups[1].loss {
-			t.Errorf("%d workers, weight %v: the loss is %v, not %v", c.workers, c.weight, groups[1].loss, groups[0].loss)
-		}
-		for i, v := range groups[0].grad {
-			if want := float64(v) * c.want; math.Abs(float64(groups[1].grad[i])-want) > 1e-4*(1e-3+math.Abs(want)) {
-				t.Fatalf("%d workers, weight %v: gradient %d is %v, not %v", c.workers, c.weight, i, groups[1].grad[i], want)
-			}
-		}
 	}
 }

@@ -54,7 +54,7 @@ func newModelLearner(c *CapacityTraining, seed uint64) (*modelLearner, error) {
 	cfg := capacity.Default()
 	cfg.Inputs, cfg.Units, cfg.Hedge, cfg.Pool = shared.Inputs, shared.Units, shared.Hedge, shared.Pool
 	cfg.Threads, cfg.GradClip = shared.Threads, shared.GradClip
-	cfg.Muon, cfg.Sharpness = false, [2]float64{20, 200}
+	cfg.Muon, cfg.Sharpness, cfg.Average = false, [2]float64{20, 200}, 0
 	cfg.Batch, cfg.Updates, cfg.Rate, cfg.Scenarios.Windows = m.Batch, c.Config.Updates, [2]float64{m.Rate, m.LastRate}, m.Windows
 	if c.Start != nil {
 		if err := capacity.CheckStart(c.Start); err != nil {
