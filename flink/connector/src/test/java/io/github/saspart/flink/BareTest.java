@@ -37,28 +37,14 @@ import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.flink.streaming.api.functions.sink.RichSinkFunction;
 import org.apache.flink.streaming.api.functions.sink.v2.DiscardingSink;
 import org.apache.flink.streaming.api.functions.source.SourceFunction;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** Records that travel without an envelope are where their router sent them, each once. */
 @SuppressWarnings("deprecation") // sources with a thread of their own are, and still in use
-class BareTest {
-    private static Cluster cluster;
-
+class BareTest extends OnCluster {
     @TempDir Path directory;
-
-    @BeforeAll
-    static void start() throws Exception {
-        cluster = new Cluster();
-    }
-
-    @AfterAll
-    static void stop() throws Exception {
-        cluster.close();
-    }
 
     /** Tells at which subtask each number is. */
     private static final class Where extends RichMapFunction<Long, Long> {

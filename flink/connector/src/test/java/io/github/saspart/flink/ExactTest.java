@@ -17,28 +17,14 @@ import org.apache.flink.configuration.ExternalizedCheckpointRetention;
 import org.apache.flink.configuration.RestartStrategyOptions;
 import org.apache.flink.configuration.StateBackendOptions;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Results of whole jobs equal those of a single thread, whatever happens to the job. */
-class ExactTest {
-    private static Cluster cluster;
-
+class ExactTest extends OnCluster {
     @TempDir Path directory;
-
-    @BeforeAll
-    static void start() throws Exception {
-        cluster = new Cluster();
-    }
-
-    @AfterAll
-    static void stop() throws Exception {
-        cluster.close();
-    }
 
     static Stream<String> routers() {
         return Routers.names().stream();

@@ -18,30 +18,16 @@ import org.apache.flink.api.common.eventtime.WatermarkStrategy;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.flink.streaming.api.functions.sink.v2.DiscardingSink;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** Partitioners that are behind take routes up inside a slide, and results stay exact. */
-class HurryTest {
+class HurryTest extends OnCluster {
     private static final int WORKERS = 4;
     private static final int PARTITIONERS = 2;
     private static final int ROUTES = 6;
     private static final long SLIDE_MILLIS = 20_000;
-
-    private static Cluster cluster;
-
-    @BeforeAll
-    static void start() throws Exception {
-        cluster = new Cluster();
-    }
-
-    @AfterAll
-    static void stop() throws Exception {
-        cluster.close();
-    }
 
     /** Tells which worker had the last records of the key that every route has elsewhere, by the source they are of. */
     private static final class Where implements WorkFunction<Long, long[]> {

@@ -26,28 +26,14 @@ import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import org.apache.flink.api.common.JobID;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
 /** A job that is attached to a policy server, which is good and bad and away. */
-class ServerTest {
+class ServerTest extends OnCluster {
     private static final int WORKERS = 4;
     private static final int PARTITIONERS = 2;
     private static final int REDUCERS = 2;
     private static final WindowSpec WINDOW = WindowSpec.sliding(Duration.ofMillis(200), Duration.ofMillis(100));
-
-    private static Cluster cluster;
-
-    @BeforeAll
-    static void start() throws Exception {
-        cluster = new Cluster();
-    }
-
-    @AfterAll
-    static void stop() throws Exception {
-        cluster.close();
-    }
 
     /** Remembers what the server's owner wanted. */
     private static final class Heard implements ControlListener {
