@@ -29,7 +29,7 @@ type options struct {
 	out      string
 	seed     uint64
 	seeds    int
-	updates  int
+	portion  float64
 	threads  int
 	evaluate int
 }
@@ -39,7 +39,7 @@ func main() {
 	flag.StringVar(&o.out, "out", filepath.Join("policy", "checkpoint", "builtin"), "folder of the checkpoint")
 	flag.Uint64Var(&o.seed, "seed", 1, "of networks and scenarios, the first of them")
 	flag.IntVar(&o.seeds, "seeds", 3, "how many to train with, of which the best is kept")
-	flag.IntVar(&o.updates, "updates", 0, "updates to do with each, the last part apart, which is shortened alike; 0: as many as is usual")
+	flag.Float64Var(&o.portion, "portion", 1, "part of the usual updates to do")
 	flag.IntVar(&o.threads, "threads", 2, "CPU threads")
 	flag.IntVar(&o.evaluate, "evaluate", 1024, "scenarios of 8 workers to evaluate on, and a part of that for more workers")
 	flag.Parse()
@@ -69,6 +69,9 @@ var sizes = [...]int{8, 64, 200}
 func run(ctx context.Context, o options) error {
 	if o.seeds < 1 {
 		return errors.New("-seeds: there must be one to train with")
+	}
+	if !(o.portion > 0) {
+		return errors.New("-portion: there must be updates to do")
 	}
 	var best *checkpoint.Checkpoint
 	least := math.Inf(1)
@@ -101,25 +104,22 @@ func run(ctx context.Context, o options) error {
 	return checkpoint.Save(o.out, best)
 }
 
-// learn trains a policy from nothing, in two parts.
+// learn trains a policy from nothing, part after part.
 func learn(ctx context.Context, o options, seed uint64) (*checkpoint.Checkpoint, error) {
-	first, last := capacity.Default(), capacity.Last()
-	if o.updates > 0 {
-		first.Updates, last.Updates = o.updates, max(o.updates*last.Updates/first.Updates, 1)
+	parts := capacity.Parts()
+	var c *checkpoint.Checkpoint
+	for i := range parts {
+		parts[i].Updates = max(int(o.portion*float64(parts[i].Updates)), 1)
+		var err error
+		name := fmt.Sprintf("seed %d, part %d of %d", seed, i+1, len(parts))
+		if c, err = part(ctx, name, parts[i], o.threads, seed+uint64(i)*apart, c); err != nil {
+			return nil, err
+		}
 	}
-	c, err := part(ctx, o, fmt.Sprintf("seed %d, first part", seed), first, seed, nil)
-	if err == nil {
-		c, err = part(ctx, o, fmt.Sprintf("seed %d, last part", seed), last, seed+apart, c)
-	}
-	if err != nil {
-		return nil, err
-	}
-	first.Threads, last.Threads = 1, 1 // not part of the result
 	text, err := yaml.Marshal(struct {
-		Seed     uint64          `yaml:"seed"`
-		Capacity capacity.Config `yaml:"capacity"`
-		Last     capacity.Config `yaml:"last"`
-	}{seed, first, last})
+		Seed  uint64            `yaml:"seed"`
+		Parts []capacity.Config `yaml:"parts"`
+	}{seed, parts})
 	if err != nil {
 		return nil, fmt.Errorf("write down the configuration: %w", err)
 	}
@@ -127,12 +127,12 @@ func learn(ctx context.Context, o options, seed uint64) (*checkpoint.Checkpoint,
 	return c, nil
 }
 
-// apart is how far the seeds of the two parts are from each other.
+// apart is how far the seeds of a training's parts are from each other.
 const apart = 1 << 32
 
 // part trains a policy from a checkpoint on, or from nothing.
-func part(ctx context.Context, o options, name string, cfg capacity.Config, seed uint64, start *checkpoint.Checkpoint) (*checkpoint.Checkpoint, error) {
-	cfg.Threads = o.threads
+func part(ctx context.Context, name string, cfg capacity.Config, threads int, seed uint64, start *checkpoint.Checkpoint) (*checkpoint.Checkpoint, error) {
+	cfg.Threads = threads // not part of the result
 	t, err := capacity.New(cfg, seed)
 	if err != nil {
 		return nil, err

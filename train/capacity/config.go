@@ -84,16 +84,20 @@ func Default() Config {
 	return c
 }
 
-// Last are the settings that a training by Default ends with, from its policy on: of some 8
-// workers, which take little time, and half as many scenarios of the kinds that the
-// prototype's are not. What is learned there is small, and comes only by many of them; with none
-// of the other kinds, what was learned of these would be lost.
-func Last() Config {
-	c := Default()
-	c.Workers = [2]int{4, 16}
-	c.Scenarios.Reports, c.Scenarios.Pressure, c.Scenarios.Job.Part = 0.05, 0.1, 0.15
-	c.Updates, c.Rate, c.Sharpness = 36_000, [2]float64{4e-3, 2e-5}, [2]float64{200, 400}
-	return c
+// Parts are the settings that the built-in policy is trained with, one after the other, each
+// from the policy on that the one before ended with: Default; then some 8 workers, which take
+// little time, and half as many scenarios of the kinds that the prototype's are not, as what is
+// left to learn is small and comes only by many of them; and at the end, for a little, the
+// prototype's alone. With these for longer, what was learned of the other kinds would be lost.
+func Parts() []Config {
+	few := Default()
+	few.Workers = [2]int{4, 16}
+	few.Scenarios.Reports, few.Scenarios.Pressure, few.Scenarios.Job.Part = 0.05, 0.1, 0.15
+	few.Updates, few.Rate, few.Sharpness = 36_000, [2]float64{4e-3, 2e-5}, [2]float64{200, 400}
+	last := Default()
+	last.Scenarios, last.Workers = scenario.Default(), [2]int{6, 12}
+	last.Updates, last.Rate, last.Sharpness = 4000, [2]float64{1e-3, 2e-5}, [2]float64{400, 400}
+	return []Config{Default(), few, last}
 }
 
 // Validate reports every impossible value by its path.
