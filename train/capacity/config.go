@@ -87,7 +87,7 @@ func Default() Config {
 // Parts are the settings that the built-in policy is trained with, one after the other, each
 // from the policy on that the one before ended with: Default; then some 8 workers, which take
 // little time, and half as many scenarios of the kinds that the prototype's are not, as what is
-// left to learn is small and comes only by many of them; and at the end, for a little, the
+// left to learn is small and comes only by many of them; and at the end, for less, the
 // prototype's alone. With these for longer, what was learned of the other kinds would be lost.
 func Parts() []Config {
 	few := Default()
@@ -96,7 +96,7 @@ func Parts() []Config {
 	few.Updates, few.Rate, few.Sharpness = 36_000, [2]float64{4e-3, 2e-5}, [2]float64{200, 400}
 	last := Default()
 	last.Scenarios, last.Workers = scenario.Default(), [2]int{6, 12}
-	last.Updates, last.Rate, last.Sharpness = 4000, [2]float64{1e-3, 2e-5}, [2]float64{400, 400}
+	last.Updates, last.Rate, last.Sharpness = 12_000, [2]float64{2e-3, 2e-5}, few.Sharpness
 	return []Config{Default(), few, last}
 }
 
