@@ -87,8 +87,8 @@ func Default() Config {
 // Parts are the settings that the built-in policy is trained with, one after the other, each
 // from the policy on that the one before ended with: Default; then some 8 workers, which take
 // little time, and half as many scenarios of the kinds that the prototype's are not, as what is
-// left to learn is small and comes only by many of them; and at the end, for less, the
-// prototype's alone. With these for longer, what was learned of the other kinds would be lost.
+// left to learn is small and comes only by many of them; and at the end, a third as long, the
+// prototype's alone. With more of that, what was learned of the other kinds would be lost.
 func Parts() []Config {
 	few := Default()
 	few.Workers = [2]int{4, 16}
