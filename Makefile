@@ -120,7 +120,7 @@ results: build ## run the full comparison, half an hour on two quiet processors,
 	@time $(BIN) matrix --file paper --out runs/paper --resume >/dev/null
 	@./scripts/results.sh $(BIN) runs/paper
 
-builtin: libtorch ## train the capacity checkpoint policy/checkpoint/builtin from nothing, in three quarters of an hour
+builtin: libtorch ## train the capacity checkpoint policy/checkpoint/builtin from nothing, in an hour
 	$(TORCH) $(GO) run -tags torch ./train/builtin -out policy/checkpoint/builtin
 
 # The generated Go is committed: only who changes the protocol needs this. protoc comes
