@@ -2,9 +2,8 @@
 
 // Command builtin trains the built-in capacity checkpoint from nothing and writes it
 // to a folder; `make builtin` runs it. It trains with several seeds and keeps the policy
-// that is best on scenarios that are neither trained on nor
-// reported. The same seed gives the same checkpoint, byte for byte on one kind of machine,
-// whatever the number of threads.
+// that is best on scenarios that are neither trained on nor reported. The same seed gives
+// the same checkpoint, byte for byte on one kind of machine, whatever the number of threads.
 package main
 
 import (
