@@ -61,7 +61,7 @@ func (a *agreement) setup(t testing.TB, c engine.Config, rate float64) engine.Se
 		route, open := a.route(c.Workers), s.Scheme.NewRouter
 		s.Scheme.NewRouter = func(env partition.Env) partition.Router {
 			r := open(env)
-			r.(partition.Follower).Follow(route, 0)
+			r.(partition.RouteFollower).Follow(route, 0)
 			return r
 		}
 	}

@@ -55,7 +55,7 @@ func (h *hurryRouter) Follow(r *policy.Route, slide int64) {
 	if slide > h.ended+1 {
 		h.inside++
 	}
-	h.Router.(partition.Follower).Follow(r, slide)
+	h.Router.(partition.RouteFollower).Follow(r, slide)
 }
 
 // randomRoutes is a controller that makes up another route after every window, with

@@ -34,8 +34,8 @@ type Router interface {
 	EndSlide(slide int64)
 }
 
-// Follower is a Router that follows routes made elsewhere (table).
-type Follower interface {
+// RouteFollower is a Router that follows routes made elsewhere (table).
+type RouteFollower interface {
 	// Follow takes the route up; it is called between batches, at a slide
 	// boundary that is the same for every subtask, or, in a subtask that is far
 	// behind, inside a slide. slide is the first slide routed by nothing else.
@@ -49,13 +49,13 @@ type Learner interface {
 	Observe(w *policy.Window)
 }
 
-// Sharer is a Router whose subtasks exchange what they learned (dalton). Once
-// per slide the driver collects every subtask's Share, and hands all of them, in
+// Gossiper is a Router whose subtasks exchange what they learned (dalton). Once
+// per slide the driver collects every subtask's Gossip, and hands all of them, in
 // subtask order and nil for one that has ended, to every subtask's Absorb at a later
 // slide boundary.
-type Sharer interface {
-	// Share returns a snapshot that the router will not write to again.
-	Share() any
+type Gossiper interface {
+	// Gossip returns a snapshot that the router will not write to again.
+	Gossip() any
 	// Absorb merges the snapshots of all subtasks, its own among them.
 	Absorb(shares []any)
 }

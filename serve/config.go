@@ -10,7 +10,7 @@ import (
 
 	"github.com/saspart/saspart/config/field"
 	"github.com/saspart/saspart/policy"
-	"github.com/saspart/saspart/serve/reports"
+	"github.com/saspart/saspart/loop/reports"
 )
 
 // Config is how a server treats its clients.

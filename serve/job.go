@@ -12,7 +12,7 @@ import (
 	"github.com/saspart/saspart/policy/plan"
 	pb "github.com/saspart/saspart/proto/saspart/v1"
 	"github.com/saspart/saspart/serve/internal/standin"
-	"github.com/saspart/saspart/serve/reports"
+	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/serve/wire"
 )
 

@@ -20,7 +20,7 @@ import (
 	"github.com/saspart/saspart/policy/learned"
 	"github.com/saspart/saspart/serve"
 	"github.com/saspart/saspart/serve/client"
-	"github.com/saspart/saspart/serve/reports"
+	"github.com/saspart/saspart/loop/reports"
 )
 
 func TestMain(m *testing.M) {

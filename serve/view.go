@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/saspart/saspart/policy"
-	"github.com/saspart/saspart/serve/reports"
+	"github.com/saspart/saspart/loop/reports"
 )
 
 // View is a job as the live page shows it.

@@ -18,7 +18,7 @@ import (
 	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/serve"
-	"github.com/saspart/saspart/serve/reports"
+	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/serve/wire"
 )
 

@@ -256,8 +256,8 @@ func (f *feeder) press() bool {
 // endSlide ends the slide and begins the next.
 func (f *feeder) endSlide() {
 	f.router.EndSlide(f.slide)
-	if s, ok := f.router.(partition.Sharer); ok {
-		f.job.board.share(f.index, f.slide, f.epoch, s.Share())
+	if s, ok := f.router.(partition.Gossiper); ok {
+		f.job.board.share(f.index, f.slide, f.epoch, s.Gossip())
 	}
 	ended := f.slide
 	f.slide++
@@ -281,7 +281,7 @@ func (f *feeder) takeUp() {
 				r.Observe(n.window)
 			}
 		case n.epoch == f.epoch:
-			f.router.(partition.Sharer).Absorb(n.shares)
+			f.router.(partition.Gossiper).Absorb(n.shares)
 		}
 	}
 }
@@ -299,7 +299,7 @@ func (f *feeder) hurry() {
 
 // follow takes up a route, if the router follows any.
 func (f *feeder) follow(n *notice, slide int64) bool {
-	r, ok := f.router.(partition.Follower)
+	r, ok := f.router.(partition.RouteFollower)
 	if ok {
 		r.Follow(n.route, slide)
 		f.route = n.route

@@ -287,7 +287,7 @@ func (j *Job) idle() bool {
 // share collects what a Sharer tells at the end of a slide. Once all subtasks
 // that still run have told, each takes all of it up when it next begins a slide.
 func (j *Job) share(s *sender) {
-	sharer, ok := s.router.(partition.Sharer)
+	sharer, ok := s.router.(partition.Gossiper)
 	if !ok {
 		return
 	}
@@ -296,7 +296,7 @@ func (j *Job) share(s *sender) {
 		r = &operator.Round{Shares: make([]any, len(j.senders))}
 		j.rounds[s.slide] = r
 	}
-	r.Shares[s.index] = sharer.Share()
+	r.Shares[s.index] = sharer.Gossip()
 	r.Told++
 	running := 0
 	for i := range j.senders {

@@ -108,11 +108,11 @@ func (s *sender) takeUp() bool {
 		if c.router != nil {
 			s.router, s.route = c.router, nil
 		}
-		if f, ok := s.router.(partition.Follower); ok && c.route != nil {
+		if f, ok := s.router.(partition.RouteFollower); ok && c.route != nil {
 			f.Follow(c.route, s.slide)
 			s.route = c.route
 		}
-		if sh, ok := s.router.(partition.Sharer); ok && c.shares != nil {
+		if sh, ok := s.router.(partition.Gossiper); ok && c.shares != nil {
 			sh.Absorb(c.shares)
 		}
 		return true
@@ -125,7 +125,7 @@ func (s *sender) takeUp() bool {
 // force here. It reports whether there was one. Routes that wait behind another
 // router are that one's.
 func (s *sender) hurry() bool {
-	f, ok := s.router.(partition.Follower)
+	f, ok := s.router.(partition.RouteFollower)
 	if !ok {
 		return false
 	}

@@ -46,7 +46,7 @@ func (t *routeTimer) wrap(open func(partition.Env) partition.Router, now func() 
 		t.mu.Lock()
 		t.routers = append(t.routers, r)
 		t.mu.Unlock()
-		if s, ok := r.Router.(partition.Sharer); ok {
+		if s, ok := r.Router.(partition.Gossiper); ok {
 			return &timedSharer{r, s}
 		}
 		return r
@@ -73,9 +73,9 @@ func (t *timed) Route(b *stream.Batch, dst []partition.Dest) {
 	_ = t.times.RecordValue(t.now().Sub(start).Nanoseconds() * 1000 / int64(len(dst)))
 }
 
-// Follow implements partition.Follower.
+// Follow implements partition.RouteFollower.
 func (t *timed) Follow(r *policy.Route, slide int64) {
-	if f, ok := t.Router.(partition.Follower); ok {
+	if f, ok := t.Router.(partition.RouteFollower); ok {
 		f.Follow(r, slide)
 	}
 }
@@ -90,5 +90,5 @@ func (t *timed) Observe(w *policy.Window) {
 // timedSharer is a timed router that shares what it learned.
 type timedSharer struct {
 	*timed
-	partition.Sharer
+	partition.Gossiper
 }

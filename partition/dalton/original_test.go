@@ -289,7 +289,7 @@ func TestDaltonAbsorbsWhatOthersLearned(t *testing.T) {
 		warm(r[s])
 		routertest.SentTo(r[s], routertest.Repeat(4, records-11)...)
 	}
-	shares := []any{r[0].Share(), r[1].Share(), r[2].Share()}
+	shares := []any{r[0].Gossip(), r[1].Gossip(), r[2].Gossip()}
 	q := func(s int) []float64 { return append([]float64(nil), r[s].arms[0].q...) }
 	shared := [][]float64{q(0), q(1)}
 	n := append([]uint32(nil), r[0].arms[0].updates...)
@@ -337,7 +337,7 @@ func TestDaltonSharesItsHeaviestKeys(t *testing.T) {
 	for key, records := range map[uint64]int{10: 4, 11: 9, 12: 7, 13: 20, 14: 3} {
 		routertest.SentTo(r, routertest.Repeat(key, records)...)
 	}
-	share := r.Share().(report)
+	share := r.Gossip().(report)
 	want := []uint64{13, 11, 12}
 	if len(share) != p {
 		t.Fatalf("%d keys shared, want the %d heaviest of four hot ones", len(share), p)

@@ -19,7 +19,7 @@ type sharedArms struct {
 }
 
 // Share implements Sharer: the P hot keys with the most records.
-func (r *original) Share() any {
+func (r *original) Gossip() any {
 	var share report
 	for k := range r.arms {
 		e, a := &r.hot.keys[k], &r.arms[k]

@@ -145,7 +145,7 @@ func play(t *rapid.T, name string, published bool, workers int, steps []step) []
 	var out [][]partition.Dest
 	for slide, s := range steps {
 		for i, r := range routers {
-			if f, ok := r.(partition.Follower); ok && s.route != nil {
+			if f, ok := r.(partition.RouteFollower); ok && s.route != nil {
 				f.Follow(s.route, int64(slide))
 			}
 			dst := slices.Repeat([]partition.Dest{1<<31 - 1}, len(s.batches[i].Hashes))
@@ -161,12 +161,12 @@ func play(t *rapid.T, name string, published bool, workers int, steps []step) []
 			if l, ok := r.(partition.Learner); ok && s.window != nil {
 				l.Observe(s.window)
 			}
-			if x, ok := r.(partition.Sharer); ok && s.share {
-				shares = append(shares, x.Share())
+			if x, ok := r.(partition.Gossiper); ok && s.share {
+				shares = append(shares, x.Gossip())
 			}
 		}
 		for _, r := range routers {
-			if x, ok := r.(partition.Sharer); ok && s.share {
+			if x, ok := r.(partition.Gossiper); ok && s.share {
 				x.Absorb(shares)
 			}
 		}
@@ -223,7 +223,7 @@ func TestNoPartitionerAllocatesPerRecord(t *testing.T) {
 func warmRouter(t testing.TB, name string, workers int, batches []stream.Batch) partition.Router {
 	env := routertest.Env(workers)
 	r := routerOf(t, name, false, env)
-	if f, ok := r.(partition.Follower); ok {
+	if f, ok := r.(partition.RouteFollower); ok {
 		f.Follow(routertest.ThreeTiers(workers, 4*workers+16, 1.5), 0)
 	}
 	dst := make([]partition.Dest, len(batches[0].Hashes))

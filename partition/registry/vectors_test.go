@@ -119,7 +119,7 @@ func (c *vectorCase) run(t *testing.T, streams map[string]vectorStream, routes m
 		for i, r := range routers {
 			r.EndSlide(step.Slide)
 			if step.Share {
-				taken[i] = r.(partition.Sharer).Share()
+				taken[i] = r.(partition.Gossiper).Gossip()
 			}
 		}
 		if step.Share {
@@ -131,7 +131,7 @@ func (c *vectorCase) run(t *testing.T, streams map[string]vectorStream, routes m
 // begin hands a router what the slide begins with.
 func (s *vectorStep) begin(r partition.Router, routes map[string]*policy.Route, shares []any) {
 	if s.Follow != "" {
-		r.(partition.Follower).Follow(routes[s.Follow], s.Slide)
+		r.(partition.RouteFollower).Follow(routes[s.Follow], s.Slide)
 	}
 	if s.Observe != nil {
 		w := policy.Window{}
@@ -145,7 +145,7 @@ func (s *vectorStep) begin(r partition.Router, routes map[string]*policy.Route, 
 		r.(partition.Learner).Observe(&w)
 	}
 	if s.Absorb {
-		r.(partition.Sharer).Absorb(shares)
+		r.(partition.Gossiper).Absorb(shares)
 	}
 }
 

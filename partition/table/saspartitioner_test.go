@@ -41,7 +41,7 @@ func TestSaSPartitionerLoadsItsCheckpoint(t *testing.T) {
 		if !(slots[0] > slots[1] && slots[1] > slots[4]) {
 			t.Errorf("%s: the fast worker has %d slots, a middling one %d, the slow one %d", checkpoint, slots[0], slots[1], slots[4])
 		}
-		s.NewRouter(routertest.Env(5)).(partition.Follower).Follow(r, 1)
+		s.NewRouter(routertest.Env(5)).(partition.RouteFollower).Follow(r, 1)
 	}
 }
 

@@ -63,7 +63,7 @@ func TestWaterfillScheme(t *testing.T) {
 		}
 		router.EndSlide(slide)
 		if r := scheme.Controller.Decide(w); r != nil {
-			router.(partition.Follower).Follow(r, slide+1)
+			router.(partition.RouteFollower).Follow(r, slide+1)
 		}
 	}
 	if busiest > 1.06 {

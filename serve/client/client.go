@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/saspart/saspart/policy"
-	"github.com/saspart/saspart/serve/reports"
+	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/serve/wire"
 )
 

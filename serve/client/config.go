@@ -19,7 +19,7 @@ import (
 
 	"github.com/saspart/saspart/config/field"
 	"github.com/saspart/saspart/policy/plan"
-	"github.com/saspart/saspart/serve/reports"
+	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/serve/wire"
 )
 

@@ -8,7 +8,7 @@ import (
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/plan"
 	"github.com/saspart/saspart/serve/internal/standin"
-	"github.com/saspart/saspart/serve/reports"
+	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/serve/wire"
 )
 

@@ -9,7 +9,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/saspart/saspart/policy"
-	"github.com/saspart/saspart/serve/reports"
+	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/serve/wire"
 )
 

@@ -4,7 +4,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/saspart/saspart/policy"
-	"github.com/saspart/saspart/serve/reports"
+	"github.com/saspart/saspart/loop/reports"
 )
 
 // AppendReport appends a report, encoded as a pb.AttachRequest: what WriteReport makes of

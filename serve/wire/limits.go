@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 
 	pb "github.com/saspart/saspart/proto/saspart/v1"
-	"github.com/saspart/saspart/serve/reports"
+	"github.com/saspart/saspart/loop/reports"
 )
 
 // Protocol is the version of the protocol that this package speaks.

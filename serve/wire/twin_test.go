@@ -16,7 +16,7 @@ import (
 
 	"github.com/saspart/saspart/policy"
 	pb "github.com/saspart/saspart/proto/saspart/v1"
-	"github.com/saspart/saspart/serve/reports"
+	"github.com/saspart/saspart/loop/reports"
 )
 
 // The twin of all that is encoded and decoded by hand is the protobuf library.

@@ -29,7 +29,7 @@ type followRouter struct {
 	log     *FollowLog
 }
 
-// Follow implements partition.Follower.
+// Follow implements partition.RouteFollower.
 func (r *followRouter) Follow(route *policy.Route, slide int64) {
 	l := &r.log.Taken[r.subtask] // each subtask's own
 	*l = append(*l, Taken{int64(route.Version), slide})
