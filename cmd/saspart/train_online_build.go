@@ -72,7 +72,7 @@ func fresh(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 // shares makes the student of the shares action.
 func (b *onlineBuild) shares(ctx context.Context) error {
 	b.spec()
-	learner, err := newLearner(b.Training.Learner, b.mask, b.Training.P0, b.Seed)
+	learner, err := newSharesTrainer(b.Training.Learner, b.mask, b.Training.P0, b.Seed)
 	if err != nil {
 		return err
 	}
@@ -95,20 +95,20 @@ func (b *onlineBuild) shares(ctx context.Context) error {
 			return err
 		}
 	}
-	b.loop.Student, b.pupil = student, student
+	b.loop.Learner, b.pupil = student, student
 	if b.realTime() {
 		background, err := online.NewBackground(student, b.Seed)
 		if err != nil {
 			return err
 		}
-		b.loop.Student, b.pupil = background, background
+		b.loop.Learner, b.pupil = background, background
 	}
 	return nil
 }
 
 // capacity makes the student of the capacity action.
 func (b *onlineBuild) capacity(ctx context.Context) error {
-	learner, err := newCapacityLearner(b.Training.Capacity, b.start, b.Seed)
+	learner, err := newCapacityTrainer(b.Training.Capacity, b.start, b.Seed)
 	if err != nil {
 		return err
 	}
@@ -133,13 +133,13 @@ func (b *onlineBuild) capacity(ctx context.Context) error {
 			}
 		}
 	}
-	b.loop.Student, b.filter = student, student
+	b.loop.Learner, b.filter = student, student
 	if b.realTime() {
 		background, err := online.NewBackgroundCapacity(student)
 		if err != nil {
 			return err
 		}
-		b.loop.Student, b.filter = background, background
+		b.loop.Learner, b.filter = background, background
 	}
 	return nil
 }
@@ -152,7 +152,7 @@ func (b *onlineBuild) jobs() error {
 			return usagef("--parallel %d: a job on the engine %s runs in real time, one at a time; use %s or %s", n, b.Engine, closedForm, experiment.Sim)
 		}
 		env, err := b.env(0, b.Training.Safety)
-		b.loop.Envs, b.loop.Judge = []online.Env{env}, env
+		b.loop.Envs, b.loop.EvalEnv = []online.Env{env}, env
 		return err
 	}
 	for i := range b.Training.Parallel {
@@ -163,7 +163,7 @@ func (b *onlineBuild) jobs() error {
 		b.loop.Envs = append(b.loop.Envs, env)
 	}
 	var err error
-	b.loop.Judge, err = b.env(b.Training.Parallel, online.DefaultSafety())
+	b.loop.EvalEnv, err = b.env(b.Training.Parallel, online.DefaultSafety())
 	return err
 }
 
@@ -286,13 +286,13 @@ func (b *onlineBuild) model(i int) (online.Model, error) {
 // close ends student and jobs.
 func (b *onlineBuild) close() error {
 	var errs []error
-	if b.loop.Student != nil {
-		errs = append(errs, b.loop.Student.Close())
+	if b.loop.Learner != nil {
+		errs = append(errs, b.loop.Learner.Close())
 	}
 	for _, e := range b.loop.Envs {
 		errs = append(errs, e.Close())
 	}
-	if j := b.loop.Judge; j != nil && !b.realTime() {
+	if j := b.loop.EvalEnv; j != nil && !b.realTime() {
 		errs = append(errs, j.Close())
 	}
 	if b.data != nil {

@@ -10,12 +10,12 @@ import (
 	"github.com/saspart/saspart/train/online"
 )
 
-// newLearner needs libtorch: it returns train.ErrUnavailable.
-func newLearner(train.Config, policy.Mask, float64, uint64) (online.Learner, error) {
+// newSharesTrainer needs libtorch: it returns train.ErrUnavailable.
+func newSharesTrainer(train.Config, policy.Mask, float64, uint64) (online.SharesTrainer, error) {
 	return nil, train.ErrUnavailable
 }
 
-// newCapacityLearner needs libtorch: it returns train.ErrUnavailable.
-func newCapacityLearner(capacity.RecurrentConfig, *checkpoint.Checkpoint, uint64) (online.CapacityLearner, error) {
+// newCapacityTrainer needs libtorch: it returns train.ErrUnavailable.
+func newCapacityTrainer(capacity.RecurrentConfig, *checkpoint.Checkpoint, uint64) (online.CapacityTrainer, error) {
 	return nil, train.ErrUnavailable
 }

@@ -22,7 +22,7 @@ type routes struct {
 	After  *online.RouteMap `json:"after,omitempty"`
 }
 
-func (f *routeFile) evaluated(_ online.Evaluated, now online.RouteMap) error {
+func (f *routeFile) evaluated(_ online.Evaluation, now online.RouteMap) error {
 	var r routes
 	text, err := os.ReadFile(f.path)
 	switch {

@@ -17,7 +17,7 @@ func TestRoutesBeforeAndAfter(t *testing.T) {
 	}
 	f := &routeFile{path: filepath.Join(t.TempDir(), "routes.json")}
 	for _, share := range []float64{0.1, 0.2, 0.3} {
-		if err := f.evaluated(online.Evaluated{}, at(share)); err != nil {
+		if err := f.evaluated(online.Evaluation{}, at(share)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -11,13 +11,13 @@ import (
 	"github.com/saspart/saspart/train/sacn"
 )
 
-// newLearner makes a trainer of the shares action with fresh networks.
-func newLearner(c train.Config, mask policy.Mask, p0 float64, seed uint64) (online.Learner, error) {
+// newSharesTrainer makes a trainer of the shares action with fresh networks.
+func newSharesTrainer(c train.Config, mask policy.Mask, p0 float64, seed uint64) (online.SharesTrainer, error) {
 	return sacn.NewShares(c, mask, p0, seed)
 }
 
-// newCapacityLearner makes a trainer of the capacity action whose policy starts as that
+// newCapacityTrainer makes a trainer of the capacity action whose policy starts as that
 // of a checkpoint, or as a fixed smoothing where there is none.
-func newCapacityLearner(c capacity.RecurrentConfig, from *checkpoint.Checkpoint, seed uint64) (online.CapacityLearner, error) {
+func newCapacityTrainer(c capacity.RecurrentConfig, from *checkpoint.Checkpoint, seed uint64) (online.CapacityTrainer, error) {
 	return capacity.NewRecurrent(c, from, seed)
 }

@@ -15,12 +15,12 @@ import (
 // CapacityJob is what an Env of the capacity action is made of.
 type CapacityJob struct {
 	Open    func() (Job, error) // starts the job, under a partitioner that follows routes
-	Anew    bool                // every episode is a job from its beginning
+	Restart bool                // every episode is a job from its beginning
 	Index   int                 // of the job in what is remembered; negative: its windows are not
 	Workers int
 	Learned learned.Config // how decisions become routes
 	P0      float64
-	Filter  Filter
+	Agent   CapacityAgent
 	Safety  Safety
 	Seed    uint64 // of the exploring
 }
@@ -32,7 +32,7 @@ type capacityEnv struct {
 	CapacityJob
 	job        Job
 	follower   *learned.ExploringCapacity
-	step       shortStep
+	step       stepLimit
 	controller learned.CapacityController
 	pcg        *rand.PCG // of the exploring
 	version    uint64    // of the policy in use
@@ -43,8 +43,8 @@ type capacityEnv struct {
 	back   bool           // it is to be taken up again
 }
 
-// shortStep bounds how far the shares of a follower move.
-type shortStep struct {
+// stepLimit bounds how far the shares of a follower move.
+type stepLimit struct {
 	learned.CapacityFollower
 	most    float64   // part of the records that may go to other workers
 	last    []float64 // the newest shares; nil before
@@ -52,7 +52,7 @@ type shortStep struct {
 }
 
 // Follow implements learned.CapacityFollower.
-func (s *shortStep) Follow(m *scenario.Measured, share []float64) bool {
+func (s *stepLimit) Follow(m *scenario.Measured, share []float64) bool {
 	if !s.CapacityFollower.Follow(m, share) {
 		return false
 	}
@@ -77,8 +77,8 @@ func (s *shortStep) Follow(m *scenario.Measured, share []float64) bool {
 func NewCapacityEnv(c CapacityJob) Env { return &capacityEnv{CapacityJob: c} }
 
 // Begin implements Env.
-func (e *capacityEnv) Begin() error {
-	if e.job != nil && !e.Anew {
+func (e *capacityEnv) Reset() error {
+	if e.job != nil && !e.Restart {
 		return nil
 	}
 	err := e.open()
@@ -91,13 +91,13 @@ func (e *capacityEnv) open() (err error) {
 	if err := e.Close(); err != nil {
 		return err
 	}
-	c, version := e.Filter.Newest()
+	c, version := e.Agent.Policy()
 	e.pcg = rand.NewPCG(e.Seed, 0xca9)
 	if e.follower, err = learned.NewExploringCapacity(c, e.Workers, rand.New(e.pcg)); err != nil {
 		return err
 	}
 	e.version = version
-	e.step = shortStep{CapacityFollower: e.follower, most: e.Safety.MaxStep}
+	e.step = stepLimit{CapacityFollower: e.follower, most: e.Safety.MaxStep}
 	// What makes up for queues would take a route further than the safety's step.
 	config := e.Learned
 	config.Backlog = 0
@@ -112,7 +112,7 @@ func (e *capacityEnv) open() (err error) {
 // cut tells the student that the job's next window does not follow the one before.
 func (e *capacityEnv) cut() {
 	if e.Index >= 0 {
-		e.Filter.Cut(e.Index)
+		e.Agent.Cut(e.Index)
 	}
 }
 
@@ -122,7 +122,7 @@ func (e *capacityEnv) Act(explore bool) error {
 	if e.window == nil {
 		return nil
 	}
-	if c, version := e.Filter.Newest(); version != e.version {
+	if c, version := e.Agent.Policy(); version != e.version {
 		if err := e.follower.Adopt(c); err != nil {
 			return fmt.Errorf("the policy learned by now: %w; lower the learning rates, and go on from an earlier checkpoint", err)
 		}
@@ -146,37 +146,37 @@ func (e *capacityEnv) Act(explore bool) error {
 }
 
 // Run implements Env.
-func (e *capacityEnv) Run(ctx context.Context) (err error) {
+func (e *capacityEnv) Step(ctx context.Context) (err error) {
 	e.window, err = e.job.Next(ctx)
 	return err
 }
 
 // Take implements Env.
-func (e *capacityEnv) Take(bool) (Measured, error) {
+func (e *capacityEnv) Observe(bool) (StepResult, error) {
 	w := e.window
-	m := Measured{Backpressured: w.Backpressured, Limited: e.step.limited}
-	if !w.RouteNew && !missing(w.Busy) {
+	m := StepResult{Backpressured: w.Backpressured, Limited: e.step.limited}
+	if !w.RouteNew && !unmeasured(w.Busy) {
 		m.Clean = true
 		m.Imbalance = policy.Imbalance(w.Busy)
 		m.Reward = policy.Reward(policy.Perf(w.Busy), e.P0)
 		if m.check() != nil {
 			return m, nil // the loop says which window it was
 		}
-		m.Returned = e.judge(m)
+		m.Returned = e.check(m)
 	}
 	if e.Index < 0 {
 		return m, nil
 	}
-	return m, e.Filter.Record(e.Index, w)
+	return m, e.Agent.Record(e.Index, w)
 }
 
-// judge takes in a window of one route and tells whether to go back.
-func (e *capacityEnv) judge(m Measured) bool {
+// check takes in a window of one route and tells whether to go back.
+func (e *capacityEnv) check(m StepResult) bool {
 	now := e.window.Route
 	switch {
 	case now == nil:
 		return false
-	case !e.Safety.bad(m):
+	case !e.Safety.exceeded(m):
 		e.good = now
 		return false
 	}
@@ -206,12 +206,12 @@ func (e *capacityEnv) Routes() RouteMap {
 	for _, k := range e.window.Hot[:min(mapped, len(e.window.Hot))] {
 		keys = append(keys, plan.KeyLoad{Hash: k.Hash, Name: k.Name, Load: float64(k.Count) / max(all, 1)})
 	}
-	return mapOf(route, keys)
+	return mapRoute(route, keys)
 }
 
-// mapOf shows what a route does with some keys.
-func mapOf(route *policy.Route, keys []plan.KeyLoad) RouteMap {
-	var r RouteMap
+// mapRoute shows what a route does with some keys.
+func mapRoute(route *policy.Route, keys []plan.KeyLoad) RouteMap {
+	var m RouteMap
 	named := make(map[uint64]*policy.KeyRoute, len(route.Keys))
 	for i := range route.Keys {
 		named[route.Keys[i].Hash] = &route.Keys[i]
@@ -225,9 +225,9 @@ func mapOf(route *policy.Route, keys []plan.KeyLoad) RouteMap {
 		} else {
 			shares[route.Slots[policy.SlotOf(k.Hash, len(route.Slots))]] = 1
 		}
-		r.Keys, r.Loads, r.Shares = append(r.Keys, k.Name), append(r.Loads, k.Load), append(r.Shares, shares)
+		m.Keys, m.Loads, m.Shares = append(m.Keys, k.Name), append(m.Loads, k.Load), append(m.Shares, shares)
 	}
-	return r
+	return m
 }
 
 // Close implements Env.

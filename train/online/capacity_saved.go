@@ -2,25 +2,25 @@ package online
 
 import (
 	"bytes"
+	"encoding"
 	"encoding/gob"
 	"fmt"
 
-	"github.com/saspart/saspart/engine/fluid"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/learned"
 )
 
-// keeper is a Job that can be kept: fluid.Job is one.
-type keeper interface {
-	State() (fluid.JobState, error)
-	Restore(s fluid.JobState) error
+// savedJob is a Job whose state can be saved. fluid.Job is one.
+type savedJob interface {
+	encoding.BinaryMarshaler
+	encoding.BinaryUnmarshaler
 }
 
 // capacitySaved is what a capacityEnv on such a job goes on from, between two windows.
 // It is written as a gob, which leaves numbers that are NaN and names that are no UTF-8
 // as they are.
 type capacitySaved struct {
-	Job        fluid.JobState
+	Job        []byte
 	Follower   learned.FollowerState
 	Controller learned.ControllerState
 	Generator  []byte // of the exploring, as rand.PCG marshals it
@@ -33,11 +33,11 @@ type capacitySaved struct {
 
 // Save implements Env: a job on records can't be kept.
 func (e *capacityEnv) Save() ([]byte, error) {
-	job, ok := e.job.(keeper)
+	job, ok := e.job.(savedJob)
 	if !ok {
 		return nil, nil
 	}
-	state, err := job.State()
+	state, err := job.MarshalBinary()
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func (e *capacityEnv) Load(data []byte) error {
 	if err := e.open(); err != nil {
 		return err
 	}
-	job, ok := e.job.(keeper)
+	job, ok := e.job.(savedJob)
 	if !ok {
 		e.cut()
 		return nil
@@ -66,7 +66,7 @@ func (e *capacityEnv) Load(data []byte) error {
 	var s capacitySaved
 	err := gob.NewDecoder(bytes.NewReader(data)).Decode(&s)
 	if err == nil {
-		err = job.Restore(s.Job)
+		err = job.UnmarshalBinary(s.Job)
 	}
 	if err == nil {
 		err = e.follower.Restore(s.Follower)

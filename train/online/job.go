@@ -25,7 +25,7 @@ type JobConfig struct {
 	Normal *checkpoint.Normalisation // nil: observations as they are
 	Loads  plan.LoadConfig
 	P0     float64
-	Pupil  Pupil
+	Agent  SharesAgent
 	Safety Safety
 }
 
@@ -35,50 +35,50 @@ type JobConfig struct {
 // is of two routes. So rewards go by the route that a window reports: a window under
 // one route throughout is credited to the decision that the route came from, whenever
 // it comes, and every other window teaches nothing. There is no new decision before the
-// last one has been seen, or has not been for patience windows.
+// last one has been seen, or has not been for maxWait windows.
 type jobEnv struct {
 	JobConfig
-	job   Job
-	view  *learned.SharesView
-	guard guard
+	job    Job
+	view   *learned.SharesView
+	limits actionLimits
 
-	window  *policy.Window // the newest
-	ready   bool           // something can be decided on it
-	seen    []float32      // what is observed in it
-	route   *policy.Route  // the last one announced; nil before
-	pending bool           // it has not been seen in force yet
-	waited  int            // windows since it was announced
-	made    map[uint64]*made
-	limited bool
-	act     []float32 // scratch
-	action  []float64 // scratch
+	window    *policy.Window // the newest
+	ready     bool           // something can be decided on it
+	seen      []float32      // what is observed in it
+	route     *policy.Route  // the last one announced; nil before
+	pending   bool           // it has not been seen in force yet
+	waited    int            // windows since it was announced
+	decisions map[uint64]*credited
+	limited   bool
+	act       []float32 // scratch
+	action    []float64 // scratch
 }
 
-// made is the decision that a route came from.
-type made struct {
+// credited is the decision that a route came from.
+type credited struct {
 	decision
 	action []float64 // in [0,1], of the keys known then
 }
 
-// patience is for how many windows a decision is waited for.
-const patience = 8
+// maxWait is for how many windows a decision is waited for.
+const maxWait = 8
 
-// unmoved is the part of the records that a route of the most likely action must move
+// minMove is the part of the records that a route of the most likely action must move
 // to be announced, as when a policy serves: on a job that stands still it would
 // otherwise be replaced by its like for ever.
-const unmoved = 0.002
+const minMove = 0.002
 
 // NewJobEnv makes the Env of a job on records, which starts with the first episode.
 func NewJobEnv(c JobConfig) Env {
 	mask := policy.Mask{Workers: c.Spec.Workers, Keys: c.Spec.Mask}
 	return &jobEnv{
-		JobConfig: c, guard: guard{Safety: c.Safety, mask: mask}, made: map[uint64]*made{},
+		JobConfig: c, limits: actionLimits{Safety: c.Safety, mask: mask}, decisions: map[uint64]*credited{},
 		act: make([]float32, mask.Pairs()), action: make([]float64, mask.Pairs()),
 	}
 }
 
 // Begin implements Env. A job that runs goes on.
-func (e *jobEnv) Begin() error {
+func (e *jobEnv) Reset() error {
 	if e.job != nil {
 		return nil
 	}
@@ -91,23 +91,23 @@ func (e *jobEnv) Begin() error {
 // Act implements Env.
 func (e *jobEnv) Act(explore bool) error {
 	e.limited = false
-	if !e.ready || e.pending && e.waited < patience {
+	if !e.ready || e.pending && e.waited < maxWait {
 		return nil
 	}
 	ranked := e.view.Ranked()
-	e.guard.mask = e.view.Mask()
-	n := e.guard.mask.Pairs()
-	if len(e.guard.last) != n {
-		e.guard.last, e.guard.good, e.guard.back = nil, nil, false // of other keys
+	e.limits.mask = e.view.Mask()
+	n := e.limits.mask.Pairs()
+	if len(e.limits.last) != n {
+		e.limits.reset(nil) // of other keys
 	}
-	loads := make([]float64, len(e.guard.mask.Keys))
+	loads := make([]float64, len(e.limits.mask.Keys))
 	for i := range loads {
 		loads[i] = ranked[i].Load
 	}
-	e.Pupil.Act(e.seen, e.act, explore)
-	last := append([]float64(nil), e.guard.last...)
+	e.Agent.Act(e.seen, e.act, explore)
+	last := append([]float64(nil), e.limits.last...)
 	var err error
-	if e.limited, err = bounded(&e.guard, e.act[:n], e.action[:n], loads); err != nil {
+	if e.limited, err = e.limits.apply(e.act[:n], e.action[:n], loads); err != nil {
 		return err
 	}
 	now := e.inForce()
@@ -119,15 +119,15 @@ func (e *jobEnv) Act(explore bool) error {
 	if err != nil {
 		return err
 	}
-	if !explore && e.view.Moved(now, next) <= unmoved {
-		e.guard.last = last
+	if !explore && e.view.Moved(now, next) <= minMove {
+		e.limits.last = last
 		return nil
 	}
 	if err := e.job.Apply(next); err != nil {
 		return err
 	}
 	e.route, e.pending, e.waited = next, true, 0
-	e.made[next.Version] = &made{
+	e.decisions[next.Version] = &credited{
 		decision{append([]float32(nil), e.seen...), append([]float32(nil), e.act...)}, append([]float64(nil), e.action[:n]...),
 	}
 	return nil
@@ -143,18 +143,18 @@ func (e *jobEnv) inForce() *policy.Route {
 }
 
 // Run implements Env.
-func (e *jobEnv) Run(ctx context.Context) (err error) {
+func (e *jobEnv) Step(ctx context.Context) (err error) {
 	e.window, err = e.job.Next(ctx)
 	return err
 }
 
 // Take implements Env.
-func (e *jobEnv) Take(learn bool) (Measured, error) {
+func (e *jobEnv) Observe(learn bool) (StepResult, error) {
 	w := e.window
-	m := Measured{Backpressured: w.Backpressured, Limited: e.limited}
+	m := StepResult{Backpressured: w.Backpressured, Limited: e.limited}
 	e.waited++
 	e.ready = e.view.Observe(w)
-	if !e.ready || missing(w.Busy) {
+	if !e.ready || unmeasured(w.Busy) {
 		return m, nil
 	}
 	m.Clean = true
@@ -165,10 +165,10 @@ func (e *jobEnv) Take(learn bool) (Measured, error) {
 	if e.route != nil && now == e.route.Version {
 		e.pending = false
 	}
-	d := e.made[now]
-	for version := range e.made {
+	d := e.decisions[now]
+	for version := range e.decisions {
 		if version < now {
-			delete(e.made, version)
+			delete(e.decisions, version)
 		}
 	}
 	if d == nil {
@@ -177,7 +177,7 @@ func (e *jobEnv) Take(learn bool) (Measured, error) {
 	if err := m.check(); err != nil {
 		return m, nil // the loop says which window it was
 	}
-	if len(d.action) == len(e.guard.last) && e.guard.judge(m, d.action) {
+	if len(d.action) == len(e.limits.last) && e.limits.check(m, d.action) {
 		m.Returned, e.pending = true, false // at once, whatever is on its way
 	}
 	from := append([]float32(nil), d.Obs...)
@@ -185,11 +185,11 @@ func (e *jobEnv) Take(learn bool) (Measured, error) {
 	if !learn {
 		return m, nil
 	}
-	return m, e.Pupil.Remember(replay.Transition{Obs: from, Act: d.Act, Reward: float32(m.Reward), Next: e.seen})
+	return m, e.Agent.Remember(replay.Transition{Obs: from, Act: d.Act, Reward: float32(m.Reward), Next: e.seen})
 }
 
 // missing tells whether a worker did not report.
-func missing(busy []float64) bool {
+func unmeasured(busy []float64) bool {
 	for _, b := range busy {
 		if math.IsNaN(b) {
 			return true
@@ -203,14 +203,14 @@ func (e *jobEnv) Routes() RouteMap {
 	if e.window == nil {
 		return RouteMap{}
 	}
-	return mapOf(e.inForce(), e.view.Ranked())
+	return mapRoute(e.inForce(), e.view.Ranked())
 }
 
 // Save implements Env: a job on records can't be kept.
 func (e *jobEnv) Save() ([]byte, error) { return nil, nil }
 
 // Load implements Env.
-func (e *jobEnv) Load([]byte) error { return e.Begin() }
+func (e *jobEnv) Load([]byte) error { return e.Reset() }
 
 // Close implements Env.
 func (e *jobEnv) Close() error {
