@@ -107,7 +107,10 @@ func openFlink(e *config.Experiment, s partition.Scheme, o Options) (Job, error)
 	if o.Replica != 0 {
 		return nil, errors.New("a job on flink has the experiment's records, and no others")
 	}
-	return o.Flink.Open(e, s, flink.Options{Arrivals: o.arrivals(e, 0), Latency: o.Latency, Results: o.Results})
+	return o.Flink.Open(flink.Setup{
+		Name: e.Name, Config: e.Job, Task: e.Task, Source: e.Source, Spacing: e.Rate.Spacing, Arrivals: o.arrivals(e, 0),
+		Scheme: s, Seed: e.Seed, Results: o.Results, Latency: o.Latency,
+	})
 }
 
 func opener(name string) (func(engine.Setup) (Job, error), error) {

@@ -131,11 +131,11 @@ func (c *SourceConfig) ValidateFor(task string) error {
 	if err := c.Validate(); err != nil || c.Kind != KindFile {
 		return err
 	}
-	kind, err := taskPayload(task)
+	t, err := findTask(task)
 	if err != nil {
 		return err
 	}
-	return field.In("file", c.File.validatePayload(kind))
+	return field.In("file", c.File.validatePayload(t.payload))
 }
 
 func (c *SourceConfig) validateKeys(least int) error {

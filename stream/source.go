@@ -27,7 +27,7 @@ func OpenSources(cfg SourceConfig, env SourceEnv) ([]Source, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("source: %w", err)
 	}
-	kind, err := taskPayload(env.Task)
+	task, err := findTask(env.Task)
 	if err != nil {
 		return nil, err
 	}
@@ -35,9 +35,9 @@ func OpenSources(cfg SourceConfig, env SourceEnv) ([]Source, error) {
 		return nil, fmt.Errorf("source: %d subtasks; at least 1 is needed", env.Subtasks)
 	}
 	if cfg.Kind == KindFile {
-		return openFiles(cfg.File, kind, env.Subtasks)
+		return openFiles(cfg.File, task.payload, env.Subtasks)
 	}
-	open := newSynthetic(cfg, env, newPools(kind, &cfg, env.Seed))
+	open := newSynthetic(cfg, env, newPools(task.payload, &cfg, env.Seed))
 	sources := []Source{}
 	for s := range env.Subtasks {
 		sources = append(sources, open(uint64(s)))
