@@ -14,11 +14,11 @@ import (
 	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/engine/flink/rest"
+	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/serve"
-	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/serve/wire"
 )
 
