@@ -8,11 +8,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/plan"
 	pb "github.com/saspart/saspart/proto/saspart/v1"
 	"github.com/saspart/saspart/serve/internal/standin"
-	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/serve/wire"
 )
 

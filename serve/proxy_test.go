@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/serve"
 	"github.com/saspart/saspart/serve/client"
-	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/serve/wire"
 )
 

@@ -20,8 +20,8 @@ import (
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
 
-	pb "github.com/saspart/saspart/proto/saspart/v1"
 	"github.com/saspart/saspart/loop/reports"
+	pb "github.com/saspart/saspart/proto/saspart/v1"
 	"github.com/saspart/saspart/serve/wire"
 )
 

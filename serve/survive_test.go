@@ -15,11 +15,11 @@ import (
 
 	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/experiment"
+	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/serve"
 	"github.com/saspart/saspart/serve/client"
-	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/stream"
 )
 

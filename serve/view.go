@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/loop/reports"
+	"github.com/saspart/saspart/policy"
 )
 
 // View is a job as the live page shows it.

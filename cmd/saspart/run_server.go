@@ -12,10 +12,10 @@ import (
 
 	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/experiment"
+	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/serve"
 	"github.com/saspart/saspart/serve/client"
-	"github.com/saspart/saspart/loop/reports"
 )
 
 // serverOptions is how a run reaches the policy server that decides for it.

@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/loop/reports"
+	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/serve/wire"
 )
 

@@ -5,10 +5,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/plan"
 	"github.com/saspart/saspart/serve/internal/standin"
-	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/serve/wire"
 )
 

@@ -8,8 +8,8 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/loop/reports"
+	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/serve/wire"
 )
 

@@ -11,12 +11,12 @@ import (
 	"time"
 
 	"github.com/saspart/saspart/engine/fluid"
+	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/checkpoint"
 	"github.com/saspart/saspart/policy/learned"
 	"github.com/saspart/saspart/serve"
 	"github.com/saspart/saspart/serve/client"
-	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/train/replay"
 )
 
