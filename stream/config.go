@@ -205,6 +205,17 @@ func (c *FileConfig) validate() error {
 	return errors.Join(errs...)
 }
 
+// validatePayload checks the columns against what the task reads.
+func (c *FileConfig) validatePayload(kind Payload) error {
+	switch n := len(c.Payload); {
+	case kind == TextPayload && n != 1 && (n != 0 || c.Split != SplitWords):
+		return field.Errorf("payload", "names %d columns; wordcount reads one with sentences: [sentence]", n)
+	case kind == ValuesPayload && n == 0:
+		return field.Errorf("payload", "is empty; tdigest reads one or more columns with numbers: [delay]")
+	}
+	return nil
+}
+
 func exponent(path string, v float64) error {
 	if err := field.Finite(path, v, 0, math.MaxFloat64); err != nil {
 		return field.Errorf(path, "is %v; an exponent must be a finite number of at least 0", v)

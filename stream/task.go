@@ -20,7 +20,7 @@ const (
 // taskRow is all that the rest of the program has to know of a task.
 type taskRow struct {
 	name     string
-	payload  payload                   // the part of a record that it reads
+	payload  Payload                   // the part of a record that it reads
 	validate func(c *TaskConfig) error // nil: it has no settings
 	make     func(c TaskConfig) Task
 	flink    string // the class of the Flink job that computes it; empty: there is none
@@ -29,10 +29,10 @@ type taskRow struct {
 // taskRows lists the tasks. A new one adds its row here.
 func taskRows() []taskRow {
 	return []taskRow{
-		{name: TaskCount, payload: noPayload, make: func(TaskConfig) Task { return count{} }, flink: "CountJob"},
-		{name: TaskWordcount, payload: textPayload, make: func(TaskConfig) Task { return wordcount{} }, flink: "WordCountJob"},
+		{name: TaskCount, payload: NoPayload, make: func(TaskConfig) Task { return count{} }, flink: "CountJob"},
+		{name: TaskWordcount, payload: TextPayload, make: func(TaskConfig) Task { return wordcount{} }, flink: "WordCountJob"},
 		{
-			name: TaskTDigest, payload: valuesPayload, validate: (*TaskConfig).validateTDigest,
+			name: TaskTDigest, payload: ValuesPayload, validate: (*TaskConfig).validateTDigest,
 			make: func(c TaskConfig) Task { return tdigestTask{c} }, flink: "TDigestJob",
 		},
 	}

@@ -3,8 +3,10 @@ package registry
 import (
 	"maps"
 	"math"
+	"os/exec"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -116,5 +118,18 @@ func TestFlinkIsToldWhatItReads(t *testing.T) {
 	}
 	if slices.Contains(OnFlink(), "fish") || !slices.Contains(OnFlink(), "hash") {
 		t.Errorf("on flink: %v", OnFlink())
+	}
+}
+
+// A program that only routes links neither Arrow nor gRPC.
+func TestRoutingNeedsNoArrow(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range strings.Fields(string(out)) {
+		if strings.Contains(p, "apache/arrow") || strings.Contains(p, "google.golang.org/grpc") {
+			t.Errorf("depends on %s", p)
+		}
 	}
 }
