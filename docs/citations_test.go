@@ -79,9 +79,16 @@ var (
 	marks = regexp.MustCompile(`\n[ \t]*(//|\*|#)?[ \t]*`)
 	// A document's name, and what may be the name of one of its sections.
 	named = regexp.MustCompile(`([A-Za-z0-9_.-]+/)*[A-Za-z0-9_-]+\.md\b(?:, ?"([^"]*)"|, ?([A-Z][a-z]+ [a-z]+))?`)
-	// A Markdown link to a document of the repository.
+	// A Markdown link to a file of the repository.
 	linked = regexp.MustCompile(`\]\(([^)\s:]*?)(#[^)\s]*)?\)`)
+	// What names files in Markdown without citing them: links, which are read on their own, and code.
+	aside = regexp.MustCompile("\\[[^\\]]*\\]\\([^)]*\\)|`[^`]*`|(?m)^(    |```).*$")
 )
+
+// written are Markdown files that commands write.
+func written(doc string) bool {
+	return slices.Contains([]string{"report.md", "table.md", "results.md.new"}, path.Base(doc))
+}
 
 // citations lists what a file cites. Markdown cites by links and, like all others, by
 // names.
@@ -96,7 +103,7 @@ func citations(name, text string) []citation {
 			}
 			all = append(all, c)
 		}
-		text = linked.ReplaceAllStringFunc(text, func(link string) string { return "]" + strings.Repeat(" ", len(link)-1) })
+		text = aside.ReplaceAllStringFunc(text, blank)
 	}
 	// Lines of one comment become one, with a byte for each so that offsets stay.
 	flat := marks.ReplaceAllStringFunc(text, func(s string) string { return strings.Repeat("\x00", len(s)-1) + " " })
@@ -109,6 +116,16 @@ func citations(name, text string) []citation {
 		all = append(all, c)
 	}
 	return all
+}
+
+// blank is as long as s, and has its line ends.
+func blank(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' {
+			return ' '
+		}
+		return r
+	}, s)
 }
 
 // found is a document's name in a text.
@@ -136,6 +153,9 @@ func findNames(flat string) []found {
 		f := found{offset: offsets[m[0]]}
 		whole := text[m[0]:m[1]]
 		f.doc = whole[:strings.Index(whole, ".md")+len(".md")]
+		if written(f.doc) {
+			continue
+		}
 		if m[4] >= 0 {
 			f.section = text[m[4]:m[5]]
 		}
@@ -242,6 +262,7 @@ func TestCitationForms(t *testing.T) {
 		{"a sentence that goes on is no section", "a/x.go", "// docs/design.md, which says more", []string{"docs/design.md|"}},
 		{"a link with an anchor", "a/x.md", "[a](../docs/design.md#the-loop)", []string{"../docs/design.md|#the-loop"}},
 		{"a link within the document", "a/x.md", "[a](#the-loop)", []string{"|#the-loop"}},
+		{"a link's text is no citation, nor is code", "a/x.md", "[x.md](y.md), `z.md`", []string{"y.md|"}},
 		{"a link elsewhere", "a/x.md", "[a](https://example.org/x.md)", nil},
 		{"a file that is written", "a/x.go", `"/tmp/x.md"`, nil},
 	} {
