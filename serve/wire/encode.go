@@ -3,8 +3,8 @@ package wire
 import (
 	"google.golang.org/protobuf/encoding/protowire"
 
-	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/loop/reports"
+	"github.com/saspart/saspart/policy"
 )
 
 // AppendReport appends a report, encoded as a pb.AttachRequest: what WriteReport makes of

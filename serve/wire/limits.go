@@ -10,8 +10,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	pb "github.com/saspart/saspart/proto/saspart/v1"
 	"github.com/saspart/saspart/loop/reports"
+	pb "github.com/saspart/saspart/proto/saspart/v1"
 )
 
 // Protocol is the version of the protocol that this package speaks.

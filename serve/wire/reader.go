@@ -6,9 +6,9 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/policy"
 	pb "github.com/saspart/saspart/proto/saspart/v1"
-	"github.com/saspart/saspart/loop/reports"
 )
 
 // ErrGarbage says that what came is no message of the protocol.

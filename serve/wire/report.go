@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/policy"
 	pb "github.com/saspart/saspart/proto/saspart/v1"
-	"github.com/saspart/saspart/loop/reports"
 )
 
 // ReadReport checks a report of the stream that h began. The error names what is

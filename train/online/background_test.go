@@ -143,7 +143,7 @@ func TestBackgroundLoop(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Learner = b
-	l.EvalEnv.(*jobEnv).Agent = b
+	l.EvalEnv.(*sharesEnv).Agent = b
 	out, err := l.Run(t.Context())
 	if err := errors.Join(err, b.Close()); err != nil {
 		t.Fatal(err)

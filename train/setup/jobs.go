@@ -70,7 +70,7 @@ func (b *onlineBuild) env(i int, s online.Safety) (online.Env, error) {
 	if err != nil {
 		return nil, err
 	}
-	return online.NewJobEnv(online.JobConfig{
+	return online.NewSharesEnv(online.SharesJob{
 		Open: open, Spec: b.policy.Shares, Normal: b.policy.Normalisation, Loads: b.Experiment.Partitioner.SaSPartitioner.Load,
 		P0: b.Training.P0, Agent: b.shares, Safety: s,
 	}), nil
