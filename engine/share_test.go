@@ -23,7 +23,7 @@ type sharing struct {
 	absorb  func(shares []any)
 }
 
-func (s sharing) Gossip() any          { return s.subtask }
+func (s sharing) Gossip() any         { return s.subtask }
 func (s sharing) Absorb(shares []any) { s.absorb(shares) }
 
 // What subtasks learned stays in its place when one of them has ended: a router

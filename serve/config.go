@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/saspart/saspart/config/field"
-	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/loop/reports"
+	"github.com/saspart/saspart/policy"
 )
 
 // Config is how a server treats its clients.

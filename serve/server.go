@@ -20,8 +20,8 @@ import (
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
 
-	pb "github.com/saspart/saspart/proto/saspart/v1"
 	"github.com/saspart/saspart/loop/reports"
+	pb "github.com/saspart/saspart/proto/saspart/v1"
 	"github.com/saspart/saspart/serve/wire"
 )
 
@@ -187,7 +187,7 @@ func (s *Server) jobOf(h *wire.Hello) (*job, string, error) {
 	}
 	j := newJob(s, h)
 	s.jobs[h.Job] = j
-	s.log.Info("job attached", "job", j.name, "workers", j.shape.Workers, "partitioners", j.shape.Partitioners, "analytic", j.analytic)
+	s.log.Info("job attached", "job", j.name, "workers", j.shape.Workers, "partitioners", j.shape.Partitioners, "analytic", j.decider.analytic)
 	return j, "", nil
 }
 

@@ -12,10 +12,10 @@ import (
 
 	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/experiment"
+	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/serve"
 	"github.com/saspart/saspart/serve/client"
-	"github.com/saspart/saspart/loop/reports"
 )
 
 // serverOptions is how a run reaches the policy server that decides for it.
@@ -139,11 +139,11 @@ type jobTime struct {
 }
 
 // Decide implements policy.Controller.
-func (j *jobTime) Decide(w *policy.Window) *policy.Route {
+func (j *jobTime) Decide(w *policy.Window, latest *policy.Route) *policy.Route {
 	if j.clock != nil {
 		j.clock.Store(int64(w.End))
 	}
-	return j.Controller.Decide(w)
+	return j.Controller.Decide(w, latest)
 }
 
 // farewell says what the server did for a run, and detaches from it.

@@ -18,8 +18,8 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"github.com/saspart/saspart/config/field"
-	"github.com/saspart/saspart/policy/plan"
 	"github.com/saspart/saspart/loop/reports"
+	"github.com/saspart/saspart/policy/plan"
 	"github.com/saspart/saspart/serve/wire"
 )
 
