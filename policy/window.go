@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -70,11 +71,19 @@ type RealisedShare struct {
 	Count  int64
 }
 
+// SortRealised sorts realised shares as a window has them: by key, then worker.
+func SortRealised(list []RealisedShare) {
+	slices.SortFunc(list, func(a, b RealisedShare) int {
+		return cmp.Or(cmp.Compare(a.Hash, b.Hash), cmp.Compare(a.Worker, b.Worker))
+	})
+}
+
 // Controller turns windows into routes.
 type Controller interface {
-	// Decide returns the route to follow from now on, or nil to keep the one in
-	// force. It must not keep or change w.
-	Decide(w *Window) *Route
+	// Decide returns the route to announce next, or nil to keep the latest one, which is
+	// the last that was announced to the job: it may not be in force yet. The loop gives
+	// the new route its version. Decide must not change w or latest, nor keep w.
+	Decide(w *Window, latest *Route) *Route
 }
 
 // Imbalance is (max - mean) / (mean + 1e-6) of the busy ratios (reference.md,
