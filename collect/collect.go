@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/loop"
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/policy"
@@ -54,7 +55,7 @@ func (r Run) Do(ctx context.Context) (res Result, err error) {
 	if len(r.Config.Behaviours) == 0 {
 		return res, errors.New("collect: no behaviour to collect under")
 	}
-	c := collector{Run: r, plan: newSchedule(r.Config.Behaviours, r.Seed), blur: policy.NewBlur(r.Metrics, r.Seed)}
+	c := collector{Run: r, plan: newSchedule(r.Config.Behaviours, r.Seed)}
 	for i, b := range r.Config.Behaviours {
 		s, err := registry.New(b.Partitioner, r.Workers)
 		if err != nil {
@@ -63,6 +64,7 @@ func (r Run) Do(ctx context.Context) (res Result, err error) {
 		c.schemes = append(c.schemes, s)
 	}
 	c.now = c.plan.next()
+	c.control = loop.New(loop.Config{Workers: r.Workers, Controller: c.controller(), Metrics: r.Metrics, Seed: r.Seed})
 	if c.job, err = r.Open(c.schemes[c.now]); err != nil {
 		return res, err
 	}
@@ -71,7 +73,7 @@ func (r Run) Do(ctx context.Context) (res Result, err error) {
 		return res, fmt.Errorf("collect: this engine cannot change its partitioner while it runs: collect the %d behaviours one by one", len(c.schemes))
 	}
 	c.res.Episodes = 1
-	err = c.loop(ctx)
+	err = c.run(ctx)
 	return c.res, err
 }
 
@@ -82,16 +84,14 @@ type collector struct {
 	schemes  []partition.Scheme // one per behaviour
 	job      engine.Job
 	switcher engine.Switcher
-	blur     *policy.Blur
+	control  *loop.Loop
 	res      Result
 
-	now     int    // behaviour of this episode
-	step    int    // window within it
-	fresh   bool   // the partitioner changed within the window that is running
-	version uint64 // of the last route applied
+	now  int // behaviour of this episode
+	step int // window within it
 }
 
-func (c *collector) loop(ctx context.Context) error {
+func (c *collector) run(ctx context.Context) error {
 	unhurried := context.WithoutCancel(ctx)
 	for {
 		if err := ctx.Err(); err != nil {
@@ -105,7 +105,7 @@ func (c *collector) loop(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("window %d: %w", c.res.Windows, err)
 		}
-		w = c.label(w)
+		w = c.control.Observe(c.label(w))
 		if err := c.Sink.Write(w); err != nil {
 			return err
 		}
@@ -116,21 +116,18 @@ func (c *collector) loop(ctx context.Context) error {
 		if c.full(w) {
 			return nil
 		}
-		if err := c.act(w); err != nil {
+		if err := c.act(); err != nil {
 			return fmt.Errorf("after window %d: %w", c.res.Windows-1, err)
 		}
 	}
 }
 
-// label returns a copy of w that says where in the collection it lies. A window
-// in which the partitioner changed is of two routes.
+// label returns a copy of w that says where in the collection it lies.
 func (c *collector) label(w *policy.Window) *policy.Window {
 	l := *w
 	l.Episode, l.Step = c.res.Episodes-1, c.step
 	l.Partitioner = c.schemes[c.now].Name
-	l.RouteNew = l.RouteNew || c.fresh
 	c.step++
-	c.fresh = false
 	return &l
 }
 
@@ -149,35 +146,29 @@ func (c *collector) episodeLen() int {
 	return c.Config.EpisodeWindows
 }
 
-// act begins the next episode when this one is over, with another behaviour if it
-// is another's turn, and else lets the behaviour's controller answer w.
-func (c *collector) act(w *policy.Window) error {
-	seen := c.blur.See(w)
+// act begins the next episode if this one is over, under the behaviour that comes next,
+// and otherwise applies the route that answers the last window.
+func (c *collector) act() error {
 	if c.step >= c.episodeLen() {
 		c.res.Episodes++
 		c.step = 0
 		if next := c.plan.next(); next != c.now {
-			c.now, c.fresh = next, true
+			c.now = next
+			c.control.Switch(c.controller())
 			return c.switcher.Switch(c.schemes[next])
 		}
 	}
-	controller := c.schemes[c.now].Controller
-	if c.Controller != nil {
-		controller = c.Controller
-	}
-	if controller == nil || seen == nil {
-		return nil
-	}
-	route := controller.Decide(seen)
+	route := c.control.Decide()
 	if route == nil {
 		return nil
 	}
-	if route.Version <= c.version {
-		// Another behaviour's controller counted further.
-		later := *route
-		later.Version = c.version + 1
-		route = &later
+	return c.job.Apply(c.control.Announce(route))
+}
+
+// controller returns what decides in this episode; nil: the routers follow no routes.
+func (c *collector) controller() policy.Controller {
+	if c.Controller != nil {
+		return c.Controller
 	}
-	c.version = route.Version
-	return c.job.Apply(route)
+	return c.schemes[c.now].Controller
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/saspart/saspart/config/field"
 	"github.com/saspart/saspart/dataset"
 	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/loop"
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/policy"
@@ -236,25 +237,21 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// counter answers every window with a route, counting versions from 1.
-type counter struct{ version uint64 }
+// counter answers every window with a route.
+type counter struct{}
 
-func (c *counter) Decide(*policy.Window) *policy.Route {
-	c.version++
-	r := policy.HashRoute(2)
-	r.Version = c.version
-	return r
-}
+func (counter) Decide(*policy.Window, *policy.Route) *policy.Route { return policy.HashRoute(2) }
 
 // TestVersionsGrow checks the promise of policy.Route that a job's routes have
 // growing versions, also when two controllers take turns.
 func TestVersionsGrow(t *testing.T) {
 	job := &fakeJob{}
 	c := Config{Episodes: 6, EpisodeWindows: 3, Behaviours: []Behaviour{behaviour("hash", 1, 0), behaviour("pkg", 1, 0)}}
-	col := collector{Run: Run{Config: c, Sink: &list{}}, plan: newSchedule(c.Behaviours, 1), job: job, switcher: job, blur: policy.NewBlur(policy.BlurConfig{}, 1), res: Result{Episodes: 1},
-		schemes: []partition.Scheme{{Name: "a", Controller: &counter{}}, {Name: "b", Controller: &counter{}}}}
+	col := collector{Run: Run{Config: c, Sink: &list{}}, plan: newSchedule(c.Behaviours, 1), job: job, switcher: job, res: Result{Episodes: 1},
+		schemes: []partition.Scheme{{Name: "a", Controller: counter{}}, {Name: "b", Controller: counter{}}}}
 	col.now = col.plan.next()
-	if err := col.loop(context.Background()); err != nil {
+	col.control = loop.New(loop.Config{Workers: 2, Controller: counter{}})
+	if err := col.run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	if len(job.applied) != 12 { // no answer to the last window of an episode, whose partitioner goes
@@ -273,7 +270,7 @@ type witness struct {
 	busy    []float64
 }
 
-func (c *witness) Decide(w *policy.Window) *policy.Route {
+func (c *witness) Decide(w *policy.Window, _ *policy.Route) *policy.Route {
 	c.records, c.busy = append(c.records, w.Records), append(c.busy, w.Busy[0])
 	return nil
 }

@@ -63,14 +63,11 @@ func (h *hurryRouter) Follow(r *policy.Route, slide int64) {
 type randomRoutes struct {
 	rng     *rand.Rand
 	workers int
-	version uint64
 	keys    []uint64
 }
 
-func (c *randomRoutes) Decide(*policy.Window) *policy.Route {
+func (c *randomRoutes) Decide(*policy.Window, *policy.Route) *policy.Route {
 	r := policy.HashRoute(c.workers)
-	c.version++
-	r.Version = c.version
 	for i := range r.Slots {
 		r.Slots[i] = uint16(c.rng.IntN(c.workers))
 	}

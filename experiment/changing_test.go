@@ -8,6 +8,7 @@ import (
 
 	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/engine/fluid"
+	"github.com/saspart/saspart/loop"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/checkpoint"
 	"github.com/saspart/saspart/policy/learned"
@@ -67,6 +68,7 @@ func trueImbalance(t *testing.T, model fluid.Config, c policy.Controller) float6
 		t.Fatal(err)
 	}
 	defer job.Close()
+	l := loop.New(loop.Config{Workers: len(job.Speeds()), Controller: c})
 	const settle, windows = 16, 128
 	total := 0.0
 	for n := range settle + windows {
@@ -82,7 +84,7 @@ func trueImbalance(t *testing.T, model fluid.Config, c policy.Controller) float6
 			}
 			total += slices.Max(times)/sum*float64(len(times)) - 1
 		}
-		if r := c.Decide(w); r != nil {
+		if r := l.Step(w); r != nil {
 			if err := job.Apply(r); err != nil {
 				t.Fatal(err)
 			}

@@ -15,6 +15,7 @@ import (
 	"github.com/saspart/saspart/engine/sim"
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/stream"
+	"github.com/saspart/saspart/stream/file"
 )
 
 // Names of the engines.
@@ -76,7 +77,7 @@ func OpenWith(e *config.Experiment, name string, s partition.Scheme, o Options) 
 		return nil, err
 	}
 	subtasks := e.Job.Partitioners
-	sources, err := stream.OpenSources(e.Source, stream.SourceEnv{Subtasks: subtasks, Seed: e.Seed, Replica: o.Replica, Task: e.Task.Name})
+	sources, err := OpenSources(e, subtasks, o.Replica)
 	if err != nil {
 		return nil, err
 	}
@@ -89,6 +90,14 @@ func OpenWith(e *config.Experiment, name string, s partition.Scheme, o Options) 
 		return nil, errors.Join(err, stream.CloseSources(sources))
 	}
 	return &running{job, sources, o.Skipped}, nil
+}
+
+// OpenSources opens the sources of e for a job of so many partitioner subtasks. Replicas
+// of synthetic sources have the same keys but draw other records.
+func OpenSources(e *config.Experiment, subtasks int, replica uint64) ([]stream.Source, error) {
+	return stream.OpenSources(e.Source, stream.SourceEnv{
+		Subtasks: subtasks, Seed: e.Seed, Replica: replica, Task: e.Task.Name, OpenFile: file.Open,
+	})
 }
 
 // arrivals says when the records of a subtask are due.
@@ -107,7 +116,10 @@ func openFlink(e *config.Experiment, s partition.Scheme, o Options) (Job, error)
 	if o.Replica != 0 {
 		return nil, errors.New("a job on flink has the experiment's records, and no others")
 	}
-	return o.Flink.Open(e, s, flink.Options{Arrivals: o.arrivals(e, 0), Latency: o.Latency, Results: o.Results})
+	return o.Flink.Open(flink.Setup{
+		Name: e.Name, Config: e.Job, Task: e.Task, Source: e.Source, Spacing: e.Rate.Spacing, Arrivals: o.arrivals(e, 0),
+		Scheme: s, Seed: e.Seed, Results: o.Results, Latency: o.Latency,
+	})
 }
 
 func opener(name string) (func(engine.Setup) (Job, error), error) {
@@ -130,7 +142,7 @@ type running struct {
 // Close implements engine.Job.
 func (r *running) Close() error {
 	err := r.Job.Close()
-	if rows, example := stream.SkippedRows(r.sources); rows > 0 && r.skipped != nil {
+	if rows, example := file.SkippedRows(r.sources); rows > 0 && r.skipped != nil {
 		r.skipped(rows, example)
 	}
 	return errors.Join(err, stream.CloseSources(r.sources))

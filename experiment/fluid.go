@@ -68,7 +68,7 @@ func sampleKeys(e *config.Experiment, rate float64) (_ *fluid.KeySpace, units fl
 	if err != nil {
 		return nil, 0, err
 	}
-	sources, err := stream.OpenSources(e.Source, stream.SourceEnv{Subtasks: 1, Seed: e.Seed, Task: e.Task.Name})
+	sources, err := OpenSources(e, 1, 0)
 	if err != nil {
 		return nil, 0, err
 	}

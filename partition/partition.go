@@ -76,8 +76,17 @@ type Env struct {
 // controller that computes their routes, nil for those that decide by
 // themselves.
 type Scheme struct {
-	Name       string
-	Origin     any // what it was made of, for jobs whose routers are made elsewhere; registry.ConfigOf knows it
+	Name       string // as it is shown
 	NewRouter  func(env Env) Router
 	Controller policy.Controller
+	Flink      Flink
+}
+
+// Flink is what Flink's connector has to know of a partitioner to make its routers in
+// Java.
+type Flink struct {
+	Name string // as it is registered
+	// Settings holds the name and the settings that the connector reads, named as in an
+	// experiment file; nil: the connector does not have the partitioner.
+	Settings map[string]any
 }

@@ -18,7 +18,7 @@ import (
 // placed keys by name, all others by hash slot. A Route is immutable once it has
 // been handed to a job.
 type Route struct {
-	Version uint64     // grows with every route of a job; 0 is the route a job starts with
+	Version uint64     // increases with every route of a job, given by the loop; 0 is the route a job starts with
 	Workers int        // P
 	Keys    []KeyRoute // split and placed keys, no hash twice
 	Slots   []uint16   // worker of each slot; the length is a power of two

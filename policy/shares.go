@@ -17,13 +17,12 @@ func (s *Shares) Dim() int { return s.Mask.Pairs() }
 // Route turns an action into a route. A key's numbers are normalised to sum to 1;
 // a key whose numbers are all 0 is spread evenly over its workers. Numbers outside
 // [0, 1], NaN and an action of another length are errors.
-func (s *Shares) Route(action []float64, version uint64) (*Route, error) {
+func (s *Shares) Route(action []float64) (*Route, error) {
 	if err := s.check(action); err != nil {
 		return nil, err
 	}
 	p := s.Mask.Workers
 	r := HashRoute(p)
-	r.Version = version
 	r.Keys = make([]KeyRoute, len(s.Hot))
 	even := span(0, p)
 	for rank, hot := range s.Hot {

@@ -23,7 +23,7 @@ func hotKeys(n int) []policy.HotKey {
 
 func TestSharesRoute(t *testing.T) {
 	s := policy.Shares{Mask: policy.Mask{Workers: 3, Keys: [][]uint16{{0, 1, 2}, {1, 2}, {2}}}, Hot: hotKeys(4)}
-	r, err := s.Route([]float64{0.2, 0, 0.6, 0, 0, 0.5}, 7)
+	r, err := s.Route([]float64{0.2, 0, 0.6, 0, 0, 0.5})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,18 +36,18 @@ func TestSharesRoute(t *testing.T) {
 	if diff := cmp.Diff(want, r.Keys, near); diff != "" {
 		t.Errorf("keys (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(policy.HashRoute(3).Slots, r.Slots); diff != "" || r.Version != 7 || r.Validate() != nil {
+	if diff := cmp.Diff(policy.HashRoute(3).Slots, r.Slots); diff != "" || r.Version != 0 || r.Validate() != nil {
 		t.Errorf("slots not by hash, version %d, or invalid: %v", r.Version, r.Validate())
 	}
 	for why, action := range map[string][]float64{
 		"too short": {1}, "NaN": {1, 1, 1, 1, 1, math.NaN()}, "above 1": {1, 1, 1, 1, 1, 1.5}, "negative": {1, 1, 1, 1, 1, -0.1},
 	} {
-		if _, err := s.Route(action, 1); err == nil {
+		if _, err := s.Route(action); err == nil {
 			t.Errorf("%s: no error", why)
 		}
 	}
 	s.Hot = s.Hot[:2]
-	if _, err := s.Route([]float64{1, 1, 1, 1, 1, 1}, 1); err == nil {
+	if _, err := s.Route([]float64{1, 1, 1, 1, 1, 1}); err == nil {
 		t.Error("fewer hot keys than the mask has: no error")
 	}
 }
@@ -77,7 +77,7 @@ func TestSharesRoundTrip(t *testing.T) {
 		for i := range action {
 			action[i] = float64(rapid.IntRange(0, 100).Draw(t, "a")) / 100
 		}
-		r, err := s.Route(action, 1)
+		r, err := s.Route(action)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +96,7 @@ func TestSharesRoundTrip(t *testing.T) {
 		if diff := cmp.Diff(want, loads, near); diff != "" {
 			t.Fatalf("loads (-route +Loads):\n%s", diff)
 		}
-		again, err := s.Route(s.Action(nil, realised), 1)
+		again, err := s.Route(s.Action(nil, realised))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -72,9 +72,10 @@ type RealisedShare struct {
 
 // Controller turns windows into routes.
 type Controller interface {
-	// Decide returns the route to follow from now on, or nil to keep the one in
-	// force. It must not keep or change w.
-	Decide(w *Window) *Route
+	// Decide returns the route to announce next, or nil to keep the latest one, which is
+	// the last that was announced to the job: it may not be in force yet. The loop gives
+	// the new route its version. Decide must not change w or latest, nor keep w.
+	Decide(w *Window, latest *Route) *Route
 }
 
 // Imbalance is (max - mean) / (mean + 1e-6) of the busy ratios (reference.md,

@@ -41,7 +41,7 @@ func BenchmarkDecision(b *testing.B) {
 				j.change(i, every)
 				w := j.window()
 				began := time.Now()
-				route := controller.Decide(w)
+				route := controller.Decide(w, j.route)
 				took := time.Since(began)
 				j.follow(route)
 				return took
@@ -82,7 +82,7 @@ func decisionOfSubtasks(b *testing.B, pause time.Duration) {
 	}
 	measure(b, p, func(i int) time.Duration {
 		j.change(i, 100)
-		r := reports.OfWindow(j.window(), &j.shape)
+		r := j.report()
 		send := func(c *client.Client, r *reports.Report) {
 			if err := c.Report(r); err != nil {
 				b.Fatal(err)
@@ -139,7 +139,7 @@ func decisionOfProcess(b *testing.B) {
 	}
 	measure(b, p, func(i int) time.Duration {
 		j.change(i, 100)
-		r := reports.OfWindow(j.window(), &j.shape)
+		r := j.report()
 		for w := range workers {
 			send(workers[w], &reports.Report{Slide: r.Slide, Workers: r.Workers[w : w+1]})
 		}
@@ -232,7 +232,7 @@ func BenchmarkManyJobs(b *testing.B) {
 					j.change(step+i, 20) // every two seconds, not all at once
 					w := j.window()
 					began := time.Now()
-					route = controller.Decide(w)
+					route = controller.Decide(w, j.route)
 					d := time.Since(began)
 					j.follow(route)
 					mu.Lock()

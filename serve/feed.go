@@ -54,7 +54,7 @@ type Feed struct {
 	queue   []*policy.Window
 	working bool          // a window was taken, and the next one not asked for yet
 	route   *policy.Route // the newest that the job has not been given
-	top     uint64        // no route that who takes the windows knows of has a larger version
+	top     uint64        // the highest version that the consumer has seen or announced
 	dropped uint64
 	changed chan struct{} // closed, and made anew, when any of these changes
 }
@@ -77,36 +77,27 @@ func (f *Feed) Model(name string) *Model {
 	}}
 }
 
-// fedJob is the controller of one job. The routes of the jobs before it are forgotten
-// by showing its own as newer than all of them.
+// fedJob is the controller of one job behind a feed. Its windows never report a route of a
+// version below first, which is higher than those of the jobs before it: so the consumer
+// takes the route that the job starts with for the latest one.
 type fedJob struct {
 	feed  *Feed
 	begun bool
-	shift uint64 // of the versions shown against the true ones; may wrap around, and back
+	first uint64
 }
 
-// Decide implements policy.Controller.
-func (j *fedJob) Decide(w *policy.Window) *policy.Route {
-	version := uint64(0)
-	if w.Route != nil {
-		version = w.Route.Version
-	}
+// Decide implements policy.Controller. The consumer has numbered the route.
+func (j *fedJob) Decide(w *policy.Window, _ *policy.Route) *policy.Route {
 	if !j.begun {
-		j.begun, j.shift = true, j.feed.newest()+1-version
+		j.begun, j.first = true, j.feed.newest()+1
 	}
-	shown := w.Clone() // who takes it may do so after this call
-	if w.Route != nil {
+	shown := w.Clone() // the consumer keeps it beyond this call
+	if w.Route != nil && w.Route.Version < j.first {
 		route := *w.Route
-		route.Version = version + j.shift
+		route.Version = j.first
 		shown.Route = &route
 	}
-	next := j.feed.decide(shown)
-	if next == nil {
-		return nil
-	}
-	out := *next
-	out.Version -= j.shift
-	return &out
+	return j.feed.decide(shown)
 }
 
 func (f *Feed) newest() uint64 {

@@ -8,11 +8,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/saspart/saspart/loop"
 	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/plan"
 	pb "github.com/saspart/saspart/proto/saspart/v1"
-	"github.com/saspart/saspart/serve/internal/standin"
 	"github.com/saspart/saspart/serve/wire"
 )
 
@@ -32,24 +32,26 @@ type job struct {
 	waits     time.Time   // what timer is set to; zero: nothing
 
 	keys     keys
-	choice   choice
-	analytic string           // why the choice's model does not decide; "": it does
-	decides  *standin.Standin // answers windows
-	next     *standin.Standin // of another choice, which is about to be taken; nil: there is none
-	upcoming choice           // next's
-	refusal  string           // why upcoming's model does not decide
-	warm     int              // windows that next is still to watch
-	sent     uint64           // version of the last route sent or reported
+	loop     *loop.Loop
+	decider  decider  // of the loop's controller
+	upcoming *decider // of the controller that is to take over; nil: none
 
 	wanted wire.Control // of the job so far
 
 	view view
 }
 
-// choice is who decides for a job.
+// choice is what determines the controller of a job.
 type choice struct {
 	model *Model
 	far   bool // the job's keys are too far from those that it was trained on: routes are analytic
+}
+
+// decider is a choice and the controller that comes of it.
+type decider struct {
+	choice
+	controller policy.Controller
+	analytic   string // why the model does not decide; "": it does
 }
 
 // newJob returns a job without streams.
@@ -59,27 +61,27 @@ func newJob(s *Server, h *wire.Hello) *job {
 		assembler: reports.NewAssembler(h.Shape, s.config.Window),
 		view:      newView(h.Shape.Workers),
 	}
-	j.assembler.Know(policy.HashRoute(h.Shape.Workers))
 	j.keys = keys{limit: s.config.KeyDistance}
-	j.choice = choice{model: s.currentModel()}
-	j.decides, j.analytic = j.controllerOf(j.choice)
+	j.decider = j.deciderOf(choice{model: s.currentModel()})
+	j.loop = loop.New(loop.Config{Workers: h.Shape.Workers, Controller: j.decider.controller, Failed: j.failed})
+	j.assembler.Know(j.loop.Latest())
 	return j
 }
 
-// controllerOf is what decides by a choice: the model's controller, or the analytic
-// one with the reason why not the model's.
-func (j *job) controllerOf(c choice) (*standin.Standin, string) {
+// deciderOf returns the model's controller, or the analytic one with the reason why the
+// model does not decide.
+func (j *job) deciderOf(c choice) decider {
 	workers, why := j.shape.Workers, ""
 	if c.far {
 		why = j.keys.reason()
 	} else {
 		controller, err := c.model.New(workers)
 		if err == nil {
-			return standin.New(controller), ""
+			return decider{c, controller, ""}
 		}
 		why = err.Error()
 	}
-	return standin.New(plan.NewWaterfill(plan.DefaultWaterfill(), workers)), why
+	return decider{c, plan.NewWaterfill(plan.DefaultWaterfill(), workers), why}
 }
 
 // attach adds a stream. Streams of the same subtasks are replaced, for they are half
@@ -101,7 +103,7 @@ func (j *job) attach(s *stream, route *policy.Route) bool {
 	j.streams = append(j.streams, s)
 	if route != nil {
 		j.assembler.Know(route)
-		j.sent = max(j.sent, route.Version)
+		j.loop.Follow(route)
 	}
 	s.out.put(&pb.AttachResponse{Message: &pb.AttachResponse_Welcome{Welcome: &pb.Welcome{
 		Protocol: wire.Protocol, Server: j.server.name, Model: j.modelMessage(),
@@ -147,9 +149,7 @@ func (j *job) report(s *stream, r *reports.Report) error {
 	if err := j.assembler.Add(now, r); err != nil {
 		return err
 	}
-	if r.Route != nil {
-		j.sent = max(j.sent, r.Route.Version)
-	}
+	j.loop.Follow(r.Route)
 	j.answer(now)
 	return nil
 }
@@ -165,10 +165,11 @@ func (j *job) answer(now time.Time) {
 		if j.server.watch != nil {
 			j.server.watch(j.name, a)
 		}
-		route := j.decide(a.Window)
+		j.loop.Observe(a.Window)
+		route := j.loop.Decide()
 		d := &wire.Decision{Window: a.Number, Incomplete: !a.Complete(), Busy: measured(a.Window.Busy), Shares: a.Shares}
 		if route != nil {
-			route = j.numbered(route)
+			route = j.loop.Announce(route)
 			j.assembler.Know(route)
 			d.Route, d.Start = route, min(j.assembler.Latest(), math.MaxUint64-2)+2
 		}
@@ -178,7 +179,6 @@ func (j *job) answer(now time.Time) {
 				j.server.metrics.unsent.Inc()
 			}
 		}
-		j.watch(a.Window)
 		j.view.add(a, route)
 		j.server.metrics.answered(j, j.server.now().Sub(now))
 		a.Release()
@@ -186,16 +186,10 @@ func (j *job) answer(now time.Time) {
 	j.wait()
 }
 
-// decide asks the controller for a route. One that panics costs its job a new route,
-// and no other job anything.
-func (j *job) decide(w *policy.Window) (route *policy.Route) {
-	defer func() {
-		if why := recover(); why != nil {
-			j.server.log.Error("a controller failed: the route stays", "job", j.name, "window", w.Step, "why", why, "stack", string(debug.Stack()))
-			route = nil
-		}
-	}()
-	return j.decides.Decide(w)
+// failed logs the panic of a controller, which costs its job a new route, and no other job
+// anything.
+func (j *job) failed(w *policy.Window, reason any) {
+	j.server.log.Error("a controller failed: the route stays", "job", j.name, "window", w.Step, "why", reason, "stack", string(debug.Stack()))
 }
 
 // measured is busy ratios as they go over the wire.
@@ -209,61 +203,41 @@ func measured(busy []float64) []float64 {
 	return out
 }
 
-// numbered gives a route a version past all that were sent or reported.
-func (j *job) numbered(r *policy.Route) *policy.Route {
-	if r.Version <= j.sent {
-		later := *r
-		later.Version = j.sent + 1
-		r = &later
-	}
-	j.sent = r.Version
-	return r
-}
-
-// refresh takes up the server's newer model, or leaves the one there is when the job's
-// keys are not those it was trained on, or goes back to it: each once the new
-// controller has watched for a while, during which nothing changed. A job whose first
-// keys do not fit need not wait.
+// refresh hands over to the controller of the server's newest model, or to the analytic
+// one while the job's keys are too far from those that the model was trained on. The new
+// controller first watches Config.Warm windows, unless it is the job's first keys that do
+// not fit; a choice that changes meanwhile starts another handover, or cancels it.
 func (j *job) refresh(w *policy.Window) {
 	m := j.server.currentModel()
 	far, first := j.keys.far(m, w, j.shape.Workers)
-	switch c := (choice{m, far}); c {
-	case j.upcoming:
-	case j.choice: // again
-		j.upcoming, j.next = choice{}, nil
+	c := choice{m, far}
+	switch {
+	case j.upcoming != nil && c == j.upcoming.choice:
+	case c == j.decider.choice:
+		j.upcoming = nil
+		j.loop.Keep()
 	default:
-		j.upcoming, j.warm = c, j.server.config.Warm
-		if first && m == j.choice.model {
-			j.warm = 0
+		watch := j.server.config.Warm
+		if first && m == j.decider.model {
+			watch = 0
 		}
-		j.next, j.refusal = j.controllerOf(c)
+		next := j.deciderOf(c)
+		j.upcoming = &next
+		j.loop.HandOver(next.controller, watch, j.handedOver)
 	}
-	if j.next == nil || j.warm > 0 {
-		return
-	}
-	j.choice, j.decides, j.analytic = j.upcoming, j.next, j.refusal
-	j.upcoming, j.next, j.refusal = choice{}, nil, ""
-	m = j.choice.model
-	j.server.log.Info("another controller decides", "job", j.name, "model", m.Name, "analytic", j.analytic)
-	j.announce()
 }
 
-// announce tells the job's streams what decides.
-func (j *job) announce() {
+// handedOver logs that the upcoming controller decides from now on, and notifies the
+// job's streams.
+func (j *job) handedOver() {
+	j.decider, j.upcoming = *j.upcoming, nil
 	m := j.modelMessage()
+	j.server.log.Info("another controller decides", "job", j.name, "model", m.Name, "analytic", j.decider.analytic)
 	text := fmt.Sprintf("%s decides from here on", m.Name)
 	if m.Analytic {
 		text = fmt.Sprintf("%s does not fit: %s; routes are analytic", m.Name, m.Reason)
 	}
 	j.notify(&pb.Notice{Kind: pb.Notice_KIND_MODEL, Text: text, Model: m})
-}
-
-// watch shows a window to the model that is about to take over.
-func (j *job) watch(w *policy.Window) {
-	if j.next != nil {
-		j.next.Watch(w)
-		j.warm--
-	}
 }
 
 func (j *job) notify(n *pb.Notice) {
@@ -274,8 +248,8 @@ func (j *job) notify(n *pb.Notice) {
 
 // modelMessage says what decides.
 func (j *job) modelMessage() *pb.Model {
-	m := j.choice.model
-	return &pb.Model{Name: m.Name, Generation: m.generation, Analytic: j.analytic != "", Reason: j.analytic}
+	d := &j.decider
+	return &pb.Model{Name: d.model.Name, Generation: d.model.generation, Analytic: d.analytic != "", Reason: d.analytic}
 }
 
 // wait sets the timer to what happens next without a report: a window is overdue, or

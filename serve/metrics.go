@@ -63,9 +63,9 @@ func newMetrics(s *Server) *metrics {
 // answered counts a window.
 func (m *metrics) answered(j *job, took time.Duration) {
 	m.latency.Observe(took.Seconds())
-	if j.analytic != "" {
+	if j.decider.analytic != "" {
 		j.view.fallbacks++
-		if j.choice.far {
+		if j.decider.far {
 			j.view.farKeys++
 		}
 	}

@@ -8,10 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/serve"
 	"github.com/saspart/saspart/serve/client"
-	"github.com/saspart/saspart/serve/wire"
 )
 
 // proxy is a network between a client and a server that tests can break.
@@ -117,13 +115,13 @@ func TestCutConnection(t *testing.T) {
 	attached(t, c)
 	controller := c.Controller(5 * time.Second)
 	for range 10 {
-		j.follow(controller.Decide(j.window()))
+		j.follow(controller.Decide(j.window(), j.route))
 	}
 	version := j.route.Version
 	p.cut()
 	eventually(t, "it is attached again", func() bool { return c.Status().Attached == 2 })
 	for range 10 {
-		j.follow(controller.Decide(j.window()))
+		j.follow(controller.Decide(j.window(), j.route))
 	}
 	if st := c.Status(); st.Source != client.Policy || st.Answers < 19 || st.Fallbacks > 0 || j.route.Version > version+3 {
 		t.Errorf("status %+v, route %d after %d", st, j.route.Version, version)
@@ -145,7 +143,7 @@ func TestHalfOpenConnection(t *testing.T) {
 	attached(t, again)
 	controller := again.Controller(5 * time.Second)
 	for range 10 {
-		j.follow(controller.Decide(j.window()))
+		j.follow(controller.Decide(j.window(), j.route))
 	}
 	if st := again.Status(); st.Answers != 10 {
 		t.Errorf("status %+v", st)
@@ -163,7 +161,7 @@ func TestSlowReader(t *testing.T) {
 	const windows = 80
 	for i := range windows {
 		j.change(i, 1)
-		say(t, stream, nil, wire.WriteReport(reports.OfWindow(j.window(), &j.shape)))
+		say(t, stream, nil, message(j.report()))
 	}
 	works(t, s, "beside")
 	counted(t, s, fmt.Sprintf(`saspart_windows_total{job="slow"} %d`, windows))

@@ -187,7 +187,7 @@ func (s *Server) jobOf(h *wire.Hello) (*job, string, error) {
 	}
 	j := newJob(s, h)
 	s.jobs[h.Job] = j
-	s.log.Info("job attached", "job", j.name, "workers", j.shape.Workers, "partitioners", j.shape.Partitioners, "analytic", j.analytic)
+	s.log.Info("job attached", "job", j.name, "workers", j.shape.Workers, "partitioners", j.shape.Partitioners, "analytic", j.decider.analytic)
 	return j, "", nil
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/experiment"
+	"github.com/saspart/saspart/loop"
 	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/policy"
@@ -40,6 +41,7 @@ func results(t *testing.T, e *config.Experiment, engine, partitioner string, win
 	if err != nil {
 		t.Fatal(err)
 	}
+	l := loop.New(loop.Config{Workers: e.Job.Workers, Controller: controller})
 	for range windows {
 		w, err := job.Next(context.Background())
 		if errors.Is(err, io.EOF) {
@@ -48,10 +50,7 @@ func results(t *testing.T, e *config.Experiment, engine, partitioner string, win
 		if err != nil {
 			t.Fatal(err)
 		}
-		if controller == nil {
-			continue
-		}
-		if route := controller.Decide(w); route != nil {
+		if route := l.Step(w); route != nil {
 			if err := job.Apply(route); err != nil {
 				t.Fatal(err)
 			}
@@ -94,7 +93,7 @@ func TestJobSurvivesItsServer(t *testing.T) {
 	var longest time.Duration
 	decide := attachedTo.Controller(20 * time.Millisecond)
 	step := 0
-	controller := controllerFunc(func(w *policy.Window) *policy.Route {
+	controller := controllerFunc(func(w *policy.Window, latest *policy.Route) *policy.Route {
 		switch step++; step {
 		case 20:
 			server.kill()
@@ -106,7 +105,7 @@ func TestJobSurvivesItsServer(t *testing.T) {
 			server.signal(t, syscall.SIGCONT)
 		}
 		began := time.Now()
-		route := decide.Decide(w)
+		route := decide.Decide(w, latest)
 		longest = max(longest, time.Since(began))
 		sources = append(sources, attachedTo.Status().Source)
 		return route
@@ -146,9 +145,11 @@ func TestJobSurvivesItsServer(t *testing.T) {
 }
 
 // controllerFunc is a function as a controller.
-type controllerFunc func(*policy.Window) *policy.Route
+type controllerFunc func(*policy.Window, *policy.Route) *policy.Route
 
-func (f controllerFunc) Decide(w *policy.Window) *policy.Route { return f(w) }
+func (f controllerFunc) Decide(w *policy.Window, latest *policy.Route) *policy.Route {
+	return f(w, latest)
+}
 
 // A job whose process is killed in the middle of it leaves nothing but its name, which
 // the next run of it may have at once.

@@ -115,7 +115,7 @@ func (j *job) current() View {
 	v, c := &j.view, j.assembler.Counts()
 	out := View{
 		Job: j.name, Workers: j.shape.Workers, Partitioners: j.shape.Partitioners, Streams: len(j.streams),
-		Model: j.choice.model.Name, Generation: j.choice.model.generation, Analytic: j.analytic, KeyDistance: j.keys.distance(),
+		Model: j.decider.model.Name, Generation: j.decider.model.generation, Analytic: j.decider.analytic, KeyDistance: j.keys.distance(),
 		Windows: v.windows, Routes: v.routes, Incomplete: v.incomplete, Fallbacks: v.fallbacks, FarKeys: v.farKeys, Rate: v.rate,
 		Reports:   Reports{c.Taken, c.Late, c.Duplicate, c.Missing, c.Skipped},
 		Imbalance: slices.Clone(v.imbalance[max(0, len(v.imbalance)-viewWindows):]),

@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"io"
 	"math/rand/v2"
 	"testing"
 )
@@ -126,42 +125,4 @@ func BenchmarkTDigestMerge(b *testing.B) {
 		x.Reset()
 		x.Merge(y)
 	}
-}
-
-func BenchmarkCSV(b *testing.B) {
-	for _, bench := range []struct {
-		name, task string
-		file       FileConfig
-	}{
-		{"flights", TaskTDigest, flights()},
-		{"sotu-by-word", TaskCount, sotu()},
-	} {
-		b.Run(bench.name, func(b *testing.B) {
-			cfg := DefaultSource()
-			cfg.Kind, cfg.File = KindFile, bench.file
-			cfg.File.Loop = true
-			s, batch := openOne(b, cfg, bench.task), testBatch(512, 1000)
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := s.Fill(batch); err != nil && err != io.EOF {
-					b.Fatal(err)
-				}
-			}
-			perRecord(b, len(batch.Records))
-		})
-	}
-}
-
-// flights reads the delays of the flights data by destination.
-func flights() FileConfig {
-	cfg := DefaultSource().File
-	cfg.Path, cfg.Key, cfg.Payload = "../testdata/flights.csv.gz", "dest", []string{"arr_delay"}
-	return cfg
-}
-
-// sotu reads the addresses word by word.
-func sotu() FileConfig {
-	cfg := DefaultSource().File
-	cfg.Path, cfg.Key, cfg.Split = "../testdata/sotu.csv.gz", "sentence", SplitWords
-	return cfg
 }

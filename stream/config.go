@@ -131,11 +131,11 @@ func (c *SourceConfig) ValidateFor(task string) error {
 	if err := c.Validate(); err != nil || c.Kind != KindFile {
 		return err
 	}
-	kind, err := taskPayload(task)
+	t, err := findTask(task)
 	if err != nil {
 		return err
 	}
-	return field.In("file", c.File.validatePayload(kind))
+	return field.In("file", c.File.validatePayload(t.payload))
 }
 
 func (c *SourceConfig) validateKeys(least int) error {
@@ -203,6 +203,17 @@ func (c *FileConfig) validate() error {
 		errs = append(errs, field.Errorf("delimiter", "is %q; it must be one character other than a quote or a line break", c.Delimiter))
 	}
 	return errors.Join(errs...)
+}
+
+// validatePayload checks the columns against what the task reads.
+func (c *FileConfig) validatePayload(kind Payload) error {
+	switch n := len(c.Payload); {
+	case kind == TextPayload && n != 1 && (n != 0 || c.Split != SplitWords):
+		return field.Errorf("payload", "names %d columns; wordcount reads one with sentences: [sentence]", n)
+	case kind == ValuesPayload && n == 0:
+		return field.Errorf("payload", "is empty; tdigest reads one or more columns with numbers: [delay]")
+	}
+	return nil
 }
 
 func exponent(path string, v float64) error {

@@ -5,14 +5,15 @@ import (
 	"strings"
 )
 
-// payload says which part of a record a task reads, so that a source fills in
+// Payload is the part of a record that a task reads, so that a source fills in
 // nothing else.
-type payload int
+type Payload int
 
+// Payloads.
 const (
-	noPayload payload = iota
-	textPayload
-	valuesPayload
+	NoPayload     Payload = iota
+	TextPayload           // Text: a sentence
+	ValuesPayload         // Values: numbers
 )
 
 // Sizes of the pools that synthetic payloads are drawn from: powers of two, large
@@ -27,19 +28,19 @@ const (
 // pools are the pre-generated payloads of a synthetic source. They are immutable
 // and shared by its subtasks, so that filling a record in allocates nothing.
 type pools struct {
-	kind      payload
+	kind      Payload
 	sentences []string  // sentencePool of them
 	values    []float64 // valueClasses runs of valuePool+perRecord values
 	perRecord int       // values per record
 }
 
 // newPools draws the pools that the payload needs.
-func newPools(kind payload, cfg *SourceConfig, seed uint64) *pools {
+func newPools(kind Payload, cfg *SourceConfig, seed uint64) *pools {
 	p := &pools{kind: kind}
 	switch kind {
-	case textPayload:
+	case TextPayload:
 		p.sentences = newSentences(cfg.Sentences, rand.New(newPCG(seed, forSentences, 0)))
-	case valuesPayload:
+	case ValuesPayload:
 		p.perRecord = cfg.Values.PerRecord
 		p.values = newValues(cfg.Values, rand.New(newPCG(seed, forValues, 0)))
 	}
@@ -94,12 +95,12 @@ func newValues(cfg ValueConfig, rng *rand.Rand) []float64 {
 // fill sets the payload of records whose keys are set.
 func (p *pools) fill(records []Record, rng *rand.PCG) {
 	switch p.kind {
-	case textPayload:
+	case TextPayload:
 		for i := range records {
 			records[i].Text = p.sentences[rng.Uint64()%sentencePool]
 			records[i].Values = nil
 		}
-	case valuesPayload:
+	case ValuesPayload:
 		run := valuePool + p.perRecord
 		for i := range records {
 			r := &records[i]

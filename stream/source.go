@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+
+	"github.com/saspart/saspart/config/field"
 )
 
 // SourceEnv is what a job tells the sources of its partitioner subtasks.
@@ -13,6 +15,9 @@ type SourceEnv struct {
 	Seed     uint64 // of the job
 	Replica  uint64 // synthetic sources of another one draw other records of the same keys and payloads
 	Task     string // name of the task; the payload it reads is filled in, no other
+	// OpenFile opens sources of kind file, in subtask order: file.Open; nil: they are
+	// refused.
+	OpenFile func(cfg FileConfig, payload Payload, subtasks int) ([]Source, error)
 }
 
 // OpenSources opens the source of every subtask, in subtask order; together they
@@ -27,7 +32,7 @@ func OpenSources(cfg SourceConfig, env SourceEnv) ([]Source, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("source: %w", err)
 	}
-	kind, err := taskPayload(env.Task)
+	task, err := findTask(env.Task)
 	if err != nil {
 		return nil, err
 	}
@@ -35,9 +40,15 @@ func OpenSources(cfg SourceConfig, env SourceEnv) ([]Source, error) {
 		return nil, fmt.Errorf("source: %d subtasks; at least 1 is needed", env.Subtasks)
 	}
 	if cfg.Kind == KindFile {
-		return openFiles(cfg.File, kind, env.Subtasks)
+		if err := field.In("file", cfg.File.validatePayload(task.payload)); err != nil {
+			return nil, fmt.Errorf("source: %w", err)
+		}
+		if env.OpenFile == nil {
+			return nil, fmt.Errorf("source: %s: this program does not read files", cfg.File.Path)
+		}
+		return env.OpenFile(cfg.File, task.payload, env.Subtasks)
 	}
-	open := newSynthetic(cfg, env, newPools(kind, &cfg, env.Seed))
+	open := newSynthetic(cfg, env, newPools(task.payload, &cfg, env.Seed))
 	sources := []Source{}
 	for s := range env.Subtasks {
 		sources = append(sources, open(uint64(s)))

@@ -17,8 +17,55 @@ const (
 	TaskTDigest   = "tdigest"
 )
 
+// taskRow is all that the rest of the program has to know of a task.
+type taskRow struct {
+	name     string
+	payload  Payload                   // the part of a record that it reads
+	validate func(c *TaskConfig) error // nil: it has no settings
+	make     func(c TaskConfig) Task
+	flink    string // the class of the Flink job that computes it; empty: there is none
+}
+
+// taskRows lists the tasks. A new one adds its row here.
+func taskRows() []taskRow {
+	return []taskRow{
+		{name: TaskCount, payload: NoPayload, make: func(TaskConfig) Task { return count{} }, flink: "CountJob"},
+		{name: TaskWordcount, payload: TextPayload, make: func(TaskConfig) Task { return wordcount{} }, flink: "WordCountJob"},
+		{
+			name: TaskTDigest, payload: ValuesPayload, validate: (*TaskConfig).validateTDigest,
+			make: func(c TaskConfig) Task { return tdigestTask{c} }, flink: "TDigestJob",
+		},
+	}
+}
+
+// findTask returns the task of that name; an unknown one is an error that offers the
+// nearest.
+func findTask(name string) (taskRow, error) {
+	for _, t := range taskRows() {
+		if t.name == name {
+			return t, nil
+		}
+	}
+	return taskRow{}, field.Errorf("name", "%q is not a task; %s", name, nearest.Explain(name, TaskNames()))
+}
+
 // TaskNames lists the tasks there are.
-func TaskNames() []string { return []string{TaskCount, TaskWordcount, TaskTDigest} }
+func TaskNames() []string {
+	var names []string
+	for _, t := range taskRows() {
+		names = append(names, t.name)
+	}
+	return names
+}
+
+// FlinkJob returns the class of the Flink job that computes the task of that name.
+func FlinkJob(task string) (class string, err error) {
+	t, err := findTask(task)
+	if err == nil && t.flink == "" {
+		err = field.Errorf("name", "is %s, which does not run on flink", task)
+	}
+	return t.flink, err
+}
 
 // TaskConfig chooses a task.
 type TaskConfig struct {
@@ -34,12 +81,14 @@ func DefaultTask() TaskConfig {
 
 // Validate reports every impossible value by its path.
 func (c *TaskConfig) Validate() error {
-	if _, err := taskPayload(c.Name); err != nil {
+	t, err := findTask(c.Name)
+	if err != nil || t.validate == nil {
 		return err
 	}
-	if c.Name != TaskTDigest {
-		return nil
-	}
+	return t.validate(c)
+}
+
+func (c *TaskConfig) validateTDigest() error {
 	errs := []error{field.Finite("compression", c.Compression, 5, 1000)}
 	for i, q := range c.Quantiles {
 		errs = append(errs, field.Finite(fmt.Sprintf("quantiles[%d]", i), q, 0, 1))
@@ -53,26 +102,8 @@ func NewTask(cfg TaskConfig) (Task, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("task: %w", err)
 	}
-	switch cfg.Name {
-	case TaskWordcount:
-		return wordcount{}, nil
-	case TaskTDigest:
-		return tdigestTask{cfg}, nil
-	}
-	return count{}, nil
-}
-
-// taskPayload is the payload that the task of that name reads.
-func taskPayload(name string) (payload, error) {
-	switch name {
-	case TaskCount:
-		return noPayload, nil
-	case TaskWordcount:
-		return textPayload, nil
-	case TaskTDigest:
-		return valuesPayload, nil
-	}
-	return noPayload, field.Errorf("name", "%q is not a task; %s", name, nearest.Explain(name, TaskNames()))
+	t, _ := findTask(cfg.Name) // Validate has found it
+	return t.make(cfg), nil
 }
 
 // count is the task that counts records per key.
@@ -103,8 +134,8 @@ func (c *countState) AppendText(dst []byte) []byte { return strconv.AppendInt(ds
 // merged: all of it for count and wordcount; count, minimum, maximum and sum of a
 // tdigest, whose quantiles are estimates.
 func AppendExact(dst []byte, s State) []byte {
-	if t, ok := s.(*tdigestState); ok {
-		return t.appendExact(dst)
+	if e, ok := s.(interface{ appendExact(dst []byte) []byte }); ok {
+		return e.appendExact(dst)
 	}
 	return s.AppendText(dst)
 }

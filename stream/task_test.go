@@ -64,11 +64,11 @@ func TestWords(t *testing.T) {
 
 // cut lists the words of a text.
 func cut(text string) []string {
-	var w words
+	var w Words
 	var out []string
-	w.start(text)
+	w.Start(text)
 	for {
-		word, ok := w.next()
+		word, ok := w.Next()
 		if !ok {
 			return out
 		}

@@ -1,4 +1,4 @@
-package stream
+package stream_test
 
 import (
 	"bytes"
@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/saspart/saspart/config/strict"
+	"github.com/saspart/saspart/stream"
+	"github.com/saspart/saspart/stream/file"
 )
 
 var update = flag.Bool("update", false, "rewrite the vectors in testdata/stream")
@@ -42,7 +44,7 @@ type vectorCase struct {
 // digest sums up records: of each the time, then the key and the text, each after
 // its length, then the number of values and each of them in millionths, rounded
 // down; numbers are 8 bytes, the lowest first.
-func digest(records []Record) string {
+func digest(records []stream.Record) string {
 	h := fnv.New64a()
 	var buf []byte
 	for i := range records {
@@ -65,28 +67,28 @@ func digest(records []Record) string {
 func vectorCases() []vectorCase {
 	return []vectorCase{
 		{Why: "the default", Source: json.RawMessage(`{"kind":"zipf"}`),
-			Task: TaskWordcount, Subtasks: 1, Seed: 1, Rate: 10_000, Spacing: SpacingEven},
+			Task: stream.TaskWordcount, Subtasks: 1, Seed: 1, Rate: 10_000, Spacing: stream.SpacingEven},
 		{Why: "few keys, shuffled, of even probability; long words; several subtasks",
 			Source: json.RawMessage(`{"kind":"zipf","keys":17,"exponent":0,"shuffle":true,"sentences":{"words":3,"vocabulary":100000,"exponent":0.5}}`),
-			Task:   TaskWordcount, Subtasks: 3, Seed: 42, Rate: 777, Spacing: SpacingEven},
+			Task:   stream.TaskWordcount, Subtasks: 3, Seed: 42, Rate: 777, Spacing: stream.SpacingEven},
 		{Why: "values; random times",
 			Source: json.RawMessage(`{"kind":"zipf","keys":1000,"exponent":1.2,"values":{"per_record":3,"mean":5,"between":2,"within":0.5}}`),
-			Task:   TaskTDigest, Subtasks: 2, Seed: 1 << 63, Rate: 100_000, Spacing: SpacingPoisson},
+			Task:   stream.TaskTDigest, Subtasks: 2, Seed: 1 << 63, Rate: 100_000, Spacing: stream.SpacingPoisson},
 		{Why: "a sequence that deals the keys anew",
 			Source: json.RawMessage(`{"kind":"zipf-sequence","keys":300,"sequence":{"exponents":[0.8,2],"interval":"300ms","reshuffle":true}}`),
-			Task:   TaskCount, Subtasks: 2, Seed: 7, Rate: 5000, Spacing: SpacingEven},
+			Task:   stream.TaskCount, Subtasks: 2, Seed: 7, Rate: 5000, Spacing: stream.SpacingEven},
 		{Why: "a key that drifts",
 			Source: json.RawMessage(`{"kind":"drift","keys":200,"exponent":1,"drift":{"low":0.1,"high":0.9,"period":"700ms"}}`),
-			Task:   TaskCount, Subtasks: 1, Seed: 7, Rate: 3000, Spacing: SpacingPoisson},
+			Task:   stream.TaskCount, Subtasks: 1, Seed: 7, Rate: 3000, Spacing: stream.SpacingPoisson},
 		{Why: "a file with numbers, gzipped",
 			Source: json.RawMessage(`{"kind":"file","file":{"path":"testdata/flights.csv.gz","key":"dest","payload":["arr_delay"],"on_bad_row":"skip"}}`),
-			Task:   TaskTDigest, Subtasks: 3, Seed: 1, Rate: 1e6, Spacing: SpacingEven},
+			Task:   stream.TaskTDigest, Subtasks: 3, Seed: 1, Rate: 1e6, Spacing: stream.SpacingEven},
 		{Why: "a file of sentences, by speaker",
 			Source: json.RawMessage(`{"kind":"file","file":{"path":"testdata/sotu.csv.gz","key":"speaker","payload":["sentence"]}}`),
-			Task:   TaskWordcount, Subtasks: 2, Seed: 1, Rate: 1e6, Spacing: SpacingEven},
+			Task:   stream.TaskWordcount, Subtasks: 2, Seed: 1, Rate: 1e6, Spacing: stream.SpacingEven},
 		{Why: "a file of sentences, a record for each word",
 			Source: json.RawMessage(`{"kind":"file","file":{"path":"testdata/sotu.csv.gz","key":"sentence","split":"words","loop":true}}`),
-			Task:   TaskWordcount, Subtasks: 2, Seed: 1, Rate: 1e6, Spacing: SpacingEven},
+			Task:   stream.TaskWordcount, Subtasks: 2, Seed: 1, Rate: 1e6, Spacing: stream.SpacingEven},
 	}
 }
 
@@ -94,27 +96,27 @@ func vectorCases() []vectorCase {
 func TestVectors(t *testing.T) {
 	var cases []vectorCase
 	for _, c := range vectorCases() {
-		cfg := DefaultSource()
+		cfg := stream.DefaultSource()
 		if _, err := strict.Load("source", c.Source, &cfg, strict.Layers{}); err != nil {
 			t.Fatal(err)
 		}
-		if cfg.Kind == KindFile {
+		if cfg.Kind == stream.KindFile {
 			cfg.File.Path = "../" + cfg.File.Path
 		}
-		sources, err := OpenSources(cfg, SourceEnv{Subtasks: c.Subtasks, Seed: c.Seed, Task: c.Task})
+		sources, err := stream.OpenSources(cfg, stream.SourceEnv{Subtasks: c.Subtasks, Seed: c.Seed, Task: c.Task, OpenFile: file.Open})
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer CloseSources(sources)
-		task, err := NewTask(TaskConfig{Name: c.Task, Compression: 20})
+		defer stream.CloseSources(sources)
+		task, err := stream.NewTask(stream.TaskConfig{Name: c.Task, Compression: 20})
 		if err != nil {
 			t.Fatal(err)
 		}
 		state := task.NewState()
 		for i, source := range sources {
 			times := make([]int64, vectorRecords)
-			NewArrivals(RateConfig{Kind: RateFixed, Rate: c.Rate, Spacing: c.Spacing}, i, c.Subtasks, c.Seed).Fill(times, math.MaxInt64)
-			b := &Batch{}
+			stream.NewArrivals(stream.RateConfig{Kind: stream.RateFixed, Rate: c.Rate, Spacing: c.Spacing}, i, c.Subtasks, c.Seed).Fill(times, math.MaxInt64)
+			b := &stream.Batch{}
 			b.Resize(vectorRecords)
 			for k, at := range times {
 				b.Records[k].Time = at
@@ -129,7 +131,7 @@ func TestVectors(t *testing.T) {
 				state.Add(&b.Records[k])
 			}
 		}
-		c.Result = string(AppendExact(nil, state))
+		c.Result = string(stream.AppendExact(nil, state))
 		cases = append(cases, c)
 	}
 	got, err := json.MarshalIndent(cases, "", " ")

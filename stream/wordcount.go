@@ -27,7 +27,7 @@ type wordcountState struct {
 	entries []wordEntry // in order of appearance
 	letters []byte      // of all words
 	index   []int32     // by hash with linear probing: 1 + place in entries, 0 free; used past fewWords
-	scan    words
+	scan    Words
 }
 
 // wordEntry is a word and its count.
@@ -45,9 +45,9 @@ const fewWords = 8
 // Add implements State.
 func (s *wordcountState) Add(r *Record) {
 	s.records++
-	s.scan.start(r.Text)
+	s.scan.Start(r.Text)
 	for {
-		word, ok := s.scan.next()
+		word, ok := s.scan.Next()
 		if !ok {
 			return
 		}
@@ -135,7 +135,7 @@ func (s *wordcountState) word(e *wordEntry) string {
 // Reset implements State. The memory is kept.
 func (s *wordcountState) Reset() {
 	s.records, s.entries, s.letters = 0, s.entries[:0], s.letters[:0]
-	s.scan.start("")
+	s.scan.Start("")
 }
 
 // Count implements State.

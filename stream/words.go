@@ -6,22 +6,22 @@ import (
 	"unsafe"
 )
 
-// words cuts a text into its words: maximal runs of Unicode letters, digits and
+// Words cuts a text into its words: maximal runs of Unicode letters, digits and
 // the marks that belong to them, lower-cased. Everything else separates.
-type words struct {
+type Words struct {
 	text string
 	pos  int
 	buf  []byte // a word that had to be lower-cased
 }
 
-// start begins with a new text.
-func (w *words) start(text string) { w.text, w.pos = text, 0 }
+// Start begins with a new text.
+func (w *Words) Start(text string) { w.text, w.pos = text, 0 }
 
-// next returns the next word; ok is false after the last. The word is valid until
+// Next returns the next word; ok is false after the last. The word is valid until
 // the next call only: whoever keeps it makes a copy. It is cut from the text if
 // it is lower-case ASCII there already, else it lies in a buffer that is used
 // again, so that no word is allocated.
-func (w *words) next() (word string, ok bool) {
+func (w *Words) Next() (word string, ok bool) {
 	text, i := w.text, w.pos
 	for i < len(text) && !isLower(text[i]) {
 		if c := text[i]; isUpper(c) {
@@ -54,7 +54,7 @@ func (w *words) next() (word string, ok bool) {
 }
 
 // lower returns the word that starts at i in lower case, in the buffer.
-func (w *words) lower(i int) (string, bool) {
+func (w *Words) lower(i int) (string, bool) {
 	w.buf = w.buf[:0]
 	for i < len(w.text) {
 		switch c := w.text[i]; {

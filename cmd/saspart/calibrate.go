@@ -13,6 +13,7 @@ import (
 	"github.com/saspart/saspart/cmd/saspart/internal/progress"
 	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/engine/calibrate"
+	"github.com/saspart/saspart/experiment"
 	"github.com/saspart/saspart/stream"
 )
 
@@ -96,7 +97,7 @@ func (a *app) runCalibrate(ctx context.Context, opts calibrateOptions) error {
 
 // sample takes up to n records from the beginning of the experiment's source.
 func sample(e *config.Experiment, n int) (records []stream.Record, err error) {
-	sources, err := stream.OpenSources(e.Source, stream.SourceEnv{Subtasks: 1, Seed: e.Seed, Task: e.Task.Name})
+	sources, err := experiment.OpenSources(e, 1, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/engine/fluid"
 	"github.com/saspart/saspart/experiment"
+	"github.com/saspart/saspart/loop"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/checkpoint"
 	"github.com/saspart/saspart/policy/learned"
@@ -34,6 +35,7 @@ func fluidRollout(e *config.Experiment) (func(context.Context, *checkpoint.Check
 		if err != nil {
 			return 0, err
 		}
+		control := loop.New(loop.Config{Workers: e.Job.Workers, Controller: controller})
 		sum := 0.0
 		for step := range rolloutSettle + rolloutWindows {
 			w, err := job.Next(ctx)
@@ -43,7 +45,7 @@ func fluidRollout(e *config.Experiment) (func(context.Context, *checkpoint.Check
 			if step >= rolloutSettle {
 				sum += policy.Imbalance(w.Busy)
 			}
-			if route := controller.Decide(w); route != nil {
+			if route := control.Step(w); route != nil {
 				if err := job.Apply(route); err != nil {
 					return 0, err
 				}

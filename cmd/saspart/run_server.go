@@ -139,11 +139,11 @@ type jobTime struct {
 }
 
 // Decide implements policy.Controller.
-func (j *jobTime) Decide(w *policy.Window) *policy.Route {
+func (j *jobTime) Decide(w *policy.Window, latest *policy.Route) *policy.Route {
 	if j.clock != nil {
 		j.clock.Store(int64(w.End))
 	}
-	return j.Controller.Decide(w)
+	return j.Controller.Decide(w, latest)
 }
 
 // farewell says what the server did for a run, and detaches from it.

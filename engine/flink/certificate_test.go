@@ -16,7 +16,7 @@ func TestEncrypted(t *testing.T) {
 	f := newFakeFlink(t)
 	e := engineOn(t, f, nil)
 	e.encrypt = true
-	j := open(t, e, quick(), "hash", Options{})
+	j := open(t, e, quick(), "hash")
 	next(t, j)
 	c := f.job().conf
 	if c.Authority == "" {

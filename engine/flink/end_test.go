@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/stream"
 )
@@ -36,7 +35,7 @@ func TestEnds(t *testing.T) {
 	} {
 		t.Run(c.why, func(t *testing.T) {
 			f := newFakeFlink(t)
-			j := open(t, engineOn(t, f, nil), quick(), "hash", Options{})
+			j := open(t, engineOn(t, f, nil), quick(), "hash")
 			next(t, j)
 			c.end(f)
 			var err error
@@ -62,15 +61,16 @@ func TestOpenRefuses(t *testing.T) {
 	for _, c := range []struct {
 		why         string
 		partitioner string
-		set         func(*config.Experiment)
+		set         func(*trial)
 		fake        func(*fakeFlink)
 		want        string
 	}{
 		{"a partitioner that the connector has not", "fish", nil, nil, "does not run on flink"},
-		{"speeds that change", "hash", func(e *config.Experiment) { e.Job.Speeds.Change.Walk = 0.1 }, nil, "speeds.change"},
-		{"aggregation at the senders", "hash", func(e *config.Experiment) { e.Job.Combine = engine.CombineLocal }, nil, "combine"},
-		{"slides of half a millisecond", "hash", func(e *config.Experiment) { e.Job.Slide = 2500 * time.Microsecond }, nil, "milliseconds"},
-		{"an impossible job", "hash", func(e *config.Experiment) { e.Job.Reducers = 0 }, nil, "reducers"},
+		{"an unknown task", "hash", func(e *trial) { e.Task.Name = "wordcuont" }, nil, `did you mean "wordcount"?`},
+		{"speeds that change", "hash", func(e *trial) { e.Config.Speeds.Change.Walk = 0.1 }, nil, "speeds.change"},
+		{"aggregation at the senders", "hash", func(e *trial) { e.Config.Combine = engine.CombineLocal }, nil, "combine"},
+		{"slides of half a millisecond", "hash", func(e *trial) { e.Config.Slide = 2500 * time.Microsecond }, nil, "milliseconds"},
+		{"an impossible job", "hash", func(e *trial) { e.Config.Reducers = 0 }, nil, "reducers"},
 		{"a program that does not begin", "hash", nil, func(f *fakeFlink) {
 			f.refuse = "org.apache.flink.util.FlinkException: x\nCaused by: java.lang.IllegalArgumentException: slots: is 3"
 		}, "IllegalArgumentException: slots: is 3"},
@@ -83,7 +83,7 @@ func TestOpenRefuses(t *testing.T) {
 		if c.set != nil {
 			c.set(e)
 		}
-		j, err := engineOn(t, f, nil).Open(e, scheme(t, c.partitioner, 4), Options{Arrivals: arrivals(e)})
+		j, err := engineOn(t, f, nil).Open(e.under(t, c.partitioner))
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: job %v, error %v", c.why, j, err)
 		}
@@ -95,7 +95,7 @@ func TestSubmissionThatIsLateIsCancelled(t *testing.T) {
 	f := newFakeFlink(t)
 	f.late = 3 * time.Second
 	e := quick()
-	if _, err := engineOn(t, f, nil).Open(e, scheme(t, "hash", 4), Options{Arrivals: arrivals(e)}); err == nil {
+	if _, err := engineOn(t, f, nil).Open(e.under(t, "hash")); err == nil {
 		t.Fatal("a job whose submission was not answered is there")
 	}
 	f.runs.Wait()
@@ -107,7 +107,7 @@ func TestSubmissionThatIsLateIsCancelled(t *testing.T) {
 func TestNoCluster(t *testing.T) {
 	f := newFakeFlink(t)
 	e := engineOn(t, f, func(c *Config) { c.Address = "http://127.0.0.1:1" })
-	if _, err := e.Open(quick(), scheme(t, "hash", 4), Options{Arrivals: arrivals(quick())}); err == nil || !strings.Contains(err.Error(), "saspart flink up") {
+	if _, err := e.Open(quick().under(t, "hash")); err == nil || !strings.Contains(err.Error(), "saspart flink up") {
 		t.Errorf("no cluster: %v", err)
 	}
 	if _, err := New(Config{Address: "127.0.0.1:8081"}); err == nil || !strings.Contains(err.Error(), "http://") {
@@ -128,7 +128,7 @@ func TestJobThatDoesNotAttach(t *testing.T) {
 	f := newFakeFlink(t)
 	f.silent = true
 	e := engineOn(t, f, func(c *Config) { c.Attach = 300 * time.Millisecond })
-	j := open(t, e, quick(), "hash", Options{})
+	j := open(t, e, quick(), "hash")
 	if _, err := j.Next(background); err == nil || !strings.Contains(err.Error(), "2 of 3 subtasks") || !strings.Contains(err.Error(), "8 slots") {
 		t.Errorf("Next: %v", err)
 	}
@@ -150,7 +150,7 @@ func TestClusterIsLost(t *testing.T) {
 	}
 	t.Setenv(asGuard, f.URL)
 	e := engineOn(t, f, func(c *Config) { c.Lost, c.Guard = time.Millisecond, []string{self} })
-	j := open(t, e, quick(), "hash", Options{})
+	j := open(t, e, quick(), "hash")
 	next(t, j)
 	s := f.job()
 	s.end("CANCELED", "")
@@ -176,7 +176,7 @@ func TestOneUpload(t *testing.T) {
 	f := newFakeFlink(t)
 	e := engineOn(t, f, nil)
 	for range 2 {
-		j := open(t, e, quick(), "hash", Options{})
+		j := open(t, e, quick(), "hash")
 		next(t, j)
 		if err := j.Close(); err != nil {
 			t.Error(err)
@@ -194,7 +194,7 @@ func TestOneUpload(t *testing.T) {
 func TestInterrupt(t *testing.T) {
 	f := newFakeFlink(t)
 	f.silent = true
-	j := open(t, engineOn(t, f, nil), quick(), "hash", Options{})
+	j := open(t, engineOn(t, f, nil), quick(), "hash")
 	ctx, cancel := context.WithTimeout(background, 100*time.Millisecond)
 	defer cancel()
 	if _, err := j.Next(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -220,7 +220,7 @@ func TestDetached(t *testing.T) {
 			f.silent = c.silent
 			var left []string
 			e := engineOn(t, f, func(c *Config) { c.Detached = func(job string) { left = append(left, job) } })
-			j := open(t, e, quick(), "hash", Options{})
+			j := open(t, e, quick(), "hash")
 			if !c.silent {
 				next(t, j)
 			}
@@ -239,13 +239,15 @@ func TestResults(t *testing.T) {
 	f := newFakeFlink(t)
 	var slides []int64
 	var total string
-	j := open(t, engineOn(t, f, nil), quick(), "hash", Options{Results: func(slide int64, key string, s stream.State) {
+	e := quick()
+	e.Results = func(slide int64, key string, s stream.State) {
 		slides = append(slides, slide)
 		total = string(s.AppendText(nil))
 		if key != "key\t0" && key != "key\t1" {
 			t.Errorf("key %q", key)
 		}
-	}})
+	}
+	j := open(t, engineOn(t, f, nil), e, "hash")
 	for range 3 {
 		next(t, j)
 	}
@@ -290,7 +292,7 @@ func TestGuardIsAProcess(t *testing.T) {
 	}
 	t.Setenv(asGuard, f.URL)
 	e := engineOn(t, f, func(c *Config) { c.Guard = []string{self} })
-	j := open(t, e, quick(), "hash", Options{})
+	j := open(t, e, quick(), "hash")
 	if err := errors.Join(e.guard.tells.Close(), e.guard.cmd.Wait()); err != nil { // as when this process dies
 		t.Error(err)
 	}

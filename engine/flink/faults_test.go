@@ -19,10 +19,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/engine/flink/cluster"
 	"github.com/saspart/saspart/engine/flink/rest"
-	"github.com/saspart/saspart/partition/registry"
 )
 
 // stage is a cluster with the jobs' program on it.
@@ -67,13 +65,12 @@ func newStage(t *testing.T) *stage {
 // task is a job of so many records at 1000/s, that checkpoints every half second.
 func (s *stage) task(partitioner string, workers int, records int64) *settings {
 	s.t.Helper()
-	e := config.Default()
-	e.Name, e.Job.Workers, e.Job.Partitioners = "faults", workers, 2
-	e.Job.Slide, e.Job.Window = 250*time.Millisecond, 500*time.Millisecond
+	e := usual("faults")
+	e.Config.Workers, e.Config.Partitioners = workers, 2
+	e.Config.Slide, e.Config.Window = 250*time.Millisecond, 500*time.Millisecond
 	e.Source.Keys, e.Source.Exponent = 200, 1.2
-	p := registry.Default()
-	p.Name = partitioner
-	c, err := newSettings(&e, p)
+	setup := e.under(s.t, partitioner)
+	c, err := newSettings(&setup)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -89,7 +86,7 @@ func (s *stage) run(c *settings, savepoint string) (job string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	job, err = s.client.Run(background, s.program, rest.Run{EntryClass: entryClass("wordcount"), Args: args, Savepoint: savepoint})
+	job, err = s.client.Run(background, s.program, rest.Run{EntryClass: "io.github.saspart.flink.jobs.WordCountJob", Args: args, Savepoint: savepoint})
 	if err != nil {
 		s.t.Fatal(err)
 	}

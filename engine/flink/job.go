@@ -11,38 +11,29 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
-	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/engine/flink/rest"
 	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/partition"
-	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/serve"
 	"github.com/saspart/saspart/serve/wire"
+	"github.com/saspart/saspart/stream"
 )
 
-// Options are what who opens a job may want of it besides its windows.
-type Options struct {
-	Arrivals engine.Arrivals    // says the rate, of one subtask; its times are not asked for
-	Latency  engine.LatencyFunc // nil: the windows' quantiles are enough
-	Results  engine.ResultFunc  // nil: results are computed but not reported
-}
-
-// Job is the job of an experiment on a cluster. It is for one goroutine.
+// Job is a job on a cluster. It is for one goroutine.
 //
 // It begins with a pause, until every subtask has reported: the job's time, and its
 // first window, begin when the records do. Windows end on the wall clock's multiples of
 // their length. Where the cluster has lost a part of the job for a while windows are
 // left out, and others have parts missing.
 type Job struct {
-	engine     *Engine
-	experiment *config.Experiment
-	options    Options
-	id         string
-	guard      *guard
-	server     *server
-	results    *results // nil: not asked for
+	engine  *Engine
+	setup   Setup
+	id      string
+	guard   *guard
+	server  *server
+	results *results // nil: not asked for
 
 	mu      sync.Mutex
 	scheme  partition.Scheme
@@ -56,17 +47,17 @@ type Job struct {
 	closed bool
 }
 
-// Open submits the job of e, under a partitioner that registry.New made. The first
-// call of Next waits for it to be there.
-func (f *Engine) Open(e *config.Experiment, s partition.Scheme, o Options) (_ *Job, err error) {
-	p, ok := registry.ConfigOf(s)
-	if !ok {
-		return nil, errors.New("job: no partitioner")
-	}
-	one := *e
-	one.Partitioner = p
-	if err := errors.Join(one.Validate(), Validate(&one)); err != nil {
+// jobsPackage is the Java package of the programs that compute the tasks.
+const jobsPackage = "io.github.saspart.flink.jobs."
+
+// Open submits the job that s describes. The first call of Next waits until it runs.
+func (f *Engine) Open(s Setup) (_ *Job, err error) {
+	if err := s.validate(); err != nil {
 		return nil, fmt.Errorf("job: %w", err)
+	}
+	class, err := stream.FlinkJob(s.Task.Name)
+	if err != nil {
+		return nil, fmt.Errorf("job: task.%w", err)
 	}
 	ctx := context.Background() // every request has a limit of its own
 	program, guard, err := f.prepare(ctx)
@@ -74,10 +65,10 @@ func (f *Engine) Open(e *config.Experiment, s partition.Scheme, o Options) (_ *J
 		return nil, err
 	}
 	j := &Job{
-		engine: f, experiment: &one, options: o, id: newID(), guard: guard, scheme: s, before: s,
-		window: one.Job.MetricWindow(), details: map[int]detail{},
+		engine: f, setup: s, id: newID(), guard: guard, scheme: s.Scheme, before: s.Scheme,
+		window: s.Config.MetricWindow(), details: map[int]detail{},
 	}
-	if j.server, err = f.listen(one.Job.Workers, j.window, serve.Options{Watch: j.note}); err != nil {
+	if j.server, err = f.listen(s.Config.Workers, j.window, serve.Options{Watch: j.note}); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -85,13 +76,13 @@ func (f *Engine) Open(e *config.Experiment, s partition.Scheme, o Options) (_ *J
 			err = errors.Join(err, j.server.close(), j.results.remove())
 		}
 	}()
-	c, err := newSettings(&one, p)
+	c, err := newSettings(&s)
 	if err != nil {
 		return nil, err
 	}
 	c.Instance, c.Server, c.Token, c.StaleAfterMS = j.id, j.server.at, j.server.token, staleAfter.Milliseconds()
 	c.Authority = j.server.authority
-	if o.Results != nil {
+	if s.Results != nil {
 		if j.results, err = newResults(); err != nil {
 			return nil, err
 		}
@@ -104,15 +95,15 @@ func (f *Engine) Open(e *config.Experiment, s partition.Scheme, o Options) (_ *J
 	if err := guard.tell(watchJob, j.id); err != nil {
 		return nil, err
 	}
-	if _, err := f.client.Run(ctx, program, rest.Run{EntryClass: entryClass(one.Task.Name), Args: arguments, JobID: j.id}); err != nil {
+	if _, err := f.client.Run(ctx, program, rest.Run{EntryClass: jobsPackage + class, Args: arguments, JobID: j.id}); err != nil {
 		unknown := cancelUnknown
 		if refused := new(rest.Refusal); !errors.As(err, &refused) {
 			unknown = guardUnknown // it may have got there, or be about to
 		}
 		return nil, errors.Join(fmt.Errorf("submit the job: %w", reason(err)), j.cancel(unknown))
 	}
-	j.rates = newRates(o.Arrivals, &one.Job, func(rate float64) error {
-		return j.server.Control(one.Name, wire.Control{Rate: &rate})
+	j.rates = newRates(s.Arrivals, &s.Config, func(rate float64) error {
+		return j.server.Control(s.Name, wire.Control{Rate: &rate})
 	})
 	return j, nil
 }
@@ -131,12 +122,12 @@ type detail struct {
 func (j *Job) note(_ string, a *reports.Assembled) {
 	d := detail{missing: slices.Clone(a.Workers)}
 	for _, i := range a.Partitioners {
-		d.missing = append(d.missing, j.experiment.Job.Workers+i)
+		d.missing = append(d.missing, j.setup.Config.Workers+i)
 	}
 	for _, i := range a.Reducers {
-		d.missing = append(d.missing, j.experiment.Job.Workers+j.experiment.Job.Partitioners+i)
+		d.missing = append(d.missing, j.setup.Config.Workers+j.setup.Config.Partitioners+i)
 	}
-	if a.Latency != nil && j.options.Latency != nil {
+	if a.Latency != nil && j.setup.Latency != nil {
 		d.latency = a.Latency.Clone()
 	}
 	j.mu.Lock()
@@ -291,22 +282,15 @@ func (j *Job) shown(w *policy.Window) *policy.Window {
 	out.Step, out.Start, out.End = w.Step-j.first, w.Start-zero, w.End-zero
 	j.mu.Lock()
 	out.Partitioner = j.scheme.Name
-	if name := registered(j.before); w.Partitioner == name && name != registered(j.scheme) {
+	if name := j.before.Flink.Name; w.Partitioner == name && name != j.scheme.Flink.Name {
 		out.Partitioner = j.before.Name
 	}
 	j.mu.Unlock()
 	if d := j.take(w.Step); d.latency != nil {
-		j.options.Latency(d.latency)
+		j.setup.Latency(d.latency)
 	}
 	j.rates.observe(out.End, engine.Busiest(&out))
 	return &out
-}
-
-// registered is the name that the partitioner goes by on the cluster; a scheme may have
-// another.
-func registered(s partition.Scheme) string {
-	c, _ := registry.ConfigOf(s)
-	return c.Name
 }
 
 // Apply implements engine.Job.
@@ -314,7 +298,7 @@ func (j *Job) Apply(r *policy.Route) error {
 	if err := r.Validate(); err != nil {
 		return err
 	}
-	if n := j.experiment.Job.Workers; r.Workers != n {
+	if n := j.setup.Config.Workers; r.Workers != n {
 		return fmt.Errorf("route: made for %d workers, the job has %d", r.Workers, n)
 	}
 	return j.server.feed.Apply(r)
@@ -322,20 +306,17 @@ func (j *Job) Apply(r *policy.Route) error {
 
 // Switch implements engine.Switcher.
 func (j *Job) Switch(s partition.Scheme) error {
-	p, _ := registry.ConfigOf(s)
-	one := *j.experiment
-	one.Partitioner = p
-	if err := Validate(&one); err != nil {
+	if err := runs(&s); err != nil {
 		return fmt.Errorf("job: %w", err)
 	}
-	text, err := asJSON(p)
+	text, err := asJSON(s.Flink.Settings)
 	if err != nil {
 		return err
 	}
 	j.mu.Lock()
 	j.before, j.scheme = j.scheme, s
 	j.mu.Unlock()
-	return j.server.Control(j.experiment.Name, wire.Control{Partitioner: string(text)})
+	return j.server.Control(j.setup.Name, wire.Control{Partitioner: string(text)})
 }
 
 // Close implements engine.Job. It returns when the job has ended on the cluster. Closing
@@ -382,7 +363,7 @@ func (j *Job) cancel(unknown time.Duration) error {
 // finish has the sources end, so that what they have sent is reduced and reported, and
 // hands out the results.
 func (j *Job) finish() error {
-	if err := j.server.Control(j.experiment.Name, wire.Control{End: true}); err != nil && j.ended != io.EOF {
+	if err := j.server.Control(j.setup.Name, wire.Control{End: true}); err != nil && j.ended != io.EOF {
 		return err
 	}
 	ctx, stop := context.WithTimeout(context.Background(), finishPatience)
@@ -395,7 +376,7 @@ func (j *Job) finish() error {
 		_, err := j.lives(ctx)
 		return fmt.Errorf("the results are not all there: %w", err)
 	}
-	return j.results.hand(j.options.Results, &j.experiment.Job, time.Duration(j.first)*j.window)
+	return j.results.hand(j.setup.Results, &j.setup.Config, time.Duration(j.first)*j.window)
 }
 
 // finishPatience is how long a job may take to work off what it has been sent.

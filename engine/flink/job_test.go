@@ -12,7 +12,6 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"go.uber.org/goleak"
 
-	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/partition/registry"
@@ -33,14 +32,35 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// quick is an experiment of short slides.
-func quick() *config.Experiment {
-	e := config.Default()
-	e.Name = "clicks"
-	e.Job.Workers, e.Job.Reducers = 4, 2
-	e.Job.Slide, e.Job.Window = 100*time.Millisecond, 200*time.Millisecond
+// trial is what a test's job is made of.
+type trial struct {
+	Setup
+	Rate stream.RateConfig
+}
+
+// under is the setup with a partitioner.
+func (e *trial) under(t *testing.T, partitioner string) Setup {
+	s := e.Setup
+	s.Scheme, s.Spacing = scheme(t, partitioner, e.Config.Workers), e.Rate.Spacing
+	s.Arrivals = stream.NewArrivals(e.Rate, 0, e.Config.Partitioners, e.Seed)
+	return s
+}
+
+// usual is a job as experiments have it unless they say otherwise.
+func usual(name string) *trial {
+	return &trial{
+		Setup{Name: name, Seed: 1, Config: engine.Default(), Task: stream.DefaultTask(), Source: stream.DefaultSource()},
+		stream.DefaultRate(),
+	}
+}
+
+// quick is a job of short slides.
+func quick() *trial {
+	e := usual("clicks")
+	e.Config.Workers, e.Config.Reducers = 4, 2
+	e.Config.Slide, e.Config.Window = 100*time.Millisecond, 200*time.Millisecond
 	e.Rate.Rate = 2000
-	return &e
+	return e
 }
 
 func engineOn(t *testing.T, f *fakeFlink, set func(*Config)) *Engine {
@@ -77,16 +97,9 @@ func scheme(t *testing.T, name string, workers int) partition.Scheme {
 	return s
 }
 
-func arrivals(e *config.Experiment) engine.Arrivals {
-	return stream.NewArrivals(e.Rate, 0, e.Job.Partitioners, e.Seed)
-}
-
-func open(t *testing.T, f *Engine, e *config.Experiment, name string, o Options) *Job {
+func open(t *testing.T, f *Engine, e *trial, partitioner string) *Job {
 	t.Helper()
-	if o.Arrivals == nil {
-		o.Arrivals = arrivals(e)
-	}
-	j, err := f.Open(e, scheme(t, name, e.Job.Workers), o)
+	j, err := f.Open(e.under(t, partitioner))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,10 +120,11 @@ func next(t *testing.T, j *Job) *policy.Window {
 func TestJobGivesWindowsAndFollowsRoutes(t *testing.T) {
 	f := newFakeFlink(t)
 	e := quick()
-	e.Job.Partitioners = 2
+	e.Config.Partitioners = 2
 	const long = 200 * time.Millisecond
 	var timed int64
-	j := open(t, engineOn(t, f, nil), e, "table", Options{Latency: func(h *hdrhistogram.Histogram) { timed += h.TotalCount() }})
+	e.Latency = func(h *hdrhistogram.Histogram) { timed += h.TotalCount() }
+	j := open(t, engineOn(t, f, nil), e, "table")
 	for n := range 3 {
 		w := next(t, j)
 		if w.Step != n || w.Start != time.Duration(n)*long || w.End != w.Start+long {
@@ -168,9 +182,9 @@ func TestSettings(t *testing.T) {
 	f := newFakeFlink(t)
 	e := quick()
 	e.Task.Name, e.Seed = stream.TaskTDigest, 1<<63+5
-	e.Job.Speeds = engine.Speeds{Kind: "straggler", Worker: 1, Factor: 0.5}
-	e.Job.Costs.Unit = 30 * time.Microsecond
-	j := open(t, engineOn(t, f, nil), e, "dalton-metrics", Options{})
+	e.Config.Speeds = engine.Speeds{Kind: "straggler", Worker: 1, Factor: 0.5}
+	e.Config.Costs.Unit = 30 * time.Microsecond
+	j := open(t, engineOn(t, f, nil), e, "dalton-metrics")
 	defer j.Close()
 	s := f.job()
 	c := &s.conf
@@ -183,10 +197,25 @@ func TestSettings(t *testing.T) {
 	if !slices.Equal(c.Speeds, []float64{1, 0.5, 1, 1}) {
 		t.Errorf("speeds %v", c.Speeds)
 	}
-	for text, want := range map[string]string{string(c.Partitioner): `"name":"dalton-metrics"`, string(c.Source): `"interval":"30s"`, string(c.Task): `"compression":20`} {
+	for text, want := range map[string]string{string(c.Partitioner): `"name":"dalton-metrics","published":false`, string(c.Source): `"interval":"30s"`, string(c.Task): `"compression":20`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%s is not in %s", want, text)
 		}
+	}
+}
+
+// A job under one partitioner is told nothing of the others: the connector refuses
+// settings that it does not know.
+func TestSettingsOfOnePartitioner(t *testing.T) {
+	e := quick()
+	setup := e.under(t, "wchoices")
+	s, err := newSettings(&setup)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `{"choices":{"counters":0,"epsilon":0.0001,"head":5,"refresh":0.0625},"name":"wchoices","published":false}`
+	if got := string(s.Partitioner); got != want {
+		t.Errorf("the job is told %s, want %s", got, want)
 	}
 }
 
@@ -197,7 +226,7 @@ func TestRates(t *testing.T) {
 	e.Rate.Kind, e.Rate.Stages = stream.RateStaged, []stream.Stage{
 		{Rate: 100, Duration: 600 * time.Millisecond}, {Rate: 0, Duration: 400 * time.Millisecond}, {Rate: 300, Duration: 800 * time.Millisecond}, {Rate: 50},
 	}
-	j := open(t, engineOn(t, f, nil), e, "hash", Options{})
+	j := open(t, engineOn(t, f, nil), e, "hash")
 	for range 11 {
 		next(t, j)
 	}
@@ -228,7 +257,7 @@ func TestAdaptiveRate(t *testing.T) {
 	e := quick()
 	e.Rate.Kind, e.Rate.Rate = stream.RateAdaptive, 400
 	e.Rate.Adaptive = stream.AdaptiveConfig{Interval: 400 * time.Millisecond, High: 0.9, Low: 0.7, Step: 100}
-	j := open(t, engineOn(t, f, nil), e, "hash", Options{})
+	j := open(t, engineOn(t, f, nil), e, "hash")
 	defer j.Close()
 	for n := 0; ; n++ {
 		if w := next(t, j); w.OfferedRate >= 600 {
@@ -243,7 +272,7 @@ func TestAdaptiveRate(t *testing.T) {
 func TestSwitch(t *testing.T) {
 	f := newFakeFlink(t)
 	e := quick()
-	j := open(t, engineOn(t, f, nil), e, "hash", Options{})
+	j := open(t, engineOn(t, f, nil), e, "hash")
 	defer j.Close()
 	if w := next(t, j); w.Partitioner != "hash" {
 		t.Errorf("the partitioner is %q", w.Partitioner)

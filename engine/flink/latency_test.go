@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/stream"
@@ -48,22 +47,22 @@ func (s *stage) followsRoutes() {
 // records of the worker that gave and of the one that took.
 func (s *stage) swaps(rate, high, low float64, changes int, followed func(gave, took int64) bool) []time.Duration {
 	t := s.t
-	e := config.Default()
-	e.Name, e.Task.Name, e.Rate.Rate = "latency", stream.TaskCount, rate
+	e := usual("latency")
+	e.Task.Name, e.Rate.Rate = stream.TaskCount, rate
 	e.Source.Keys, e.Source.Exponent = 100_000, 0
-	e.Job.Slide, e.Job.Window, e.Job.MetricSlides = 250*time.Millisecond, 500*time.Millisecond, 1
-	e.Job.Speeds, e.Job.Costs, e.Job.WorkRatio = engine.Speeds{Kind: "equal"}, engine.Costs{Record: time.Millisecond}, 1
+	e.Config.Slide, e.Config.Window, e.Config.MetricSlides = 250*time.Millisecond, 500*time.Millisecond, 1
+	e.Config.Speeds, e.Config.Costs, e.Config.WorkRatio = engine.Speeds{Kind: "equal"}, engine.Costs{Record: time.Millisecond}, 1
 	f := s.engine()
-	j := open(t, f, &e, "table", Options{})
+	j := open(t, f, e, "table")
 	defer func() {
 		if err := j.Close(); err != nil {
 			t.Error(err)
 		}
 	}()
-	many, few := 0, e.Job.Workers-1
+	many, few := 0, e.Config.Workers-1
 	announce := func(version uint64) time.Time {
 		many, few = few, many
-		if err := j.Apply(unequal(e.Job.Workers, version, many, high, few, low)); err != nil {
+		if err := j.Apply(unequal(e.Config.Workers, version, many, high, few, low)); err != nil {
 			t.Fatal(err)
 		}
 		return time.Now()

@@ -6,38 +6,40 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/config/field"
 	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/stream"
 )
 
-// absent are the partitioners that the connector has not.
-func absent() []string { return []string{"dchoices", "fish"} }
-
-// Partitioners lists the partitioners that a job on Flink can be under.
-func Partitioners() []string {
-	return slices.DeleteFunc(registry.Names(), func(name string) bool { return slices.Contains(absent(), name) })
+// Setup is everything a job is made of.
+type Setup struct {
+	Name     string // of the job, as Flink shows it
+	Config   engine.Config
+	Task     stream.TaskConfig
+	Source   stream.SourceConfig
+	Spacing  string          // of the records: stream.SpacingEven or stream.SpacingPoisson
+	Arrivals engine.Arrivals // gives the rate of one subtask; its times are not asked for
+	Scheme   partition.Scheme
+	Seed     uint64
+	Results  engine.ResultFunc  // nil: results are computed but not reported
+	Latency  engine.LatencyFunc // nil: the quantiles in the windows are enough
 }
 
-// Validate reports what an experiment asks for that a job on Flink cannot do.
-func Validate(e *config.Experiment) error {
-	var errs []error
+// validate reports what is impossible, and what a job on Flink cannot do.
+func (s *Setup) validate() error {
+	errs := []error{field.In("task", s.Task.Validate()), field.In("job", s.Config.Validate()), runs(&s.Scheme)}
 	refuse := func(path, format string, args ...any) {
 		errs = append(errs, field.Errorf(path, format, args...))
 	}
-	j := &e.Job
-	if slices.Contains(absent(), e.Partitioner.Name) {
-		refuse("partitioner.name", "is %s, which does not run on flink; these do: %s", e.Partitioner.Name, strings.Join(Partitioners(), ", "))
-	}
+	j := &s.Config
 	if j.Combine != engine.CombineNone {
 		refuse("job.combine", "is %s; on flink records are sent one by one, set it to %s", j.Combine, engine.CombineNone)
 	}
@@ -48,6 +50,14 @@ func Validate(e *config.Experiment) error {
 		refuse("job.slide", "is %v, in windows of %v; on flink both must be whole milliseconds", j.Slide, j.Window)
 	}
 	return errors.Join(errs...)
+}
+
+// runs reports a partitioner that Flink's connector does not have.
+func runs(s *partition.Scheme) error {
+	if s.Flink.Settings != nil {
+		return nil
+	}
+	return field.Errorf("partitioner.name", "is %s, which does not run on flink; these do: %s", s.Name, strings.Join(registry.OnFlink(), ", "))
 }
 
 // settings is what a job is told, as the entry classes of saspart-flink-jobs read it.
@@ -92,10 +102,10 @@ type costs struct {
 	Entry  int64 `json:"entry_ns"`
 }
 
-// newSettings describes the job of e under a partitioner. It begins with a pause: the
-// rate comes once all of it is there.
-func newSettings(e *config.Experiment, p registry.Config) (*settings, error) {
-	source := e.Source
+// newSettings describes the job. It begins with a pause: the rate is announced once all
+// of its subtasks report.
+func newSettings(setup *Setup) (*settings, error) {
+	source := setup.Source
 	if source.Kind == stream.KindFile {
 		path, err := filepath.Abs(source.File.Path) // the job has another working directory
 		if err != nil {
@@ -103,12 +113,12 @@ func newSettings(e *config.Experiment, p registry.Config) (*settings, error) {
 		}
 		source.File.Path = path
 	}
-	j := &e.Job
+	j := &setup.Config
 	s := &settings{
-		Job: e.Name, Workers: j.Workers, Partitioners: j.Partitioners, Reducers: j.Reducers,
+		Job: setup.Name, Workers: j.Workers, Partitioners: j.Partitioners, Reducers: j.Reducers,
 		SlideMS: j.Slide.Milliseconds(), WindowMS: j.Window.Milliseconds(), MetricSlides: j.MetricSlides,
-		HotKeys: j.NamedKeys(), Slots: policy.SlotCount(j.Workers), Spacing: e.Rate.Spacing, Capacity: j.Capacity,
-		Speeds: j.Speeds.Of(j.Workers, e.Seed), WorkRatio: j.WorkRatio, Seed: int64(e.Seed),
+		HotKeys: j.NamedKeys(), Slots: policy.SlotCount(j.Workers), Spacing: setup.Spacing, Capacity: j.Capacity,
+		Speeds: j.Speeds.Of(j.Workers, setup.Seed), WorkRatio: j.WorkRatio, Seed: int64(setup.Seed),
 		Costs: costs{
 			Record: j.Costs.Record.Nanoseconds(), Unit: j.Costs.Unit.Nanoseconds(), Emit: j.Costs.Emit.Nanoseconds(),
 			Pane: j.Costs.Pane.Nanoseconds(), Merge: j.Costs.Merge.Nanoseconds(), Entry: j.Costs.Entry.Nanoseconds(),
@@ -118,7 +128,7 @@ func newSettings(e *config.Experiment, p registry.Config) (*settings, error) {
 	for _, part := range []struct {
 		to   *json.RawMessage
 		from any
-	}{{&s.Task, e.Task}, {&s.Source, source}, {&s.Partitioner, p}} {
+	}{{&s.Task, setup.Task}, {&s.Source, source}, {&s.Partitioner, setup.Scheme.Flink.Settings}} {
 		if *part.to, err = asJSON(part.from); err != nil {
 			return nil, err
 		}
@@ -146,16 +156,4 @@ func (s *settings) arguments() ([]string, error) {
 		return nil, fmt.Errorf("describe the job: %w", err)
 	}
 	return []string{"--conf", base64.URLEncoding.EncodeToString(text)}, nil
-}
-
-// entryClass is the program of a task.
-func entryClass(task string) string {
-	const packaged = "io.github.saspart.flink.jobs."
-	switch task {
-	case stream.TaskTDigest:
-		return packaged + "TDigestJob"
-	case stream.TaskCount:
-		return packaged + "CountJob"
-	}
-	return packaged + "WordCountJob"
 }

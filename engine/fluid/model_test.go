@@ -120,7 +120,7 @@ func TestReferenceFluid(t *testing.T) {
 			for i := range action {
 				action[i] = rng.Float64()
 			}
-			r, err := s.Route(action, 1)
+			r, err := s.Route(action)
 			if err != nil {
 				t.Fatal(err)
 			}

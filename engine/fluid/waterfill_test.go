@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/saspart/saspart/loop"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/plan"
 )
@@ -43,13 +44,13 @@ func TestWaterfillReachesTheFluidBound(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				controller := plan.NewWaterfill(plan.DefaultWaterfill(), p)
+				l := loop.New(loop.Config{Workers: p, Controller: plan.NewWaterfill(plan.DefaultWaterfill(), p)})
 				var w *policy.Window
 				for range 30 {
 					if w, err = job.Next(context.Background()); err != nil {
 						t.Fatal(err)
 					}
-					if r := controller.Decide(w); r != nil {
+					if r := l.Step(w); r != nil {
 						if err := job.Apply(r); err != nil {
 							t.Fatal(err)
 						}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/engine/internal/jobtest"
+	"github.com/saspart/saspart/loop"
 	"github.com/saspart/saspart/policy"
 )
 
@@ -99,7 +100,8 @@ func TestLocalSwitchesThroughAll(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer j.Close()
-		inForce, current := map[string]bool{}, all["hash"]
+		inForce := map[string]bool{}
+		l := loop.New(loop.Config{Workers: c.Workers})
 		for {
 			w, err := j.Next(context.Background())
 			if errors.Is(err, io.EOF) {
@@ -109,15 +111,15 @@ func TestLocalSwitchesThroughAll(t *testing.T) {
 				t.Fatal(err)
 			}
 			inForce[w.Partitioner] = true
-			if current.Controller != nil {
-				if r := current.Controller.Decide(w); r != nil {
-					if err := j.Apply(r); err != nil {
-						t.Fatal(err)
-					}
+			if r := l.Step(w); r != nil {
+				if err := j.Apply(r); err != nil {
+					t.Fatal(err)
 				}
 			}
 			if len(names) > 0 {
-				current, names = all[names[0]], names[1:]
+				current := all[names[0]]
+				names = names[1:]
+				l.Switch(current.Controller)
 				if err := j.Switch(current); err != nil {
 					t.Fatal(err)
 				}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/engine/internal/operator"
+	"github.com/saspart/saspart/loop"
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/stream"
@@ -27,7 +28,7 @@ type item struct {
 	bare          bool     // work alone: the record has been aggregated at its sender
 	part          *flushed // not a record, but a partial result
 	mark          bool
-	turn          int // mark: what comes next goes by this announcement (notice.turn)
+	sequence      int // mark: the last announcement that the next records are routed by
 	from          int // mark: subtask
 }
 
@@ -35,20 +36,16 @@ type item struct {
 // due from its source, routes it and sends it to the workers.
 type feeder struct {
 	actor
+	loop.Subtask
 	job    *Job
 	index  int
 	source stream.Source
 	rate   engine.Arrivals
 	seen   *operator.Observer
 
-	router  partition.Router
-	scheme  string        // the router's
-	epoch   int           // switches taken up
-	route   *policy.Route // in force; nil: none was ever announced
-	turn    int           // number of the last route or router taken up
-	turned  int64         // when that was, ns
-	notices []notice
-	lanes   *operator.Lanes // nil: records are sent as they are
+	changed int64               // when the last route or router was adopted, ns
+	adopt   []loop.Announcement // memory of beginSlide
+	lanes   *operator.Lanes     // nil: records are sent as they are
 
 	slide int64 // whose records are being sent
 	free  int64 // emulated: when the next record can be sent, ps
@@ -76,8 +73,9 @@ func newFeeder(j *Job, i int) *feeder {
 	n := min(operator.BatchLength, max(1, s.Config.Queue/4))
 	return &feeder{
 		job: j, index: i, source: s.Sources[i], rate: s.Rates[i], seen: operator.NewObserver(&s.Config),
-		lanes:  operator.NewLanes(&s.Config, s.Task, i),
-		router: s.Scheme.NewRouter(j.envs[i]), scheme: s.Scheme.Name, turned: operator.NoSlide, since: never,
+		lanes:   operator.NewLanes(&s.Config, s.Task, i),
+		Subtask: loop.Subtask{Router: s.Scheme.NewRouter(j.envs[i]), Partitioner: s.Scheme.Name},
+		changed: operator.NoSlide, since: never,
 		times: make([]int64, n), dst: make([]partition.Dest, n), ready: make([]int64, n),
 		order: make([]int32, n), first: make([]int32, s.Config.Workers+1),
 	}
@@ -85,7 +83,7 @@ func newFeeder(j *Job, i int) *feeder {
 
 func (f *feeder) run() {
 	length := f.job.slide
-	f.takeUp()
+	f.beginSlide()
 	for f.poll() {
 		now, end := f.clock.now(), (f.slide+1)*length
 		n, err := f.load(min(now, end))
@@ -97,7 +95,7 @@ func (f *feeder) run() {
 			if !f.flushAll() {
 				return
 			}
-			f.job.board.leave()
+			f.job.shared.end(f.index)
 			f.mark(never, math.MaxInt) // nothing comes next
 			f.rest()
 			return
@@ -106,7 +104,7 @@ func (f *feeder) run() {
 			f.rest()
 			return
 		case n == len(f.times): // more may be due
-			f.hurry()
+			f.catchUp()
 		case now >= end:
 			if !f.flushAll() {
 				return
@@ -137,7 +135,7 @@ func (f *feeder) load(until int64) (n int, err error) {
 	}
 	f.batch.Resize(n)
 	f.seen.Observe(&f.batch)
-	f.router.Route(&f.batch, f.dst[:n])
+	f.Router.Route(&f.batch, f.dst[:n])
 	return n, err
 }
 
@@ -255,71 +253,54 @@ func (f *feeder) press() bool {
 
 // endSlide ends the slide and begins the next.
 func (f *feeder) endSlide() {
-	f.router.EndSlide(f.slide)
-	if s, ok := f.router.(partition.Gossiper); ok {
-		f.job.board.share(f.index, f.slide, f.epoch, s.Gossip())
+	if snapshot := f.EndSlide(f.slide); snapshot != nil {
+		f.job.shared.gossip(f.index, f.slide, snapshot)
 	}
 	ended := f.slide
 	f.slide++
-	f.takeUp()
-	f.mark(ended, f.turn)
+	f.beginSlide()
+	f.mark(ended, f.Sequence)
 }
 
-// takeUp takes up what has been announced for the slide that begins.
-func (f *feeder) takeUp() {
-	f.notices = f.job.board.begin(f.index, f.slide, f.notices[:0])
-	for _, n := range f.notices {
-		switch {
-		case n.router != nil:
-			f.router, f.scheme, f.epoch, f.route = n.router, n.scheme, n.epoch, nil
-			f.turnTo(n.turn)
-		case n.route != nil:
-			f.follow(&n, f.slide)
-		case n.window != nil:
-			f.rate.Observe(n.window.End, engine.Busiest(n.window))
-			if r, ok := f.router.(partition.Learner); ok {
-				r.Observe(n.window)
-			}
-		case n.epoch == f.epoch:
-			f.router.(partition.Gossiper).Absorb(n.shares)
+// beginSlide adopts what has been announced for the slide.
+func (f *feeder) beginSlide() {
+	f.adopt = f.job.shared.begin(f.index, f.slide, f.adopt[:0])
+	for i := range f.adopt {
+		n := &f.adopt[i]
+		if w := n.Window; w != nil {
+			f.rate.Observe(w.End, engine.Busiest(w))
 		}
+		f.take(n, f.slide)
 	}
 }
 
-// hurry takes up the newest route inside the slide if the subtask is behind, and
-// tells the workers.
-func (f *feeder) hurry() {
-	if !operator.Behind(f.slide, f.job.slide, f.clock.now()) {
+// catchUp has a late subtask adopt the latest route inside its slide, and says so to the
+// workers.
+func (f *feeder) catchUp() {
+	if !loop.Late(f.slide, time.Duration(f.job.slide), time.Duration(f.clock.now())) {
 		return
 	}
-	if n, ok := f.job.board.hurry(f.index); ok && f.follow(&n, f.slide+1) {
-		f.mark(f.slide-1, f.turn)
+	if n, ok := f.job.shared.catchUp(f.index); ok && f.take(&n, f.slide+1) {
+		f.mark(f.slide-1, f.Sequence)
 	}
 }
 
-// follow takes up a route, if the router follows any.
-func (f *feeder) follow(n *notice, slide int64) bool {
-	r, ok := f.router.(partition.RouteFollower)
-	if ok {
-		r.Follow(n.route, slide)
-		f.route = n.route
-		f.turnTo(n.turn)
+// take adopts an announcement and notes when records were last routed differently.
+func (f *feeder) take(n *loop.Announcement, slide int64) bool {
+	before := f.Sequence
+	adopted := f.Adopt(n, slide)
+	if f.Sequence > before {
+		f.changed = f.clock.now()
 	}
-	return ok
+	return adopted
 }
 
-// turnTo notes that another route or router has been taken up.
-func (f *feeder) turnTo(turn int) {
-	if turn > f.turn {
-		f.turn, f.turned = turn, f.clock.now()
-	}
-}
-
-// mark tells every worker that the subtask has ended a slide, or again that it has
-// when it takes up a route inside the next, and by what its next records go.
-func (f *feeder) mark(slide int64, turn int) {
+// mark sends every worker a mark: the subtask has ended a slide, and its next records are
+// routed by the given announcement. A route adopted inside a slide repeats the mark of the
+// previous slide.
+func (f *feeder) mark(slide int64, sequence int) {
 	now := f.clock.now()
-	m := item{ready: max(f.free, (now-senderSlack)*ps), mark: true, turn: turn, from: f.index}
+	m := item{ready: max(f.free, (now-senderSlack)*ps), mark: true, sequence: sequence, from: f.index}
 	if slide != never {
 		m.ready = max(m.ready, (slide+1)*f.job.slide*ps)
 	}
@@ -331,15 +312,15 @@ func (f *feeder) mark(slide int64, turn int) {
 
 // feederReport is what a subtask measured since the last census.
 type feederReport struct {
-	seen    operator.Seen
-	sent    int64
-	held    float64 // share of the time it was blocked
-	offered float64 // records/s due, of the whole job
-	scheme  string
-	route   *policy.Route
-	turn    int
-	turned  int64
-	pairs   int // with state at the sender
+	seen     operator.Seen
+	sent     int64
+	held     float64 // share of the time it was blocked
+	offered  float64 // records/s due, of the whole job
+	scheme   string
+	route    *policy.Route
+	sequence int
+	changed  int64
+	pairs    int // with state at the sender
 }
 
 func (f *feeder) report() feederReport {
@@ -353,7 +334,7 @@ func (f *feeder) report() feederReport {
 		seen: f.seen.Report(f.job.setup.Config.NamedKeys()), sent: f.sent,
 		held:    min(1, float64(f.held)/float64(length*ps)),
 		offered: f.rate.RateAt(time.Duration(f.told)),
-		scheme:  f.scheme, route: f.route, turn: f.turn, turned: f.turned,
+		scheme:  f.Partitioner, route: f.Route, sequence: f.Sequence, changed: f.changed,
 		pairs: f.lanes.Held(),
 	}
 	f.sent, f.held, f.told = 0, 0, now

@@ -42,7 +42,7 @@ type Job struct {
 	envs     []partition.Env
 	clock    wallClock
 
-	board    *board
+	shared   *shared
 	feeders  []*feeder
 	workers  []*worker
 	reducers []*reducer
@@ -57,7 +57,7 @@ type Job struct {
 	last       int64         // end of the last window, ns
 	scheme     string        // in force when it ended
 	route      *policy.Route //
-	turn       int           // the furthest of the subtasks', as far as was known
+	sequence   int           // of the last announcement that any subtask had adopted
 	late       []*census
 	histograms sync.Pool
 	started    bool
@@ -72,7 +72,7 @@ func New(s engine.Setup) (*Job, error) {
 	c := &s.Config
 	j := &Job{
 		setup: s, emulated: c.Capacity != engine.Native, slide: c.Slide.Nanoseconds(),
-		routing: c.Costs.Route.Nanoseconds() * ps, board: newBoard(c.Partitioners, c.Reducers),
+		routing: c.Costs.Route.Nanoseconds() * ps, shared: newShared(c.Partitioners, c.Reducers),
 		stop: make(chan struct{}), done: make(chan struct{}), failure: make(chan error, 1),
 	}
 	j.histograms.New = func() any { return operator.NewLatency() }
@@ -205,7 +205,7 @@ func (j *Job) Apply(r *policy.Route) error {
 	if r.Workers != j.setup.Config.Workers {
 		return fmt.Errorf("route: made for %d workers, the job has %d", r.Workers, j.setup.Config.Workers)
 	}
-	j.board.route(r)
+	j.shared.route(r)
 	return nil
 }
 
@@ -218,7 +218,7 @@ func (j *Job) Switch(sc partition.Scheme) error {
 	for _, env := range j.envs {
 		routers = append(routers, sc.NewRouter(env))
 	}
-	j.board.change(sc.Name, routers)
+	j.shared.change(sc.Name, routers)
 	return nil
 }
 

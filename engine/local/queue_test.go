@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/saspart/saspart/engine/internal/operator"
+	"github.com/saspart/saspart/loop"
 	"github.com/saspart/saspart/policy"
 )
 
@@ -86,43 +87,43 @@ func TestInboxKeepsOrderAndBounds(t *testing.T) {
 	}
 }
 
-func TestBoard(t *testing.T) {
+func TestShared(t *testing.T) {
 	route := func(v uint64) *policy.Route { return &policy.Route{Version: v} }
-	versions := func(list []notice) (out []uint64) {
+	versions := func(list []loop.Announcement) (out []uint64) {
 		for _, n := range list {
-			out = append(out, n.route.Version)
+			out = append(out, n.Route.Version)
 		}
 		return out
 	}
-	b := newBoard(2, 3)
+	b := newShared(2, 3)
 	b.begin(0, 0, nil)
 	b.begin(1, 0, nil)
 	b.begin(0, 1, nil)
 	b.route(route(1))
 	b.route(route(2))
 	if got := b.begin(1, 1, nil); len(got) != 0 {
-		t.Errorf("subtask 1 takes up %v in a slide that subtask 0 had begun before", versions(got))
+		t.Errorf("subtask 1 adopts %v in a slide that subtask 0 had begun before", versions(got))
 	}
 	for i := range 2 {
 		if got := versions(b.begin(i, 2, nil)); !slices.Equal(got, []uint64{2}) {
-			t.Errorf("subtask %d takes up routes %v in slide 2; the second was announced for the same slide", i, got)
+			t.Errorf("subtask %d adopts routes %v in slide 2; the second was announced for the same slide", i, got)
 		}
 	}
 
-	b.share(0, 2, 0, "a")
+	b.gossip(0, 2, "a")
 	if got := b.begin(0, 3, nil); len(got) != 0 {
-		t.Errorf("%v is taken up before subtask 1 has told its share", got)
+		t.Errorf("%v is adopted before subtask 1 has contributed", got)
 	}
-	b.share(1, 2, 0, "b")
+	b.gossip(1, 2, "b")
 	for i := range 2 {
-		if got := b.begin(i, 4, nil); len(got) != 1 || !slices.Equal(got[0].shares, []any{"a", "b"}) {
-			t.Errorf("subtask %d takes up %+v, want both shares in subtasks' order", i, got)
+		if got := b.begin(i, 4, nil); len(got) != 1 || !slices.Equal(got[0].Gossip, []any{"a", "b"}) {
+			t.Errorf("subtask %d adopts %+v, want both snapshots in the order of subtasks", i, got)
 		}
 	}
-	b.leave()
-	b.share(1, 4, 0, "c")
-	if got := b.begin(1, 5, nil); len(got) != 1 || !slices.Equal(got[0].shares, []any{nil, "c"}) {
-		t.Errorf("subtask 1 takes up %+v, want its share in its place: the other's source has ended", got)
+	b.end(0)
+	b.gossip(1, 4, "c")
+	if got := b.begin(1, 5, nil); len(got) != 1 || !slices.Equal(got[0].Gossip, []any{nil, "c"}) {
+		t.Errorf("subtask 1 adopts %+v, want its snapshot in its place: the other's source has ended", got)
 	}
 
 	first := b.plan(0)

@@ -162,7 +162,7 @@ func (s *sink) finish() {
 		}
 		split := s.sink.Finish(slide)
 		s.back.flush()
-		s.job.board.reduced(slide, s.sink.Fan, operator.PlanReducers(len(s.job.reducers), split))
+		s.job.shared.reduced(slide, s.sink.Fan, operator.PlanReducers(len(s.job.reducers), split))
 		s.sink.Fan = operator.FanOut{}
 	}
 }

@@ -46,7 +46,7 @@ func (j *Job) measure() *policy.Window {
 		Step: j.step, Start: time.Duration(j.last), End: time.Duration(end),
 		Counts: make([]int64, c.Workers), Units: make([]int64, c.Workers),
 		Busy: filled(c.Workers), Queue: filled(c.Workers), Reducer: filled(c.Reducers),
-		FanOut: j.board.fanOut(), QueueSize: c.Queue, Partitioner: j.scheme, Route: j.route,
+		FanOut: j.shared.fanOut(), QueueSize: c.Queue, Partitioner: j.scheme, Route: j.route,
 	}
 	t := tallyOf(j, w)
 	for _, old := range j.late {
@@ -69,8 +69,8 @@ func (j *Job) measure() *policy.Window {
 	j.late = slices.DeleteFunc(append(j.late, n), func(n *census) bool { return n.missing == 0 })
 	t.finish()
 	j.step, j.last = j.step+1, end
-	j.scheme, j.route, j.turn = w.Partitioner, w.Route, t.turn
-	j.board.learn(w)
+	j.scheme, j.route, j.sequence = w.Partitioner, w.Route, t.sequence
+	j.shared.learn(w)
 	return w
 }
 
@@ -85,18 +85,18 @@ func filled(n int) []float64 {
 
 // windowTally assembles a window from reports.
 type windowTally struct {
-	job     *Job
-	w       *policy.Window
-	seen    operator.Seen
-	sent    int64
-	turn    int // the subtasks' furthest
-	behind  int // the workers' least
-	turned  int64
-	latency *hdrhistogram.Histogram
+	job      *Job
+	w        *policy.Window
+	seen     operator.Seen
+	sent     int64
+	sequence int // the subtasks' furthest
+	behind   int // the workers' least
+	changed  int64
+	latency  *hdrhistogram.Histogram
 }
 
 func tallyOf(j *Job, w *policy.Window) *windowTally {
-	return &windowTally{job: j, w: w, turn: j.turn, turned: operator.NoSlide, behind: math.MaxInt, latency: operator.NewLatency()}
+	return &windowTally{job: j, w: w, sequence: j.sequence, changed: operator.NoSlide, behind: math.MaxInt, latency: operator.NewLatency()}
 }
 
 // count adds what the actor reports to have counted: also when its report has
@@ -110,7 +110,7 @@ func (t *windowTally) count(n *census, id int) {
 		w.Counts[id] += r.records
 		w.Units[id] += r.units
 		w.Realised = append(w.Realised, r.realised...)
-		t.turned = max(t.turned, r.turned)
+		t.changed = max(t.changed, r.changed)
 		if r.latency != nil {
 			t.latency.Merge(r.latency)
 			r.latency.Reset()
@@ -120,7 +120,7 @@ func (t *windowTally) count(n *census, id int) {
 		r := &n.feeders[id-c.Workers]
 		t.seen.Add(r.seen)
 		t.sent += r.sent
-		t.turned = max(t.turned, r.turned)
+		t.changed = max(t.changed, r.changed)
 	}
 }
 
@@ -131,7 +131,7 @@ func (t *windowTally) rate(n *census, id int) {
 		r := &n.workers[id]
 		w.Busy[id], w.Queue[id] = r.busy, r.queue
 		w.Pairs += r.keys
-		t.behind = min(t.behind, r.turn)
+		t.behind = min(t.behind, r.sequence)
 		return
 	}
 	if id -= c.Workers; id < c.Partitioners {
@@ -139,8 +139,8 @@ func (t *windowTally) rate(n *census, id int) {
 		w.OfferedRate = r.offered
 		w.Backpressured += r.held / float64(c.Partitioners)
 		w.Pairs += r.pairs
-		if r.turn >= t.turn {
-			t.turn, w.Route, w.Partitioner = r.turn, r.route, r.scheme
+		if r.sequence >= t.sequence {
+			t.sequence, w.Route, w.Partitioner = r.sequence, r.route, r.scheme
 		}
 		return
 	}
@@ -155,7 +155,7 @@ func (t *windowTally) finish() {
 	w := t.w
 	length := w.End - w.Start
 	w.ActualRate = float64(t.sent) / max(length, 1).Seconds()
-	w.RouteNew = t.behind < t.turn || t.turned > int64(w.Start+length/50)
+	w.RouteNew = t.behind < t.sequence || t.changed > int64(w.Start+length/50)
 	t.seen.Top(t.job.setup.Config.NamedKeys())
 	w.Hot, w.Slots = t.seen.Hot, t.seen.Slots
 	w.Realised = joined(w.Realised)

@@ -38,9 +38,9 @@ type worker struct {
 	slide, from int64 // of the last record, and when that slide starts
 	marks       watermark
 	next        int64 // slide to be emitted next
-	turning     []int // by subtask: the announcement (notice.turn) that its records go by
-	turn        int   // the least of them: all records of earlier routes are served
-	turned      int64 // when it last rose, ns
+	sequences   []int // by subtask: the last announcement that its records are routed by
+	sequence    int   // the least of them: all records of earlier routes are served
+	changed     int64 // when it last rose, ns
 
 	parts []operator.Partial // of the slide being emitted
 	out   [][]handed         // for each reducer, and last for the sink
@@ -59,7 +59,7 @@ func newWorker(j *Job, i int, speed float64) *worker {
 	return &worker{
 		labour: labour{emulated: j.emulated}, job: j, index: i, costs: operator.ServiceAt(c, speed),
 		comb: operator.NewCombiner(j.setup.Task, c.WindowSlides()), chunk: min(256, max(1, c.Queue/4)),
-		marks: newWatermark(c.Partitioners), turning: make([]int, c.Partitioners), turned: operator.NoSlide, out: make([][]handed, c.Reducers+1),
+		marks: newWatermark(c.Partitioners), sequences: make([]int, c.Partitioners), changed: operator.NoSlide, out: make([][]handed, c.Reducers+1),
 		extra: j.setup.Task.NewState(), again: c.WorkRatio - 1, latency: operator.NewLatency(),
 	}
 }
@@ -179,9 +179,9 @@ func (w *worker) mark(it *item) bool {
 	if w.marks.advance(it.from, it.Time) && !w.emitAll(it.ready) {
 		return false
 	}
-	w.turning[it.from] = it.turn
-	if turn := slices.Min(w.turning); turn > w.turn {
-		w.turn, w.turned = turn, w.clock.now()
+	w.sequences[it.from] = it.sequence
+	if least := slices.Min(w.sequences); least > w.sequence {
+		w.sequence, w.changed = least, w.clock.now()
 	}
 	return true
 }
@@ -204,7 +204,7 @@ func (w *worker) emitAll(ready int64) bool {
 // reducers and the sink.
 func (w *worker) emit(slide, ready int64) bool {
 	w.back.each(w.comb.Recycle)
-	plan, sliding := w.job.board.plan(slide), w.job.setup.Config.WindowSlides() > 1
+	plan, sliding := w.job.shared.plan(slide), w.job.setup.Config.WindowSlides() > 1
 	w.parts = w.parts[:0]
 	w.comb.Emit(slide, int32(w.index), func(p operator.Partial) { w.parts = append(w.parts, p) })
 	for i := range w.parts {
@@ -326,14 +326,14 @@ type workerReport struct {
 	keys           int
 	realised       []policy.RealisedShare
 	latency        *hdrhistogram.Histogram // the reader's to keep; nil: no records
-	turn           int
-	turned         int64
+	sequence       int
+	changed        int64
 }
 
 func (w *worker) report() workerReport {
 	r := workerReport{
 		records: w.done, units: w.units, busy: w.ratio(w.clock.now()), queue: w.inbox.level(),
-		keys: w.comb.Keys(), turn: w.turn, turned: w.turned,
+		keys: w.comb.Keys(), sequence: w.sequence, changed: w.changed,
 	}
 	if w.done > 0 {
 		r.latency, w.latency = w.latency, w.job.histograms.Get().(*hdrhistogram.Histogram)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/engine/internal/jobtest"
+	"github.com/saspart/saspart/loop"
 	"github.com/saspart/saspart/policy/plan"
 )
 
@@ -51,9 +52,9 @@ func BenchmarkSim(b *testing.B) {
 
 // planned gives a job the route that waterfill finds for it within a few windows.
 func planned(tb testing.TB, j *Job, workers int) {
-	w := plan.NewWaterfill(plan.DefaultWaterfill(), workers)
+	l := loop.New(loop.Config{Workers: workers, Controller: plan.NewWaterfill(plan.DefaultWaterfill(), workers)})
 	for range 4 {
-		if r := w.Decide(jobtest.NextWindow(tb, j)); r != nil {
+		if r := l.Step(jobtest.NextWindow(tb, j)); r != nil {
 			if err := j.Apply(r); err != nil {
 				tb.Fatal(err)
 			}

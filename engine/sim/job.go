@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/engine/internal/operator"
+	"github.com/saspart/saspart/loop"
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/stream"
@@ -47,14 +49,16 @@ type Job struct {
 	slide   int64 // length of a slide, ns
 	now     int64 // end of the last window handed out, ps
 	step    int
-	begun   bool  // the first records are loaded
+	begun   bool  // every subtask is in its first slide
 	ended   int64 // slides below this are reduced
 	drained bool  // every source has ended and every slide is reduced
 	route   *policy.Route
 	stale   bool // the route changed inside the window being measured
 	failed  error
-	rounds  map[int64]*operator.Round // what Sharers told, by slide
-	courses []*engine.Course          // how workers' speeds change; nil: they stay
+	courses []*engine.Course // how workers' speeds change; nil: they stay
+
+	announcements *loop.Announcements
+	adopt         []loop.Announcement // memory of begin
 }
 
 // worker is one combiner subtask.
@@ -72,8 +76,8 @@ func New(s engine.Setup) (*Job, error) {
 	c := &s.Config
 	j := &Job{
 		setup: s, window: c.MetricWindow().Nanoseconds() * ps, slide: c.Slide.Nanoseconds(),
-		merging: operator.ServiceAt(c, 1), plan: operator.PlanReducers(c.Reducers, nil), rounds: map[int64]*operator.Round{},
-		latency: operator.NewLatency(), courses: c.Speeds.Courses(c.Workers, s.Seed),
+		merging: operator.ServiceAt(c, 1), plan: operator.PlanReducers(c.Reducers, nil),
+		latency: operator.NewLatency(), announcements: loop.NewAnnouncements(c.Partitioners), courses: c.Speeds.Courses(c.Workers, s.Seed),
 	}
 	for _, speed := range c.Speeds.Of(c.Workers, s.Seed) {
 		j.workers = append(j.workers, worker{newServer(c.Queue, j.window), operator.ServiceAt(c, speed), operator.NewCombiner(s.Task, c.WindowSlides())})
@@ -94,7 +98,7 @@ func (j *Job) Next(ctx context.Context) (*policy.Window, error) {
 		return nil, j.failed
 	}
 	if !j.begun {
-		if err := j.begin(); err != nil {
+		if err := j.start(); err != nil {
 			j.failed = err
 			return nil, err
 		}
@@ -125,20 +129,31 @@ func (j *Job) Next(ctx context.Context) (*policy.Window, error) {
 	return w, nil
 }
 
-// begin takes up what was announced before the first window, and loads the first
-// records.
-func (j *Job) begin() error {
+// start begins the first slide of every subtask and loads the first records.
+func (j *Job) start() error {
 	j.begun = true
 	for i := range j.senders {
-		s := &j.senders[i]
-		if s.takeUp() {
-			j.route = s.route
-		}
-		if err := j.load(s, 0); err != nil {
+		j.begin(&j.senders[i])
+		if err := j.load(&j.senders[i], 0); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// begin has a subtask adopt what was announced for the slide that it begins, and reports
+// whether it has another route.
+func (j *Job) begin(s *sender) bool {
+	before := s.Route
+	j.adopt = j.announcements.Begin(s.index, s.slide, j.adopt[:0])
+	for i := range j.adopt {
+		s.Adopt(&j.adopt[i], s.slide)
+	}
+	if s.Route == before {
+		return false
+	}
+	j.route = s.Route
+	return true
 }
 
 // earliest finds the subtask that is ready first, when that is, and until when
@@ -158,10 +173,10 @@ func (j *Job) earliest() (first *sender, ready, limit int64) {
 }
 
 // advance lets a subtask send its records that are ready before limit, at least
-// one, or end its slide. One that is behind first takes up the newest route.
+// one, or end its slide. A late subtask catches up first.
 func (j *Job) advance(s *sender, ready, limit int64) error {
-	if len(s.pending) > 0 && operator.Behind(s.slide, j.slide, ready/ps) && s.hurry() {
-		j.route, j.stale = s.route, true
+	if loop.Late(s.slide, time.Duration(j.slide), time.Duration(ready/ps)) {
+		j.catchUp(s)
 	}
 	switch {
 	case s.pos < len(s.dst) && s.lanes != nil:
@@ -210,6 +225,7 @@ func (j *Job) load(s *sender, now int64) error {
 		if len(s.dst) == 0 {
 			now = j.flushAll(s, now)
 			s.over = true
+			j.announcements.End(s.index)
 			j.reduce(now)
 		}
 		return nil
@@ -220,17 +236,30 @@ func (j *Job) load(s *sender, now int64) error {
 	return nil
 }
 
-// endSlide ends the subtask's slide at time now: it tells the router, takes up
-// what waits for the next slide, and reduces the slides that all subtasks have
-// ended.
+// catchUp has a late subtask adopt the latest route inside its slide, and routes the rest
+// of its batch by it.
+func (j *Job) catchUp(s *sender) {
+	latest, ok := j.announcements.CatchUp(s.index)
+	if !ok || !s.Adopt(&latest, s.slide+1) {
+		return
+	}
+	j.route, j.stale = s.Route, true
+	if s.pos < len(s.dst) {
+		rest := stream.Batch{Records: s.batch.Records[s.pos:], Hashes: s.batch.Hashes[s.pos:]}
+		s.Router.Route(&rest, s.dst[s.pos:])
+	}
+}
+
+// endSlide ends the subtask's slide at time now, begins the next, and reduces the slides
+// that all subtasks have ended.
 func (j *Job) endSlide(s *sender, now int64) {
 	now = j.flushAll(s, now)
-	s.router.EndSlide(s.slide)
+	if snapshot := s.EndSlide(s.slide); snapshot != nil {
+		j.announcements.Gossip(s.index, s.slide, snapshot)
+	}
 	s.free = max(s.free, now)
-	j.share(s)
 	s.slide++
-	if s.takeUp() {
-		j.route = s.route
+	if j.begin(s) {
 		j.stale = j.stale || now > j.now
 	}
 	j.reduce(now)
@@ -284,40 +313,6 @@ func (j *Job) idle() bool {
 	return true
 }
 
-// share collects what a Sharer tells at the end of a slide. Once all subtasks
-// that still run have told, each takes all of it up when it next begins a slide.
-func (j *Job) share(s *sender) {
-	sharer, ok := s.router.(partition.Gossiper)
-	if !ok {
-		return
-	}
-	r := j.rounds[s.slide]
-	if r == nil {
-		r = &operator.Round{Shares: make([]any, len(j.senders))}
-		j.rounds[s.slide] = r
-	}
-	r.Shares[s.index] = sharer.Gossip()
-	r.Told++
-	running := 0
-	for i := range j.senders {
-		if !j.senders[i].over {
-			running++
-		}
-	}
-	if r.Told < running {
-		return
-	}
-	for slide := range j.rounds { // older ones stay short of a subtask that has ended
-		if slide <= s.slide {
-			delete(j.rounds, slide)
-		}
-	}
-	for i := range j.senders {
-		o := &j.senders[i]
-		o.await(change{slide: o.slide + 1, shares: r.Shares})
-	}
-}
-
 // Apply implements Job. The route holds from the first slide that no subtask has
 // begun, and at once for a subtask that is behind.
 func (j *Job) Apply(r *policy.Route) error {
@@ -327,10 +322,7 @@ func (j *Job) Apply(r *policy.Route) error {
 	if r.Workers != j.setup.Config.Workers {
 		return fmt.Errorf("route: made for %d workers, the job has %d", r.Workers, j.setup.Config.Workers)
 	}
-	at := j.boundary()
-	for i := range j.senders {
-		j.senders[i].await(change{slide: at, route: r})
-	}
+	j.announcements.Route(r)
 	return nil
 }
 
@@ -340,24 +332,12 @@ func (j *Job) Switch(sc partition.Scheme) error {
 		return errors.New("job: no partitioner to switch to")
 	}
 	j.setup.Scheme = sc
-	clear(j.rounds)
-	at := j.boundary()
-	for i := range j.senders {
-		j.senders[i].await(change{slide: at, router: sc.NewRouter(operator.EnvOf(&j.setup, i))})
+	routers := make([]partition.Router, len(j.senders))
+	for i := range routers {
+		routers[i] = sc.NewRouter(operator.EnvOf(&j.setup, i))
 	}
+	j.announcements.Switch(sc.Name, routers)
 	return nil
-}
-
-// boundary is the first slide that no subtask has begun.
-func (j *Job) boundary() int64 {
-	next := int64(0)
-	if !j.begun {
-		return next
-	}
-	for i := range j.senders {
-		next = max(next, j.senders[i].slide+1)
-	}
-	return next
 }
 
 // Close implements Job.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/engine/internal/jobtest"
+	"github.com/saspart/saspart/loop"
 	"github.com/saspart/saspart/policy"
 )
 
@@ -162,13 +163,11 @@ func TestSimIsDeterministic(t *testing.T) {
 				t.Fatal(err)
 			}
 			var out []*policy.Window
+			l := loop.New(loop.Config{Workers: s.Config.Workers, Controller: s.Scheme.Controller})
 			for range 6 {
 				w := jobtest.NextWindow(t, j)
 				out = append(out, w)
-				if s.Scheme.Controller == nil {
-					continue
-				}
-				if r := s.Scheme.Controller.Decide(w); r != nil {
+				if r := l.Step(w); r != nil {
 					if err := j.Apply(r); err != nil {
 						t.Fatal(err)
 					}

@@ -73,7 +73,7 @@ func (j *Job) tell(w *policy.Window) {
 	for i := range j.senders {
 		s := &j.senders[i]
 		s.rate.Observe(w.End, busiest)
-		if l, ok := s.router.(partition.Learner); ok {
+		if l, ok := s.Router.(partition.Learner); ok {
 			l.Observe(w)
 		}
 	}

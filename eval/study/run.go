@@ -17,7 +17,6 @@ import (
 	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/engine/flink"
 	"github.com/saspart/saspart/eval/rate"
-	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/policy/checkpoint"
 )
 
@@ -161,7 +160,7 @@ func digest(r *Run, p *prepared) (string, error) {
 	// What changes nothing is left out, so that another default there, or another name,
 	// has nobody measured again.
 	e.Name, e.Description, e.Collect = "", "", collect.Config{}
-	e.Partitioner = ownSettings(e.Partitioner)
+	e.Partitioner = e.Partitioner.Own()
 	text, err := yaml.Marshal(map[string]any{
 		"experiment": e, "kind": r.Cell.Kind, "rate": r.Cell.Rate, "stress": r.Cell.Stress, "engine": r.Cell.Engine,
 	})
@@ -173,33 +172,6 @@ func digest(r *Run, p *prepared) (string, error) {
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:12]), nil
-}
-
-// ownSettings is c without the options of partitioners that it does not name.
-func ownSettings(c registry.Config) registry.Config {
-	own := registry.Config{Name: c.Name, Published: c.Published}
-	switch c.Name {
-	case "hash", "pkg", "cam", "table":
-	case "dchoices", "wchoices":
-		own.Choices = c.Choices
-	case "dagreedy":
-		own.DAGreedy = c.DAGreedy
-	case "flexd":
-		own.FlexD = c.FlexD
-	case "dalton-original", "dalton-metrics":
-		own.Dalton = c.Dalton
-	case "dalton-offline":
-		own.DaltonOffline = c.DaltonOffline
-	case "fish":
-		own.Fish = c.Fish
-	case "waterfill":
-		own.Waterfill = c.Waterfill
-	case learned:
-		own.SaSPartitioner = c.SaSPartitioner
-	default: // too much rather than too little
-		return c
-	}
-	return own
 }
 
 // one makes a measurement; ok is false when ctx ended before it did.

@@ -73,8 +73,8 @@ type dagreedy struct {
 const dagreedyKeys = 1 << 14
 
 // NewDAGreedy makes the dagreedy partitioner.
-func NewDAGreedy(c DAGreedyConfig, published bool) partition.Scheme {
-	return partition.Scheme{NewRouter: func(env partition.Env) partition.Router { return newDAGreedyRouter(c, env, published) }}
+func NewDAGreedy(c DAGreedyConfig, env partition.Env, published bool) partition.Router {
+	return newDAGreedyRouter(c, env, published)
 }
 
 func newDAGreedyRouter(c DAGreedyConfig, env partition.Env, published bool) *dagreedy {

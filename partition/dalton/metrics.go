@@ -13,8 +13,8 @@ import (
 type metrics struct{ *original }
 
 // NewMetrics makes the dalton-metrics partitioner.
-func NewMetrics(c Config, published bool) partition.Scheme {
-	return partition.Scheme{NewRouter: func(env partition.Env) partition.Router { return newMetricsRouter(c, env, published) }}
+func NewMetrics(c Config, env partition.Env, published bool) partition.Router {
+	return newMetricsRouter(c, env, published)
 }
 
 func newMetricsRouter(c Config, env partition.Env, published bool) metrics {

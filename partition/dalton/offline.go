@@ -111,8 +111,8 @@ type offlineRouter struct {
 }
 
 // NewOffline makes the dalton-offline partitioner.
-func NewOffline(c OfflineConfig, published bool) partition.Scheme {
-	return partition.Scheme{NewRouter: func(env partition.Env) partition.Router { return newOfflineRouter(c, env, published) }}
+func NewOffline(c OfflineConfig, env partition.Env, published bool) partition.Router {
+	return newOfflineRouter(c, env, published)
 }
 
 func newOfflineRouter(c OfflineConfig, env partition.Env, published bool) *offlineRouter {

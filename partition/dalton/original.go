@@ -124,8 +124,8 @@ type arms struct {
 }
 
 // NewOriginal makes the dalton-original partitioner.
-func NewOriginal(c Config, published bool) partition.Scheme {
-	return partition.Scheme{NewRouter: func(env partition.Env) partition.Router { return newOriginalRouter(c, env, published) }}
+func NewOriginal(c Config, env partition.Env, published bool) partition.Router {
+	return newOriginalRouter(c, env, published)
 }
 
 func newOriginalRouter(c Config, env partition.Env, published bool) *original {

@@ -1,8 +1,15 @@
 package registry
 
 import (
+	"maps"
 	"math"
+	"os/exec"
+	"reflect"
+	"slices"
+	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/saspart/saspart/config/field"
 )
@@ -40,5 +47,89 @@ func checkRefused(t *testing.T, c Config, path string) {
 	errs := field.List(c.Validate())
 	if len(errs) != 1 || errs[0].Path != path {
 		t.Errorf("complaints %v, want one at %s", errs, path)
+	}
+}
+
+// Every field of Config that holds settings belongs to a partitioner, under the name that
+// it has in experiment files.
+func TestEveryFieldIsABlock(t *testing.T) {
+	known := map[string]bool{"name": true, "published": true}
+	c := Default()
+	for _, b := range blocks() {
+		if known[b.title()] {
+			t.Errorf("%s is there twice", b.title())
+		}
+		known[b.title()] = true
+	}
+	v := reflect.ValueOf(c)
+	for i := range v.NumField() {
+		name := v.Type().Field(i).Tag.Get("yaml")
+		if !known[name] {
+			t.Errorf("%s belongs to no partitioner", name)
+		}
+		for _, b := range blocks() {
+			if same := reflect.DeepEqual(b.value(&c), v.Field(i).Interface()); same != (b.title() == name) {
+				t.Errorf("block %s is field %s: %v", b.title(), name, same)
+			}
+		}
+	}
+	if n := v.NumField(); n != len(known) {
+		t.Errorf("%d fields, %d blocks", n, len(known)-2)
+	}
+}
+
+func TestOwn(t *testing.T) {
+	c := Default()
+	c.Name, c.Published, c.Fish.Hot = "fish", true, 3
+	want := Config{Name: "fish", Published: true, Fish: c.Fish}
+	if diff := cmp.Diff(want, c.Own()); diff != "" {
+		t.Error(diff)
+	}
+	c.Name = "table"
+	if diff := cmp.Diff(Config{Name: "table", Published: true}, c.Own()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Flink's connector refuses settings that it does not know, so it is sent those that it
+// reads, and no others.
+func TestFlinkIsToldWhatItReads(t *testing.T) {
+	for name, want := range map[string][]string{
+		"hash": nil, "pkg": nil, "cam": nil, "wchoices": {"choices"}, "dagreedy": {"dagreedy"}, "flexd": {"flexd"},
+		"dalton-original": {"dalton"}, "dalton-metrics": {"dalton"}, "dalton-offline": {"dalton_offline"},
+		"table": {"choices"}, "waterfill": {"choices"}, "saspartitioner": {"choices"}, // what they fall back on
+	} {
+		c := Default()
+		c.Name = name
+		s, err := New(c, 4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := slices.Sorted(maps.Keys(s.Flink.Settings))
+		if want := slices.Sorted(slices.Values(append(want, "name", "published"))); !slices.Equal(got, want) || s.Flink.Name != name {
+			t.Errorf("%s: told %v as %s, want %v", name, got, s.Flink.Name, want)
+		}
+	}
+	c := Default()
+	c.Name = "fish"
+	s, err := New(c, 4)
+	if err != nil || s.Flink.Settings != nil {
+		t.Errorf("fish, which the connector does not have: told %v, %v", s.Flink.Settings, err)
+	}
+	if slices.Contains(OnFlink(), "fish") || !slices.Contains(OnFlink(), "hash") {
+		t.Errorf("on flink: %v", OnFlink())
+	}
+}
+
+// A program that only routes links neither Arrow nor gRPC.
+func TestRoutingNeedsNoArrow(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range strings.Fields(string(out)) {
+		if strings.Contains(p, "apache/arrow") || strings.Contains(p, "google.golang.org/grpc") {
+			t.Errorf("depends on %s", p)
+		}
 	}
 }

@@ -1,12 +1,11 @@
-// Package registry knows every partitioner by its name, with its options.
+// Package registry knows every partitioner by its name, with its settings.
 package registry
 
 import (
-	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/saspart/saspart/config/field"
-	"github.com/saspart/saspart/config/nearest"
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/partition/dalton"
 	"github.com/saspart/saspart/partition/rival"
@@ -15,114 +14,109 @@ import (
 	"github.com/saspart/saspart/policy/plan"
 )
 
-// Config names a partitioner and sets its options. The options of partitioners
-// other than the named one are checked too, but change nothing.
-type Config struct {
-	Name      string              `yaml:"name"`      // one of Names
-	Published bool                `yaml:"published"` // behave as the public code does where that has a fault (reference.md, Rivals); off mends it
-	Choices   rival.ChoicesConfig `yaml:"choices"`   // dchoices, wchoices
-
-	DAGreedy      dalton.DAGreedyConfig `yaml:"dagreedy"`
-	FlexD         rival.FlexDConfig     `yaml:"flexd"`
-	Dalton        dalton.Config         `yaml:"dalton"`         // dalton-original, dalton-metrics
-	DaltonOffline dalton.OfflineConfig  `yaml:"dalton_offline"` // dalton-offline
-	Fish          rival.FishConfig      `yaml:"fish"`
-
-	Waterfill      plan.WaterfillConfig       `yaml:"waterfill"`
-	SaSPartitioner table.SaSPartitionerConfig `yaml:"saspartitioner"`
+// partitioner is a row of the registry: all that the rest of the program has to know of
+// a partitioner.
+type partitioner struct {
+	name   string
+	own    block // its settings; nil: it has none
+	router newRouter
+	// controller computes the routes that the routers follow, for a job of so many
+	// workers; nil: the routers decide by themselves.
+	controller func(c *Config, workers int) (policy.Controller, error)
+	flink      []block // the settings that Flink's connector reads; nil: it does not have the partitioner
 }
 
-// Default is hash partitioning, and the published constants for all others.
-func Default() Config {
-	return Config{
-		Name: "hash", Choices: rival.DefaultChoices(),
-		DAGreedy: dalton.DefaultDAGreedy(), FlexD: rival.DefaultFlexD(), Dalton: dalton.Default(),
-		DaltonOffline: dalton.DefaultOffline(), Fish: rival.DefaultFish(),
-		Waterfill: plan.DefaultWaterfill(), SaSPartitioner: table.DefaultSaSPartitioner(),
-	}
-}
+// newRouter makes the router of a subtask.
+type newRouter func(c *Config, env partition.Env) partition.Router
 
-// Validate reports every impossible value by its path.
-func (c *Config) Validate() error {
-	var unknown error
-	if find(c.Name) == nil {
-		unknown = field.Errorf("name", "is %q, which is no partitioner; %s", c.Name, nearest.Explain(c.Name, Names()))
-	}
-	return errors.Join(
-		unknown,
-		field.In("choices", c.Choices.Validate()),
-		field.In("dagreedy", c.DAGreedy.Validate()),
-		field.In("flexd", c.FlexD.Validate()),
-		field.In("dalton", c.Dalton.Validate()),
-		field.In("dalton_offline", c.DaltonOffline.Validate()),
-		field.In("fish", c.Fish.Validate()),
-		field.In("waterfill", c.Waterfill.Validate()),
-		field.In("saspartitioner", c.SaSPartitioner.Validate()),
-	)
-}
+// partitioners lists every partitioner, in the order in which they are shown. A new one
+// adds its row here and, if it has settings, a field to Config.
+func partitioners() []partitioner {
+	choices := newSettings("choices", rival.DefaultChoices(), func(c *Config) *rival.ChoicesConfig { return &c.Choices })
+	dagreedy := newSettings("dagreedy", dalton.DefaultDAGreedy(), func(c *Config) *dalton.DAGreedyConfig { return &c.DAGreedy })
+	flexd := newSettings("flexd", rival.DefaultFlexD(), func(c *Config) *rival.FlexDConfig { return &c.FlexD })
+	bandit := newSettings("dalton", dalton.Default(), func(c *Config) *dalton.Config { return &c.Dalton })
+	offline := newSettings("dalton_offline", dalton.DefaultOffline(), func(c *Config) *dalton.OfflineConfig { return &c.DaltonOffline })
+	fish := newSettings("fish", rival.DefaultFish(), func(c *Config) *rival.FishConfig { return &c.Fish })
+	waterfill := newSettings("waterfill", plan.DefaultWaterfill(), func(c *Config) *plan.WaterfillConfig { return &c.Waterfill })
+	learned := newSettings("saspartitioner", table.DefaultSaSPartitioner(), func(c *Config) *table.SaSPartitionerConfig { return &c.SaSPartitioner })
 
-// constructor makes the scheme of a partitioner for a job of workers workers from
-// a valid configuration; New fills in the scheme's name.
-type constructor func(c *Config, workers int) (partition.Scheme, error)
-
-// always is a constructor that cannot fail and does not ask for the number of workers.
-func always(scheme func(c *Config) partition.Scheme) constructor {
-	return func(c *Config, _ int) (partition.Scheme, error) { return scheme(c), nil }
-}
-
-// registered is a partitioner by name.
-type registered struct {
-	name string
-	make constructor
-}
-
-// registry lists every partitioner, in the order people are shown them. A new
-// one adds its line here.
-func registry() []registered {
-	return []registered{
-		{"hash", always(func(*Config) partition.Scheme { return rival.NewHash() })},
-		{"pkg", always(func(*Config) partition.Scheme { return rival.NewPKG() })},
-		{"dchoices", always(func(c *Config) partition.Scheme { return rival.NewDChoices(c.Choices, c.Published) })},
-		{"wchoices", always(func(c *Config) partition.Scheme { return rival.NewWChoices(c.Choices, c.Published) })},
-		{"cam", always(func(c *Config) partition.Scheme { return rival.NewCAM(c.Published) })},
-		{"dagreedy", always(func(c *Config) partition.Scheme { return dalton.NewDAGreedy(c.DAGreedy, c.Published) })},
-		{"flexd", always(func(c *Config) partition.Scheme { return rival.NewFlexD(c.FlexD, c.Published) })},
-		{"dalton-original", always(func(c *Config) partition.Scheme { return dalton.NewOriginal(c.Dalton, c.Published) })},
-		{"dalton-metrics", always(func(c *Config) partition.Scheme { return dalton.NewMetrics(c.Dalton, c.Published) })},
-		{"dalton-offline", always(func(c *Config) partition.Scheme { return dalton.NewOffline(c.DaltonOffline, c.Published) })},
-		{"fish", always(func(c *Config) partition.Scheme { return rival.NewFish(c.Fish) })},
-		{"table", always(func(*Config) partition.Scheme { return table.New() })},
-		{"waterfill", func(c *Config, workers int) (partition.Scheme, error) {
+	follows := plain(table.New)
+	alone := reads(choices) // of table on Flink, whose routers are those of wchoices while no server answers
+	return []partitioner{
+		{name: "hash", flink: reads(), router: plain(rival.NewHash)},
+		{name: "pkg", flink: reads(), router: plain(rival.NewPKG)},
+		{name: "dchoices", own: choices, router: set(choices, rival.NewDChoices)},
+		{name: "wchoices", own: choices, flink: reads(choices), router: set(choices, rival.NewWChoices)},
+		{name: "cam", flink: reads(), router: func(c *Config, env partition.Env) partition.Router { return rival.NewCAM(env, c.Published) }},
+		{name: "dagreedy", own: dagreedy, flink: reads(dagreedy), router: set(dagreedy, dalton.NewDAGreedy)},
+		{name: "flexd", own: flexd, flink: reads(flexd), router: set(flexd, rival.NewFlexD)},
+		{name: "dalton-original", own: bandit, flink: reads(bandit), router: set(bandit, dalton.NewOriginal)},
+		{name: "dalton-metrics", own: bandit, flink: reads(bandit), router: set(bandit, dalton.NewMetrics)},
+		{name: "dalton-offline", own: offline, flink: reads(offline), router: set(offline, dalton.NewOffline)},
+		{name: "fish", own: fish, router: func(c *Config, env partition.Env) partition.Router { return rival.NewFish(c.Fish, env) }},
+		{name: "table", flink: alone, router: follows},
+		{name: "waterfill", own: waterfill, flink: alone, router: follows, controller: func(c *Config, workers int) (policy.Controller, error) {
 			return table.NewWaterfill(c.Waterfill, workers), nil
 		}},
-		{"saspartitioner", func(c *Config, workers int) (partition.Scheme, error) {
+		{name: "saspartitioner", own: learned, flink: alone, router: follows, controller: func(c *Config, workers int) (policy.Controller, error) {
 			return table.NewSaSPartitioner(c.SaSPartitioner, workers)
 		}},
 	}
 }
 
-// find returns the constructor of a partitioner, nil if there is none of that
-// name.
-func find(name string) constructor {
-	for _, r := range registry() {
-		if r.name == name {
-			return r.make
+// plain is for routers that have no settings.
+func plain(make func(env partition.Env) partition.Router) newRouter {
+	return func(_ *Config, env partition.Env) partition.Router { return make(env) }
+}
+
+// set is for routers that have settings of their own.
+func set[S any, P validator[S]](own *settings[S, P], make func(c S, env partition.Env, published bool) partition.Router) newRouter {
+	return func(c *Config, env partition.Env) partition.Router { return make(*own.of(c), env, c.Published) }
+}
+
+// reads lists the settings that Flink's connector reads of a partitioner that it has.
+func reads(blocks ...block) []block { return append([]block{}, blocks...) }
+
+// blocks lists the settings of all partitioners, those that several share once.
+func blocks() []block {
+	var all []block
+	for _, p := range partitioners() {
+		if p.own != nil && !slices.Contains(all, p.own) {
+			all = append(all, p.own)
 		}
 	}
-	return nil
+	return all
+}
+
+// find returns the partitioner of that name.
+func find(name string) (p partitioner, known bool) {
+	for _, p := range partitioners() {
+		if p.name == name {
+			return p, true
+		}
+	}
+	return partitioner{}, false
 }
 
 // Names lists the partitioners that New knows.
-func Names() []string {
+func Names() []string { return names(func(*partitioner) bool { return true }) }
+
+// OnFlink lists the partitioners that Flink's connector has.
+func OnFlink() []string { return names(func(p *partitioner) bool { return p.flink != nil }) }
+
+func names(which func(p *partitioner) bool) []string {
 	var names []string
-	for _, r := range registry() {
-		names = append(names, r.name)
+	for _, p := range partitioners() {
+		if which(&p) {
+			names = append(names, p.name)
+		}
 	}
 	return names
 }
 
 // New makes the partitioner that c describes for a job of workers workers. An
-// unknown name is answered with the nearest known one, impossible options with
+// unknown name is answered with the nearest known one, impossible settings with
 // their paths.
 func New(c Config, workers int) (partition.Scheme, error) {
 	if err := c.Validate(); err != nil {
@@ -131,16 +125,36 @@ func New(c Config, workers int) (partition.Scheme, error) {
 	if err := field.Whole("workers", workers, 1, policy.MaxWorkers); err != nil {
 		return partition.Scheme{}, err
 	}
-	s, err := find(c.Name)(&c, workers)
-	if err != nil {
-		return partition.Scheme{}, fmt.Errorf("partitioner %s: %w", c.Name, err)
+	p, _ := find(c.Name)
+	return p.scheme(c, workers)
+}
+
+// scheme makes the partitioner for a job of workers workers. c must be valid.
+func (p *partitioner) scheme(c Config, workers int) (partition.Scheme, error) {
+	s := partition.Scheme{
+		Name:      p.name,
+		NewRouter: func(env partition.Env) partition.Router { return p.router(&c, env) },
+		Flink:     partition.Flink{Name: p.name, Settings: p.onFlink(&c)},
 	}
-	s.Name, s.Origin = c.Name, c
+	if p.controller == nil {
+		return s, nil
+	}
+	var err error
+	if s.Controller, err = p.controller(&c, workers); err != nil {
+		return partition.Scheme{}, fmt.Errorf("partitioner %s: %w", p.name, err)
+	}
 	return s, nil
 }
 
-// ConfigOf returns what New made a scheme of; false for one that New did not make.
-func ConfigOf(s partition.Scheme) (Config, bool) {
-	c, ok := s.Origin.(Config)
-	return c, ok
+// onFlink is what Flink's connector is told of the partitioner: its name and the settings
+// that the connector reads, for it refuses any that it does not know.
+func (p *partitioner) onFlink(c *Config) map[string]any {
+	if p.flink == nil {
+		return nil
+	}
+	told := map[string]any{"name": c.Name, "published": c.Published}
+	for _, b := range p.flink {
+		told[b.title()] = b.value(c)
+	}
+	return told
 }

@@ -45,9 +45,7 @@ type camRouter struct {
 }
 
 // NewCAM makes the cam partitioner.
-func NewCAM(published bool) partition.Scheme {
-	return partition.Scheme{NewRouter: func(env partition.Env) partition.Router { return newCAMRouter(env, published) }}
-}
+func NewCAM(env partition.Env, published bool) partition.Router { return newCAMRouter(env, published) }
 
 func newCAMRouter(env partition.Env, published bool) *camRouter {
 	slides := max(1, env.WindowSlides)

@@ -85,13 +85,13 @@ type choicesRouter struct {
 }
 
 // NewDChoices makes the dchoices partitioner.
-func NewDChoices(c ChoicesConfig, published bool) partition.Scheme {
-	return partition.Scheme{NewRouter: func(env partition.Env) partition.Router { return newChoicesRouter(c, env, false, published) }}
+func NewDChoices(c ChoicesConfig, env partition.Env, published bool) partition.Router {
+	return newChoicesRouter(c, env, false, published)
 }
 
 // NewWChoices makes the wchoices partitioner.
-func NewWChoices(c ChoicesConfig, published bool) partition.Scheme {
-	return partition.Scheme{NewRouter: func(env partition.Env) partition.Router { return newChoicesRouter(c, env, true, published) }}
+func NewWChoices(c ChoicesConfig, env partition.Env, published bool) partition.Router {
+	return newChoicesRouter(c, env, true, published)
 }
 
 func newChoicesRouter(c ChoicesConfig, env partition.Env, all, published bool) *choicesRouter {

@@ -199,7 +199,7 @@ func TestPKGTakesTheLighterOfTwo(t *testing.T) {
 		workers := rapid.IntRange(1, 40).Draw(t, "workers")
 		hashes := routertest.DrawStream(t, "stream")
 		dst := make([]partition.Dest, len(hashes))
-		NewPKG().NewRouter(routertest.Env(workers)).Route(routertest.BatchOf(hashes), dst)
+		NewPKG(routertest.Env(workers)).Route(routertest.BatchOf(hashes), dst)
 		loads := make([]int, workers)
 		for i, h := range hashes {
 			a, b := choice(h, 0, uint64(workers)), choice(h, 1, uint64(workers))
@@ -248,11 +248,11 @@ func TestChoicesAreSpread(t *testing.T) {
 // heaviest key, dchoices and wchoices balance.
 func TestChoicesBalance(t *testing.T) {
 	imbalance := map[string]float64{}
-	for name, scheme := range map[string]partition.Scheme{
-		"hash": NewHash(), "pkg": NewPKG(),
-		"dchoices": NewDChoices(DefaultChoices(), false), "wchoices": NewWChoices(DefaultChoices(), false),
+	env := routertest.Env(64)
+	for name, r := range map[string]partition.Router{
+		"hash": NewHash(env), "pkg": NewPKG(env),
+		"dchoices": NewDChoices(DefaultChoices(), env, false), "wchoices": NewWChoices(DefaultChoices(), env, false),
 	} {
-		r := scheme.NewRouter(routertest.Env(64))
 		loads := make([]float64, 64)
 		dst := make([]partition.Dest, 1024)
 		for _, b := range routertest.ZipfBatches(300, 1024, 10000, 1.5, 5) {

@@ -116,9 +116,7 @@ type fishKey struct {
 }
 
 // NewFish makes the fish partitioner.
-func NewFish(c FishConfig) partition.Scheme {
-	return partition.Scheme{NewRouter: func(env partition.Env) partition.Router { return newFishRouter(c, env) }}
-}
+func NewFish(c FishConfig, env partition.Env) partition.Router { return newFishRouter(c, env) }
 
 func newFishRouter(c FishConfig, env partition.Env) *fish {
 	p := env.Workers

@@ -105,8 +105,8 @@ type flexdKey struct {
 const flexdKeys = 4096
 
 // NewFlexD makes the flexd partitioner.
-func NewFlexD(c FlexDConfig, published bool) partition.Scheme {
-	return partition.Scheme{NewRouter: func(env partition.Env) partition.Router { return newFlexDRouter(c, env, published) }}
+func NewFlexD(c FlexDConfig, env partition.Env, published bool) partition.Router {
+	return newFlexDRouter(c, env, published)
 }
 
 func newFlexDRouter(c FlexDConfig, env partition.Env, published bool) *flexd {

@@ -24,9 +24,7 @@ type hashRouter struct {
 }
 
 // NewHash makes the hash partitioner.
-func NewHash() partition.Scheme {
-	return partition.Scheme{NewRouter: func(env partition.Env) partition.Router { return &hashRouter{workers: uint64(env.Workers)} }}
-}
+func NewHash(env partition.Env) partition.Router { return &hashRouter{workers: uint64(env.Workers)} }
 
 // Route implements Router.
 func (r *hashRouter) Route(b *stream.Batch, dst []partition.Dest) {

@@ -55,9 +55,7 @@ type pkgRouter struct {
 }
 
 // NewPKG makes the pkg partitioner.
-func NewPKG() partition.Scheme {
-	return partition.Scheme{NewRouter: func(env partition.Env) partition.Router { return &pkgRouter{loads: make([]int64, env.Workers)} }}
-}
+func NewPKG(env partition.Env) partition.Router { return &pkgRouter{loads: make([]int64, env.Workers)} }
 
 // Route implements Router.
 func (r *pkgRouter) Route(b *stream.Batch, dst []partition.Dest) {

@@ -4,7 +4,6 @@ import (
 	"errors"
 
 	"github.com/saspart/saspart/config/field"
-	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/checkpoint"
 	"github.com/saspart/saspart/policy/learned"
@@ -37,8 +36,8 @@ func (c *SaSPartitionerConfig) Validate() error {
 	return errors.Join(none, c.Config.Validate())
 }
 
-// NewSaSPartitioner makes the saspartitioner: the routers of `table`, with a learned
-// policy deciding their routes.
+// NewSaSPartitioner makes the controller of the saspartitioner: its routers are those of
+// `table`, and a learned policy decides their routes. The checkpoint is read here.
 //
 // Source: design.md, The route, and the two ways to act; for checkpoints of kind
 // shares, reference.md, The decision process.
@@ -56,20 +55,7 @@ func (c *SaSPartitionerConfig) Validate() error {
 // Deviations, for shares policies: keys are ranked by the sketch's counts with some
 // inertia, not by their numbers, and a new route that moves next to nothing is not
 // followed; the reference applies every one.
-func NewSaSPartitioner(c SaSPartitionerConfig, workers int) (partition.Scheme, error) {
-	controller, err := c.controller(workers)
-	if err != nil {
-		return partition.Scheme{}, err
-	}
-	return partition.Scheme{
-		NewRouter:  func(env partition.Env) partition.Router { return newRouter(env) },
-		Controller: controller,
-	}, nil
-}
-
-// controller makes the controller of the pool, where one is named, or else of the
-// checkpoint.
-func (c *SaSPartitionerConfig) controller(workers int) (policy.Controller, error) {
+func NewSaSPartitioner(c SaSPartitionerConfig, workers int) (policy.Controller, error) {
 	if c.Pool != "" {
 		pool, err := learned.LoadPool(c.Pool)
 		if err != nil {

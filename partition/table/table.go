@@ -57,11 +57,9 @@ type keyState struct {
 // split is the worker of a keyState that has several.
 const split = -1
 
-// New makes the table partitioner, without a controller of its own: it
-// follows whatever route the job is given.
-func New() partition.Scheme {
-	return partition.Scheme{NewRouter: func(env partition.Env) partition.Router { return newRouter(env) }}
-}
+// New makes a router of the table partitioner. It follows whatever route the job is
+// given.
+func New(env partition.Env) partition.Router { return newRouter(env) }
 
 func newRouter(env partition.Env) *router {
 	r := &router{env: env}

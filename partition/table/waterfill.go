@@ -1,12 +1,12 @@
 package table
 
 import (
-	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/plan"
 )
 
-// NewWaterfill makes the waterfill partitioner: the routers of `table`, with the
-// analytic controller of package plan deciding their routes.
+// NewWaterfill makes the controller of the waterfill partitioner: its routers are those
+// of `table`, and the analytic controller of package plan decides their routes.
 //
 // Source: design.md, The route, and the two ways to act.
 //
@@ -20,9 +20,6 @@ import (
 //
 // Deviations: none, it is our own. It needs hot keys and slot counts in the
 // windows; the more keys are named there (4 per worker), the finer its routes.
-func NewWaterfill(c plan.WaterfillConfig, workers int) partition.Scheme {
-	return partition.Scheme{
-		NewRouter:  func(env partition.Env) partition.Router { return newRouter(env) },
-		Controller: plan.NewWaterfill(c, workers),
-	}
+func NewWaterfill(c plan.WaterfillConfig, workers int) policy.Controller {
+	return plan.NewWaterfill(c, workers)
 }

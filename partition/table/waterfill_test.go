@@ -27,7 +27,7 @@ func TestWaterfillScheme(t *testing.T) {
 	zipf := rand.NewZipf(rng, 1.3, 1, 9999)
 	batch, dst := stream.Batch{}, make([]partition.Dest, records)
 	batch.Resize(records)
-	busiest := 0.0
+	busiest, latest := 0.0, policy.HashRoute(workers)
 	for slide := range int64(12) {
 		w := &policy.Window{Records: records, Slots: make([]int64, policy.SlotCount(workers))}
 		keys := map[uint64]int64{}
@@ -62,7 +62,8 @@ func TestWaterfillScheme(t *testing.T) {
 			t.Fatalf("by hash the busiest worker has %.2f of its part; the test needs skew", busiest)
 		}
 		router.EndSlide(slide)
-		if r := scheme.Controller.Decide(w); r != nil {
+		if r := scheme.Controller.Decide(w, latest); r != nil {
+			latest = r
 			router.(partition.RouteFollower).Follow(r, slide+1)
 		}
 	}

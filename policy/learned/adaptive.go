@@ -98,27 +98,19 @@ func NewAdaptive(pool []PoolMember, config Config, workers int) (*Adaptive, erro
 func (a *Adaptive) Current() string { return a.members[a.current].name }
 
 // Decide implements Controller.
-func (a *Adaptive) Decide(w *policy.Window) *policy.Route {
+func (a *Adaptive) Decide(w *policy.Window, latest *policy.Route) *policy.Route {
 	ready := false
 	for i := range a.members {
-		// All of them see every window, so that each knows the keys when its turn comes.
-		m := &a.members[i]
-		if m.view.Observe(w) {
+		// Every member sees every window, so that each knows the keys when it is chosen.
+		if a.members[i].view.Observe(w) {
 			ready = true
-			m.observe(w)
 		}
 	}
 	if !ready {
 		return nil
 	}
 	a.current = a.nearest()
-	next := a.members[a.current].follow(w)
-	if next != nil {
-		for i := range a.members {
-			a.members[i].route = next
-		}
-	}
-	return next
+	return a.members[a.current].follow(w, latest)
 }
 
 // nearest is the member that was trained on the distribution nearest to the job's by

@@ -17,10 +17,9 @@ import (
 // the same window. So a delay, or a route that moves work later than announced, does
 // not mislead the estimate; the route only says what share a worker is to get.
 type learnedCapacity struct {
-	config Config
-	policy CapacityFollower
-	loads  *plan.Loads
-	inForce
+	config   Config
+	policy   CapacityFollower
+	loads    *plan.Loads
 	share    []float64 // the policy's newest; nil before
 	measured scenario.Measured
 }
@@ -46,14 +45,14 @@ func NewCapacityController(f CapacityFollower, config Config, workers int) (Capa
 func newLearnedCapacity(p CapacityFollower, c Config, workers int) *learnedCapacity {
 	numbers := func() []float64 { return make([]float64, workers) }
 	return &learnedCapacity{
-		config: c, policy: p, loads: plan.NewLoads(c.Load), inForce: inForce{policy.HashRoute(workers)},
+		config: c, policy: p, loads: plan.NewLoads(c.Load),
 		measured: scenario.Measured{Share: numbers(), Seen: numbers(), Queue: numbers()},
 	}
 }
 
 // Decide implements Controller. A window of another number of workers is ignored.
-func (f *learnedCapacity) Decide(w *policy.Window) *policy.Route {
-	workers := f.route.Workers
+func (f *learnedCapacity) Decide(w *policy.Window, latest *policy.Route) *policy.Route {
+	workers := len(f.measured.Share)
 	if len(w.Counts) != workers || len(w.Busy) != workers {
 		return nil
 	}
@@ -61,8 +60,7 @@ func (f *learnedCapacity) Decide(w *policy.Window) *policy.Route {
 	if w.RouteNew && (f.config.Backlog == 0 || !plan.QueuesTold(w) || f.share == nil) {
 		return nil
 	}
-	f.observe(w)
-	p := plan.Begin(f.config.Plan, f.loads, f.route)
+	p := plan.Begin(f.config.Plan, f.loads, latest)
 	defer p.Done()
 	if !w.RouteNew {
 		f.measure(w, p)
@@ -73,11 +71,7 @@ func (f *learnedCapacity) Decide(w *policy.Window) *policy.Route {
 	}
 	copy(p.In.Capacity, f.share)
 	plan.MakeUp(p.In.Capacity, w, f.config.Backlog)
-	next := p.Relief(f.config.Gain + f.config.Noise*plan.Chance(f.loads.Deviation(workers), workers))
-	if next == nil {
-		return nil
-	}
-	return f.propose(next)
+	return valid(p.Relief(f.config.Gain + f.config.Noise*plan.Chance(f.loads.Deviation(workers), workers)))
 }
 
 // measure fills in what the policy sees of a window.

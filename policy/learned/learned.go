@@ -57,22 +57,10 @@ func New(c *checkpoint.Checkpoint, config Config, workers int) (policy.Controlle
 	return newLearnedCapacity(network, config, workers), nil
 }
 
-// inForce keeps the route that a controller goes on from: the last one decided on, or
-// a newer one that the job reports, from another controller.
-type inForce struct{ route *policy.Route }
-
-func (f *inForce) observe(w *policy.Window) {
-	if w.Route != nil && w.Route.Workers == f.route.Workers && w.Route.Version > f.route.Version {
-		f.route = w.Route
-	}
-}
-
-// propose makes next the route to follow, if it is valid, and else keeps the last
-// good one, which is nil for the job.
-func (f *inForce) propose(next *policy.Route) *policy.Route {
-	if next == f.route || next.Validate() != nil {
+// valid returns next if it is a valid route, and nil, which keeps the latest one, if not.
+func valid(next *policy.Route) *policy.Route {
+	if next == nil || next.Validate() != nil {
 		return nil
 	}
-	f.route = next
 	return next
 }

@@ -12,7 +12,6 @@ import (
 type learnedShares struct {
 	view    *SharesView
 	network *network.MLP
-	inForce
 
 	input, output []float32 // of the network
 	action        []float64
@@ -25,7 +24,7 @@ func newLearnedShares(c *checkpoint.Checkpoint, config Config) (*learnedShares, 
 	}
 	mask := c.Shares.AsMask()
 	return &learnedShares{
-		view: NewSharesView(c.Shares, c.Normalisation, config.Load), network: network, inForce: inForce{policy.HashRoute(mask.Workers)},
+		view: NewSharesView(c.Shares, c.Normalisation, config.Load), network: network,
 		output: make([]float32, mask.Pairs()), action: make([]float64, mask.Pairs()),
 	}, nil
 }
@@ -37,25 +36,24 @@ const settled = 0.002
 // Decide implements Controller. A window of another number of workers is ignored, and
 // there is no decision before a hot key is known. With fewer hot keys than the mask
 // has, the heaviest ranks are in use.
-func (f *learnedShares) Decide(w *policy.Window) *policy.Route {
+func (f *learnedShares) Decide(w *policy.Window, latest *policy.Route) *policy.Route {
 	if !f.view.Observe(w) {
 		return nil
 	}
-	f.observe(w)
-	return f.follow(w)
+	return f.follow(w, latest)
 }
 
 // follow decides on a window that has been taken in.
-func (f *learnedShares) follow(w *policy.Window) *policy.Route {
+func (f *learnedShares) follow(w *policy.Window, latest *policy.Route) *policy.Route {
 	f.input = f.view.Observation(f.input[:0], w)
 	f.network.Forward(f.input, f.output)
 	for i, a := range f.output {
 		f.action[i] = (float64(a) + 1) / 2
 	}
-	// What is no number between 0 and 1 is refused here, and the last route stays.
-	next, err := f.view.Route(f.action, f.route.Version+1)
-	if err != nil || f.view.Moved(f.route, next) <= settled {
+	// An output that is not a number between 0 and 1 is an error: the latest route stays.
+	next, err := f.view.Route(f.action)
+	if err != nil || f.view.Moved(latest, next) <= settled {
 		return nil
 	}
-	return f.propose(next)
+	return valid(next)
 }

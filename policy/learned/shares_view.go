@@ -79,21 +79,21 @@ func (v *SharesView) Mask() policy.Mask {
 
 // Route turns an action of the policy, a number in [0,1] per pair of its mask, into a
 // route for the hot keys that are known by now.
-func (v *SharesView) Route(action []float64, version uint64) (*policy.Route, error) {
+func (v *SharesView) Route(action []float64) (*policy.Route, error) {
 	v.shares.Mask = v.Mask()
 	v.shares.Hot = v.shares.Hot[:0]
 	for _, k := range v.ranks.order {
 		v.shares.Hot = append(v.shares.Hot, policy.HotKey{Hash: k.Hash, Name: k.Name})
 	}
-	return v.shares.Route(action[:v.shares.Dim()], version)
+	return v.shares.Route(action[:v.shares.Dim()])
 }
 
 // Moved is the part of all records that next, a route of Route's, sends elsewhere than
-// the route in force, by the hot keys' loads.
-func (v *SharesView) Moved(inForce, next *policy.Route) float64 {
-	now := make(map[uint64]*policy.KeyRoute, len(inForce.Keys))
-	for i := range inForce.Keys {
-		now[inForce.Keys[i].Hash] = &inForce.Keys[i]
+// the route before, by the hot keys' loads.
+func (v *SharesView) Moved(before, next *policy.Route) float64 {
+	now := make(map[uint64]*policy.KeyRoute, len(before.Keys))
+	for i := range before.Keys {
+		now[before.Keys[i].Hash] = &before.Keys[i]
 	}
 	moved := 0.0
 	for i := range next.Keys {

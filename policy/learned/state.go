@@ -1,7 +1,6 @@
 package learned
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 
@@ -24,33 +23,23 @@ type CapacityController interface {
 // never stopped, apart from its configuration and its follower.
 type ControllerState struct {
 	Loads plan.LoadsState
-	Route *policy.Route // the one it goes on from
-	Share []float64     // the follower's newest; none before
+	Share []float64 // the follower's newest; none before
 }
 
 // State implements CapacityController.
 func (f *learnedCapacity) State() ControllerState {
-	return ControllerState{Loads: f.loads.State(), Route: f.route, Share: slices.Clone(f.share)}
+	return ControllerState{Loads: f.loads.State(), Share: slices.Clone(f.share)}
 }
 
 // Restore implements CapacityController.
 func (f *learnedCapacity) Restore(s ControllerState) error {
-	if s.Route == nil {
-		return errors.New("restore the controller: its route is missing")
-	}
-	if err := s.Route.Validate(); err != nil {
-		return fmt.Errorf("restore the controller: %w", err)
-	}
-	if want := f.route.Workers; s.Route.Workers != want {
-		return fmt.Errorf("restore the controller: a state of %d workers, where %d belong", s.Route.Workers, want)
-	}
-	if n := len(s.Share); n != 0 && n != s.Route.Workers {
-		return fmt.Errorf("restore the controller: shares of %d workers, where %d belong", n, s.Route.Workers)
+	if n, want := len(s.Share), len(f.measured.Share); n != 0 && n != want {
+		return fmt.Errorf("restore the controller: shares of %d workers, where %d belong", n, want)
 	}
 	if err := f.loads.Restore(s.Loads); err != nil {
 		return err
 	}
-	f.route, f.share = s.Route, slices.Clone(s.Share)
+	f.share = slices.Clone(s.Share)
 	return nil
 }
 

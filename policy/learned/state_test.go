@@ -82,9 +82,9 @@ func TestControllerState(t *testing.T) {
 				return w
 			}
 			one, other := newKept(t, tc.policy, 5), newKept(t, tc.policy, 5)
-			other.Decide(window()) // what it saw before does not matter
+			other.Decide(window(), j.Route) // what it saw before does not matter
 			for range tc.windows {
-				if r := one.Decide(window()); r != nil {
+				if r := one.Decide(window(), j.Route); r != nil {
 					j.Route = r
 				}
 			}
@@ -104,7 +104,7 @@ func TestControllerState(t *testing.T) {
 					j.Speeds[2] *= 0.5
 				}
 				w := window()
-				want, got := one.Decide(w), other.Decide(w)
+				want, got := one.Decide(w, j.Route), other.Decide(w, j.Route)
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Fatalf("window %d (-never stopped +restored):\n%s", i, diff)
 				}
@@ -131,13 +131,11 @@ func TestControllerRestoreRefuses(t *testing.T) {
 	k := newKept(t, checkpoint.UntrainedCapacity(6, 1), 5)
 	j := toy.New(5, 1.3, 20000, 3)
 	for range 3 {
-		k.Decide(j.Window())
+		k.Decide(j.Window(), j.Route)
 	}
 	before := through(t, k.State())
 	for why, change := range map[string]func(*ControllerState){
-		"without a route":             func(s *ControllerState) { s.Route = nil },
-		"of other workers":            func(s *ControllerState) { s.Route = policy.HashRoute(4) },
-		"with a damaged route":        func(s *ControllerState) { s.Route.Slots[3] = 9 },
+		"of other workers":            func(s *ControllerState) { s.Share = []float64{1, 0, 0, 0} },
 		"with an odd number of slots": func(s *ControllerState) { s.Loads.Slots = s.Loads.Slots[1:] },
 	} {
 		s := through(t, k.State())

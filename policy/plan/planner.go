@@ -129,7 +129,7 @@ const whole = 1 << 44
 const ulps = whole >> 32
 
 // Plan returns the route for the input: Prev itself if it can stay, else a new one
-// with Prev's version + 1 (1 without Prev). Capacity must have 1 to MaxWorkers
+// without a version. Capacity must have 1 to MaxWorkers
 // elements; Slots may be empty, which counts as SlotCount(P) slots without load,
 // and is never longer than SlotCount(MaxWorkers).
 func (p *Planner) Plan(in Input) *policy.Route {
@@ -141,7 +141,7 @@ func (p *Planner) Plan(in Input) *policy.Route {
 	p.placeKeys(prev)
 	p.placeSlots(prev)
 	p.repair(false)
-	return p.route(in.Prev)
+	return p.route()
 }
 
 // prepare scales loads and capacities to whole numbers, chooses the named keys and
@@ -341,15 +341,12 @@ func (p *Planner) pick(from, n int) {
 }
 
 // route is the plan as a route.
-func (p *Planner) route(prev *policy.Route) *policy.Route {
+func (p *Planner) route() *policy.Route {
 	pairs := 0
 	for i := range p.named {
 		pairs += len(p.named[i].parts)
 	}
-	r := &policy.Route{Version: 1, Workers: len(p.carry), Keys: make([]policy.KeyRoute, len(p.named)), Slots: slices.Clone(p.home)}
-	if prev != nil {
-		r.Version = prev.Version + 1
-	}
+	r := &policy.Route{Workers: len(p.carry), Keys: make([]policy.KeyRoute, len(p.named)), Slots: slices.Clone(p.home)}
 	workers, shares := make([]uint16, 0, pairs), make([]float64, 0, pairs)
 	for i := range p.named {
 		k := &p.named[i]

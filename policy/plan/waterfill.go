@@ -56,22 +56,20 @@ type Waterfill struct {
 	config WaterfillConfig
 	speeds *Speeds
 	loads  *Loads
-	route  *policy.Route // the last one decided on
 }
 
 // NewWaterfill returns the controller of a job of P workers. c must be valid.
 func NewWaterfill(c WaterfillConfig, workers int) *Waterfill {
 	return &Waterfill{
 		config: c, speeds: NewSpeeds(c.Speed, workers), loads: NewLoads(c.Load),
-		route: policy.HashRoute(workers),
 	}
 }
 
 var _ policy.Controller = (*Waterfill)(nil)
 
 // Decide implements Controller. A window of another number of workers is ignored.
-func (f *Waterfill) Decide(w *policy.Window) *policy.Route {
-	workers := f.route.Workers
+func (f *Waterfill) Decide(w *policy.Window, latest *policy.Route) *policy.Route {
+	workers := latest.Workers
 	if len(w.Counts) != workers || len(w.Busy) != workers {
 		return nil
 	}
@@ -82,18 +80,10 @@ func (f *Waterfill) Decide(w *policy.Window) *policy.Route {
 	if !w.RouteNew {
 		f.speeds.Observe(w.Counts, w.Busy)
 	}
-	// Another controller may have decided in the meantime.
-	if w.Route != nil && w.Route.Workers == workers && w.Route.Version > f.route.Version {
-		f.route = w.Route
-	}
-	p := Begin(f.config.Plan, f.loads, f.route)
+	p := Begin(f.config.Plan, f.loads, latest)
 	defer p.Done()
 	f.speeds.Capacity(p.In.Capacity)
 	MakeUp(p.In.Capacity, w, f.config.Backlog)
 	noise := Chance(math.Hypot(f.speeds.Deviation(), f.loads.Deviation(workers)), workers)
-	next := p.Relief(f.config.Gain + f.config.Noise*noise)
-	if next != nil {
-		f.route = next
-	}
-	return next
+	return p.Relief(f.config.Gain + f.config.Noise*noise)
 }

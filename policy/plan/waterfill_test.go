@@ -53,23 +53,24 @@ func TestWaterfillWhenToDecide(t *testing.T) {
 	f := plan.NewWaterfill(plan.DefaultWaterfill(), 8)
 	w := j.Window()
 	w.RouteNew = true
-	if f.Decide(w) != nil {
+	if f.Decide(w, j.Route) != nil {
 		t.Error("it decides on a window of two routes")
 	}
 	w.RouteNew = false
 	w.Busy = w.Busy[:7]
-	if f.Decide(w) != nil {
+	if f.Decide(w, j.Route) != nil {
 		t.Error("it decides on a window of 7 workers")
 	}
-	r := f.Decide(j.Window())
-	if r == nil || r.Version != 1 {
+	r := f.Decide(j.Window(), j.Route)
+	if r == nil || r.Version != 0 {
 		t.Fatalf("the first route is %v", r)
 	}
-	// Somebody else's route, newer than its own, is what it goes on from.
-	j.Route = policy.HashRoute(8)
-	j.Route.Version = 9
-	if r := f.Decide(j.Window()); r == nil || r.Version != 10 {
-		t.Errorf("after a foreign route 9 it decides on %v", r)
+	// It plans from the latest route, whatever is in force.
+	if again := f.Decide(j.Window(), r); again != nil {
+		t.Errorf("while its route is not in force yet it decides on %v", again)
+	}
+	if again := f.Decide(j.Window(), j.Route); again == nil {
+		t.Error("another controller took its route back, and it does not decide again")
 	}
 }
 
@@ -91,7 +92,7 @@ func TestWaterfillWithstands(t *testing.T) {
 			for i := range rapid.IntRange(0, 5).Draw(t, "hot") {
 				w.Hot = append(w.Hot, policy.HotKey{Hash: uint64(i%3) << 62, Count: count.Draw(t, "hot count"), Error: count.Draw(t, "error")})
 			}
-			if r := f.Decide(w); r != nil {
+			if r := f.Decide(w, policy.HashRoute(p)); r != nil {
 				if err := r.Validate(); err != nil {
 					t.Fatal(err)
 				}

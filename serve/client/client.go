@@ -215,7 +215,8 @@ func (c *Client) Attached(ctx context.Context) error {
 // Controller is the client as the controller of a job that measures in whole windows:
 // Shape.Slides must be 1 and the client report about all subtasks. Decide reports the
 // window and waits for its answer, but no longer than patience, and not at all while
-// the server is away; then it answers with what Route has come to.
+// the server is away; then it returns Route, if that is newer than the latest route. Its
+// version is the one that server and client know it by.
 func (c *Client) Controller(patience time.Duration) policy.Controller {
 	return &controller{client: c, patience: patience}
 }
@@ -223,12 +224,11 @@ func (c *Client) Controller(patience time.Duration) policy.Controller {
 type controller struct {
 	client   *Client
 	patience time.Duration
-	version  uint64 // of the last route answered with
 	report   reports.Report
 }
 
 // Decide implements policy.Controller.
-func (d *controller) Decide(w *policy.Window) *policy.Route {
+func (d *controller) Decide(w *policy.Window, latest *policy.Route) *policy.Route {
 	r := &d.report
 	r.SetWindow(w, &d.client.config.Shape)
 	if err := d.client.Report(r); err != nil {
@@ -237,10 +237,9 @@ func (d *controller) Decide(w *policy.Window) *policy.Route {
 	}
 	d.client.Await(r.Slide, d.patience)
 	route := d.client.Route()
-	if route == nil || route.Version <= d.version {
+	if route == nil || route.Version <= latest.Version {
 		return nil
 	}
-	d.version = route.Version
 	return route
 }
 

@@ -5,10 +5,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/saspart/saspart/loop"
 	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/plan"
-	"github.com/saspart/saspart/serve/internal/standin"
 	"github.com/saspart/saspart/serve/wire"
 )
 
@@ -37,7 +37,7 @@ type fallback struct {
 	routes    []*policy.Route    // the last few that were in force
 	last      time.Time          // the server's last answer, or the first report
 	assembler *reports.Assembler // with analytic
-	analytic  *standin.Standin   // nil: the server decides
+	loop      *loop.Loop         // of the analytic controller; nil: the server decides
 	newest    uint64             // the latest slide that was reported on
 }
 
@@ -83,7 +83,7 @@ func (f *fallback) report(now time.Time, r *report, force *policy.Route) (next *
 	f.know(force)
 	f.keep(arrival{now, r})
 	var over []*reports.Assembled
-	if f.analytic != nil {
+	if f.loop != nil {
 		over = f.assemble(arrival{now, r})
 	} else {
 		if now.Sub(f.last) < f.config.StaleAfter {
@@ -94,11 +94,7 @@ func (f *fallback) report(now time.Time, r *report, force *policy.Route) (next *
 		}
 	}
 	for _, a := range over {
-		if route := f.analytic.Decide(a.Window); route != nil {
-			route.Version += versionGap
-			if next != nil || force != nil && route.Version <= force.Version {
-				route.Version = max(version(force), version(next)) + versionGap
-			}
+		if route := f.loop.Step(a.Window); route != nil {
 			next = route
 		}
 		a.Release()
@@ -115,8 +111,9 @@ func (f *fallback) know(force *policy.Route) {
 		f.routes = append(f.routes[:0], f.routes[1:]...)
 	}
 	f.routes = append(f.routes, force)
-	if f.assembler != nil {
+	if f.loop != nil {
 		f.assembler.Know(force)
+		f.loop.Follow(force)
 	}
 }
 
@@ -136,16 +133,19 @@ func (f *fallback) keep(a arrival) {
 // takeOver has the analytic controller learn from the windows so far and returns the
 // last of them, to be decided on. It reports false if there is none.
 func (f *fallback) takeOver() ([]*reports.Assembled, bool) {
+	workers := f.config.Shape.Workers
 	f.assembler = reports.NewAssembler(f.config.Shape, f.config.Window)
+	analytic := loop.New(loop.Config{Workers: workers, Controller: plan.NewWaterfill(f.config.Waterfill, workers), Gap: versionGap})
 	for _, r := range f.routes {
 		f.assembler.Know(r)
+		analytic.Follow(r)
 	}
-	analytic := standin.New(plan.NewWaterfill(f.config.Waterfill, f.config.Shape.Workers))
 	var last *reports.Assembled
 	for _, k := range f.kept {
 		for _, a := range f.assemble(k) {
 			if last != nil {
-				analytic.Watch(last.Window)
+				analytic.Observe(last.Window)
+				analytic.Decide()
 				last.Release()
 			}
 			last = a
@@ -155,7 +155,7 @@ func (f *fallback) takeOver() ([]*reports.Assembled, bool) {
 		f.assembler = nil
 		return nil, false
 	}
-	f.analytic = analytic
+	f.loop = analytic
 	return []*reports.Assembled{last}, true
 }
 
@@ -173,13 +173,6 @@ func (f *fallback) assemble(k arrival) []*reports.Assembled {
 	return over
 }
 
-func version(r *policy.Route) uint64 {
-	if r == nil {
-		return 0
-	}
-	return r.Version
-}
-
 // answered tells of an answer of the server to a window, and reports whether it is
 // fresh, for an answer to what was measured longer than StaleAfter ago is none, and
 // whether it ends the analytic route's time.
@@ -189,7 +182,7 @@ func (f *fallback) answered(now time.Time, window uint64) (fresh, ended bool) {
 	if age > f.config.StaleAfter {
 		return false, false
 	}
-	ended = f.analytic != nil
-	f.last, f.analytic, f.assembler = now, nil, nil
+	ended = f.loop != nil
+	f.last, f.loop, f.assembler = now, nil, nil
 	return true, ended
 }

@@ -226,7 +226,7 @@ func TestControllerKeepsNoWindow(t *testing.T) {
 		Counts: []int64{1, 1}, Busy: []float64{0.5, 0.5}, Hot: []policy.HotKey{{Hash: 7, Count: 3}}, Slots: make([]int64, 4096),
 		End: time.Second, ActualRate: 2,
 	}
-	c.Controller(0).Decide(w)
+	c.Controller(0).Decide(w, policy.HashRoute(2))
 	w.Hot[0].Count, w.Slots[0] = 1e6, 1e6
 	c.mu.Lock()
 	defer c.mu.Unlock()

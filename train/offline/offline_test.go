@@ -49,11 +49,12 @@ func fluidTrace(t *testing.T, episodes, windows int) string {
 			for i := range action {
 				action[i] = rng.Float64()
 			}
-			version++
-			route, err := shares.Route(action, version)
+			route, err := shares.Route(action)
 			if err != nil {
 				t.Fatal(err)
 			}
+			version++
+			route.Version = version
 			if err := job.Apply(route); err != nil {
 				t.Fatal(err)
 			}

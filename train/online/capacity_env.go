@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 
+	"github.com/saspart/saspart/loop"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/learned"
 	"github.com/saspart/saspart/policy/plan"
@@ -36,9 +37,9 @@ type capacityEnv struct {
 	controller learned.CapacityController
 	pcg        *rand.PCG // of the exploring
 	version    uint64    // of the policy in use
+	loop       *loop.Loop
 
 	window *policy.Window // the newest; nil before the first
-	newest uint64         // version of the last route announced
 	good   *policy.Route  // of the last window within the limits; nil before
 	back   bool           // it is to be taken up again
 }
@@ -104,7 +105,8 @@ func (e *capacityEnv) open() (err error) {
 	if e.controller, err = learned.NewCapacityController(&e.step, config, e.Workers); err != nil {
 		return err
 	}
-	e.window, e.newest, e.good, e.back = nil, 0, nil, false
+	e.loop = loop.New(loop.Config{Workers: e.Workers, Controller: e.controller})
+	e.window, e.good, e.back = nil, nil, false
 	e.job, err = e.Open()
 	return err
 }
@@ -129,20 +131,15 @@ func (e *capacityEnv) Act(explore bool) error {
 		e.version = version
 	}
 	e.follower.Explore = explore
-	next := e.controller.Decide(e.window)
-	if next != nil {
-		e.newest = max(e.newest, next.Version)
-	}
+	e.loop.Observe(e.window)
+	next := e.loop.Decide()
 	if e.back {
-		again := *e.good
-		again.Version = e.newest + 1
-		next, e.back = &again, false
+		next, e.back = e.good, false
 	}
 	if next == nil {
 		return nil
 	}
-	e.newest = next.Version
-	return e.job.Apply(next)
+	return e.job.Apply(e.loop.Announce(next))
 }
 
 // Run implements Env.

@@ -139,7 +139,7 @@ func TestCapacitySaved(t *testing.T) {
 		for _, v := range []struct {
 			count *int
 			there bool
-		}{{&back, one.back}, {&shares, one.step.last != nil}, {&good, one.good != nil}, {&announced, one.newest > 0}} {
+		}{{&back, one.back}, {&shares, one.step.last != nil}, {&good, one.good != nil}, {&announced, one.loop.Latest().Version > 0}} {
 			if v.there {
 				*v.count++
 			}

@@ -205,7 +205,10 @@ func TestCapacityReturns(t *testing.T) {
 	}
 	good := policy.HashRoute(2)
 	good.Version = 7
-	e.good, e.newest = good, 9
+	e.good = good
+	latest := policy.HashRoute(2)
+	latest.Version = 9
+	e.loop.Follow(latest)
 	e.window = &policy.Window{Counts: []int64{100, 100}, Busy: []float64{0.9, 0.1}, Records: 200, Route: &policy.Route{Version: 9, Workers: 2}}
 	m, err := e.Take(true)
 	if err != nil || !m.Returned {

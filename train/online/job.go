@@ -115,10 +115,11 @@ func (e *jobEnv) Act(explore bool) error {
 	if e.route != nil {
 		version = max(version, e.route.Version)
 	}
-	next, err := e.view.Route(e.action, version+1)
+	next, err := e.view.Route(e.action)
 	if err != nil {
 		return err
 	}
+	next.Version = version + 1
 	if !explore && e.view.Moved(now, next) <= unmoved {
 		e.guard.last = last
 		return nil

@@ -63,10 +63,11 @@ func TestModelIsTheJob(t *testing.T) {
 		for i, a := range act {
 			action[i] = (float64(a) + 1) / 2
 		}
-		r, err := s.Route(action, uint64(step+1))
+		r, err := s.Route(action)
 		if err != nil {
 			t.Fatal(err)
 		}
+		r.Version = uint64(step + 1)
 		if err := job.Apply(r); err != nil {
 			t.Fatal(err)
 		}

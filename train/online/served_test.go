@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/saspart/saspart/engine/fluid"
+	"github.com/saspart/saspart/loop"
 	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/checkpoint"
@@ -72,8 +73,8 @@ func TestServedJob(t *testing.T) {
 	over, stop := context.WithCancel(t.Context())
 	jobs := make(chan uint64, 1)
 	go func() { jobs <- runJobs(over, t, l.Addr().String(), closed) }()
-	loop := &Loop{Config: c, Student: student, Envs: []Env{env}, Judge: env, Dir: t.TempDir(), Now: time.Now}
-	out, err := loop.Run(t.Context())
+	training := &Loop{Config: c, Student: student, Envs: []Env{env}, Judge: env, Dir: t.TempDir(), Now: time.Now}
+	out, err := training.Run(t.Context())
 	stop()
 	answers := <-jobs
 	server.Stop(t.Context())
@@ -103,13 +104,13 @@ func runJobs(ctx context.Context, t *testing.T, address string, c fluid.Config) 
 			return answers
 		}
 		_ = attached.Attached(ctx) // it is over before
-		controller := attached.Controller(5 * time.Second)
+		control := loop.New(loop.Config{Workers: 4, Controller: attached.Controller(5 * time.Second)})
 		for i := 0; i < 25 && ctx.Err() == nil; i++ {
 			w, err := job.Next(ctx)
 			if err != nil {
 				break
 			}
-			if r := controller.Decide(w); r != nil {
+			if r := control.Step(w); r != nil {
 				if err := job.Apply(r); err != nil {
 					t.Error(err)
 				}

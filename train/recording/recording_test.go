@@ -8,6 +8,7 @@ import (
 
 	"github.com/saspart/saspart/dataset"
 	"github.com/saspart/saspart/engine/fluid"
+	"github.com/saspart/saspart/loop"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/checkpoint"
 	"github.com/saspart/saspart/policy/learned"
@@ -24,6 +25,7 @@ func drive(t *testing.T, controller policy.Controller, windows int) ([]*policy.W
 		t.Fatal(err)
 	}
 	var all []*policy.Window
+	l := loop.New(loop.Config{Workers: 4, Controller: controller})
 	r := New(4, policy.DefaultP0)
 	for range windows {
 		w, err := job.Next(context.Background())
@@ -34,7 +36,7 @@ func drive(t *testing.T, controller policy.Controller, windows int) ([]*policy.W
 		if err := r.Add(w); err != nil {
 			t.Fatal(err)
 		}
-		if route := controller.Decide(w); route != nil {
+		if route := l.Step(w); route != nil {
 			if err := job.Apply(route); err != nil {
 				t.Fatal(err)
 			}

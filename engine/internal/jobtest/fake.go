@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/loop"
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/policy"
@@ -141,6 +142,7 @@ func CollectResults(t tester, into map[ResultID]string) engine.ResultFunc {
 func RunOut(t tester, j engine.Job, c policy.Controller) []*policy.Window {
 	t.Helper()
 	var out []*policy.Window
+	var l *loop.Loop
 	for {
 		w, err := j.Next(context.Background())
 		if errors.Is(err, io.EOF) {
@@ -153,10 +155,10 @@ func RunOut(t tester, j engine.Job, c policy.Controller) []*policy.Window {
 			t.Fatal(err)
 		}
 		out = append(out, w)
-		if c == nil {
-			continue
+		if l == nil {
+			l = loop.New(loop.Config{Workers: len(w.Counts), Controller: c})
 		}
-		if r := c.Decide(w); r != nil {
+		if r := l.Step(w); r != nil {
 			if err := j.Apply(r); err != nil {
 				t.Fatal(err)
 			}

@@ -19,13 +19,3 @@ func EnvOf(s *engine.Setup, subtask int) partition.Env {
 		Seed: s.Seed, ExpectedCount: int64(perSlide),
 	}
 }
-
-// Behind reports whether, at time now, a slide should have ended more than a slide
-// ago, by the job's clock; length and now in ns.
-func Behind(slide, length, now int64) bool { return now > (slide+2)*length }
-
-// Round collects what Sharers tell of one slide, by subtask.
-type Round struct {
-	Shares []any
-	Told   int
-}

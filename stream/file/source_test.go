@@ -1,4 +1,4 @@
-package stream
+package file
 
 import (
 	"bytes"
@@ -20,14 +20,38 @@ import (
 	"github.com/apache/arrow/go/v17/parquet/pqarrow"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/saspart/saspart/stream"
 )
 
 // fileConfig reads column k of a file as key and v as payload.
-func fileConfig(path string) SourceConfig {
-	cfg := DefaultSource()
-	cfg.Kind = KindFile
+func fileConfig(path string) stream.SourceConfig {
+	cfg := stream.DefaultSource()
+	cfg.Kind = stream.KindFile
 	cfg.File.Path, cfg.File.Key, cfg.File.Payload = path, "k", []string{"v"}
 	return cfg
+}
+
+// openOne opens the source of a job with one subtask; it is closed with the test.
+func openOne(tb testing.TB, cfg stream.SourceConfig, task string) stream.Source {
+	tb.Helper()
+	s, err := stream.OpenSources(cfg, stream.SourceEnv{Subtasks: 1, Seed: 1, Task: task, OpenFile: Open})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := stream.CloseSources(s); err != nil {
+			tb.Error(err)
+		}
+	})
+	return s[0]
+}
+
+// batch is n records without times, which files do not look at.
+func batch(n int) *stream.Batch {
+	b := new(stream.Batch)
+	b.Resize(n)
+	return b
 }
 
 // write puts content into a file of a fresh folder.
@@ -50,14 +74,14 @@ func zipped(text string) []byte {
 
 // flat renders records one a line, size at a time, until the source ends, and
 // what it ends with.
-func flat(s Source, size, most int) (lines []string, err error) {
-	b := new(Batch)
+func flat(s stream.Source, size, most int) (lines []string, err error) {
+	b := new(stream.Batch)
 	for len(lines) < most && err == nil {
 		b.Resize(min(size, most-len(lines)))
 		var n int
 		n, err = s.Fill(b)
 		for _, r := range b.Records[:n] {
-			if r.Hash != Hash(r.Key) {
+			if r.Hash != stream.Hash(r.Key) {
 				return lines, fmt.Errorf("key %q has hash %#x", r.Key, r.Hash)
 			}
 			lines = append(lines, fmt.Sprintf("%s|%s|%v", r.Key, r.Text, r.Values))
@@ -169,7 +193,7 @@ func TestFileFormats(t *testing.T) {
 		"arrow stream":        arrowBytes(t, "stream", batches...),
 		"parquet":             arrowBytes(t, "parquet", batches...),
 	} {
-		got, err := flat(openOne(t, fileConfig(write(t, "data", content)), TaskTDigest), 3, 100)
+		got, err := flat(openOne(t, fileConfig(write(t, "data", content)), stream.TaskTDigest), 3, 100)
 		if err != io.EOF || !slices.Equal(got, want) {
 			t.Errorf("%s: %q, %v, want %q, EOF", name, got, err, want)
 		}
@@ -189,7 +213,7 @@ func TestArrowTypes(t *testing.T) {
 	} {
 		cfg := fileConfig(write(t, "data", content))
 		cfg.File.Key, cfg.File.Payload = c.key, []string{c.payload}
-		if got, err := flat(openOne(t, cfg, TaskTDigest), 10, 10); err != io.EOF || !slices.Equal(got, c.want) {
+		if got, err := flat(openOne(t, cfg, stream.TaskTDigest), 10, 10); err != io.EOF || !slices.Equal(got, c.want) {
 			t.Errorf("%s: %q, %v, want %q", c.why, got, err, c.want)
 		}
 	}
@@ -199,18 +223,18 @@ func TestFileRecords(t *testing.T) {
 	const text = "k,v,w,s\na,1,10,One two\n,2,20,\n03,3,30,THREE three!\n"
 	for _, c := range []struct {
 		why, task string
-		set       func(*FileConfig)
+		set       func(*stream.FileConfig)
 		want      []string
 	}{
-		{"count reads no payload", TaskCount, func(*FileConfig) {}, []string{"a||[]", "||[]", "03||[]"}},
-		{"count needs none to be named", TaskCount, func(c *FileConfig) { c.Payload = nil }, []string{"a||[]", "||[]", "03||[]"}},
-		{"several values per record", TaskTDigest, func(c *FileConfig) { c.Payload = []string{"w", "v"} }, []string{"a||[10 1]", "||[20 2]", "03||[30 3]"}},
-		{"a sentence", TaskWordcount, func(c *FileConfig) { c.Payload = []string{"s"} }, []string{"a|One two|[]", "|| []", "03|THREE three!|[]"}},
-		{"the key may be the payload", TaskWordcount, func(c *FileConfig) { c.Payload = []string{"k"} }, []string{"a|a|[]", "|| []", "03|03|[]"}},
-		{"a record per word, which is its own sentence", TaskWordcount, func(c *FileConfig) { c.Key, c.Split, c.Payload = "s", SplitWords, nil }, []string{"one|one|[]", "two|two|[]", "three|three|[]", "three|three|[]"}},
-		{"a record per word with the row's sentence", TaskWordcount, func(c *FileConfig) { c.Key, c.Split, c.Payload = "s", SplitWords, []string{"k"} }, []string{"one|a|[]", "two|a|[]", "three|03|[]", "three|03|[]"}},
-		{"a record per word with the row's values", TaskTDigest, func(c *FileConfig) { c.Key, c.Split = "s", SplitWords }, []string{"one||[1]", "two||[1]", "three||[3]", "three||[3]"}},
-		{"bad rows left out", TaskCount, func(c *FileConfig) { c.KeyType, c.OnBadRow = KeyInteger, BadRowSkip }, []string{"3||[]"}},
+		{"count reads no payload", stream.TaskCount, func(*stream.FileConfig) {}, []string{"a||[]", "||[]", "03||[]"}},
+		{"count needs none to be named", stream.TaskCount, func(c *stream.FileConfig) { c.Payload = nil }, []string{"a||[]", "||[]", "03||[]"}},
+		{"several values per record", stream.TaskTDigest, func(c *stream.FileConfig) { c.Payload = []string{"w", "v"} }, []string{"a||[10 1]", "||[20 2]", "03||[30 3]"}},
+		{"a sentence", stream.TaskWordcount, func(c *stream.FileConfig) { c.Payload = []string{"s"} }, []string{"a|One two|[]", "|| []", "03|THREE three!|[]"}},
+		{"the key may be the payload", stream.TaskWordcount, func(c *stream.FileConfig) { c.Payload = []string{"k"} }, []string{"a|a|[]", "|| []", "03|03|[]"}},
+		{"a record per word, which is its own sentence", stream.TaskWordcount, func(c *stream.FileConfig) { c.Key, c.Split, c.Payload = "s", stream.SplitWords, nil }, []string{"one|one|[]", "two|two|[]", "three|three|[]", "three|three|[]"}},
+		{"a record per word with the row's sentence", stream.TaskWordcount, func(c *stream.FileConfig) { c.Key, c.Split, c.Payload = "s", stream.SplitWords, []string{"k"} }, []string{"one|a|[]", "two|a|[]", "three|03|[]", "three|03|[]"}},
+		{"a record per word with the row's values", stream.TaskTDigest, func(c *stream.FileConfig) { c.Key, c.Split = "s", stream.SplitWords }, []string{"one||[1]", "two||[1]", "three||[3]", "three||[3]"}},
+		{"bad rows left out", stream.TaskCount, func(c *stream.FileConfig) { c.KeyType, c.OnBadRow = stream.KeyInteger, stream.BadRowSkip }, []string{"3||[]"}},
 	} {
 		cfg := fileConfig(write(t, "data", []byte(text)))
 		c.set(&cfg.File)
@@ -223,7 +247,7 @@ func TestFileRecords(t *testing.T) {
 	}
 	cfg := fileConfig(write(t, "data", []byte("k;v\n1,5;x\n")))
 	cfg.File.Delimiter = ";"
-	if got, err := flat(openOne(t, cfg, TaskWordcount), 2, 10); err != io.EOF || !slices.Equal(got, []string{"1,5|x|[]"}) {
+	if got, err := flat(openOne(t, cfg, stream.TaskWordcount), 2, 10); err != io.EOF || !slices.Equal(got, []string{"1,5|x|[]"}) {
 		t.Errorf("another delimiter: %q, %v", got, err)
 	}
 }
@@ -236,16 +260,16 @@ func TestPayloadForTask(t *testing.T) {
 		payload   []string
 		want      string
 	}{
-		{"a sentence is one column", TaskWordcount, []string{"v", "w"}, "file.payload: names 2 columns; wordcount reads one with sentences: [sentence]"},
-		{"a sentence is needed", TaskWordcount, nil, "file.payload: names 0 columns; wordcount reads one with sentences: [sentence]"},
-		{"numbers are needed", TaskTDigest, nil, "file.payload: is empty; tdigest reads one or more columns with numbers: [delay]"},
+		{"a sentence is one column", stream.TaskWordcount, []string{"v", "w"}, "file.payload: names 2 columns; wordcount reads one with sentences: [sentence]"},
+		{"a sentence is needed", stream.TaskWordcount, nil, "file.payload: names 0 columns; wordcount reads one with sentences: [sentence]"},
+		{"numbers are needed", stream.TaskTDigest, nil, "file.payload: is empty; tdigest reads one or more columns with numbers: [delay]"},
 	} {
 		cfg := fileConfig("not to be opened")
 		cfg.File.Payload = c.payload
 		if err := cfg.ValidateFor(c.task); err == nil || err.Error() != c.want {
 			t.Errorf("%s: %v, want %s", c.why, err, c.want)
 		}
-		if _, err := OpenSources(cfg, SourceEnv{Subtasks: 1, Task: c.task}); err == nil || err.Error() != "source: "+c.want {
+		if _, err := stream.OpenSources(cfg, stream.SourceEnv{Subtasks: 1, Task: c.task, OpenFile: Open}); err == nil || err.Error() != "source: "+c.want {
 			t.Errorf("%s: %v, want source: %s", c.why, err, c.want)
 		}
 	}
@@ -270,13 +294,13 @@ func TestSubtasksShareRows(t *testing.T) {
 			content = arrowBytes(t, format, table(keys[:n/2], numbers[:n/2]), table(keys[n/2:], numbers[n/2:]))
 		}
 		cfg := fileConfig(write(t, "data", content))
-		cfg.File.OnBadRow, cfg.File.Loop = BadRowSkip, rapid.Bool().Draw(rt, "loop")
+		cfg.File.OnBadRow, cfg.File.Loop = stream.BadRowSkip, rapid.Bool().Draw(rt, "loop")
 		subtasks := rapid.IntRange(1, 5).Draw(rt, "subtasks")
-		sources, err := OpenSources(cfg, SourceEnv{Subtasks: subtasks, Task: TaskTDigest})
+		sources, err := stream.OpenSources(cfg, stream.SourceEnv{Subtasks: subtasks, Task: stream.TaskTDigest, OpenFile: Open})
 		if err != nil {
 			rt.Fatal(err)
 		}
-		defer CloseSources(sources)
+		defer stream.CloseSources(sources)
 		skipped := int64(0)
 		for s, source := range sources {
 			var want []string
@@ -308,11 +332,14 @@ func TestSubtasksShareRows(t *testing.T) {
 
 // A closed source says so.
 func TestFileClosed(t *testing.T) {
-	s := openAll(t, fileConfig(write(t, "data", []byte("k,v\na,1\n"))), SourceEnv{Subtasks: 1, Task: TaskCount})
-	if err := CloseSources(s); err != nil {
+	s, err := Open(fileConfig(write(t, "data", []byte("k,v\na,1\n"))).File, stream.NoPayload, 1)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s[0].Fill(testBatch(1, 0)); !errors.Is(err, os.ErrClosed) {
+	if err := stream.CloseSources(s); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s[0].Fill(batch(1)); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("Fill after Close: %v", err)
 	}
 }
@@ -321,7 +348,7 @@ func TestFileClosed(t *testing.T) {
 func TestInternerIsBounded(t *testing.T) {
 	in := newInterner()
 	for i := range internKeys + 1000 {
-		if k := in.of(fmt.Sprint(i)); k.name != fmt.Sprint(i) || k.hash != Hash(k.name) {
+		if k := in.of(fmt.Sprint(i)); k.name != fmt.Sprint(i) || k.hash != stream.Hash(k.name) {
 			t.Fatalf("%d has become %+v", i, k)
 		}
 	}
@@ -340,20 +367,20 @@ func TestRealData(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name, task string
-		file       FileConfig
+		file       stream.FileConfig
 		records    int
 		keys       int
 		top        string
 		share      float64
 	}{
-		{"flights by destination", TaskTDigest, flights(), 327_346, 104, "ATL", 0.05},
-		{"flights by carrier", TaskTDigest, by(flights(), "carrier"), 327_346, 16, "UA", 0.17},
-		{"addresses by word", TaskCount, sotu(), 1_818_512, 25_180, "the", 0.085},
+		{"flights by destination", stream.TaskTDigest, flights(), 327_346, 104, "ATL", 0.05},
+		{"flights by carrier", stream.TaskTDigest, by(flights(), "carrier"), 327_346, 16, "UA", 0.17},
+		{"addresses by word", stream.TaskCount, sotu(), 1_818_512, 25_180, "the", 0.085},
 	} {
-		cfg := DefaultSource()
-		cfg.Kind, cfg.File = KindFile, c.file
+		cfg := stream.DefaultSource()
+		cfg.Kind, cfg.File = stream.KindFile, c.file
 		s, counts, records := openOne(t, cfg, c.task), map[string]int{}, 0
-		for b := testBatch(4096, 0); ; {
+		for b := batch(4096); ; {
 			n, err := s.Fill(b)
 			for _, r := range b.Records[:n] {
 				counts[r.Key]++
@@ -373,7 +400,7 @@ func TestRealData(t *testing.T) {
 	}
 }
 
-func by(cfg FileConfig, key string) FileConfig {
+func by(cfg stream.FileConfig, key string) stream.FileConfig {
 	cfg.Key = key
 	return cfg
 }
@@ -396,12 +423,12 @@ func FuzzCSV(f *testing.F) {
 			t.Fatal(err)
 		}
 		cfg := fileConfig(path)
-		if cfg.File.OnBadRow = BadRowSkip; words {
-			cfg.File.Split = SplitWords
+		if cfg.File.OnBadRow = stream.BadRowSkip; words {
+			cfg.File.Split = stream.SplitWords
 		}
 		var got [][]string
 		for _, subtasks := range []int{1, 2} {
-			sources, err := OpenSources(cfg, SourceEnv{Subtasks: subtasks, Task: TaskTDigest})
+			sources, err := stream.OpenSources(cfg, stream.SourceEnv{Subtasks: subtasks, Task: stream.TaskTDigest, OpenFile: Open})
 			if err != nil {
 				return
 			}
@@ -415,7 +442,7 @@ func FuzzCSV(f *testing.F) {
 			}
 			slices.Sort(all)
 			got = append(got, all)
-			if err := CloseSources(sources); err != nil {
+			if err := stream.CloseSources(sources); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -1,4 +1,4 @@
-package stream
+package file
 
 import (
 	"encoding/csv"
@@ -7,6 +7,8 @@ import (
 	"io"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/saspart/saspart/stream"
 )
 
 // csvRows reads CSV (RFC 4180) with a header line that names the columns.
@@ -19,7 +21,7 @@ type csvRows struct {
 }
 
 // newCSV reads the header line.
-func newCSV(r io.Reader, cfg FileConfig, cols columns) (*csvRows, error) {
+func newCSV(r io.Reader, cfg stream.FileConfig, cols columns) (*csvRows, error) {
 	c := &csvRows{r: csv.NewReader(r), columns: cols, text: -1}
 	c.r.ReuseRecord = true
 	c.r.Comma, _ = utf8.DecodeRuneInString(cfg.Delimiter)

@@ -1,4 +1,4 @@
-package stream
+package file
 
 import (
 	"bufio"
@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/saspart/saspart/config/nearest"
+	"github.com/saspart/saspart/stream"
 )
 
 // format is a file whose format has been told by its content.
@@ -111,7 +112,7 @@ func sniff(r io.Reader) ([]byte, error) {
 func (f *format) reader() *io.SectionReader { return io.NewSectionReader(f.file, 0, f.size) }
 
 // open starts to read the rows.
-func (f *format) open(cfg FileConfig, cols columns) (rows, error) {
+func (f *format) open(cfg stream.FileConfig, cols columns) (rows, error) {
 	switch f.kind {
 	case csvFile:
 		return newCSV(bufio.NewReaderSize(f.reader(), 1<<16), cfg, cols)

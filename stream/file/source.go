@@ -1,4 +1,5 @@
-package stream
+// Package file has the sources that read records from files: CSV, Arrow IPC and Parquet.
+package file
 
 import (
 	"errors"
@@ -8,7 +9,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/saspart/saspart/config/field"
+	"github.com/saspart/saspart/stream"
 )
 
 // rows reads a file row by row.
@@ -46,7 +47,7 @@ type columns struct {
 
 // fileSource turns the rows of a file into the records of one subtask.
 type fileSource struct {
-	cfg      FileConfig
+	cfg      stream.FileConfig
 	columns  columns
 	subtask  int64
 	subtasks int64
@@ -59,54 +60,43 @@ type fileSource struct {
 	gave bool  // this pass yielded a record
 
 	row     row
-	split   words // what is left of the row, split: words
+	split   stream.Words // what is left of the row, split: words
 	names   interner
 	numbers []float64 // memory that the records' values are cut from
 	skipped int64
 	bad     error // the first of the skipped rows
 }
 
-// openFiles opens the file once per subtask.
-func openFiles(cfg FileConfig, kind payload, subtasks int) ([]Source, error) {
-	if err := field.In("file", cfg.validatePayload(kind)); err != nil {
-		return nil, fmt.Errorf("source: %w", err)
-	}
-	var sources []Source
+// Open opens the file once per subtask, for a task that reads this payload. Subtask s of
+// S takes the rows s, s+S, .... It is for stream.SourceEnv, which has validated cfg.
+func Open(cfg stream.FileConfig, payload stream.Payload, subtasks int) ([]stream.Source, error) {
+	cols := columnsFor(&cfg, payload)
+	var sources []stream.Source
 	for s := range subtasks {
-		f, err := openFile(cfg, cfg.columnsFor(kind), s, subtasks)
+		f, err := openFile(cfg, cols, s, subtasks)
 		if err != nil {
-			return nil, errors.Join(err, CloseSources(sources))
+			return nil, errors.Join(err, stream.CloseSources(sources))
 		}
 		sources = append(sources, f)
 	}
 	return sources, nil
 }
 
-// validatePayload checks the columns against what the task reads.
-func (c *FileConfig) validatePayload(kind payload) error {
-	switch n := len(c.Payload); {
-	case kind == textPayload && n != 1 && (n != 0 || c.Split != SplitWords):
-		return field.Errorf("payload", "names %d columns; wordcount reads one with sentences: [sentence]", n)
-	case kind == valuesPayload && n == 0:
-		return field.Errorf("payload", "is empty; tdigest reads one or more columns with numbers: [delay]")
-	}
-	return nil
-}
-
-func (c *FileConfig) columnsFor(kind payload) columns {
+// columnsFor names the columns to decode for a task that reads this payload.
+func columnsFor(c *stream.FileConfig, kind stream.Payload) columns {
 	cols := columns{key: c.Key}
 	switch {
-	case kind == textPayload && len(c.Payload) == 0:
+	case kind == stream.TextPayload && len(c.Payload) == 0:
 		cols.wordText = true
-	case kind == textPayload:
+	case kind == stream.TextPayload:
 		cols.text = c.Payload[0]
-	case kind == valuesPayload:
+	case kind == stream.ValuesPayload:
 		cols.numbers = c.Payload
 	}
 	return cols
 }
 
-func openFile(cfg FileConfig, cols columns, subtask, subtasks int) (*fileSource, error) {
+func openFile(cfg stream.FileConfig, cols columns, subtask, subtasks int) (*fileSource, error) {
 	file, err := os.Open(cfg.Path)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -142,7 +132,7 @@ func (f *fileSource) rewind() error {
 }
 
 // Fill implements Source.
-func (f *fileSource) Fill(b *Batch) (int, error) {
+func (f *fileSource) Fill(b *stream.Batch) (int, error) {
 	for i := range b.Records {
 		if f.err == nil {
 			f.err = f.record(&b.Records[i])
@@ -156,9 +146,9 @@ func (f *fileSource) Fill(b *Batch) (int, error) {
 }
 
 // record sets the next record.
-func (f *fileSource) record(r *Record) error {
+func (f *fileSource) record(r *stream.Record) error {
 	for {
-		if f.cfg.Split == SplitWords {
+		if f.cfg.Split == stream.SplitWords {
 			if k, ok := f.word(); ok {
 				f.set(r, k)
 				if f.columns.wordText {
@@ -170,8 +160,8 @@ func (f *fileSource) record(r *Record) error {
 		if err := f.nextRow(); err != nil {
 			return err
 		}
-		if f.cfg.Split == SplitWords {
-			f.split.start(f.row.key)
+		if f.cfg.Split == stream.SplitWords {
+			f.split.Start(f.row.key)
 			continue
 		}
 		f.set(r, f.names.of(f.row.key))
@@ -181,14 +171,14 @@ func (f *fileSource) record(r *Record) error {
 
 // word is the next word of the row as a key.
 func (f *fileSource) word() (key, bool) {
-	word, ok := f.split.next()
+	word, ok := f.split.Next()
 	if !ok {
 		return key{}, false
 	}
 	return f.names.of(word), true
 }
 
-func (f *fileSource) set(r *Record, k key) {
+func (f *fileSource) set(r *stream.Record, k key) {
 	r.Key, r.Hash = k.name, k.hash
 	r.Text, r.Values = f.row.text, f.row.values
 	f.gave = true
@@ -232,7 +222,7 @@ func (f *fileSource) leaveOut(err error, mine bool) error {
 		return f.at(err)
 	case !mine:
 		return nil
-	case f.cfg.OnBadRow == BadRowError:
+	case f.cfg.OnBadRow == stream.BadRowError:
 		return f.at(fmt.Errorf("%w; mend the row or leave such rows out with on_bad_row: skip", err))
 	}
 	if f.skipped++; f.bad == nil {
@@ -243,7 +233,7 @@ func (f *fileSource) leaveOut(err error, mine bool) error {
 
 // canonical writes an integer key in the one way that all equal ones have.
 func (f *fileSource) canonical() error {
-	if f.cfg.KeyType != KeyInteger {
+	if f.cfg.KeyType != stream.KeyInteger {
 		return nil
 	}
 	s, ok := integer(f.row.key)
@@ -306,7 +296,7 @@ func (f *fileSource) Close() error {
 
 // SkippedRows is the number of bad rows that file sources have left out so far,
 // and what was wrong with one of them.
-func SkippedRows(sources []Source) (rows int64, example error) {
+func SkippedRows(sources []stream.Source) (rows int64, example error) {
 	for _, s := range sources {
 		if f, ok := s.(*fileSource); ok {
 			rows += f.skipped
@@ -316,6 +306,12 @@ func SkippedRows(sources []Source) (rows int64, example error) {
 		}
 	}
 	return rows, example
+}
+
+// key is a key with its hash.
+type key struct {
+	name string
+	hash uint64
 }
 
 // interner gives equal keys the same name and hash without computing them again,
@@ -335,7 +331,7 @@ func (in interner) of(name string) key {
 		return k
 	}
 	name = strings.Clone(name)
-	k := key{name, Hash(name)}
+	k := key{name, stream.Hash(name)}
 	if len(in.seen) < internKeys && len(name) <= internBytes {
 		in.seen[name] = k
 	}

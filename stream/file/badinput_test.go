@@ -1,4 +1,4 @@
-package stream
+package file
 
 import (
 	"errors"
@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/saspart/saspart/stream"
 )
 
 // Whatever is wrong with the input is said with the file, the place, the value
@@ -26,7 +28,7 @@ func TestBadInput(t *testing.T) {
 	for _, c := range []struct {
 		why     string
 		content []byte // nil: no file
-		set     func(*FileConfig)
+		set     func(*stream.FileConfig)
 		want    []string // parts of the message
 	}{
 		{"missing file", nil, nil, []string{"no such file", "working directory"}},
@@ -48,10 +50,10 @@ func TestBadInput(t *testing.T) {
 		{"infinite", []byte("k,v\na,-1e999\n"), nil, []string{`line 2, column "v": -Inf is not a finite number`}},
 		{"the line counts line breaks in quotes", []byte("k,v\n\"a\n\n\",1\nb,x\n"), nil, []string{`line 5, column "v"`}},
 		{"a very long value is clipped", []byte("k,v\na," + strings.Repeat("x", 1000) + "\n"), nil, []string{strings.Repeat("x", 40) + `..." is not a number`}},
-		{"a key column of mixed types", []byte("k,v\n1,1\nN17,2\n"), func(c *FileConfig) { c.KeyType = KeyInteger }, []string{`line 3, column "k": "N17" is not a whole number`, "key_type"}},
-		{"nothing but bad rows", []byte("k,v\na,x\nb,y\n"), func(c *FileConfig) { c.OnBadRow = BadRowSkip }, []string{"none of the 2 rows can be used", `line 2, column "v"`}},
-		{"nothing but bad rows, looped", []byte("k,v\na,x\nb,y\n"), func(c *FileConfig) { c.OnBadRow, c.Loop = BadRowSkip, true }, []string{"none of the 2 rows can be used"}},
-		{"no words", []byte("k,v\n...,1\n"), func(c *FileConfig) { c.Split, c.Loop = SplitWords, true }, []string{`column "k": there is no word`}},
+		{"a key column of mixed types", []byte("k,v\n1,1\nN17,2\n"), func(c *stream.FileConfig) { c.KeyType = stream.KeyInteger }, []string{`line 3, column "k": "N17" is not a whole number`, "key_type"}},
+		{"nothing but bad rows", []byte("k,v\na,x\nb,y\n"), func(c *stream.FileConfig) { c.OnBadRow = stream.BadRowSkip }, []string{"none of the 2 rows can be used", `line 2, column "v"`}},
+		{"nothing but bad rows, looped", []byte("k,v\na,x\nb,y\n"), func(c *stream.FileConfig) { c.OnBadRow, c.Loop = stream.BadRowSkip, true }, []string{"none of the 2 rows can be used"}},
+		{"no words", []byte("k,v\n...,1\n"), func(c *stream.FileConfig) { c.Split, c.Loop = stream.SplitWords, true }, []string{`column "k": there is no word`}},
 		{"truncated gzip header", zipped("k,v\na,1\n")[:5], nil, []string{"gzip data end early", "copy or download it again"}},
 		{"truncated gzip data", cut(zipped(long), 0.5), nil, []string{"gzip data end early", "byte "}},
 		{"damaged gzip data", append(slices.Clone(cut(zipped(long), 0.9)), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff), nil, []string{"gzip data", "copy or download"}},
@@ -63,11 +65,11 @@ func TestBadInput(t *testing.T) {
 		{"an Arrow stream's first bytes", []byte("\xff\xff\xff\xff\x10\x00\x00\x00"), nil, []string{"can't be opened", "truncated"}},
 		{"truncated Parquet", cut(arrowBytes(t, "parquet", good), 0.9), nil, []string{"can't be opened", "truncated"}},
 		{"Parquet's first bytes", []byte("PAR1"), nil, []string{"can't be opened", "truncated"}},
-		{"wrong column in Arrow", arrowBytes(t, "file", good), func(c *FileConfig) { c.Key = "K" }, []string{`no column "K"; did you mean "k"?`}},
-		{"wrong column in Parquet", arrowBytes(t, "parquet", good), func(c *FileConfig) { c.Payload = []string{"vv"} }, []string{`no column "vv"; did you mean "v"?`}},
-		{"a key that is a number with a point", arrowBytes(t, "file", good), func(c *FileConfig) { c.Key = "v" }, []string{`column "v" has type float64`, "cast"}},
-		{"a key that is a list", arrowBytes(t, "parquet", good), func(c *FileConfig) { c.Key = "nested" }, []string{`column "nested" has type list`, "cast"}},
-		{"values that are text", arrowBytes(t, "stream", good), func(c *FileConfig) { c.Payload = []string{"d"} }, []string{`column "d" has type dictionary`, "values must be numbers"}},
+		{"wrong column in Arrow", arrowBytes(t, "file", good), func(c *stream.FileConfig) { c.Key = "K" }, []string{`no column "K"; did you mean "k"?`}},
+		{"wrong column in Parquet", arrowBytes(t, "parquet", good), func(c *stream.FileConfig) { c.Payload = []string{"vv"} }, []string{`no column "vv"; did you mean "v"?`}},
+		{"a key that is a number with a point", arrowBytes(t, "file", good), func(c *stream.FileConfig) { c.Key = "v" }, []string{`column "v" has type float64`, "cast"}},
+		{"a key that is a list", arrowBytes(t, "parquet", good), func(c *stream.FileConfig) { c.Key = "nested" }, []string{`column "nested" has type list`, "cast"}},
+		{"values that are text", arrowBytes(t, "stream", good), func(c *stream.FileConfig) { c.Payload = []string{"d"} }, []string{`column "d" has type dictionary`, "values must be numbers"}},
 		{"a null key", arrowBytes(t, "file", good), nil, []string{`row 3, column "k": there is no value (null); mend the row`}},
 		{"a null in Parquet", arrowBytes(t, "parquet", good), nil, []string{`row 3, column "k": there is no value`}},
 		{"NaN in Arrow", arrowBytes(t, "file", table([]string{"a"}, []float64{nan()})), nil, []string{`row 1, column "v": NaN is not a finite number`}},
@@ -80,7 +82,7 @@ func TestBadInput(t *testing.T) {
 			if c.set != nil {
 				c.set(&cfg.File)
 			}
-			err := readAll(cfg, TaskTDigest)
+			err := readAll(cfg, stream.TaskTDigest)
 			if err == nil || err == io.EOF {
 				t.Fatalf("no error, want one with %q", c.want)
 			}
@@ -95,7 +97,7 @@ func TestBadInput(t *testing.T) {
 		})
 	}
 	cfg := fileConfig(t.TempDir())
-	if err := readAll(cfg, TaskCount); err == nil || !strings.Contains(err.Error(), "is not a regular file") {
+	if err := readAll(cfg, stream.TaskCount); err == nil || !strings.Contains(err.Error(), "is not a regular file") {
 		t.Errorf("a folder: %v", err)
 	}
 }
@@ -104,11 +106,11 @@ func nan() float64 { var zero float64; return zero / zero }
 
 // readAll opens a source and reads some thousands of records; the error is what
 // came first.
-func readAll(cfg SourceConfig, task string) error {
-	sources, err := OpenSources(cfg, SourceEnv{Subtasks: 1, Task: task})
+func readAll(cfg stream.SourceConfig, task string) error {
+	sources, err := stream.OpenSources(cfg, stream.SourceEnv{Subtasks: 1, Task: task, OpenFile: Open})
 	if err != nil {
 		return err
 	}
 	_, err = flat(sources[0], 100, 200_000)
-	return errors.Join(err, CloseSources(sources))
+	return errors.Join(err, stream.CloseSources(sources))
 }

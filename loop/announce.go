@@ -1,0 +1,259 @@
+package loop
+
+import (
+	"slices"
+	"time"
+
+	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/policy"
+)
+
+// Announcements passes routes, routers, gossip and windows to the partitioner subtasks of
+// one job, each of which adopts them when it begins a slide. The rules, which jobs in
+// other processes follow too (testdata/loop/announcements.json has them as cases):
+//
+//   - A route or a switch to another partitioner holds from the first slide that no
+//     subtask has begun. All subtasks therefore route a slide alike. Announced before the
+//     first slide, it holds from the first record.
+//   - A route replaces an earlier one for the same slide and the same router, a switch an
+//     earlier switch for the same slide together with the routes for its routers: neither
+//     was ever in force.
+//   - Announcements are adopted in the order in which they were made. A route announced
+//     after a switch is therefore for the new routers.
+//   - A late subtask (Late) does not wait for the boundary: inside its slide it adopts the
+//     latest route and skips the earlier ones. Routes behind a switch wait with it.
+//   - A gossip round is complete once every subtask whose source has not ended has
+//     contributed. Each subtask absorbs it when it begins its next slide. Rounds of the
+//     routers before a switch are dropped, and so is a round that a later one overtakes.
+//   - A window to learn from is adopted with each subtask's next slide.
+//
+// Announcements is not safe for concurrent use: a job on several goroutines calls it under
+// one lock, so that an announcement chooses its slide while no subtask begins one.
+type Announcements struct {
+	begun    int64 // the latest slide that any subtask has begun; -1: none
+	sequence int   // routes and switches announced since the first slide began
+	switches int
+	subtasks []listener
+	rounds   map[int64]*gossipRound // by slide
+}
+
+// listener is a subtask as Announcements knows it.
+type listener struct {
+	pending  []Announcement // in the order in which they were announced
+	switches int            // how many it has adopted
+	ended    bool
+}
+
+// gossipRound collects the snapshots of one slide.
+type gossipRound struct {
+	switches  int // that the routers of the round have seen
+	snapshots []any
+	told      []bool
+}
+
+// Announcement is one thing for a subtask to adopt: the one of Route, Router, Gossip and
+// Window that is not nil.
+type Announcement struct {
+	Slide       int64            // the first slide it holds for; Subtask.Adopt is called with the slide at hand
+	Sequence    int              // of a route or switch: how many had been announced, this one included; 0: in force from the first record
+	Route       *policy.Route    // to follow
+	Router      partition.Router // to route by
+	Partitioner string           // the router's name
+	Gossip      []any            // to absorb, by subtask; nil for one that has ended
+	Window      *policy.Window   // to learn from
+	switches    int              // of a switch or gossip
+}
+
+// nextSlide is the slide of announcements that no two subtasks need to adopt together.
+const nextSlide = -1 << 62
+
+// NewAnnouncements returns those of a job whose subtasks have not begun a slide.
+func NewAnnouncements(subtasks int) *Announcements {
+	return &Announcements{begun: -1, subtasks: make([]listener, subtasks), rounds: map[int64]*gossipRound{}}
+}
+
+// Late reports whether a slide should have ended more than a slide before now, the time
+// since the job's start: its subtask catches up.
+func Late(slide int64, length, now time.Duration) bool {
+	return int64(now) > (slide+2)*int64(length)
+}
+
+// Next is the first slide that no subtask has begun.
+func (a *Announcements) Next() int64 { return a.begun + 1 }
+
+// number counts an announcement.
+func (a *Announcements) number() int {
+	if a.begun >= 0 {
+		a.sequence++
+	}
+	return a.sequence
+}
+
+// Route announces a route to all subtasks.
+func (a *Announcements) Route(r *policy.Route) {
+	n := Announcement{Slide: a.Next(), Sequence: a.number(), Route: r}
+	for i := range a.subtasks {
+		l := &a.subtasks[i]
+		l.replace(l.lastSwitch()+1, n.Slide)
+		l.pending = append(l.pending, n)
+	}
+}
+
+// Switch announces the routers of another partitioner, one for each subtask.
+func (a *Announcements) Switch(partitioner string, routers []partition.Router) {
+	a.switches++
+	clear(a.rounds)
+	n := Announcement{Slide: a.Next(), Sequence: a.number(), Partitioner: partitioner, switches: a.switches}
+	for i, r := range routers {
+		l := &a.subtasks[i]
+		if last := l.lastSwitch(); last >= 0 && l.pending[last].Slide == n.Slide {
+			l.replace(last, n.Slide)
+		}
+		n.Router = r
+		l.pending = append(l.pending, n)
+	}
+}
+
+// lastSwitch is the index of the last switch that is pending, -1 without one.
+func (l *listener) lastSwitch() int {
+	for i := len(l.pending) - 1; i >= 0; i-- {
+		if l.pending[i].Router != nil {
+			return i
+		}
+	}
+	return -1
+}
+
+// replace removes the routes and switches for a slide that stand at index from or later.
+func (l *listener) replace(from int, slide int64) {
+	kept := slices.DeleteFunc(l.pending[from:], func(n Announcement) bool {
+		return n.Slide == slide && (n.Route != nil || n.Router != nil)
+	})
+	l.pending = l.pending[:from+len(kept)]
+}
+
+// Window announces a window for routers that learn from windows.
+func (a *Announcements) Window(w *policy.Window) {
+	a.announceNext(Announcement{Slide: nextSlide, Window: w})
+}
+
+// announceNext announces to all subtasks what each adopts with its next slide.
+func (a *Announcements) announceNext(n Announcement) {
+	for i := range a.subtasks {
+		if l := &a.subtasks[i]; !l.ended {
+			l.pending = append(l.pending, n)
+		}
+	}
+}
+
+// Gossip records the snapshot that a subtask's router gives when its slide ends, and
+// announces the round if it is now complete.
+func (a *Announcements) Gossip(subtask int, slide int64, snapshot any) {
+	r := a.rounds[slide]
+	if r == nil {
+		n := len(a.subtasks)
+		r = &gossipRound{switches: a.subtasks[subtask].switches, snapshots: make([]any, n), told: make([]bool, n)}
+		a.rounds[slide] = r
+	}
+	r.snapshots[subtask], r.told[subtask] = snapshot, true
+	for i := range a.subtasks {
+		if !r.told[i] && !a.subtasks[i].ended {
+			return
+		}
+	}
+	for earlier := range a.rounds { // an earlier round may lack a subtask that has ended
+		if earlier <= slide {
+			delete(a.rounds, earlier)
+		}
+	}
+	a.announceNext(Announcement{Slide: nextSlide, Gossip: r.snapshots, switches: r.switches})
+}
+
+// End says that a subtask's source has ended: it adopts no more.
+func (a *Announcements) End(subtask int) {
+	a.subtasks[subtask] = listener{ended: true}
+}
+
+// Begin says that a subtask begins a slide, and appends what it has to adopt, in order,
+// to dst.
+func (a *Announcements) Begin(subtask int, slide int64, dst []Announcement) []Announcement {
+	a.begun = max(a.begun, slide)
+	l := &a.subtasks[subtask]
+	l.pending = slices.DeleteFunc(l.pending, func(n Announcement) bool {
+		switch {
+		case n.Slide > slide:
+			return false
+		case n.Gossip != nil && n.switches != l.switches: // of routers that are gone
+			return true
+		case n.Router != nil:
+			l.switches = n.switches
+		}
+		dst = append(dst, n)
+		return true
+	})
+	return dst
+}
+
+// CatchUp returns the route that a late subtask adopts inside its slide, and false if
+// there is none.
+func (a *Announcements) CatchUp(subtask int) (latest Announcement, ok bool) {
+	behind := false // a switch
+	l := &a.subtasks[subtask]
+	l.pending = slices.DeleteFunc(l.pending, func(n Announcement) bool {
+		behind = behind || n.Router != nil
+		if behind || n.Route == nil {
+			return false
+		}
+		latest, ok = n, true
+		return true
+	})
+	return latest, ok
+}
+
+// Subtask is one partitioner subtask's router and what it has adopted.
+type Subtask struct {
+	Router      partition.Router
+	Partitioner string        // the router's name
+	Route       *policy.Route // that the router follows; nil: none yet
+	Sequence    int           // of the last route or switch adopted
+}
+
+// Adopt applies an announcement to the router. slide is the first slide that the router
+// routes by nothing else: the one that begins, or for a late subtask the next one. The
+// result reports whether records are routed differently from here on: by another router
+// or another route.
+func (s *Subtask) Adopt(n *Announcement, slide int64) bool {
+	switch {
+	case n.Router != nil:
+		s.Router, s.Partitioner, s.Route = n.Router, n.Partitioner, nil
+	case n.Route != nil:
+		f, ok := s.Router.(partition.RouteFollower)
+		if !ok {
+			return false
+		}
+		f.Follow(n.Route, slide)
+		s.Route = n.Route
+	case n.Window != nil:
+		if l, ok := s.Router.(partition.Learner); ok {
+			l.Observe(n.Window)
+		}
+		return false
+	default:
+		if g, ok := s.Router.(partition.Gossiper); ok {
+			g.Absorb(n.Gossip)
+		}
+		return false
+	}
+	s.Sequence = max(s.Sequence, n.Sequence)
+	return true
+}
+
+// EndSlide ends a slide at the router and returns its snapshot for the gossip round of
+// the slide; nil from a router without gossip.
+func (s *Subtask) EndSlide(slide int64) any {
+	s.Router.EndSlide(slide)
+	if g, ok := s.Router.(partition.Gossiper); ok {
+		return g.Gossip()
+	}
+	return nil
+}
