@@ -56,7 +56,7 @@ type SpaceSaving struct {
 func NewSpaceSaving(m int) *SpaceSaving {
 	m = max(m, 1)
 	return &SpaceSaving{
-		index:  hashtable.New[int32](4 << bits.Len(uint(2*m-1))), // at most an eighth full, as misses add and delete
+		index:  hashtable.New[int32](4 << bits.Len(uint(2*m-1))), // at most an eighth full: every miss probes three times
 		hashes: make([]uint64, m),
 		counts: make([]int64, m),
 		errors: make([]int64, m),
@@ -102,9 +102,9 @@ func (s *SpaceSaving) ObserveRecord(hash uint64, b *stream.Batch, i int) (count,
 // observeRecord counts record i of a batch and returns its key's counter.
 func (s *SpaceSaving) observeRecord(hash uint64, b *stream.Batch, i int) int {
 	s.total++
-	if c := s.lookup(hash); c >= 0 {
-		s.counts[c]++
-		return c
+	if c := s.index.Find(hash); c != nil {
+		s.counts[*c]++
+		return int(*c)
 	}
 	return s.admit(hash, b.Records[i].Key, 1)
 }
