@@ -8,10 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/serve"
 	"github.com/saspart/saspart/serve/client"
-	"github.com/saspart/saspart/serve/wire"
 )
 
 // proxy is a network between a client and a server that tests can break.
@@ -163,7 +161,7 @@ func TestSlowReader(t *testing.T) {
 	const windows = 80
 	for i := range windows {
 		j.change(i, 1)
-		say(t, stream, nil, wire.WriteReport(reports.OfWindow(j.window(), &j.shape)))
+		say(t, stream, nil, message(j.report()))
 	}
 	works(t, s, "beside")
 	counted(t, s, fmt.Sprintf(`saspart_windows_total{job="slow"} %d`, windows))

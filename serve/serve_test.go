@@ -211,6 +211,13 @@ func (j *toy) window() *policy.Window {
 	return &w
 }
 
+// report is the report of the next window.
+func (j *toy) report() *reports.Report {
+	r := &reports.Report{}
+	r.SetWindow(j.window(), &j.shape)
+	return r
+}
+
 // measured is a window of the route and the speeds in force.
 func (j *toy) measured() *policy.Window {
 	const records = 1e6
