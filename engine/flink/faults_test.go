@@ -36,7 +36,7 @@ type stage struct {
 func newStage(t *testing.T) *stage {
 	t.Helper()
 	c := cluster.Default()
-	c.Dir, c.Port, c.Slots, c.Patience = t.TempDir(), 0, 8, 4*time.Minute
+	c.Dir, c.Port, c.TaskSlots, c.Patience = t.TempDir(), 0, 8, 4*time.Minute
 	s := &stage{t: t}
 	var err error
 	if s.jar, err = findJar(); err != nil {

@@ -126,7 +126,7 @@ func explain(text []byte) string {
 type Overview struct {
 	Version      string `json:"flink-version"`
 	TaskManagers int    `json:"taskmanagers"`
-	Slots        int    `json:"slots-total"`
+	TaskSlots    int    `json:"slots-total"`
 	Free         int    `json:"slots-available"`
 	Running      int    `json:"jobs-running"`
 }
