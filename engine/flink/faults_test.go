@@ -291,7 +291,7 @@ func servePolicy(t *testing.T, saspart, address string) (kill func()) {
 	return kill
 }
 
-// attached tells whether the server at an address has answered a window of a job.
+// attached reports whether the server at an address has answered a window of a job.
 func attached(address string) bool {
 	page, _ := pages.Load(address)
 	answer, err := http.Get("http://" + page.(string) + "/jobs.json")

@@ -61,7 +61,7 @@ type Refusal struct {
 // Error implements error.
 func (r *Refusal) Error() string { return fmt.Sprintf("flink answers %d: %s", r.Code, r.Text) }
 
-// Gone tells whether an error says that the cluster does not know what was asked about.
+// Gone reports whether an error says that the cluster does not know what was asked about.
 func Gone(err error) bool {
 	var r *Refusal
 	return errors.As(err, &r) && r.Code == http.StatusNotFound
