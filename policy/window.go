@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -68,6 +69,13 @@ type RealisedShare struct {
 	Hash   uint64
 	Worker int
 	Count  int64
+}
+
+// SortRealised sorts realised shares as a window has them: by key, then worker.
+func SortRealised(list []RealisedShare) {
+	slices.SortFunc(list, func(a, b RealisedShare) int {
+		return cmp.Or(cmp.Compare(a.Hash, b.Hash), cmp.Compare(a.Worker, b.Worker))
+	})
 }
 
 // Controller turns windows into routes.

@@ -17,10 +17,10 @@ const never = 1<<63 - 1
 type actor struct {
 	clock  *wallClock
 	stop   <-chan struct{}
-	ask    chan *census  // holds one
-	wake   chan struct{} // holds one: what the actor waits for may have happened
+	ask    chan *measurement // holds one
+	wake   chan struct{}     // holds one: what the actor waits for may have happened
 	timer  *time.Timer
-	answer func(*census)
+	answer func(*measurement)
 }
 
 // wallClock reads ns since the job's start.
@@ -29,7 +29,7 @@ type wallClock struct{ start time.Time }
 func (c *wallClock) now() int64 { return int64(time.Since(c.start)) }
 
 // wait returns when the actor is woken, perhaps for nothing, when it has answered
-// a census, or when the clock reads until; false when the job has been stopped.
+// a measurement, or when the clock reads until; false when the job has been stopped.
 func (a *actor) wait(until int64) bool {
 	var timeout <-chan time.Time
 	if until != never {
@@ -62,7 +62,7 @@ func (a *actor) waitUntil(until int64) bool {
 	return true
 }
 
-// poll answers a census, if there is one; false when the job has been stopped.
+// poll answers a measurement, if there is one; false when the job has been stopped.
 func (a *actor) poll() bool {
 	select {
 	case <-a.stop:
@@ -75,7 +75,7 @@ func (a *actor) poll() bool {
 	return true
 }
 
-// rest answers censuses until the job is stopped.
+// rest answers measurements until the job is stopped.
 func (a *actor) rest() {
 	for a.wait(never) {
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/engine/internal/operator"
 	"github.com/saspart/saspart/loop"
+	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/partition"
-	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/stream"
 )
 
@@ -47,12 +47,13 @@ type feeder struct {
 	adopt   []loop.Announcement // memory of beginSlide
 	lanes   *operator.Lanes     // nil: records are sent as they are
 
+	ended bool  // the source has no more records
 	slide int64 // whose records are being sent
 	free  int64 // emulated: when the next record can be sent, ps
-	sent  int64 // records since the last census
-	held  int64 // time blocked since the last census, ps
+	sent  int64 // records since the last answer
+	held  int64 // time blocked since the last answer, ps
 	since int64 // of held: until when it has been booked, ps; never: not blocked
-	told  int64 // when the last census was, ns
+	told  int64 // when the last answer was, ns
 
 	times []int64
 	batch stream.Batch
@@ -96,6 +97,7 @@ func (f *feeder) run() {
 				return
 			}
 			f.job.shared.end(f.index)
+			f.ended = true
 			f.mark(never, math.MaxInt) // nothing comes next
 			f.rest()
 			return
@@ -310,33 +312,28 @@ func (f *feeder) mark(slide int64, sequence int) {
 	}
 }
 
-// feederReport is what a subtask measured since the last census.
-type feederReport struct {
-	seen     operator.Seen
-	sent     int64
-	held     float64 // share of the time it was blocked
-	offered  float64 // records/s due, of the whole job
-	scheme   string
-	route    *policy.Route
-	sequence int
-	changed  int64
-	pairs    int // with state at the sender
-}
-
-func (f *feeder) report() feederReport {
+// report is what the subtask measured since its last answer.
+func (f *feeder) report() partitionerAnswer {
 	now := f.clock.now()
 	if f.since < now*ps {
 		f.held += now*ps - f.since
 		f.since = now * ps
 	}
 	length := max(1, now-f.told)
-	r := feederReport{
-		seen: f.seen.Report(f.job.setup.Config.NamedKeys()), sent: f.sent,
-		held:    min(1, float64(f.held)/float64(length*ps)),
-		offered: f.rate.RateAt(time.Duration(f.told)),
-		scheme:  f.Partitioner, route: f.Route, sequence: f.Sequence, changed: f.changed,
-		pairs: f.lanes.Held(),
+	a := partitionerAnswer{
+		Partitioner: reports.Partitioner{
+			Index: f.index, Sent: f.sent, Blocked: min(1, float64(f.held)/float64(length*ps)),
+			Name: f.Partitioner, StateKeys: int64(f.lanes.Held()),
+		},
+		route: f.Route, sequence: f.Sequence, changed: f.changed,
 	}
+	if !f.ended {
+		a.Offered = f.rate.RateAt(time.Duration(f.told))
+	}
+	if f.Route != nil {
+		a.RouteVersion = f.Route.Version
+	}
+	f.seen.Report(&a.Partitioner, f.job.shape.HotKeys())
 	f.sent, f.held, f.told = 0, 0, now
-	return r
+	return a
 }

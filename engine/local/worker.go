@@ -8,7 +8,7 @@ import (
 
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/engine/internal/operator"
-	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/stream"
 )
 
@@ -49,7 +49,7 @@ type worker struct {
 	extra   stream.State // native: takes the repeated work
 	again   float64      // native: how often the work of a record is repeated
 	owed    float64      // native: repetitions due
-	done    int64        // records since the last census
+	done    int64        // records since the last answer
 	units   int64
 	latency *hdrhistogram.Histogram
 }
@@ -319,28 +319,20 @@ func (r *returned) each(do func(stream.State)) {
 	}
 }
 
-// workerReport is what a worker measured since the last census.
-type workerReport struct {
-	records, units int64
-	busy, queue    float64
-	keys           int
-	realised       []policy.RealisedShare
-	latency        *hdrhistogram.Histogram // the reader's to keep; nil: no records
-	sequence       int
-	changed        int64
-}
-
-func (w *worker) report() workerReport {
-	r := workerReport{
-		records: w.done, units: w.units, busy: w.ratio(w.clock.now()), queue: w.inbox.level(),
-		keys: w.comb.Keys(), sequence: w.sequence, changed: w.changed,
+// report is what the worker measured since its last answer.
+func (w *worker) report() workerAnswer {
+	a := workerAnswer{
+		Worker: reports.Worker{
+			Index: w.index, Records: w.done, Units: w.units, Busy: w.ratio(w.clock.now()), Queue: w.inbox.level(), StateKeys: int64(w.comb.Keys()),
+		},
+		sequence: w.sequence, changed: w.changed,
 	}
 	if w.done > 0 {
-		r.latency, w.latency = w.latency, w.job.histograms.Get().(*hdrhistogram.Histogram)
+		a.latency, w.latency = w.latency, w.job.histograms.Get().(*hdrhistogram.Histogram)
 	}
 	w.comb.Realised(func(hash uint64, count int64) {
-		r.realised = append(r.realised, policy.RealisedShare{Hash: hash, Worker: w.index, Count: count})
+		a.Realised = append(a.Realised, reports.Realised{Hash: hash, Count: count})
 	})
 	w.done, w.units = 0, 0
-	return r
+	return a
 }

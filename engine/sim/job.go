@@ -15,6 +15,7 @@ import (
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/engine/internal/operator"
 	"github.com/saspart/saspart/loop"
+	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/stream"
@@ -48,13 +49,14 @@ type Job struct {
 	window  int64 // length of a metric window, ps
 	slide   int64 // length of a slide, ns
 	now     int64 // end of the last window handed out, ps
-	step    int
 	begun   bool  // every subtask is in its first slide
 	ended   int64 // slides below this are reduced
 	drained bool  // every source has ended and every slide is reduced
 	route   *policy.Route
-	stale   bool // the route changed inside the window being measured
+	mixed   bool // the route changed inside the window being measured
 	failed  error
+	shape   reports.Shape
+	report  reports.Report   // of the window measured last
 	courses []*engine.Course // how workers' speeds change; nil: they stay
 
 	announcements *loop.Announcements
@@ -77,8 +79,9 @@ func New(s engine.Setup) (*Job, error) {
 	j := &Job{
 		setup: s, window: c.MetricWindow().Nanoseconds() * ps, slide: c.Slide.Nanoseconds(),
 		merging: operator.ServiceAt(c, 1), plan: operator.PlanReducers(c.Reducers, nil),
-		latency: operator.NewLatency(), announcements: loop.NewAnnouncements(c.Partitioners), courses: c.Speeds.Courses(c.Workers, s.Seed),
+		latency: operator.NewLatency(), announcements: loop.NewAnnouncements(c.Partitioners), shape: operator.ShapeOf(c), courses: c.Speeds.Courses(c.Workers, s.Seed),
 	}
+	j.report = newReport(&j.shape)
 	for _, speed := range c.Speeds.Of(c.Workers, s.Seed) {
 		j.workers = append(j.workers, worker{newServer(c.Queue, j.window), operator.ServiceAt(c, speed), operator.NewCombiner(s.Task, c.WindowSlides())})
 	}
@@ -243,7 +246,7 @@ func (j *Job) catchUp(s *sender) {
 	if !ok || !s.Adopt(&latest, s.slide+1) {
 		return
 	}
-	j.route, j.stale = s.Route, true
+	j.route, j.mixed = s.Route, true
 	if s.pos < len(s.dst) {
 		rest := stream.Batch{Records: s.batch.Records[s.pos:], Hashes: s.batch.Hashes[s.pos:]}
 		s.Router.Route(&rest, s.dst[s.pos:])
@@ -260,7 +263,7 @@ func (j *Job) endSlide(s *sender, now int64) {
 	s.free = max(s.free, now)
 	s.slide++
 	if j.begin(s) {
-		j.stale = j.stale || now > j.now
+		j.mixed = j.mixed || now > j.now
 	}
 	j.reduce(now)
 }

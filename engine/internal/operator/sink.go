@@ -33,18 +33,9 @@ type result struct {
 	workers int32 // that had partial results of the key
 }
 
-// FanOut adds up (key, worker) pairs and keys of the windows reduced.
+// FanOut counts (key, worker) pairs and keys of the aggregation windows reduced; their
+// ratio is the fan-out.
 type FanOut struct{ Pairs, Keys int64 }
-
-// Mean is the mean number of workers per key, and starts anew; 0 without keys.
-func (f *FanOut) Mean() float64 {
-	if f.Keys == 0 {
-		return 0
-	}
-	m := float64(f.Pairs) / float64(f.Keys)
-	*f = FanOut{}
-	return m
-}
 
 // NewSink makes an empty one; results may be nil.
 func NewSink(results engine.ResultFunc, recycle func(int32, stream.State)) *Sink {
