@@ -9,7 +9,7 @@ import (
 )
 
 // SpeedChange says how speeds change while a job runs, as in the scenarios that the
-// capacity policy is trained on (capacity.md, The scenarios): neighbours on a shared
+// capacity policy is trained on (docs/algorithms.md, "The scenarios"): neighbours on a shared
 // machine come and go, clocks slow down. The zero value is speeds that stay.
 //
 //	speed = first * exp(walk + level)

@@ -28,7 +28,7 @@ const (
 // Engines lists the engines that run records of an experiment.
 func Engines() []string { return []string{Sim, Local, Flink} }
 
-// RealTime tells whether jobs of an engine run on the wall clock, and not as fast as
+// RealTime reports whether jobs of an engine run on the wall clock, and not as fast as
 // they can.
 func RealTime(engine string) bool { return engine == Local || engine == Flink }
 

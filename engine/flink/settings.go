@@ -75,7 +75,7 @@ type settings struct {
 	WindowMS      int64            `json:"window_ms"`
 	MetricSlides  int              `json:"metric_slides"`
 	HotKeys       int              `json:"hot_keys"`
-	Slots         int              `json:"slots"`
+	HashSlots     int              `json:"slots"`
 	Partitioner   json.RawMessage  `json:"partitioner"`
 	Source        json.RawMessage  `json:"source"`
 	Rate          float64          `json:"rate"`
@@ -117,7 +117,7 @@ func newSettings(setup *Setup) (*settings, error) {
 	s := &settings{
 		Job: setup.Name, Workers: j.Workers, Partitioners: j.Partitioners, Reducers: j.Reducers,
 		SlideMS: j.Slide.Milliseconds(), WindowMS: j.Window.Milliseconds(), MetricSlides: j.MetricSlides,
-		HotKeys: j.NamedKeys(), Slots: policy.SlotCount(j.Workers), Spacing: setup.Spacing, Capacity: j.Execution,
+		HotKeys: j.NamedKeys(), HashSlots: policy.SlotCount(j.Workers), Spacing: setup.Spacing, Capacity: j.Execution,
 		Speeds: j.Speeds.Of(j.Workers, setup.Seed), WorkRatio: j.WorkRatio, Seed: int64(setup.Seed),
 		Costs: costs{
 			Record: j.Costs.Record.Nanoseconds(), Unit: j.Costs.Unit.Nanoseconds(), Emit: j.Costs.Emit.Nanoseconds(),

@@ -38,7 +38,7 @@ func newNaiveHot(workers, slides int, divisor float64, keep bool) *naiveHot {
 	}
 }
 
-// see counts a record and tells whether its key is known, and hot.
+// see counts a record and reports whether its key is known, and hot.
 func (n *naiveHot) see(hash uint64) (known, hot bool) {
 	n.total++
 	n.count[hash]++

@@ -106,7 +106,7 @@ func (h *hotKeys) see(hash uint64) int32 {
 	return k
 }
 
-// isHot tells whether the entry's key is hot in the current slide.
+// isHot reports whether the entry's key is hot in the current slide.
 func (h *hotKeys) isHot(k int32) bool { return h.keys[k].until >= h.clock.Now }
 
 // heat makes the key hot up to and including slide until.
@@ -150,7 +150,7 @@ func (h *hotKeys) grow() {
 	}
 }
 
-// mark notes that the key went to worker w, and tells whether that is news to
+// mark notes that the key went to worker w, and reports whether that is news to
 // the rule.
 func (h *hotKeys) mark(k int32, w int) bool { return h.keys[k].at.Mark(w, h.row) }
 

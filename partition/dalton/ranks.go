@@ -81,7 +81,7 @@ func (r *ranks) track(hash uint64, share float64) {
 	r.keys = append(r.keys, k)
 }
 
-// measure takes in the counts of a slide with records and tells whether the mask
+// measure takes in the counts of a slide with records and reports whether the mask
 // should follow: the order changed, or a key's stretch of the line of P workers
 // did by more than one worker and more than the hysteresis.
 func (r *ranks) measure(slide *sketch.SpaceSaving) bool {
@@ -112,7 +112,7 @@ func (r *ranks) measure(slide *sketch.SpaceSaving) bool {
 	return true
 }
 
-// disordered tells whether a key outweighs a better ranked one by the hysteresis,
+// disordered reports whether a key outweighs a better ranked one by the hysteresis,
 // or a rank is free.
 func (r *ranks) disordered() bool {
 	if r.hot < min(r.limit, len(r.keys)) {

@@ -107,7 +107,7 @@ type seenKey struct {
 	at   [2]uint32 // last slide at the choice, 0 never; both 0 is an empty slot
 }
 
-// alive tells whether the choice saw the key within the window that ends now.
+// alive reports whether the choice saw the key within the window that ends now.
 func (s *seenKey) alive(choice int, now, window uint32) bool {
 	return s.at[choice] != 0 && now-s.at[choice] < window
 }

@@ -179,7 +179,7 @@ func (s *SpaceSaving) unlink(hash uint64, c int) {
 }
 
 // Estimate returns the estimated count of a key, and how much of it may belong to
-// other keys; ok tells whether the key has a counter. One without has had at most
+// other keys; ok reports whether the key has a counter. One without has had at most
 // Floor records.
 func (s *SpaceSaving) Estimate(hash uint64) (count, err int64, ok bool) {
 	c := s.lookup(hash)
