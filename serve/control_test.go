@@ -19,7 +19,7 @@ import (
 	"github.com/saspart/saspart/serve/wire"
 )
 
-// orders collects what a job is told.
+// orders collects the controls that a job receives.
 type orders struct {
 	mu   sync.Mutex
 	list []wire.Control

@@ -23,7 +23,7 @@ import (
 	"github.com/saspart/saspart/serve/client"
 )
 
-// What is no conversation is ended with a reason, counted, and harms nobody.
+// An invalid stream ends with a reason, is counted, and does not affect other streams.
 func TestWrongConversations(t *testing.T) {
 	config := serve.Default()
 	config.Hello, config.Limits.Message, config.Limits.Workers = 300*time.Millisecond, 64<<10, 100

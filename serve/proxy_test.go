@@ -151,8 +151,8 @@ func TestHalfOpenConnection(t *testing.T) {
 	counted(t, s, "saspart_streams 1")
 }
 
-// A client that does not read is sent what is newest when it does, and keeps nobody
-// else from being served.
+// A client that reads slowly gets the latest decision when it reads, and does not delay other
+// clients.
 func TestSlowReader(t *testing.T) {
 	s := start(t, "", serve.Default(), serve.Options{})
 	j := newToy(64)

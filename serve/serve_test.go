@@ -150,7 +150,7 @@ func newToy(workers int) *toy {
 	return j
 }
 
-// follow has the job take up a route, if it is a newer one.
+// follow makes the job adopt a route, if it is a newer one.
 func (j *toy) follow(r *policy.Route) {
 	if r != nil && r.Version > j.route.Version {
 		j.route, j.fresh, j.last = r, true, nil
