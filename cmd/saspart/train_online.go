@@ -224,12 +224,11 @@ func (a *app) trainOnline(ctx context.Context, opts trainOnlineOptions, c *setup
 	if err != nil {
 		return out, setupError(err)
 	}
-	loop := &t.Loop
 	done, most := uint64(0), c.Training.Time
-	if loop.Status != nil {
-		done = loop.Status.Windows
+	if t.Status != nil {
+		done = t.Status.Windows
 		if most > 0 {
-			most = max(1, most-time.Duration(loop.Status.Seconds*float64(time.Second)))
+			most = max(1, most-time.Duration(t.Status.Seconds*float64(time.Second)))
 		}
 	}
 	run, err := a.openRun(opts.out, opts.resume, runlog.Info{Seed: c.Seed, Steps: "windows"}, text, done, train.OnlineMetrics())
@@ -242,15 +241,15 @@ func (a *app) trainOnline(ctx context.Context, opts trainOnlineOptions, c *setup
 	})
 	defer meter.Stop()
 	meter.Skip(int64(done))
-	loop.Record = func(windows uint64, values map[string]float64) error {
+	t.Record = func(windows uint64, values map[string]float64) error {
 		return run.Log(int64(windows), a.now(), values)
 	}
-	loop.Evaluated = setup.RouteFile(filepath.Join(opts.out, runlog.RoutesFile)).Evaluated
-	loop.Watch = (&watchOnline{app: a, meter: meter, windows: done}).watch
+	t.Evaluated = setup.RouteFile(filepath.Join(opts.out, runlog.RoutesFile)).Evaluated
+	t.Watch = (&watchOnline{app: a, meter: meter, windows: done}).watch
 	if err := server.open(); err != nil {
 		return out, err
 	}
-	return loop.Run(ctx)
+	return t.Run(ctx)
 }
 
 // watchOnline shows how a training on a running job goes.

@@ -250,8 +250,8 @@ func TestOfflineRefuses(t *testing.T) {
 	}
 }
 
-// TestBest: without rollouts the newest is the best; with them the one of the least
-// imbalance.
+// TestBest: without rollouts the newest checkpoint is the best; with them, that of the
+// lowest imbalance.
 func TestBest(t *testing.T) {
 	path := fluidTrace(t, 4, 20)
 	for _, c := range []struct {

@@ -9,25 +9,22 @@ import (
 	"github.com/saspart/saspart/policy/scenario"
 )
 
-// Scenario makes a scenario of windows [from, from+windows) of a recorded
-// job: what the capacity action learns from off-line. The workers' speeds are those
-// that were measured,
+// Scenario makes a scenario of windows [from, from+windows) of a recorded job, for training
+// the capacity action offline. The workers' speeds are the measured ones,
 //
-//	speed = units finished / busy ratio (records, where units were not measured),
+//	speed = work units finished / busy ratio (records, if units were not measured),
 //
-// divided by their mean, with all their noise and all their changes, and the
-// utilisation is the mean over the windows of what was offered over what the workers
-// could have done. As the fluid model says what any shares would have led to at these
-// speeds, nothing needs to be known of the behaviour that collected the trace, and
-// none of its actions to be weighed against others.
+// divided by their mean, with their noise and changes. The utilisation is the offered work
+// over the work that the workers could have done, as a mean over the windows. The fluid
+// model computes the result of any shares at these speeds, so neither the behaviour that
+// collected the trace nor its actions matter.
 //
-// delay is how many windows late the metrics are to be seen. A worker that was not
-// measured, or did nothing, keeps its last speed, and has the mean of the others
-// before its first. A window in which nobody was measured is an error, as is a part
-// that the sequence does not have.
+// delay is the delay of the metrics, in windows. An unmeasured or idle worker keeps its last
+// speed; before its first, it has the mean of the others. A window in which no worker was
+// measured is an error, and so is a range that the sequence does not have.
 func Scenario(s *dataset.Sequence, from, windows, delay int) (*scenario.Scenario, error) {
 	if from < 0 || windows < 1 || from+windows > s.Windows {
-		return nil, fmt.Errorf("trace %s, episode %d: windows %d to %d asked for, of %d from step %d on", s.File, s.Episode, from, from+windows, s.Windows, s.First)
+		return nil, fmt.Errorf("trace %s, episode %d: no windows %d to %d among the %d from step %d on", s.File, s.Episode, from, from+windows, s.Windows, s.First)
 	}
 	r := &scenario.Scenario{
 		Workers: s.Workers, Windows: windows, Delay: delay,
@@ -57,7 +54,7 @@ func Scenario(s *dataset.Sequence, from, windows, delay int) (*scenario.Scenario
 			return nil, fmt.Errorf("trace %s, episode %d: no worker was measured in step %d; leave that part out", s.File, s.Episode, s.First+from+t)
 		}
 		r.Utilisation += all / sum / float64(windows)
-		// Those not measured keep their speed against the mean of all.
+		// Unmeasured workers keep their speed relative to the mean of all.
 		total := 0.0
 		for w := range speeds {
 			switch {

@@ -1,5 +1,6 @@
-// Package replay remembers the transitions of a running job for the trainer to learn
-// from, those it was most wrong about more often: prioritised experience replay
-// (Schaul et al. 2016, arXiv 1511.05952), which SaSPartitioner uses too (docs/algorithms.md,
-// "Published settings"). It is pure: no clock, no goroutine; randomness is the caller's.
+// Package replay stores what a training learns from while a job runs. Buffer is prioritised
+// experience replay (Schaul et al. 2016, arXiv 1511.05952) for the shares action: it draws
+// transitions with larger errors more often, as SaSPartitioner does (docs/algorithms.md,
+// "Published settings"). Recordings stores windows for the capacity action. The package has
+// no clock and no goroutine, and the caller provides the random generator.
 package replay

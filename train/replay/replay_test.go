@@ -226,8 +226,8 @@ func filled(t testing.TB, cfg Config, dims train.Dims, n int) *Buffer {
 	return b
 }
 
-// TestRestoredGoesOnTheSame: what is read is what was written, and draws as it would
-// have.
+// TestRestoredGoesOnTheSame: a buffer that was read equals the written one, and draws the
+// same.
 func TestRestoredGoesOnTheSame(t *testing.T) {
 	dims := train.Dims{Obs: 3, Act: 2}
 	cfg := Default()
@@ -302,7 +302,7 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// constant fills a batch with its number and notes what it is told.
+// constant fills a batch with its number and records its errors.
 type constant struct {
 	value  float32
 	errors []float32
