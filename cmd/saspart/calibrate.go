@@ -29,17 +29,17 @@ func (a *app) calibrateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "calibrate",
 		Short: "Measure what a job's work costs on this machine",
-		Long: `Feeds records of the experiment's source to the real combiner and reducer on one
-core, and prints what a record, a work unit (word, value), an emitted partial result
-and a merged one cost, as a snippet to paste into an experiment. The range behind
-each is that of the repeats: where it is wide, the machine had other things to do.`,
+		Long: `Feeds records of the experiment's source to the real combiner and reducer on one core.
+It prints the cost of a record, a work unit (word, value), an emitted partial result and
+a merged one, as a snippet to paste into an experiment. The range after each cost covers
+the repeats: a wide range means that the machine was busy with something else.`,
 		Example: `  saspart calibrate --config flights-tdigest
   saspart calibrate --config wordcount-zipf -o json`,
 		Args: noArgs,
 	}
 	opts.experiment.add(cmd)
-	cmd.Flags().IntVar(&opts.repeats, "repeats", opts.repeats, "how often everything is measured")
-	cmd.Flags().IntVar(&opts.records, "records", opts.records, "how many records of the source to measure with")
+	cmd.Flags().IntVar(&opts.repeats, "repeats", opts.repeats, "number of repeats")
+	cmd.Flags().IntVar(&opts.records, "records", opts.records, "number of the source's records to measure with")
 	output := outputFlag(cmd, "yaml", "json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		opts.output = output.value
@@ -48,7 +48,7 @@ each is that of the repeats: where it is wide, the machine had other things to d
 	return cmd
 }
 
-// calibration is the result as programs read it.
+// calibration is the JSON output.
 type calibration struct {
 	Task    string           `json:"task"`
 	Records int              `json:"records"`
@@ -95,7 +95,7 @@ func (a *app) runCalibrate(ctx context.Context, opts calibrateOptions) error {
 	return result.write(a.out)
 }
 
-// sample takes up to n records from the beginning of the experiment's source.
+// sample reads the first n records of the experiment's source, or all if there are fewer.
 func sample(e *config.Experiment, n int) (records []stream.Record, err error) {
 	sources, err := experiment.OpenSources(e, 1, 0)
 	if err != nil {

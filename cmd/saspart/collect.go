@@ -38,10 +38,10 @@ func (a *app) collectCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "collect",
 		Short: "Run a job under a behaviour partitioner and record its windows as a trace",
-		Long: `Runs the experiment's job and writes what is measured to a trace, window by window:
-whatever ends the run, every complete window stays. The experiment's collect section
-says how much is recorded and under which behaviours, which may be several with
-different exploration rates, taking turns by the episode.
+		Long: `Runs the experiment's job and writes each metric window to a trace. However the run
+ends, every complete window is kept. The experiment's collect section says how much is
+recorded and under which behaviours. Several behaviours, with different exploration
+rates, alternate by episode.
 
 The trace is DIR/NAME-PARTITIONER-SEED.arrow. It is never overwritten.`,
 		Example: `  saspart collect --config wordcount-zipf --partitioner dalton-offline
@@ -54,9 +54,9 @@ The trace is DIR/NAME-PARTITIONER-SEED.arrow. It is never overwritten.`,
 	opts.experiment.short(cmd, "partitioner", "partitioner.name", "name", "collect under this partitioner alone")
 	complete(cmd, "partitioner", registry.Names())
 	opts.experiment.policies(cmd)
-	opts.experiment.short(cmd, "windows", "collect.windows", "n", "stop after so many metric windows")
-	opts.experiment.short(cmd, "duration", "collect.duration", "duration", "stop after so much of the job's time")
-	opts.experiment.short(cmd, "episodes", "collect.episodes", "n", "stop after so many episodes")
+	opts.experiment.short(cmd, "windows", "collect.windows", "n", "stop after this many metric windows")
+	opts.experiment.short(cmd, "duration", "collect.duration", "duration", "stop after this much of the job's time")
+	opts.experiment.short(cmd, "episodes", "collect.episodes", "n", "stop after this many episodes")
 	cmd.Flags().StringVar(&opts.out, "out", opts.out, "`folder` for the trace")
 	cmd.MarkFlagsMutuallyExclusive("windows", "duration")
 	engineName := &choice{value: experiment.Sim, allowed: experiment.Engines()}
@@ -85,7 +85,7 @@ func (o *collectOptions) unlimit(cmd *cobra.Command) {
 	}
 }
 
-// collected is the result as programs read it.
+// collected is the JSON output.
 type collected struct {
 	Trace   string          `json:"trace"`
 	Bytes   int64           `json:"bytes"`
@@ -137,14 +137,14 @@ func (a *app) runCollect(ctx context.Context, opts collectOptions) (err error) {
 	if trace.writer == nil {
 		return err
 	}
-	// What was collected is told also when the run did not get to its end.
+	// Print the summary of an unfinished run too.
 	return errors.Join(err, a.printCollected(path, sum.Summary(), err == nil || errors.Is(err, context.Canceled), opts.output))
 }
 
 func (a *app) printCollected(path string, s dataset.Summary, closed bool, output string) error {
 	info, err := os.Stat(path)
 	if err != nil {
-		return fmt.Errorf("look at the trace: %w", err)
+		return fmt.Errorf("stat the trace: %w", err)
 	}
 	s.Complete = closed
 	if output == "json" {
@@ -157,13 +157,13 @@ func (a *app) printCollected(path string, s dataset.Summary, closed bool, output
 	return err
 }
 
-// leftOut is what the sources of a command's jobs left out, by on_bad_row: skip.
+// leftOut counts the rows that the sources of a command's jobs skipped (on_bad_row: skip).
 type leftOut struct {
 	rows    int64
 	example error
 }
 
-// add takes in what the sources of one job left out.
+// add adds the skipped rows of one job.
 func (l *leftOut) add(rows int64, example error) {
 	l.rows += rows
 	if l.example == nil {
@@ -171,7 +171,7 @@ func (l *leftOut) add(rows int64, example error) {
 	}
 }
 
-// tell says so, where there is anything to say.
+// tell prints the count, unless it is 0.
 func (l *leftOut) tell(a *app) {
 	if l.rows > 0 {
 		a.narrate("%s left out; the first: %v", plural(int(l.rows), "bad row"), l.example)

@@ -16,22 +16,22 @@ import (
 	"github.com/saspart/saspart/train/offline"
 )
 
-// finding is what doctor found out about one thing.
+// finding is the result of one check.
 type finding struct {
 	Thing  string `json:"thing"`
 	Needed string `json:"needed_for"`
 	Found  string `json:"found,omitempty"` // empty: missing
-	Fix    string `json:"fix,omitempty"`   // what to do when it is missing
+	Fix    string `json:"fix,omitempty"`   // how to get it, if it is missing
 }
 
 func (a *app) doctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Say what this machine has and lacks, and how to mend it",
-		Long: `Looks for what building, training, checking and the Flink connector need: the Go
-toolchain, a C++ compiler, libtorch, the Python readers, a JDK with Maven. For what is
-missing it says what to do. Running jobs, serving and all commands but training need
-nothing beside this binary. Python is looked for in .venv of the current folder.`,
+		Short: "Report what this machine has and lacks, and how to fix it",
+		Long: `Looks for everything that building, training, testing and the Flink connector need: the
+Go toolchain, a C++ compiler, libtorch, the Python readers, a JDK and Maven. For each
+missing part it says how to get it. Running jobs, serving and all commands except
+training need only this binary. Python is looked for in .venv of the current folder.`,
 		Args: noArgs,
 	}
 	output := outputFlag(cmd, "text", "json")
@@ -63,7 +63,7 @@ type doctor struct {
 	env []string
 }
 
-// patience is how long doctor waits for a program to tell its version.
+// patience is how long doctor waits for a program to print its version.
 const patience = 20 * time.Second
 
 // examine looks at everything.

@@ -26,10 +26,10 @@ func (a *app) inspectCommand() *cobra.Command {
 	var opts inspectOptions
 	cmd := &cobra.Command{
 		Use:   "inspect FILE",
-		Short: "Show what a trace holds: its run, hot keys and imbalance over time",
-		Long: `Reads a trace to its end and shows what it holds. A trace whose run was killed is
-read up to its last complete window; --repair closes it, so that other programs can
-read it too. The format is described in dataset/FORMAT.md.`,
+		Short: "Show the contents of a trace: its run, hot keys and imbalance over time",
+		Long: `Reads a trace to its end and shows what it holds. The trace of a killed run is read up to
+its last complete window; --repair closes it, so that other programs can read it too.
+dataset/FORMAT.md describes the format.`,
 		Example: `  saspart inspect traces/wordcount-zipf-dalton-offline-1.arrow
   saspart inspect -o json traces/drift-pkg-7.arrow | jq .imbalance.mean`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -66,7 +66,7 @@ func (a *app) runInspect(ctx context.Context, opts inspectOptions) (err error) {
 	if errors.Is(readErr, context.Canceled) {
 		return readErr
 	}
-	// What could be read is shown also when a later part is corrupt.
+	// Show what could be read, even if a later part is corrupt.
 	if opts.output == "json" {
 		err = writeJSON(a.out, s)
 	} else {
@@ -80,7 +80,7 @@ func traceText(file string, s *dataset.Summary) string {
 	var b strings.Builder
 	state := ""
 	if !s.Complete {
-		state = " (never closed: its run was killed or still goes on)"
+		state = " (never closed: its run was killed or is still running)"
 	}
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	line := func(name, format string, args ...any) { fmt.Fprintf(t, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }

@@ -22,15 +22,15 @@ func (a *app) matrixCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "matrix",
 		Short: "Measure partitioners over a whole matrix of experiments",
-		Long: `Measures every partitioner of a matrix on every cell of its grids, with every seed, and
-says who is best in each cell, by how much, and where nobody is beyond the noise. Every
-measurement is kept in the run's folder as it is made. One that fails becomes a row that
-says so, and the rest goes on; --resume goes on with a study that was interrupted or
-killed, and tries again what failed.
+		Long: `Measures every partitioner of a matrix on every cell of its grids, with every seed. It
+shows the best partitioner of each cell and its lead, or that the lead is within the
+noise. Every measurement is saved in the run's folder as soon as it is made. One that
+fails is recorded as failed, and the study continues. --resume continues a study that
+was interrupted or killed, and retries what failed.
 
-A matrix file names partitioners, seeds and grids; a grid is an experiment, settings as
---set takes them, and axes whose values are settings too. Ready ones: smoke takes two
-minutes, paper half an hour on two processors.`,
+A matrix file names partitioners, seeds and grids. A grid is an experiment, settings in
+the form of --set, and axes whose values are settings too. There are ready ones: smoke
+takes two minutes, paper half an hour on two processors.`,
 		Example: `  saspart matrix --file smoke --out runs/smoke
   saspart matrix --file configs/matrix/paper.yaml --out runs/paper --resume
   saspart matrix --file paper --out runs/quick --set 'seeds=[1]' --require 'waterfill/bound>=0.9'`,

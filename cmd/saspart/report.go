@@ -30,14 +30,15 @@ func (a *app) reportCommand() *cobra.Command {
 	var opts reportOptions
 	cmd := &cobra.Command{
 		Use:   "report DIR",
-		Short: "Make a page of what was measured: who wins, by how much, at what price",
+		Short: "Make a report of a study: the best partitioners, their lead and their price",
 		Long: `Makes report.html and report.md in the folder of a study that throughput, stress or
-matrix kept with --out: whether the learned policy is worth it there, who wins each
-cell, how far from what is possible, at what price, how jobs came through shifts, what
-was run and how to run it again. The page is one file that needs nothing else; it can be
-read on a phone and printed. It can be made at any moment, also of a study that goes on.
+matrix wrote with --out. They show whether the learned policy pays off there, the best
+partitioner of each cell, its distance from the optimum and its price, how jobs
+recovered from shifts, and how to run the study again. The page is one self-contained
+file for screen, phone and print. A report can be made at any time, also while the study
+runs.
 
-In the folder of a training run it makes report.html anew.`,
+In the folder of a training run it makes report.html again.`,
 		Example: `  saspart report runs/smoke
   saspart report runs/smoke --training runs/first`,
 		Args: func(_ *cobra.Command, args []string) error {

@@ -39,18 +39,17 @@ func (a *app) runCommand() *cobra.Command {
 	var opts runOptions
 	cmd := &cobra.Command{
 		Use:   "run",
-		Short: "Run a job under one or several partitioners and watch it, window by window",
-		Long: `Runs the experiment's job and shows each metric window as it ends: records due and
-sent on per second, how much of the time the source was blocked, how busy the workers
-were, how many workers a key was spread over, the latency from when a record was due
-to the end of its service, and the heaviest keys. A table at the end sums it up; with
-several partitioners the job is run under each in turn, from its beginning, and the
-table compares them.
+		Short: "Run a job under one or several partitioners and show it window by window",
+		Long: `Runs the experiment's job and shows each metric window as it ends: records due and sent
+per second, how much of the time the source was blocked, how busy the workers were, the
+fan-out, the latency from when a record was due to the end of its service, and the
+heaviest keys. A table at the end sums up the run. With several partitioners the job
+runs under each of them, from its beginning, and the table compares them.
 
---results writes what the job computes: a row for each key of each aggregation window
-with when the window ends in seconds, the key (what does not print escaped as in Go:
-\x00, \n) and its result. The file is called FILE.partial until the run has ended or
-was interrupted, then takes the place of FILE; it only ever has whole windows.`,
+--results writes the job's results: a row for each key of each aggregation window, with
+the window's end in seconds, the key (unprintable characters escaped as in Go: \x00,
+\n) and its result. The file is called FILE.partial until the run has ended or was
+interrupted, and FILE afterwards. It only ever holds whole windows.`,
 		Example: `  saspart run --config flights-tdigest
   saspart run --config wordcount-zipf --partitioner hash,wchoices,waterfill --warmup 10 -o table
   saspart run --config sotu-wordcount --set source.file.loop=false --windows 0 --results words.csv
@@ -165,8 +164,8 @@ func (o *runOptions) load(a *app) ([]*config.Experiment, error) {
 	return out, nil
 }
 
-// runOne runs the job of e as a collection of a single episode that nobody
-// records, and sums up what it came to.
+// runOne runs the job of e as a collection of one episode that is not recorded, and
+// returns its summary.
 func (a *app) runOne(ctx context.Context, e *config.Experiment, opts runOptions, cluster *flink.Engine, show watcher) (_ dataset.Summary, err error) {
 	sink := &runSink{
 		sum:  dataset.NewSummariser(dataset.Meta{Workers: e.Job.Workers, Seed: e.Seed, Engine: opts.engine, Partitioner: e.Partitioner.Name}),

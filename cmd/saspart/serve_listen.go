@@ -33,7 +33,7 @@ func (o *listenOptions) add(cmd *cobra.Command) {
 	f.StringVar(&o.http, "http", "127.0.0.1:7071", "`address` of the live page and the metrics; empty: none")
 	f.StringVar(&o.cert, "tls-cert", "", "certificate of both addresses, a PEM `file`")
 	f.StringVar(&o.key, "tls-key", "", "its key, a PEM `file`")
-	f.StringVar(&o.clientCA, "client-ca", "", "who must have signed the clients' certificates, a PEM `file`")
+	f.StringVar(&o.clientCA, "client-ca", "", "certificate authority of clients, a PEM `file`")
 	f.StringVar(&o.tokenFile, "token-file", "", "`file` with the token that clients must show")
 	f.BoolVar(&o.insecure, "insecure", false, "listen in the clear where other machines can connect")
 	f.DurationVar(&c.Window.Deadline, "window-deadline", c.Window.Deadline, "how long a window waits for missing subtasks")
@@ -159,7 +159,7 @@ func (o *listenOptions) pages(s *serve.Server, secured security, ended chan<- er
 	}()
 	return address, func(ctx context.Context) error {
 		err := pages.Shutdown(ctx)
-		if errors.Is(err, context.DeadlineExceeded) { // whoever still reads is cut off
+		if errors.Is(err, context.DeadlineExceeded) { // readers that remain are cut off
 			err = pages.Close()
 		}
 		<-done

@@ -24,13 +24,13 @@ func (a *app) stressCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "stress",
 		Short: "Run a fixed rate through a shifting distribution, under each partitioner",
-		Long: `Runs the experiment's job at a fixed rate while the distribution of its keys shifts,
-and sums up, for each partitioner, imbalance, how long the source had to wait, latency,
-state and memory, and how many windows it took after each shift to settle again.
+		Long: `Runs the experiment's job at a fixed rate while the distribution of its keys shifts. For
+each partitioner it shows imbalance, how long the source had to wait, latency, state,
+memory, and the number of windows until the job settled after each shift.
 
 The source should be a sequence of zipf exponents (source.kind zipf-sequence; its
-changes are the shifts), a key that drifts (drift) or a file whose keys change. A job
-is settled when, for two windows, its imbalance is near what the phase ends with and its
+changes are the shifts), a key that drifts (drift) or a file whose keys change. A job is
+settled if for two windows its imbalance is near that at the end of the phase and its
 source hardly waits. Memory is that of the whole process.`,
 		Example: `  saspart stress --config zipf-sequence --partitioner hash,wchoices,waterfill,saspartitioner
   saspart stress --config drift --load 0.8 --duration 5m --repeat 3 --out runs/drift

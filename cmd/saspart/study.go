@@ -32,7 +32,7 @@ type studyFlags struct {
 func (f *studyFlags) add(cmd *cobra.Command, out string) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.out, "out", "", out)
-	flags.BoolVar(&f.resume, "resume", false, "go on with the study in --out: what it has is not measured again, what failed is")
+	flags.BoolVar(&f.resume, "resume", false, "continue the study in --out: only missing and failed measurements are made")
 	flags.IntVar(&f.parallel, "parallel", 0, "measure so many `jobs` at a time; 0: as many as there are processors on sim, one on local and flink or when memory is measured")
 	flags.StringArrayVar(&f.require, "require", nil, "exit with 4 unless this `condition` is met, for example 'saspartitioner/hash>=2' (repeatable)")
 	f.output = outputFlag(cmd, "table", "json", "csv")
@@ -47,7 +47,7 @@ type studied struct {
 	cells      []study.Cell
 	contenders []study.Contender
 	seeds      []uint64
-	matrix     any // what it was made of, for the record
+	matrix     any // its origin, for the record
 }
 
 // contenderFlags are the flags that name the partitioners of a study.
@@ -97,7 +97,7 @@ func (a *app) runStudy(ctx context.Context, s studied, f *studyFlags) (err error
 		return usagef("--parallel is %d; it must not be negative", f.parallel)
 	}
 	if f.resume && f.out == "" {
-		return usagef("--resume goes on with a study that was kept; say where, with --out")
+		return usagef("--resume continues a saved study; name its folder with --out")
 	}
 	// What is wrong with a job under its first partitioner is wrong with the command.
 	for i := range s.cells {

@@ -19,24 +19,24 @@ func (a *app) throughputCommand() *cobra.Command {
 	opts := throughputOptions{rate: rate.Default()}
 	cmd := &cobra.Command{
 		Use:   "throughput",
-		Short: "Find the highest rate that a job holds under each partitioner",
-		Long: `Finds, for each partitioner, the highest rate that the experiment's job holds without
-backpressure, and what that takes: how far it is from the fluid bound (the sum of the
-workers' speeds over what a record costs) and from the best split there is for keys and
-speeds that are known, how busy workers are spread, how many workers a key and the
-heaviest key are spread over, how many (key, worker) pairs have state, what routing a
-record costs, and latencies at 80 % of its own highest rate.
+		Short: "Find the highest rate that a job sustains under each partitioner",
+		Long: `Finds, for each partitioner, the highest rate that the experiment's job sustains without
+backpressure. It also shows how far this rate is from the fluid bound (the sum of the
+workers' speeds over the cost of a record) and from the best split for known keys and
+speeds, how busy the workers are, the fan-out of all keys and of the heaviest key, the
+number of (key, worker) pairs with state, the cost of routing a record, and latencies at
+80 % of the partitioner's own highest rate.
 
-A rate is held if a job that is a little behind falls no further behind: all but 0.5 % of
-what is due is sent, and no queue grows. The search
-(--method bracket) starts a fresh job at each rate and closes in on the limit; the
-reference's test (--method ramp) raises the rate of one job until it falls behind.
-The experiment's own rate does not matter, unless its workers are native. On flink,
-where processes wait for each other and for the machine, up to 2 % may be left over, and
-the search ends at a tolerance of 5 % unless another is given.
+A job sustains a rate if it does not fall further behind: all but 0.5 % of the due
+records are sent, and no queue grows. The search (--method bracket) starts a new job at
+each rate and narrows down the limit; the published test (--method ramp) raises the rate
+of one job until it falls behind. The experiment's own rate does not matter, unless its
+workers are native. On flink, where processes wait for each other and for the machine,
+up to 2 % may be missing, and the search ends at a tolerance of 5 % unless another is
+given.
 
---repeat measures with several seeds: the table shows means and, with ±, 95 %
-confidence intervals, and nobody is called the best within the noise.`,
+--repeat measures with several seeds. The table then shows means with 95 % confidence
+intervals after ±, and names no best partitioner within the noise.`,
 		Example: `  saspart throughput --config wordcount-zipf --partitioner hash,wchoices,waterfill,saspartitioner
   saspart throughput --config flights-tdigest --partitioner all --repeat 3 --out runs/flights
   saspart throughput --config straggler --require 'saspartitioner/hash>=1.5' --require 'saspartitioner.p99<=50ms'
