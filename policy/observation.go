@@ -3,9 +3,9 @@ package policy
 import "math"
 
 // Observation is what a shares policy observes of a window, 2P numbers (docs/algorithms.md,
-// The decision process). First come the record counts of the workers, standardised and
-// clipped to 0..2, then their busy ratios, 2 for a saturated one. If all counts are equal, they
-// are 1, the middle. The published code makes them 2, which describes a perfect route as
+// "The decision process"). First come the record counts of the workers, standardised and
+// clipped to 0..2, then their busy ratios, 2 for a saturated one. If all counts are equal,
+// they are 1, the middle. The published code makes them 2, which describes a perfect route as
 // overload everywhere; Published does the same.
 type Observation struct{ Published bool }
 

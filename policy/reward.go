@@ -3,9 +3,9 @@ package policy
 // DefaultP0 is the performance at which the published reward is 0.
 const DefaultP0 = 0.6
 
-// NMAD is the mean absolute deviation over the mean (docs/algorithms.md,
-// Measures): 0 when all are equal. Unmeasured workers (NaN) are left out; without any
-// worker, or with only zeros, it is 0.
+// NMAD is the mean absolute deviation over the mean (docs/algorithms.md, "Measures"). It is 0
+// if all are equal. Unmeasured workers (NaN) are left out; without any worker, or with only
+// zeros, it is 0.
 func NMAD(busy []float64) float64 {
 	sum, n := 0.0, 0
 	for _, b := range busy {
@@ -33,7 +33,7 @@ func NMAD(busy []float64) float64 {
 // perfect, smaller is better.
 func Perf(busy []float64) float64 { return (Imbalance(busy) + NMAD(busy)) / 2 }
 
-// Reward returns the reward of a performance (docs/algorithms.md, The decision process).
+// Reward returns the reward of a performance (docs/algorithms.md, "The decision process").
 // p0 > 0 is the performance whose reward is 0:
 //
 //	f = (p0 - perf) / p0

@@ -12,11 +12,11 @@ import (
 	"math/bits"
 	"sync"
 
-	"github.com/saspart/saspart/policy/index"
+	"github.com/saspart/saspart/internal/hashtable"
 )
 
 // Route is a whole assignment of keys to workers in three tiers: split keys and placed keys
-// by name, all others by hash slot (docs/algorithms.md, The route). A Route does not change
+// by name, all others by hash slot (docs/algorithms.md, "The route"). A Route does not change
 // once it has been announced.
 type Route struct {
 	Version uint64     // increases with every route of a job, given by the loop; 0 is the route a job starts with
@@ -62,7 +62,7 @@ func HashRoute(workers int) *Route {
 }
 
 // indexes holds memory for Validate.
-var indexes = sync.Pool{New: func() any { return new(index.Index) }}
+var indexes = sync.Pool{New: func() any { return new(hashtable.Table[int32]) }}
 
 // Validate returns an error for a route that would make a router misbehave. Such a route has
 // a worker out of range, shares that are not positive or do not sum to 1, a repeated hash, or
@@ -80,7 +80,7 @@ func (r *Route) Validate() error {
 			return fmt.Errorf("route: slot %d goes to worker %d of %d", i, w, r.Workers)
 		}
 	}
-	seen := indexes.Get().(*index.Index)
+	seen := indexes.Get().(*hashtable.Table[int32])
 	defer indexes.Put(seen)
 	seen.Clear()
 	for at := range r.Keys {
@@ -88,7 +88,7 @@ func (r *Route) Validate() error {
 		if _, twice := seen.Get(k.Hash); twice {
 			return fmt.Errorf("route: key %q (hash %#x) is named twice", k.Name, k.Hash)
 		}
-		seen.Set(k.Hash, at)
+		seen.Set(k.Hash, int32(at))
 		if len(k.Workers) == 0 || len(k.Workers) != len(k.Shares) {
 			return fmt.Errorf("route: key %q has %d workers and %d shares", k.Name, len(k.Workers), len(k.Shares))
 		}

@@ -2,7 +2,7 @@ package policy
 
 import "fmt"
 
-// Shares is the shares action (docs/algorithms.md, The decision process): one number per
+// Shares is the shares action (docs/algorithms.md, "The decision process"): one number per
 // (key, worker) pair of the mask. Hot keys beyond the true hot ones are spread evenly over
 // all workers, and all others go by hash.
 type Shares struct {
@@ -73,11 +73,11 @@ func (m *Mask) Loads(loads, d, action []float64) {
 	}
 }
 
-// Action is the inverse of Route, for learning from traces (docs/algorithms.md, Offline
-// data). It appends Dim numbers to dst. The numbers of a key are its realised counts over the
-// largest of them: they lie in [0, 1] and normalise to the realised shares. For a key without
-// counts they are 1. Counts at workers outside the mask are ignored, since no action yields
-// them.
+// Action is the inverse of Route, for learning from traces (docs/algorithms.md, "Offline
+// data"). It appends Dim numbers to dst. The numbers of a key are its realised counts over
+// the largest of them: they lie in [0, 1] and normalise to the realised shares. For a key
+// without counts they are 1. Counts at workers outside the mask are ignored, since no action
+// yields them.
 func (s *Shares) Action(dst []float64, realised []RealisedShare) []float64 {
 	at := make(map[pair]int, s.Dim())
 	base := len(dst)

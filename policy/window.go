@@ -87,7 +87,7 @@ type Controller interface {
 }
 
 // Imbalance is (max - mean) / (mean + 1e-6) of the busy ratios
-// (docs/algorithms.md, Measures): 0 when all are equal. Unmeasured workers (NaN) are left
+// (docs/algorithms.md, "Measures"): 0 when all are equal. Unmeasured workers (NaN) are left
 // out; without any worker it is 0.
 func Imbalance(busy []float64) float64 {
 	max, sum, n := 0.0, 0.0, 0

@@ -13,9 +13,10 @@ import (
 )
 
 // Adaptive is the controller of a pool of shares policies, the adaptive variant of the
-// published system. For each window it follows the policy whose training keys are nearest to
-// the job's (plan.KeyDistance). All members know keys by rank (SharesView), so each can take
-// over at any time. An Adaptive must not be used concurrently.
+// published system (docs/algorithms.md, "saspartitioner"). For each window it follows the
+// policy whose training keys are nearest to the job's (plan.KeyDistance). All members know
+// keys by rank (SharesView), so each can take over at any time. An Adaptive must not be used
+// concurrently.
 type Adaptive struct {
 	members []member
 	ranks   int // number of ranks compared: those that every member has

@@ -6,8 +6,8 @@ import (
 	"github.com/saspart/saspart/policy/network"
 )
 
-// learnedShares is the controller of a shares policy (docs/algorithms.md, The decision
-// process): the network turns the observation of a window into an action, which is a route.
+// learnedShares is the controller of a shares policy (docs/algorithms.md, "The decision
+// process"): the network turns the observation of a window into an action, which is a route.
 type learnedShares struct {
 	view    *SharesView
 	network *network.MLP

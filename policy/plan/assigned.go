@@ -4,22 +4,22 @@ import (
 	"math"
 	"sync"
 
+	"github.com/saspart/saspart/internal/hashtable"
 	"github.com/saspart/saspart/policy"
-	"github.com/saspart/saspart/policy/index"
 )
 
 // assigned computes the load that a route assigns to each worker.
 type assigned struct {
-	Carry []float64   // load of each worker under the route last weighed, in the unit of the input
-	named index.Index // scratch: index of the route's keys
-	rest  []float64   // scratch: slot loads without the named keys
+	Carry []float64              // load of each worker under the route last weighed, in the unit of the input
+	named hashtable.Table[int32] // scratch: index of the route's keys
+	rest  []float64              // scratch: slot loads without the named keys
 }
 
 // weigh sets Carry to the loads of the workers under route r.
 func (a *assigned) weigh(r *policy.Route, in *Input) {
 	a.named.Clear()
 	for i := range r.Keys {
-		a.named.Set(r.Keys[i].Hash, i)
+		a.named.Set(r.Keys[i].Hash, int32(i))
 	}
 	n := len(in.Slots)
 	a.rest = append(a.rest[:0], in.Slots...)

@@ -7,10 +7,9 @@ import (
 )
 
 // KeyDistance returns the distance between the keys of a job and those that a shares policy
-// was trained on. Both lists have the parts of the records that the keys have, by rank; the
-// distance is Euclidean. It is below the square root of 2, and 0 for equal
-// distributions, whatever the keys' names. A missing rank counts as 0. The published system
-// selects policies by the same distance.
+// was trained on (docs/algorithms.md, "saspartitioner"). Both lists have the parts of the
+// records that the keys have, by rank; the distance is Euclidean. It is below the square root
+// of 2, and 0 for equal distributions, whatever the keys' names. A missing rank counts as 0.
 func KeyDistance(trained, job []float64) float64 {
 	sq := 0.0
 	for rank := range max(len(trained), len(job)) {

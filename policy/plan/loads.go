@@ -8,8 +8,8 @@ import (
 	"sync"
 
 	"github.com/saspart/saspart/config/field"
+	"github.com/saspart/saspart/internal/hashtable"
 	"github.com/saspart/saspart/policy"
-	"github.com/saspart/saspart/policy/index"
 )
 
 // LoadConfig says how the loads of keys and slots are estimated.
@@ -30,7 +30,7 @@ func (c *LoadConfig) Validate() error {
 }
 
 // Loads estimates the part of the records that each hot key and each slot has
-// (docs/algorithms.md, Key and slot loads). Past counts fade: those of a window have the
+// (docs/algorithms.md, "Key and slot loads"). Past counts fade: those of a window have the
 // weight (1-Alpha)^age. Windows with many records thus count more than others.
 //
 // A slot without its hot keys has few records per window, for example five if 20,000 records
@@ -39,19 +39,19 @@ func (c *LoadConfig) Validate() error {
 // Bayes). A stream of light keys yields equal slots, and heavy slots keep their counts.
 type Loads struct {
 	config  LoadConfig
-	keys    []KeyLoad   // tracked keys; Load is a faded count
-	index   index.Index // of keys
-	slots   []float64   // faded counts, all keys counted
-	records float64     // faded count of all records
-	chance  float64     // variance over mean of a faded Poisson count
-	most    int         // longest list of hot keys seen
+	keys    []KeyLoad              // tracked keys; Load is a faded count
+	index   hashtable.Table[int32] // of keys
+	slots   []float64              // faded counts, all keys counted
+	records float64                // faded count of all records
+	chance  float64                // variance over mean of a faded Poisson count
+	most    int                    // longest list of hot keys seen
 }
 
 // loadsMemory is scratch memory that all Loads share, as controllers share a Planning.
 type loadsMemory struct {
-	hot    index.Index // of counts
-	counts []float64   // of a window's hot keys
-	rest   []float64   // slots without their tracked keys
+	hot    hashtable.Table[int32] // of counts
+	counts []float64              // of a window's hot keys
+	rest   []float64              // slots without their tracked keys
 }
 
 var loadsMemories = sync.Pool{New: func() any { return new(loadsMemory) }}
@@ -113,7 +113,7 @@ func (l *Loads) observeKeys(hot []policy.HotKey, before, n float64) {
 		// Up to Error of Count may belong to other keys: half of it is assumed to.
 		c := max(0, float64(h.Count)-float64(max(0, h.Error))/2)
 		m.counts[i] = c
-		m.hot.Set(h.Hash, i)
+		m.hot.Set(h.Hash, int32(i))
 		least = min(least, c)
 	}
 	if len(hot) < l.most {
@@ -134,7 +134,7 @@ func (l *Loads) observeKeys(hot []policy.HotKey, before, n float64) {
 	for i := range hot {
 		h := &hot[i]
 		if _, ok := l.index.Get(h.Hash); !ok {
-			l.index.Set(h.Hash, len(l.keys))
+			l.index.Set(h.Hash, int32(len(l.keys)))
 			at, _ := m.hot.Get(h.Hash) // if a key is on the list twice, the last entry counts
 			l.keys = append(l.keys, KeyLoad{Hash: h.Hash, Name: h.Name, Load: m.counts[at] / n * l.records})
 		}
@@ -158,7 +158,7 @@ func (l *Loads) forget(n int) {
 func (l *Loads) remember() {
 	l.index.Clear()
 	for i := range l.keys {
-		l.index.Set(l.keys[i].Hash, i)
+		l.index.Set(l.keys[i].Hash, int32(i))
 	}
 }
 

@@ -10,8 +10,9 @@ import (
 	"slices"
 
 	"github.com/saspart/saspart/config/field"
+	"github.com/saspart/saspart/internal/hashtable"
+	"github.com/saspart/saspart/internal/minheap"
 	"github.com/saspart/saspart/policy"
-	"github.com/saspart/saspart/policy/index"
 )
 
 // Input is what a route is planned from. Loads have any one unit (records, shares,
@@ -53,7 +54,7 @@ func (c *Config) Validate() error {
 	)
 }
 
-// Planner plans routes from loads and capacities (docs/algorithms.md, The planner). It is
+// Planner plans routes from loads and capacities (docs/algorithms.md, "The planner"). It is
 // pure: between calls it keeps memory, but no state.
 //
 // Capacities are scaled so that they sum to the load. A worker's headroom is its capacity
@@ -85,26 +86,26 @@ func (c *Config) Validate() error {
 type Planner struct {
 	Config Config
 
-	named []namedKey  // keys planned by name, heaviest first
-	index index.Index // of named
-	prev  index.Index // of the previous route's Keys
+	named []namedKey             // keys planned by name, heaviest first
+	index hashtable.Table[int32] // of named
+	prev  hashtable.Table[int32] // of the previous route's Keys
 
-	loads    []int64     // per slot, named keys taken out
-	carry    []int64     // per worker: capacity scaled to the whole load
-	headroom []int64     // per worker: its headroom, carry - load
-	slack    []int64     // per worker: how much it may carry above its capacity
-	home     []uint16    // per slot: its worker
-	sorted   []uint64    // ranks of the loaded slots, lightest first
-	spare    []uint64    // scratch: for sorting them
-	next     []int32     // per slot: the next slot of the same worker, which is no heavier; -1: none
-	before   []int32     // per slot: the previous slot of the same worker
-	head     []int32     // per worker: its heaviest slot
-	tail     []int32     // per worker: its lightest slot
-	heap     []uint16    // workers, by headroom
-	stuck    []bool      // per worker: a repair found nothing to move
-	order    []candidate // the input's keys with load, each once, heaviest first
-	parts    []part      // scratch: previous parts of one key
-	exact    []float64   // scratch: slot loads before rounding
+	loads      []int64                    // per slot, named keys taken out
+	carry      []int64                    // per worker: capacity scaled to the whole load
+	headroom   []int64                    // per worker: its headroom, carry - load
+	slack      []int64                    // per worker: how much it may carry above its capacity
+	home       []uint16                   // per slot: its worker
+	sorted     []uint64                   // ranks of the loaded slots, lightest first
+	spare      []uint64                   // scratch: for sorting them
+	next       []int32                    // per slot: the next slot of the same worker, which is no heavier; -1: none
+	before     []int32                    // per slot: the previous slot of the same worker
+	head       []int32                    // per worker: its heaviest slot
+	tail       []int32                    // per worker: its lightest slot
+	byHeadroom minheap.Heap[int64, int64] // workers, by headroom
+	stuck      []bool                     // per worker: a repair found nothing to move
+	order      []candidate                // the input's keys with load, each once, heaviest first
+	parts      []part                     // scratch: previous parts of one key
+	exact      []float64                  // scratch: slot loads before rounding
 }
 
 // namedKey is a named key, and how its load is divided.
@@ -157,7 +158,7 @@ func (p *Planner) prepare(in *Input) *policy.Route {
 	p.prev.Clear()
 	if prev != nil {
 		for i := range prev.Keys {
-			p.prev.Set(prev.Keys[i].Hash, i)
+			p.prev.Set(prev.Keys[i].Hash, int32(i))
 		}
 	}
 	p.carry, p.headroom, p.slack = sized(p.carry, workers), sized(p.headroom, workers), sized(p.slack, workers)
@@ -213,7 +214,7 @@ func (p *Planner) prepare(in *Input) *policy.Route {
 	p.named = slices.DeleteFunc(p.named, func(k namedKey) bool { return k.load == 0 })
 	p.index.Clear()
 	for i := range p.named {
-		p.index.Set(p.named[i].Hash, i)
+		p.index.Set(p.named[i].Hash, int32(i))
 	}
 	if sum == 0 {
 		sum = whole // no load: capacities still say where idle slots go
@@ -277,7 +278,7 @@ func (p *Planner) choose(keys []KeyLoad, unit float64, workers int) {
 			p.order[at].load += load
 			continue
 		}
-		p.index.Set(keys[i].Hash, len(p.order))
+		p.index.Set(keys[i].Hash, int32(len(p.order)))
 		_, held := p.prev.Get(keys[i].Hash)
 		p.order = append(p.order, candidate{load: load, hash: keys[i].Hash, at: int32(i), held: held})
 	}

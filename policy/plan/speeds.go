@@ -46,7 +46,7 @@ func (c *SpeedConfig) Validate() error {
 }
 
 // Speeds estimates the speed of each worker, in records finished per busy second
-// (docs/algorithms.md, Worker speeds). It estimates logarithms, since speeds change by
+// (docs/algorithms.md, "Worker speeds"). It estimates logarithms, since speeds change by
 // factors. A change that all workers have in common, such as longer records, is removed by
 // subtracting the median deviation: only proportions matter.
 //

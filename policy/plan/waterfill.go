@@ -39,8 +39,8 @@ func (c *WaterfillConfig) Validate() error {
 	)
 }
 
-// Waterfill is the analytic controller (docs/algorithms.md, Waterfill, the analytic
-// controller). It estimates the loads of keys and slots and the speeds of workers, and plans
+// Waterfill is the analytic controller (docs/algorithms.md, "Waterfill, the analytic
+// controller"). It estimates the loads of keys and slots and the speeds of workers, and plans
 // routes that fill every worker up to its speed. It is the fallback of every learned policy,
 // and the baseline that they have to beat.
 //

@@ -107,7 +107,7 @@ func (s *Sink) Finish(slide int64) map[uint64]int {
 }
 
 // ReducerPlan deals keys out to reducers: those known to be split by fan-out,
-// each to the reducer with the least so far (reference.md, The pipeline), all
+// each to the reducer with the least so far (docs/algorithms.md, "The pipeline"), all
 // others by hash.
 type ReducerPlan struct {
 	reducers int
