@@ -13,27 +13,26 @@ import (
 	"github.com/saspart/saspart/stream"
 )
 
-// Bounds are what no partitioner of an experiment's job can exceed, and what a
-// practitioner who knew everything would get, in records/s.
+// Bounds are rates to compare a sustainable rate with, in records/s: upper bounds, and the
+// rate of a planner that knows the keys and the speeds.
 type Bounds struct {
-	// Fluid is the sum of the workers' speeds over what a record costs on one of
-	// speed 1: every worker busy all the time, and nothing emitted or merged. 0 where
-	// records cost nothing that is known: on native workers.
+	// Fluid is the fluid bound, the sum of the workers' speeds over the cost of a record.
+	// It assumes that every worker is always busy, and that nothing is emitted or merged.
+	// 0: the cost of a record is unknown, as for native workers.
 	Fluid float64 `json:"fluid"`
-	// Analytic is what the planner's split holds that knows the keys' frequencies (of
-	// the first records) and the workers' speeds: unlike Fluid, every slot of cold keys
-	// goes to one worker.
+	// Analytic is the rate of the planner's route for the true key frequencies (of the
+	// first records) and worker speeds. Each slot goes to one worker, so it is below Fluid.
 	Analytic float64 `json:"analytic"`
-	// Mask is what the best route of a shares policy holds; 0 without one.
+	// Mask is the rate of the best route of a shares policy; 0 without one.
 	Mask float64 `json:"mask,omitempty"`
-	// Cost is what a record costs on a worker of speed 1, in seconds.
+	// Cost is the cost of a record in seconds.
 	Cost float64 `json:"cost"`
 	// Speeds are the workers'.
 	Speeds []float64 `json:"speeds"`
 }
 
-// BoundsOf computes the bounds of an experiment's job. c is the checkpoint of the shares
-// policy whose mask is asked about; nil, or one of capacities, leaves Mask 0.
+// BoundsOf computes the bounds of an experiment's job. c is the checkpoint of a shares policy,
+// for Mask; if it is nil or of another kind, Mask is 0.
 func BoundsOf(e *config.Experiment, c *checkpoint.Checkpoint) (Bounds, error) {
 	fixed := *e
 	fixed.Rate = stream.DefaultRate()
@@ -54,7 +53,7 @@ func BoundsOf(e *config.Experiment, c *checkpoint.Checkpoint) (Bounds, error) {
 	return b, nil
 }
 
-// AnalyticSplit is the planner's route for keys and speeds that are known.
+// AnalyticSplit returns the planner's route for known keys and speeds.
 func AnalyticSplit(keys *fluid.KeySpace, speeds []float64) *policy.Route {
 	in := plan.Input{Slots: make([]float64, policy.SlotCount(len(speeds))), Capacity: speeds}
 	for i, k := range keys.Keys() {
@@ -66,9 +65,9 @@ func AnalyticSplit(keys *fluid.KeySpace, speeds []float64) *policy.Route {
 	return planner.Plan(in)
 }
 
-// MaskBound is the highest throughput, in work per second, of any route of a shares
-// policy: the mask's keys split over their workers as is best, hot keys past the mask
-// even over all workers, the others by hash.
+// MaskBound returns the highest throughput, in work per second, of any route of a shares
+// policy. Such a route splits the mask's keys over their workers, and hot keys beyond the mask
+// evenly over all workers; other keys go by hash.
 func MaskBound(spec *checkpoint.SharesSpec, keys *fluid.KeySpace, speeds []float64) float64 {
 	hash := fluid.ExpectedLoads(policy.HashRoute(len(speeds)), keys, nil)
 	hot := min(spec.HotKeys, len(keys.Weights()))
@@ -87,13 +86,13 @@ func MaskBound(spec *checkpoint.SharesSpec, keys *fluid.KeySpace, speeds []float
 	return bestSplit(keys.Weights()[:masked], spec.Mask[:masked], hash, speeds)
 }
 
-// bestSplit is the largest r for which keys of the given weights, each to be split over
-// its own workers, fit beside the loads that are there:
+// bestSplit returns the largest r for which keys of the given weights, each split over its
+// allowed workers, fit beside the loads:
 //
-//	for every worker w: r * (load[w] + what it gets of the keys) <= speed[w]
+//	for every worker w: r * (load[w] + its part of the keys) <= speed[w]
 //
-// Whether an r is possible is a question of maximum flow, from keys to workers; the
-// largest is found by halving.
+// Whether an r is possible is a maximum flow problem, from keys to workers. The largest is
+// found by bisection.
 func bestSplit(weights []float64, allowed [][]uint16, loads, speeds []float64) float64 {
 	total, sum := 0.0, 0.0
 	for _, w := range weights {
@@ -107,13 +106,13 @@ func bestSplit(weights []float64, allowed [][]uint16, loads, speeds []float64) f
 	low, high := 0.0, high/(total+sum)
 	for range 60 {
 		r := (low + high) / 2
-		room := make([]float64, len(speeds))
+		headroom := make([]float64, len(speeds))
 		fits := true
-		for w := range room {
-			room[w] = speeds[w]/r - loads[w]
-			fits = fits && room[w] >= 0
+		for w := range headroom {
+			headroom[w] = speeds[w]/r - loads[w]
+			fits = fits && headroom[w] >= 0
 		}
-		if fits && flow(weights, allowed, room) >= total*(1-1e-9) {
+		if fits && flow(weights, allowed, headroom) >= total*(1-1e-9) {
 			low = r
 		} else {
 			high = r
@@ -122,9 +121,9 @@ func bestSplit(weights []float64, allowed [][]uint16, loads, speeds []float64) f
 	return low
 }
 
-// flow is how much of the keys' weights finds room at their workers: Ford and
-// Fulkerson's augmenting paths, breadth first (Edmonds and Karp). room is used up.
-func flow(weights []float64, allowed [][]uint16, room []float64) float64 {
+// flow returns how much of the keys' weights fits at their workers, by the algorithm of
+// Edmonds and Karp. It lowers headroom.
+func flow(weights []float64, allowed [][]uint16, headroom []float64) float64 {
 	left := append([]float64{}, weights...)
 	given := make([]map[uint16]float64, len(weights)) // by key and worker
 	for k := range given {
@@ -132,16 +131,16 @@ func flow(weights []float64, allowed [][]uint16, room []float64) float64 {
 	}
 	found := 0.0
 	for {
-		path := augment(left, allowed, given, room)
+		path := augment(left, allowed, given, headroom)
 		if path == nil {
 			return found
 		}
-		amount := min(left[path[0].key], room[path[len(path)-1].worker])
-		for i := 1; i < len(path); i++ { // each but the first key takes the place of what another gave its worker
+		amount := min(left[path[0].key], headroom[path[len(path)-1].worker])
+		for i := 1; i < len(path); i++ { // each key after the first gives up its part at the previous worker
 			amount = min(amount, given[path[i].key][path[i-1].worker])
 		}
 		left[path[0].key] -= amount
-		room[path[len(path)-1].worker] -= amount
+		headroom[path[len(path)-1].worker] -= amount
 		for i, s := range path {
 			given[s.key][s.worker] += amount
 			if i > 0 {
@@ -161,11 +160,12 @@ type hop struct {
 // none is a flow too small to matter.
 const none = 1e-12
 
-// augment finds a shortest path from a key with something left to a worker with room:
-// the key pushes another out of a worker, which pushes the next; nil if there is none.
-func augment(left []float64, allowed [][]uint16, given []map[uint16]float64, room []float64) []hop {
-	from := make([]*hop, len(room)) // the key that reaches a worker first
-	prior := make([]int, len(left)) // the worker that a key is pushed out of, -1: it has something left
+// augment finds a shortest augmenting path, from a key with remaining weight to a worker with
+// headroom: on the way each key pushes another out of a worker. It returns nil if there is
+// none.
+func augment(left []float64, allowed [][]uint16, given []map[uint16]float64, headroom []float64) []hop {
+	from := make([]*hop, len(headroom)) // the key that reaches a worker first
+	prior := make([]int, len(left))     // the worker that a key is pushed out of; -1: the key has remaining weight
 	seen := make([]bool, len(left))
 	var queue []int
 	for k, w := range left {
@@ -181,7 +181,7 @@ func augment(left []float64, allowed [][]uint16, given []map[uint16]float64, roo
 				continue
 			}
 			from[w] = &hop{k, w}
-			if room[w] > none {
+			if headroom[w] > none {
 				return trace(int(w), from, prior)
 			}
 			for other := range given {
@@ -194,7 +194,7 @@ func augment(left []float64, allowed [][]uint16, given []map[uint16]float64, roo
 	return nil
 }
 
-// trace is the path that ends at a worker, from its first key on.
+// trace returns the path that ends at a worker, from its first key.
 func trace(worker int, from []*hop, prior []int) []hop {
 	var path []hop
 	for worker >= 0 {

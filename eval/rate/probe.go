@@ -18,33 +18,32 @@ import (
 	"github.com/saspart/saspart/stream"
 )
 
-// Subject is a job to be measured: an experiment, whose rate is not looked at, on an
-// engine.
+// Subject is the job to measure: an experiment, whose rate is ignored, on an engine.
 type Subject struct {
 	Experiment *config.Experiment
 	Engine     string           // of experiment.Engines
-	Now        func() time.Time // times routing
-	Flink      *flink.Engine    // where jobs of that engine run; nil for others
+	Now        func() time.Time // the clock by which routing is timed
+	Flink      *flink.Engine    // runs the jobs of that engine; nil for others
 }
 
-// Reading is what a job did at one rate, over the measured windows.
+// Reading has the measurements of a job at one rate, over the measured windows.
 type Reading struct {
-	Rate      float64       `json:"rate"`      // records/s that were due
+	Rate      float64       `json:"rate"`      // due records/s
 	Sent      float64       `json:"sent"`      // records/s that the partitioners sent on
 	Done      float64       `json:"done"`      // records/s that the workers finished
-	Held      bool          `json:"held"`      // the job kept up
-	Blocked   float64       `json:"blocked"`   // share of the time the partitioners waited for room
+	Held      bool          `json:"held"`      // the job sustained the rate
+	Blocked   float64       `json:"blocked"`   // part of the time that the partitioners were blocked
 	Busy      []float64     `json:"busy"`      // mean busy ratio of each worker
 	Reducer   float64       `json:"reducer"`   // of the busiest reducer
 	Imbalance float64       `json:"imbalance"` // mean over the windows
 	FanOut    float64       `json:"fan_out"`   // workers per key, mean
 	TopFanOut float64       `json:"top_fan_out"`
 	Pairs     float64       `json:"pairs"`    // (key, worker) pairs with state, mean over the windows' ends
-	RouteNS   float64       `json:"route_ns"` // wall-clock time to route a record, median over batches; 0: not measured, as on flink
-	P50       time.Duration `json:"p50_ns"`   // from when a record was due to the end of its work
+	RouteNS   float64       `json:"route_ns"` // wall-clock time to route a record, median over batches; 0: not measured
+	P50       time.Duration `json:"p50_ns"`   // from the time when a record was due to the end of its service
 	P99       time.Duration `json:"p99_ns"`
 	Routes    int           `json:"routes"` // that came into force
-	// Top is where the heaviest keys went in the last window; only in Result.At.
+	// Top has the workers of the heaviest keys in the last window; only in Result.At.
 	Top []TopKey `json:"top,omitempty"`
 }
 
@@ -55,19 +54,18 @@ type TopKey struct {
 	Workers []float64 `json:"workers"` // part of its records that each worker finished
 }
 
-// Observe runs the job from its beginning at a rate, and tells what it did once it is
-// warm. The first sixth of the warm-up goes at a tenth of the rate, up to its half at half
-// the rate: a partitioner that learns gets to know the keys before there is a backlog to
-// be worked off.
+// Observe starts the job at a rate and returns its measurements after the warm-up. The first
+// sixth of the warm-up has a tenth of the rate, and the rest of its first half has half of
+// it. A partitioner that learns thus knows the keys before there is a backlog.
 //
-// A rate is held if, over the measured windows, no more than the slack's share of what
-// was due was not sent, and if what waits in the workers' queues did not grow by more
-// than that share of what they did: of all of them together, and of none by itself.
-// Queues also grow by chance, by the root of what was served; twice that is allowed.
+// A rate is sustained if two conditions hold over the measured windows. The records not sent
+// are at most the slack times the due records. And the queues grow by at most the slack times
+// the records served, each by itself and all together. Queues also grow by chance, by the
+// square root of the records served: twice that is allowed in addition.
 //
-// With behind, the last sixth of the warm-up goes at one and a half times the rate, so
-// that queues are full and something is left over when measuring begins: what fits into
-// queues then hides nothing, and the rate is held if the job falls no further behind.
+// With behind, the last sixth of the warm-up has 1.5 times the rate, so that queues are full
+// and there is a backlog when measuring begins. Then queues cannot absorb an overload: the
+// rate is sustained if the backlog does not grow.
 func Observe(ctx context.Context, s Subject, rate float64, c Config, behind bool) (Reading, error) {
 	e := *s.Experiment
 	e.Rate = warmRate(rate, &e, c, behind)
@@ -81,7 +79,7 @@ func Observe(ctx context.Context, s Subject, rate float64, c Config, behind bool
 	return g.reading(), nil
 }
 
-// warmRate is the rate of a job that is to be measured at rate.
+// warmRate returns the rate of a job with its warm-up.
 func warmRate(rate float64, e *config.Experiment, c Config, behind bool) stream.RateConfig {
 	r := e.Rate
 	r.Kind, r.Rate, r.Stages = stream.RateStaged, rate, nil
@@ -102,13 +100,13 @@ func warmRate(rate float64, e *config.Experiment, c Config, behind bool) stream.
 	return r
 }
 
-// gauge reads a job's windows.
+// gauge measures a job by its windows.
 type gauge struct {
 	rate    float64
 	slack   float64
-	queue   float64 // records that fit one
+	queue   float64 // records that fit in one
 	warmup  int
-	windows int // seen, the warm-up's among them
+	windows int // so far, including the warm-up
 
 	timer     *routeTimer
 	latency   *hdrhistogram.Histogram
@@ -119,7 +117,7 @@ type gauge struct {
 	blocked   float64
 	busy      []float64
 	served    []float64
-	before    []float64 // what waited in the queues when measuring began
+	before    []float64 // records in each queue when measuring began
 	after     []float64
 	reducer   float64
 	imbalance float64
@@ -146,7 +144,7 @@ func newGauge(e *config.Experiment, rate float64, c Config) *gauge {
 	}
 }
 
-// restart forgets what was measured up to the end of w.
+// restart resets the gauge to measure from the end of w.
 func (g *gauge) restart(w *policy.Window) {
 	fresh := gauge{
 		timer: g.timer, slack: g.slack, queue: g.queue, latency: g.latency, arrivals: g.arrivals, route: w.Route,
@@ -160,23 +158,32 @@ func (g *gauge) restart(w *policy.Window) {
 	*g = fresh
 }
 
-// waiting notes what waits in the queues at the end of a window.
+// waiting records the queue lengths at the end of a window.
 func (g *gauge) waiting(w *policy.Window) {
 	for i, q := range w.Queue {
-		if q == q { // NaN: it did not report
+		if q == q { // not NaN
 			g.after[i] = q * g.queue
 		}
 	}
 }
 
-// run runs the job of e for so many windows under its partitioner.
+// run runs the job of e and gives its windows to sink.
 func (g *gauge) run(ctx context.Context, e *config.Experiment, s Subject, windows int, sink collect.Sink) error {
-	limits := collect.Config{Windows: windows, EpisodeWindows: collect.Endless}.WithDefault(e.Partitioner)
+	return s.run(ctx, e, windows, sink, experiment.Options{Latency: g.observe, Arrivals: g.arrivals}, g.timer)
+}
+
+// run runs the job of e under its partitioner for a number of windows. timer, if not nil,
+// times its routers.
+func (s Subject) run(ctx context.Context, e *config.Experiment, windows int, sink collect.Sink, o experiment.Options, timer *routeTimer) error {
+	o.Flink = s.Flink
 	_, err := collect.Run{
-		Config: limits, Workers: e.Job.Workers, Seed: e.Seed, Metrics: e.Job.Metrics, Sink: sink,
+		Config:  collect.Config{Windows: windows, EpisodeWindows: collect.Endless}.WithDefault(e.Partitioner),
+		Workers: e.Job.Workers, Seed: e.Seed, Metrics: e.Job.Metrics, Sink: sink,
 		Open: func(p partition.Scheme) (engine.Job, error) {
-			p.NewRouter = g.timer.wrap(p.NewRouter, s.Now)
-			return experiment.OpenWith(e, s.Engine, p, experiment.Options{Latency: g.observe, Arrivals: g.arrivals, Flink: s.Flink})
+			if timer != nil {
+				p.NewRouter = timer.wrap(p.NewRouter, s.Now)
+			}
+			return experiment.OpenWith(e, s.Engine, p, o)
 		},
 	}.Do(ctx)
 	return err
@@ -213,7 +220,7 @@ func (g *gauge) Write(w *policy.Window) error {
 	}
 	busiest := 0.0
 	for _, b := range w.Reducer {
-		if b > busiest { // NaN, of one that did not report, stays out; max would keep it
+		if b > busiest { // false for NaN, which max would keep
 			busiest = b
 		}
 	}
@@ -231,7 +238,8 @@ func (g *gauge) Write(w *policy.Window) error {
 	return nil
 }
 
-// version is a route's: what comes from another process is a copy each time.
+// version returns a route's version. Routes from another process are a new copy each time, so
+// pointers cannot be compared.
 func version(r *policy.Route) uint64 {
 	if r == nil {
 		return 0
@@ -239,8 +247,8 @@ func version(r *policy.Route) uint64 {
 	return r.Version
 }
 
-// fanOut is how many workers finished records of a key in a window: 1 if the
-// partitioner promised not to split it.
+// fanOut returns how many workers finished records of a key in a window: 1 for a key that
+// the partitioner never splits.
 func fanOut(w *policy.Window, hash uint64) float64 {
 	n := 0.0
 	for _, r := range w.Realised {
@@ -251,11 +259,11 @@ func fanOut(w *policy.Window, hash uint64) float64 {
 	return max(1, n)
 }
 
-// topCount is how many keys a reading names.
+// topCount is how many of the heaviest keys a reading has.
 const topCount = 12
 
-// topKeys is where the heaviest keys of a window went, as far as the partitioner tells:
-// those that it may split are counted, and those that a route places are known.
+// topKeys returns the workers of the heaviest keys of a window, as far as they are known:
+// from the counts of keys that may be split, and from the route for placed keys.
 func topKeys(w *policy.Window) []TopKey {
 	sent := int64(0)
 	for _, n := range w.Slots {
@@ -299,7 +307,7 @@ func place(r *policy.Route, hash uint64, workers []float64) {
 	workers[r.Slots[policy.SlotOf(hash, len(r.Slots))]] = 1
 }
 
-// reading sums up.
+// reading returns the measurements so far.
 func (g *gauge) reading() Reading {
 	n := float64(g.windows - g.warmup)
 	r := Reading{
@@ -323,8 +331,8 @@ func (g *gauge) held() bool {
 	if due-g.sent > g.slack*due {
 		return false
 	}
-	// While a backlog of the warm-up is worked off more is sent than is due, and queues
-	// fill that would not at the rate.
+	// While the warm-up's backlog shrinks, more is sent than is due, and queues may grow that
+	// would not grow at the rate.
 	pace := min(1, due/g.sent)
 	served := 0.0
 	for w, n := range g.served {
@@ -333,10 +341,10 @@ func (g *gauge) held() bool {
 		}
 		served += n
 	}
-	// Of all queues together: partial results that senders aggregated wait in them beside
-	// records, and a queue that exchanges the ones for the others does not seem to grow.
+	// All queues together, by records sent and served: partial results also wait in queues, so
+	// a queue may hold more records without becoming longer.
 	return g.sent*pace-served <= g.allowed(served)
 }
 
-// allowed is by how much queues may grow while so much is served.
+// allowed returns by how much queues may grow while a number of records is served.
 func (g *gauge) allowed(served float64) float64 { return g.slack*served + 2*math.Sqrt(served) }
