@@ -172,7 +172,7 @@ func TestDaltonOfflineSoftmaxSurvivesTinyTemperatures(t *testing.T) {
 	}
 }
 
-// slideOf counts keys 0, 1, .. so many times in a sketch.
+// slideOf returns a sketch in which key i has the i-th count.
 func slideOf(counts ...int) *sketch.SpaceSaving {
 	s := sketch.NewSpaceSaving(64)
 	for key, n := range counts {

@@ -8,7 +8,7 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
-// reset takes everything off the workers.
+// reset unassigns everything.
 func (p *Planner) reset() {
 	copy(p.room, p.carry)
 	for w := range p.head {
@@ -19,7 +19,7 @@ func (p *Planner) reset() {
 	}
 }
 
-// put gives load of a named key to a worker.
+// put assigns load of a named key to a worker.
 func (p *Planner) put(k *namedKey, w uint16, load int64) {
 	p.room[w] -= load
 	for i := range k.parts {
@@ -31,9 +31,8 @@ func (p *Planner) put(k *namedKey, w uint16, load int64) {
 	k.parts = append(k.parts, part{w, load})
 }
 
-// resume lays out the previous route under the new loads. It reports false where
-// that route cannot be kept: it names a key that no longer is chosen, or splits
-// keys more than a plan would.
+// resume assigns the new loads by the previous route. It reports false if that route cannot be
+// kept because it names a key that is no longer chosen, or splits keys more than a plan does.
 func (p *Planner) resume(prev *policy.Route) bool {
 	p.reset()
 	pairs := 0
@@ -90,7 +89,7 @@ func (p *Planner) placeKeys(prev *policy.Route) {
 		}
 		rest := k.load
 		for _, t := range was {
-			// A sliver of room is not worth another worker.
+			// A sliver of headroom is not worth another worker.
 			if p.room[t.worker] > p.carry[t.worker]/16 {
 				load := min(rest, p.room[t.worker])
 				p.put(k, t.worker, load)
@@ -100,7 +99,7 @@ func (p *Planner) placeKeys(prev *policy.Route) {
 			}
 		}
 		for rest > 0 {
-			// Keys alone never outweigh the workers, so until all is placed one has room.
+			// Keys alone never outweigh the workers, so one has headroom until all is placed.
 			w := p.roomiest()
 			load := rest
 			if p.room[w] > 0 {
@@ -112,8 +111,8 @@ func (p *Planner) placeKeys(prev *policy.Route) {
 	}
 }
 
-// spreadKey divides a key over all workers in proportion to their capacities; what
-// rounding leaves goes where there is most room.
+// spreadKey divides a key over all workers in proportion to their capacities. The remainder that
+// rounding leaves goes to the worker with most headroom.
 func (p *Planner) spreadKey(k *namedKey) {
 	sum := int64(0)
 	for _, c := range p.carry {
@@ -131,11 +130,10 @@ func (p *Planner) spreadKey(k *namedKey) {
 	}
 }
 
-// previous returns where the key's records went: by its name, or by its slot. The
-// workers that the key filled come first (their room is about what it had there),
-// then the one where it ended and shares the room with others: refilled in this
-// order, shares shift no more than loads and capacities did. The result is valid
-// until the next call.
+// previous returns where the previous route sends the key's records, by its name or by its slot.
+// The workers that the key filled alone come first; their headroom is about the key's part. The
+// worker that it shares with others comes last. Refilled in this order, shares shift no more than
+// loads and capacities did. The result is valid until the next call.
 func (p *Planner) previous(k *namedKey, prev *policy.Route) []part {
 	p.parts = p.parts[:0]
 	if prev == nil {
@@ -156,9 +154,9 @@ func (p *Planner) previous(k *namedKey, prev *policy.Route) []part {
 	return p.parts
 }
 
-// fits finds the worker that takes the key whole: one it was at, else, for a key
-// that was not split, the one with most room. A split key that would now just fit
-// elsewhere stays split: gathering it would move all of it.
+// fits returns a worker that can take the whole key: one of its previous workers, else, for a key
+// that was not split, the worker with most headroom. A split key that would now just fit elsewhere
+// stays split, as joining its parts would move all of it.
 func (p *Planner) fits(k *namedKey, was []part) (uint16, bool) {
 	for _, t := range was {
 		if k.load <= p.room[t.worker]+p.slack[t.worker] {
@@ -172,8 +170,8 @@ func (p *Planner) fits(k *namedKey, was []part) (uint16, bool) {
 	return w, k.load <= p.room[w]
 }
 
-// roomiest is the worker with most room; among equals the one with more capacity,
-// then the first.
+// roomiest returns the worker with most headroom, of equals the one with more capacity, then the
+// first.
 func (p *Planner) roomiest() uint16 {
 	best := 0
 	for w := 1; w < len(p.room); w++ {
@@ -193,7 +191,7 @@ func (p *Planner) roomier(a, b int) bool {
 
 // placeSlots is step 3 of the plan.
 func (p *Planner) placeSlots(prev *policy.Route) {
-	open := p.stuck // borrowed: whether the worker had room after the named keys
+	open := p.stuck // borrowed: whether the worker had headroom after the named keys
 	for w, room := range p.room {
 		open[w] = room > 0
 	}
@@ -207,8 +205,7 @@ func (p *Planner) placeSlots(prev *policy.Route) {
 			}
 		}
 	}
-	// The worker with most room comes first, of equals as in roomiest: the one with more
-	// capacity, then the one with the lower index.
+	// The order is that of roomiest: the ID is the capacity, inverted, and the worker.
 	p.roomy = p.roomy[:0]
 	for w, room := range p.room {
 		p.roomy = append(p.roomy, minheap.Item[int64, int64]{Key: -room, ID: -p.carry[w]<<16 | int64(w)})
@@ -231,8 +228,8 @@ func (p *Planner) placeSlots(prev *policy.Route) {
 // index.
 const unset = policy.MaxWorkers
 
-// deal spreads the slots without load over the workers in proportion to capacity:
-// records may yet turn up in them.
+// deal spreads the slots without load over the workers in proportion to capacity, as records may
+// still arrive in them.
 func (p *Planner) deal() {
 	idle := len(p.loads) - len(p.sorted)
 	sum := 0.0
@@ -255,18 +252,18 @@ func (p *Planner) deal() {
 	}
 }
 
-// rank is a slot as a number that sorts by load.
+// rank returns a number that identifies a slot and sorts by load.
 func (p *Planner) rank(s int) uint64 { return uint64(p.loads[s])<<slotBits | uint64(s) }
 
 func (p *Planner) slot(rank uint64) int { return int(rank & (1<<slotBits - 1)) }
 
-// slotBits holds any slot number: SlotCount(MaxWorkers) is 1<<19; with a load
-// below 1<<44 a rank fits 64 bits.
+// slotBits is enough for any slot number, as SlotCount(MaxWorkers) is 1<<19. With a load below
+// 1<<44 a rank fits 64 bits.
 const slotBits = 19
 
-// sortRanks sorts ranks by load, ascending, keeping the order of equal loads: a radix
-// sort, as this is most of a plan's work. It returns the sorted ranks and the other
-// slice, for the next time.
+// sortRanks sorts ranks by load, ascending, and keeps the order of equal loads. It is a radix
+// sort, as sorting is most of a plan's work. It returns the sorted ranks and the other slice, for
+// the next call.
 func sortRanks(ranks, spare []uint64) (sorted, other []uint64) {
 	const digit = 11
 	spare = sized(spare, len(ranks))
