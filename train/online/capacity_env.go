@@ -32,7 +32,7 @@ type CapacityJob struct {
 type capacityEnv struct {
 	CapacityJob
 	job        Job
-	follower   *learned.ExploringCapacity
+	follower   *learned.ExploringPolicy
 	step       shortStep
 	controller learned.CapacityController
 	pcg        *rand.PCG // of the exploring
@@ -46,15 +46,15 @@ type capacityEnv struct {
 
 // shortStep bounds how far the shares of a follower move.
 type shortStep struct {
-	learned.CapacityFollower
+	scenario.Policy
 	most    float64   // part of the records that may go to other workers
 	last    []float64 // the newest shares; nil before
 	limited bool
 }
 
-// Follow implements learned.CapacityFollower.
-func (s *shortStep) Follow(m *scenario.Measured, share []float64) bool {
-	if !s.CapacityFollower.Follow(m, share) {
+// Decide implements scenario.Policy.
+func (s *shortStep) Decide(m *scenario.Measured, share []float64) bool {
+	if !s.Policy.Decide(m, share) {
 		return false
 	}
 	s.limited = false
@@ -94,11 +94,11 @@ func (e *capacityEnv) open() (err error) {
 	}
 	c, version := e.Filter.Newest()
 	e.pcg = rand.NewPCG(e.Seed, 0xca9)
-	if e.follower, err = learned.NewExploringCapacity(c, e.Workers, rand.New(e.pcg)); err != nil {
+	if e.follower, err = learned.NewExploringPolicy(c, e.Workers, rand.New(e.pcg)); err != nil {
 		return err
 	}
 	e.version = version
-	e.step = shortStep{CapacityFollower: e.follower, most: e.Safety.MaxStep}
+	e.step = shortStep{Policy: e.follower, most: e.Safety.MaxStep}
 	// What makes up for queues would take a route further than the safety's step.
 	config := e.Learned
 	config.Backlog = 0

@@ -23,7 +23,7 @@ type keeper interface {
 // as they are.
 type capacitySaved struct {
 	Job        fluid.JobState
-	Follower   learned.FollowerState
+	Follower   learned.PolicyState
 	Controller savedController
 	Generator  []byte // of the exploring, as rand.PCG marshals it
 	Share      []float64
