@@ -1,6 +1,6 @@
-# Two targets do everything on a fresh machine that has Go, a C++ compiler, a JDK
-# with Maven, and Python with pip: `make quickstart` and `make test`. Each can be run
-# again at any time and is quick the second time.
+# Two targets do everything on a fresh machine with Go, a C++ compiler, a JDK with
+# Maven, and Python with pip: `make quickstart` and `make test`. Each can be repeated at
+# any time and is quick the second time.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -16,7 +16,7 @@ VENV := .venv
 # at; TORCH runs a command with it. Elsewhere everything but training is built.
 CAN_TRAIN := $(shell [ "$$(uname -sm)" = "Linux x86_64" ] || [ -n "$${LIBTORCH:-}" ] && echo yes)
 TORCH := scripts/libtorch.sh exec
-# What the build tag torch changes: these packages are checked with and without it.
+# The packages that differ with the build tag torch are checked with and without it.
 TRAINING := ./train/... ./cmd/...
 
 # Packages with goroutines of their own; their tests run under the race detector.
@@ -24,23 +24,23 @@ CONCURRENT := ./cmd/... ./collect/... ./config/... ./engine/... ./eval/study/...
 
 .PHONY: help setup libtorch build test vet staticcheck format-check unit quickstart bench-route bench-train bench-learn bench-offline bench-flink results builtin proto flink flink-test clean
 
-help: ## say what can be made
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 setup: libtorch $(VENV)/installed ## fetch the Go modules, libtorch, and the Python packages that check the formats
 	@$(GO) mod download
 
-# Python is needed by one test only, which says so when it cannot run.
+# Only one test needs Python; it is skipped with a message if it cannot run.
 $(VENV)/installed: scripts/requirements.txt
 	@echo "setup: installing Python packages into $(VENV)"
 	@if $(PYTHON) -m venv $(VENV) && $(VENV)/bin/pip install --quiet --requirement $<; then touch $@; \
-	else echo "setup: without pandas, polars and duckdb; that they read traces will not be checked" >&2; fi
+	else echo "setup: pandas, polars and duckdb are missing; the test that they read traces will be skipped" >&2; fi
 
 libtorch:
 ifdef CAN_TRAIN
 	@./scripts/libtorch.sh
 else
-	@echo "setup: without libtorch, which is prebuilt for Linux x86_64 only; set LIBTORCH to have training" >&2
+	@echo "setup: no libtorch, which is prebuilt for Linux x86_64 only; set LIBTORCH for training" >&2
 endif
 
 build: ## build bin/saspart; the first build compiles the binding to libtorch, in 4 minutes
@@ -72,8 +72,8 @@ ifdef CAN_TRAIN
 	$(TORCH) $(GO) tool staticcheck -tags torch $(TRAINING)
 endif
 
-# Everything, slow tests too; and under the race detector, which slows tests down
-# tenfold, the short ones of the packages that need it.
+# All tests, then the short tests of concurrent packages under the race detector, which
+# is ten times slower.
 unit:
 	$(GO) test -p 1 -timeout 20m ./...
 	$(GO) test -p 1 -race -short -timeout 20m $(CONCURRENT)
@@ -81,7 +81,7 @@ ifdef CAN_TRAIN
 	$(TORCH) $(GO) test -tags torch -timeout 30m $(TRAINING)
 endif
 
-# Maven fetches what it needs the first time.
+# Maven downloads its dependencies the first time.
 MVN := mvn -q -B -ntp -f flink/pom.xml
 flink: ## build the connector and the jobs for Apache Flink, flink/*/target/*.jar
 	$(MVN) package -DskipTests
@@ -91,7 +91,7 @@ flink-test: build ## test the connector and the jobs, then everything on a clust
 	$(GO) test -tags flink -run '^TestFaults$$' -short -timeout 20m ./engine/flink
 	@./scripts/flink-e2e.sh $(BIN) short
 
-quickstart: setup build ## see it work on real data, in a few minutes
+quickstart: setup build ## run jobs on real data, in a few minutes
 	@./scripts/quickstart.sh $(BIN)
 
 bench-route: ## time routing for every partitioner, and its ratio to hash
@@ -100,13 +100,13 @@ bench-route: ## time routing for every partitioner, and its ratio to hash
 bench-train: libtorch ## time updates, and their ratio to the matrix products in them
 	$(TORCH) $(GO) test -tags torch ./train/sacn -run '^$$' -bench '^BenchmarkUpdate' -benchtime 50x
 
-bench-learn: build ## time learning from nothing, on the reference's simulated environment
+bench-learn: build ## time learning from scratch, on SaSPartitioner's simulated environment
 	@./scripts/bench-learn.sh $(BIN) learn
 
-bench-offline: build ## learn offline with three seeds, against a clone of the data and rivals; some minutes
+bench-offline: build ## learn offline with three seeds, against behaviour cloning and rivals; some minutes
 	@./scripts/offline-learning.sh $(BIN)
 
-# The opened packages are what Flink's serialization of user functions needs.
+# Flink's serialization of user functions needs the opened packages.
 CONNECTOR := flink/connector/target
 bench-flink: ## time the Flink connector with next to no work, against partitionCustom and keyBy; some minutes
 	$(MVN) -pl connector test-compile dependency:build-classpath \
@@ -115,18 +115,18 @@ bench-flink: ## time the Flink connector with next to no work, against partition
 	    -cp $(CONNECTOR)/classes:$(CONNECTOR)/test-classes:$$(cat $(CONNECTOR)/test.classpath) \
 	    io.github.saspart.flink.Throughput $(BENCH)
 
-# Goes on with runs/paper where there is one; remove the folder to measure all anew.
-results: build ## run the full comparison, half an hour on two quiet processors, and put its tables into docs
+# Resumes runs/paper if it exists; remove the folder to repeat all measurements.
+results: build ## run the full comparison, half an hour on two quiet processors, and copy its tables into docs
 	@time $(BIN) matrix --file paper --out runs/paper --resume >/dev/null
 	@./scripts/results.sh $(BIN) runs/paper
 
-builtin: libtorch ## train the capacity checkpoint policy/checkpoint/builtin from nothing, in an hour
+builtin: libtorch ## train the capacity checkpoint policy/checkpoint/builtin from scratch, in an hour
 	$(TORCH) $(GO) run -tags torch ./train/builtin -out policy/checkpoint/builtin
 
-# The generated Go is committed: only who changes the protocol needs this. protoc comes
-# with grpcio-tools, its plugins are tools of the Go module.
+# The generated Go is committed: this target is only for changes of the protocol. protoc
+# comes with grpcio-tools, its plugins are tools of the Go module.
 GRPCIO_TOOLS := grpcio-tools==1.85.1
-proto: ## generate the Go code of proto/ anew
+proto: ## regenerate the Go code of proto/
 	@$(PYTHON) -m venv $(VENV) && $(VENV)/bin/pip install --quiet $(GRPCIO_TOOLS)
 	$(VENV)/bin/python -m grpc_tools.protoc --proto_path=proto \
 	    --plugin=protoc-gen-go=$$($(GO) tool -n protoc-gen-go) --plugin=protoc-gen-go-grpc=$$($(GO) tool -n protoc-gen-go-grpc) \
@@ -134,5 +134,5 @@ proto: ## generate the Go code of proto/ anew
 	    --go-grpc_out=. --go-grpc_opt=module=github.com/saspart/saspart \
 	    saspart/v1/policy.proto
 
-clean: ## remove what was built; traces and runs stay
+clean: ## remove build products; traces and runs stay
 	rm -rf bin $(VENV) flink/*/target

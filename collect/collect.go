@@ -13,41 +13,40 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
-// Sink takes windows as they happen. dataset.Writer is one.
+// Sink receives windows as they are measured; dataset.Writer is one.
 type Sink interface {
 	Write(w *policy.Window) error
 }
 
-// Run is a collection to be run.
+// Run is a collection.
 type Run struct {
 	Config  Config // with at least one behaviour (WithDefault)
 	Workers int    // P
 	Seed    uint64
-	// Open starts the job under its first behaviour. With more than one it must
-	// be an engine.Switcher.
+	// Open starts the job under its first behaviour. With several behaviours the job must be
+	// an engine.Switcher.
 	Open func(first partition.Scheme) (engine.Job, error)
 	Sink Sink
-	// Metrics says how well controllers see windows; the sink takes them as they were.
+	// Metrics says how well controllers see windows; the sink gets them unchanged.
 	Metrics policy.BlurConfig
-	// Controller, if not nil, decides in place of the behaviours' own.
+	// Controller, if not nil, decides in place of the behaviours' controllers.
 	Controller policy.Controller
-	// Watch, if not nil, is called with each window after the sink took it. It
-	// must not keep or change it.
+	// Watch, if not nil, is called with each window after the sink. It must not keep or change
+	// the window.
 	Watch func(w *policy.Window)
 }
 
-// Result is what a collection came to.
+// Result counts what was collected.
 type Result struct {
 	Windows  int
-	Episodes int  // begun
+	Episodes int  // started
 	Ended    bool // the source ended before any limit was reached
 }
 
-// Do collects until a limit is reached, the source ends, something fails or ctx
-// is cancelled. A cancelled collection finishes its window first, so that no
-// record of it is lost to the sink, and returns an error that is
-// context.Canceled. The result counts what the sink took, also with an error. The
-// job is closed in any case; the sink stays open.
+// Do collects until a limit is reached, the source ends, something fails or ctx is
+// cancelled. A cancelled collection completes its window first, so that no record is lost,
+// and returns an error that is context.Canceled. The result counts the windows in the sink,
+// also if there is an error. Do always closes the job; it does not close the sink.
 func (r Run) Do(ctx context.Context) (res Result, err error) {
 	if err := errors.Join(r.Config.Validate(), r.Metrics.Validate()); err != nil {
 		return res, err
@@ -77,7 +76,7 @@ func (r Run) Do(ctx context.Context) (res Result, err error) {
 	return c.res, err
 }
 
-// collector is a collection under way.
+// collector is the state of a collection.
 type collector struct {
 	Run
 	plan     *schedule
@@ -122,7 +121,7 @@ func (c *collector) run(ctx context.Context) error {
 	}
 }
 
-// label returns a copy of w that says where in the collection it lies.
+// label returns a copy of w with its place in the collection.
 func (c *collector) label(w *policy.Window) *policy.Window {
 	l := *w
 	l.Episode, l.Step = c.res.Episodes-1, c.step
@@ -131,7 +130,7 @@ func (c *collector) label(w *policy.Window) *policy.Window {
 	return &l
 }
 
-// full tells whether w reached a limit.
+// full reports whether w reached a limit.
 func (c *collector) full(w *policy.Window) bool {
 	cfg := &c.Config
 	return cfg.Windows > 0 && c.res.Windows >= cfg.Windows ||

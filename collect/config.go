@@ -1,5 +1,5 @@
-// Package collect runs a job under behaviour partitioners and hands its windows
-// on as they happen, to a trace as a rule.
+// Package collect runs a job under one or more partitioners, its behaviours, and passes each
+// window to a sink, usually a trace.
 package collect
 
 import (
@@ -13,34 +13,34 @@ import (
 	"github.com/saspart/saspart/partition/registry"
 )
 
-// Config says how long to collect and under which behaviours. Every limit above 0
-// applies; the first one reached ends the collection, as does the end of the
-// source. Without any it goes on until it is interrupted.
+// Config says how long to collect and under which behaviours. The collection ends when the
+// first limit above 0 is reached, or the source ends. Without limits it runs until it is
+// interrupted.
 type Config struct {
-	Windows        int           `yaml:"windows"`              // metric windows in all; 0 any number
-	Duration       time.Duration `yaml:"duration"`             // of the job, on its own clock; 0 any
-	Episodes       int           `yaml:"episodes"`             // 0 any number
+	Windows        int           `yaml:"windows"`              // in total; 0: any number
+	Duration       time.Duration `yaml:"duration"`             // of the job, on its own clock; 0: any
+	Episodes       int           `yaml:"episodes"`             // 0: any number
 	EpisodeWindows int           `yaml:"episode_windows"`      // windows in an episode
-	Behaviours     []Behaviour   `yaml:"behaviours,omitempty"` // who partitions, one behaviour per episode; none: the experiment's partitioner
+	Behaviours     []Behaviour   `yaml:"behaviours,omitempty"` // one per episode; none: the experiment's partitioner
 }
 
-// Behaviour is a partitioner with its options, exploration rates among them, and
-// its part of the collection.
+// Behaviour is a partitioner with its settings, exploration rates included, and its part of
+// the collection.
 type Behaviour struct {
 	Partitioner registry.Config `yaml:"partitioner"`
-	Weight      float64         `yaml:"weight"`  // its share of the episodes, against the other behaviours'
-	Windows     int             `yaml:"windows"` // windows in an episode of it; 0: as many as episode_windows says
+	Weight      float64         `yaml:"weight"`  // its part of the episodes, relative to the other behaviours
+	Windows     int             `yaml:"windows"` // in one of its episodes; 0: episode_windows
 }
 
-// Endless as EpisodeWindows makes the whole collection one episode.
+// Endless, as EpisodeWindows, makes the collection a single episode.
 const Endless = 1 << 40
 
-// Default is ten episodes of the reference's length, 128 windows.
+// Default is ten episodes of 128 windows, the length of the published system's.
 func Default() Config {
 	return Config{Windows: 1280, EpisodeWindows: 128}
 }
 
-// SetDefaults gives a behaviour of a list the values that the file leaves out.
+// SetDefaults sets the values that a file leaves out.
 func (b *Behaviour) SetDefaults() {
 	*b = Behaviour{Partitioner: registry.Default(), Weight: 1}
 }
@@ -73,8 +73,7 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// WithDefault returns c with the given partitioner as its behaviour if it names
-// none.
+// WithDefault returns c with the given partitioner as its behaviour if c has none.
 func (c Config) WithDefault(p registry.Config) Config {
 	if len(c.Behaviours) == 0 {
 		c.Behaviours = []Behaviour{{Partitioner: p, Weight: 1}}
@@ -82,13 +81,13 @@ func (c Config) WithDefault(p registry.Config) Config {
 	return c
 }
 
-// schedule deals the episodes out to the behaviours by weight: after any number
-// of episodes, none is an episode or more behind its share. Which comes first
-// among equals is drawn from the seed.
+// schedule assigns episodes to behaviours by weight: after any number of episodes, every
+// behaviour is less than one episode behind its part. The seed decides which comes first
+// among equals.
 type schedule struct {
 	share []float64 // of each behaviour, summing to 1
-	order []int     // of behaviours that are equally far behind
-	given []int     // episodes so far
+	order []int     // of precedence among behaviours that are equally far behind
+	given []int     // episodes of each behaviour
 	total int
 }
 
@@ -105,7 +104,7 @@ func newSchedule(behaviours []Behaviour, seed uint64) *schedule {
 	return s
 }
 
-// next is the behaviour of the next episode: the one furthest behind its share.
+// next returns the behaviour of the next episode, which is furthest behind its part.
 func (s *schedule) next() int {
 	s.total++
 	best, most := -1, 0.0

@@ -53,7 +53,7 @@ func Default() Experiment {
 	}
 }
 
-// Has tells whether an experiment has a value, or a group of values, of that name at
+// Has reports whether an experiment has a value, or a group of values, of that name at
 // its top.
 func Has(name string) bool {
 	t := reflect.TypeFor[Experiment]()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/stream"
 )
@@ -20,13 +21,18 @@ type Setup struct {
 	Scheme  partition.Scheme
 	Seed    uint64
 	Results ResultFunc  // nil: results are computed but not reported
-	Latency LatencyFunc // nil: windows have some quantiles, and nobody asks for more
+	Latency LatencyFunc // nil: the quantiles in windows are enough
+	Reports ReportFunc  // nil: windows are enough
 }
 
 // LatencyFunc receives the latencies of the records of one metric window, in ns from
 // when a record was due to the end of its service, before Next returns the window.
 // The histogram is only valid during the call.
 type LatencyFunc func(h *hdrhistogram.Histogram)
+
+// ReportFunc receives what the subtasks of a job measured in one metric window, before Next
+// returns the window that is made of it. The report is only valid during the call.
+type ReportFunc func(r *reports.Report)
 
 // Arrivals says when the records of one partitioner subtask are due, in an open
 // loop: how the job is doing does not slow it. stream.Arrivals is one.

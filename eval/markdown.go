@@ -25,11 +25,8 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 		if s.Text != "" {
 			fmt.Fprintf(&b, "\n%s\n", inline(s.Text))
 		}
-		if len(s.Points) > 0 {
-			b.WriteByte('\n')
-		}
 		for _, p := range s.Points {
-			fmt.Fprintf(&b, "- %s\n", inline(p))
+			fmt.Fprintf(&b, "\n- %s\n", inline(p))
 		}
 		if s.Table != nil {
 			s.Table.markdown(&b)

@@ -198,7 +198,7 @@ func TestCharts(t *testing.T) {
 	})
 }
 
-// validXML tells whether all of s may occur in XML, of which HTML takes more.
+// validXML reports whether all of s may occur in XML, of which HTML takes more.
 func validXML(s string) bool {
 	for _, r := range s {
 		if r < ' ' || r == 0xfffe || r == 0xffff {

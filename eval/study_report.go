@@ -92,9 +92,9 @@ func winners(results []study.Result) []Section {
 	names := study.Contenders(results)
 	var out []Section
 	for _, k := range []study.Kind{study.Throughput, study.Stress} {
-		s := Section{Heading: "Who holds the most", Text: "The highest rate held without backpressure, as a part of the fluid bound: the sum of the workers' speeds over what a record costs. Means over seeds with 95 % confidence intervals; nobody is named best within the noise of seeds or of the search. Marked * is who may be the best."}
+		s := Section{Heading: "Who holds the most", Text: "The highest rate held without backpressure, as a part of the fluid bound: the sum of the workers' speeds over the cost of a record. Means over seeds with 95 % confidence intervals. Contenders marked * may be the best: they differ from the best by no more than the noise of seeds and search."}
 		if k == study.Stress {
-			s = Section{Heading: "Who comes through shifts best", Text: "The 99th percentile of latency at a fixed rate while the distribution shifts. Marked * is who may be the best."}
+			s = Section{Heading: "Who comes through shifts best", Text: "The 99th percentile of latency at a fixed rate while the distribution shifts. Contenders marked * may be the best."}
 		}
 		t := &Table{Head: append(append([]string{"cell"}, names...), "best")}
 		for i := range results {
@@ -186,7 +186,7 @@ func axisValues(results []study.Result) []study.Label {
 
 // prices are means over the cells of what a contender's rate costs.
 func prices(results []study.Result) Section {
-	s := Section{Heading: "At what price", Text: "Means over the cells: imbalance and state at the highest rate held, latency at 80 % of it (from when a record was due to the end of its work), and the time to route a record."}
+	s := Section{Heading: "At what price", Text: "Means over the cells: imbalance and state at the highest rate held, latency at 80 % of it, and the time to route a record. Latency runs from when a record was due to the end of its service."}
 	columns := []study.Column{{Head: "imbalance", Metric: "imbalance"}, {Head: "workers per key", Metric: "fan_out"}, {Head: "of the top key", Metric: "top_fan_out"},
 		{Head: "(key, worker) pairs", Metric: "pairs"}, {Head: "ns to route", Metric: "route_ns"}, {Head: "median latency", Metric: "p50"}, {Head: "99th percentile", Metric: "p99"}}
 	s.Table = metricTable(results, study.Throughput, columns)
@@ -230,7 +230,7 @@ func losses(results []study.Result) Section {
 	if t == nil {
 		return Section{}
 	}
-	return Section{Heading: "Where the rest went", Text: "Parts of what all workers can do, at the highest rate held; the first four columns sum to 1. Done beyond it is what was left over of the warm-up and was caught up with: what the tolerance of the search and the noise of its criterion leave. Idle workers are imbalance, a source held up by one full queue, and chance; emission is what slides' ends cost on the workers. A source that is blocked need not lose anything: it is where more is due than all can do. Merges run on the reducers, and cost nothing as long as none of those is busy all the time.", Table: t}
+	return Section{Heading: "Where the rest went", Text: "Parts of the work that all workers can do, at the highest rate held; the first four columns sum to 1. Done beyond it is work from the warm-up, done later: the tolerance of the search and the noise of its criterion allow it. Idle workers are due to imbalance, to a source blocked by one full queue, and to chance. Emission is the workers' cost of ending slides. A blocked source need not lose anything: it is blocked wherever more is due than the workers can do. Merges run on the reducers, and cost nothing unless a reducer is saturated.", Table: t}
 }
 
 // addRun tells what was run, where, and how to run it again.

@@ -63,7 +63,7 @@ func summary(results []study.Result) Section {
 	if len(t.Rows) < 3 {
 		return Section{}
 	}
-	return Section{Heading: "In short", Text: "The highest rate held, as a part of the fluid bound: means over the cells where one thing is given.", Table: t}
+	return Section{Heading: "In short", Text: "The highest rate held, as a part of the fluid bound. Each row is a mean over the cells with that value.", Table: t}
 }
 
 // defeats are the cells in which another holds more than the learned policy beyond the
@@ -116,7 +116,7 @@ func defeats(results []study.Result) Section {
 	}
 	s := Section{Heading: "Where the learned policy loses", Text: fmt.Sprintf("In none of %s does another hold more than %s beyond the noise.", cells(measured), name)}
 	if len(t.Rows) > 0 {
-		s.Text = fmt.Sprintf("In %d of %s another holds more than %s beyond the noise. Workers per key are what that costs in state and merges.", len(t.Rows), cells(measured), name)
+		s.Text = fmt.Sprintf("In %d of %s another holds more than %s beyond the noise. The price is state and merges: workers per key.", len(t.Rows), cells(measured), name)
 		s.Table = t
 	}
 	return s

@@ -82,7 +82,7 @@ const worth = 1.02
 func verdict(results []study.Result) (headline string, points []string) {
 	name, ok := learnedOf(results)
 	if !ok {
-		return "No learned policy took part; saspartitioner among the partitioners lets it.", overall(results)
+		return "No learned policy took part; add saspartitioner to the partitioners.", overall(results)
 	}
 	var better, equal, worse []string
 	for _, rival := range rivals() {
@@ -105,7 +105,7 @@ func verdict(results []study.Result) (headline string, points []string) {
 	}
 	for _, rival := range rivals() {
 		if d := duelOf(results, study.Stress, name, rival); d.cells > 0 {
-			points = append(points, d.stressSentence(name))
+			points = append(points, d.stressSentence())
 		}
 	}
 	for _, n := range []string{name, "waterfill"} {
@@ -115,7 +115,7 @@ func verdict(results []study.Result) (headline string, points []string) {
 	}
 	switch {
 	case len(better)+len(equal)+len(worse) == 0:
-		headline = "No cell measured throughput of " + name + " and of what a practitioner would do instead."
+		headline = "No cell measured the throughput of " + name + " beside a partitioner without training."
 	case len(worse) > 0:
 		headline = fmt.Sprintf("No: %s, without training, %s more than %s over these cells.", list(worse), verb(worse, "holds", "hold"), name)
 	case len(equal) > 0 && len(better) > 0:
@@ -150,21 +150,21 @@ func cells(n int) string {
 }
 
 func (d *duel) sentence(name string) string {
-	s := fmt.Sprintf("Against %s, %s holds %s on average (%s: more in %d, less in %d, within the noise in %d)",
-		d.rival, name, times(d.ratio), cells(d.cells), d.wins, d.losses, d.cells-d.wins-d.losses)
+	s := fmt.Sprintf("Against %s, %s holds %s on average: more in %d of %s, less in %d, within the noise in %d.",
+		d.rival, name, times(d.ratio), d.wins, cells(d.cells), d.losses, d.cells-d.wins-d.losses)
 	if d.cells > 1 {
-		s += fmt.Sprintf("; at best %s (%s), at worst %s (%s)", times(d.best), d.bestCell, times(d.worst), d.worstCell)
+		s += fmt.Sprintf(" At best it holds %s (%s), at worst %s (%s).", times(d.best), d.bestCell, times(d.worst), d.worstCell)
 	}
-	return s + "."
+	return s
 }
 
-func (d *duel) stressSentence(name string) string {
+func (d *duel) stressSentence() string {
 	word, by := "lower", d.ratio
 	if by < 1 {
 		word, by = "higher", 1/by
 	}
-	return fmt.Sprintf("Through shifts, at a fixed rate, its 99th percentile of latency is %.3g times %s than that of %s (%s: better in %d, worse in %d).",
-		by, word, d.rival, cells(d.cells), d.wins, d.losses)
+	return fmt.Sprintf("Through shifts, at a fixed rate, the 99th percentile of its latency is %.3g times %s than that of %s: better in %d of %s, worse in %d.",
+		by, word, d.rival, d.wins, cells(d.cells), d.losses)
 }
 
 // times is a ratio in words.
@@ -203,7 +203,7 @@ func shareOfBound(results []study.Result, name string) string {
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s holds %.3f of the fluid bound on average, %.3f at worst (%s); below 0.95 in %d of %s.", name, sum/float64(n), least, cell, below, cells(n))
+	return fmt.Sprintf("%s holds %.3f of the fluid bound on average, and %.3f at worst (%s). It is below 0.95 in %d of %s.", name, sum/float64(n), least, cell, below, cells(n))
 }
 
 // overall says who is among the best how often.
@@ -228,11 +228,18 @@ func overall(results []study.Result) []string {
 	}
 	names := study.Contenders(results)
 	slices.SortStableFunc(names, func(a, b string) int { return count[b] - count[a] })
-	var parts []string
+	var among, single []string
 	for _, name := range names {
 		if count[name] > 0 {
-			parts = append(parts, fmt.Sprintf("%s in %d (alone in %d)", name, count[name], alone[name]))
+			among = append(among, fmt.Sprintf("%s %d", name, count[name]))
+		}
+		if alone[name] > 0 {
+			single = append(single, fmt.Sprintf("%s %d", name, alone[name]))
 		}
 	}
-	return []string{fmt.Sprintf("Among the best of %s: %s.", cells(n), strings.Join(parts, ", "))}
+	s := fmt.Sprintf("Among the best, of %s: %s.", cells(n), strings.Join(among, ", "))
+	if len(single) > 0 {
+		s += fmt.Sprintf(" Alone the best: %s.", strings.Join(single, ", "))
+	}
+	return []string{s}
 }

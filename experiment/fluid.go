@@ -39,7 +39,7 @@ func Fluid(e *config.Experiment) (fluid.Config, error) {
 	if err != nil {
 		return c, fmt.Errorf("fluid model of %s: %w", e.Name, err)
 	}
-	c.Keys, c.Seed, c.Window, c.HotKeys = keys, e.Seed, e.Job.MetricWindow(), max(e.Job.HotKeys, 64, 4*e.Job.Workers)
+	c.Keys, c.Seed, c.Window, c.HotKeys = keys, e.Seed, e.Job.MetricWindow(), e.Job.NamedKeys()
 	c.Noise, c.Delay = e.Fluid.Noise, e.Fluid.Delay
 	c.Drift = e.Job.Speeds.Drift(e.Job.Workers, e.Seed)
 	c.Records = max(1, int64(rate*c.Window.Seconds()))

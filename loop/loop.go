@@ -53,10 +53,10 @@ func New(c Config) *Loop {
 	}
 }
 
-// Observe processes the window that has ended, and returns it as it should be recorded: w
-// itself or, if the partitioner was switched while it ran, a copy that is marked as mixed.
-// A route in it that has a higher version than all before comes from another controller, and
-// becomes the latest route.
+// Observe processes the window that has ended, and returns the window to record. That is w
+// itself, or a copy marked as mixed if the partitioner was switched while the window ran. If
+// the window reports a route with a higher version than all before, another controller
+// announced it: it becomes the latest route.
 func (l *Loop) Observe(w *policy.Window) *policy.Window {
 	if l.switched {
 		mixed := *w
@@ -129,8 +129,8 @@ func (l *Loop) Step(w *policy.Window) *policy.Route {
 // Latest returns the latest route; before any was announced, the hash route.
 func (l *Loop) Latest() *policy.Route { return l.latest }
 
-// Follow makes a route that another controller gave the job the latest one, if its version
-// is higher than all announced or seen so far. r may be nil, which changes nothing.
+// Follow makes r the latest route, if its version is higher than all announced or seen so
+// far: another controller announced it to the job. If r is nil, Follow does nothing.
 func (l *Loop) Follow(r *policy.Route) {
 	if r == nil || r.Version <= l.newest {
 		return

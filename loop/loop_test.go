@@ -3,56 +3,111 @@ package loop
 import (
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/saspart/saspart/policy"
 )
 
-// mover moves slot 0 one worker on from the latest route with each window.
-type mover struct{ seen []int }
+// controllerFunc is a function as a controller.
+type controllerFunc func(*policy.Window, *policy.Route) *policy.Route
 
-func (m *mover) Decide(w *policy.Window, latest *policy.Route) *policy.Route {
-	m.seen = append(m.seen, w.Step)
-	return &policy.Route{Workers: latest.Workers, Slots: []uint16{(latest.Slots[0] + 1) % 8}}
+func (f controllerFunc) Decide(w *policy.Window, latest *policy.Route) *policy.Route {
+	return f(w, latest)
 }
 
-func window(step int, version uint64, slot uint16) *policy.Window {
-	return &policy.Window{Step: step, Route: &policy.Route{Version: version, Workers: 8, Slots: []uint16{slot}}}
+// Whatever happens to a job in whatever order, versions are never used twice and increase,
+// and a controller always gets the route of the highest version since the last switch.
+func TestVersions(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := Config{Workers: 3, Gap: rapid.Uint64Range(0, 5).Draw(t, "gap")}
+		c.Metrics.Delay = rapid.IntRange(0, 2).Draw(t, "delay")
+		var latest *policy.Route // by definition; nil: the hash route
+		highest := uint64(0)
+		var answer *policy.Route
+		controller := controllerFunc(func(_ *policy.Window, got *policy.Route) *policy.Route {
+			if latest == nil && (got.Version != 0 || len(got.Keys) != 0) || latest != nil && got != latest {
+				t.Fatalf("the latest route is %d, the controller got %d", version(latest), version(got))
+			}
+			return answer
+		})
+		c.Controller = controller
+		l := New(c)
+		announced := []*policy.Route{nil}
+		for step := range rapid.IntRange(1, 40).Draw(t, "steps") {
+			switch rapid.SampledFrom([]string{"window", "window", "window", "follow", "switch"}).Draw(t, "event") {
+			case "window":
+				// In force is a route that was announced before, or one of another loop.
+				inForce := rapid.SampledFrom(announced).Draw(t, "in force")
+				if rapid.IntRange(0, 5).Draw(t, "foreign") == 0 {
+					inForce = foreign(t)
+				}
+				if v := version(inForce); v > highest {
+					highest, latest = v, inForce
+				}
+				answer = nil
+				if rapid.Bool().Draw(t, "answers") {
+					answer = &policy.Route{Workers: 3, Version: rapid.SampledFrom([]uint64{0, 0, 0, highest + 7}).Draw(t, "own version")}
+				}
+				before := *policy.HashRoute(3)
+				if answer != nil {
+					before = *answer
+				}
+				r := l.Step(&policy.Window{Step: step, Route: inForce})
+				if r == nil {
+					continue
+				}
+				if r.Version < highest+max(1, c.Gap) || answer.Version > highest+max(1, c.Gap) && r.Version != answer.Version {
+					t.Fatalf("route %d is announced after %d, of the controller's %d", r.Version, highest, answer.Version)
+				}
+				if answer.Version != before.Version {
+					t.Fatal("the controller's route was changed")
+				}
+				highest, latest = r.Version, r
+				announced = append(announced, r)
+			case "follow":
+				r := foreign(t)
+				if l.Follow(r); r.Version > highest {
+					highest, latest = r.Version, r
+				}
+			case "switch":
+				l.Switch(controller)
+				latest = nil
+			}
+		}
+	})
 }
 
-// A controller that only watched leaves no trace in the routes: once it decides, it plans
-// from the latest route, and from another controller's when there is a newer one.
-func TestHandOver(t *testing.T) {
-	for _, watched := range []int{0, 1, 5} {
-		l := New(Config{Workers: 8})
-		l.Follow(window(0, 20, 3).Route)
-		begun := 0
-		m := &mover{}
-		l.HandOver(m, watched, func() { begun++ })
-		for i := range watched {
-			if r := l.Step(window(i, 20, 3)); r != nil || begun != 0 {
-				t.Fatalf("window %d: route %v, begun %d, of a controller that watches", i, r, begun)
-			}
-		}
-		for i, c := range []struct {
-			why           string
-			version, slot int // in force
-			want, to      int
-		}{
-			{"from the latest route", 20, 3, 21, 4},
-			{"its own is not in force yet", 20, 3, 22, 5},
-			{"another controller announced one", 1000, 1, 1001, 2},
-			{"an old one again", 22, 5, 1002, 3},
-		} {
-			w := window(watched+i, uint64(c.version), uint16(c.slot))
-			r := l.Step(w)
-			if r == nil || r.Version != uint64(c.want) || int(r.Slots[0]) != c.to {
-				t.Fatalf("watched %d, %s: %+v, want %d to %d", watched, c.why, r, c.want, c.to)
-			}
-			if w.Route.Version != uint64(c.version) || w.RouteNew {
-				t.Errorf("watched %d, %s: the window was changed", watched, c.why)
-			}
-		}
-		if begun != 1 || len(m.seen) != watched+4 {
-			t.Errorf("watched %d: begun %d times, %d windows seen", watched, begun, len(m.seen))
-		}
+func foreign(t *rapid.T) *policy.Route {
+	return &policy.Route{Workers: 3, Version: rapid.Uint64Range(0, 60).Draw(t, "foreign version")}
+}
+
+func version(r *policy.Route) uint64 {
+	if r == nil {
+		return 0
 	}
+	return r.Version
+}
+
+// A route for another number of workers is no ground to plan from, but its version is used.
+func TestFollowOfOtherWorkers(t *testing.T) {
+	l := New(Config{Workers: 3})
+	other := policy.HashRoute(4)
+	other.Version = 9
+	l.Follow(other)
+	if r := l.Latest(); r.Workers != 3 || r.Version != 0 {
+		t.Errorf("the latest route is %d, for %d workers", r.Version, r.Workers)
+	}
+	if r := l.Announce(policy.HashRoute(3)); r.Version != 10 {
+		t.Errorf("announced is version %d, want 10", r.Version)
+	}
+}
+
+// Without a handler for them, panics of controllers are not hidden.
+func TestPanicContinues(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("the panic is gone")
+		}
+	}()
+	New(Config{Workers: 3, Controller: controllerFunc(func(*policy.Window, *policy.Route) *policy.Route { panic("a fault") })}).Step(&policy.Window{})
 }

@@ -7,11 +7,11 @@ import (
 	"github.com/saspart/saspart/config/field"
 )
 
-// BlurConfig says how well busy ratios are measured. The zero value is exactly and at
-// once, as an engine on a virtual clock does.
+// BlurConfig says how well controllers see windows. The zero value means exactly and
+// without delay.
 type BlurConfig struct {
-	Noise float64 `yaml:"noise"` // standard deviation of the factor on each worker's busy ratio
-	Delay int     `yaml:"delay"` // windows by which all measurements are late
+	Noise float64 `yaml:"noise"` // standard deviation of a random factor on each busy ratio
+	Delay int     `yaml:"delay"` // in windows, of everything measured
 }
 
 // Validate reports impossible values by their path.
@@ -19,24 +19,23 @@ func (c *BlurConfig) Validate() error {
 	return errors.Join(field.Finite("noise", c.Noise, 0, 1), field.Whole("delay", c.Delay, 0, 1<<10))
 }
 
-// Blur makes of windows as they were what a controller gets to see of them where
-// measurements are noisy and late. It is for one goroutine.
+// Blur turns exact windows into what a controller sees if measurements are noisy and
+// delayed. It must not be used concurrently.
 type Blur struct {
 	config BlurConfig
 	rng    *rand.Rand
-	past   []*Window // the last windows, oldest first
+	past   []*Window // those within the delay, oldest first
 }
 
-// NewBlur returns the blur of a job; c must be valid. The same seed gives the same
-// noise.
+// NewBlur returns the Blur of a job. c must be valid. The same seed gives the same noise.
 func NewBlur(c BlurConfig, seed uint64) *Blur {
 	return &Blur{config: c, rng: rand.New(rand.NewPCG(seed, 0xb1a2))}
 }
 
-// See takes in the window that has ended and returns what is seen at its end: a copy
-// of the window of Delay windows ago, whose busy ratios are multiplied by
-// 1 + Noise*normal and clipped to 0..1; nil as long as there is none. w itself is
-// returned where nothing is blurred.
+// See processes the window that has ended, and returns what the controller sees at its end.
+// That is a copy of the window of Delay windows ago, its busy ratios multiplied by
+// 1 + Noise*normal and clipped to 0..1; nil while there is no such window. If the BlurConfig
+// is zero, See returns w itself.
 func (b *Blur) See(w *Window) *Window {
 	if b.config == (BlurConfig{}) {
 		return w

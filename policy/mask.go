@@ -7,7 +7,7 @@ import (
 )
 
 // Mask is the set of (hot key, worker) pairs that the shares action may use
-// (reference.md, The mask heuristic). Keys are known by rank: 0 is the heaviest.
+// (docs/algorithms.md, "The mask"). Keys are known by rank: 0 is the heaviest.
 type Mask struct {
 	Workers int        // P
 	Keys    [][]uint16 // Keys[rank]: the allowed workers, ascending, at least one

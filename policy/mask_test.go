@@ -19,14 +19,14 @@ func TestMaskReferenceCheck(t *testing.T) {
 	}
 	want := [][2]int{{0, 32}, {32, 43}, {43, 49}, {49, 53}, {53, 56}, {56, 58}, {58, 60}, {60, 61}, {61, 62}, {62, 63}}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("reference.md, The mask heuristic, 64 workers (-want +got):\n%s", diff)
+		t.Errorf("the published mask, 64 workers (-want +got):\n%s", diff)
 	}
 	if n := m.Pairs(); n != 73 {
 		t.Errorf("64 workers: %d pairs; the reference's action has 73", n)
 	}
 	m = policy.NewMask(d, 8, policy.MaskConfig{TrueHot: 10})
 	if n := m.Pairs(); n != 17 {
-		t.Errorf("8 workers: %d pairs; reference.md says 17", n)
+		t.Errorf("8 workers: %d pairs; the published mask has 17", n)
 	}
 }
 

@@ -2,8 +2,8 @@ package policy
 
 import "math"
 
-// Observation is the reference's view of a window, 2P numbers (reference.md, The
-// decision process): the record count of each worker, standardised and clipped to
+// Observation is SaSPartitioner's view of a window, 2P numbers (docs/algorithms.md, "The
+// decision process"): the record count of each worker, standardised and clipped to
 // 0..2, then the busy ratio of each worker, 2 for a saturated one. Published
 // keeps the reference's answer when all counts are equal, 2 for every worker, the
 // clip's upper end, which says "all overloaded" of a perfect route; mended, they

@@ -3,7 +3,7 @@ package policy
 // DefaultP0 is the performance at which the reference's reward is 0.
 const DefaultP0 = 0.6
 
-// NMAD is the mean absolute deviation over the mean (reference.md, Terms): 0 when
+// NMAD is the mean absolute deviation over the mean (docs/algorithms.md, "Measures"): 0 when
 // all are equal. NaNs (missing workers) are left out; no workers, or only zeros,
 // give 0.
 func NMAD(busy []float64) float64 {
@@ -33,8 +33,8 @@ func NMAD(busy []float64) float64 {
 // ratios: 0 is perfect, smaller is better.
 func Perf(busy []float64) float64 { return (Imbalance(busy) + NMAD(busy)) / 2 }
 
-// Reward maps a performance to the reference's reward (reference.md, The decision
-// process), p0 > 0 being the performance that earns 0:
+// Reward maps a performance to the reference's reward (docs/algorithms.md, "The
+// decision process"), p0 > 0 being the performance that earns 0:
 //
 //	f = (p0 - perf) / p0
 //	reward = (1+f)^2 - 1 if f > 0, else -((1-f)^2 - 1)

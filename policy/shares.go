@@ -2,8 +2,8 @@ package policy
 
 import "fmt"
 
-// Shares is the reference's form of action (design.md, The route, and the two
-// ways to act): one number per (key, worker) pair of the mask. Hot keys past the
+// Shares is SaSPartitioner's form of action (docs/algorithms.md, "The decision
+// process"): one number per (key, worker) pair of the mask. Hot keys past the
 // true hot ones are spread evenly, all others go by hash.
 type Shares struct {
 	Mask Mask
@@ -74,8 +74,8 @@ func (m *Mask) Loads(loads, d, action []float64) {
 	}
 }
 
-// Action is the inverse of Route, for learning from traces (reference.md, Its
-// offline data): the numbers of a key are its realised counts over their largest,
+// Action is the inverse of Route, for learning from traces (docs/algorithms.md,
+// "Offline data"): the numbers of a key are its realised counts over their largest,
 // so that they lie in [0, 1] whatever the key's weight and normalise to the
 // realised shares. A key without any count gets ones. It appends Dim numbers to
 // dst. Counts at workers outside the mask are left out: no action yields them.

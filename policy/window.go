@@ -1,23 +1,24 @@
 package policy
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
 
-// Window is what was measured over one metric window: what the job hands out
-// and every controller, trace and learner sees. Slices indexed by worker have
-// one element per worker. A Window is immutable once handed out; how long it lasts is
-// said by whoever hands it out.
+// Window holds the measurements of one metric window. Jobs return windows; controllers,
+// traces and learners read them. Slices that are indexed by worker have one element per
+// worker. A Window does not change once a job has returned it; the documentation of the
+// method that returns it says how long it stays valid.
 type Window struct {
 	Episode     int           // episode within the run, from 0
 	Step        int           // window within the episode, from 0
-	Partitioner string        // the partitioner in force, by its name in configurations; "" unknown
+	Partitioner string        // name of the partitioner in force; "": unknown
 	Start       time.Duration // since the job's start, on the job's clock
 	End         time.Duration
 
 	Records       int64   // records the workers finished
-	OfferedRate   float64 // records/s that were due
+	OfferedRate   float64 // due records/s
 	ActualRate    float64 // records/s that the partitioners sent on
 	Backpressured float64 // share of the window the partitioner subtasks were blocked, mean over them, 0..1
 
@@ -25,7 +26,7 @@ type Window struct {
 	Units  []int64   // work units (words, values) finished by each worker
 	Busy   []float64 // busy ratio of each worker, 0..1 (missing: NaN)
 	Queue  []float64 // fill of each worker's queue at the window's end, 0..1
-	// QueueSize is how many records fit a worker's queue; 0: not known. Traces have it in
+	// QueueSize is how many records fit in a worker's queue; 0: unknown. Traces have it in
 	// their configuration.
 	QueueSize int
 	Reducer   []float64 // busy ratio of each reducer, 0..1
@@ -33,10 +34,10 @@ type Window struct {
 	Hot   []HotKey // heaviest keys seen by the partitioners, by count descending
 	Slots []int64  // records per hash slot (SlotOf), all keys counted
 
-	Route    *Route // the route in force; nil where the partitioner follows none
-	RouteNew bool   // the route changed while this window ran: loads and busy times are of two routes
+	Route    *Route // the route in force; nil: the partitioner follows none, or it is unknown
+	RouteNew bool   // the window is mixed: its counts and busy times are of more than one route or partitioner
 
-	Realised []RealisedShare // where the keys that may be split went, by hash, then worker
+	Realised []RealisedShare // where the keys that may be split went; sorted by hash, then worker
 
 	Pairs      int           // distinct (key, worker) pairs with state at the window's end
 	FanOut     float64       // mean workers per key over the windows reduced since the last report
@@ -45,8 +46,8 @@ type Window struct {
 	LatencyMax time.Duration
 }
 
-// Clone is a copy for those who keep a window beyond the call that they were shown it
-// in. Routes never change and are shared.
+// Clone returns a copy for a caller that must keep a window longer than it is valid. Routes
+// never change, and are shared.
 func (w *Window) Clone() *Window {
 	c := *w
 	c.Counts, c.Units = slices.Clone(w.Counts), slices.Clone(w.Units)
@@ -55,19 +56,26 @@ func (w *Window) Clone() *Window {
 	return &c
 }
 
-// HotKey is a heavy hitter found by the sketch.
+// HotKey is a key that the sketch reports among the heaviest.
 type HotKey struct {
 	Name  string // the key's bytes
 	Hash  uint64
-	Count int64 // estimated records in the window; never below the true count less Error
-	Error int64 // how much of Count may belong to other keys
+	Count int64 // estimated records in the window; at least the true count minus Error
+	Error int64 // the part of Count that may belong to other keys
 }
 
-// RealisedShare counts the records of a key that one worker finished.
+// RealisedShare is the number of records of one key that one worker finished.
 type RealisedShare struct {
 	Hash   uint64
 	Worker int
 	Count  int64
+}
+
+// SortRealised sorts realised shares as a window has them: by key, then worker.
+func SortRealised(list []RealisedShare) {
+	slices.SortFunc(list, func(a, b RealisedShare) int {
+		return cmp.Or(cmp.Compare(a.Hash, b.Hash), cmp.Compare(a.Worker, b.Worker))
+	})
 }
 
 // Controller turns windows into routes.

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# How fast a policy of the shares action is learned from nothing, on the reference's
-# simulated environment: windows, updates and seconds until no window of an evaluation
-# is above an imbalance, median and worst of the seeds. A level is looked for every 50
-# windows, from the 100th on, and the evaluations' time counts.
+# Measures how fast a shares policy is learned from scratch on SaSPartitioner's simulated
+# environment: windows, updates and seconds until no window of an evaluation is above a
+# given imbalance. It prints the median and the worst of the seeds. There is an evaluation every 50 windows, from
+# the 100th on, and its time counts.
 #
 #   scripts/bench-learn.sh SASPART learn [SEEDS]      our settings; 5 seeds
-#   scripts/bench-learn.sh SASPART ablation [SEEDS]   each of them undone in turn; 3 seeds
-#   scripts/bench-learn.sh SASPART reference [SEEDS]  the reference's settings, 8 minutes each; 1 seed
+#   scripts/bench-learn.sh SASPART ablation [SEEDS]   each of ours undone in turn; 3 seeds
+#   scripts/bench-learn.sh SASPART reference [SEEDS]  the published settings, 8 minutes each; 1 seed
 #
-# THREADS=2 learns on two threads, WORKERS=8 looks at 8 workers alone. Runs go one after the other: for times, let nothing
-# else run.
+# THREADS=2 learns on two threads, WORKERS=8 measures 8 workers alone. Runs are
+# sequential. Times need a machine without other load.
 set -euo pipefail
 saspart=$1
 what=${2:-learn}

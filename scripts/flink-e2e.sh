@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# From nothing to a served policy on a real Flink cluster: it is started, a job is
-# recorded there, a policy learns from the record and then from the running job, is
-# served, decides for a job, and what jobs hold is measured. The arguments are the
-# saspart binary and, to do as little of each as shows that it works, the word short.
+# Tests all of saspart on a real Flink cluster. It starts the cluster, records a job, trains
+# a policy on the trace and then on the running job, serves it to a job, and measures
+# sustainable rates. The arguments are the saspart binary and, for a quick run, the word
+# short.
 #
-# Everything it writes goes to a new folder; everything it starts ends with it.
+# It writes to a new folder, and ends everything that it starts.
 set -euo pipefail
 saspart=$(realpath "$1")
 size=${2:-full}
 work=$(mktemp -d "${TMPDIR:-/tmp}/saspart-flink.XXXXXX")
 server=
 
-# Ends what was started, however the script ends.
+# Ends everything that was started, however the script ends.
 clean() {
 	status=$?
 	trap - EXIT
@@ -36,8 +36,8 @@ fail() {
 	exit 1
 }
 
-# A job of half-second windows that leaves the machine time to breathe: the work is
-# waited out, four workers can do 500 records/s each.
+# A job of half-second windows that leaves the machine idle time: the work is emulated,
+# and each of four workers can process 500 records/s.
 job=(--config wordcount-zipf --set job.workers=4 --set job.speeds.kind=equal --set job.work_ratio=1 --set job.costs.record=2ms
 	--set job.slide=250ms --set job.window=500ms)
 windows=60 learn=60 steps=1000 settle=12 measure=12 tolerance=0.05
@@ -61,7 +61,7 @@ for engine in sim flink; do
 	"$saspart" run "${job[@]}" "${only[@]}" --set source.kind=file --set "source.file.path=$work/input.csv" --set source.file.key=key \
 		--set 'source.file.payload=[text]' --set source.file.loop=false --set rate.rate=500 --partitioner wchoices --windows 0 \
 		--results "$work/$engine.csv" -o table
-	# When windows end is left out: on a busy machine the records may begin late.
+	# The ends of windows are not compared: on a busy machine the records may begin late.
 	cut -d, -f2- "$work/$engine.csv" >"$work/$engine.txt"
 done
 cmp "$work/sim.txt" "$work/flink.txt" || fail "the results on Flink are others than on sim"

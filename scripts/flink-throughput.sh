@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# What eight emulated workers of wordcount-zipf hold on a real Flink cluster, beside the
-# same job on goroutines and in simulation, as a table. The arguments are the saspart
-# binary, a folder for the results and, to have it in the table too, the training run of a
-# policy.
+# Measures the sustainable rates of eight emulated workers of wordcount-zipf on a real Flink
+# cluster, on goroutines and in simulation, as a table. The arguments are the saspart
+# binary, a folder for the results and, optionally, the training run of a policy for the
+# last row.
 #
-# Flink and goroutines take some ten minutes each and need a machine that does nothing
-# else. What was measured stays in the folder: a script that was interrupted goes on where
-# it was when it is called again. The cluster is its own, and ends with it.
+# Flink and goroutines take some ten minutes each and need a machine without other load.
+# Measurements stay in the folder: after an interruption, the next call resumes. The
+# script starts and ends its own cluster.
 set -euo pipefail
 saspart=$(realpath "$1")
 out=$2
@@ -29,8 +29,8 @@ address=$(sed -n 's/^ *"address": "\(.*\)",$/\1/p' "$out/cluster.json")
 job=(--config wordcount-zipf --set job.work_ratio=1 --set job.costs.record=1ms --set job.slide=250ms --set job.window=500ms)
 partitioners=hash,wchoices,dalton-metrics,waterfill,saspartitioner${trained:+,saspartitioner:$trained}
 for engine in sim flink local; do
-	# On sim every figure can be had to 1 %; elsewhere a search that goes further measures
-	# the machine.
+	# On sim the search can end at 1 %; elsewhere a finer search would measure the
+	# machine.
 	where=(--engine $engine --tolerance 0.06)
 	[ $engine != sim ] || where=(--engine sim --tolerance 0.01)
 	[ $engine != flink ] || where+=(--flink "$address")
@@ -40,7 +40,7 @@ for engine in sim flink local; do
 		--out "$out/$engine" "${resume[@]}" -o csv >"$out/$engine.csv"
 done
 
-# A row per partitioner: what each engine holds, Flink against sim, and latencies.
+# A row per partitioner: the rate on each engine, Flink against sim, and latencies.
 awk -F, '
 	FNR == 1 { file++; for (i = 1; i <= NF; i++) column[$i] = i; next }
 	{

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs libtorch 2.1.2 (CPU) for this user and prints what cgo needs to use it.
+# Installs libtorch 2.1.2 (CPU) for this user and prints the environment for cgo.
 #
 #   scripts/libtorch.sh            install; returns at once when it is there
 #   scripts/libtorch.sh env        print the environment, for eval "$(... env)"
@@ -11,8 +11,8 @@
 #
 # It lives in the user's cache directory, one for all clones: the flags hold its
 # paths, and the Go build cache keeps the slow compile of gotch only while they
-# stay the same. A second run waits for the first; a killed one is picked up
-# where it was, and the folder gets its name only when it is whole.
+# stay the same. A second run waits for the first. A killed run is resumed, and
+# the folder gets its name only when it is complete.
 set -euo pipefail
 
 readonly version=2.1.2

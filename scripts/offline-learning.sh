@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Does learning offline pay? Records wordcount-zipf under its exploring bandits, trains
-# a policy and, as the control, a clone of the data's behaviour from it with three
-# seeds, and runs both on the same job for 10 episodes of 64 windows, beside the bandit
-# and what needs no training. The first argument is the saspart binary, the others are
-# seeds of the job (default 1): its keys, its speeds and its records.
+# Does offline learning pay? Records wordcount-zipf under its exploring bandits. Trains a
+# policy from the trace and, as the control, clones the recorded behaviour, with three
+# seeds each. Runs both on the same job for 10 episodes of 64 windows, beside the bandit
+# and the partitioners without training. The first argument is the saspart binary, the
+# others are seeds of the job (default 1): its keys, its speeds and its records.
 #
-# What it writes goes to runs/offline-learning-SEED, anew each time; it is
+# Output goes to runs/offline-learning-SEED, which is replaced each time; it is
 # deterministic. A seed takes about 8 minutes on two cores.
 set -euo pipefail
 saspart=$1

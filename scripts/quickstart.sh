@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Shows on real flights what skew costs, and what partitioners do about it. The
-# argument is the saspart binary; what it writes goes to runs/quickstart, anew each
-# time.
+# Shows the cost of skew on real flights, and the effect of partitioners. The argument is
+# the saspart binary. Output goes to runs/quickstart, which is replaced each time.
 set -euo pipefail
 saspart=$1
 out=runs/quickstart
@@ -10,8 +9,8 @@ rm -rf "$out"
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 [ -t 1 ] || say() { printf '\n%s\n' "$*"; }
 
-# The same job under each partitioner; the first 10 windows, in which those that learn
-# find out about the keys, do not count.
+# The same job under each partitioner. The first 10 windows do not count: partitioners that
+# learn need them.
 compare() {
 	"$saspart" run --config flights-tdigest --partitioner hash,wchoices,waterfill --windows 30 --warmup 10 -o table "$@"
 }
@@ -19,13 +18,13 @@ compare() {
 say "1. Record the job: arrival delays per destination, 8 workers, partitioned by hash"
 "$saspart" collect --config flights-tdigest --partitioner hash --windows 60 --out "$out"
 
-say "2. What was recorded: no destination has more than 6 % of the flights, but hash deals them out unevenly"
+say "2. The trace: no destination has more than 6 % of the flights, but hash spreads them unevenly"
 "$saspart" inspect "$out/flights-tdigest-hash-1.arrow"
 
-say "3. The same under partitioners that look at the load"
+say "3. The same job under partitioners that observe the load"
 compare
 
-say "4. Half as many records again, which 8 workers can do: hash can't, its busiest worker holds up the source"
+say "4. One and a half times the rate, which 8 workers can sustain: under hash the busiest worker blocks the source"
 compare --set rate.rate=30_000
 
 say "5. By airline at the first rate: 16 keys, the top one 17 %, and hash has several of the heavy ones on one worker"
@@ -33,7 +32,7 @@ compare --set source.file.key=carrier
 
 # Without libtorch (anything but Linux x86_64) a policy can't be trained.
 if "$saspart" version | grep -q "with libtorch"; then
-	say "6. Learn from what a bandit tried on the same job, by airline, and run what was learned against hash"
+	say "6. Learn from a bandit's trace of the same job, by airline, and compare the policy with hash"
 	carriers="--set source.file.key=carrier"
 	"$saspart" collect --config flights-tdigest $carriers --set name=carriers --partitioner dalton-offline \
 		--set partitioner.dalton_offline.epsilon=0.3 --set partitioner.dalton_offline.learning_rate=0.0006 \
@@ -41,7 +40,7 @@ if "$saspart" version | grep -q "with libtorch"; then
 	"$saspart" train-offline --data "$out/carriers-*.arrow" --out "$out/policy" --steps 2000
 	"$saspart" run --config flights-tdigest $carriers --partitioner hash,dalton-offline,saspartitioner \
 		--checkpoint "$out/policy" --windows 30 --warmup 10 -o table
-	echo "how the training went: $out/policy/report.html"
+	echo "the training's report: $out/policy/report.html"
 fi
 
 say "7. The highest rate that each partitioner holds, as a part of what all workers together could do"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Puts what a run of the full comparison came to into docs: the whole report as
-# results-paper.md, and of it the sections that results.md marks for that,
+# Copies the results of a run of the full comparison into docs: the whole report as
+# docs/results-paper.md, and marked sections of it into docs/results.md,
 #
 #   <!-- section HEADING -->
-#   what is replaced, by the section without its heading
+#   replaced by the section without its heading
 #   <!-- end -->
 #
 # Arguments: the saspart binary, the run's folder.

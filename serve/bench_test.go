@@ -82,7 +82,7 @@ func decisionOfSubtasks(b *testing.B, pause time.Duration) {
 	}
 	measure(b, p, func(i int) time.Duration {
 		j.change(i, 100)
-		r := reports.OfWindow(j.window(), &j.shape)
+		r := j.report()
 		send := func(c *client.Client, r *reports.Report) {
 			if err := c.Report(r); err != nil {
 				b.Fatal(err)
@@ -139,7 +139,7 @@ func decisionOfProcess(b *testing.B) {
 	}
 	measure(b, p, func(i int) time.Duration {
 		j.change(i, 100)
-		r := reports.OfWindow(j.window(), &j.shape)
+		r := j.report()
 		for w := range workers {
 			send(workers[w], &reports.Report{Slide: r.Slide, Workers: r.Workers[w : w+1]})
 		}

@@ -1,6 +1,6 @@
-// Package serve is the policy server: it takes the reports of jobs in other
-// processes, makes windows of them and answers each with a route. PROTOCOL.md says
-// how a job talks to it; package serve/client does.
+// Package serve is the policy server. It receives the reports of jobs in other processes,
+// joins them into windows, and answers each window with a route. PROTOCOL.md describes the
+// protocol between job and server; package serve/client implements the job's side.
 package serve
 
 import (
@@ -13,25 +13,25 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
-// Config is how a server treats its clients.
+// Config configures a server.
 type Config struct {
 	Window    reports.Config // how long windows wait for reports
 	Limits    Limits
 	Keepalive Keepalive
-	Hello     time.Duration // a stream that has not said hello after this is ended
-	Linger    time.Duration // a job without streams is remembered for so long
-	Drain     time.Duration // from the beginning of Stop, until streams that are still there are cut
+	Hello     time.Duration // time for a new stream to send its hello
+	Linger    time.Duration // time until a job without streams is dropped
+	Drain     time.Duration // time that Stop gives streams to end
 	Warm      int           // windows that a new model watches before it takes over
 
-	// KeyDistance is how far a job's hot keys may be from those that the model was
-	// trained on (plan.KeyDistance) before its routes are analytic; 0: any distance.
-	// A shares policy's imbalance grows by about nine tenths of it: one trained on zipf
-	// 1.5 for 8 workers came to 0.02 at 0, 0.05 at 0.06, 0.09 at 0.12 and 0.19 at 0.30
-	// (zipf 1.0), where the analytic route came to 0.03 throughout.
+	// KeyDistance is the largest distance between a job's hot keys and those that the model
+	// was trained on (plan.KeyDistance); beyond it, routes are analytic. 0: any distance.
+	// The imbalance of a shares policy grows by about 0.9 times the distance. A policy that
+	// was trained on zipf 1.5 for 8 workers had an imbalance of 0.02 at distance 0, 0.05 at
+	// 0.06, 0.09 at 0.12 and 0.19 at 0.30 (zipf 1.0). Analytic routes had 0.03 at each.
 	KeyDistance float64
 }
 
-// Limits is what clients may ask for.
+// Limits bounds what clients may use.
 type Limits struct {
 	Message     int     // bytes of one message
 	Connections int     // at a time; more wait to be accepted
@@ -39,14 +39,14 @@ type Limits struct {
 	PerClient   int     // streams on one connection
 	Jobs        int     // remembered at a time
 	Workers     int     // of one job
-	Reports     float64 // per second and stream; those beyond are not taken
+	Reports     float64 // per second and stream; more are rejected
 	PerSecond   float64 // reports, over all streams of a connection
 }
 
-// Keepalive finds connections whose other end is gone.
+// Keepalive detects dead connections.
 type Keepalive struct {
-	Time    time.Duration // a connection is asked when it has been silent for so long
-	Timeout time.Duration // and cut when it has not answered after so long
+	Time    time.Duration // a connection that has been silent for this time is pinged
+	Timeout time.Duration // and closed if it does not answer within this time
 }
 
 // Default suits some hundred jobs of some hundred workers.

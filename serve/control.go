@@ -7,8 +7,8 @@ import (
 	"github.com/saspart/saspart/serve/wire"
 )
 
-// Control tells the streams of a job's partitioners what is wanted of the job, and
-// those that begin later. The job must be attached, or have been so lately.
+// Control sends a control to the partitioners of a job, on open and on later streams. The
+// job must be attached, or must not have been dropped yet.
 func (s *Server) Control(job string, c wire.Control) error {
 	if _, err := wire.WriteControl(c); err != nil {
 		return err
@@ -30,7 +30,7 @@ func (s *Server) Control(job string, c wire.Control) error {
 	return nil
 }
 
-// control is the message of a control that was checked.
+// control returns the message of a valid control.
 func control(c wire.Control) *pb.AttachResponse {
 	m, _ := wire.WriteControl(c)
 	return &pb.AttachResponse{Message: &pb.AttachResponse_Control{Control: m}}

@@ -19,7 +19,7 @@ import (
 	"github.com/saspart/saspart/serve/wire"
 )
 
-// orders collects what a job is told.
+// orders collects the controls that a job receives.
 type orders struct {
 	mu   sync.Mutex
 	list []wire.Control
@@ -128,7 +128,7 @@ func TestDecisionsCarryWhatPartitionersLearnFrom(t *testing.T) {
 			Partitioners: []reports.Partitioner{{Index: 0, Sent: 500, Offered: 5000, Slots: slots}, {Index: 1, Sent: 500, Offered: 5000, Slots: slots, Share: []byte{byte(slide)}}},
 			Reducers:     []reports.Reducer{{Index: 0, Busy: 0.2, Keys: 3, Pairs: 9}},
 		}
-		if err := stream.Send(&pb.AttachRequest{Message: &pb.AttachRequest_Report{Report: wire.WriteReport(r)}}); err != nil {
+		if err := stream.Send(&pb.AttachRequest{Message: &pb.AttachRequest_Report{Report: message(r)}}); err != nil {
 			t.Fatal(err)
 		}
 		var d *pb.Decision

@@ -18,14 +18,12 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/saspart/saspart/loop/reports"
 	pb "github.com/saspart/saspart/proto/saspart/v1"
 	"github.com/saspart/saspart/serve"
 	"github.com/saspart/saspart/serve/client"
-	"github.com/saspart/saspart/serve/wire"
 )
 
-// What is no conversation is ended with a reason, counted, and harms nobody.
+// An invalid stream ends with a reason, is counted, and does not affect other streams.
 func TestWrongConversations(t *testing.T) {
 	config := serve.Default()
 	config.Hello, config.Limits.Message, config.Limits.Workers = 300*time.Millisecond, 64<<10, 100
@@ -40,7 +38,7 @@ func TestWrongConversations(t *testing.T) {
 	}
 	wrong, narrow, many := hello(j, "x"), hello(j, "taken"), hello(newToy(128), "x")
 	wrong.Protocol, narrow.Shape.Workers, narrow.Subtasks[1].Count = 9, 4, 4
-	big := wire.WriteReport(reports.OfWindow(j.window(), &j.shape))
+	big := message(j.report())
 	big.Partitioners[0].Hot[0].Name = make([]byte, 100<<10)
 	for _, c := range []struct {
 		why    string
@@ -149,11 +147,11 @@ func TestImpossibleReports(t *testing.T) {
 		func(r *pb.Report) { r.Workers[3].Index = 8 },
 		func(r *pb.Report) { r.Partitioners[0].Slots = r.Partitioners[0].Slots[:7] },
 	} {
-		r := wire.WriteReport(reports.OfWindow(j.window(), &j.shape))
+		r := message(j.report())
 		turn(r)
 		say(t, stream, nil, r)
 	}
-	say(t, stream, nil, wire.WriteReport(reports.OfWindow(j.window(), &j.shape)))
+	say(t, stream, nil, message(j.report()))
 	notices := 0
 	for {
 		m, err := stream.Recv()
@@ -190,7 +188,7 @@ func TestMissingWorker(t *testing.T) {
 	c := j.attach(t, s.address, "short", nil)
 	attached(t, c)
 	for range 5 {
-		r := reports.OfWindow(j.window(), &j.shape)
+		r := j.report()
 		r.Workers = append(r.Workers[:2:2], r.Workers[3:]...)
 		if err := c.Report(r); err != nil {
 			t.Fatal(err)
@@ -215,7 +213,7 @@ func TestReportRate(t *testing.T) {
 	c := j.attach(t, s.address, "fast", func(c *client.Config) { c.Queue = 100 })
 	attached(t, c)
 	for range 40 {
-		if err := c.Report(reports.OfWindow(j.window(), &j.shape)); err != nil {
+		if err := c.Report(j.report()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -264,7 +262,7 @@ func TestReportRateOfAConnection(t *testing.T) {
 	eventually(t, "reports are refused", func() bool {
 		for range 10 {
 			for i, j := range jobs {
-				say(t, streams[i], nil, wire.WriteReport(reports.OfWindow(j.window(), &j.shape)))
+				say(t, streams[i], nil, message(j.report()))
 			}
 		}
 		return len(told) > 0

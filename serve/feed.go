@@ -13,16 +13,16 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
-// FeedConfig is how a Feed waits.
+// FeedConfig configures a Feed.
 type FeedConfig struct {
-	Workers  int           // P: of a job of another number the routes are analytic
-	Patience time.Duration // a window is answered without a new route after so long, which goes with the answer to the next
-	Quiet    time.Duration // without a window for so long, the job counts as gone
-	Limit    time.Duration // after so long without a window, there will be none; 0: never
-	Queue    int           // windows that wait for who takes them; beyond these the oldest are dropped
+	Workers  int           // P; a job with another number of workers gets analytic routes
+	Patience time.Duration // longest wait for the consumer's route; a later one is sent with the next answer
+	Quiet    time.Duration // time without a window after which the job counts as gone
+	Limit    time.Duration // time without a window after which Next returns io.EOF; 0: never
+	Queue    int           // windows that wait for the consumer at most; then the oldest are dropped
 
-	// Tell, if not nil, is called when the job counts as gone, and when there are
-	// windows again.
+	// Tell, if not nil, is called when the job counts as gone, and when windows arrive
+	// again.
 	Tell func(gone bool)
 }
 
@@ -42,29 +42,29 @@ func (c *FeedConfig) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Feed hands the windows of a server's job to somebody else, such as a training, and
-// the routes that come back to the job. To who takes the windows it is a job like any
-// other, with Next, Apply and Close; to the server it is a model. It is for one job at
-// a time: the newest takes over. Its methods may be called from any goroutine.
+// Feed connects a job behind a server with a consumer of its windows in the same process,
+// such as a training. To the consumer the feed is a job like any other, with Next, Apply and
+// Close; to the server it is a model. It serves one job at a time, the latest that asked for
+// a controller. Its methods may be called from any goroutine.
 type Feed struct {
 	config FeedConfig
 	over   context.Context // when it is done, Next returns its cause
 
 	mu      sync.Mutex
 	queue   []*policy.Window
-	working bool          // a window was taken, and the next one not asked for yet
-	route   *policy.Route // the newest that the job has not been given
-	top     uint64        // the highest version that the consumer has seen or announced
+	working bool          // the consumer has a window, and has not called Next again
+	route   *policy.Route // the latest that has not been sent to the job; nil: none
+	newest  uint64        // the highest version that the consumer has seen or announced
 	dropped uint64
-	changed chan struct{} // closed, and made anew, when any of these changes
+	changed chan struct{} // closed and replaced by wake
 }
 
-// NewFeed returns a feed without windows. Next ends with ctx. c must be valid.
+// NewFeed returns a feed without windows. Next returns when ctx is done. c must be valid.
 func NewFeed(ctx context.Context, c FeedConfig) *Feed {
 	return &Feed{config: c, over: ctx, changed: make(chan struct{})}
 }
 
-// Model is the feed as what decides for the jobs of a server.
+// Model returns the feed as a model for the jobs of a server.
 func (f *Feed) Model(name string) *Model {
 	return &Model{Name: name, New: func(workers int) (policy.Controller, error) {
 		if workers != f.config.Workers {
@@ -73,60 +73,52 @@ func (f *Feed) Model(name string) *Model {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.queue, f.route = nil, nil // of the job before
-		return &fedJob{feed: f}, nil
+		return &feedController{feed: f}, nil
 	}}
 }
 
-// fedJob is the controller of one job behind a feed. Its windows never report a route of a
-// version below first, which is higher than those of the jobs before it: so the consumer
-// takes the route that the job starts with for the latest one.
-type fedJob struct {
+// feedController is the controller of one job behind a feed. The route that the job starts
+// with must be newer to the consumer's loop than the routes of the jobs before: routes with
+// versions below first are shown as version first.
+type feedController struct {
 	feed  *Feed
-	begun bool
-	first uint64
+	first uint64 // 0: the job has had no window
 }
 
-// Decide implements policy.Controller. The consumer has numbered the route.
-func (j *fedJob) Decide(w *policy.Window, _ *policy.Route) *policy.Route {
-	if !j.begun {
-		j.begun, j.first = true, j.feed.newest()+1
-	}
+// Decide implements policy.Controller. The route has the version that the consumer's loop
+// gave it.
+func (c *feedController) Decide(w *policy.Window, _ *policy.Route) *policy.Route {
 	shown := w.Clone() // the consumer keeps it beyond this call
-	if w.Route != nil && w.Route.Version < j.first {
-		route := *w.Route
-		route.Version = j.first
-		shown.Route = &route
-	}
-	return j.feed.decide(shown)
-}
-
-func (f *Feed) newest() uint64 {
+	f := c.feed
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.top
+	if c.first == 0 {
+		c.first = f.newest + 1
+	}
+	if w.Route != nil {
+		route := *w.Route
+		route.Version = max(route.Version, c.first)
+		shown.Route, f.newest = &route, max(f.newest, route.Version)
+	}
+	if len(f.queue) == f.config.Queue {
+		f.queue = slices.Delete(f.queue, 0, 1)
+		f.dropped++
+	}
+	f.queue = append(f.queue, shown)
+	f.wake()
+	f.mu.Unlock()
+	return f.answer()
 }
 
-// Dropped is how many windows nobody took in time.
+// Dropped returns how many windows were dropped because the consumer was too slow.
 func (f *Feed) Dropped() uint64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.dropped
 }
 
-// decide hands out a window, and waits until it was worked through, for Patience at
-// most.
-func (f *Feed) decide(w *policy.Window) *policy.Route {
-	f.mu.Lock()
-	if w.Route != nil {
-		f.top = max(f.top, w.Route.Version)
-	}
-	if len(f.queue) == f.config.Queue {
-		f.queue = slices.Delete(f.queue, 0, 1)
-		f.dropped++
-	}
-	f.queue = append(f.queue, w)
-	f.turn()
-	f.mu.Unlock()
+// answer waits, for at most Patience, until the consumer has processed all windows. It returns
+// the latest route that has not been sent to the job.
+func (f *Feed) answer() *policy.Route {
 	patience := time.NewTimer(f.config.Patience)
 	defer patience.Stop()
 	for waiting := true; ; {
@@ -149,12 +141,12 @@ func (f *Feed) decide(w *policy.Window) *policy.Route {
 	}
 }
 
-// Next waits for the job's next window. It returns io.EOF when there has been none for
-// the limit, and why the feed is over when it is.
+// Next waits for the job's next window. It returns io.EOF after Limit without a window, and
+// the cause of a context that is done.
 func (f *Feed) Next(ctx context.Context) (*policy.Window, error) {
 	f.mu.Lock()
 	f.working = false
-	f.turn()
+	f.wake()
 	f.mu.Unlock()
 	quiet := time.NewTimer(f.config.Quiet)
 	defer quiet.Stop()
@@ -188,8 +180,8 @@ func (f *Feed) Next(ctx context.Context) (*policy.Window, error) {
 	}
 }
 
-// take returns the oldest window, nil if there is none, and what is closed when that
-// changes.
+// take returns the oldest window. If there is none, it returns a channel that is closed when
+// there may be one.
 func (f *Feed) take() (*policy.Window, <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -202,15 +194,15 @@ func (f *Feed) take() (*policy.Window, <-chan struct{}) {
 	return w, nil
 }
 
-// Apply has the job follow a route from the answer to its next window on.
+// Apply sends a route to the job with the answer to its next window.
 func (f *Feed) Apply(r *policy.Route) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.route, f.top = r, max(f.top, r.Version)
+	f.route, f.newest = r, max(f.newest, r.Version)
 	return nil
 }
 
-// Close does nothing: the job is not the feed's to end.
+// Close does nothing: the job does not belong to the feed.
 func (f *Feed) Close() error { return nil }
 
 func (f *Feed) tell(gone bool) {
@@ -219,8 +211,8 @@ func (f *Feed) tell(gone bool) {
 	}
 }
 
-// turn wakes up who waits. The caller has the lock.
-func (f *Feed) turn() {
+// wake wakes the goroutines that wait in Next or for an answer. The caller holds the lock.
+func (f *Feed) wake() {
 	close(f.changed)
 	f.changed = make(chan struct{})
 }

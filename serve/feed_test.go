@@ -15,8 +15,8 @@ import (
 	"github.com/saspart/saspart/serve/client"
 )
 
-// follow takes a feed's windows and has the job follow what a controller decides,
-// until there are none any more; why is told.
+// follow makes the job behind a feed follow a controller's routes, until there are no more
+// windows. The channel receives the reason.
 func follow(f *serve.Feed, c policy.Controller, seen *atomic.Int64) <-chan error {
 	ended := make(chan error, 1)
 	l := loop.New(loop.Config{Workers: 8, Controller: c})
@@ -39,8 +39,8 @@ func follow(f *serve.Feed, c policy.Controller, seen *atomic.Int64) <-chan error
 	return ended
 }
 
-// A job behind a feed is decided for by who takes the windows, each before the next;
-// when it has left another may come, and when none does that is the end.
+// The consumer of a feed decides on each window before the next one comes. When the job has
+// left, another may attach; if none does, the feed ends.
 func TestFeed(t *testing.T) {
 	config := serve.DefaultFeed(8)
 	config.Patience, config.Quiet, config.Limit = 5*time.Second, 50*time.Millisecond, 2*time.Second
@@ -90,8 +90,8 @@ func TestFeed(t *testing.T) {
 	}
 }
 
-// Who is slow makes nobody wait: windows are answered without a route, the newest
-// route goes with a later answer, and of windows that pile up the oldest go.
+// A slow consumer does not delay answers: they have no route, the latest route is sent with a
+// later answer, and the oldest of the waiting windows are dropped.
 func TestFeedOfSlowTaker(t *testing.T) {
 	config := serve.DefaultFeed(4)
 	config.Patience, config.Queue = time.Millisecond, 2

@@ -14,11 +14,11 @@ import (
 	"google.golang.org/grpc/metadata"
 )
 
-// guard asks every call for the token, but for those of the health service. What a
-// client showed is never logged.
+// guard checks the token of every call except those of the health service. It never logs
+// what a client sent.
 type guard struct {
 	server *Server
-	token  string // "": none is asked for
+	token  string // "": none is needed
 }
 
 func (g *guard) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
@@ -47,7 +47,7 @@ func (g *guard) check(ctx context.Context, method string) error {
 	return g.server.refuse(ctx, "token", codes.Unauthenticated, "a bearer token is needed, and none or a wrong one was shown")
 }
 
-// bearer is the token of an authorization header, "" if there is none.
+// bearer returns the token of an authorization header, "" if there is none.
 func bearer(header string) string {
 	scheme, token, _ := strings.Cut(header, " ")
 	if !strings.EqualFold(scheme, "bearer") {
@@ -56,14 +56,13 @@ func bearer(header string) string {
 	return strings.TrimSpace(token)
 }
 
-// sameToken compares in a time that tells nothing about the tokens, lengths included.
+// sameToken compares tokens in a time that does not depend on them or their lengths.
 func sameToken(shown, token string) bool {
 	a, b := sha256.Sum256([]byte(shown)), sha256.Sum256([]byte(token))
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }
 
-// watchedTLS counts and logs handshakes that fail, which the gRPC library keeps to
-// itself.
+// watchedTLS counts and logs failed handshakes, which the gRPC library does not report.
 type watchedTLS struct {
 	credentials.TransportCredentials
 	server *Server

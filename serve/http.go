@@ -11,12 +11,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// pageFiles is the live page. It loads nothing from anywhere else.
+// pageFiles is the live page, which loads nothing from other servers.
 //
 //go:embed page/live.html page/live.css page/live.js
 var pageFiles embed.FS
 
-// page is what the live page is drawn from.
+// page is the data of the live page.
 type page struct {
 	Server     string  `json:"server"`
 	Model      string  `json:"model"`
@@ -28,10 +28,10 @@ type page struct {
 	Jobs       []View  `json:"jobs"` // the first of them by name
 }
 
-// Handler serves /metrics, /healthz, /readyz and the live page. Where a token is set,
-// all but the two probes need it, as a bearer token or as the password of basic
-// authentication, which browsers ask for. Served on loopback only, it answers
-// requests for loopback names only, so that no page from elsewhere can read it.
+// Handler serves /metrics, /healthz, /readyz and the live page. If token is not empty, all
+// but the two probes need it, as a bearer token or as the password of basic authentication,
+// which browsers ask for. With onlyLoopback, requests must be for a loopback name, so that
+// pages of other sites cannot read the server through a browser.
 func (s *Server) Handler(token string, onlyLoopback bool) (http.Handler, error) {
 	files, err := fs.Sub(pageFiles, "page")
 	if err != nil {
@@ -77,7 +77,7 @@ func (s *Server) Handler(token string, onlyLoopback bool) (http.Handler, error) 
 	}), nil
 }
 
-// shows tells whether a request has the token.
+// shows reports whether a request has the token.
 func shows(r *http.Request, token string) bool {
 	shown := bearer(r.Header.Get("Authorization"))
 	if _, password, ok := r.BasicAuth(); ok {
@@ -86,7 +86,7 @@ func shows(r *http.Request, token string) bool {
 	return sameToken(shown, token)
 }
 
-// mostShown is how many jobs the live page shows in full.
+// mostShown is how many jobs the live page shows.
 const mostShown = 64
 
 func (s *Server) page(began time.Time) page {
@@ -105,5 +105,5 @@ func (s *Server) page(began time.Time) page {
 
 func writeJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(v) // the client has gone away, and need not be told
+	_ = json.NewEncoder(w).Encode(v) // the client is gone
 }

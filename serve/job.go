@@ -16,8 +16,8 @@ import (
 	"github.com/saspart/saspart/serve/wire"
 )
 
-// job is a job as the server knows it. Streams report, windows are answered as they
-// get complete or overdue.
+// job is the server's state of one job: it joins the reports of the job's streams into
+// windows, and answers each window when it is complete or overdue.
 type job struct {
 	server   *Server
 	name     string
@@ -25,29 +25,29 @@ type job struct {
 	shape    reports.Shape
 
 	mu        sync.Mutex
-	gone      bool // forgotten by the server; a stream that still has it must look again
+	gone      bool // the server has dropped it; a stream that still has it must look it up again
 	streams   []*stream
 	assembler *reports.Assembler
 	timer     *time.Timer // of the next overdue window, and of the end of lingering
-	waits     time.Time   // what timer is set to; zero: nothing
+	waits     time.Time   // when timer fires; zero: never
 
 	keys     keys
 	loop     *loop.Loop
 	decider  decider  // of the loop's controller
-	upcoming *decider // of the controller that is to take over; nil: none
+	upcoming *decider // of the loop's pending handover; nil: none
 
-	wanted wire.Control // of the job so far
+	wanted wire.Control // everything that Control asked for
 
 	view view
 }
 
-// choice is what determines the controller of a job.
+// choice is what the controller of a job depends on.
 type choice struct {
 	model *Model
-	far   bool // the job's keys are too far from those that it was trained on: routes are analytic
+	far   bool // the job's keys are too far from the model's: routes are analytic
 }
 
-// decider is a choice and the controller that comes of it.
+// decider is a choice and the controller made for it.
 type decider struct {
 	choice
 	controller policy.Controller
@@ -84,9 +84,9 @@ func (j *job) deciderOf(c choice) decider {
 	return decider{c, plan.NewWaterfill(plan.DefaultWaterfill(), workers), why}
 }
 
-// attach adds a stream. Streams of the same subtasks are replaced, for they are half
-// open or the job would not have begun another. It reports false when the job has been
-// forgotten meanwhile.
+// attach adds a stream. It replaces streams of the same subtasks: the job would not have
+// opened another one if they still worked. attach returns false if the server has dropped
+// the job.
 func (j *job) attach(s *stream, route *policy.Route) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -115,7 +115,7 @@ func (j *job) attach(s *stream, route *policy.Route) bool {
 	return true
 }
 
-// overlap tells whether two streams report about the same subtask.
+// overlap reports whether two streams have a subtask in common.
 func overlap(a, b *wire.Hello) bool {
 	for _, pair := range [][2]wire.Ranges{{a.Workers, b.Workers}, {a.Partitioners, b.Partitioners}, {a.Reducers, b.Reducers}} {
 		for _, x := range pair[0] {
@@ -129,7 +129,7 @@ func overlap(a, b *wire.Hello) bool {
 	return false
 }
 
-// detach removes a stream, and has the job forgotten after a while if it was the last.
+// detach removes a stream. A job without streams is dropped after Config.Linger.
 func (j *job) detach(s *stream) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -137,7 +137,7 @@ func (j *job) detach(s *stream) {
 	j.wait()
 }
 
-// report takes in what a stream reports, and answers the windows that are over. It does
+// report processes a report of a stream, and answers the windows that are over. It does
 // not keep the report's lists.
 func (j *job) report(s *stream, r *reports.Report) error {
 	now := j.server.now()
@@ -186,13 +186,13 @@ func (j *job) answer(now time.Time) {
 	j.wait()
 }
 
-// failed logs the panic of a controller, which costs its job a new route, and no other job
-// anything.
+// failed logs the panic of a controller: its job keeps the latest route, and other jobs are
+// not affected.
 func (j *job) failed(w *policy.Window, reason any) {
-	j.server.log.Error("a controller failed: the route stays", "job", j.name, "window", w.Step, "why", reason, "stack", string(debug.Stack()))
+	j.server.log.Error("a controller failed; the latest route stays", "job", j.name, "window", w.Step, "why", reason, "stack", string(debug.Stack()))
 }
 
-// measured is busy ratios as they go over the wire.
+// measured returns busy ratios in their wire format: -1 for an unmeasured worker.
 func measured(busy []float64) []float64 {
 	out := slices.Clone(busy)
 	for i, b := range out {
@@ -246,14 +246,14 @@ func (j *job) notify(n *pb.Notice) {
 	}
 }
 
-// modelMessage says what decides.
+// modelMessage describes the model that decides, or why it does not.
 func (j *job) modelMessage() *pb.Model {
 	d := &j.decider
 	return &pb.Model{Name: d.model.Name, Generation: d.model.generation, Analytic: d.analytic != "", Reason: d.analytic}
 }
 
-// wait sets the timer to what happens next without a report: a window is overdue, or
-// a job that nobody is attached to is forgotten.
+// wait sets the timer to the next event that no report triggers: a window becomes overdue,
+// or a job without streams is dropped.
 func (j *job) wait() {
 	due, ok := j.assembler.Due()
 	if len(j.streams) == 0 {
@@ -274,7 +274,7 @@ func (j *job) wait() {
 	j.waits = due
 }
 
-// tick is called by the timer.
+// tick runs when the timer fires.
 func (j *job) tick() {
 	j.mu.Lock()
 	j.waits = time.Time{}
@@ -288,7 +288,7 @@ func (j *job) tick() {
 	}
 }
 
-// close ends the job's timer for good.
+// close stops the job's timer for good.
 func (j *job) close() {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -9,27 +9,27 @@ import (
 	"github.com/saspart/saspart/policy/plan"
 )
 
-// keys tells whether a job's hot keys are like those that the model was trained on:
-// a shares policy has learned where a key of each rank goes, given how heavy keys of
-// each rank are.
+// keys compares a job's hot keys with those that the model was trained on. A shares policy
+// has learned where to send a key of each rank, for keys of the weights that it was trained
+// on; it knows nothing of others.
 type keys struct {
 	limit float64 // 0: none
 
 	model   *Model
-	trained [][]float64 // by model's policies; none: any keys suit them
+	trained [][]float64 // what the model's policies were trained on; none: any keys suit them
 	loads   *plan.Loads
-	ranked  []float64 // the job's, as many as nearest has
-	nearest []float64 // of trained, to the job
-	from    float64   // distance from nearest; meaningless without it
+	ranked  []float64 // the job's keys by rank, as many as nearest has
+	nearest []float64 // the list in trained that is nearest to the job's keys; nil: unknown
+	from    float64   // distance from nearest
 	isFar   bool
 }
 
-// back is the part of the limit that the distance must fall below again, so that keys
-// at the limit do not have the job change sides all the time.
+// back is the part of the limit that the distance must fall below again: keys at the limit
+// should not switch the job back and forth.
 const back = 0.8
 
-// far takes in a window and tells whether the job's keys are too far from the model's;
-// first, whether this is the first that is known of it.
+// far processes a window and reports whether the job's keys are too far from the model's.
+// first says that this is the first window that tells.
 func (k *keys) far(m *Model, w *policy.Window, workers int) (far, first bool) {
 	if m != k.model {
 		k.model, k.trained, k.nearest, k.isFar = m, nil, nil, false
@@ -49,7 +49,7 @@ func (k *keys) far(m *Model, w *policy.Window, workers int) (far, first bool) {
 	for _, t := range k.trained {
 		ranked := k.loads.Heaviest(k.ranked, len(t))
 		if len(ranked) == 0 {
-			return false, false // nothing was sent yet
+			return false, false // no records yet
 		}
 		k.ranked = ranked
 		if d := plan.KeyDistance(t, ranked); d < from {
@@ -61,7 +61,7 @@ func (k *keys) far(m *Model, w *policy.Window, workers int) (far, first bool) {
 	if k.isFar {
 		limit *= back
 	}
-	k.isFar = from > limit+k.loads.Deviation(1) // what few records make up by chance
+	k.isFar = from > limit+k.loads.Deviation(1) // the distance that few records have by chance
 	return k.isFar, first
 }
 
@@ -71,8 +71,8 @@ func (k *keys) reason() string {
 		100*k.nearest[0], 100*k.ranked[0], len(k.nearest), k.from, k.limit)
 }
 
-// distance is how far the job's keys are from the model's; nil: nobody knows, or any
-// suit it.
+// distance returns the distance between the job's keys and the model's; nil: unknown, or
+// the model suits any keys.
 func (k *keys) distance() *float64 {
 	if k.nearest == nil {
 		return nil
@@ -81,8 +81,8 @@ func (k *keys) distance() *float64 {
 	return &d
 }
 
-// trainedOn is the keys that policies were trained on; nothing where one of them suits
-// any, or does not tell.
+// trainedOn returns the keys that policies were trained on; nil if one of them suits any
+// keys, or its checkpoint does not say.
 func trainedOn(members ...learned.PoolMember) [][]float64 {
 	var out [][]float64
 	for _, m := range members {

@@ -48,9 +48,8 @@ func exposed(t *testing.T, s *running) string {
 	return page.Body.String()
 }
 
-// A job whose keys are not those that a shares policy was trained on gets analytic
-// routes and is told, from its first window on if need be, and the policy's again once
-// its keys are as they were.
+// A job gets analytic routes, and a notice, while its keys are far from those that the
+// shares policy was trained on, from its first window on if they are far from the start.
 func TestJobOfOtherKeys(t *testing.T) {
 	usual, flat := newToy(4).hot, []float64{0.05, 0.04, 0.03, 0.02}
 	config := serve.Default()

@@ -8,8 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
-// metrics is what the server counts. What belongs to a job is read off the jobs when
-// it is asked for, and goes with them.
+// metrics are the server's Prometheus metrics. Those of a job are read from the job when
+// they are collected, and disappear with it.
 type metrics struct {
 	server   *Server
 	registry *prometheus.Registry
@@ -30,28 +30,28 @@ func newMetrics(s *Server) *metrics {
 	m := &metrics{
 		server: s, registry: prometheus.NewRegistry(),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "saspart_decision_seconds", Help: "From the last report of a window to its answer, without the network.",
+			Name: "saspart_decision_seconds", Help: "Time from the last report of a window to its answer, without the network.",
 			Buckets: prometheus.ExponentialBuckets(50e-6, 2, 14),
 		}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "saspart_refused_total", Help: "Streams and connections that were sent away, by reason.",
+			Name: "saspart_refused_total", Help: "Refused streams and connections, by reason.",
 		}, []string{"reason"}),
 		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "saspart_rejected_reports_total", Help: "Messages with reports that were not taken, by reason.",
+			Name: "saspart_rejected_reports_total", Help: "Rejected reports, by reason.",
 		}, []string{"reason"}),
 		unsent: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "saspart_unsent_decisions_total", Help: "Decisions that gave way to later ones, because their client reads slowly.",
+			Name: "saspart_unsent_decisions_total", Help: "Decisions that were replaced by later ones because their client reads slowly.",
 		}),
-		jobs:      desc("jobs", "Jobs that are attached or remembered."),
+		jobs:      desc("jobs", "Jobs that are attached or have not been dropped yet."),
 		streams:   desc("streams", "Open streams."),
-		model:     desc("model_generation", "How many models have served, with the one that does.", "model", "digest"),
+		model:     desc("model_generation", "Number of models that have decided so far, including the present one.", "model", "digest"),
 		windows:   desc("windows_total", "Windows answered.", "job"),
 		decisions: desc("routes_total", "Windows answered with another route.", "job"),
 		fallbacks: desc("fallbacks_total", "Windows answered by the analytic route, because the model does not fit the job's workers or its keys.", "job", "reason"),
 		missing:   desc("missing_total", "Subtasks missing from windows.", "job"),
-		reports:   desc("reports_total", "Reports of one subtask for one slide, by what became of them.", "job", "fate"),
+		reports:   desc("reports_total", "Reports of one subtask for one slide, by fate.", "job", "fate"),
 		imbalance: desc("imbalance", "(largest - mean) / mean of the busy ratios of the last window.", "job"),
-		distance:  desc("key_distance", "How far the job's hot keys are from those that the model was trained on.", "job"),
+		distance:  desc("key_distance", "Distance of the job's hot keys from those that the model was trained on.", "job"),
 		busy:      desc("busy_ratio", "Busy ratio in the last window.", "job", "worker"),
 		cpu:       desc("cpu_ratio", "Share of the last window that the worker's thread was on a core.", "job", "worker"),
 	}
@@ -60,7 +60,7 @@ func newMetrics(s *Server) *metrics {
 	return m
 }
 
-// answered counts a window.
+// answered counts an answered window.
 func (m *metrics) answered(j *job, took time.Duration) {
 	m.latency.Observe(took.Seconds())
 	if j.decider.analytic != "" {

@@ -15,15 +15,15 @@ import (
 	"github.com/saspart/saspart/policy/learned"
 )
 
-// Model is what decides for the jobs of a server.
+// Model makes the controllers of a server's jobs.
 type Model struct {
 	Name   string // for people: "builtin", the folder's name
-	Digest string // of what it is made of; "" unknown
+	Digest string // of its checkpoint; "": unknown
 	// New returns the controller of a job of P workers, or why there is none.
 	New func(workers int) (policy.Controller, error)
-	// Keys returns what part of the records each hot key had, by rank, that New's
-	// policies were trained on: one list for each policy that may decide for a job of P
-	// workers. nil, and an empty list of lists: they suit any keys.
+	// Keys returns the hot keys that the policies for P workers were trained on, one list for
+	// each policy: the part of the records that each key had, by rank. If Keys is nil, or
+	// returns no list, the policies suit any keys.
 	Keys func(workers int) [][]float64
 
 	generation uint64 // of a served model: the first is 1
@@ -64,9 +64,9 @@ func LoadModel(dir string, config learned.Config) (*Model, error) {
 	return CheckpointModel(strings.ToValidUTF8(filepath.Base(filepath.Clean(dir)), "?"), c, config), nil
 }
 
-// PoolModel is the model of the pool in dir (learned.LoadPool): for each job it follows
-// the member that was trained on the keys most like the job's, of those that were
-// trained for its number of workers.
+// PoolModel is the model of the pool in dir (learned.LoadPool). Of the members that were
+// trained for a job's number of workers, the job follows the one whose keys were nearest
+// to its own.
 func PoolModel(dir string, config learned.Config) (*Model, error) {
 	pool, err := learned.LoadPool(dir)
 	if err != nil {
@@ -88,11 +88,11 @@ func PoolModel(dir string, config learned.Config) (*Model, error) {
 	}, nil
 }
 
-// Watch looks at a checkpoint's folder every so often, until ctx is done, and has the
-// server take up what is written there. What cannot be read is told of once, and what
-// served before goes on serving.
+// Watch polls a checkpoint's folder until ctx is done, and makes the server use each new
+// checkpoint. If one cannot be read, Watch logs the error once and the previous checkpoint
+// stays.
 func Watch(ctx context.Context, s *Server, dir string, config learned.Config, every time.Duration, log *slog.Logger) {
-	last, complaint := "", "" // what has changed since the server began is found at once
+	last, complaint := "", "" // a checkpoint written since the server started is loaded at once
 	ticks := time.NewTicker(every)
 	defer ticks.Stop()
 	for {
@@ -109,18 +109,18 @@ func Watch(ctx context.Context, s *Server, dir string, config learned.Config, ev
 		if err != nil {
 			if err.Error() != complaint {
 				complaint = err.Error()
-				log.Warn("the checkpoint cannot be read; the one before it serves on", "error", err)
+				log.Warn("the checkpoint cannot be read; the previous one stays", "error", err)
 			}
 			continue
 		}
 		last, complaint = now, ""
 		if s.SetModel(m) {
-			log.Info("another checkpoint serves", "model", m.Name, "digest", short(m.Digest))
+			log.Info("a new checkpoint is in use", "model", m.Name, "digest", short(m.Digest))
 		}
 	}
 }
 
-// stamp changes whenever another checkpoint is put into a folder.
+// stamp identifies the checkpoint in a folder.
 func stamp(dir string) string {
 	found, err := checkpoint.Find(dir)
 	if err != nil {
@@ -133,5 +133,5 @@ func stamp(dir string) string {
 	return fmt.Sprint(found, info.ModTime().UnixNano(), info.Size())
 }
 
-// short is enough of a digest to tell checkpoints apart.
+// short returns the beginning of a digest, which is enough to distinguish checkpoints.
 func short(digest string) string { return digest[:min(len(digest), 12)] }

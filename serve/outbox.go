@@ -7,16 +7,16 @@ import (
 	"github.com/saspart/saspart/serve/wire"
 )
 
-// outbox is what is to be sent on a stream whose client may read slowly or not at all.
-// Its size is bounded: a decision that was not sent yet gives way to the next, which
-// takes its route along if it has none itself.
+// outbox queues messages for a stream whose client may read slowly or not at all. Its size
+// is bounded: a new decision replaces one that has not been sent, and inherits its route if
+// it has none itself.
 type outbox struct {
-	ready chan struct{} // has an element when there is something to take
+	ready chan struct{} // has an element when there is a message to take
 
 	mu       sync.Mutex
 	first    *pb.AttachResponse   // the welcome
-	notices  []*pb.AttachResponse // the last few
-	control  wire.Control         // those that were not sent yet, in one
+	notices  []*pb.AttachResponse // the last ones
+	control  wire.Control         // all that have not been sent, merged
 	decision *decision
 }
 
@@ -35,7 +35,7 @@ const mostNotices = 4
 
 func newOutbox() *outbox { return &outbox{ready: make(chan struct{}, 1)} }
 
-// put adds a message that is no decision, and must not be changed afterwards.
+// put adds a message other than a decision. The message must not be changed afterwards.
 func (o *outbox) put(m *pb.AttachResponse) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -43,7 +43,7 @@ func (o *outbox) put(m *pb.AttachResponse) {
 	case m.GetWelcome() != nil:
 		o.first = m
 	case m.GetControl() != nil:
-		c, _ := wire.ReadControl(m.GetControl()) // it is the server's own
+		c, _ := wire.ReadControl(m.GetControl()) // valid: the server made it
 		o.control = c.Over(o.control)
 	default:
 		if len(o.notices) == mostNotices {
@@ -54,7 +54,7 @@ func (o *outbox) put(m *pb.AttachResponse) {
 	o.wake()
 }
 
-// decide adds a decision. It reports whether another one gave way to it.
+// decide adds a decision. It reports whether it replaced another one.
 func (o *outbox) decide(d *decision) (late bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

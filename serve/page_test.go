@@ -46,8 +46,8 @@ func browse(t *testing.T, url string, args ...string) string {
 	return string(out)
 }
 
-// The live page draws what it is told, in a browser, without a complaint of its
-// security policy, and shows names as the text that they are.
+// A browser draws the live page without violating its security policy, and shows names as
+// plain text.
 func TestLivePage(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a browser")

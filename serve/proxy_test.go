@@ -8,10 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/serve"
 	"github.com/saspart/saspart/serve/client"
-	"github.com/saspart/saspart/serve/wire"
 )
 
 // proxy is a network between a client and a server that tests can break.
@@ -153,8 +151,8 @@ func TestHalfOpenConnection(t *testing.T) {
 	counted(t, s, "saspart_streams 1")
 }
 
-// A client that does not read is sent what is newest when it does, and keeps nobody
-// else from being served.
+// A client that reads slowly gets the latest decision when it reads, and does not delay other
+// clients.
 func TestSlowReader(t *testing.T) {
 	s := start(t, "", serve.Default(), serve.Options{})
 	j := newToy(64)
@@ -163,7 +161,7 @@ func TestSlowReader(t *testing.T) {
 	const windows = 80
 	for i := range windows {
 		j.change(i, 1)
-		say(t, stream, nil, wire.WriteReport(reports.OfWindow(j.window(), &j.shape)))
+		say(t, stream, nil, message(j.report()))
 	}
 	works(t, s, "beside")
 	counted(t, s, fmt.Sprintf(`saspart_windows_total{job="slow"} %d`, windows))

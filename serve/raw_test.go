@@ -14,7 +14,9 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
+	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/policy"
 	pb "github.com/saspart/saspart/proto/saspart/v1"
 	"github.com/saspart/saspart/serve/wire"
@@ -103,6 +105,15 @@ func say(t testing.TB, stream pb.PolicyService_AttachClient, h *pb.Hello, r *pb.
 	if err := stream.Send(m); err != nil && !errors.Is(err, io.EOF) {
 		t.Fatal(err)
 	}
+}
+
+// message is a report as the generated message, for tests to change.
+func message(r *reports.Report) *pb.Report {
+	var m pb.AttachRequest
+	if err := proto.Unmarshal(wire.AppendReport(nil, r), &m); err != nil {
+		panic(err)
+	}
+	return m.GetReport()
 }
 
 // ended is the code that a stream ends with.

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// CheckAddress refuses to listen in the clear where others than this machine can
-// connect, unless that is wanted.
+// CheckAddress returns an error for an address that other machines can connect to without
+// encryption, unless insecure allows it.
 func CheckAddress(address string, secured, insecure bool) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -23,21 +23,21 @@ func CheckAddress(address string, secured, insecure bool) error {
 	return fmt.Errorf("%s can be reached from other machines, and connections would be in the clear: give a certificate, listen on 127.0.0.1, or allow it with --insecure", address)
 }
 
-// Loopback tells whether an address is of this machine only.
+// Loopback reports whether an address can be reached from this machine only.
 func Loopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	return err == nil && loopback(host)
 }
 
-// loopback tells whether a host is this machine for certain.
+// loopback reports whether a host is certainly this machine.
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// TLSConfig is the server's end of TLS: its certificate and key, and where clientCA is
-// not empty, the authorities one of which must have signed a client's certificate. All
-// are PEM files.
+// TLSConfig returns the server's TLS configuration, from PEM files: its certificate and key
+// and, unless clientCA is empty, the authorities for the certificates that clients must then
+// have.
 func TLSConfig(cert, key, clientCA string) (*tls.Config, error) {
 	pair, err := tls.LoadX509KeyPair(cert, key)
 	if err != nil {
@@ -66,7 +66,7 @@ func ReadAuthorities(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// ReadToken reads a bearer token from a file; space around it does not count.
+// ReadToken reads a bearer token from a file, without the space around it.
 func ReadToken(file string) (string, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {

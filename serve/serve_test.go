@@ -150,7 +150,7 @@ func newToy(workers int) *toy {
 	return j
 }
 
-// follow has the job take up a route, if it is a newer one.
+// follow makes the job adopt a route, if it is a newer one.
 func (j *toy) follow(r *policy.Route) {
 	if r != nil && r.Version > j.route.Version {
 		j.route, j.fresh, j.last = r, true, nil
@@ -209,6 +209,13 @@ func (j *toy) window() *policy.Window {
 	j.step++
 	j.fresh = false
 	return &w
+}
+
+// report is the report of the next window.
+func (j *toy) report() *reports.Report {
+	r := &reports.Report{}
+	r.SetWindow(j.window(), &j.shape)
+	return r
 }
 
 // measured is a window of the route and the speeds in force.

@@ -25,21 +25,21 @@ import (
 	"github.com/saspart/saspart/serve/wire"
 )
 
-// Options is what a server is made of besides its configuration.
+// Options are the parts of a server.
 type Options struct {
 	Name  string                           // program and version, told to clients
-	Model *Model                           // what decides at first
-	Token string                           // clients must show it; "": none is asked for
-	Only  int                              // jobs of so many workers are taken, no others; 0: any
-	TLS   credentials.TransportCredentials // nil: connections are in the clear
+	Model *Model                           // decides until SetModel
+	Token string                           // that clients must send; "": none
+	Only  int                              // the only number of workers that jobs may have; 0: any
+	TLS   credentials.TransportCredentials // nil: no encryption
 	Log   *slog.Logger
 	Now   func() time.Time
-	// Watch, if not nil, is told of every window of a job before it is answered. It must
-	// not wait, nor change or keep anything.
+	// Watch, if not nil, is called with every window of a job before the window is answered.
+	// It must not block, and must not change or keep the window.
 	Watch func(job string, a *reports.Assembled)
 }
 
-// Server answers the windows of many jobs, each with a state of its own. Its methods
+// Server answers the windows of many jobs, which share nothing but the model. Its methods
 // may be called from any goroutine.
 type Server struct {
 	pb.UnimplementedPolicyServiceServer
@@ -104,9 +104,9 @@ func (s *Server) Serve(l net.Listener) error {
 	return s.grpc.Serve(netutil.LimitListener(l, s.config.Limits.Connections))
 }
 
-// SetModel has another model decide from each job's next windows on, after it has
-// watched Config.Warm of them. It reports false for a model of the digest that already
-// decides, which stays.
+// SetModel makes another model decide for all jobs, after it has watched Config.Warm of
+// their windows. It returns false, and changes nothing, if the model has the digest of the
+// present one.
 func (s *Server) SetModel(m *Model) bool {
 	if old := s.model.Load(); old != nil && m.Digest != "" && old.Digest == m.Digest {
 		return false
@@ -119,8 +119,8 @@ func (s *Server) SetModel(m *Model) bool {
 
 func (s *Server) currentModel() *Model { return s.model.Load() }
 
-// Stop takes no more streams, tells those that are there that the server is about to
-// stop, ends them, and returns when that is done or ctx is: then they are cut.
+// Stop refuses new streams, sends a notice on the open ones and ends them. It returns when
+// they have ended; streams that are still open when ctx is done are closed.
 func (s *Server) Stop(ctx context.Context) {
 	s.drain.Do(func() {
 		s.health.Shutdown()
@@ -143,7 +143,7 @@ func (s *Server) Stop(ctx context.Context) {
 	}
 }
 
-// ready tells whether the server takes streams.
+// ready reports whether the server accepts streams.
 func (s *Server) ready() bool {
 	select {
 	case <-s.draining:
@@ -153,7 +153,7 @@ func (s *Server) ready() bool {
 	}
 }
 
-// enter counts a stream in, if there may be one more.
+// enter counts a new stream, and returns false if there are too many.
 func (s *Server) enter() bool {
 	if s.streams.Add(1) > int64(s.config.Limits.Streams) {
 		s.streams.Add(-1)
@@ -164,8 +164,8 @@ func (s *Server) enter() bool {
 
 func (s *Server) leave() { s.streams.Add(-1) }
 
-// jobOf returns the job of a hello, a new one if need be. An error comes with the
-// reason to count it under.
+// jobOf returns the job of a hello; it is created if there is none. reason is the label
+// under which an error is counted.
 func (s *Server) jobOf(h *wire.Hello) (*job, string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -180,7 +180,7 @@ func (s *Server) jobOf(h *wire.Hello) (*job, string, error) {
 		return nil, "taken", status.Errorf(codes.AlreadyExists, "a job of the name %s is attached by another instance; give this one another name, or end that", h.Job)
 	}
 	if old == nil && len(s.jobs) >= s.config.Limits.Jobs {
-		return nil, "jobs", status.Errorf(codes.ResourceExhausted, "the server has %d jobs, as many as it may", len(s.jobs))
+		return nil, "jobs", status.Errorf(codes.ResourceExhausted, "the server has %d jobs, its limit", len(s.jobs))
 	}
 	if old != nil {
 		old.close()
@@ -191,7 +191,7 @@ func (s *Server) jobOf(h *wire.Hello) (*job, string, error) {
 	return j, "", nil
 }
 
-// forget drops a job that nobody is attached to.
+// forget drops a job if it has no streams.
 func (s *Server) forget(j *job) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -203,7 +203,7 @@ func (s *Server) forget(j *job) {
 	s.log.Info("job forgotten", "job", j.name)
 }
 
-// list is the jobs by name.
+// list returns the jobs, sorted by name.
 func (s *Server) list() []*job {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -215,7 +215,7 @@ func (s *Server) list() []*job {
 	return jobs
 }
 
-// busy tells whether anybody is attached to a job.
+// busy reports whether a job has streams.
 func (j *job) busy() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()

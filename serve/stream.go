@@ -18,7 +18,7 @@ import (
 	"github.com/saspart/saspart/serve/wire"
 )
 
-// Why a stream is ended, besides what is wrong with what came on it.
+// Reasons for which the server ends a stream, besides invalid messages.
 var (
 	errReplaced = status.Error(codes.Aborted, "another stream reports about the same subtasks of this job")
 	errDraining = status.Error(codes.Unavailable, "the server is about to stop")
@@ -29,12 +29,12 @@ var (
 type stream struct {
 	hello  *wire.Hello
 	out    *outbox
-	ended  chan error // why the server ends it; has room for one
+	ended  chan error // why the server ends it; buffers one
 	budget budget
 	client *client
 }
 
-// end has the stream ended, from anywhere; only the first reason counts.
+// end ends the stream. It may be called from any goroutine; only the first reason counts.
 func (s *stream) end(err error) {
 	select {
 	case s.ended <- err:
@@ -42,8 +42,8 @@ func (s *stream) end(err error) {
 	}
 }
 
-// attached runs a stream: what comes in is read in a goroutine of its own, what goes
-// out is sent here, so that neither waits for the other.
+// attached runs a stream. It sends, and starts a goroutine that receives, so that neither
+// waits for the other.
 func (s *Server) attached(ps pb.PolicyService_AttachServer) error {
 	if !s.enter() {
 		return s.refuse(ps.Context(), "streams", codes.ResourceExhausted, "the server has as many streams as it may; try again later")
@@ -60,7 +60,7 @@ func (s *Server) attached(ps pb.PolicyService_AttachServer) error {
 	for {
 		select {
 		case err := <-st.ended:
-			for errors.Is(err, errDraining) { // the last words
+			for errors.Is(err, errDraining) { // the notice that the server stops
 				m := st.out.take()
 				if m == nil || ps.SendMsg(m) != nil {
 					break
@@ -87,8 +87,8 @@ func (s *Server) attached(ps pb.PolicyService_AttachServer) error {
 	}
 }
 
-// receive reads a stream to its end and returns why it ended, nil if the client ended
-// it as it should. It closes hello once the stream is attached.
+// receive reads a stream to its end and returns why it ended; nil: the client closed it. It
+// closes hello once the stream is attached.
 func (s *Server) receive(ps pb.PolicyService_AttachServer, st *stream, hello chan<- struct{}) error {
 	first, err := ps.Recv()
 	if err != nil {
@@ -162,8 +162,8 @@ func (s *Server) join(ctx context.Context, st *stream, m *pb.Route) (*job, error
 	}
 }
 
-// take takes in what a stream that said hello sends. What is wrong with a report is
-// told to the client, and is no reason to end the stream; the error is what else came.
+// take processes a message of an attached stream. An invalid report is answered with a
+// notice, and does not end the stream. Any other invalid message is an error.
 func (s *Server) take(st *stream, m []byte, names wire.Names, into func(*reports.Report) error) error {
 	if !st.budget.spend(s.now()) {
 		s.reject(st, "rate", fmt.Sprintf("more than %v reports/s come on this stream", s.config.Limits.Reports))
@@ -185,7 +185,7 @@ func (s *Server) take(st *stream, m []byte, names wire.Names, into func(*reports
 	return nil
 }
 
-// reject counts a report that is not taken and tells its client why.
+// reject counts a rejected report and sends the reason to its client.
 func (s *Server) reject(st *stream, reason, text string) {
 	s.metrics.rejected.WithLabelValues(reason).Inc()
 	st.out.put(notice(pb.Notice_KIND_REJECTED, text))
@@ -195,28 +195,28 @@ func notice(kind pb.Notice_Kind, text string) *pb.AttachResponse {
 	return &pb.AttachResponse{Message: &pb.AttachResponse_Notice{Notice: &pb.Notice{Kind: kind, Text: text}}}
 }
 
-// refuse counts and logs why a client is sent away, and returns what it is told.
+// refuse counts and logs a refused stream, and returns the error for its client.
 func (s *Server) refuse(ctx context.Context, reason string, code codes.Code, text string) error {
 	s.metrics.refused.WithLabelValues(reason).Inc()
 	s.log.Warn("stream refused", "reason", reason, "peer", peerOf(ctx), "text", text)
 	return status.Error(code, text)
 }
 
-// lost says why nothing more can be read.
+// lost returns why a stream cannot be read any more; nil: the client closed it.
 func (s *Server) lost(ctx context.Context, err error) error {
 	switch status.Code(err) {
-	case codes.ResourceExhausted: // a message that is too large, told by the transport
+	case codes.ResourceExhausted: // the transport refused a message that is too large
 		return s.refuse(ctx, "size", codes.ResourceExhausted, status.Convert(err).Message())
-	case codes.Internal: // it was no message; the transport has told the client
+	case codes.Internal: // not a message; the transport has already answered
 		return s.refuse(ctx, "garbage", codes.Internal, "a message cannot be read")
 	}
-	if errors.Is(err, io.EOF) { // the client is done
+	if errors.Is(err, io.EOF) { // the client closed the stream
 		return nil
 	}
 	return err
 }
 
-// peerOf is the address of the other end.
+// peerOf returns the address of the client.
 func peerOf(ctx context.Context) string {
 	if p, ok := peer.FromContext(ctx); ok && p.Addr != nil {
 		return p.Addr.String()
@@ -224,7 +224,7 @@ func peerOf(ctx context.Context) string {
 	return "unknown"
 }
 
-// client is the other end of a connection, of whatever streams.
+// client is the state of one connection, which may have many streams.
 type client struct {
 	streams int // guarded by Server.mu
 
@@ -238,7 +238,7 @@ func (c *client) spend(now time.Time) bool {
 	return c.budget.spend(now)
 }
 
-// meet counts a stream of the client at an address in.
+// meet adds a stream to the client at an address.
 func (s *Server) meet(address string) *client {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -251,7 +251,7 @@ func (s *Server) meet(address string) *client {
 	return c
 }
 
-// part counts it out.
+// part removes a stream from the client at an address.
 func (s *Server) part(address string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -261,14 +261,15 @@ func (s *Server) part(address string) {
 	}
 }
 
-// budget is a token bucket of two seconds' reports. It is for one goroutine.
+// budget is a token bucket that holds the reports of two seconds. It must not be used
+// concurrently.
 type budget struct {
 	rate float64
 	left float64
 	last time.Time
 }
 
-// spend reports whether one more report may be taken at a time.
+// spend reports whether another report is within the budget at the given time.
 func (b *budget) spend(now time.Time) bool {
 	if b.last.IsZero() {
 		b.left, b.last = 2*b.rate+1, now

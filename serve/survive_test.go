@@ -35,9 +35,9 @@ func results(t *testing.T, e *config.Experiment, engine, partitioner string, win
 		t.Fatal(err)
 	}
 	out := map[string]string{}
-	job, err := experiment.Open(e, engine, scheme, func(slide int64, key string, s stream.State) {
+	job, err := experiment.OpenWith(e, engine, scheme, experiment.Options{Results: func(slide int64, key string, s stream.State) {
 		out[fmt.Sprint(slide, " ", key)] = string(s.AppendText(nil))
-	})
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,9 +62,9 @@ func results(t *testing.T, e *config.Experiment, engine, partitioner string, win
 	return out
 }
 
-// A job on goroutines goes through the death of its server, its return, and a pause
-// of it. It never stops, its routes come from wherever they can, and what it computes
-// is what it computes under hash without any of this.
+// The server of a job on goroutines is killed, restarted and suspended. The job never stops,
+// gets analytic routes while the server is away, and computes the same results as under hash
+// without a server.
 func TestJobSurvivesItsServer(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes 15 s of the wall clock")

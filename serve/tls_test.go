@@ -60,7 +60,7 @@ func (a *authority) issue(t *testing.T, name string) (cert, key string) {
 	return cert, key
 }
 
-// sign makes a certificate with a new key; by nobody means by itself.
+// sign makes a certificate with a new key; without a signer it signs itself.
 func sign(t *testing.T, template, parent *x509.Certificate, by *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

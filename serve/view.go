@@ -9,7 +9,7 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
-// View is a job as the live page shows it.
+// View is a job's data on the live page.
 type View struct {
 	Job          string     `json:"job"`
 	Workers      int        `json:"workers"`
@@ -20,7 +20,7 @@ type View struct {
 	Analytic     string     `json:"analytic"` // why the model does not decide; "": it does
 	Windows      uint64     `json:"windows"`
 	Routes       uint64     `json:"routes"`       // windows answered with another route
-	Incomplete   uint64     `json:"incomplete"`   // windows with missing subtasks
+	Incomplete   uint64     `json:"incomplete"`   // windows without some of the subtasks
 	Fallbacks    uint64     `json:"fallbacks"`    // windows answered by the analytic route
 	FarKeys      uint64     `json:"far_keys"`     // of them, because of the job's keys
 	KeyDistance  *float64   `json:"key_distance"` // of the job's keys from those trained on; null: unknown, or any fit
@@ -34,7 +34,7 @@ type View struct {
 	SlotShare    []float64  `json:"slot_share"` // part of the slots at each worker
 }
 
-// Reports is what became of a job's reports, one of a subtask for a slide each.
+// Reports counts a job's reports, each of one subtask for one slide.
 type Reports struct {
 	Taken     uint64 `json:"taken"`
 	Late      uint64 `json:"late"`
@@ -43,7 +43,7 @@ type Reports struct {
 	Skipped   uint64 `json:"skipped"` // windows
 }
 
-// HotView is a heavy key and where it goes.
+// HotView is a heavy key and its route.
 type HotView struct {
 	Name   string    `json:"name"`
 	Share  float64   `json:"share"` // of the records in the window
@@ -51,22 +51,22 @@ type HotView struct {
 	Route  []float64 `json:"route"` // part of its records at each worker
 }
 
-// How much a view holds.
+// The sizes of a view.
 const (
 	viewWindows = 240
 	viewKeys    = 12
 )
 
-// view is what is kept of a job for its View.
+// view is what a job keeps for its View.
 type view struct {
 	windows, routes, incomplete, fallbacks, farKeys uint64
 	imbalance                                       []float64
 	busy                                            []float64
 	cpu                                             []float64 // 0: unknown
 	hot                                             []policy.HotKey
-	sent                                            int64 // records behind the shares of hot
+	sent                                            int64 // records that the shares of hot refer to
 	rate                                            float64
-	route                                           *policy.Route // in force, as far as is known
+	route                                           *policy.Route // in force in the last window that reported one
 }
 
 func newView(workers int) view {
@@ -77,7 +77,7 @@ func newView(workers int) view {
 	return v
 }
 
-// add takes in a window and the route that it was answered with, nil if none.
+// add processes a window and the route that it was answered with, nil if none.
 func (v *view) add(a *reports.Assembled, route *policy.Route) {
 	w := a.Window
 	v.windows++
@@ -108,7 +108,7 @@ func (v *view) add(a *reports.Assembled, route *policy.Route) {
 	}
 }
 
-// current is the job's View.
+// current returns the job's View.
 func (j *job) current() View {
 	j.mu.Lock()
 	defer j.mu.Unlock()

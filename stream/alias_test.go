@@ -29,7 +29,7 @@ func TestZipfPMF(t *testing.T) {
 			}
 		}
 	}
-	// reference.md, Its simulated environment: 385746 of a million records.
+	// docs/algorithms.md, "The simulated environment": 385746 of a million records.
 	if got := ZipfPMF(10_000, 1.5)[0]; math.Abs(got-0.385746) > 1e-6 {
 		t.Errorf("probability of the first of 10,000 keys at 1.5 = %v, want 0.385746", got)
 	}

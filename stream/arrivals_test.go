@@ -145,7 +145,7 @@ func TestPoisson(t *testing.T) {
 	}
 }
 
-// reference.md: over 0.9 a step down, under 0.7 a step up, every 30 s, a step at
+// SaSPartitioner's training source: over 0.9 a step down, under 0.7 a step up, every 30 s, a step at
 // least rate/50.
 func TestAdaptive(t *testing.T) {
 	cfg := fixed(10_000)

@@ -38,8 +38,8 @@ type Stage struct {
 	Duration time.Duration `yaml:"duration"` // of event time; the last stage's may be 0, it lasts for ever anyway
 }
 
-// AdaptiveConfig is the rule of the reference's training source (reference.md,
-// Rates and the throughput test): every Interval, when the largest busy ratio of
+// AdaptiveConfig is the rule of SaSPartitioner's training source (docs/algorithms.md,
+// "Sustainable rate"): every Interval, when the largest busy ratio of
 // combiner and reducer is above High the rate goes down a step, when it is below
 // Low up a step.
 type AdaptiveConfig struct {

@@ -67,7 +67,7 @@ func (z *zipfSequence) enter(phase int64) {
 
 // drift gives one key a probability that moves linearly from low to high and back
 // in each period of event time; the others share the rest by a zipf law
-// (reference.md, Rates and the throughput test).
+// (docs/algorithms.md, "Sustainable rate").
 type drift struct {
 	table     alias
 	keys      []key // the background, by rank

@@ -140,5 +140,5 @@ func AppendExact(dst []byte, s State) []byte {
 	return s.AppendText(dst)
 }
 
-// finite tells whether v is a number that values may have.
+// finite reports whether v is a number that values may have.
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }

@@ -11,7 +11,7 @@ import (
 )
 
 // tdigestTask is the task that summarises the distribution of each key's values
-// (reference.md, The pipeline), by the t-digest of Dunning and Ertl (Computing
+// (docs/algorithms.md, "The pipeline"), by the t-digest of Dunning and Ertl (Computing
 // Extremely Accurate Quantiles Using t-Digests, 2019) as caio/go-tdigest
 // implements it.
 //

@@ -93,7 +93,7 @@ func (s *wordcountState) count(word string, hash uint64) *int64 {
 	return &s.entries[len(s.entries)-1].count
 }
 
-// is tells whether an entry is of a word.
+// is reports whether an entry is of a word.
 func (s *wordcountState) is(e *wordEntry, word string, hash uint64) bool {
 	return e.hash == hash && string(s.letters[e.from:e.to]) == word
 }

@@ -98,11 +98,11 @@ func countWords(text string) int {
 	return n
 }
 
-// isLower tells whether an ASCII byte stands in a lower-cased word as it is.
+// isLower reports whether an ASCII byte stands in a lower-cased word as it is.
 func isLower(c byte) bool { return c-'a' < 26 || c-'0' < 10 }
 
 func isUpper(c byte) bool { return c-'A' < 26 }
 
-// inWord tells whether a rune is part of a word. An invalid byte is not: it
+// inWord reports whether a rune is part of a word. An invalid byte is not: it
 // decodes to U+FFFD, a symbol.
 func inWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r) }

@@ -67,7 +67,8 @@ type CQL struct {
 	Density float64 `yaml:"density"`
 }
 
-// Reference are the reference's offline settings (reference.md, "The agent").
+// Reference are SaSPartitioner's offline settings (docs/algorithms.md, "Published
+// settings").
 func Reference() Config {
 	entropy := -73.0 // minus the action dimension at 64 workers, in use at any number
 	return Config{

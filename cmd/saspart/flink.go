@@ -45,7 +45,7 @@ it down first.`,
 	f := cmd.Flags()
 	f.IntVar(&config.Port, "port", config.Port, "`port` of the REST interface and the web page; 0: any that is free")
 	f.IntVar(&config.TaskManagers, "taskmanagers", config.TaskManagers, "TaskManagers, `n` processes")
-	f.IntVar(&config.Slots, "slots", config.Slots, "slots of each TaskManager: in all, at least as `many` as a job has workers")
+	f.IntVar(&config.TaskSlots, "slots", config.TaskSlots, "task slots of each TaskManager: in all, at least as `many` as a job has workers")
 	f.IntVar(&config.Heap, "heap", config.Heap, "`MiB` of heap for the work of each TaskManager")
 	f.DurationVar(&config.Patience, "wait", config.Patience, "how long it may take to come up, without fetching Flink")
 	output := outputFlag(cmd, "text", "json")
@@ -125,7 +125,7 @@ func (a *app) printCluster(s cluster.Status, output string) error {
 	if !s.Running {
 		b.WriteString("  INCOMPLETE: saspart flink up starts what is missing")
 	}
-	fmt.Fprintf(&b, "\n%d of %d slots free, %s\n", s.Free, s.Slots, plural(s.Jobs, "job"))
+	fmt.Fprintf(&b, "\n%d of %d task slots free, %s\n", s.Free, s.TaskSlots, plural(s.Jobs, "job"))
 	fmt.Fprintf(&b, "JobManager %d, TaskManagers %s (%d of %d registered)\n", s.JobManager, strings.Trim(fmt.Sprint(s.TaskManagers), "[]"), s.Registered, s.Wanted)
 	fmt.Fprintf(&b, "logs in %s\n", s.Logs)
 	_, err := fmt.Fprint(a.out, b.String())

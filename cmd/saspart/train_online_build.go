@@ -65,7 +65,7 @@ func (b *onlineBuild) build(ctx context.Context) (*online.Loop, error) {
 // last is the checkpoint to go on from.
 func (b *onlineBuild) last() string { return filepath.Join(b.dir, online.Last) }
 
-// fresh tells whether there is none, though one was asked for: the run may have ended
+// fresh reports whether there is none, though one was asked for: the run may have ended
 // before its first.
 func fresh(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 

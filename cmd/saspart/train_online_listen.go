@@ -19,7 +19,7 @@ import (
 // behindServer names, beside the engines, what runs a job that is in another process.
 const behindServer = "served"
 
-// realTime tells whether the job runs on the wall clock: it does not wait for the
+// realTime reports whether the job runs on the wall clock: it does not wait for the
 // learner, and somebody may wait for its results.
 func (c *onlineConfig) realTime() bool {
 	return experiment.RealTime(c.Engine) || c.Engine == behindServer

@@ -73,7 +73,7 @@ func (es Errors) sort() {
 	})
 }
 
-// covers tells whether the value at path, or one that contains it, has an error.
+// covers reports whether the value at path, or one that contains it, has an error.
 func (es Errors) covers(path string) bool {
 	for p := path; p != ""; p = parent(p) {
 		if slices.ContainsFunc(es, func(e Error) bool { return e.Path == p }) {

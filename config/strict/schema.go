@@ -69,7 +69,7 @@ var (
 	textUnmarshalerType = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
-// reads tells whether values of the type read themselves from YAML or text.
+// reads reports whether values of the type read themselves from YAML or text.
 func reads(t reflect.Type) bool {
 	p := reflect.PointerTo(t)
 	return p.Implements(yamlUnmarshalerType) || p.Implements(textUnmarshalerType)

@@ -121,7 +121,7 @@ func (d *decoder) validate(v Validator) {
 	}
 }
 
-// IsInvalid tells whether err says that a configuration is wrong, as opposed to
+// IsInvalid reports whether err says that a configuration is wrong, as opposed to
 // unreadable.
 func IsInvalid(err error) bool {
 	var e *Errors

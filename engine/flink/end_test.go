@@ -129,7 +129,7 @@ func TestJobThatDoesNotAttach(t *testing.T) {
 	f.silent = true
 	e := engineOn(t, f, func(c *Config) { c.Attach = 300 * time.Millisecond })
 	j := open(t, e, quick(), "hash")
-	if _, err := j.Next(background); err == nil || !strings.Contains(err.Error(), "2 of 3 subtasks") || !strings.Contains(err.Error(), "8 slots") {
+	if _, err := j.Next(background); err == nil || !strings.Contains(err.Error(), "2 of 3 subtasks") || !strings.Contains(err.Error(), "8 task slots") {
 		t.Errorf("Next: %v", err)
 	}
 	if err := j.Close(); err != nil {

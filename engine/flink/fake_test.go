@@ -208,7 +208,7 @@ func (j *standIn) control(c wire.Control) {
 func (j *standIn) run(t *testing.T) {
 	c := &j.conf
 	slide := time.Duration(c.SlideMS) * time.Millisecond
-	shape := reports.Shape{Workers: c.Workers, Partitioners: c.Partitioners, Reducers: c.Reducers, Slots: c.Slots, Slides: c.MetricSlides, Slide: slide}
+	shape := reports.Shape{Workers: c.Workers, Partitioners: c.Partitioners, Reducers: c.Reducers, Slots: c.HashSlots, Slides: c.MetricSlides, Slide: slide}
 	attach := client.Config{
 		Address: c.Server, Token: c.Token, Job: c.Job, Instance: c.Instance, Shape: shape, StaleAfter: time.Hour, Control: j.control,
 	}

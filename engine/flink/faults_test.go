@@ -36,7 +36,7 @@ type stage struct {
 func newStage(t *testing.T) *stage {
 	t.Helper()
 	c := cluster.Default()
-	c.Dir, c.Port, c.Slots, c.Patience = t.TempDir(), 0, 8, 4*time.Minute
+	c.Dir, c.Port, c.TaskSlots, c.Patience = t.TempDir(), 0, 8, 4*time.Minute
 	s := &stage{t: t}
 	var err error
 	if s.jar, err = findJar(); err != nil {
@@ -291,7 +291,7 @@ func servePolicy(t *testing.T, saspart, address string) (kill func()) {
 	return kill
 }
 
-// attached tells whether the server at an address has answered a window of a job.
+// attached reports whether the server at an address has answered a window of a job.
 func attached(address string) bool {
 	page, _ := pages.Load(address)
 	answer, err := http.Get("http://" + page.(string) + "/jobs.json")

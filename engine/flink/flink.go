@@ -176,7 +176,7 @@ func findJar() (string, error) {
 	}
 }
 
-// isExtra tells whether a jar is no program: sources, tests, or what was there before
+// isExtra reports whether a jar is no program: sources, tests, or what was there before
 // its libraries were packed into it.
 func isExtra(name string) bool {
 	for _, end := range []string{"-sources.jar", "-tests.jar", "-javadoc.jar"} {

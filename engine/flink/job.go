@@ -270,7 +270,7 @@ func (j *Job) plight(ctx context.Context) string {
 	}
 	o, err := j.engine.client.Overview(ctx)
 	if err == nil && job.Running < job.Tasks && o.Free == 0 {
-		return fmt.Sprintf("it is %s with %d of %d subtasks running, and none of the cluster's %d slots is free; give it more (saspart flink up --slots), or the job fewer workers", job.State, job.Running, job.Tasks, o.Slots)
+		return fmt.Sprintf("it is %s with %d of %d subtasks running, and none of the cluster's %d task slots is free; give it more (saspart flink up --slots), or the job fewer workers", job.State, job.Running, job.Tasks, o.TaskSlots)
 	}
 	return fmt.Sprintf("it is %s with %d of %d subtasks running; can the cluster reach this process at %s?", job.State, job.Running, job.Tasks, j.server.at)
 }

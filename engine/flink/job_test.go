@@ -191,7 +191,7 @@ func TestSettings(t *testing.T) {
 	if s.class != "io.github.saspart.flink.jobs.TDigestJob" || c.Job != "clicks" || c.Workers != 4 || c.SlideMS != 100 || c.WindowMS != 200 {
 		t.Errorf("%s: %+v", s.class, c)
 	}
-	if c.Rate != 0 || c.Slots != 4096 || c.HotKeys != 64 || c.Costs.Unit != 30_000 || uint64(c.Seed) != e.Seed || c.Token == "" {
+	if c.Rate != 0 || c.HashSlots != 4096 || c.HotKeys != 64 || c.Costs.Unit != 30_000 || uint64(c.Seed) != e.Seed || c.Token == "" {
 		t.Errorf("%+v", c)
 	}
 	if !slices.Equal(c.Speeds, []float64{1, 0.5, 1, 1}) {

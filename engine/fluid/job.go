@@ -9,7 +9,6 @@ import (
 
 	"github.com/saspart/saspart/config/field"
 	"github.com/saspart/saspart/engine"
-	"github.com/saspart/saspart/engine/internal/operator"
 	"github.com/saspart/saspart/policy"
 )
 
@@ -162,7 +161,7 @@ func (f *force) split(records float64) (fanOut float64, realised []policy.Realis
 			}
 		}
 	}
-	operator.SortRealised(realised)
+	policy.SortRealised(realised)
 	return float64(pairs) / float64(len(f.keys.hot)), realised
 }
 

@@ -108,7 +108,7 @@ func ExpectedLoads(r *policy.Route, k *KeySpace, loads []float64) []float64 {
 
 // Bound is the highest rate that workers of the given speeds can hold, in
 // records/s, when a record costs cost seconds on a worker of speed 1: the sum of
-// the speeds over the cost (design.md, The route, and the two ways to act).
+// the speeds over the cost (docs/algorithms.md, "Measures").
 func Bound(speeds []float64, cost float64) float64 {
 	sum := 0.0
 	for _, v := range speeds {

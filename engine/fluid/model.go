@@ -90,7 +90,8 @@ func (c *Config) Validate() error {
 //
 //	busy[w] = Utilisation * sum(speeds) * load[w] / speed[w], loads summing to 1
 //
-// With speeds of mean 1 this is rho * v * P / speed (capacity.md, The scenarios).
+// With speeds of mean 1 this is rho * v * P / speed (docs/algorithms.md,
+// "The scenarios").
 type Model struct {
 	speeds   []float64
 	gain     float64 // Utilisation * sum of the initial speeds

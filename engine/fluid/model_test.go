@@ -53,11 +53,11 @@ func constant(n int, v float64) []float64 {
 func TestReferenceEnv(t *testing.T) {
 	want := []float64{385746, 136381, 74236, 48218, 34502, 26246, 20828, 17047, 14286, 12198}
 	if diff := cmp.Diff(want, ReferenceCounts()); diff != "" {
-		t.Errorf("key counts (-reference.md +got):\n%s", diff)
+		t.Errorf("key counts (-published +got):\n%s", diff)
 	}
 	for _, tc := range []struct {
 		workers            int
-		ones, random, slop float64 // imbalance, reference.md, to its digits; the random one is a mean
+		ones, random, slop float64 // imbalance of the published environment, to its digits; the random one is a mean
 	}{
 		{8, 0.62, 0.86, 0.005},
 		{64, 0.92, 1.61, 0.005},

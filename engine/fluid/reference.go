@@ -2,8 +2,8 @@ package fluid
 
 import "github.com/saspart/saspart/policy"
 
-// ReferenceEnv is the reference's simulated environment (reference.md, Its
-// simulated environment), for comparisons on the same work: ten hot keys, no cold
+// ReferenceEnv is SaSPartitioner's simulated environment (docs/algorithms.md, "The
+// simulated environment"), for comparisons on the same work: ten hot keys, no cold
 // ones, fixed speeds, no noise, no memory. It allocates nothing per step.
 //
 //	load[w] = sum over keys of d[k] * R[k][w], time[w] = load[w] / speed[w],

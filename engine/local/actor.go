@@ -6,8 +6,8 @@ import (
 	"github.com/saspart/saspart/engine/internal/operator"
 )
 
-// ps is picoseconds per nanosecond.
-const ps = operator.PS
+// picos is time on the clock of an emulated worker.
+type picos = operator.Picos
 
 // never is after every time.
 const never = 1<<63 - 1
@@ -17,10 +17,10 @@ const never = 1<<63 - 1
 type actor struct {
 	clock  *wallClock
 	stop   <-chan struct{}
-	ask    chan *census  // holds one
-	wake   chan struct{} // holds one: what the actor waits for may have happened
+	ask    chan *measurement // holds one
+	wake   chan struct{}     // holds one: what the actor waits for may have happened
 	timer  *time.Timer
-	answer func(*census)
+	answer func(*measurement)
 }
 
 // wallClock reads ns since the job's start.
@@ -29,7 +29,7 @@ type wallClock struct{ start time.Time }
 func (c *wallClock) now() int64 { return int64(time.Since(c.start)) }
 
 // wait returns when the actor is woken, perhaps for nothing, when it has answered
-// a census, or when the clock reads until; false when the job has been stopped.
+// a measurement, or when the clock reads until; false when the job has been stopped.
 func (a *actor) wait(until int64) bool {
 	var timeout <-chan time.Time
 	if until != never {
@@ -62,7 +62,7 @@ func (a *actor) waitUntil(until int64) bool {
 	return true
 }
 
-// poll answers a census, if there is one; false when the job has been stopped.
+// poll answers a measurement, if there is one; false when the job has been stopped.
 func (a *actor) poll() bool {
 	select {
 	case <-a.stop:
@@ -75,7 +75,7 @@ func (a *actor) poll() bool {
 	return true
 }
 
-// rest answers censuses until the job is stopped.
+// rest answers measurements until the job is stopped.
 func (a *actor) rest() {
 	for a.wait(never) {
 	}
@@ -103,18 +103,18 @@ const (
 // labour is the working time of a worker or reducer.
 type labour struct {
 	emulated bool
-	begun    int64 // emulated: when the last service began, ps
-	end      int64 // emulated: when it ended, ps
+	begun    picos // emulated: when the last service began
+	end      picos // emulated: when it ended
 	since    int64 // native: until when busy time has been booked, ns
-	busy     int64 // booked so far, ps
+	busy     picos // booked so far
 
-	told   int64 // of busy, in reports
+	told   picos // of busy, in reports
 	toldAt int64 // when the last report was made, ns
 }
 
 // serve books the service of what was ready at a time and returns when it ends.
 // Marks too are served, at no cost: they tell that there was nothing before.
-func (l *labour) serve(ready, cost int64) int64 {
+func (l *labour) serve(ready, cost picos) picos {
 	l.begun = max(ready, l.end)
 	l.end = l.begun + cost
 	l.busy += cost
@@ -128,11 +128,11 @@ func (l *labour) begin(now int64) { l.since = now }
 // is too late for the schedule.
 func (l *labour) settle(now int64) {
 	if !l.emulated {
-		l.busy += (now - l.since) * ps
+		l.busy += operator.FromNanos(now - l.since)
 		l.since = now
 		return
 	}
-	if late := (now-serviceSlack)*ps - l.end; late > 0 {
+	if late := operator.FromNanos(now-serviceSlack) - l.end; late > 0 {
 		l.end += late
 		l.busy += late
 	}
@@ -142,9 +142,9 @@ func (l *labour) settle(now int64) {
 func (l *labour) ratio(now int64) float64 {
 	busy := l.busy
 	if l.emulated {
-		busy -= max(0, l.end-now*ps)
+		busy -= max(0, l.end-operator.FromNanos(now))
 	}
-	length := (now - l.toldAt) * ps
+	length := operator.FromNanos(now - l.toldAt)
 	r := float64(busy-l.told) / float64(max(1, length))
 	l.told, l.toldAt = busy, now
 	return min(1, max(0, r))

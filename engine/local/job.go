@@ -1,6 +1,6 @@
 // Package local runs jobs on goroutines and the wall clock, with real queues and
 // measured times: Job, its actors (partitioner subtasks, workers, reducers, the sink),
-// and what they meet at (inboxes, the board of announcements, the census of a window).
+// and what they meet at (inboxes, announcements, the measurement of a window).
 package local
 
 import (
@@ -13,6 +13,7 @@ import (
 
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/engine/internal/operator"
+	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/policy"
 )
@@ -21,7 +22,7 @@ import (
 // partitioner subtask, worker and reducer, and one that reports the results. It
 // is the job of package sim with real queues and measured busy times.
 //
-// The capacity of a worker is either emulated or native (Capacity). Emulated, it
+// Execution is emulated or native. Emulated, it
 // does the work and then waits out the service time by the recurrence that sim
 // computes, so that many workers fit few cores and both engines agree; a machine
 // too slow for that shows as busy workers. Native, it is as fast as the machine,
@@ -38,7 +39,7 @@ type Job struct {
 	setup    engine.Setup
 	emulated bool
 	slide    int64 // length of a slide, ns
-	routing  int64 // cost of sending a record, ps
+	routing  picos // cost of sending a record
 	envs     []partition.Env
 	clock    wallClock
 
@@ -47,21 +48,22 @@ type Job struct {
 	workers  []*worker
 	reducers []*reducer
 	sink     *sink
-	actors   []*actor // those asked in a census: workers, partitioner subtasks, reducers
+	actors   []*actor // that are asked what they measured: workers, partitioner subtasks, reducers
 	running  sync.WaitGroup
 	stop     chan struct{} // closed to end all goroutines
 	done     chan struct{} // closed by the sink: everything is reduced
 	failure  chan error    // holds the first
 
-	step       int
-	last       int64         // end of the last window, ns
-	scheme     string        // in force when it ended
-	route      *policy.Route //
-	sequence   int           // of the last announcement that any subtask had adopted
-	late       []*census
-	histograms sync.Pool
-	started    bool
-	ended      error // what Next returns from now on
+	step        int
+	last        int64         // end of the last window, ns
+	sequence    int           // of the last announcement that any subtask has adopted, as far as is known
+	route       *policy.Route // in force there
+	partitioner string        //
+	shape       reports.Shape
+	late        []*measurement // with answers that are in no window yet
+	histograms  sync.Pool
+	started     bool
+	ended       error // what Next returns from now on
 }
 
 // New makes a job on goroutines and the wall clock. It has to be closed.
@@ -71,18 +73,18 @@ func New(s engine.Setup) (*Job, error) {
 	}
 	c := &s.Config
 	j := &Job{
-		setup: s, emulated: c.Capacity != engine.Native, slide: c.Slide.Nanoseconds(),
-		routing: c.Costs.Route.Nanoseconds() * ps, shared: newShared(c.Partitioners, c.Reducers),
+		setup: s, emulated: c.Execution != engine.Native, slide: c.Slide.Nanoseconds(),
+		routing: operator.FromNanos(c.Costs.Route.Nanoseconds()), shared: newShared(c.Partitioners, c.Reducers), shape: operator.ShapeOf(c),
 		stop: make(chan struct{}), done: make(chan struct{}), failure: make(chan error, 1),
 	}
 	j.histograms.New = func() any { return operator.NewLatency() }
-	courses := c.Speeds.Courses(c.Workers, s.Seed)
+	trajectories := c.Speeds.Trajectories(c.Workers, s.Seed)
 	for i, speed := range c.Speeds.Of(c.Workers, s.Seed) {
 		w := newWorker(j, i, speed)
-		if courses != nil {
-			w.course = courses[i]
+		if trajectories != nil {
+			w.trajectory = trajectories[i]
 		}
-		w.actor = j.newActor(func(n *census) { n.workers[w.index] = w.report() })
+		w.actor = j.newActor(func(m *measurement) { m.workers[w.index] = w.report() })
 		w.inbox = newInbox[item](c.Queue, w.wake)
 		j.workers = append(j.workers, w)
 		j.actors = append(j.actors, &w.actor)
@@ -90,13 +92,15 @@ func New(s engine.Setup) (*Job, error) {
 	for i := range c.Partitioners {
 		j.envs = append(j.envs, operator.EnvOf(&s, i))
 		f := newFeeder(j, i)
-		f.actor = j.newActor(func(n *census) { n.feeders[f.index] = f.report() })
+		f.actor = j.newActor(func(m *measurement) { m.partitioners[f.index] = f.report() })
 		j.feeders = append(j.feeders, f)
 		j.actors = append(j.actors, &f.actor)
 	}
 	for i := range c.Reducers {
 		r := newReducer(j, i)
-		r.actor = j.newActor(func(n *census) { n.reducers[r.index] = r.ratio(r.clock.now()) })
+		r.actor = j.newActor(func(m *measurement) {
+			m.reducers[r.index] = reports.Reducer{Index: r.index, Busy: r.ratio(r.clock.now())}
+		})
 		r.inbox = newInbox[handed](c.Queue, r.wake)
 		j.reducers = append(j.reducers, r)
 		j.actors = append(j.actors, &r.actor)
@@ -108,16 +112,16 @@ func New(s engine.Setup) (*Job, error) {
 }
 
 // newActor numbers the actors in the order in which they are asked.
-func (j *Job) newActor(report func(*census)) actor {
+func (j *Job) newActor(report func(*measurement)) actor {
 	a := actor{
-		clock: &j.clock, stop: j.stop, ask: make(chan *census, 1), wake: make(chan struct{}, 1),
+		clock: &j.clock, stop: j.stop, ask: make(chan *measurement, 1), wake: make(chan struct{}, 1),
 		timer: time.NewTimer(time.Hour),
 	}
 	a.timer.Stop()
 	id := len(j.actors)
-	a.answer = func(n *census) {
-		report(n)
-		n.arrived <- id
+	a.answer = func(m *measurement) {
+		report(m)
+		m.arrived <- id
 	}
 	return a
 }

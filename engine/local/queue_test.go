@@ -132,7 +132,7 @@ func TestShared(t *testing.T) {
 	if b.plan(5) != first || b.plan(6) != second {
 		t.Error("a reducer plan holds from the first slide that no subtask has begun")
 	}
-	if got := b.fanOut(); got != 1.5 {
-		t.Errorf("fan-out is %v, want 1.5", got)
+	if got := b.fanOut(); got != (operator.FanOut{Pairs: 6, Keys: 4}) {
+		t.Errorf("fan-out is %v, want 6 pairs of 4 keys", got)
 	}
 }

@@ -114,8 +114,10 @@ func (b *shared) plan(slide int64) *operator.ReducerPlan {
 }
 
 // fanOut returns the fan-out since the last call.
-func (b *shared) fanOut() float64 {
+func (b *shared) fanOut() operator.FanOut {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.fan.Mean()
+	f := b.fan
+	b.fan = operator.FanOut{}
+	return f
 }

@@ -1,7 +1,6 @@
 package local
 
 import (
-	"cmp"
 	"math"
 	"slices"
 	"time"
@@ -9,178 +8,157 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/saspart/saspart/engine/internal/operator"
+	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/policy"
 )
 
-// censusWait is how long a window waits for the reports of those that work. One
-// that waits itself answers at once, and one that works between two batches, so
-// only a stalled source or machine takes that long.
-const censusWait = 2 * time.Second
+// answerWait is how long a window waits for the answers of the job's goroutines. One that
+// waits answers at once, and one that works answers between two batches, so only a stalled
+// source or machine takes that long.
+const answerWait = 2 * time.Second
 
-// census asks every actor what it measured. Each writes its own report and then
-// says that it has arrived; a report is read only after that.
-type census struct {
-	feeders  []feederReport
-	workers  []workerReport
-	reducers []float64 // busy ratios
-	arrived  chan int  // actors' ids
-	missing  int       // those asked that have not arrived
+// measurement asks every actor what it measured. An actor writes its own answer and then
+// sends its number: only then is the answer read.
+type measurement struct {
+	workers      []workerAnswer
+	partitioners []partitionerAnswer
+	reducers     []reports.Reducer
+	arrived      chan int // actors' numbers
+	waiting      int      // actors that were asked and have not answered
+	answered     []bool   // by actor: its answer has arrived and is not in a window yet
+}
+
+// workerAnswer is what a worker measured since its last answer.
+type workerAnswer struct {
+	reports.Worker
+	latency  *hdrhistogram.Histogram // the receiver's; nil: no records
+	sequence int                     // all records routed before this announcement are served
+	changed  int64                   // when that last rose, ns
+}
+
+// partitionerAnswer is what a partitioner subtask measured since its last answer.
+type partitionerAnswer struct {
+	reports.Partitioner
+	route    *policy.Route
+	sequence int   // of the last announcement adopted
+	changed  int64 // when that was, ns
+}
+
+func newMeasurement(workers, partitioners, reducers int) *measurement {
+	actors := workers + partitioners + reducers
+	return &measurement{
+		workers: make([]workerAnswer, workers), partitioners: make([]partitionerAnswer, partitioners),
+		reducers: make([]reports.Reducer, reducers), arrived: make(chan int, actors), answered: make([]bool, actors),
+	}
+}
+
+// arrive notes that an actor has answered.
+func (m *measurement) arrive(actor int) {
+	m.answered[actor] = true
+	m.waiting--
 }
 
 // measure makes the window that ends now.
 func (j *Job) measure() *policy.Window {
 	c := &j.setup.Config
-	n := &census{
-		feeders: make([]feederReport, c.Partitioners), workers: make([]workerReport, c.Workers),
-		reducers: make([]float64, c.Reducers), arrived: make(chan int, len(j.actors)),
-	}
+	m := newMeasurement(c.Workers, c.Partitioners, c.Reducers)
 	end := j.clock.now()
 	for _, a := range j.actors {
 		select {
-		case a.ask <- n:
-			n.missing++
-		default: // the last census is still before it
+		case a.ask <- m:
+			m.waiting++
+		default: // it has not seen the last one yet
 		}
 	}
-	w := &policy.Window{
-		Step: j.step, Start: time.Duration(j.last), End: time.Duration(end),
-		Counts: make([]int64, c.Workers), Units: make([]int64, c.Workers),
-		Busy: filled(c.Workers), Queue: filled(c.Workers), Reducer: filled(c.Reducers),
-		FanOut: j.shared.fanOut(), QueueSize: c.Queue, Partitioner: j.scheme, Route: j.route,
-	}
-	t := tallyOf(j, w)
-	for _, old := range j.late {
-		for old.missing > 0 && len(old.arrived) > 0 {
-			t.count(old, <-old.arrived)
-		}
-	}
-	deadline := time.NewTimer(censusWait)
+	deadline := time.NewTimer(answerWait)
 	defer deadline.Stop()
-	for waiting := n.missing > 0; waiting; {
+	for late := false; m.waiting > 0 && !late; {
 		select {
-		case id := <-n.arrived:
-			t.count(n, id)
-			t.rate(n, id)
-			waiting = n.missing > 0
+		case actor := <-m.arrived:
+			m.arrive(actor)
 		case <-deadline.C:
-			waiting = false
+			late = true
 		}
 	}
-	j.late = slices.DeleteFunc(append(j.late, n), func(n *census) bool { return n.missing == 0 })
-	t.finish()
-	j.step, j.last = j.step+1, end
-	j.scheme, j.route, j.sequence = w.Partitioner, w.Route, t.sequence
+	for _, old := range j.late {
+		for len(old.arrived) > 0 {
+			old.arrive(<-old.arrived)
+		}
+	}
+	w := j.window(m, end)
+	j.late = slices.DeleteFunc(append(j.late, m), func(m *measurement) bool {
+		return m.waiting == 0 && !slices.Contains(m.answered, true)
+	})
 	j.shared.learn(w)
 	return w
 }
 
-// filled is n ratios that nobody has measured yet.
-func filled(n int) []float64 {
-	out := make([]float64, n)
-	for i := range out {
-		out[i] = math.NaN()
-	}
-	return out
-}
-
-// windowTally assembles a window from reports.
-type windowTally struct {
-	job      *Job
-	w        *policy.Window
-	seen     operator.Seen
-	sent     int64
-	sequence int // the subtasks' furthest
-	behind   int // the workers' least
-	changed  int64
-	latency  *hdrhistogram.Histogram
-}
-
-func tallyOf(j *Job, w *policy.Window) *windowTally {
-	return &windowTally{job: j, w: w, sequence: j.sequence, changed: operator.NoSlide, behind: math.MaxInt, latency: operator.NewLatency()}
-}
-
-// count adds what the actor reports to have counted: also when its report has
-// come too late for its own window, so that nothing goes missing.
-func (t *windowTally) count(n *census, id int) {
-	n.missing--
-	c, w := &t.job.setup.Config, t.w
-	if id < c.Workers {
-		r := &n.workers[id]
-		w.Records += r.records
-		w.Counts[id] += r.records
-		w.Units[id] += r.units
-		w.Realised = append(w.Realised, r.realised...)
-		t.changed = max(t.changed, r.changed)
-		if r.latency != nil {
-			t.latency.Merge(r.latency)
-			r.latency.Reset()
-			t.job.histograms.Put(r.latency)
+// window makes the window that ends at end of the answers to m. Late answers to earlier
+// measurements add their counts to the first window in which their actor is measured
+// again, so that no record goes missing.
+func (j *Job) window(m *measurement, end int64) *policy.Window {
+	c := &j.setup.Config
+	whole := reports.Whole{Start: time.Duration(j.last), End: time.Duration(end), Latency: operator.NewLatency()}
+	r := &reports.Report{Slide: uint64(j.step), Whole: &whole}
+	served, changed := math.MaxInt, int64(operator.NoSlide) // the workers' least sequence; the last change
+	for _, n := range append(j.late, m) {
+		late := n != m
+		for i := range n.workers {
+			if !m.answered[i] || !n.answered[i] {
+				continue
+			}
+			a := &n.workers[i]
+			a.Late = late
+			r.Workers = append(r.Workers, a.Worker)
+			changed = max(changed, a.changed)
+			if !late {
+				served = min(served, a.sequence)
+			}
+			if a.latency != nil {
+				whole.Latency.Merge(a.latency)
+				a.latency.Reset()
+				j.histograms.Put(a.latency)
+			}
 		}
-	} else if id < c.Workers+c.Partitioners {
-		r := &n.feeders[id-c.Workers]
-		t.seen.Add(r.seen)
-		t.sent += r.sent
-		t.changed = max(t.changed, r.changed)
-	}
-}
-
-// rate takes what only says something about the window in which it was asked for.
-func (t *windowTally) rate(n *census, id int) {
-	c, w := &t.job.setup.Config, t.w
-	if id < c.Workers {
-		r := &n.workers[id]
-		w.Busy[id], w.Queue[id] = r.busy, r.queue
-		w.Pairs += r.keys
-		t.behind = min(t.behind, r.sequence)
-		return
-	}
-	if id -= c.Workers; id < c.Partitioners {
-		r := &n.feeders[id]
-		w.OfferedRate = r.offered
-		w.Backpressured += r.held / float64(c.Partitioners)
-		w.Pairs += r.pairs
-		if r.sequence >= t.sequence {
-			t.sequence, w.Route, w.Partitioner = r.sequence, r.route, r.scheme
+		for i := range n.partitioners {
+			if !m.answered[c.Workers+i] || !n.answered[c.Workers+i] {
+				continue
+			}
+			a := &n.partitioners[i]
+			a.Late = late
+			r.Partitioners = append(r.Partitioners, a.Partitioner)
+			changed = max(changed, a.changed)
+			if !late && a.sequence >= j.sequence {
+				j.sequence, j.route, j.partitioner = a.sequence, a.route, a.Name
+			}
 		}
-		return
-	}
-	w.Reducer[id-c.Partitioners] = n.reducers[id-c.Partitioners]
-}
-
-// finish computes what depends on all reports. A route counts as new while any
-// worker still has records of the one before to serve, but not when the change
-// lies within a fiftieth of the window's beginning: as close as a slide's end, as
-// the subtasks see it, comes to a window's.
-func (t *windowTally) finish() {
-	w := t.w
-	length := w.End - w.Start
-	w.ActualRate = float64(t.sent) / max(length, 1).Seconds()
-	w.RouteNew = t.behind < t.sequence || t.changed > int64(w.Start+length/50)
-	t.seen.Top(t.job.setup.Config.NamedKeys())
-	w.Hot, w.Slots = t.seen.Hot, t.seen.Slots
-	w.Realised = joined(w.Realised)
-	if f := t.job.setup.Latency; f != nil {
-		f(t.latency)
-	}
-	if t.latency.TotalCount() > 0 {
-		w.LatencyP50 = time.Duration(t.latency.ValueAtQuantile(50))
-		w.LatencyP99 = time.Duration(t.latency.ValueAtQuantile(99))
-		w.LatencyMax = time.Duration(t.latency.Max())
-	}
-}
-
-// joined sorts shares, and adds up those that a late report brings twice.
-func joined(r []policy.RealisedShare) []policy.RealisedShare {
-	slices.SortFunc(r, func(a, b policy.RealisedShare) int {
-		return cmp.Or(cmp.Compare(a.Hash, b.Hash), cmp.Compare(a.Worker, b.Worker))
-	})
-	out := r[:0]
-	for _, s := range r {
-		if n := len(out); n > 0 && out[n-1].Hash == s.Hash && out[n-1].Worker == s.Worker {
-			out[n-1].Count += s.Count
-		} else {
-			out = append(out, s)
+		for i := range n.reducers {
+			if n.answered[c.Workers+c.Partitioners+i] && !late {
+				r.Reducers = append(r.Reducers, n.reducers[i])
+			}
+		}
+		if late {
+			for i := range n.answered {
+				n.answered[i] = n.answered[i] && !m.answered[i]
+			}
 		}
 	}
-	return out
+	clear(m.answered)
+	if len(r.Reducers) > 0 { // the sink counts results and partial results for all reducers
+		fan := j.shared.fanOut()
+		r.Reducers[0].Keys, r.Reducers[0].Pairs = fan.Keys, fan.Pairs
+	}
+	whole.Route, whole.Partitioner = j.route, j.partitioner
+	// The window is mixed while any worker still serves records of an earlier route. A change
+	// within a fiftieth of the window after its beginning does not count: the window and the
+	// slide that the subtask began with it end at nearly the same time.
+	whole.RouteNew = served < j.sequence || changed > j.last+(end-j.last)/50
+	if f := j.setup.Reports; f != nil {
+		f(r)
+	}
+	if f := j.setup.Latency; f != nil {
+		f(whole.Latency)
+	}
+	j.step, j.last = j.step+1, end
+	return reports.Join(&j.shape, r)
 }

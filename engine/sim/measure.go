@@ -2,73 +2,26 @@ package sim
 
 import (
 	"slices"
-	"time"
 
 	"github.com/saspart/saspart/engine/internal/operator"
+	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/policy"
 )
 
-// measure makes the window that ends at end, starts the next, and tells the
+// measure makes the window that ends at end, starts the next, and shows the window to the
 // rates and the routers that learn.
-func (j *Job) measure(end int64) *policy.Window {
-	c := &j.setup.Config
-	w := &policy.Window{
-		Step: j.step, Partitioner: j.setup.Scheme.Name,
-		Start: time.Duration(j.now / ps), End: time.Duration(end / ps),
-		Route: j.route, RouteNew: j.stale,
-		FanOut: j.sink.Fan.Mean(), QueueSize: c.Queue,
+func (j *Job) measure(end picos) *policy.Window {
+	j.measured(end)
+	if f := j.setup.Reports; f != nil {
+		f(&j.report)
 	}
-	j.step++
-	j.stale = false
-	for i := range j.workers {
-		k := &j.workers[i]
-		t := k.take(end)
-		w.Counts = append(w.Counts, t.records)
-		w.Units = append(w.Units, t.units)
-		w.Busy = append(w.Busy, j.ratio(t.busy))
-		w.Queue = append(w.Queue, float64(k.waiting(end))/float64(c.Queue))
-		w.Records += t.records
-		w.Pairs += k.comb.Keys()
-		k.comb.Realised(func(hash uint64, count int64) {
-			w.Realised = append(w.Realised, policy.RealisedShare{Hash: hash, Worker: i, Count: count})
-		})
+	if f := j.setup.Latency; f != nil {
+		f(j.latency)
 	}
-	operator.SortRealised(w.Realised)
-	for i := range j.reducers {
-		w.Reducer = append(w.Reducer, j.ratio(j.reducers[i].take(end).busy))
-	}
-	var all operator.Seen
-	var sent int64
-	for i := range j.senders {
-		s := &j.senders[i]
-		all.Add(s.seen.Report(c.NamedKeys()))
-		if !s.over {
-			w.OfferedRate += s.rate.RateAt(w.Start)
-		}
-		w.Backpressured += j.ratio(s.blocked.take(end).busy) / float64(len(j.senders))
-		w.Pairs += s.lanes.Held()
-		sent += s.sent
-		s.sent = 0
-	}
-	w.ActualRate = float64(sent) / c.MetricWindow().Seconds()
-	all.Top(c.NamedKeys())
-	w.Hot, w.Slots = all.Hot, all.Slots
-	if j.setup.Latency != nil {
-		j.setup.Latency(j.latency)
-	}
-	if j.latency.TotalCount() > 0 {
-		w.LatencyP50 = time.Duration(j.latency.ValueAtQuantile(50))
-		w.LatencyP99 = time.Duration(j.latency.ValueAtQuantile(99))
-		w.LatencyMax = time.Duration(j.latency.Max())
-		j.latency.Reset()
-	}
-	j.tell(w)
-	return w
-}
-
-// tell lets the rates adapt and the routers learn.
-func (j *Job) tell(w *policy.Window) {
+	w := reports.Join(&j.shape, &j.report)
+	j.latency.Reset()
+	j.mixed = false
 	busiest := max(slices.Max(w.Busy), slices.Max(w.Reducer))
 	for i := range j.senders {
 		s := &j.senders[i]
@@ -77,7 +30,60 @@ func (j *Job) tell(w *policy.Window) {
 			l.Observe(w)
 		}
 	}
+	return w
+}
+
+// newReport is an empty report of a job, to be filled for each window.
+func newReport(shape *reports.Shape) reports.Report {
+	return reports.Report{
+		Workers: make([]reports.Worker, shape.Workers), Partitioners: make([]reports.Partitioner, shape.Partitioners),
+		Reducers: make([]reports.Reducer, shape.Reducers), Whole: &reports.Whole{},
+	}
+}
+
+// measured fills the report of the window that ends at end.
+func (j *Job) measured(end picos) {
+	r := &j.report
+	r.Slide = uint64(j.now / j.window)
+	*r.Whole = reports.Whole{
+		Start: j.now.Duration(), End: end.Duration(),
+		Partitioner: j.setup.Scheme.Name, Route: j.route, RouteNew: j.mixed, Latency: j.latency,
+	}
+	for i := range j.workers {
+		k := &j.workers[i]
+		t := k.take(end)
+		w := &r.Workers[i]
+		*w = reports.Worker{
+			Index: i, Records: t.records, Units: t.units, Busy: j.ratio(t.busy),
+			Queue: float64(k.waiting(end)) / float64(j.setup.Config.Queue), StateKeys: int64(k.comb.Keys()), Realised: w.Realised[:0],
+		}
+		k.comb.Realised(func(hash uint64, count int64) {
+			w.Realised = append(w.Realised, reports.Realised{Hash: hash, Count: count})
+		})
+	}
+	for i := range j.reducers {
+		r.Reducers[i] = reports.Reducer{Index: i, Busy: j.ratio(j.reducers[i].take(end).busy)}
+	}
+	// The sink counts results and their partial results for all reducers.
+	r.Reducers[0].Keys, r.Reducers[0].Pairs = j.sink.Fan.Keys, j.sink.Fan.Pairs
+	j.sink.Fan = operator.FanOut{}
+	for i := range j.senders {
+		s := &j.senders[i]
+		p := &r.Partitioners[i]
+		*p = reports.Partitioner{
+			Index: i, Sent: s.sent, Blocked: j.ratio(s.blocked.take(end).busy), StateKeys: int64(s.lanes.Held()),
+			RouteChanged: j.mixed, Name: s.Partitioner, Hot: p.Hot, Slots: p.Slots,
+		}
+		s.seen.Report(p, j.shape.HotKeys())
+		if s.Route != nil {
+			p.RouteVersion = s.Route.Version
+		}
+		if !s.over {
+			p.Offered = s.rate.RateAt(r.Whole.Start)
+		}
+		s.sent = 0
+	}
 }
 
 // ratio is the share of a metric window.
-func (j *Job) ratio(t int64) float64 { return min(1, float64(t)/float64(j.window)) }
+func (j *Job) ratio(t picos) float64 { return min(1, float64(t)/float64(j.window)) }

@@ -15,8 +15,8 @@ type Method string
 const (
 	// Bracket starts the job anew at each rate and closes in on the limit (Search).
 	Bracketed Method = "bracket"
-	// Ramped raises the rate of one job until it is held up (reference.md, Rates and
-	// the throughput test).
+	// Ramped raises the rate of one job until it is blocked (docs/algorithms.md,
+	// "Sustainable rate").
 	Ramped Method = "ramp"
 )
 
@@ -32,8 +32,8 @@ type Config struct {
 	Ramp      RampConfig `yaml:"ramp"`
 }
 
-// RampConfig is the reference's throughput test (reference.md, Rates and the
-// throughput test).
+// RampConfig is SaSPartitioner's throughput test (docs/algorithms.md, "Sustainable
+// rate").
 type RampConfig struct {
 	Start    float64       `yaml:"start"`    // the warm-up rate, as a part of the experiment's
 	Interval time.Duration `yaml:"interval"` // of the job's time, a multiple of its metric window, after which the rate goes up

@@ -11,8 +11,8 @@ import (
 	"github.com/saspart/saspart/stream"
 )
 
-// ramp raises the rate of one job, interval by interval, until less is sent in one than
-// was due in the one before (reference.md, Rates and the throughput test).
+// ramp raises the rate of one job, interval by interval, until an interval sends less
+// than was due in the previous one (docs/algorithms.md, "Sustainable rate").
 func (res *Result) ramp(ctx context.Context, s Subject, c Config, take func(Reading)) error {
 	e := *s.Experiment
 	start := e.Rate.Rate * c.Ramp.Start

@@ -21,7 +21,7 @@ import (
 )
 
 // StressConfig says how a job is stressed: a fixed rate through a distribution that
-// shifts (reference.md, Rates and the throughput test).
+// shifts (docs/algorithms.md, "Sustainable rate").
 type StressConfig struct {
 	Load     float64       `yaml:"load"`     // the rate, as a part of the fluid bound; 0: the experiment's own rate
 	Duration time.Duration `yaml:"duration"` // of the job's time

@@ -156,7 +156,7 @@ func compare(v float64, op string, than float64) bool {
 	return v < than
 }
 
-// has tells whether a cell of this kind is asked for such a value.
+// has reports whether a cell of this kind is asked for such a value.
 func (r *Result) has(o operand) bool {
 	if o.name == boundName || o.name == analyticName {
 		return r.Kind == Throughput

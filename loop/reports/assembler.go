@@ -224,7 +224,7 @@ func (a *Assembler) Next(now time.Time) *Assembled {
 			a.counts.Skipped++
 			continue
 		}
-		out := p.finish(n, a)
+		out := p.finish(n, a.routeOf)
 		a.counts.Missing += uint64(len(out.Workers) + len(out.Partitioners) + len(out.Reducers))
 		return out
 	}
@@ -238,3 +238,15 @@ func (a *Assembler) complete(p *pane) bool {
 // Due is when Next has to be called again though no report comes; false: only a
 // report changes anything.
 func (a *Assembler) Due() (time.Time, bool) { return a.due[0], !a.due[0].IsZero() }
+
+// Join returns the window of a job whose subtasks all run in this process. r has their
+// reports of one metric window, which is one slide of shape, and r.Whole. A subtask that is
+// not in r is unmeasured. The window is the caller's; nothing of r is kept but its route.
+func Join(shape *Shape, r *Report) *policy.Window {
+	p := newPane(shape)
+	var counts Counts
+	p.add(r, 0, &counts)
+	a := p.finish(r.Slide, nil)
+	defer a.Release()
+	return a.Window.Clone()
+}

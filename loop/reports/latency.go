@@ -75,6 +75,14 @@ func (p *pane) record(t timed) {
 
 // latencies fills in how long the records took of the workers that are not missing.
 func (p *pane) latencies(w *policy.Window, out *Assembled) {
+	if p.of != nil {
+		out.Latency = p.of.Latency
+		if h := out.Latency; h != nil && h.TotalCount() > 0 {
+			w.LatencyP50, w.LatencyP99 = time.Duration(h.ValueAtQuantile(50)), time.Duration(h.ValueAtQuantile(99))
+			w.LatencyMax = time.Duration(h.Max())
+		}
+		return
+	}
 	whole := func(worker int) bool { return int(p.got[worker]) == p.shape.Slides }
 	for _, t := range p.timed {
 		if whole(int(t.worker)) {

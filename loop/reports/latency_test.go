@@ -155,7 +155,7 @@ func TestPartitionersChangeAndShare(t *testing.T) {
 	for _, s := range got.Shares {
 		total += len(s)
 	}
-	if total != mostShares {
+	if total != mostGossip {
 		t.Errorf("%d bytes of shares are kept", total)
 	}
 	if got.Window.Route != nil || got.Window.Reducer != nil {

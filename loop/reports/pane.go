@@ -9,17 +9,17 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"github.com/saspart/saspart/internal/hashtable"
 	"github.com/saspart/saspart/policy"
-	"github.com/saspart/saspart/policy/index"
 )
 
 // mostRealised is how many realised shares a window keeps per hot key of its shape, so
 // that memory is bounded; those beyond are left out.
 const mostRealised = 64
 
-// mostShares is how many bytes of what partitioners have learned a window keeps; what
+// mostGossip is how many bytes of what partitioners have learned a window keeps; what
 // goes beyond is left out.
-const mostShares = 4 << 20
+const mostGossip = 4 << 20
 
 // pane is a window that is being assembled. Its memory is the window's too.
 type pane struct {
@@ -46,6 +46,7 @@ type pane struct {
 	timed    []timed                 // what is not in latency yet, for its worker may be missing in the end
 	longest  []time.Duration         // of each worker
 
+	of     *Whole // nil: the job runs elsewhere
 	out    Assembled
 	window policy.Window
 }
@@ -67,6 +68,7 @@ func newPane(shape *Shape) *pane {
 	p.longest = zeros(p.longest, shape.Workers)
 	p.realised, p.routes, p.slots, p.timed = p.realised[:0], p.routes[:0], p.slots[:0], p.timed[:0]
 	p.whole, p.changed, p.last, p.version, p.name = 0, false, 0, 0, ""
+	p.of = nil
 	p.shares, p.shared = nil, 0 // others may have the shares
 	return p
 }
@@ -88,34 +90,48 @@ func (p *pane) first(subtask, slide int, counts *Counts) bool {
 
 // add takes in a report of the window's slide of that number.
 func (p *pane) add(r *Report, slide int, counts *Counts) {
+	p.of = r.Whole
+	mostShares, mostKeys := mostRealised*p.shape.HotKeys(), 4*p.shape.HotKeys()
+	if p.of != nil { // the job bounds its own lists
+		mostShares, mostKeys = math.MaxInt, math.MaxInt/2
+	}
 	for i := range r.Workers {
 		w := &r.Workers[i]
-		if !p.first(w.Index, slide, counts) {
+		if !w.Late && !p.first(w.Index, slide, counts) {
 			continue
 		}
 		sum := &p.workers[w.Index]
 		sum.Records += w.Records
 		sum.Units += w.Units
-		sum.Busy += w.Busy
-		if slide == p.shape.Slides-1 {
-			sum.Queue, sum.StateKeys = w.Queue, w.StateKeys
-		}
-		sum.CPU += w.CPU
 		sum.Bypassed += w.Bypassed
 		if w.Latency != nil {
 			p.time(w.Index, w.Latency)
 		}
-		for _, s := range w.Realised[:min(len(w.Realised), mostRealised*p.shape.HotKeys()-len(p.realised))] {
+		for _, s := range w.Realised[:min(len(w.Realised), mostShares-len(p.realised))] {
 			p.realised = append(p.realised, policy.RealisedShare{Hash: s.Hash, Worker: w.Index, Count: s.Count})
+		}
+		if w.Late {
+			continue
+		}
+		sum.Busy += w.Busy
+		sum.CPU += w.CPU
+		if slide == p.shape.Slides-1 {
+			sum.Queue, sum.StateKeys = w.Queue, w.StateKeys
 		}
 	}
 	for i := range r.Partitioners {
 		n := &r.Partitioners[i]
-		if !p.first(p.shape.Workers+n.Index, slide, counts) {
+		if !n.Late && !p.first(p.shape.Workers+n.Index, slide, counts) {
 			continue
 		}
 		sum := &p.partitioners[n.Index]
 		sum.Sent += n.Sent
+		p.hot.add(n.Hot, mostKeys)
+		p.count(n.Slots)
+		if n.Late {
+			continue
+		}
+		sum.StateKeys += n.StateKeys
 		sum.Offered += n.Offered
 		sum.Blocked += n.Blocked
 		p.changed = p.changed || n.RouteChanged
@@ -130,16 +146,6 @@ func (p *pane) add(r *Report, slide int, counts *Counts) {
 			}
 		}
 		p.share(n)
-		p.hot.add(n.Hot, 4*p.shape.HotKeys())
-		if len(n.Slots) > 0 {
-			if len(p.slots) == 0 {
-				p.slots = append(p.slots, n.Slots...)
-				continue
-			}
-			for s, c := range n.Slots {
-				p.slots[s] += c
-			}
-		}
 	}
 	for i := range r.Reducers {
 		n := &r.Reducers[i]
@@ -153,6 +159,17 @@ func (p *pane) add(r *Report, slide int, counts *Counts) {
 	}
 }
 
+// count adds records by slot.
+func (p *pane) count(slots []int64) {
+	if len(p.slots) == 0 {
+		p.slots = append(p.slots, slots...)
+		return
+	}
+	for s, c := range slots {
+		p.slots[s] += c
+	}
+}
+
 // share keeps the last that a partitioner subtask shared, if there is room for it.
 func (p *pane) share(n *Partitioner) {
 	if len(n.Share) == 0 {
@@ -161,26 +178,29 @@ func (p *pane) share(n *Partitioner) {
 	if p.shares == nil {
 		p.shares = make([][]byte, p.shape.Partitioners)
 	}
-	if after := p.shared - len(p.shares[n.Index]) + len(n.Share); after <= mostShares {
+	if after := p.shared - len(p.shares[n.Index]) + len(n.Share); after <= mostGossip {
 		p.shares[n.Index], p.shared = n.Share, after
 	}
 }
 
-// finish makes the window, number n of the assembler's job.
-func (p *pane) finish(n uint64, a *Assembler) *Assembled {
+// finish makes the window of number n; routeOf finds routes by their versions.
+func (p *pane) finish(n uint64, routeOf func(version uint64) *policy.Route) *Assembled {
 	s := p.shape
-	length := s.Window()
 	out, w := &p.out, &p.window
 	*out = Assembled{
 		Number: n, Window: w, CPU: zeros(out.CPU, s.Workers), Shares: p.shares, pane: p,
 		Workers: out.Workers[:0], Partitioners: out.Partitioners[:0], Reducers: out.Reducers[:0],
 	}
 	*w = policy.Window{
-		Step: int(min(n, math.MaxInt)), Start: at(n, length), End: at(n+1, length),
+		Step: int(min(n, math.MaxInt)), Partitioner: p.name, QueueSize: s.Queue,
 		Counts: zeros(w.Counts, s.Workers), Units: zeros(w.Units, s.Workers),
 		Busy: zeros(w.Busy, s.Workers), Queue: zeros(w.Queue, s.Workers), Reducer: zeros(w.Reducer, s.Reducers),
-		Route: a.routeOf(p.version), RouteNew: p.changed || len(p.routes) > 1,
-		Partitioner: p.name, QueueSize: s.Queue,
+	}
+	if of := p.of; of != nil {
+		w.Start, w.End, w.Route, w.RouteNew, w.Partitioner = of.Start, of.End, of.Route, of.RouteNew, of.Partitioner
+	} else {
+		w.Start, w.End = at(n, s.Window()), at(n+1, s.Window())
+		w.Route, w.RouteNew = routeOf(p.version), p.changed || len(p.routes) > 1
 	}
 	slides := float64(s.Slides)
 	for i := range p.workers {
@@ -196,27 +216,34 @@ func (p *pane) finish(n uint64, a *Assembler) *Assembled {
 		w.Pairs += int(sum.StateKeys)
 		out.CPU[i] = sum.CPU / slides
 	}
-	there, sent := 0.0, int64(0)
 	for i := range p.partitioners {
 		if int(p.got[s.Workers+i]) < s.Slides {
 			out.Partitioners = append(out.Partitioners, i)
+		}
+	}
+	measured, sent := float64(s.Partitioners-len(out.Partitioners)), int64(0)
+	for i := range p.partitioners {
+		if int(p.got[s.Workers+i]) < s.Slides {
 			continue
 		}
 		sum := &p.partitioners[i]
 		sent += sum.Sent
 		w.OfferedRate += sum.Offered / slides
-		w.Backpressured += sum.Blocked / slides
-		there++
+		w.Backpressured += sum.Blocked / slides / measured
+		w.Pairs += int(sum.StateKeys)
 	}
-	w.ActualRate = float64(sent) / length.Seconds()
-	w.Backpressured /= max(there, 1)
-	w.Hot = p.hot.heaviest(s.HotKeys())
+	w.ActualRate = float64(sent) / max(w.End-w.Start, 1).Seconds()
+	if hot := p.hot.heaviest(s.HotKeys()); len(hot) > 0 {
+		w.Hot = hot
+	}
 	if len(p.slots) > 0 {
 		w.Slots = p.slots
 	}
 	p.reduced(w, out)
 	p.latencies(w, out)
-	w.Realised = joined(p.realised, p.got, s.Slides)
+	if r := joined(p.realised, p.got, s.Slides); len(r) > 0 {
+		w.Realised = r
+	}
 	return out
 }
 
@@ -270,7 +297,7 @@ func at(n uint64, length time.Duration) time.Duration {
 
 // hotKeys joins lists of hot keys.
 type hotKeys struct {
-	index index.Index // of keys
+	index hashtable.Table[int32] // of keys
 	keys  []policy.HotKey
 }
 
@@ -289,14 +316,14 @@ func (h *hotKeys) add(list []policy.HotKey, limit int) {
 			h.keys[i].Error += k.Error
 			continue
 		}
-		h.index.Set(k.Hash, len(h.keys))
+		h.index.Set(k.Hash, int32(len(h.keys)))
 		h.keys = append(h.keys, k)
 	}
 	if len(h.keys) > 2*limit {
 		h.keys = h.heaviest(limit)
 		h.index.Clear()
 		for i := range h.keys {
-			h.index.Set(h.keys[i].Hash, i)
+			h.index.Set(h.keys[i].Hash, int32(i))
 		}
 	}
 }
@@ -313,9 +340,7 @@ func (h *hotKeys) heaviest(limit int) []policy.HotKey {
 // out those of workers that are missing.
 func joined(list []policy.RealisedShare, got []uint16, slides int) []policy.RealisedShare {
 	list = slices.DeleteFunc(list, func(s policy.RealisedShare) bool { return int(got[s.Worker]) < slides })
-	slices.SortFunc(list, func(a, b policy.RealisedShare) int {
-		return cmp.Or(cmp.Compare(a.Hash, b.Hash), cmp.Compare(a.Worker, b.Worker))
-	})
+	policy.SortRealised(list)
 	out := list[:0]
 	for _, s := range list {
 		if n := len(out); n > 0 && out[n-1].Hash == s.Hash && out[n-1].Worker == s.Worker {

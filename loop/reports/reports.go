@@ -11,6 +11,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
+
 	"github.com/saspart/saspart/config/field"
 	"github.com/saspart/saspart/policy"
 )
@@ -24,6 +26,7 @@ type Shape struct {
 	Slide        time.Duration // what one report covers
 	Reducers     int           // reducer subtasks; 0: none report
 	Queue        int           // records that fit a worker's queue; 0: not known
+	Named        int           // heavy keys that a window names; 0: four per worker, at least 64
 }
 
 // Bounds of a shape besides policy.MaxWorkers.
@@ -32,6 +35,7 @@ const (
 	mostSlots        = 1 << 19 // policy.SlotCount(policy.MaxWorkers): beyond it nobody plans
 	mostSlides       = 1 << 10
 	mostQueue        = 1 << 24
+	mostNamed        = 1 << 16
 	mostCells        = 1 << 20 // subtasks times slides
 )
 
@@ -43,6 +47,7 @@ func (s *Shape) Validate() error {
 		field.Whole("reducers", s.Reducers, 0, policy.MaxWorkers),
 		field.Whole("slides", s.Slides, 1, mostSlides),
 		field.Whole("queue", s.Queue, 0, mostQueue),
+		field.Whole("hot_keys", s.Named, 0, mostNamed),
 	}
 	if s.Slots != 0 && (s.Slots < 0 || s.Slots > mostSlots || bits.OnesCount(uint(s.Slots)) != 1) {
 		errs = append(errs, field.Errorf("slots", "is %d; it must be 0 or a power of two up to %d", s.Slots, mostSlots))
@@ -66,8 +71,14 @@ func (s *Shape) subtasks() int { return s.Workers + s.Partitioners + s.Reducers 
 // Window is the length of a metric window.
 func (s *Shape) Window() time.Duration { return time.Duration(s.Slides) * s.Slide }
 
-// HotKeys is how many heavy keys a window names: what the planner can place and split.
-func (s *Shape) HotKeys() int { return max(64, 4*s.Workers) }
+// HotKeys is how many heavy keys a window names. The default is what the planner can
+// place and split.
+func (s *Shape) HotKeys() int {
+	if s.Named > 0 {
+		return s.Named
+	}
+	return max(64, 4*s.Workers)
+}
 
 // Report is what subtasks of a job measured in one slide. One that measured nothing
 // is left out.
@@ -77,6 +88,18 @@ type Report struct {
 	Partitioners []Partitioner
 	Reducers     []Reducer
 	Route        *policy.Route // the route in force where nobody else can know it; else nil
+	Whole        *Whole        // what a job in this process knows; nil: the job runs elsewhere
+}
+
+// Whole is what a job whose subtasks all run in this process knows about its metric window
+// as a whole. It is not part of the wire protocol: where it is missing, the assembler
+// derives the same from what each subtask reports.
+type Whole struct {
+	Start, End  time.Duration           // since the job's start
+	Partitioner string                  // in force at the end
+	Route       *policy.Route           // in force at the end; nil: the partitioner follows none
+	RouteNew    bool                    // the window is mixed
+	Latency     *hdrhistogram.Histogram // of the records finished, in ns
 }
 
 // Worker is what one worker measured.
@@ -87,6 +110,8 @@ type Worker struct {
 	Busy     float64 // share of the slide, 0..1
 	Queue    float64 // fill at the slide's end, 0..1
 	Realised []Realised
+
+	Late bool // an answer to an earlier window: it adds counts, and says nothing of the present
 
 	CPU       float64  // share of the slide that its thread was on a core, 0..1; 0: unknown
 	Bypassed  int64    // results it finished alone
@@ -120,6 +145,10 @@ type Partitioner struct {
 	RouteChanged bool            // records of another route or partitioner were routed or worked on too
 	Share        []byte          // what it has learned, for the other subtasks; nil: nothing
 	Name         string          // of the partitioner in force at the slide's end; "": untold
+
+	// Only within a process:
+	StateKeys int64 // keys with state at a subtask that aggregates before it sends
+	Late      bool  // as of Worker
 }
 
 // OfWindow is the report of a job whose subtasks all live in this process and which

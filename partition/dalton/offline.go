@@ -66,7 +66,7 @@ func (c *OfflineConfig) Validate() error {
 // offlineRouter is `dalton-offline`, the bandit under which the reference collects
 // its offline data.
 //
-// Source: reference.md, Its offline data.
+// Source: docs/algorithms.md, "Offline data".
 //
 // Rule: every true hot key has a value Q[w], 0 at first, for each worker that the
 // mask allows it (policy.NewMask). A record of it goes to a worker drawn from

@@ -56,7 +56,7 @@ func (c *Config) Validate() error {
 // key.
 //
 // Source: Zapridou, Mytilinis, Ailamaki: Dalton: Learned partitioning for
-// distributed data streams (PVLDB 2023); reference.md, Rivals.
+// distributed data streams (PVLDB 2023); docs/algorithms.md, "Dalton".
 //
 // Rule: a key is hot as in dagreedy with divisor 1. Each hot key has a value
 // Q[w] for every worker, -2 at first. A hot record goes to the worker with the

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"github.com/saspart/saspart/config/field"
@@ -191,8 +190,8 @@ func TestEveryPartitionerRoutesEveryRecord(t *testing.T) {
 						}
 					}
 				}
-				if diff := cmp.Diff(out, play(t, name, published, workers, steps)); diff != "" {
-					t.Fatalf("the same seed and records were routed differently:\n%s", diff)
+				if again := play(t, name, published, workers, steps); !slices.EqualFunc(out, again, slices.Equal) {
+					t.Fatal("the same seed and records were routed differently")
 				}
 			})
 		})

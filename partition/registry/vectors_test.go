@@ -231,7 +231,7 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// fuses tells whether the compiler rounds x*x-z once, as it may where the machine
+// fuses reports whether the compiler rounds x*x-z once, as it may where the machine
 // can, and does on arm64; x is 1+2^-30.
 //
 //go:noinline

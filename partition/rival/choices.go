@@ -206,7 +206,7 @@ func headChoices(head []float64, workers int, epsilon float64) int {
 	return workers
 }
 
-// balances tells whether d choices satisfy the inequality of headChoices for
+// balances reports whether d choices satisfy the inequality of headChoices for
 // every prefix of the head. all is the frequency of the whole head, tail of the
 // rest.
 func balances(head []float64, all, tail float64, d, workers int, epsilon float64) bool {

@@ -14,7 +14,7 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
-// The table of reference.md, Rivals: the head's size and its choices at exact
+// The table of docs/algorithms.md, "dchoices and wchoices": the head's size and its choices at exact
 // frequencies of 10,000 zipf keys.
 func TestHeadChoicesReproduceThePublishedTable(t *testing.T) {
 	exponents := []float64{0.8, 1.0, 1.2, 1.5, 2.0}

@@ -11,7 +11,7 @@ import (
 // hashRouter is `hash`, key grouping: what every keyed streaming system does
 // unless told otherwise, and the baseline of every comparison.
 //
-// Source: reference.md, Rivals.
+// Source: docs/algorithms.md, "hash".
 //
 // Rule: worker = hash mod P. A key always has one worker, so nothing is ever
 // merged.

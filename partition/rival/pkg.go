@@ -40,7 +40,7 @@ func lighter(hash uint64, loads []int64) partition.Dest {
 // pkgRouter is `pkg`, partial key grouping.
 //
 // Source: Nasir, De Francisci Morales, García-Soriano, Kourtellis, Serafini: The
-// power of both choices (ICDE 2015); reference.md, Rivals.
+// power of both choices (ICDE 2015); docs/algorithms.md, "pkg".
 //
 // Rule: every key has two workers, by two hashes; a record goes to the one that
 // this subtask has sent fewer records to so far, of equals the first. A key whose

@@ -39,8 +39,8 @@ func (c *SaSPartitionerConfig) Validate() error {
 // NewSaSPartitioner makes the controller of the saspartitioner: its routers are those of
 // `table`, and a learned policy decides their routes. The checkpoint is read here.
 //
-// Source: design.md, The route, and the two ways to act; for checkpoints of kind
-// shares, reference.md, The decision process.
+// Source: docs/algorithms.md, "The capacity action"; for checkpoints of kind shares,
+// docs/algorithms.md, "The decision process".
 //
 // Rule: a shares policy gives the part of each hot key that each worker of the mask
 // gets, the keys taking the mask's places by rank; cold keys go by hash. A capacity

@@ -62,7 +62,7 @@ func (r *rounder) round(shares []float64, length int) {
 	}
 }
 
-// closeEnough tells whether every count is its share of length to within
+// closeEnough reports whether every count is its share of length to within
 // 1/turnsPerWorker of the mean share.
 func closeEnough(counts []int, shares []float64, length int) bool {
 	tolerance := float64(length) / float64(len(shares)) / turnsPerWorker

@@ -13,7 +13,7 @@ import (
 )
 
 // router is `table`: it follows the three-tier routes of a controller
-// (design.md, The route), and starts with the route that names no key.
+// (docs/algorithms.md, "The route"), and starts with the route that names no key.
 //
 // Rule: a key that the route names goes round its sequence of workers (see
 // spread): a split key's follows its shares to within two records at every moment,

@@ -45,7 +45,7 @@ func (n *naiveTable) follow(r *policy.Route, slide int64) {
 	n.route = r
 }
 
-// marked tells whether a record of a key in slide has to be marked: some window
+// marked reports whether a record of a key in slide has to be marked: some window
 // over that slide and an earlier one would see the key on two workers.
 func (n *naiveTable) marked(hash uint64, slide int64) bool {
 	now := workersOf(n.route, hash)

@@ -8,7 +8,7 @@ import (
 // NewWaterfill makes the controller of the waterfill partitioner: its routers are those
 // of `table`, and the analytic controller of package plan decides their routes.
 //
-// Source: design.md, The route, and the two ways to act.
+// Source: docs/algorithms.md, "Waterfill, the analytic controller".
 //
 // Rule: each worker's speed is its finished records over its busy time, smoothed in
 // the log; keys and slots are counted by the partitioners; the planner fills the

@@ -16,7 +16,7 @@ const BuiltinName = "builtin"
 var builtinFiles embed.FS
 
 // Builtin returns the checkpoint that is part of the program: a capacity policy, for
-// any number of workers, trained on the scenarios of capacity.md. Each call returns
+// any number of workers, trained as docs/capacity.md, "The training" says. Each call returns
 // one of its own.
 func Builtin() (*Checkpoint, error) {
 	files, err := fs.Sub(builtinFiles, "builtin")

@@ -12,7 +12,7 @@ import (
 	"github.com/saspart/saspart/policy/plan"
 )
 
-// Adaptive is the reference's `adaptive` variant (reference.md, "The agent"): it holds
+// Adaptive is SaSPartitioner's `adaptive` variant (docs/algorithms.md, "saspartitioner"): it holds
 // a pool of shares policies and follows, window by window, the one that was trained on
 // the distribution of hot keys nearest to the job's: Euclid over the shares of the
 // ranked keys. Keys are known to all of them by rank (SharesView), so that any member

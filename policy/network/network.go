@@ -17,7 +17,7 @@ type Tensor struct {
 	Data  []float32
 }
 
-// MLP is the network of the shares action (reference.md, The agent): fully
+// MLP is the network of the shares action (docs/algorithms.md, "Published settings"): fully
 // connected, tanh between the layers, and the most likely action of its squashed
 // Gaussian head: tanh of the mean. It is for one goroutine and allocates nothing
 // after NewMLP.
@@ -109,7 +109,7 @@ func (n *MLP) linear(obs []float32) []float32 {
 	return x
 }
 
-// GRU is the network of the capacity action (capacity.md, The network): a gated
+// GRU is the network of the capacity action (docs/algorithms.md, "The network"): a gated
 // recurrent unit (Cho et al. 2014) that all workers share, each with its own memory,
 // and a squashed Gaussian head of A numbers per worker, of which the most likely
 // ones are taken: tanh of the means. It is for one goroutine and allocates nothing

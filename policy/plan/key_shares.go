@@ -8,7 +8,7 @@ import (
 
 // KeyDistance is how far the keys of a job are from those that a shares policy was
 // trained on: Euclid over the parts of all records that the keys of each rank have,
-// both heaviest first (reference.md, "The agent": `adaptive`). It is 0 for the same
+// both heaviest first (docs/algorithms.md, "saspartitioner"). It is 0 for the same
 // distribution whatever the keys are called, and below the square root of 2 always.
 // Ranks that only one of them has count as nothing in the other.
 func KeyDistance(trained, job []float64) float64 {

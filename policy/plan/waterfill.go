@@ -39,8 +39,8 @@ func (c *WaterfillConfig) Validate() error {
 	)
 }
 
-// Waterfill is the analytic controller (design.md, The route, and the two ways to
-// act): each worker's speed is its work done over its busy time, smoothed in the
+// Waterfill is the analytic controller (docs/algorithms.md, "Waterfill, the
+// analytic controller"): each worker's speed is its work done over its busy time, smoothed in the
 // log, and the planner fills the workers up to their speeds. It is the fallback of
 // every learned policy and what those have to beat.
 //

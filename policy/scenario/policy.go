@@ -126,19 +126,6 @@ func MeanScore(scores []Score) (mean, deviation Score) {
 	return mean, Score{First: math.Sqrt(deviation.First), After: math.Sqrt(deviation.After)}
 }
 
-// BestScores takes, for each scenario and each of the two means, the best of several
-// policies: the best setting chosen in hindsight. The lists are of the same scenarios.
-func BestScores(policies ...[]Score) []Score {
-	best := append([]Score(nil), policies[0]...)
-	for _, scores := range policies[1:] {
-		for i, s := range scores {
-			best[i].First = min(best[i].First, s.First)
-			best[i].After = min(best[i].After, s.After)
-		}
-	}
-	return best
-}
-
 // Smoothed is a fixed smoothing of log speeds: estimates move by the part Alpha of each
 // deviation. A saturated worker is at least as slow as its busy ratio says. Its estimate
 // moves down by the whole deviation plus Overload, and never up. With Plain it is treated

@@ -14,33 +14,33 @@ import (
 	"github.com/saspart/saspart/serve/wire"
 )
 
-// Source is who decided on the route in force.
+// Source says which controller decided on the route in force.
 type Source string
 
 // The sources of routes.
 const (
-	None     Source = "none"     // nobody yet: the job follows the route that it started with
+	None     Source = "none"     // no controller yet: the job follows its first route
 	Policy   Source = "policy"   // the server
 	Analytic Source = "analytic" // this client, because the server does not answer
 )
 
-// Status is how a client is doing.
+// Status is the state of a client's connection, and its counters.
 type Status struct {
 	Connected bool
 	Source    Source
-	Model     string // what decides at the server, "" unknown
+	Model     string // that decides at the server; "": unknown
 	Reason    string // why the server's routes are analytic; "": they are the model's
-	Error     string // why the last attempt to reach the server failed; "": it did not
+	Error     string // of the last attempt to reach the server; "": it succeeded
 
 	Attached  uint64 // streams that the server welcomed
-	Reports   uint64 // handed to Report
+	Reports   uint64 // passed to Report
 	Dropped   uint64 // of them, never sent: the server was away or slow
 	Answers   uint64 // windows that the server answered
-	Routes    uint64 // routes of the server taken up
-	Outdated  uint64 // answers of the server that came too late, or whose route could not be followed
-	Rejected  uint64 // reports that the server did not take
-	Fallbacks uint64 // times that the analytic route took over
-	Analytic  uint64 // routes of this client taken up
+	Routes    uint64 // routes adopted from the server
+	Outdated  uint64 // answers that came too late, or whose route could not be followed
+	Rejected  uint64 // reports that the server refused
+	Fallbacks uint64 // times that the analytic controller took over
+	Analytic  uint64 // routes adopted from the analytic controller
 }
 
 // Client is attached to a policy server, or on its way there. Its methods may be
@@ -56,13 +56,13 @@ type Client struct {
 	status   Status
 	queue    []*report
 	fallback *fallback
-	tell     *policy.Route // the route in force, where the server cannot know it
+	tell     *policy.Route // a route in force that the server does not know yet; nil: none
 	answered uint64        // number of the last window answered, plus 1
-	changed  chan struct{} // closed, and made anew, when there is an answer or the stream begins or ends
+	changed  chan struct{} // closed and replaced by wake
 }
 
-// New returns a client that attaches in the background, and again whenever the server
-// has been away. It must be closed.
+// New returns a client that attaches in the background, and again whenever its stream
+// ends. It must be closed.
 func New(config Config) (*Client, error) {
 	config.complete()
 	if err := config.Validate(); err != nil {
@@ -81,27 +81,25 @@ func New(config Config) (*Client, error) {
 	return c, nil
 }
 
-// Close detaches and frees what the client holds. Route keeps its value.
+// Close detaches from the server and frees the client's resources. Route keeps its value.
 func (c *Client) Close() { c.close() }
 
-// Route is the route to follow; nil while there is none but the one that the job
-// started with. It is one atomic load.
+// Route returns the route to follow; nil: the job's first route. It is one atomic load.
 func (c *Client) Route() *policy.Route { return c.route.Load() }
 
-// Status is how the client is doing.
+// Status returns the client's counters and the state of its connection.
 func (c *Client) Status() Status {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.status
 }
 
-// Report hands over what subtasks measured in a slide, which is the caller's again
-// afterwards. It does not wait for the server. A report that cannot have been
-// measured is an error, and changes nothing.
+// Report queues what subtasks measured in a slide; it does not wait for the server, and does
+// not keep r. An impossible report is an error, and changes nothing.
 //
-// It is also what time is told by: when the server has not answered for StaleAfter,
-// Report computes an analytic route, which takes milliseconds, and the route is the
-// client's own until the server answers again.
+// Report also watches over the server: once the server has not answered for StaleAfter,
+// each report may compute an analytic route, which takes milliseconds. The client follows
+// analytic routes until the server answers again.
 func (c *Client) Report(r *reports.Report) error {
 	if err := r.Check(&c.config.Shape); err != nil {
 		return fmt.Errorf("report: slide %d: %w", r.Slide, err)
@@ -124,7 +122,7 @@ func (c *Client) Report(r *reports.Report) error {
 		c.status.Fallbacks++
 		c.status.Source = Analytic
 		c.config.Log.Warn("the policy server does not answer; routes are analytic", "stale_after", c.config.StaleAfter)
-		c.turn()
+		c.wake()
 	}
 	if next != nil {
 		c.status.Analytic++
@@ -134,17 +132,17 @@ func (c *Client) Report(r *reports.Report) error {
 	return nil
 }
 
-// turn wakes up who waits for an answer.
-func (c *Client) turn() {
+// wake wakes the goroutines that wait in Await or Attached. The caller holds the lock.
+func (c *Client) wake() {
 	close(c.changed)
 	c.changed = make(chan struct{})
 }
 
-// decided takes up a decision of the server.
+// decided processes the server's decision on a window.
 func (c *Client) decided(d *wire.Answer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	defer c.turn()
+	defer c.wake()
 	if d.Err != nil { // a route that cannot be followed is no answer
 		c.status.Outdated++
 		c.config.Log.Warn("the policy server sent a route that cannot be followed", "error", d.Err)
@@ -174,7 +172,7 @@ func (c *Client) decided(d *wire.Answer) {
 	c.tell = nil
 }
 
-// next is the oldest report to send, nil if there is none.
+// next returns the oldest report to send, nil if there is none.
 func (c *Client) next() wire.Frame {
 	c.mu.Lock()
 	if len(c.queue) == 0 {
@@ -212,11 +210,11 @@ func (c *Client) Attached(ctx context.Context) error {
 	}
 }
 
-// Controller is the client as the controller of a job that measures in whole windows:
-// Shape.Slides must be 1 and the client report about all subtasks. Decide reports the
-// window and waits for its answer, but no longer than patience, and not at all while
-// the server is away; then it returns Route, if that is newer than the latest route. Its
-// version is the one that server and client know it by.
+// Controller makes the client the controller of a job that measures in whole windows:
+// Shape.Slides must be 1, and the client must report about all subtasks. Decide reports the
+// window and waits for its answer for at most patience, or not at all while the server is
+// away. It then returns Route if that is newer than the latest route. The route keeps the
+// version that the server or the client gave it.
 func (c *Client) Controller(patience time.Duration) policy.Controller {
 	return &controller{client: c, patience: patience}
 }
@@ -243,9 +241,8 @@ func (d *controller) Decide(w *policy.Window, latest *policy.Route) *policy.Rout
 	return route
 }
 
-// Await returns once the server has answered the window of that number, or a later one,
-// or there is no use in waiting: patience is over, or the server is away. Only clients
-// with partitioners get answers.
+// Await waits until the server has answered the window of that number or a later one, until
+// patience is over, or until the server is away. Only clients with partitioners get answers.
 func (c *Client) Await(window uint64, patience time.Duration) {
 	limit := time.NewTimer(patience)
 	defer limit.Stop()

@@ -1,11 +1,11 @@
 // Package client attaches a Go streaming program to the policy server: it reports what
-// subtasks measured and holds the route that they are to follow. It never blocks the
-// program, and it goes on without a server: first with the last route, then with the
-// analytic one, computed here.
+// subtasks measured, and holds the route to follow. It never blocks the program. Without a
+// server the program keeps the last route at first, and then follows analytic routes that
+// the client computes itself.
 //
 // A program calls Report once a slide and has its partitioners follow Route, which is
-// one atomic load. A job that measures in whole windows uses the client as its
-// policy.Controller instead (Client.Controller).
+// one atomic load. A job that measures in whole windows uses Client.Controller as its
+// policy.Controller instead.
 package client
 
 import (
@@ -23,40 +23,40 @@ import (
 	"github.com/saspart/saspart/serve/wire"
 )
 
-// Config is what a client is told. Zero values of the fields after Shape stand for
-// what Default says.
+// Config configures a client. Zero values of the fields after Shape mean the value that
+// Default has.
 type Config struct {
 	Address  string        // of the server, host:port
 	Job      string        // the job's name
-	Instance string        // of this run of the job; all its processes give the same, no other run does; "": a random one
+	Instance string        // identifies this run of the job, the same in all of its processes; "": random
 	Program  string        // program and version, for people
 	Shape    reports.Shape // of the whole job
 
-	// The subtasks that this client reports about; with all empty, all that there are.
-	// The server answers those that have partitioners.
+	// The subtasks that this client reports about; all three empty: all subtasks. The server
+	// answers only clients with partitioners.
 	Workers, Partitioners, Reducers wire.Ranges
 
-	Token string                           // shown to the server; "": none
-	TLS   credentials.TransportCredentials // nil: in the clear
+	Token string                           // sent to the server; "": none
+	TLS   credentials.TransportCredentials // nil: no encryption
 
-	StaleAfter time.Duration        // without an answer for so long, the route becomes the analytic one, if there are partitioners here
+	StaleAfter time.Duration        // time without an answer after which a client with partitioners falls back to analytic routes
 	BackOff    BackOff              // between attempts to reach the server
-	Queue      int                  // reports that wait to be sent; beyond these the oldest are dropped
-	Waterfill  plan.WaterfillConfig // the analytic route's
-	Window     reports.Config       // how windows are made of reports for the analytic route
+	Queue      int                  // reports that wait to be sent at most; then the oldest are dropped
+	Waterfill  plan.WaterfillConfig // of the analytic controller
+	Window     reports.Config       // how reports become windows for the analytic controller
 
-	// Control, if not nil, is told what the server's owner wants of the job: its rate, its
-	// partitioner, its end. It is called in order, by one goroutine, and must not block.
+	// Control, if not nil, is called when the server's owner wants to change the job's rate or
+	// its partitioner, or to end it. One goroutine calls it, in order; it must not block.
 	Control func(wire.Control)
 
 	Log    *slog.Logger     // nil: nothing is logged
-	Now    func() time.Time // what StaleAfter is measured by; nil: time.Now
+	Now    func() time.Time // the clock for StaleAfter; nil: time.Now
 	Jitter *rand.Rand       // of the back-off, used by one goroutine; nil: seeded at random
 }
 
-// BackOff is how long a client waits before it tries again: from First, half as much
-// again each time up to Most, each within a fifth by chance, so that the clients of a
-// server that comes back do not come all at once.
+// BackOff is how long a client waits before it tries again. The time grows by half with each
+// failure, from First up to Most. It varies at random by up to a fifth, so that the clients
+// of a restarted server do not all return at once.
 type BackOff struct{ First, Most time.Duration }
 
 // Default waits 5 s for answers.
@@ -84,7 +84,7 @@ func (c *Config) Validate() error {
 	return errors.Join(append(errs, err)...)
 }
 
-// hello is how the client begins a stream.
+// hello returns the first message of the client's streams.
 func (c *Config) hello() *wire.Hello {
 	h := &wire.Hello{Client: c.Program, Job: c.Job, Instance: c.Instance, Shape: c.Shape, Workers: c.Workers, Partitioners: c.Partitioners, Reducers: c.Reducers}
 	if len(h.Workers)+len(h.Partitioners)+len(h.Reducers) == 0 {
@@ -96,7 +96,7 @@ func (c *Config) hello() *wire.Hello {
 	return h
 }
 
-// complete fills in what was left out.
+// complete sets the fields that are zero to their defaults.
 func (c *Config) complete() {
 	d := Default()
 	if c.Instance == "" {
@@ -128,7 +128,7 @@ func (c *Config) complete() {
 	}
 }
 
-// wait is how long to wait after so many failures in a row, the first being 0.
+// wait returns how long to wait after a number of failures in a row, counted from 0.
 func (b BackOff) wait(failures int, jitter *rand.Rand) time.Duration {
 	w := math.Min(float64(b.Most), float64(b.First)*math.Pow(1.5, float64(failures)))
 	return time.Duration(w * (0.8 + 0.4*jitter.Float64()))

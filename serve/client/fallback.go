@@ -1,6 +1,7 @@
 package client
 
 import (
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -12,43 +13,43 @@ import (
 	"github.com/saspart/saspart/serve/wire"
 )
 
-// The analytic route takes over from so many windows: more than its estimates
-// remember. Where windows have many slides, they are of so many slides, or windows, at
-// least.
+// The analytic controller starts from the last 24 windows, which is more than its estimates
+// remember. Windows of many slides would be too much to keep: of those it has 64 slides, but
+// at least four windows.
 const (
 	remembered   = 24
 	leastSlides  = 64
 	leastWindows = 4
 )
 
-// versionGap is how far the version of an analytic route is past the one in force, so
-// that no route which the server sent meanwhile has the same.
+// versionGap is the distance between the version of an analytic route and the latest one:
+// the server may be numbering routes at the same time, and no version may be used twice.
 const versionGap = 1 << 20
 
-// fallback decides when the analytic route takes over and computes it; never for a
-// client without partitioners, which follows no route and gets no answers. It is pure:
-// the time is passed in. While the server answers it only keeps the last reports; they are
-// worked through when they are needed.
+// fallback decides when the analytic controller takes over, and drives its loop. A client
+// without partitioners needs none: it follows no route and gets no answers. While the server
+// answers, only the last reports are kept; the analytic controller processes them when it
+// takes over. fallback is pure: the time is passed in.
 type fallback struct {
 	config    *Config
 	hello     *wire.Hello // of the client's streams
 	kept      []arrival
-	slides    uint64             // that kept goes back
+	slides    uint64             // covered by kept
 	routes    []*policy.Route    // the last few that were in force
 	last      time.Time          // the server's last answer, or the first report
-	assembler *reports.Assembler // with analytic
+	assembler *reports.Assembler // of the windows for loop
 	loop      *loop.Loop         // of the analytic controller; nil: the server decides
-	newest    uint64             // the latest slide that was reported on
+	newest    uint64             // the latest slide reported
 }
 
-// report is a report as it is sent, and kept: encoded, it is a quarter as large.
+// report is an encoded report, for sending and keeping: a quarter of the size in memory.
 type report struct {
 	slide  uint64
-	routed bool // it tells of a route
+	routed bool // it carries a route
 	frame  wire.Frame
 }
 
-// encodings is memory to encode in.
+// encodings holds buffers to encode into.
 var encodings = sync.Pool{New: func() any { return new([]byte) }}
 
 func encode(r *reports.Report) *report {
@@ -58,7 +59,7 @@ func encode(r *reports.Report) *report {
 	return &report{r.Slide, r.Route != nil, slices.Clone(*b)}
 }
 
-// arrival is a report and when it came.
+// arrival is a report and the time at which it was made.
 type arrival struct {
 	at     time.Time
 	report *report
@@ -69,10 +70,10 @@ func newFallback(c *Config) *fallback {
 	return &fallback{config: c, hello: c.hello(), slides: uint64(slides), routes: []*policy.Route{policy.HashRoute(c.Shape.Workers)}}
 }
 
-// report takes in a report, force being the route in force, and returns the analytic
-// route to follow from now on, nil to keep the one in force, and whether the analytic
-// route takes over with this report.
-func (f *fallback) report(now time.Time, r *report, force *policy.Route) (next *policy.Route, began bool) {
+// report processes a report that was made under the route inForce. It returns the analytic
+// route to follow from now on, nil to keep the route in force, and whether the analytic
+// controller takes over with this report.
+func (f *fallback) report(now time.Time, r *report, inForce *policy.Route) (next *policy.Route, began bool) {
 	if len(f.hello.Partitioners) == 0 {
 		return nil, false
 	}
@@ -80,47 +81,42 @@ func (f *fallback) report(now time.Time, r *report, force *policy.Route) (next *
 		f.last = now
 	}
 	f.newest = max(f.newest, r.slide)
-	f.know(force)
+	f.know(inForce)
 	f.keep(arrival{now, r})
-	var over []*reports.Assembled
-	if f.loop != nil {
-		over = f.assemble(arrival{now, r})
-	} else {
+	if f.loop == nil {
 		if now.Sub(f.last) < f.config.StaleAfter {
 			return nil, false
 		}
-		if over, began = f.takeOver(); !began {
-			return nil, false
-		}
+		return f.takeOver()
 	}
-	for _, a := range over {
+	for _, a := range f.assemble(arrival{now, r}) {
 		if route := f.loop.Step(a.Window); route != nil {
 			next = route
 		}
 		a.Release()
 	}
-	return next, began
+	return next, false
 }
 
-// know notes the route in force: reports name it by its version.
-func (f *fallback) know(force *policy.Route) {
-	if force == nil || force == f.routes[len(f.routes)-1] {
+// know keeps the route in force, which reports name by its version.
+func (f *fallback) know(inForce *policy.Route) {
+	if inForce == nil || inForce == f.routes[len(f.routes)-1] {
 		return
 	}
 	if len(f.routes) == mostRoutes {
 		f.routes = append(f.routes[:0], f.routes[1:]...)
 	}
-	f.routes = append(f.routes, force)
+	f.routes = append(f.routes, inForce)
 	if f.loop != nil {
-		f.assembler.Know(force)
-		f.loop.Follow(force)
+		f.assembler.Know(inForce)
+		f.loop.Follow(inForce)
 	}
 }
 
-// mostRoutes is how many routes are known at a time, as in an assembler.
+// mostRoutes is how many routes are kept, as in an assembler.
 const mostRoutes = 8
 
-// keep keeps a report, and no older ones than may be needed.
+// keep keeps a report, and drops those that are too old to be needed.
 func (f *fallback) keep(a arrival) {
 	most := f.slides * uint64(f.config.Shape.Workers+f.config.Shape.Partitioners+f.config.Shape.Reducers)
 	old := 0
@@ -130,37 +126,43 @@ func (f *fallback) keep(a arrival) {
 	f.kept = append(slices.Delete(f.kept, 0, old), a)
 }
 
-// takeOver has the analytic controller learn from the windows so far and returns the
-// last of them, to be decided on. It reports false if there is none.
-func (f *fallback) takeOver() ([]*reports.Assembled, bool) {
+// takeOver makes the analytic controller watch the windows of the kept reports, and decide on
+// the last of them. It returns false if there is no window.
+func (f *fallback) takeOver() (next *policy.Route, began bool) {
 	workers := f.config.Shape.Workers
 	f.assembler = reports.NewAssembler(f.config.Shape, f.config.Window)
-	analytic := loop.New(loop.Config{Workers: workers, Controller: plan.NewWaterfill(f.config.Waterfill, workers), Gap: versionGap})
+	analytic := loop.New(loop.Config{
+		Workers: workers, Controller: plan.NewWaterfill(f.config.Waterfill, workers), Gap: versionGap, Failed: f.failed,
+	})
 	for _, r := range f.routes {
 		f.assembler.Know(r)
 		analytic.Follow(r)
 	}
-	var last *reports.Assembled
 	for _, k := range f.kept {
 		for _, a := range f.assemble(k) {
-			if last != nil {
-				analytic.Observe(last.Window)
-				analytic.Decide()
-				last.Release()
-			}
-			last = a
+			analytic.Observe(a.Window)
+			next, began = analytic.Decide(), true
+			a.Release()
 		}
 	}
-	if last == nil {
+	if !began {
 		f.assembler = nil
 		return nil, false
 	}
 	f.loop = analytic
-	return []*reports.Assembled{last}, true
+	if next != nil {
+		next = analytic.Announce(next)
+	}
+	return next, true
 }
 
-// assemble returns the windows that are over with a report. One that the server would
-// not take is left out here too.
+// failed logs the panic of the analytic controller.
+func (f *fallback) failed(w *policy.Window, reason any) {
+	f.config.Log.Error("the analytic controller failed; the latest route stays", "window", w.Step, "why", reason, "stack", string(debug.Stack()))
+}
+
+// assemble returns the windows that a report completes. A report that the server would
+// reject is ignored here too.
 func (f *fallback) assemble(k arrival) []*reports.Assembled {
 	add := func(r *reports.Report) error { return f.assembler.Add(k.at, r) }
 	if _, err := wire.TakeReport(k.report.frame, f.hello, nil, add); err != nil {
@@ -173,9 +175,9 @@ func (f *fallback) assemble(k arrival) []*reports.Assembled {
 	return over
 }
 
-// answered tells of an answer of the server to a window, and reports whether it is
-// fresh, for an answer to what was measured longer than StaleAfter ago is none, and
-// whether it ends the analytic route's time.
+// answered processes the server's answer to a window. It is fresh unless the window was
+// measured longer than StaleAfter ago; ended says that it ends the time of the analytic
+// controller.
 func (f *fallback) answered(now time.Time, window uint64) (fresh, ended bool) {
 	newest := f.newest / uint64(f.config.Shape.Slides)
 	age := time.Duration(min(newest-min(window, newest), 1<<20)) * f.config.Shape.Window()

@@ -108,7 +108,7 @@ func TestFallbackWithoutAnyServer(t *testing.T) {
 	t.Error("no route after 1.5 s")
 }
 
-// Who has no partitioners follows no route, gets no answers and is not waiting for any.
+// A client without partitioners follows no route, gets no answers and does not wait for any.
 func TestNoFallbackWithoutPartitioners(t *testing.T) {
 	c := base()
 	c.Workers = wire.Ranges{{First: 0, Count: 2}}

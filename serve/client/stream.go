@@ -19,17 +19,18 @@ import (
 	"github.com/saspart/saspart/serve/wire"
 )
 
-// A connection is asked whether it is alive after so long, and cut after so long more.
+// A connection that has been silent for askAfter is pinged, and closed if the ping is not
+// answered within cutAfter.
 const (
 	askAfter = 10 * time.Second
 	cutAfter = 5 * time.Second
 )
 
-// mostMessage is what one message of the server may have: a route for MaxWorkers.
+// mostMessage bounds a message of the server, in bytes: enough for a route for MaxWorkers.
 const mostMessage = 64 << 20
 
-// dial makes a connection for one stream. Each attempt has one of its own, so that how
-// long to wait between them is decided in one place, which is run.
+// dial makes a connection for one stream. Each attempt makes its own, so that only run
+// decides how long to wait between them.
 func dial(c *Config) (*grpc.ClientConn, error) {
 	creds := c.TLS
 	if creds == nil {
@@ -59,7 +60,7 @@ func (c *Client) run(ctx context.Context) {
 			c.status.Error = status.Convert(err).Message()
 			c.config.Log.Warn("not attached to the policy server", "error", c.status.Error)
 		}
-		c.turn()
+		c.wake()
 		c.mu.Unlock()
 		pause := time.NewTimer(c.config.BackOff.wait(failures, c.config.Jitter))
 		failures++
@@ -71,7 +72,7 @@ func (c *Client) run(ctx context.Context) {
 	}
 }
 
-// attach opens a stream and serves it until it ends. It tells whether the server
+// attach opens a stream and serves it until it ends. It returns whether the server
 // welcomed it, and why it ended.
 func (c *Client) attach(ctx context.Context) (welcomed bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -83,19 +84,19 @@ func (c *Client) attach(ctx context.Context) (welcomed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	defer conn.Close() // what could go wrong has gone wrong with the stream
+	defer conn.Close() // any error has been reported by the stream
 	stream, err := pb.NewPolicyServiceClient(conn).Attach(ctx)
 	if err != nil {
 		return false, err
 	}
 	hello := wire.WriteHello(c.config.hello())
-	if route := c.told(); route != nil {
+	if route := c.routeInForce(); route != nil {
 		hello.Route = wire.WriteRoute(route)
 	}
 	if err := stream.Send(&pb.AttachRequest{Message: &pb.AttachRequest_Hello{Hello: hello}}); err != nil && !errors.Is(err, io.EOF) {
 		return false, err
 	}
-	first, err := stream.Recv() // says also why Send failed
+	first, err := stream.Recv() // its error also says why Send failed
 	if err != nil {
 		return false, err
 	}
@@ -122,22 +123,22 @@ func (c *Client) attach(ctx context.Context) (welcomed bool, err error) {
 		case <-c.work:
 			for frame := c.next(); frame != nil; frame = c.next() {
 				if err := stream.SendMsg(frame); err != nil {
-					return true, <-ended // which says why
+					return true, <-ended // its error says why
 				}
 			}
 		}
 	}
 }
 
-// told is the route in force, to be told to the server in a hello.
-func (c *Client) told() *policy.Route {
+// routeInForce returns the route in force, which a hello passes to the server.
+func (c *Client) routeInForce() *policy.Route {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.tell = nil
 	return c.route.Load()
 }
 
-// receive takes what the server sends until the stream ends.
+// receive processes the server's messages until the stream ends.
 func (c *Client) receive(stream pb.PolicyService_AttachClient) error {
 	for {
 		var received wire.Received
@@ -156,7 +157,7 @@ func (c *Client) receive(stream pb.PolicyService_AttachClient) error {
 		case m.GetControl() != nil && c.config.Control != nil:
 			wanted, err := wire.ReadControl(m.GetControl())
 			if err != nil {
-				c.config.Log.Warn("the policy server wants what cannot be", "error", err)
+				c.config.Log.Warn("the policy server sent an impossible control", "error", err)
 				continue
 			}
 			c.config.Control(wanted)
@@ -169,12 +170,12 @@ func (c *Client) welcome(w *pb.Welcome) {
 	defer c.mu.Unlock()
 	c.status.Connected, c.status.Error = true, ""
 	c.status.Attached++
-	c.decider(w.GetModel())
-	c.turn()
+	c.model(w.GetModel())
+	c.wake()
 }
 
-// decider takes in what decides at the server. The caller has the lock.
-func (c *Client) decider(m *pb.Model) {
+// model notes which model decides at the server. The caller holds the lock.
+func (c *Client) model(m *pb.Model) {
 	c.status.Model, c.status.Reason = m.GetName(), m.GetReason()
 	if c.status.Reason != "" {
 		c.config.Log.Warn("the server's model does not fit this job; routes are analytic", "reason", c.status.Reason)
@@ -187,7 +188,7 @@ func (c *Client) noticed(n *pb.Notice) {
 	c.config.Log.Info("from the policy server", "notice", n.GetText())
 	switch n.GetKind() {
 	case pb.Notice_KIND_MODEL:
-		c.decider(n.GetModel())
+		c.model(n.GetModel())
 	case pb.Notice_KIND_REJECTED:
 		c.status.Rejected++
 	}

@@ -6,24 +6,25 @@ import (
 	"google.golang.org/grpc/mem"
 )
 
-// Codec is the codec of protocol buffers for gRPC, which besides messages takes encoded
-// ones: it sends a Frame and receives a Received as they are.
+// Codec is gRPC's codec for protocol buffers. It also sends encoded messages (Frame) and
+// receives messages without decoding them (Received).
 type Codec struct{}
 
-// FlowWindow is how many bytes may be under way to either side, unread: some reports or
-// routes.
+// FlowWindow is the flow-control window of streams and connections in bytes. A few
+// reports or routes fit.
 const FlowWindow = 256 << 10
 
-// Frame is an encoded message to send, on any number of streams. It must not be changed.
+// Frame is an encoded message. It may be sent on any number of streams and must not
+// change.
 type Frame []byte
 
-// Received is an encoded message that came.
+// Received is a received message, still encoded.
 type Received struct{ buffer mem.Buffer }
 
-// Bytes is the message, until Free.
+// Bytes returns the message, which is valid until Free.
 func (r *Received) Bytes() []byte { return r.buffer.ReadOnlyData() }
 
-// Free gives the message's memory back. It must be called once for each that came.
+// Free releases the message's memory. It must be called once for each received message.
 func (r *Received) Free() { r.buffer.Free() }
 
 var messages = encoding.GetCodecV2(proto.Name)

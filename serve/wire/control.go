@@ -6,28 +6,29 @@ import (
 	pb "github.com/saspart/saspart/proto/saspart/v1"
 )
 
-// mostPartitioner is how many bytes a partitioner's configuration may have.
-const mostPartitioner = 1 << 16
+// maxPartitioner is the maximum size of a partitioner's configuration in bytes.
+const maxPartitioner = 1 << 16
 
-// Control is what the owner of a server wants of a job. What is left out stays as it is.
+// Control is a change to a running job that the owner of a server asks for. Fields that
+// are left out change nothing.
 type Control struct {
-	Rate        *float64 // records/s of the whole job; 0: a pause; nil: as it is
-	Partitioner string   // JSON of the partitioner to switch to; "": none
+	Rate        *float64 // records/s of the whole job; 0: pause; nil: no change
+	Partitioner string   // JSON of the partitioner to switch to; "": no change
 	End         bool     // sources end, as if they had no more records
 }
 
-// validate reports the first value that cannot be meant.
+// validate returns an error for the first value that is out of bounds.
 func (c *Control) validate() error {
-	if c.Rate != nil && !(*c.Rate >= 0 && *c.Rate <= mostRate) {
-		return fmt.Errorf("control: a rate of %v; it must be from 0 to %v", *c.Rate, mostRate)
+	if c.Rate != nil && !(*c.Rate >= 0 && *c.Rate <= maxRate) {
+		return fmt.Errorf("control: a rate of %v; it must be from 0 to %v", *c.Rate, maxRate)
 	}
-	if n := len(c.Partitioner); n > mostPartitioner {
-		return fmt.Errorf("control: a partitioner of %d bytes; at most %d are possible", n, mostPartitioner)
+	if n := len(c.Partitioner); n > maxPartitioner {
+		return fmt.Errorf("control: a partitioner of %d bytes; at most %d are possible", n, maxPartitioner)
 	}
 	return nil
 }
 
-// Over is c with what it leaves out taken from older.
+// Over merges two controls: fields that c leaves out are those of older.
 func (c Control) Over(older Control) Control {
 	if c.Rate == nil {
 		c.Rate = older.Rate
@@ -39,13 +40,13 @@ func (c Control) Over(older Control) Control {
 	return c
 }
 
-// ReadControl checks a control.
+// ReadControl converts and checks a message.
 func ReadControl(m *pb.Control) (Control, error) {
 	c := Control{Rate: m.Rate, Partitioner: m.GetPartitioner(), End: m.GetEnd()}
 	return c, c.validate()
 }
 
-// WriteControl is the message of a control, which it checks.
+// WriteControl checks a control and converts it to a message.
 func WriteControl(c Control) (*pb.Control, error) {
 	if err := c.validate(); err != nil {
 		return nil, err

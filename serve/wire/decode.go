@@ -1,267 +1,280 @@
 package wire
 
 import (
-	"google.golang.org/protobuf/proto"
+	"slices"
+	"time"
+	"unicode/utf8"
 
-	pb "github.com/saspart/saspart/proto/saspart/v1"
+	"github.com/saspart/saspart/loop/reports"
+	"github.com/saspart/saspart/policy"
 )
 
-// What comes all the time, reports and routes, is decoded here into messages whose
-// memory is used again; fields that are rare, and those of later versions, are left to
-// the library. The result is what the library would make of the same bytes, but that
-// names of keys are the encoded message's bytes, not copies.
+// Reports and decisions, which arrive all the time, are decoded by hand, without the
+// generated messages in between. The protobuf library decodes all other messages. Both
+// accept the same bytes: fields in any order, packed lists or single elements, unknown
+// fields, nested messages in several parts.
 
-// rare decodes a field into a message that has been begun.
-func rare(field []byte, m proto.Message) bool {
-	return proto.UnmarshalOptions{Merge: true, DiscardUnknown: true}.Unmarshal(field, m) == nil
+// decoder decodes the reports of one stream into memory that is used again. A message
+// that breaks the encoding is garbage: methods return false, and decoding stops. A value
+// that is out of bounds is an error in the report: decoding continues, because the rest
+// of the message may still be garbage, and lists stop growing at their bounds.
+type decoder struct {
+	hello *Hello
+	names Names
+	err   error // the first value that is out of bounds
 }
 
-// reportIn is the encoded report of an encoded pb.AttachRequest that holds nothing else.
-func reportIn(request []byte) ([]byte, bool) { return alone(request, 2) }
-
-// decisionIn is the encoded decision of an encoded pb.AttachResponse that holds nothing
-// else.
-func decisionIn(response []byte) ([]byte, bool) { return alone(response, 2) }
-
-// alone is the content of a nested message that is all there is of another one.
-func alone(b []byte, number uint64) ([]byte, bool) {
-	f := fields{rest: b}
-	ok := f.next() && f.tag == number<<3|nested && len(f.rest) == 0
-	return f.bytes, ok
+// refuse notes an error in the report.
+func (d *decoder) refuse(err error) {
+	if d.err == nil {
+		d.err = err
+	}
 }
 
-func decodeReport(b []byte, m *pb.Report) bool {
-	workers, partitioners := m.Workers[:0], m.Partitioners[:0]
-	m.Reset()
+func (d *decoder) decodeReport(b []byte, r *reports.Report) bool {
+	s := &d.hello.Shape
+	workers := reuse(r.Workers, s.Workers)
+	partitioners := reuse(r.Partitioners, s.Partitioners)
+	reducers := reuse(r.Reducers, s.Reducers)
+	*r = reports.Report{}
+	var route []byte
 	f := fields{rest: b}
-	ok := true
-	for ok && f.next() {
+	for f.next() {
 		switch f.tag {
 		case 1<<3 | varint:
-			m.Slide = f.value
+			r.Slide = f.value
 		case 2<<3 | nested:
-			var w *pb.WorkerReport
-			workers, w = another(workers)
-			ok = decodeWorker(f.bytes, w)
+			f.bad = !d.decodeWorker(f.bytes, workers.next())
 		case 3<<3 | nested:
-			var p *pb.PartitionerReport
-			partitioners, p = another(partitioners)
-			ok = decodePartitioner(f.bytes, p)
-		default:
-			ok = rare(f.field, m)
+			f.bad = !d.decodePartitioner(f.bytes, partitioners.next())
+		case 4<<3 | nested:
+			route = join(route, f.bytes)
+		case 5<<3 | nested:
+			f.bad = !d.decodeReducer(f.bytes, reducers.next())
 		}
 	}
-	m.Workers, m.Partitioners = workers, partitioners
-	return ok && !f.bad
+	if f.bad {
+		return false
+	}
+	r.Workers, r.Partitioners, r.Reducers = workers.list, partitioners.list, reducers.list
+	if workers.over() || partitioners.over() || reducers.over() {
+		d.refuse(errSubtasks(workers.n, partitioners.n, reducers.n, s))
+	}
+	if route == nil {
+		return true
+	}
+	var err error
+	if r.Route, err = decodeRoute(route, s.Workers); err == ErrGarbage {
+		return false
+	} else if err != nil {
+		d.refuse(err)
+	}
+	return true
 }
 
-func decodeWorker(b []byte, m *pb.WorkerReport) bool {
-	realised, latency := m.Realised[:0], m.Latency
-	m.Reset()
+// join is the content of a nested message of which more has come: encoded messages, one
+// after the other, are one message. It is not nil.
+func join(before, more []byte) []byte {
+	if before == nil {
+		return more[:len(more):len(more)]
+	}
+	return append(before, more...)
+}
+
+func (d *decoder) decodeWorker(b []byte, w *reports.Worker) bool {
+	realised := reuse(w.Realised, maxLists*d.hello.Shape.HotKeys())
+	latency, buckets, counts := w.Latency, bounded[uint32]{}, bounded[int64]{}
+	*w = reports.Worker{}
 	f := fields{rest: b}
-	ok := true
-	for ok && f.next() {
+	for f.next() {
 		switch f.tag {
 		case 1<<3 | varint:
-			m.Index = uint32(f.value)
+			w.Index = int(uint32(f.value))
 		case 2<<3 | varint:
-			m.Records = f.value
+			w.Records = int64(f.value)
 		case 3<<3 | varint:
-			m.Units = f.value
+			w.Units = int64(f.value)
 		case 4<<3 | fixed64:
-			m.Busy = f.number()
+			w.Busy = f.number()
 		case 5<<3 | fixed64:
-			m.Queue = f.number()
+			w.Queue = f.number()
 		case 6<<3 | nested:
-			var s *pb.RealisedShare
-			realised, s = another(realised)
-			ok = decodeRealised(f.bytes, s)
+			f.bad = !decodeRealised(f.bytes, realised.next())
 		case 7<<3 | fixed64:
-			m.Cpu = f.number()
+			w.CPU = f.number()
 		case 8<<3 | varint:
-			m.Bypassed = f.value
+			w.Bypassed = int64(f.value)
 		case 9<<3 | varint:
-			m.StateKeys = f.value
+			w.StateKeys = int64(f.value)
 		case 10<<3 | nested:
-			if m.Latency != nil { // a second one adds to the first
-				ok = rare(f.field, m)
-				break
+			if w.Latency == nil {
+				if latency == nil {
+					latency = new(reports.Latency)
+				}
+				w.Latency = latency
+				buckets, counts = reuse(latency.Buckets, reports.LatencyBuckets), reuse(latency.Counts, reports.LatencyBuckets)
+				latency.Max = 0
 			}
-			if latency == nil {
-				latency = new(pb.Latency)
-			}
-			m.Latency = latency
-			ok = decodeLatency(f.bytes, latency)
-		default:
-			ok = rare(f.field, m)
+			f.bad = !decodeLatency(f.bytes, &buckets, &counts, &latency.Max)
 		}
 	}
-	m.Realised = realised
-	return ok && !f.bad
+	if f.bad {
+		return false
+	}
+	w.Realised = realised.list
+	if w.Latency != nil {
+		latency.Buckets, latency.Counts = buckets.list, counts.list
+	}
+	d.checkWorker(w, realised.n, buckets.n, counts.n)
+	return true
 }
 
-func decodeLatency(b []byte, m *pb.Latency) bool {
-	buckets, counts := m.Buckets[:0], m.Counts[:0]
-	m.Reset()
+func decodeRealised(b []byte, s *reports.Realised) bool {
+	*s = reports.Realised{}
 	f := fields{rest: b}
-	ok := true
-	for ok && f.next() {
+	for f.next() {
+		switch f.tag {
+		case 1<<3 | fixed64:
+			s.Hash = f.value
+		case 2<<3 | varint:
+			s.Count = int64(f.value)
+		}
+	}
+	return !f.bad
+}
+
+func decodeLatency(b []byte, buckets *bounded[uint32], counts *bounded[int64], longest *time.Duration) bool {
+	f := fields{rest: b}
+	for f.next() {
 		switch f.tag {
 		case 1<<3 | nested:
-			buckets, ok = packed(buckets, f.bytes)
+			f.bad = !packed(buckets, f.bytes)
 		case 1<<3 | varint:
-			buckets = append(buckets, uint32(f.value))
+			*buckets.next() = uint32(f.value)
 		case 2<<3 | nested:
-			counts, ok = packed(counts, f.bytes)
+			f.bad = !packed(counts, f.bytes)
 		case 2<<3 | varint:
-			counts = append(counts, f.value)
+			*counts.next() = int64(f.value)
 		case 3<<3 | varint:
-			m.MaxNs = f.value
-		default:
-			ok = rare(f.field, m)
+			*longest = time.Duration(min(f.value, maxLatency))
 		}
 	}
-	m.Buckets, m.Counts = buckets, counts
-	return ok && !f.bad
+	return !f.bad
 }
 
-func decodeRealised(b []byte, m *pb.RealisedShare) bool {
-	m.Reset()
+func (d *decoder) decodePartitioner(b []byte, p *reports.Partitioner) bool {
+	hot := reuse(p.Hot, maxLists*d.hello.Shape.HotKeys())
+	slots := reuse(p.Slots, d.hello.Shape.Slots)
+	name := p.Name // that the memory had before, likely the same
+	*p = reports.Partitioner{}
+	longest := 0 // name of a hot key
+	var share, named []byte
 	f := fields{rest: b}
-	ok := true
-	for ok && f.next() {
-		switch f.tag {
-		case 1<<3 | fixed64:
-			m.Hash = f.value
-		case 2<<3 | varint:
-			m.Count = f.value
-		default:
-			ok = rare(f.field, m)
-		}
-	}
-	return ok && !f.bad
-}
-
-func decodePartitioner(b []byte, m *pb.PartitionerReport) bool {
-	hot, slots := m.Hot[:0], m.Slots[:0]
-	m.Reset()
-	f := fields{rest: b}
-	ok := true
-	for ok && f.next() {
+	for f.next() {
 		switch f.tag {
 		case 1<<3 | varint:
-			m.Index = uint32(f.value)
+			p.Index = int(uint32(f.value))
 		case 2<<3 | varint:
-			m.Sent = f.value
+			p.Sent = int64(f.value)
 		case 3<<3 | fixed64:
-			m.Offered = f.number()
+			p.Offered = f.number()
 		case 4<<3 | fixed64:
-			m.Blocked = f.number()
+			p.Blocked = f.number()
 		case 5<<3 | nested:
-			var k *pb.HotKey
-			hot, k = another(hot)
-			ok = decodeHot(f.bytes, k)
+			f.bad = !d.decodeHotKey(f.bytes, hot.next(), &longest)
 		case 6<<3 | nested:
-			slots, ok = packed(slots, f.bytes)
+			f.bad = !packed(&slots, f.bytes)
 		case 6<<3 | varint:
-			slots = append(slots, f.value)
+			*slots.next() = int64(f.value)
 		case 7<<3 | varint:
-			m.RouteVersion = f.value
+			p.RouteVersion = f.value
 		case 8<<3 | varint:
-			m.RouteChanged = f.value != 0
-		default:
-			ok = rare(f.field, m)
+			p.RouteChanged = f.value != 0
+		case 9<<3 | nested:
+			share = f.bytes
+		case 10<<3 | nested:
+			named = f.bytes
+			f.bad = !utf8.Valid(named)
 		}
 	}
-	m.Hot, m.Slots = hot, slots
-	return ok && !f.bad
+	if f.bad {
+		return false
+	}
+	p.Hot, p.Slots = hot.list, slots.list
+	d.checkPartitioner(p, hot.n, slots.n, longest, share, named)
+	if d.err != nil {
+		return true
+	}
+	if len(share) > 0 { // the assembler keeps it
+		p.Share = slices.Clone(share)
+	}
+	if p.Name = name; name != string(named) {
+		p.Name = string(named)
+	}
+	return true
 }
 
-func decodeHot(b []byte, m *pb.HotKey) bool {
-	m.Reset()
+func (d *decoder) decodeHotKey(b []byte, k *policy.HotKey, longest *int) bool {
+	*k = policy.HotKey{}
+	var name []byte
 	f := fields{rest: b}
-	ok := true
-	for ok && f.next() {
+	for f.next() {
 		switch f.tag {
 		case 1<<3 | fixed64:
-			m.Hash = f.value
+			k.Hash = f.value
 		case 2<<3 | nested:
-			m.Name = f.bytes
+			name = f.bytes
 		case 3<<3 | varint:
-			m.Count = f.value
+			k.Count = int64(f.value)
 		case 4<<3 | varint:
-			m.Error = f.value
-		default:
-			ok = rare(f.field, m)
+			k.Error = int64(f.value)
 		}
 	}
-	return ok && !f.bad
-}
-
-// decodeDecision decodes a decision. Its memory is used again only with the route's, for
-// which route is put to use.
-func decodeDecision(b []byte, m *pb.Decision, route *pb.Route) bool {
-	m.Reset()
-	f := fields{rest: b}
-	ok := true
-	for ok && f.next() {
-		switch {
-		case f.tag == 3<<3|nested && m.Route == nil:
-			m.Route = route
-			ok = decodeRoute(f.bytes, route)
-		default:
-			ok = rare(f.field, m)
-		}
+	if *longest = max(*longest, len(name)); *longest <= maxKey && !f.bad {
+		k.Name = d.names.of(k.Hash, name)
 	}
-	return ok && !f.bad
+	return !f.bad
 }
 
-func decodeRoute(b []byte, m *pb.Route) bool {
-	keys, slots := m.Keys[:0], m.Slots[:0]
-	m.Reset()
+func (d *decoder) decodeReducer(b []byte, n *reports.Reducer) bool {
+	*n = reports.Reducer{}
 	f := fields{rest: b}
-	ok := true
-	for ok && f.next() {
+	for f.next() {
 		switch f.tag {
 		case 1<<3 | varint:
-			m.Version = f.value
-		case 2<<3 | varint:
-			m.Workers = uint32(f.value)
-		case 3<<3 | nested:
-			var k *pb.KeyRoute
-			keys, k = another(keys)
-			ok = decodeKeyRoute(f.bytes, k)
-		case 4<<3 | nested:
-			slots, ok = packed(slots, f.bytes)
+			n.Index = int(uint32(f.value))
+		case 2<<3 | fixed64:
+			n.Busy = f.number()
+		case 3<<3 | varint:
+			n.Keys = int64(f.value)
 		case 4<<3 | varint:
-			slots = append(slots, uint32(f.value))
-		default:
-			ok = rare(f.field, m)
+			n.Pairs = int64(f.value)
 		}
 	}
-	m.Keys, m.Slots = keys, slots
-	return ok && !f.bad
+	if f.bad {
+		return false
+	}
+	d.checkReducer(n)
+	return true
 }
 
-func decodeKeyRoute(b []byte, m *pb.KeyRoute) bool {
-	workers := m.Workers[:0]
-	m.Reset()
+// decodeAnswer decodes what a client needs of a decision for a job of P workers.
+func decodeAnswer(b []byte, workers int) (*Answer, bool) {
+	a := &Answer{}
+	var route []byte
 	f := fields{rest: b}
-	ok := true
-	for ok && f.next() {
+	for f.next() {
 		switch f.tag {
-		case 1<<3 | fixed64:
-			m.Hash = f.value
-		case 2<<3 | nested:
-			m.Name = f.bytes
+		case 1<<3 | varint:
+			a.Window = f.value
 		case 3<<3 | nested:
-			workers, ok = packed(workers, f.bytes)
-		case 3<<3 | varint:
-			workers = append(workers, uint32(f.value))
-		default: // shares: of the few keys that are split
-			ok = rare(f.field, m)
+			route = join(route, f.bytes)
+		case 4<<3 | nested: // busy
+			f.bad = len(f.bytes)%8 != 0
 		}
 	}
-	m.Workers = workers
-	return ok && !f.bad
+	if route != nil && !f.bad {
+		a.Route, a.Err = decodeRoute(route, workers)
+	}
+	return a, !f.bad && a.Err != ErrGarbage
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
-// AppendReport appends a report, encoded as a pb.AttachRequest: what WriteReport makes of
-// it, without the message.
+// AppendReport appends a report, encoded as a pb.AttachRequest. Names of keys that are
+// too long to send are cut.
 func AppendReport(b []byte, r *reports.Report) []byte {
 	b, request := begin(b, 2)
 	b = appendCount(b, 1, r.Slide)
@@ -34,7 +34,7 @@ func AppendReport(b []byte, r *reports.Report) []byte {
 	return end(b, request)
 }
 
-// AddRoute is a report that tells of no route, as AppendReport encodes it, with one.
+// AddRoute adds a route to a report without one that AppendReport encoded.
 func AddRoute(report []byte, r *policy.Route) []byte {
 	body, _ := reportIn(report)
 	b, request := begin(make([]byte, 0, len(report)+sizeOf(r)+16), 2)
@@ -95,10 +95,10 @@ func appendPartitioner(b []byte, p *reports.Partitioner) []byte {
 	return end(b, partitioner)
 }
 
-// cut is a key's name, or as much of it as may be sent: it is for people.
-func cut(name string) string { return name[:min(len(name), mostKey)] }
+// cut shortens the name of a key to what may be sent. Names are for people.
+func cut(name string) string { return name[:min(len(name), maxKey)] }
 
-// appendRoute appends a field with a route, as WriteRoute makes it.
+// appendRoute appends a field with a route. A key on one worker needs no shares.
 func appendRoute(b []byte, number protowire.Number, r *policy.Route) []byte {
 	b, route := begin(b, number)
 	b = appendCount(b, 1, r.Version)
@@ -119,17 +119,17 @@ func appendRoute(b []byte, number protowire.Number, r *policy.Route) []byte {
 	return end(b, route)
 }
 
-// Decision answers one window, as pb.Decision does.
+// Decision answers one window.
 type Decision struct {
 	Window     uint64
 	Incomplete bool
 	Route      *policy.Route // nil: the one in force stays
 	Busy       []float64     // of each worker; -1: missing
-	Shares     [][]byte      // of each partitioner subtask; none: nobody shared anything
+	Shares     [][]byte      // of each partitioner subtask; none: no subtask shared anything
 	Start      uint64        // with a route
 }
 
-// SizeOf is about how many bytes AppendDecision appends.
+// SizeOf estimates how many bytes AppendDecision appends.
 func SizeOf(d *Decision) int {
 	n := 64 + 8*len(d.Busy)
 	for _, s := range d.Shares {
@@ -141,7 +141,7 @@ func SizeOf(d *Decision) int {
 	return n
 }
 
-// sizeOf is about how many bytes a route has.
+// sizeOf estimates the size of an encoded route in bytes.
 func sizeOf(r *policy.Route) int {
 	n := 32 + 2*len(r.Slots)
 	for i := range r.Keys {

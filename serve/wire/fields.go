@@ -11,10 +11,9 @@ import (
 // fields walks over the fields of an encoded message.
 type fields struct {
 	rest []byte
-	bad  bool // what is left is no field
+	bad  bool // the message is broken
 
 	tag   uint64 // of the field: its number and wire type, as on the wire
-	field []byte // the whole field
 	value uint64 // of a varint or a fixed one
 	bytes []byte // of one that has a length
 }
@@ -26,7 +25,8 @@ const (
 	nested  = uint64(protowire.BytesType)
 )
 
-// next goes on to the next field, and reports false at the end or where there is none.
+// next moves to the next field. It reports false at the end of the message, and where
+// the bytes are not a field.
 func (f *fields) next() bool {
 	if len(f.rest) == 0 || f.bad {
 		return false
@@ -59,11 +59,11 @@ func (f *fields) next() bool {
 		f.bad = true
 		return false
 	}
-	f.tag, f.field, f.rest = tag, f.rest[:n+size], value[size:]
+	f.tag, f.rest = tag, value[size:]
 	return true
 }
 
-// uvarint is protowire.ConsumeVarint, quick where the number has one byte.
+// uvarint is protowire.ConsumeVarint with a fast path for numbers of one byte.
 func uvarint(b []byte) (uint64, int) {
 	if len(b) > 0 && b[0] < 0x80 {
 		return uint64(b[0]), 1
@@ -74,44 +74,63 @@ func uvarint(b []byte) (uint64, int) {
 // number is the value of a field of doubles.
 func (f *fields) number() float64 { return math.Float64frombits(f.value) }
 
-// packed appends the varints in b to a list. It reports false where there is something else.
-func packed[T uint32 | uint64](to []T, b []byte) ([]T, bool) {
-	to = slices.Grow(to, min(len(b), mostGrown))
+// bounded is a list whose memory is used again. It grows to its bound and no further, but
+// counts all elements.
+type bounded[T any] struct {
+	list  []T
+	n     int // elements that came
+	limit int // elements that are kept
+}
+
+// reuse is an empty list in the memory of another.
+func reuse[T any](memory []T, limit int) bounded[T] {
+	return bounded[T]{list: memory[:0], limit: limit}
+}
+
+// over reports whether more elements came than are kept.
+func (l *bounded[T]) over() bool { return l.n > l.limit }
+
+// next is the next element, with what its memory held before. Beyond the bound it is the
+// last element again.
+func (l *bounded[T]) next() *T {
+	l.n++
+	switch n := len(l.list); {
+	case n >= max(l.limit, 1):
+	case n < cap(l.list):
+		l.list = l.list[:n+1]
+	default:
+		l.list = append(l.list, *new(T))
+	}
+	return &l.list[len(l.list)-1]
+}
+
+// packed appends the varints in b to a list. It reports false if b holds anything else.
+func packed[T uint32 | int64](to *bounded[T], b []byte) bool {
+	list := slices.Grow(to.list, max(0, min(len(b), to.limit-len(to.list))))
+	n := to.n
 	for len(b) > 0 {
-		if b[0] < 0x80 { // as most counts are
-			to, b = append(to, T(b[0])), b[1:]
-			continue
+		v, size := uint64(b[0]), 1
+		if v >= 0x80 { // most counts are small
+			if v, size = protowire.ConsumeVarint(b); size < 0 {
+				return false
+			}
 		}
-		v, n := protowire.ConsumeVarint(b)
-		if n < 0 {
-			return to, false
+		if n++; n <= to.limit {
+			list = append(list, T(v))
 		}
-		to, b = append(to, T(v)), b[n:]
+		b = b[size:]
 	}
-	return to, true
+	to.list, to.n = list, n
+	return true
 }
 
-// mostGrown is how many elements of a packed list are made room for at a time.
-const mostGrown = 1 << 16
-
-// another is the next element of a list whose memory is used again.
-func another[T any](list []*T) ([]*T, *T) {
-	n := len(list)
-	if n == cap(list) {
-		list = append(list, new(T))
-	} else if list = list[:n+1]; list[n] == nil {
-		list[n] = new(T)
-	}
-	return list, list[n]
-}
-
-// begin begins a field that has a length, whose content is to be appended.
+// begin appends the tag of a field with a length. The content comes next, then end.
 func begin(b []byte, number protowire.Number) (with []byte, at int) {
 	b = append(protowire.AppendTag(b, number, protowire.BytesType), 0)
 	return b, len(b)
 }
 
-// end puts the length in front of what was appended since begin.
+// end inserts the length in front of the content.
 func end(b []byte, at int) []byte {
 	n := len(b) - at
 	if n < 0x80 {
@@ -120,13 +139,13 @@ func end(b []byte, at int) []byte {
 	}
 	var length [10]byte
 	size := binary.PutUvarint(length[:], uint64(n))
-	b = append(b, length[1:size]...) // room for what has to move
+	b = append(b, length[1:size]...) // space for the content to move into
 	copy(b[at-1+size:], b[at:at+n])
 	copy(b[at-1:], length[:size])
 	return b
 }
 
-// The following append a field, unless it is 0, which goes without saying.
+// The following append a field. Fields that are 0 are left out, as proto3 does.
 
 func appendCount(b []byte, number protowire.Number, v uint64) []byte {
 	if v == 0 {

@@ -1,6 +1,7 @@
-// Package wire turns the messages of proto/saspart/v1 into what packages policy and
-// reports work with, and back. Nothing that comes in is trusted: sizes, indices and
-// amounts are checked before anything is made of them.
+// Package wire encodes and decodes the messages between a job and the policy server
+// (proto/saspart/v1). The decoder turns the bytes of a message into the types of packages
+// reports and policy. It does not trust the sender: it checks sizes before it allocates,
+// and every index and number before anyone uses it.
 package wire
 
 import (
@@ -17,28 +18,29 @@ import (
 // Protocol is the version of the protocol that this package speaks.
 const Protocol = 1
 
-// Bounds of what a message may say.
+// Bounds of the values in a message.
 const (
-	mostName     = 200     // bytes of a job's name, an instance, a client
-	mostKey      = 1 << 10 // bytes of a key's name
-	mostCount    = 1 << 42 // records in a slide: those of a window, which has up to 2^20 reports, can be added up
-	mostShare    = 1 << 20 // bytes of what a partitioner has learned
-	mostRate     = 1e15    // records/s
-	mostLatency  = 1 << 45 // ns
-	mostSubtasks = 64      // ranges in a hello
-	mostLists    = 4       // hot keys of a report over those that a window names
-	busiest      = 2       // ratios may exceed 1 by what clocks differ; they count as 1
+	maxName     = 200     // bytes of a job's name, an instance, a client
+	maxKey      = 1 << 10 // bytes of a key's name
+	maxCount    = 1 << 42 // records in a slide; the sum over a window of up to 2^20 reports fits in an int64
+	maxShare    = 1 << 20 // bytes that a partitioner subtask may share
+	maxRate     = 1e15    // records/s
+	maxLatency  = 1 << 45 // ns
+	maxSubtasks = 64      // ranges in a hello
+	maxLists    = 4       // hot keys in a report, as a multiple of those that a window names
+	busiest     = 2       // ratios may exceed 1 because clocks differ; they count as 1
 )
 
-// Hello is the beginning of a stream.
+// Hello is the first message of a stream.
 type Hello struct {
 	Client, Job, Instance string
 	Shape                 reports.Shape
-	Workers, Partitioners Ranges // what the stream reports about
+	Workers, Partitioners Ranges // the subtasks that report on the stream
 	Reducers              Ranges
 }
 
-// HotKeys is how many keys a report of the stream may name, at most.
+// HotKeys is how many keys a window of the stream's job names, or 0 if the stream has no
+// partitioners.
 func (h *Hello) HotKeys() int {
 	n := 0
 	for _, r := range h.Partitioners {
@@ -53,7 +55,7 @@ type Ranges []Range
 // Range is the indices from First to First+Count-1.
 type Range struct{ First, Count int }
 
-// Has tells whether i is in the set.
+// Has reports whether i is in the set.
 func (r Ranges) Has(i int) bool {
 	for _, s := range r {
 		if i >= s.First && i-s.First < s.Count {
@@ -72,7 +74,7 @@ func (r Ranges) Each(f func(i int)) {
 	}
 }
 
-// ReadHello checks the first message of a stream, but for its route.
+// ReadHello converts and checks the first message of a stream, except for its route.
 func ReadHello(m *pb.Hello) (*Hello, error) {
 	if m.GetProtocol() != Protocol {
 		return nil, fmt.Errorf("protocol %d is not spoken here, only %d: use a client of this version", m.GetProtocol(), Protocol)
@@ -82,8 +84,8 @@ func ReadHello(m *pb.Hello) (*Hello, error) {
 			return nil, err
 		}
 	}
-	if len(m.GetClient()) > mostName || !printable(m.GetClient()) {
-		return nil, fmt.Errorf("client: must be up to %d bytes of printable text", mostName)
+	if len(m.GetClient()) > maxName || !printable(m.GetClient()) {
+		return nil, fmt.Errorf("client: must be up to %d bytes of printable text", maxName)
 	}
 	s := m.GetShape()
 	h := &Hello{Client: m.GetClient(), Job: m.GetJob(), Instance: m.GetInstance()}
@@ -95,8 +97,8 @@ func ReadHello(m *pb.Hello) (*Hello, error) {
 	if err := h.Shape.Validate(); err != nil {
 		return nil, fmt.Errorf("shape: %w", err)
 	}
-	if n := len(m.GetSubtasks()); n < 1 || n > mostSubtasks {
-		return nil, fmt.Errorf("subtasks: %d ranges; from 1 to %d are possible", n, mostSubtasks)
+	if n := len(m.GetSubtasks()); n < 1 || n > maxSubtasks {
+		return nil, fmt.Errorf("subtasks: %d ranges; from 1 to %d are possible", n, maxSubtasks)
 	}
 	for _, r := range m.GetSubtasks() {
 		to, of := &h.Workers, h.Shape.Workers
@@ -119,13 +121,13 @@ func ReadHello(m *pb.Hello) (*Hello, error) {
 }
 
 func checkName(what, text string) error {
-	if text == "" || len(text) > mostName || !printable(text) {
-		return fmt.Errorf("%s: must be 1 to %d bytes of printable text", what, mostName)
+	if text == "" || len(text) > maxName || !printable(text) {
+		return fmt.Errorf("%s: must be 1 to %d bytes of printable text", what, maxName)
 	}
 	return nil
 }
 
-// printable tells whether text can be shown as it is.
+// printable reports whether text is safe to show and to log.
 func printable(text string) bool {
 	if !utf8.ValidString(text) {
 		return false
@@ -138,7 +140,7 @@ func printable(text string) bool {
 	return true
 }
 
-// WriteHello is the message of a hello.
+// WriteHello converts a hello to a message, without a route.
 func WriteHello(h *Hello) *pb.Hello {
 	m := &pb.Hello{
 		Protocol: Protocol, Client: h.Client, Job: h.Job, Instance: h.Instance,

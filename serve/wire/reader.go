@@ -11,17 +11,18 @@ import (
 	pb "github.com/saspart/saspart/proto/saspart/v1"
 )
 
-// ErrGarbage says that what came is no message of the protocol.
+// ErrGarbage means that a message breaks the encoding.
 var ErrGarbage = errors.New("a message cannot be read")
 
-// ErrNoReport says that what came is a message, but no report.
+// ErrNoReport means that a message is not a report.
 var ErrNoReport = errors.New("neither a report nor anything else that is known came after the hello")
 
-// Names are the names of a stream's hot keys, so that a key that is reported again and
-// again has one name in memory. Of keys that get in each other's way it has the later.
+// Names holds the names of a stream's hot keys, so that a key that is reported again and
+// again has one name in memory. It is a cache by hash: a key replaces the key before it in
+// the same place.
 type Names []string
 
-// NewNames has room for the names of so many keys.
+// NewNames returns a cache that is large enough for a number of keys.
 func NewNames(keys int) Names {
 	n := 1
 	for n < 2*keys {
@@ -30,7 +31,7 @@ func NewNames(keys int) Names {
 	return make(Names, n)
 }
 
-// of is the name as a string.
+// of returns the name of a key as a string.
 func (n Names) of(hash uint64, name []byte) string {
 	if len(n) == 0 {
 		return string(name)
@@ -44,93 +45,99 @@ func (n Names) of(hash uint64, name []byte) string {
 
 // reading is memory to decode reports in.
 type reading struct {
-	message pb.Report
-	report  reports.Report
-	read    int // bytes that were decoded in it
+	decoder
+	report reports.Report
+	read   int // bytes decoded in it
 }
 
-// mostRead is how many bytes are decoded in the same memory. Each element of a list of
-// lists keeps the most that was ever in it, so that memory which is used for ever grows
-// with what all reports together held, and not with the largest.
-const mostRead = 1 << 20
+// maxRead is how many bytes are decoded in the same memory. Each worker and partitioner
+// keeps the longest lists that it ever had. Memory that was used forever would grow with
+// the sum of all reports, not with the largest.
+const maxRead = 1 << 20
 
-// done gives the memory to others, unless it has been used enough or by something that
-// was no report, and may be of any size.
-func (r *reading) done(request []byte, good bool) {
-	if r.read += len(request); good && r.read < mostRead {
+var readings = sync.Pool{New: func() any { return new(reading) }}
+
+// done returns the memory to the pool, unless enough was decoded in it.
+func (r *reading) done(request []byte) {
+	r.decoder = decoder{}
+	if r.read += len(request); r.read < maxRead {
 		readings.Put(r)
 	}
 }
 
-var readings = sync.Pool{New: func() any { return new(reading) }}
-
-// TakeReport decodes and checks the report in an encoded pb.AttachRequest of the stream
-// that h began, and has take take it in, which must not keep its lists. Other errors
-// than ErrGarbage, ErrNoReport and take's tell what is wrong with the report, of the
-// slide that is returned.
+// TakeReport decodes the report in an encoded pb.AttachRequest and checks it against the
+// hello of its stream. Then it calls take with the report. take may keep the report's
+// route and what partitioners share, but no other list. TakeReport returns the report's
+// slide and ErrGarbage, ErrNoReport, an error about a value in the report, or the error of
+// take.
 func TakeReport(request []byte, h *Hello, names Names, take func(*reports.Report) error) (slide uint64, err error) {
-	r, good := readings.Get().(*reading), false
-	defer func() { r.done(request, good) }()
-	m := &r.message
-	if body, ok := reportIn(request); !ok {
-		var whole pb.AttachRequest
-		if proto.Unmarshal(request, &whole) != nil {
-			return 0, ErrGarbage
+	body, ok := reportIn(request)
+	if !ok {
+		if body, err = oddReport(request); err != nil {
+			return 0, err
 		}
-		if m = whole.GetReport(); m == nil {
-			return 0, ErrNoReport
-		}
-	} else if !decodeReport(body, m) {
+	}
+	r := readings.Get().(*reading)
+	defer r.done(request)
+	r.decoder = decoder{hello: h, names: names}
+	if !r.decodeReport(body, &r.report) {
 		return 0, ErrGarbage
 	}
-	if err := readReport(m, h, &r.report, names); err != nil {
-		return m.Slide, err
+	if r.err != nil {
+		return r.report.Slide, r.err
 	}
-	good = true
-	return m.Slide, take(&r.report)
+	return r.report.Slide, take(&r.report)
 }
 
-// answering is memory to decode decisions in.
-type answering struct {
-	decision pb.Decision
-	route    pb.Route
+// reportIn is the encoded report of an encoded pb.AttachRequest that holds nothing else.
+func reportIn(request []byte) ([]byte, bool) { return alone(request, 2) }
+
+// oddReport is the encoded report of a request that holds other fields too.
+func oddReport(request []byte) ([]byte, error) {
+	var m pb.AttachRequest
+	if proto.Unmarshal(request, &m) != nil {
+		return nil, ErrGarbage
+	}
+	if m.GetReport() == nil {
+		return nil, ErrNoReport
+	}
+	return proto.Marshal(m.GetReport())
 }
 
-var answerings = sync.Pool{New: func() any { return new(answering) }}
+// alone is the content of a nested message if there are no other fields.
+func alone(b []byte, number uint64) ([]byte, bool) {
+	f := fields{rest: b}
+	ok := f.next() && f.tag == number<<3|nested && len(f.rest) == 0
+	return f.bytes, ok
+}
 
-// Answer is what a client does by a decision.
+// Answer is what a client needs of a decision.
 type Answer struct {
 	Window uint64
 	Route  *policy.Route // to follow; nil: the one in force
 	Err    error         // why the decision's route cannot be followed; nil: it can, or there is none
 }
 
-// ReadResponse decodes an encoded pb.AttachResponse for a job of P workers: either into
-// an answer, or, with nil for that, into the message.
+// ReadResponse decodes an encoded pb.AttachResponse for a job of P workers. It returns an
+// answer if the response is a decision, and otherwise the message.
 func ReadResponse(response []byte, workers int) (*Answer, *pb.AttachResponse, error) {
-	body, ok := decisionIn(response)
+	body, ok := alone(response, 2)
 	if !ok {
 		m := &pb.AttachResponse{}
 		if proto.Unmarshal(response, m) != nil {
 			return nil, nil, ErrGarbage
 		}
-		if d := m.GetDecision(); d != nil {
-			return answer(d, workers), nil, nil
+		if m.GetDecision() == nil {
+			return nil, m, nil
 		}
-		return nil, m, nil
+		var err error
+		if body, err = proto.Marshal(m.GetDecision()); err != nil {
+			return nil, nil, err
+		}
 	}
-	r := answerings.Get().(*answering)
-	defer answerings.Put(r)
-	if !decodeDecision(body, &r.decision, &r.route) {
+	a, ok := decodeAnswer(body, workers)
+	if !ok {
 		return nil, nil, ErrGarbage
 	}
-	return answer(&r.decision, workers), nil, nil
-}
-
-func answer(d *pb.Decision, workers int) *Answer {
-	a := &Answer{Window: d.GetWindow()}
-	if d.Route != nil {
-		a.Route, a.Err = ReadRoute(d.Route, workers)
-	}
-	return a
+	return a, nil, nil
 }

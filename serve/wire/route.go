@@ -1,83 +1,179 @@
 package wire
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math"
 	"strings"
+	"sync"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/saspart/saspart/policy"
 	pb "github.com/saspart/saspart/proto/saspart/v1"
 )
 
-// ReadRoute checks a route for a job of P workers.
-func ReadRoute(m *pb.Route, workers int) (*policy.Route, error) {
-	if int(m.GetWorkers()) != workers {
-		return nil, fmt.Errorf("route: is for %d workers; the job has %d", m.GetWorkers(), workers)
+// rawRoute is a route as it is on the wire, in memory that is used again. The lists of
+// all keys lie one after the other, so that a route takes the same few allocations
+// whatever it names.
+type rawRoute struct {
+	version uint64
+	workers uint32
+	keys    []rawKey
+	slots   []uint32
+	targets []uint32  // workers of all keys
+	shares  []float64 // of these workers
+	letters int       // bytes of all names
+}
+
+// rawKey is a key of a rawRoute with the numbers of its elements in the lists.
+type rawKey struct {
+	hash            uint64
+	name            []byte // in the encoded message
+	targets, shares int
+}
+
+var rawRoutes = sync.Pool{New: func() any { return new(rawRoute) }}
+
+// decodeRoute decodes and checks a route for a job of P workers. The error is ErrGarbage
+// or says why the route cannot be followed.
+func decodeRoute(b []byte, workers int) (*policy.Route, error) {
+	r := rawRoutes.Get().(*rawRoute)
+	if len(b) < maxRead {
+		defer rawRoutes.Put(r)
 	}
-	if n := len(m.Slots); n > 16*policy.SlotCount(workers) {
-		return nil, fmt.Errorf("route: %d slots; at most %d are possible", n, 16*policy.SlotCount(workers))
+	if !r.decode(b) {
+		return nil, ErrGarbage
 	}
-	r := &policy.Route{Version: m.Version, Workers: workers, Keys: make([]policy.KeyRoute, len(m.Keys)), Slots: make([]uint16, len(m.Slots))}
-	for i, w := range m.Slots {
+	return r.route(workers)
+}
+
+func (r *rawRoute) decode(b []byte) bool {
+	*r = rawRoute{keys: r.keys[:0], slots: r.slots[:0], targets: r.targets[:0], shares: r.shares[:0]}
+	f := fields{rest: b}
+	for f.next() {
+		switch f.tag {
+		case 1<<3 | varint:
+			r.version = f.value
+		case 2<<3 | varint:
+			r.workers = uint32(f.value)
+		case 3<<3 | nested:
+			f.bad = !r.decodeKey(f.bytes)
+		case 4<<3 | nested:
+			f.bad = !varints(&r.slots, f.bytes)
+		case 4<<3 | varint:
+			r.slots = append(r.slots, uint32(f.value))
+		}
+	}
+	return !f.bad
+}
+
+func (r *rawRoute) decodeKey(b []byte) bool {
+	k := rawKey{targets: -len(r.targets), shares: -len(r.shares)}
+	f := fields{rest: b}
+	for f.next() {
+		switch f.tag {
+		case 1<<3 | fixed64:
+			k.hash = f.value
+		case 2<<3 | nested:
+			k.name = f.bytes
+		case 3<<3 | nested:
+			f.bad = !varints(&r.targets, f.bytes)
+		case 3<<3 | varint:
+			r.targets = append(r.targets, uint32(f.value))
+		case 4<<3 | nested:
+			f.bad = len(f.bytes)%8 != 0
+			for v := f.bytes; len(v) >= 8; v = v[8:] {
+				r.shares = append(r.shares, math.Float64frombits(binary.LittleEndian.Uint64(v)))
+			}
+		case 4<<3 | fixed64:
+			r.shares = append(r.shares, f.number())
+		}
+	}
+	k.targets, k.shares = k.targets+len(r.targets), k.shares+len(r.shares)
+	r.keys, r.letters = append(r.keys, k), r.letters+len(k.name)
+	return !f.bad
+}
+
+// route checks the route and copies it to memory of its own.
+func (r *rawRoute) route(workers int) (*policy.Route, error) {
+	if int(r.workers) != workers {
+		return nil, fmt.Errorf("route: is for %d workers; the job has %d", r.workers, workers)
+	}
+	if n, most := len(r.slots), 16*policy.SlotCount(workers); n > most {
+		return nil, fmt.Errorf("route: %d slots; at most %d are possible", n, most)
+	}
+	to := &policy.Route{Version: r.version, Workers: workers, Keys: make([]policy.KeyRoute, len(r.keys)), Slots: make([]uint16, len(r.slots))}
+	for i, w := range r.slots {
 		if int(w) >= workers {
 			return nil, fmt.Errorf("route: slot %d goes to worker %d of %d", i, w, workers)
 		}
-		r.Slots[i] = uint16(w)
+		to.Slots[i] = uint16(w)
 	}
-	// Workers lie in one list and names in one text: a route is as many allocations
-	// whatever it names.
-	pairs, letters := 0, 0
-	for _, k := range m.Keys {
-		pairs += len(k.GetWorkers())
-		letters += len(k.GetName())
-	}
-	all, whole := make([]uint16, 0, pairs), []float64{1}
 	var text strings.Builder
-	text.Grow(letters)
-	for _, k := range m.Keys {
-		text.Write(k.GetName())
+	text.Grow(r.letters)
+	for i := range r.keys {
+		text.Write(r.keys[i].name)
 	}
-	names := text.String()
-	for i, k := range m.Keys {
-		if len(k.GetName()) > mostKey || len(k.GetWorkers()) > workers {
+	names, targets, whole := text.String(), make([]uint16, len(r.targets)), []float64{1}
+	shares := append(make([]float64, 0, len(r.shares)), r.shares...)
+	for i, w := range r.targets {
+		targets[i] = uint16(w)
+	}
+	raw := r.targets
+	for i := range r.keys {
+		k, key := &r.keys[i], &to.Keys[i]
+		if len(k.name) > maxKey || k.targets > workers {
 			return nil, fmt.Errorf("route: key %d has a name of %d bytes and %d workers; at most %d and %d are possible",
-				i, len(k.GetName()), len(k.GetWorkers()), mostKey, workers)
+				i, len(k.name), k.targets, maxKey, workers)
 		}
-		to := &r.Keys[i]
-		to.Hash, to.Shares = k.GetHash(), k.GetShares()
-		to.Name, names = names[:len(k.GetName())], names[len(k.GetName()):]
-		if len(k.GetWorkers()) == 1 && len(to.Shares) == 0 {
-			to.Shares = whole
-		}
-		from := len(all)
-		for _, w := range k.GetWorkers() {
+		for _, w := range raw[:k.targets] {
 			if int(w) >= workers {
 				return nil, fmt.Errorf("route: key %d goes to worker %d of %d", i, w, workers)
 			}
-			all = append(all, uint16(w))
 		}
-		to.Workers = all[from:len(all):len(all)]
+		raw = raw[k.targets:]
+		key.Hash = k.hash
+		key.Name, names = names[:len(k.name)], names[len(k.name):]
+		key.Workers, targets = targets[:k.targets:k.targets], targets[k.targets:]
+		switch {
+		case k.shares > 0:
+			key.Shares, shares = shares[:k.shares:k.shares], shares[k.shares:]
+		case k.targets == 1:
+			key.Shares = whole
+		}
 	}
-	return r, r.Validate()
+	return to, to.Validate()
 }
 
-// WriteRoute is the message of a route.
+// varints appends the varints in b to a list. It reports false if b holds anything else.
+func varints(to *[]uint32, b []byte) bool {
+	list := *to
+	for len(b) > 0 {
+		v, size := uvarint(b)
+		if size < 0 {
+			return false
+		}
+		list, b = append(list, uint32(v)), b[size:]
+	}
+	*to = list
+	return true
+}
+
+// ReadRoute checks the route of a hello for a job of P workers.
+func ReadRoute(m *pb.Route, workers int) (*policy.Route, error) {
+	b, err := proto.Marshal(m)
+	if err != nil {
+		return nil, ErrGarbage
+	}
+	return decodeRoute(b, workers)
+}
+
+// WriteRoute is the message of a route, for a hello.
 func WriteRoute(r *policy.Route) *pb.Route {
-	m := &pb.Route{Version: r.Version, Workers: uint32(r.Workers), Keys: make([]*pb.KeyRoute, len(r.Keys)), Slots: make([]uint32, len(r.Slots))}
-	for i, w := range r.Slots {
-		m.Slots[i] = uint32(w)
+	var m pb.Report
+	if err := proto.Unmarshal(appendRoute(nil, 4, r), &m); err != nil {
+		panic(err) // appendRoute is wrong
 	}
-	keys := make([]pb.KeyRoute, len(r.Keys))
-	for i := range r.Keys {
-		k, to := &r.Keys[i], &keys[i]
-		m.Keys[i] = to
-		to.Hash, to.Name = k.Hash, []byte(k.Name[:min(len(k.Name), mostKey)])
-		to.Workers = make([]uint32, len(k.Workers))
-		for j, w := range k.Workers {
-			to.Workers[j] = uint32(w)
-		}
-		if len(k.Workers) > 1 {
-			to.Shares = k.Shares
-		}
-	}
-	return m
+	return m.Route
 }

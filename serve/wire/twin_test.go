@@ -7,11 +7,9 @@ import (
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/testing/protocmp"
 	"pgregory.net/rapid"
 
 	"github.com/saspart/saspart/loop/reports"
@@ -98,50 +96,116 @@ func mixed(b []byte, of protoreflect.MessageDescriptor, rng *rand.Rand) []byte {
 	return slices.Concat(list...)
 }
 
-// same reports whether decoding by hand, into a message that was used before, gives
-// what the library gives, errors included.
-func same[M proto.Message](t *rapid.T, b []byte, used, want M, decode func([]byte, M) bool) {
-	library := proto.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(b, want)
-	ok := decode(b, used)
-	if ok != (library == nil) {
-		t.Fatalf("decoded: %v; the library says %v", ok, library)
+// plausible changes a message of chance so that most of what is in it is in bounds.
+func plausible(m *pb.Report, h *Hello, rng *rand.Rand) {
+	for i, w := range m.Workers {
+		w.Index = []uint32{0, 1, 3}[i%3]
+		w.Records, w.Units, w.Bypassed, w.StateKeys = small(w.Records), small(w.Units), small(w.Bypassed), small(w.StateKeys)
+		w.Busy, w.Queue, w.Cpu = math.Abs(w.Busy)/2, math.Abs(w.Queue)/2, math.Abs(w.Cpu)/2
+		for _, s := range w.Realised {
+			s.Count = small(s.Count)
+		}
+		if l := w.Latency; l != nil {
+			for i := range l.Buckets {
+				l.Buckets[i] = uint32(i*200) + l.Buckets[i]%200
+			}
+			for len(l.Counts) < len(l.Buckets) {
+				l.Counts = append(l.Counts, 1)
+			}
+			l.Counts = l.Counts[:len(l.Buckets)]
+			for i, n := range l.Counts {
+				l.Counts[i] = small(n)
+			}
+		}
 	}
-	if diff := gocmp.Diff(want, used, protocmp.Transform(), cmpopts.EquateNaNs()); ok && diff != "" {
-		t.Fatalf("-library +by hand:\n%s", diff)
+	m.Partitioners = m.Partitioners[:min(1, len(m.Partitioners))]
+	for _, p := range m.Partitioners {
+		p.Index, p.Sent, p.Offered, p.Blocked = 1, small(p.Sent), math.Abs(p.Offered), math.Abs(p.Blocked)/2
+		p.Slots = make([]uint64, []int{0, h.Shape.Slots}[rng.IntN(2)])
+		for i := range p.Slots {
+			p.Slots[i] = small(rng.Uint64())
+		}
+		for _, k := range p.Hot {
+			k.Count, k.Error = small(k.Count), small(k.Error)
+		}
+	}
+	m.Reducers = m.Reducers[:min(1, len(m.Reducers))]
+	for _, n := range m.Reducers {
+		n.Index, n.Busy, n.Keys, n.Pairs = 0, math.Abs(n.Busy)/2, small(n.Keys), small(n.Pairs)
+	}
+	if m.Route != nil {
+		m.Route = writeRoute(route())
+		m.Route.Keys = m.Route.Keys[:rng.IntN(3)]
 	}
 }
 
+func small(n uint64) uint64 { return n % (maxCount / 16) }
+
+// Whatever is decoded by hand, in memory that other messages used, gives what the
+// library gives: the same values, or the same refusal.
 func TestDecodingIsTheLibrarys(t *testing.T) {
-	var report pb.Report
-	var decision pb.Decision
-	var route pb.Route
+	h := hello()
+	names, taken, refused := NewNames(4), 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
-		messages := []proto.Message{&pb.Report{}, &pb.Decision{}}
-		for i, m := range messages {
-			fill(m.ProtoReflect(), rng)
+		encoded := func(m proto.Message) []byte {
 			b, err := proto.Marshal(m)
 			if err != nil {
 				t.Fatal(err)
 			}
 			b = mixed(b, m.ProtoReflect().Descriptor(), rng)
-			if len(b) > 0 && rng.IntN(2) == 0 { // broken
+			if len(b) > 0 && rng.IntN(3) == 0 { // broken
 				for range 1 + rng.IntN(3) {
 					b[rng.IntN(len(b))] ^= 1 << rng.IntN(8)
 				}
 				b = b[:len(b)-rng.IntN(min(3, len(b)))]
 			}
-			if i == 0 {
-				same(t, b, &report, &pb.Report{}, decodeReport)
-			} else {
-				same(t, b, &decision, &pb.Decision{}, func(b []byte, m *pb.Decision) bool { return decodeDecision(b, m, &route) })
+			return b
+		}
+		var report pb.Report
+		fill(report.ProtoReflect(), rng)
+		if rng.IntN(4) > 0 {
+			plausible(&report, h, rng)
+		}
+		b := encoded(&report)
+		want, wrong := naiveReport(b, h)
+		request, at := begin(nil, 2)
+		_, err := TakeReport(end(append(request, b...), at), h, names, func(got *reports.Report) error {
+			if diff := gocmp.Diff(want, got, equalEmpty); diff != "" {
+				t.Fatalf("-library +by hand:\n%s", diff)
 			}
+			taken++
+			return nil
+		})
+		if (err != nil) != (wrong != nil) || (err == ErrGarbage) != (wrong == ErrGarbage) {
+			t.Fatalf("by hand: %v; the library: %v", err, wrong)
+		}
+		if wrong == errRefused {
+			refused++
+		}
+		var decision pb.Decision
+		fill(decision.ProtoReflect(), rng)
+		if decision.Route != nil && rng.IntN(2) == 0 {
+			decision.Route = writeRoute(route())
+		}
+		b = encoded(&decision)
+		answer, ok := decodeAnswer(b, 4)
+		wanted, garbage := naiveAnswer(b, 4)
+		if ok != (garbage == nil) {
+			t.Fatalf("decoded: %v; the library: %v", ok, garbage)
+		}
+		if ok && ((answer.Err != nil) != (wanted.Err != nil) || answer.Window != wanted.Window || answer.Err == nil && !gocmp.Equal(answer.Route, wanted.Route, equalEmpty)) {
+			t.Fatalf("%+v, want %+v", answer, wanted)
 		}
 	})
+	t.Logf("%d reports taken, %d refused", taken, refused)
+	if taken == 0 || refused == 0 {
+		t.Error("the draw is one-sided")
+	}
 }
 
 func drawReport(t *rapid.T) *reports.Report {
-	count := rapid.OneOf(rapid.Int64Range(0, 3), rapid.Int64Range(0, mostCount/16)) // lists of them add up to less than may be
+	count := rapid.OneOf(rapid.Int64Range(0, 3), rapid.Int64Range(0, maxCount/16)) // lists of them add up to less than may be
 	ratio := rapid.OneOf(rapid.Just(0.0), rapid.Float64Range(0, 1))
 	r := &reports.Report{Slide: uint64(count.Draw(t, "slide"))}
 	for _, i := range []int{0, 1, 3}[:rapid.IntRange(0, 3).Draw(t, "workers")] {
@@ -159,7 +223,7 @@ func drawReport(t *rapid.T) *reports.Report {
 	}
 	if rapid.Bool().Draw(t, "partitioner") {
 		p := reports.Partitioner{
-			Index: 1, Sent: count.Draw(t, "sent"), Offered: rapid.Float64Range(0, mostRate).Draw(t, "offered"), Blocked: ratio.Draw(t, "blocked"),
+			Index: 1, Sent: count.Draw(t, "sent"), Offered: rapid.Float64Range(0, maxRate).Draw(t, "offered"), Blocked: ratio.Draw(t, "blocked"),
 			RouteVersion: uint64(count.Draw(t, "version")), RouteChanged: rapid.Bool().Draw(t, "changed"),
 			Share: rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(t, "share"), Name: rapid.SampledFrom([]string{"", "hash"}).Draw(t, "name"),
 		}
@@ -193,7 +257,7 @@ func TestReportsAreEncodedAsByTheLibrary(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := drawReport(t)
 		got := AppendReport([]byte("before"), r)[len("before"):]
-		want, err := proto.Marshal(&pb.AttachRequest{Message: &pb.AttachRequest_Report{Report: WriteReport(r)}})
+		want, err := proto.Marshal(&pb.AttachRequest{Message: &pb.AttachRequest_Report{Report: writeReport(r)}})
 		if err != nil || string(got) != string(want) {
 			t.Fatalf("%v: %x, want %x", err, got, want)
 		}
@@ -236,6 +300,16 @@ func empty(v any) bool {
 		return len(v) == 0
 	case []int64:
 		return len(v) == 0
+	case []uint32:
+		return len(v) == 0
+	case []byte:
+		return len(v) == 0
+	case []uint16:
+		return len(v) == 0
+	case []float64:
+		return len(v) == 0
+	case []policy.KeyRoute:
+		return len(v) == 0
 	}
 	return false
 }
@@ -247,7 +321,7 @@ func TestDecisionsAreEncodedAsByTheLibrary(t *testing.T) {
 		m := &pb.Decision{Window: d.Window, Incomplete: d.Incomplete, Busy: d.Busy}
 		if rapid.Bool().Draw(t, "route") {
 			d.Route, d.Start = route(), rapid.Uint64().Draw(t, "start")
-			m.Route, m.Start = WriteRoute(d.Route), d.Start
+			m.Route, m.Start = writeRoute(d.Route), d.Start
 		}
 		if rapid.Bool().Draw(t, "shares") {
 			d.Shares = [][]byte{{1}, nil}
@@ -346,7 +420,7 @@ func TestUsedMemoryDoesNotGrow(t *testing.T) {
 		return err
 	}
 	r := &reports.Report{Workers: make([]reports.Worker, workers)}
-	long := make([]reports.Realised, mostLists*h.Shape.HotKeys())
+	long := make([]reports.Realised, maxLists*h.Shape.HotKeys())
 	for i := range r.Workers {
 		r.Workers[i] = reports.Worker{Index: i, Realised: long}
 		if err := take(AppendReport(nil, r)); err != nil {
@@ -362,13 +436,11 @@ func TestUsedMemoryDoesNotGrow(t *testing.T) {
 		t.Fatal("65536 workers are taken")
 	}
 	left := readings.Get().(*reading)
-	list, elements := left.message.Workers[:cap(left.message.Workers)], 0
-	for _, w := range list {
-		if w != nil {
-			elements += cap(w.Realised)
-		}
+	list, elements := left.report.Workers[:cap(left.report.Workers)], 0
+	for i := range list {
+		elements += cap(list[i].Realised)
 	}
-	if len(list) > 4*workers || elements > mostRead/2 { // an element has two bytes at least
+	if len(list) > 4*workers || elements > maxRead/2 { // an element has two bytes at least
 		t.Errorf("memory for %d workers and %d realised shares stays", len(list), elements)
 	}
 }

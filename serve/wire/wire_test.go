@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -61,14 +60,30 @@ func over[M proto.Message](t *testing.T, from, to M) M {
 	return to
 }
 
+// take sends a report over the wire.
+func take(m *pb.Report, into func(*reports.Report)) error {
+	b, err := proto.Marshal(&pb.AttachRequest{Message: &pb.AttachRequest_Report{Report: m}})
+	if err != nil {
+		return err
+	}
+	_, err = TakeReport(b, hello(), NewNames(4), func(r *reports.Report) error {
+		into(r)
+		return nil
+	})
+	return err
+}
+
 func TestMessagesComeBack(t *testing.T) {
 	h, err := ReadHello(over(t, WriteHello(hello()), &pb.Hello{}))
 	if diff := gocmp.Diff(hello(), h); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
-	r, err := ReadReport(over(t, WriteReport(report()), &pb.Report{}), hello())
-	if diff := gocmp.Diff(report(), r); err != nil || diff != "" {
-		t.Errorf("%v (-want +got):\n%s", err, diff)
+	if err := take(writeReport(report()), func(r *reports.Report) {
+		if diff := gocmp.Diff(report(), r); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+	}); err != nil {
+		t.Error(err)
 	}
 	x, err := ReadRoute(over(t, WriteRoute(route()), &pb.Route{}), 4)
 	if diff := gocmp.Diff(route(), x); err != nil || diff != "" {
@@ -117,9 +132,9 @@ func TestReportRefuses(t *testing.T) {
 		turn func(*pb.Report)
 		want string
 	}{
-		{"a worker of another stream", func(m *pb.Report) { m.Workers[0].Index = 2 }, "none of this stream's"},
-		{"a worker that the job has not", func(m *pb.Report) { m.Workers[0].Index = 4 }, "none of this stream's"},
-		{"a partitioner of another stream", func(m *pb.Report) { m.Partitioners[0].Index = 0 }, "none of this stream's"},
+		{"a worker of another stream", func(m *pb.Report) { m.Workers[0].Index = 2 }, "not one of this stream's"},
+		{"a worker that the job has not", func(m *pb.Report) { m.Workers[0].Index = 4 }, "not one of this stream's"},
+		{"a partitioner of another stream", func(m *pb.Report) { m.Partitioners[0].Index = 0 }, "not one of this stream's"},
 		{"busy that is no number", func(m *pb.Report) { m.Workers[0].Busy = math.NaN() }, "NaN"},
 		{"busy without end", func(m *pb.Report) { m.Workers[0].Busy = math.Inf(1) }, "Inf"},
 		{"a queue below empty", func(m *pb.Report) { m.Workers[0].Queue = -0.1 }, "-0.1"},
@@ -128,12 +143,12 @@ func TestReportRefuses(t *testing.T) {
 		{"a negative count of a key", func(m *pb.Report) { m.Partitioners[0].Hot[0].Count = 1 << 63 }, "hot key 0"},
 		{"a negative realised count", func(m *pb.Report) { m.Workers[0].Realised[0].Count = 1 << 62 }, "records of one key"},
 		{"slots that count too much together", func(m *pb.Report) {
-			m.Partitioners[0].Slots[2], m.Partitioners[0].Slots[3] = 0, mostCount
+			m.Partitioners[0].Slots[2], m.Partitioners[0].Slots[3] = 0, maxCount
 		}, "slot 3"},
 		{"hot keys that count too much together", func(m *pb.Report) {
-			m.Partitioners[0].Hot = append(m.Partitioners[0].Hot, &pb.HotKey{Count: mostCount})
+			m.Partitioners[0].Hot = append(m.Partitioners[0].Hot, &pb.HotKey{Count: maxCount})
 		}, "hot key 1"},
-		{"latencies that count too much together", func(m *pb.Report) { m.Workers[0].Latency.Counts[0], m.Workers[0].Latency.Counts[1] = 1, mostCount }, "a count is"},
+		{"latencies that count too much together", func(m *pb.Report) { m.Workers[0].Latency.Counts[0], m.Workers[0].Latency.Counts[1] = 1, maxCount }, "a count is"},
 		{"a rate that is no number", func(m *pb.Report) { m.Partitioners[0].Offered = math.NaN() }, "NaN"},
 		{"another number of slots", func(m *pb.Report) { m.Partitioners[0].Slots = make([]uint64, 16) }, "16 slots"},
 		{"a key name without end", func(m *pb.Report) { m.Partitioners[0].Hot[0].Name = make([]byte, 2000) }, "2000 bytes"},
@@ -152,7 +167,7 @@ func TestReportRefuses(t *testing.T) {
 				m.Workers = append(m.Workers, m.Workers[0])
 			}
 		}, "6 workers"},
-		{"a reducer of another stream", func(m *pb.Report) { m.Reducers[0].Index = 1 }, "none of this stream's"},
+		{"a reducer of another stream", func(m *pb.Report) { m.Reducers[0].Index = 1 }, "not one of this stream's"},
 		{"more reducers than there are", func(m *pb.Report) { m.Reducers = append(m.Reducers, m.Reducers[0], m.Reducers[0]) }, "3 reducers"},
 		{"a reducer that is busy without end", func(m *pb.Report) { m.Reducers[0].Busy = math.Inf(1) }, "Inf"},
 		{"a reducer's negative count", func(m *pb.Report) { m.Reducers[0].Pairs = math.MaxUint64 }, "a count is"},
@@ -169,22 +184,26 @@ func TestReportRefuses(t *testing.T) {
 		{"a route to a worker whose number is cut on the way", func(m *pb.Report) { m.Route.Keys[1].Workers[0] = 1<<16 + 1 }, "worker 65537"},
 		{"a route whose shares are no numbers", func(m *pb.Report) { m.Route.Keys[0].Shares[0] = math.NaN() }, "NaN"},
 	} {
-		m := WriteReport(report())
+		m := writeReport(report())
 		c.turn(m)
-		if r, err := ReadReport(m, hello()); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: %+v, error %v", c.why, r, err)
+		if err := take(m, func(r *reports.Report) { t.Errorf("%s is taken: %+v", c.why, r) }); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v", c.why, err)
 		}
 	}
-	m := WriteReport(report())
+	m := writeReport(report())
 	m.Workers[0].Busy = 1.003
-	if r, err := ReadReport(m, hello()); err != nil || r.Workers[0].Busy != 1 {
-		t.Errorf("a ratio a little above 1: %+v, %v", r, err)
+	if err := take(m, func(r *reports.Report) {
+		if r.Workers[0].Busy != 1 {
+			t.Errorf("a ratio a little above 1 is %v", r.Workers[0].Busy)
+		}
+	}); err != nil {
+		t.Error(err)
 	}
 }
 
 // Whatever is a message is refused or has no surprises for the assembler.
 func FuzzReport(f *testing.F) {
-	data, err := proto.Marshal(WriteReport(report()))
+	data, err := proto.Marshal(writeReport(report()))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -193,32 +212,33 @@ func FuzzReport(f *testing.F) {
 	f.Add([]byte{0x1a, 0, 0x22, 0})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		h := hello()
-		var m pb.Report
-		garbage := proto.Unmarshal(data, &m)
-		r, bad := ReadReport(&m, h)
+		want, wrong := naiveReport(data, h)
 		b, at := begin(nil, 2)
-		_, err := TakeReport(end(append(b, data...), at), h, nil, func(taken *reports.Report) error {
-			if diff := gocmp.Diff(r, taken, equalEmpty); diff != "" {
-				t.Fatalf("-message +taken:\n%s", diff)
+		_, err := TakeReport(end(append(b, data...), at), h, nil, func(r *reports.Report) error {
+			if diff := gocmp.Diff(want, r, equalEmpty); diff != "" {
+				t.Fatalf("-library +by hand:\n%s", diff)
 			}
 			return nil
 		})
-		if (garbage != nil) != errors.Is(err, ErrGarbage) || garbage == nil && (bad != nil) != (err != nil) {
-			t.Fatalf("taken: %v; the library says %v, and of the message %v", err, garbage, bad)
+		if (wrong == ErrGarbage) != (err == ErrGarbage) || (wrong != nil) != (err != nil) {
+			t.Fatalf("by hand: %v; the library: %v", err, wrong)
 		}
 		if err != nil {
 			return
 		}
-		if err := r.Check(&h.Shape); err != nil {
+		if err := want.Check(&h.Shape); err != nil {
 			t.Fatalf("it was taken, but %v", err)
 		}
 		a := reports.NewAssembler(h.Shape, reports.Default())
-		if err := a.Add(time.Time{}, r); err != nil {
+		if err := a.Add(time.Time{}, want); err != nil {
 			t.Fatal(err)
 		}
-		again, err := ReadReport(WriteReport(r), h)
-		if diff := gocmp.Diff(r, again); err != nil || diff != "" {
-			t.Fatalf("%v (-want +got):\n%s", err, diff)
+		if err := take(writeReport(want), func(again *reports.Report) {
+			if diff := gocmp.Diff(want, again, equalEmpty); diff != "" {
+				t.Fatalf("-want +got:\n%s", diff)
+			}
+		}); err != nil {
+			t.Fatal(err)
 		}
 	})
 }

@@ -358,7 +358,7 @@ func TestInternerIsBounded(t *testing.T) {
 	}
 }
 
-// The real inputs are what reference.md, Data at hand, says: 327,346 flights, top
+// The real inputs hold what is known of them: 327,346 flights, top
 // shares of 5, 17 and 8.5 %. (A word ends at an apostrophe here, so there are
 // some more of them.)
 func TestRealData(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 )
 
 // Trainer trains the network of the capacity action by gradients through the fluid
-// model (capacity.md, The network): whole scenarios are run under the network, and
+// model (docs/algorithms.md, "Training through the model"): whole scenarios are run under the network, and
 // the loss of every window is taken back through shares, estimates and memories to
 // the parameters. Nothing is sampled but the scenarios, so that minutes suffice where
 // learning from rewards takes hours. It is for one goroutine at a time.

@@ -48,7 +48,7 @@ func TestRolloutIsThePolicys(t *testing.T) {
 		workers int
 		change  func(*scenario.Config)
 	}{
-		{"the scenarios of capacity.md", 8, func(*scenario.Config) {}},
+		{"the first scenarios", 8, func(*scenario.Config) {}},
 		{"reports that are late, not work", 6, func(s *scenario.Config) { s.Reports = 1 }},
 		{"more workers than a tile", 70, func(*scenario.Config) {}},
 		{"saturated and slowing the job down", 5, func(s *scenario.Config) {

@@ -14,7 +14,7 @@ import (
 )
 
 // Config are the settings of the capacity action's training by gradients
-// through the fluid model (capacity.md, The network).
+// through the fluid model (docs/algorithms.md, "Training through the model").
 type Config struct {
 	Inputs    []string        `yaml:"inputs"`    // what the network sees, of filter.InputNames
 	Units     int             `yaml:"units"`     // H, memory per worker
@@ -33,7 +33,7 @@ type Config struct {
 	Threads   int             `yaml:"threads"`   // CPU threads; results do not depend on them
 }
 
-// Prototype is the prototype's recipe of capacity.md.
+// Prototype is the recipe of the first version (docs/algorithms.md, "The network").
 func Prototype() Config {
 	return Config{
 		Inputs: []string{"innovation", "surprise", "busy", "saturated", "lag", "change", "estimate", "busiest"},

@@ -30,7 +30,7 @@ func Default() Config {
 }
 
 // Reference are the reference's settings, faults of its data included
-// (reference.md, "The agent" and "Its offline data"): 500 iterations of 100 updates,
+// (docs/algorithms.md, "Published settings"): 500 iterations of 100 updates,
 // a checkpoint every 25 iterations.
 func Reference() Config {
 	c := Config{

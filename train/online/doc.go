@@ -1,4 +1,4 @@
-// Package online is the loop of design.md, "The one loop", with the policy that is
+// Package online is the loop of docs/design.md, "The loop", with the policy that is
 // being trained as the controller:
 //
 //	job --window--> policy --route--> job

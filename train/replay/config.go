@@ -15,7 +15,7 @@ type Config struct {
 	Epsilon     float64 `yaml:"epsilon"`      // added to every error, so that none is never sampled again
 }
 
-// Default is the published size, 100,000 (reference.md, "The agent"), with the
+// Default is the published size, 100,000 (docs/algorithms.md, "Published settings"), with the
 // paper's constants for proportional priorities (Schaul et al. 2016, section 4).
 func Default() Config {
 	return Config{Capacity: 100_000, Alpha: 0.6, Beta: 0.4, BetaUpdates: 100_000, Epsilon: 1e-3}

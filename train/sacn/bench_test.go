@@ -32,7 +32,7 @@ type sameSource struct{}
 
 func (sameSource) Sample(*rand.Rand, *train.Batch) error { return nil }
 
-// The reference's sizes (reference.md, "The agent").
+// SaSPartitioner's sizes (docs/algorithms.md, "Published settings").
 var sizes = []struct {
 	workers int
 	dims    train.Dims

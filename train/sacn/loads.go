@@ -14,7 +14,7 @@ import (
 // loads is what critics of the shares action know without learning it by trial: how an
 // action becomes a reward. An action's numbers are normalised to shares by key, a
 // worker's load is linear in the shares that it gets, and the reward says how unequal
-// busy times are (reference.md, "The decision process"):
+// busy times are (docs/algorithms.md, "The decision process"):
 //
 //	r_i = e_i / sum of e over i's key, e = (a+1)/2                 share of the mask's pair i
 //	x_w = bias_w + sum over the pairs i of worker w of load_i r_i  its load, in any unit

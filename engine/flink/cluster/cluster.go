@@ -24,14 +24,14 @@ type Config struct {
 	Dir          string // holds logs, checkpoints, and who was started
 	Port         int    // of the REST interface; 0: any that is free
 	TaskManagers int
-	Slots        int // of each TaskManager: with as many subtasks of each operator as workers, P are needed in all
+	TaskSlots    int // of each TaskManager: with as many subtasks of each operator as workers, P are needed in all
 	Heap         int // MiB for tasks, of each TaskManager
 	Patience     time.Duration
 }
 
 // Default is two TaskManagers for up to 32 workers.
 func Default() Config {
-	return Config{Dir: defaultDir(), Port: 8081, TaskManagers: 2, Slots: 16, Heap: 512, Patience: 2 * time.Minute}
+	return Config{Dir: defaultDir(), Port: 8081, TaskManagers: 2, TaskSlots: 16, Heap: 512, Patience: 2 * time.Minute}
 }
 
 // defaultDir is in the user's cache; "" if there is none.
@@ -48,7 +48,7 @@ func (c *Config) Validate() error {
 	errs := []error{
 		field.Whole("port", c.Port, 0, 65535),
 		field.Whole("taskmanagers", c.TaskManagers, 1, 64),
-		field.Whole("slots", c.Slots, 1, 1<<10),
+		field.Whole("slots", c.TaskSlots, 1, 1<<10),
 		field.Whole("heap", c.Heap, 64, 1<<20),
 	}
 	if c.Dir == "" {
@@ -69,7 +69,7 @@ type Status struct {
 	TaskManagers []int  `json:"taskmanagers,omitempty"` // process IDs of those that are there
 	Wanted       int    `json:"wanted,omitempty"`       // TaskManagers
 	Registered   int    `json:"registered"`             // TaskManagers, at the JobManager
-	Slots        int    `json:"slots"`
+	TaskSlots    int    `json:"slots"`
 	Free         int    `json:"free"` // slots
 	Jobs         int    `json:"jobs"` // that run
 	Logs         string `json:"logs,omitempty"`
@@ -170,7 +170,7 @@ func (c *Cluster) Up(ctx context.Context) (Status, error) {
 				return false
 			}
 			o, err := client.Overview(ctx)
-			return err == nil && o.Slots >= s.TaskManagers*s.Slots
+			return err == nil && o.TaskSlots >= s.TaskManagers*s.TaskSlots
 		})
 	}
 	if err != nil {
@@ -194,7 +194,7 @@ func (c *Cluster) fresh() (*state, error) {
 	}
 	s := &state{
 		Address: "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Version: version(),
-		TaskManagers: c.config.TaskManagers, Slots: c.config.Slots, Heap: c.config.Heap,
+		TaskManagers: c.config.TaskManagers, TaskSlots: c.config.TaskSlots, Heap: c.config.Heap,
 	}
 	for _, dir := range []string{"conf", "log", "tmp", "checkpoints", "savepoints"} {
 		if err := os.MkdirAll(c.path(dir), 0o755); err != nil {
@@ -303,7 +303,7 @@ func (c *Cluster) Status(ctx context.Context) (Status, error) {
 	client := rest.New(s.Address)
 	defer client.Close()
 	if o, err := client.Overview(ctx); err == nil {
-		out.Slots, out.Free, out.Jobs = o.Slots, o.Free, o.Running
+		out.TaskSlots, out.Free, out.Jobs = o.TaskSlots, o.Free, o.Running
 	}
 	if ids, err := client.TaskManagers(ctx); err == nil {
 		out.Registered = s.registered(ids)

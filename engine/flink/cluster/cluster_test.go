@@ -129,7 +129,7 @@ func TestPortIsTaken(t *testing.T) {
 func TestSettings(t *testing.T) {
 	c := newCluster(t)
 	var got map[string]string
-	if err := yaml.Unmarshal([]byte(c.settings(&state{Slots: 5, Heap: 777}, 1234, 5678)), &got); err != nil {
+	if err := yaml.Unmarshal([]byte(c.settings(&state{TaskSlots: 5, Heap: 777}, 1234, 5678)), &got); err != nil {
 		t.Fatal(err)
 	}
 	for key, want := range map[string]string{
@@ -167,7 +167,7 @@ func TestValidate(t *testing.T) {
 	}{
 		{"port", func(c *Config) { c.Port = 70000 }},
 		{"taskmanagers", func(c *Config) { c.TaskManagers = 0 }},
-		{"slots", func(c *Config) { c.Slots = 0 }},
+		{"slots", func(c *Config) { c.TaskSlots = 0 }},
 		{"heap", func(c *Config) { c.Heap = 1 }},
 		{"dir", func(c *Config) { c.Dir = "" }},
 		{"wait", func(c *Config) { c.Patience = 0 }},

@@ -49,7 +49,7 @@ func (c *Cluster) start(name, mark, java, classpath string, jvm, args []string) 
 	return p, nil
 }
 
-// alive tells whether the process runs.
+// alive reports whether the process runs.
 func (p *process) alive() bool {
 	line, err := commandLine(p.ID)
 	return err == nil && strings.Contains(line, p.Mark)
@@ -64,7 +64,7 @@ func commandLine(id int) (string, error) {
 	return string(text), err
 }
 
-// onProc tells whether processes can be looked up in /proc.
+// onProc reports whether processes can be looked up in /proc.
 func onProc() bool {
 	_, err := os.Stat("/proc/self/cmdline")
 	return err == nil

@@ -42,9 +42,9 @@ func (c *Cluster) settings(s *state, port, rpc int) string {
 		{"execution.checkpointing.dir", folder("checkpoints")},
 		{"execution.checkpointing.savepoint-dir", folder("savepoints")},
 
-		{"taskmanager.numberOfTaskSlots", strconv.Itoa(s.Slots)},
+		{"taskmanager.numberOfTaskSlots", strconv.Itoa(s.TaskSlots)},
 		{"taskmanager.load-balance.mode", "SLOTS"},
-		{"taskmanager.cpu.cores", strconv.Itoa(s.Slots)},
+		{"taskmanager.cpu.cores", strconv.Itoa(s.TaskSlots)},
 		{"taskmanager.memory.framework.heap.size", mib(frameworkHeap)},
 		{"taskmanager.memory.framework.off-heap.size", mib(frameworkOff)},
 		{"taskmanager.memory.task.heap.size", mib(s.Heap)},

@@ -16,7 +16,7 @@ type state struct {
 	Address      string    `json:"address"` // of the REST interface
 	Version      string    `json:"version"` // of Flink
 	TaskManagers int       `json:"taskmanagers"`
-	Slots        int       `json:"slots"`
+	TaskSlots    int       `json:"slots"`
 	Heap         int       `json:"heap"`
 	Processes    []process `json:"processes"` // in the order in which they were started
 }

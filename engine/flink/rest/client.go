@@ -61,7 +61,7 @@ type Refusal struct {
 // Error implements error.
 func (r *Refusal) Error() string { return fmt.Sprintf("flink answers %d: %s", r.Code, r.Text) }
 
-// Gone tells whether an error says that the cluster does not know what was asked about.
+// Gone reports whether an error says that the cluster does not know what was asked about.
 func Gone(err error) bool {
 	var r *Refusal
 	return errors.As(err, &r) && r.Code == http.StatusNotFound
@@ -126,7 +126,7 @@ func explain(text []byte) string {
 type Overview struct {
 	Version      string `json:"flink-version"`
 	TaskManagers int    `json:"taskmanagers"`
-	Slots        int    `json:"slots-total"`
+	TaskSlots    int    `json:"slots-total"`
 	Free         int    `json:"slots-available"`
 	Running      int    `json:"jobs-running"`
 }

@@ -19,7 +19,7 @@ const (
 	Canceled State = "CANCELED"
 )
 
-// Over tells whether a job of the state has ended, and will not begin again.
+// Over reports whether a job of the state has ended, and will not begin again.
 func (s State) Over() bool { return s == Finished || s == Failed || s == Canceled || s == "SUSPENDED" }
 
 // Job is a job's state and those of its subtasks.

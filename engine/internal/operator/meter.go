@@ -1,12 +1,10 @@
 package operator
 
 import (
-	"cmp"
-	"slices"
-
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/partition/sketch"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/stream"
@@ -40,58 +38,21 @@ func (o *Observer) Observe(b *stream.Batch) {
 	o.sketch.ObserveBatch(b)
 }
 
-// Seen is what the observers of a job saw in one metric window.
-type Seen struct {
-	Hot   []policy.HotKey
-	Slots []int64
-}
-
-// Report copies what was seen and starts anew.
-func (o *Observer) Report(hot int) Seen {
-	s := Seen{Hot: o.sketch.Top(hot, nil), Slots: slices.Clone(o.slots)}
+// Report writes what was seen into a subtask's report, whose memory it uses again, and
+// starts over. hot is how many keys it names.
+func (o *Observer) Report(p *reports.Partitioner, hot int) {
+	p.Hot, p.Slots = o.sketch.Top(hot, p.Hot), append(p.Slots[:0], o.slots...)
 	o.sketch.Reset()
 	clear(o.slots)
-	return s
-}
-
-// Add merges the report of another subtask in. A key that is in only one list
-// keeps that list's count: what the other subtask saw of it is below its list's
-// last count.
-func (s *Seen) Add(o Seen) {
-	if s.Slots == nil {
-		s.Slots = make([]int64, len(o.Slots))
-	}
-	for i, n := range o.Slots {
-		s.Slots[i] += n
-	}
-	at := make(map[uint64]int, len(s.Hot))
-	for i := range s.Hot {
-		at[s.Hot[i].Hash] = i
-	}
-	for _, k := range o.Hot {
-		if i, ok := at[k.Hash]; ok {
-			s.Hot[i].Count += k.Count
-			s.Hot[i].Error += k.Error
-		} else {
-			s.Hot = append(s.Hot, k)
-		}
-	}
-}
-
-// Top orders the keys by count and keeps n.
-func (s *Seen) Top(n int) {
-	slices.SortFunc(s.Hot, func(a, b policy.HotKey) int {
-		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Hash, b.Hash))
-	})
-	s.Hot = slices.Clone(s.Hot[:min(n, len(s.Hot))])
-}
-
-// SortRealised orders shares by key, then worker.
-func SortRealised(r []policy.RealisedShare) {
-	slices.SortFunc(r, func(a, b policy.RealisedShare) int {
-		return cmp.Or(cmp.Compare(a.Hash, b.Hash), cmp.Compare(a.Worker, b.Worker))
-	})
 }
 
 // NewLatency is a histogram of ns from a microsecond to hours, to 1 %.
 func NewLatency() *hdrhistogram.Histogram { return hdrhistogram.New(1000, 1e14, 2) }
+
+// ShapeOf is the shape of the reports of a job that measures in whole metric windows.
+func ShapeOf(c *engine.Config) reports.Shape {
+	return reports.Shape{
+		Workers: c.Workers, Partitioners: c.Partitioners, Reducers: c.Reducers, Slots: policy.SlotCount(c.Workers),
+		Slides: 1, Slide: c.MetricWindow(), Queue: c.Queue, Named: c.NamedKeys(),
+	}
+}

@@ -33,18 +33,9 @@ type result struct {
 	workers int32 // that had partial results of the key
 }
 
-// FanOut adds up (key, worker) pairs and keys of the windows reduced.
+// FanOut counts (key, worker) pairs and keys of the aggregation windows reduced; their
+// ratio is the fan-out.
 type FanOut struct{ Pairs, Keys int64 }
-
-// Mean is the mean number of workers per key, and starts anew; 0 without keys.
-func (f *FanOut) Mean() float64 {
-	if f.Keys == 0 {
-		return 0
-	}
-	m := float64(f.Pairs) / float64(f.Keys)
-	*f = FanOut{}
-	return m
-}
 
 // NewSink makes an empty one; results may be nil.
 func NewSink(results engine.ResultFunc, recycle func(int32, stream.State)) *Sink {
@@ -116,7 +107,7 @@ func (s *Sink) Finish(slide int64) map[uint64]int {
 }
 
 // ReducerPlan deals keys out to reducers: those known to be split by fan-out,
-// each to the reducer with the least so far (reference.md, The pipeline), all
+// each to the reducer with the least so far (docs/algorithms.md, "The pipeline"), all
 // others by hash.
 type ReducerPlan struct {
 	reducers int

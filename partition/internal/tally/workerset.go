@@ -36,7 +36,7 @@ func NewWorkerSets(n, workers, slides int, keep bool) []WorkerSet {
 	return sets
 }
 
-// Mark adds worker w in the slide of that row, and tells whether known grew.
+// Mark adds worker w in the slide of that row, and reports whether known grew.
 func (s *WorkerSet) Mark(w, row int) bool {
 	i, bit := w/64, uint64(1)<<(w%64)
 	s.ring[row*len(s.used)+i] |= bit
@@ -49,10 +49,7 @@ func (s *WorkerSet) Mark(w, row int) bool {
 	return news
 }
 
-// has tells whether the rule knows the key at worker w.
-func (s *WorkerSet) has(w int) bool { return s.known[w/64]>>(w%64)&1 != 0 }
-
-// Only tells whether the key went nowhere but to worker w within the window.
+// Only reports whether the key went nowhere but to worker w within the window.
 func (s *WorkerSet) Only(w int) bool {
 	for i, word := range s.used {
 		if i == w/64 {

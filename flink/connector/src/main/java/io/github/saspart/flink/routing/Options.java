@@ -38,6 +38,7 @@ public final class Options implements Serializable {
         flexD = new FlexD(s.section("flexd"));
         dalton = new Dalton(s.section("dalton"));
         daltonOffline = new DaltonOffline(s.section("dalton_offline"));
+        // An experiment file has these too: they are for the policy server, or for partitioners of Go alone.
         s.leave("fish");
         s.leave("waterfill");
         s.leave("saspartitioner");

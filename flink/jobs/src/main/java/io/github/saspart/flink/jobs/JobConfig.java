@@ -2,7 +2,6 @@ package io.github.saspart.flink.jobs;
 
 import io.github.saspart.flink.jobs.source.SourceConfig;
 import io.github.saspart.flink.jobs.source.StreamPlan;
-import io.github.saspart.flink.jobs.task.Task;
 import io.github.saspart.flink.jobs.task.TaskConfig;
 import io.github.saspart.flink.jobs.work.WorkConfig;
 import io.github.saspart.flink.routing.Names;
@@ -90,7 +89,7 @@ public final class JobConfig {
         Options.read(s.section("partitioner"));
         partitioner = partitionerTree;
         long seed = s.whole("seed", 1, Long.MIN_VALUE, Long.MAX_VALUE);
-        stream = new StreamPlan(new SourceConfig(s.section("source"), Task.payload(task.name)), Task.payload(task.name),
+        stream = new StreamPlan(new SourceConfig(s.section("source"), task.payload), task.payload,
                 seed, partitioners, s.real("rate", 10_000, 0, MAX_RATE), isPoisson(s),
                 s.whole("records", 0, 0, Long.MAX_VALUE), s.whole("duration_ms", 0, 0, 366 * DAY) * 1_000_000,
                 slideMillis * 1_000_000);

@@ -89,6 +89,8 @@ class ArgumentsTest {
                 row("below a group too", "source.drift.perod: is no setting; did you mean \"period\"?", "--source.kind", "drift", "--source.drift.perod", "1s"),
                 row("no partitioner", "partitioner.name: is \"wchoice\", which is no partitioner here; did you mean \"wchoices\"?", "--partitioner.name", "wchoice"),
                 row("an option of a partitioner", "partitioner.choices.head: is -1.0; it must be from", "--partitioner.choices.head", "-1"),
+                row("an unknown option of a partitioner", "partitioner.choices.haed: is no setting; did you mean \"head\"?", "--partitioner.name", "wchoices", "--partitioner.choices.haed", "3"),
+                row("a partitioner's unknown group", "partitioner.mine: is no setting", "--partitioner.mine.size", "3"),
                 row("no task", "task.name: is \"wordcuont\", which is no task; did you mean \"wordcount\"?", "--task.name", "wordcuont"),
                 row("no source", "source.kind: is \"zip\"; did you mean \"zipf\"?", "--source.kind", "zip"),
                 row("no spacing", "spacing: is \"equal\"; did you mean \"even\"?", "--spacing", "equal"),

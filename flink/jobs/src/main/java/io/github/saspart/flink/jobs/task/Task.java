@@ -23,19 +23,7 @@ public abstract class Task<ACC> implements AggregateFunction<Event, ACC, Tuple2<
 
     /** The task of a configuration; {@code renders} as in the results' texts are read. */
     public static Task<?> of(TaskConfig config, boolean renders) {
-        switch (config.name) {
-            case "wordcount":
-                return new WordCount(renders);
-            case "tdigest":
-                return new DigestTask(config, renders);
-            default:
-                return new CountTask(renders);
-        }
-    }
-
-    /** What the task of that name reads of a record; nothing for one that there is not. */
-    public static Payload payload(String name) {
-        return name.equals("wordcount") ? Payload.TEXT : name.equals("tdigest") ? Payload.VALUES : Payload.NONE;
+        return config.kind.create.apply(config, renders);
     }
 
     /** The work in a record beyond the record itself: words, values. */

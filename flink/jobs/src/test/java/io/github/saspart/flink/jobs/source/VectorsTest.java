@@ -34,7 +34,7 @@ class VectorsTest {
                 .readValue(Files.readAllBytes(VECTORS), new TypeReference<List<Map<String, Object>>>() {});
         assertTrue(cases.size() >= 8, "there should be a case for each kind of source and task");
         for (Map<String, Object> c : cases) {
-            Payload payload = Task.payload((String) c.get("task"));
+            Payload payload = new TaskConfig(Settings.of(Map.of()), (String) c.get("task")).payload;
             int splits = (int) c.get("subtasks");
             Map<String, Object> source = (Map<String, Object>) c.get("source");
             ((Map<String, Object>) source.getOrDefault("file", new HashMap<>()))

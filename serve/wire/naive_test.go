@@ -1,0 +1,207 @@
+package wire
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/saspart/saspart/loop/reports"
+	"github.com/saspart/saspart/policy"
+	pb "github.com/saspart/saspart/proto/saspart/v1"
+)
+
+// The naive twin of what package wire encodes, decodes and checks by hand: the protobuf
+// library, and plain conversions between its messages and reports. It says what is
+// refused, but not why.
+
+var errRefused = fmt.Errorf("refused")
+
+// naiveReport decodes and checks an encoded report.
+func naiveReport(b []byte, h *Hello) (*reports.Report, error) {
+	var m pb.Report
+	if proto.Unmarshal(b, &m) != nil {
+		return nil, ErrGarbage
+	}
+	s := &h.Shape
+	r := &reports.Report{Slide: m.Slide}
+	ok := len(m.Workers) <= s.Workers && len(m.Partitioners) <= s.Partitioners && len(m.Reducers) <= s.Reducers
+	for _, w := range m.Workers {
+		to := reports.Worker{
+			Index: int(w.Index), Records: int64(w.Records), Units: int64(w.Units), Busy: min(w.Busy, 1), Queue: min(w.Queue, 1),
+			CPU: min(w.Cpu, 1), Bypassed: int64(w.Bypassed), StateKeys: int64(w.StateKeys),
+		}
+		ok = ok && h.Workers.Has(to.Index) && between(0, maxCount, w.Records, w.Units, w.Bypassed, w.StateKeys) &&
+			between(0, busiest, w.Busy, w.Queue, w.Cpu) && len(w.Realised) <= maxLists*s.HotKeys()
+		var all []uint64
+		for _, n := range w.Realised {
+			all = append(all, n.Count)
+			to.Realised = append(to.Realised, reports.Realised{Hash: n.Hash, Count: int64(n.Count)})
+		}
+		ok = ok && sums(all)
+		if l := w.Latency; l != nil {
+			to.Latency = &reports.Latency{Buckets: l.Buckets, Max: time.Duration(min(l.MaxNs, maxLatency))}
+			for _, n := range l.Counts {
+				to.Latency.Counts = append(to.Latency.Counts, int64(n))
+			}
+			ascending := slices.IsSorted(l.Buckets) && len(slices.Compact(slices.Clone(l.Buckets))) == len(l.Buckets)
+			ok = ok && ascending && sums(l.Counts) && len(l.Counts) == len(l.Buckets) && between(0, reports.LatencyBuckets-1, l.Buckets...)
+		}
+		r.Workers = append(r.Workers, to)
+	}
+	for _, p := range m.Partitioners {
+		to := reports.Partitioner{
+			Index: int(p.Index), Sent: int64(p.Sent), Offered: p.Offered, Blocked: min(p.Blocked, 1), RouteVersion: p.RouteVersion,
+			RouteChanged: p.RouteChanged, Share: p.Share, Name: p.Partitioner,
+		}
+		ok = ok && h.Partitioners.Has(to.Index) && between(0, maxCount, p.Sent) && between(0, maxRate, p.Offered) && between(0, busiest, p.Blocked) &&
+			(len(p.Slots) == 0 || len(p.Slots) == s.Slots) && sums(p.Slots) && len(p.Hot) <= maxLists*s.HotKeys() && len(p.Share) <= maxShare &&
+			(p.Partitioner == "" || checkName("", p.Partitioner) == nil)
+		for _, n := range p.Slots {
+			to.Slots = append(to.Slots, int64(n))
+		}
+		var all []uint64
+		for _, k := range p.Hot {
+			all = append(all, k.Count)
+			to.Hot = append(to.Hot, policy.HotKey{Name: string(k.Name), Hash: k.Hash, Count: int64(k.Count), Error: int64(k.Error)})
+			ok = ok && between(0, maxCount, k.Error) && len(k.Name) <= maxKey
+		}
+		ok = ok && sums(all)
+		r.Partitioners = append(r.Partitioners, to)
+	}
+	for _, n := range m.Reducers {
+		r.Reducers = append(r.Reducers, reports.Reducer{Index: int(n.Index), Busy: min(n.Busy, 1), Keys: int64(n.Keys), Pairs: int64(n.Pairs)})
+		ok = ok && h.Reducers.Has(int(n.Index)) && between(0, busiest, n.Busy) && between(0, maxCount, n.Keys, n.Pairs)
+	}
+	if m.Route != nil {
+		var err error
+		r.Route, err = naiveRoute(m.Route, s.Workers)
+		ok = ok && err == nil
+	}
+	if !ok {
+		return nil, errRefused
+	}
+	return r, nil
+}
+
+// between reports whether each of a list is in a range; NaN is not.
+func between[T uint32 | uint64 | float64](low, high T, list ...T) bool {
+	for _, v := range list {
+		if !(v >= low && v <= high) {
+			return false
+		}
+	}
+	return true
+}
+
+// sums reports whether counts are in bounds together.
+func sums(list []uint64) bool {
+	all := uint64(0)
+	for _, n := range list {
+		if n > maxCount || all+n > maxCount {
+			return false
+		}
+		all += n
+	}
+	return true
+}
+
+func naiveRoute(m *pb.Route, workers int) (*policy.Route, error) {
+	r := &policy.Route{Version: m.Version, Workers: int(m.Workers)}
+	ok := r.Workers == workers && len(m.Slots) <= 16*policy.SlotCount(workers)
+	for _, w := range m.Slots {
+		r.Slots = append(r.Slots, uint16(w))
+		ok = ok && int(w) < workers
+	}
+	for _, k := range m.Keys {
+		to := policy.KeyRoute{Hash: k.Hash, Name: string(k.Name), Shares: k.Shares}
+		ok = ok && len(k.Name) <= maxKey
+		for _, w := range k.Workers {
+			to.Workers = append(to.Workers, uint16(w))
+			ok = ok && int(w) < workers
+		}
+		if len(k.Workers) == 1 && len(k.Shares) == 0 {
+			to.Shares = []float64{1}
+		}
+		r.Keys = append(r.Keys, to)
+	}
+	if !ok || r.Validate() != nil {
+		return nil, errRefused
+	}
+	return r, nil
+}
+
+// naiveAnswer decodes an encoded decision.
+func naiveAnswer(b []byte, workers int) (*Answer, error) {
+	var m pb.Decision
+	if proto.Unmarshal(b, &m) != nil {
+		return nil, ErrGarbage
+	}
+	a := &Answer{Window: m.Window}
+	if m.Route != nil {
+		a.Route, a.Err = naiveRoute(m.Route, workers)
+	}
+	return a, nil
+}
+
+// writeReport is the message of a report.
+func writeReport(r *reports.Report) *pb.Report {
+	m := &pb.Report{Slide: r.Slide}
+	for _, w := range r.Workers {
+		to := &pb.WorkerReport{
+			Index: uint32(w.Index), Records: uint64(w.Records), Units: uint64(w.Units), Busy: w.Busy, Queue: w.Queue,
+			Cpu: w.CPU, Bypassed: uint64(w.Bypassed), StateKeys: uint64(w.StateKeys),
+		}
+		for _, s := range w.Realised {
+			to.Realised = append(to.Realised, &pb.RealisedShare{Hash: s.Hash, Count: uint64(s.Count)})
+		}
+		if l := w.Latency; l != nil {
+			to.Latency = &pb.Latency{Buckets: l.Buckets, Counts: unsigned(l.Counts), MaxNs: uint64(l.Max)}
+		}
+		m.Workers = append(m.Workers, to)
+	}
+	for _, p := range r.Partitioners {
+		to := &pb.PartitionerReport{
+			Index: uint32(p.Index), Sent: uint64(p.Sent), Offered: p.Offered, Blocked: p.Blocked, Slots: unsigned(p.Slots),
+			RouteVersion: p.RouteVersion, RouteChanged: p.RouteChanged, Share: p.Share, Partitioner: p.Name,
+		}
+		for _, k := range p.Hot {
+			to.Hot = append(to.Hot, &pb.HotKey{Hash: k.Hash, Name: []byte(cut(k.Name)), Count: uint64(k.Count), Error: uint64(k.Error)})
+		}
+		m.Partitioners = append(m.Partitioners, to)
+	}
+	for _, n := range r.Reducers {
+		m.Reducers = append(m.Reducers, &pb.ReducerReport{Index: uint32(n.Index), Busy: n.Busy, Keys: uint64(n.Keys), Pairs: uint64(n.Pairs)})
+	}
+	if r.Route != nil {
+		m.Route = writeRoute(r.Route)
+	}
+	return m
+}
+
+func unsigned(list []int64) (to []uint64) {
+	for _, n := range list {
+		to = append(to, uint64(n))
+	}
+	return to
+}
+
+// writeRoute is the message of a route.
+func writeRoute(r *policy.Route) *pb.Route {
+	m := &pb.Route{Version: r.Version, Workers: uint32(r.Workers)}
+	for _, w := range r.Slots {
+		m.Slots = append(m.Slots, uint32(w))
+	}
+	for _, k := range r.Keys {
+		to := &pb.KeyRoute{Hash: k.Hash, Name: []byte(cut(k.Name))}
+		for _, w := range k.Workers {
+			to.Workers = append(to.Workers, uint32(w))
+		}
+		if len(k.Workers) > 1 {
+			to.Shares = k.Shares
+		}
+		m.Keys = append(m.Keys, to)
+	}
+	return m
+}
