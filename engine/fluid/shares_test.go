@@ -31,10 +31,11 @@ func TestSharesEnvIsTheJob(t *testing.T) {
 		for i := range action {
 			action[i] = rng.Float64()
 		}
-		r, err := s.Route(action, uint64(step+1))
+		r, err := s.Route(action)
 		if err != nil {
 			t.Fatal(err)
 		}
+		r.Version = uint64(step + 1)
 		if err := job.Apply(r); err != nil {
 			t.Fatal(err)
 		}
