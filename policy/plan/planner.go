@@ -56,8 +56,8 @@ func (c *Config) Validate() error {
 	)
 }
 
-// Planner turns loads and capacities into routes (design.md, The route, and the
-// two ways to act). It is pure: what it keeps between calls is memory, no state.
+// Planner turns loads and capacities into routes (docs/algorithms.md, "The
+// planner"). It is pure: what it keeps between calls is memory, no state.
 //
 // Capacities are scaled so that they sum to the load; a worker's room is its
 // capacity less the load it already has. Then:
