@@ -37,8 +37,8 @@ type Loss struct {
 }
 
 // Measure finds the highest rate that the subject's partitioner holds and takes its
-// readings. checkpoint is that of a shares policy, for the policy's bound; nil otherwise.
-// each, if not nil, receives every reading as it is made.
+// readings. If checkpoint is that of a shares policy, the policy's bound is measured too.
+// If each is not nil, it receives every reading as it is made.
 func Measure(ctx context.Context, s Subject, checkpoint *checkpoint.Checkpoint, c Config, each func(Reading)) (*Result, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err

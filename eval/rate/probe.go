@@ -57,7 +57,7 @@ type TopKey struct {
 
 // Observe runs the job from its beginning at a rate, and measures it once it is warm. The
 // first sixth of the warm-up runs at a tenth of the rate, the rest of its first half at
-// half the rate: a partitioner that learns knows the keys before there is a backlog.
+// half the rate. So a partitioner that learns knows the keys before there is a backlog.
 //
 // A rate is held under two conditions. Over the measured windows, all due records but for
 // the slack were sent. The workers' queues did not grow by more than the slack, relative

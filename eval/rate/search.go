@@ -1,6 +1,6 @@
-// Package rate measures jobs: the highest rate that a job holds without backpressure under
-// a partitioner, its cost in state and latency, its distance from the theoretical bounds,
-// and the job's behaviour under a shifting distribution.
+// Package rate measures jobs. It finds the highest rate that a job holds without
+// backpressure under a partitioner, with its cost in state and latency and its distance
+// from theoretical bounds. It also measures jobs under a shifting distribution.
 package rate
 
 import (
