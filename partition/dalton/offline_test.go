@@ -292,7 +292,7 @@ func TestDaltonOfflineMergesWhileWindowsStraddleAChange(t *testing.T) {
 }
 
 func TestDaltonOfflinePublishedCountOfTrueHotKeys(t *testing.T) {
-	// Reference.md: 64 workers and ten hot keys of zipf 1.5 give no true hot key.
+	// docs/algorithms.md, "The mask": 64 workers and ten hot keys of zipf 1.5 give no true hot key.
 	for _, c := range []struct {
 		published bool
 		want      int
