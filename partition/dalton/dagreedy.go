@@ -31,7 +31,7 @@ func (c *DAGreedyConfig) Validate() error {
 // of hot keys, loads and key spread, without learning.
 //
 // Source: Zapridou, Mytilinis, Ailamaki: Dalton: Learned partitioning for
-// distributed data streams (PVLDB 2023), DAGreedy; reference.md, Rivals.
+// distributed data streams (PVLDB 2023), DAGreedy; docs/algorithms.md, "dagreedy".
 //
 // Rule: a key is hot if its records in the slide outnumber total/(divisor*P), the
 // total being the previous slide's, and stays hot for the slide after. A hot

@@ -12,27 +12,24 @@ import (
 // camRouter is `cam`: cardinality-aware partitioning with two choices.
 //
 // Source: Katsipoulakis, Labrinidis, Chrysanthis: A holistic view of stream
-// partitioning costs (PVLDB 2017), algorithm cAM; reference.md, Rivals.
+// partitioning costs (PVLDB 2017), algorithm cAM; docs/algorithms.md, "cam".
 //
-// Rule: a key has two candidate workers by two hashes. It goes to the first if
-// that one has seen the key in the aggregation window, else to the second if that
-// one has, else to the one with fewer records in the window (of equals the
-// second, as in the public code). So a key stays where it is while its state
+// Rule: a key has two candidate workers, by two hashes. A record goes to the first
+// candidate if that has seen the key within the aggregation window. Otherwise it goes to the
+// second if that has seen it, and otherwise to the candidate with fewer records in the window
+// (on a tie to the second, as in the public code). So a key stays where it is while its state
 // lives, and new keys level the load.
 //
-// Constants: none. The choices are those of `pkg`; they may coincide, with
-// probability 1/P.
+// Constants: none. The choices are those of `pkg`; they coincide with probability 1/P.
 //
-// Deviations. The public code never calls its own expiry: neither the keys seen
-// nor the loads ever leave the window, so that a key is stuck for ever. That is
-// published: true; by default both expire. The first choice's "seen" wins over
-// the second's as published, but each key is only ever seen by one of them. The
-// table of seen keys holds some 650,000 keys; a stream with more in a window
-// forgets those seen longest ago.
+// Deviations: the public code never calls its own expiry. Keys and loads never leave the
+// window, so that a key never moves again. published: true reproduces that; by default both
+// expire. The table of seen keys holds some 650,000 keys; with more of them in a window,
+// those not seen for longest are forgotten.
 //
-// Merge: one router never sends a key to two workers within an aggregation
-// window, so a lone subtask needs no merge. Several subtasks choose on their
-// own, and then every key with two choices is marked.
+// Merge: one router never sends a key to two workers within an aggregation window, so a
+// single subtask needs no merge. Several subtasks choose independently, so every key with
+// two choices is marked.
 type camRouter struct {
 	workers   uint64
 	window    uint32         // slides that a sighting counts for
@@ -104,7 +101,7 @@ type seenKeys struct {
 
 type seenKey struct {
 	hash uint64
-	at   [2]uint32 // last slide at the choice, 0 never; both 0 is an empty slot
+	at   [2]uint32 // last slide at the choice, 0 never; both 0: the entry is free
 }
 
 // alive reports whether the choice saw the key within the window that ends now.
@@ -123,8 +120,8 @@ func (s *seenKeys) resize(slots []seenKey) {
 	s.shift = 64 - uint(bits.TrailingZeros(uint(len(slots))))
 }
 
-// find returns the key's slot, making one if there is none; the caller sets one
-// of its times.
+// find returns the key's entry and makes one if there is none; the caller sets one of its
+// times.
 func (s *seenKeys) find(hash uint64, now, window uint32) *seenKey {
 	mask := uint64(len(s.slots) - 1)
 	for i := hash * tally.Fib >> s.shift; ; i = (i + 1) & mask {
@@ -144,8 +141,8 @@ func (s *seenKeys) find(hash uint64, now, window uint32) *seenKey {
 	}
 }
 
-// makeRoom drops the keys that the window has left behind; if those are few it
-// doubles the table, or at the limit drops the keys seen longest ago.
+// makeRoom drops the keys that have left the window. If those are few it doubles the table
+// or, at the limit, drops the keys that were not seen for longest.
 func (s *seenKeys) makeRoom(now, window uint32) {
 	size, half := len(s.slots), s.n/2
 	live := s.within(now, window)

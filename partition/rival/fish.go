@@ -16,13 +16,13 @@ import (
 type FishConfig struct {
 	Counters int           `yaml:"counters"` // keys counted at a time
 	Epoch    int           `yaml:"epoch"`    // records in an epoch
-	Decay    float64       `yaml:"decay"`    // counts are multiplied with it at an epoch's end
+	Decay    float64       `yaml:"decay"`    // factor of all counts at the end of an epoch
 	Hot      float64       `yaml:"hot"`      // a key is hot above the frequency 1/(hot*P)
-	MinWork  int           `yaml:"min_work"` // workers of a hot key at least
-	Interval time.Duration `yaml:"interval"` // time between two inferences of the workers' backlogs
+	MinWork  int           `yaml:"min_work"` // least number of workers of a hot key
+	Interval time.Duration `yaml:"interval"` // time between two updates of the workers' backlogs
 }
 
-// DefaultFish gives the defaults.
+// DefaultFish has the constants below.
 func DefaultFish() FishConfig {
 	return FishConfig{Counters: 1000, Epoch: 1000, Decay: 0.2, Hot: 4, MinWork: 2, Interval: 10 * time.Second}
 }
@@ -43,46 +43,42 @@ func (c *FishConfig) Validate() error {
 	)
 }
 
-// fish is `fish`: recent hotness, and workers whose backlog is inferred instead
-// of asked for.
+// fish is `fish`: recent hotness, and backlogs that are inferred instead of requested.
 //
-// Source: Huang: Efficient time-evolving stream processing at scale (arXiv
-// 1806.00760), whose parts are kept: counting within an epoch in bounded memory,
-// hotness that decays between epochs, and workers' backlogs that a sender infers
-// by computation instead of asking; reference.md, Rivals. There is no public code,
-// and how the parts are filled in below was not checked against the paper's text.
+// Source: Huang: Efficient time-evolving stream processing at scale (arXiv 1806.00760);
+// docs/algorithms.md, "fish". Its parts are kept: counting within an epoch in bounded
+// memory, hotness that decays from epoch to epoch, and backlogs that a sender computes
+// itself. There is no public code, and the details below were not checked against the
+// paper's text.
 //
-// Rule, in three parts.
-//   - Hotness: a fixed number of counters; a key without one takes over the
-//     smallest and goes on from its count. After every epoch of records all
-//     counts are multiplied with the decay, so that the past fades.
-//   - Candidates: a key with frequency f, its count over the sum of all, above
-//     theta = 1/(hot*P) is hot and gets d = P/2^floor(log2(fmax/f)) workers, at
-//     least min_work, and never fewer than it had while it kept its counter; any
-//     other key gets two. Candidate i of a key is (a + i*s) mod P, with a and s
-//     from its hash and s prime to P: distinct, and the same workers with
-//     more of them added as d grows.
-//   - Assignment: to the candidate with the least work waiting, of equals the
-//     first candidate for two of them, the lowest index for more. A worker's
-//     work waiting grows by its service time with each record sent to it, and
-//     every interval T shrinks by the T/S it has worked for this one of S
-//     subtasks, to 0 at least: C <- max(0, C + N - T/(S*t)) in records of
-//     service time t.
+// Rule, in three parts:
+//   - Hotness: there is a fixed number of counters. A key without one takes over the
+//     smallest and continues from its count. After each epoch of records all counts are
+//     multiplied by the decay, so that old records matter less.
+//   - Candidates: the frequency f of a key is its count over the sum of all counts. Above
+//     theta = 1/(hot*P) the key is hot and gets d = P/2^floor(log2(fmax/f)) workers, but at
+//     least min_work and never fewer than before while it kept its counter. Any other key
+//     gets two. Candidate i is worker (a + i*s) mod P; a and s come from the key's hash, and
+//     s is prime to P. So candidates are distinct, and a larger d only adds some.
+//   - Assignment: a record goes to the candidate with the least waiting work; of two on
+//     a tie to the first, of more to the lowest index. Each record adds its
+//     service time t to the worker's waiting work. After every interval T the work that the
+//     worker has done for this one of S subtasks is subtracted:
+//     C <- max(0, C + N - T/(S*t)), in records.
 //
 // Constants, ours, all of them options: 1000 counters, epochs of 1000 records,
 // decay 0.2, theta 1/(4P), T = 10 s.
 //
-// Deviations: published changes nothing, as nothing is published. Workers don't
-// come and go, so candidates need no consistent hashing. Service
-// times are busy time per record of each metric window;
-// before the first they are taken as equal, and nothing is worked off. T ends
-// at the first slide boundary that is due.
+// Deviations: published changes nothing, for there is no public code. Workers neither come
+// nor go, so candidates need no consistent hashing. The service time is the busy time per
+// record of each metric window. Before the first window all workers are assumed equal, and
+// no work is subtracted. T ends at the first slide boundary that is due.
 //
-// Cost: per record of a hot key, O(log P) amortised if it may use all workers, else
-// O(d), d being about P*f/fmax: over a whole stream P*sum(f^2)/fmax comparisons
-// per record, a quarter of P at zipf 1.5. O(counters) per epoch.
+// Cost: per record of a hot key O(log P) amortised if all workers are candidates, otherwise
+// O(d) with d about P*f/fmax. Over a whole stream that is P*sum(f^2)/fmax comparisons per
+// record, a quarter of P at zipf 1.5. O(counters) per epoch.
 //
-// Merge: every key, as every key has two workers or more.
+// Merge: every key, for each has two workers or more.
 type fish struct {
 	FishConfig
 	workers int
@@ -90,8 +86,8 @@ type fish struct {
 	merge   partition.Dest
 	strides []uint32 // below P and prime to it
 	clock   tally.SlideClock
-	every   int64   // slides between inferences
-	drain   float64 // seconds of work done per inference
+	every   int64   // slides between updates
+	drain   float64 // seconds of work done per update
 
 	index *tally.HashIndex
 	keys  []fishKey
@@ -101,7 +97,7 @@ type fish struct {
 	sum   float64
 	epoch int // records since its start
 
-	waiting []float64      // by worker: work sent and not done, in units of service
+	waiting []float64      // by worker: work sent and not done, in the units of service
 	service []float64      // by worker: seconds per record
 	timed   bool           // service has been measured
 	all     tally.Lightest // of waiting
@@ -110,7 +106,7 @@ type fish struct {
 // fishKey is a key that has a counter.
 type fishKey struct {
 	hash   uint64
-	d      int // the most workers it had (M_k)
+	d      int // the most workers it has had (M_k)
 	first  int // candidates are first, first+stride, .. mod P
 	stride int
 }
@@ -256,7 +252,7 @@ func (r *fish) spread(e *fishKey, d int) int {
 	return best
 }
 
-// Observe implements Learner: samples the service times.
+// Observe implements Learner: it samples the service times.
 func (r *fish) Observe(w *policy.Window) {
 	if len(w.Busy) != r.workers || len(w.Counts) != r.workers {
 		return
@@ -273,8 +269,7 @@ func (r *fish) Observe(w *policy.Window) {
 		return
 	}
 	if !r.timed {
-		// What waits was counted in records; a worker that gave no sample is taken
-		// as an average one.
+		// Waiting work was counted in records. A worker without a sample counts as an average one.
 		r.timed = true
 		for i := range r.service {
 			r.service[i] = sum / float64(n)
@@ -289,7 +284,7 @@ func (r *fish) Observe(w *policy.Window) {
 	}
 }
 
-// EndSlide implements Router: infers what the workers have done (Algorithm 3).
+// EndSlide implements Router: it subtracts the work that the workers have done (Algorithm 3).
 func (r *fish) EndSlide(slide int64) {
 	before := r.clock.Now / r.every
 	r.clock.Passed(slide, 1)

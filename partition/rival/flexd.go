@@ -15,11 +15,11 @@ import (
 type FlexDConfig struct {
 	Threshold float64       `yaml:"threshold"` // a key is hot from this frequency on
 	Growth    float64       `yaml:"growth"`    // a key's bar rises by this factor with every worker
-	Refresh   time.Duration `yaml:"refresh"`   // frequencies, bars and workers start anew so often
-	Settle    int           `yaml:"settle"`    // records below which frequencies are not trusted; published: none
+	Refresh   time.Duration `yaml:"refresh"`   // interval after which frequencies, bars and workers are reset
+	Settle    int           `yaml:"settle"`    // records that an interval counts as having at least; published: none
 }
 
-// DefaultFlexD gives the published constants.
+// DefaultFlexD has the published constants.
 func DefaultFlexD() FlexDConfig {
 	return FlexDConfig{Threshold: 0.01, Growth: 1.1, Refresh: time.Minute, Settle: 1000}
 }
@@ -40,38 +40,37 @@ func (c *FlexDConfig) Validate() error {
 
 // flexd is `flexd`: a hot key's set of workers grows with its frequency.
 //
-// Source: reference.md, Rivals (the reference's FlexD baseline).
+// Source: docs/algorithms.md, "flexd"; the FlexD baseline of the SaSPartitioner prototype.
 //
-// Rule: a key's frequency is its share of the records since the last refresh,
-// before this one. Below the threshold it is cold and goes by hash. A hot key
-// begins with the lightest worker of all and a bar. Whenever its frequency
-// exceeds the bar, the record goes to the lightest worker outside its set, which
-// joins the set, and the bar rises by the growth factor; otherwise to the
-// lightest in its set. A key that falls below the threshold keeps both. At a
-// refresh frequencies, bars and sets are forgotten. Loads are of the current and
-// the previous refresh interval.
+// Rule: a key's frequency is its share of the records since the last refresh, the current
+// one excluded. Below the threshold the key is cold and goes by hash. A hot key starts with
+// the lightest worker of all and a bar. Whenever its frequency exceeds the bar, the record
+// goes to the lightest worker outside the key's set; that worker joins the set, and the bar
+// rises by the growth factor. Otherwise the record goes to the lightest worker of the set. A
+// key that falls below the threshold keeps set and bar. A refresh clears frequencies, bars
+// and sets. Loads cover the current and the previous refresh interval.
 //
 // Constants: threshold 0.01, growth 1.1, refresh 60 s.
 //
-// Deviations. In the public code (published: true)
-//   - the first bar is the frequency at which the key was first seen to be hot,
-//     which right after a refresh is noise and later leaves a steady key on one
-//     worker for good; by default it is the threshold, so that a key of
-//     frequency f gets about log(f/threshold)/log(growth) workers;
-//   - a key stops being counted once its count exceeds the previous interval's
-//     total/P, so that its frequency then falls; by default it is counted on;
-//   - frequencies mean nothing in an interval's first records (the second record
-//     of a key makes it hot); by default the total is taken as at least settle.
+// Deviations from the public code, which published: true reproduces:
+//   - There, the first bar is the frequency at which the key was first found hot. Right
+//     after a refresh that frequency is noise, and later it leaves a steady key on one
+//     worker for good. Here the first bar is the threshold, so that a key of frequency f
+//     gets about log(f/threshold)/log(growth) workers.
+//   - There, a key whose count exceeds the previous interval's total/P is no longer
+//     counted, and its frequency falls. Here it is counted on.
+//   - There, the second record of a key in an interval makes it hot, for frequencies mean
+//     nothing while there are few records. Here the total counts as at least settle.
 //
-// In both, a refresh happens at the first slide boundary that is due, and counts
-// are exact up to some 650,000 keys (see tally.KeyCounts). At most flexdKeys keys are
-// hot in a refresh interval.
+// In both, a refresh happens at the first slide boundary that is due, and counts are exact
+// up to some 650,000 keys (see tally.KeyCounts). At most flexdKeys keys are hot in a refresh
+// interval.
 //
-// Cost: per hot record that of tally.Lightest over the key's set; O(P) when a set grows, at most
-// log(1/threshold)/log(growth) times per key and refresh.
+// Cost: per hot record that of tally.Lightest over the key's set. Growing a set takes O(P),
+// at most log(1/threshold)/log(growth) times per key and refresh.
 //
-// Merge: every key that is hot, or went elsewhere than its home within the
-// aggregation window.
+// Merge: every key that is hot, or that has left its hash worker within the aggregation
+// window.
 type flexd struct {
 	FlexDConfig
 	published bool
@@ -146,8 +145,8 @@ func (r *flexd) Route(b *stream.Batch, dst []partition.Dest) {
 	}
 }
 
-// frequency counts a record of the key and returns the key's share of the records
-// before it.
+// frequency counts a record of the key and returns the key's share of the records before
+// it.
 func (r *flexd) frequency(hash uint64) float64 {
 	before := math.Min(float64(r.counts.Inc(hash)-1), r.frozen)
 	total := r.total
@@ -181,8 +180,8 @@ func (r *flexd) pick(k *flexdKey, freq float64) int {
 	return k.set.Min(load)
 }
 
-// lightestOutside returns the lightest worker that is not in the key's set and
-// true; the lightest of all and false if there is none.
+// lightestOutside returns the lightest worker outside the key's set and true; if there is
+// none, the lightest of all and false.
 func (r *flexd) lightestOutside(k *flexdKey) (int, bool) {
 	load := r.loads.Load
 	if len(k.set.Heap) == r.workers {
@@ -216,7 +215,7 @@ func (r *flexd) admit(hash uint64) int32 {
 	e.hash, e.live, e.bar = hash, true, 0
 	e.set.Clear()
 	e.at.Clear()
-	// Its earlier records were cold and went home.
+	// Its earlier records were cold and went by hash.
 	e.at.Mark(tally.Home(hash, r.workers), r.row)
 	r.index.Put(hash, k)
 	return k

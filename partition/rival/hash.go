@@ -1,6 +1,6 @@
-// Package rival has published partitioners that decide record by record: hashing, choices
-// between hashed workers (pkg, dchoices, wchoices, cam), and those that follow frequencies
-// of keys (flexd, fish). Those after Dalton are in package dalton.
+// Package rival has the published partitioners that decide record by record: hashing,
+// choices between hashed workers (pkg, dchoices, wchoices, cam), and partitioners that
+// follow key frequencies (flexd, fish). Package dalton has those that come from Dalton.
 package rival
 
 import (
@@ -8,13 +8,12 @@ import (
 	"github.com/saspart/saspart/stream"
 )
 
-// hashRouter is `hash`, key grouping: what every keyed streaming system does
-// unless told otherwise, and the baseline of every comparison.
+// hashRouter is `hash`, key grouping: the default of keyed streaming systems, and the
+// baseline of every comparison.
 //
 // Source: docs/algorithms.md, "hash".
 //
-// Rule: worker = hash mod P. A key always has one worker, so nothing is ever
-// merged.
+// Rule: worker = hash mod P. A key always has one worker, so nothing is merged.
 //
 // Constants: none.
 //
