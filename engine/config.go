@@ -25,22 +25,23 @@ type Config struct {
 	Speeds       Speeds            `yaml:"speeds"`
 	Costs        Costs             `yaml:"costs"`
 	WorkRatio    float64           `yaml:"work_ratio"` // scales the work per record (the reference's combinerWorkloadRatio)
-	Capacity     Capacity          `yaml:"capacity"`   // how the local engine spends service time
+	Execution    Execution         `yaml:"capacity"`   // how the local engine spends service time
 
 	Combine     Combine       `yaml:"combine"`      // none; local: aggregate at the senders first
 	CombineKeys int           `yaml:"combine_keys"` // combine local: partial states that an instance keeps at most
 	CombineAge  time.Duration `yaml:"combine_age"`  // combine local: how long it keeps a record at most
 }
 
-// Capacity says what bounds a worker of the local engine.
-type Capacity string
+// Execution says how a worker of the engines local and flink spends the service time of a
+// record.
+type Execution string
 
 const (
 	// Emulated workers do the work and then wait out the service time that Costs
 	// and Speeds give, so that many workers fit few cores.
-	Emulated Capacity = "emulated"
+	Emulated Execution = "emulated"
 	// Native workers are as fast as the machine; Costs and Speeds do not count.
-	Native Capacity = "native"
+	Native Execution = "native"
 )
 
 // Speeds gives each worker's speed: work per second against a worker of speed 1. With
@@ -74,7 +75,7 @@ func Default() Config {
 		Slide: 500 * time.Millisecond, Window: time.Second, MetricSlides: 2,
 		Speeds:    Speeds{Kind: "equal"},
 		Costs:     DefaultCosts(),
-		WorkRatio: 1, Capacity: Emulated,
+		WorkRatio: 1, Execution: Emulated,
 		Combine: CombineNone, CombineKeys: 5000, CombineAge: 200 * time.Millisecond,
 	}
 }
@@ -124,8 +125,8 @@ func (c *Config) Validate() error {
 	} else if c.Window < c.Slide || c.Window%c.Slide != 0 {
 		errs = append(errs, field.Errorf("window", "is %v; it must be a multiple of the slide, %v", c.Window, c.Slide))
 	}
-	if c.Capacity != Emulated && c.Capacity != Native {
-		errs = append(errs, field.Errorf("capacity", "is %q; it must be %s or %s", c.Capacity, Emulated, Native))
+	if c.Execution != Emulated && c.Execution != Native {
+		errs = append(errs, field.Errorf("capacity", "is %q; it must be %s or %s", c.Execution, Emulated, Native))
 	}
 	return errors.Join(errs...)
 }

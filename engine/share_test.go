@@ -41,7 +41,7 @@ func TestSharesKeepTheirPlaces(t *testing.T) {
 				}}
 			}}
 			c := engine.Default()
-			c.Workers, c.Partitioners, c.Slide, c.Window, c.Capacity = 2, 3, 10*time.Millisecond, 10*time.Millisecond, engine.Native
+			c.Workers, c.Partitioners, c.Slide, c.Window, c.Execution = 2, 3, 10*time.Millisecond, 10*time.Millisecond, engine.Native
 			task, err := stream.NewTask(stream.TaskConfig{Name: "count"})
 			if err != nil {
 				t.Fatal(err)

@@ -42,9 +42,9 @@ func (c *SpeedChange) validate() error {
 	return nil
 }
 
-// Course is how the speed of one worker changes. Nothing but the seed and the worker
+// SpeedTrajectory is how the speed of one worker changes. Nothing but the seed and the worker
 // decides on it, so that a goroutine for each can have its own and engines agree.
-type Course struct {
+type SpeedTrajectory struct {
 	first  float64
 	change SpeedChange
 	rng    *rand.Rand
@@ -53,21 +53,21 @@ type Course struct {
 	window      int64 // the last one asked for
 }
 
-// Courses returns the course of each worker; nil if speeds stay.
-func (s *Speeds) Courses(workers int, seed uint64) []*Course {
+// Trajectories returns the speed trajectory of each worker; nil if speeds stay.
+func (s *Speeds) Trajectories(workers int, seed uint64) []*SpeedTrajectory {
 	if s.Change.Walk == 0 && s.Change.Jump == 0 {
 		return nil
 	}
-	out := make([]*Course, workers)
+	out := make([]*SpeedTrajectory, workers)
 	for w, first := range s.Of(workers, seed) {
-		out[w] = &Course{first: first, change: s.Change, rng: rand.New(rand.NewPCG(seed, 0xc0055e+uint64(w)))}
+		out[w] = &SpeedTrajectory{first: first, change: s.Change, rng: rand.New(rand.NewPCG(seed, 0xc0055e+uint64(w)))}
 	}
 	return out
 }
 
 // At is the speed in a metric window, the first being 0. Windows are asked for in
 // ascending order; an earlier one has the speed of the last.
-func (c *Course) At(window int64) float64 {
+func (c *SpeedTrajectory) At(window int64) float64 {
 	for ; c.window < window; c.window++ {
 		// All three are drawn whether needed or not: that jumps are rarer leaves the
 		// walk as it was.
@@ -92,14 +92,14 @@ type Drift func(step int, speeds []float64)
 // Drift makes what changes the speeds of models in closed form (fluid.Config) as
 // those of the engines of records change, window by window; nil if they stay.
 func (s *Speeds) Drift(workers int, seed uint64) func() Drift {
-	if s.Courses(workers, seed) == nil {
+	if s.Trajectories(workers, seed) == nil {
 		return nil
 	}
 	kept := *s
 	return func() Drift {
-		courses := kept.Courses(workers, seed)
+		trajectories := kept.Trajectories(workers, seed)
 		return func(step int, speeds []float64) {
-			for w, c := range courses {
+			for w, c := range trajectories {
 				speeds[w] = c.At(int64(step))
 			}
 		}

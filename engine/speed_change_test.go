@@ -9,11 +9,11 @@ import (
 	"github.com/saspart/saspart/engine/internal/jobtest"
 )
 
-// The course of each worker is its own, depends on the seed alone, does not ask who
+// The trajectory of each worker is its own, depends on the seed alone, does not ask who
 // else there is or how often one looks, and begins with the draw.
-func TestCourses(t *testing.T) {
+func TestTrajectories(t *testing.T) {
 	s := jobtest.Changing()
-	a, b, other := s.Courses(8, 1), s.Courses(4, 1), s.Courses(8, 2)
+	a, b, other := s.Trajectories(8, 1), s.Trajectories(4, 1), s.Trajectories(8, 2)
 	first := s.Of(8, 1)
 	for w := range a {
 		if got := a[w].At(0); got != first[w] {
@@ -29,7 +29,7 @@ func TestCourses(t *testing.T) {
 		}
 	}
 	if a[0].At(200) == a[1].At(200) || a[0].At(200) == other[0].At(200) {
-		t.Error("two workers, or two seeds, have the same course")
+		t.Error("two workers, or two seeds, have the same trajectory")
 	}
 	if was := a[0].At(200); a[0].At(150) != was {
 		t.Error("a window of the past has another speed than the last")
@@ -42,7 +42,7 @@ func TestCourseSizes(t *testing.T) {
 	const windows = 40_000
 	log := func(change engine.SpeedChange) (logs []float64) {
 		s := engine.Speeds{Kind: "equal", Change: change}
-		c := s.Courses(1, 3)[0]
+		c := s.Trajectories(1, 3)[0]
 		for n := range windows {
 			logs = append(logs, math.Log(c.At(int64(n))))
 		}
@@ -78,8 +78,8 @@ func TestCourseSizes(t *testing.T) {
 func TestSpeedsThatStay(t *testing.T) {
 	s := jobtest.Changing()
 	s.Change = engine.SpeedChange{}
-	if s.Courses(8, 1) != nil || s.Drift(8, 1) != nil {
-		t.Error("there are courses for speeds that stay")
+	if s.Trajectories(8, 1) != nil || s.Drift(8, 1) != nil {
+		t.Error("there are trajectories for speeds that stay")
 	}
 }
 

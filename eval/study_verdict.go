@@ -105,7 +105,7 @@ func verdict(results []study.Result) (headline string, points []string) {
 	}
 	for _, rival := range rivals() {
 		if d := duelOf(results, study.Stress, name, rival); d.cells > 0 {
-			points = append(points, d.stressSentence(name))
+			points = append(points, d.stressSentence())
 		}
 	}
 	for _, n := range []string{name, "waterfill"} {
@@ -158,7 +158,7 @@ func (d *duel) sentence(name string) string {
 	return s
 }
 
-func (d *duel) stressSentence(name string) string {
+func (d *duel) stressSentence() string {
 	word, by := "lower", d.ratio
 	if by < 1 {
 		word, by = "higher", 1/by

@@ -1,6 +1,6 @@
 // Package experiment opens the jobs that experiment files describe, on the engine
-// that the user chose. It is the one place where the rooms' configurations become
-// a running job.
+// that the user chose. It is the only place that turns a configuration into a running
+// job.
 package experiment
 
 import (
@@ -32,13 +32,13 @@ func Engines() []string { return []string{Sim, Local, Flink} }
 // they can.
 func RealTime(engine string) bool { return engine == Local || engine == Flink }
 
-// Job is what Open returns: a job whose partitioner can be exchanged.
+// Job is what OpenWith returns: a job whose partitioner can be exchanged.
 type Job interface {
 	engine.Job
 	engine.Switcher
 }
 
-// Options are what those who open a job may want of it besides its windows.
+// Options of a job.
 type Options struct {
 	Results engine.ResultFunc  // nil: results are computed but not reported
 	Latency engine.LatencyFunc // nil: the windows' quantiles are enough
@@ -55,15 +55,10 @@ type Options struct {
 	Skipped func(rows int64, example error)
 }
 
-// Open starts the job of e on the named engine under the partitioner s. Reduced
-// results go to results, which may be nil. Closing the job closes its sources.
+// OpenWith starts the job of e on the named engine under the partitioner s. Closing the
+// job closes its sources.
 //
 // Two jobs of an equal experiment on sim give the same windows.
-func Open(e *config.Experiment, name string, s partition.Scheme, results engine.ResultFunc) (Job, error) {
-	return OpenWith(e, name, s, Options{Results: results})
-}
-
-// OpenWith is Open with more to ask for.
 func OpenWith(e *config.Experiment, name string, s partition.Scheme, o Options) (Job, error) {
 	if name == Flink {
 		return openFlink(e, s, o)

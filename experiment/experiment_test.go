@@ -37,7 +37,7 @@ func TestOpen(t *testing.T) {
 	e.Job.Partitioners = 2
 	for _, name := range []string{Sim, Local} {
 		counted := int64(0)
-		job, err := Open(&e, name, scheme(t, "pkg", e.Job.Workers), func(_ int64, _ string, s stream.State) { counted += s.Count() })
+		job, err := OpenWith(&e, name, scheme(t, "pkg", e.Job.Workers), Options{Results: func(_ int64, _ string, s stream.State) { counted += s.Count() }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,7 +112,7 @@ func TestSimIsPure(t *testing.T) {
 	e.Rate.Rate = 2000
 	var counts [2][]int64
 	for i := range counts {
-		job, err := Open(&e, Sim, scheme(t, "wchoices", e.Job.Workers), nil)
+		job, err := OpenWith(&e, Sim, scheme(t, "wchoices", e.Job.Workers), Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -155,7 +155,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"Flink, but no cluster", &good, Flink, scheme(t, "hash", 8), "cluster"},
 		{"no partitioner", &good, Local, partition.Scheme{}, "partitioner"},
 	} {
-		if job, err := Open(c.e, c.engine, c.s, nil); err == nil || !strings.Contains(err.Error(), c.want) {
+		if job, err := OpenWith(c.e, c.engine, c.s, Options{}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: job %v, error %v", c.why, job, err)
 		}
 	}

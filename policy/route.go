@@ -11,7 +11,7 @@ import (
 	"math/bits"
 	"sync"
 
-	"github.com/saspart/saspart/policy/index"
+	"github.com/saspart/saspart/internal/hashtable"
 )
 
 // Route is a whole assignment of keys to workers in three tiers: split keys and
@@ -60,7 +60,7 @@ func HashRoute(workers int) *Route {
 }
 
 // indexes is memory for Validate.
-var indexes = sync.Pool{New: func() any { return new(index.Index) }}
+var indexes = sync.Pool{New: func() any { return new(hashtable.Table[int32]) }}
 
 // Validate reports the first thing that would make a router misbehave: a worker
 // out of range, shares that are not finite, positive and summing to 1, a hash
@@ -78,7 +78,7 @@ func (r *Route) Validate() error {
 			return fmt.Errorf("route: slot %d goes to worker %d of %d", i, w, r.Workers)
 		}
 	}
-	seen := indexes.Get().(*index.Index)
+	seen := indexes.Get().(*hashtable.Table[int32])
 	defer indexes.Put(seen)
 	seen.Clear()
 	for at := range r.Keys {
@@ -86,7 +86,7 @@ func (r *Route) Validate() error {
 		if _, twice := seen.Get(k.Hash); twice {
 			return fmt.Errorf("route: key %q (hash %#x) is named twice", k.Name, k.Hash)
 		}
-		seen.Set(k.Hash, at)
+		seen.Set(k.Hash, int32(at))
 		if len(k.Workers) == 0 || len(k.Workers) != len(k.Shares) {
 			return fmt.Errorf("route: key %q has %d workers and %d shares", k.Name, len(k.Workers), len(k.Shares))
 		}

@@ -201,16 +201,16 @@ func (d *decoder) structure(n *yaml.Node, dst reflect.Value, path string) {
 		key, value := n.Content[i], n.Content[i+1]
 		at := slices.IndexFunc(known, func(s setting) bool { return s.name == key.Value })
 		if at < 0 {
-			d.fail(key, join(path, key.Value), "is not a setting; %s", d.suggest(path, key.Value, known))
+			d.fail(key, join(path, key.Value), "is not a setting; %s", d.suggest(key.Value, known))
 			continue
 		}
 		d.decode(value, dst.FieldByIndex(known[at].index), join(path, key.Value))
 	}
 }
 
-// suggest is the remedy for an unknown key of the block at path: the setting of
-// that name in another block if there is one, else the nearest of this block.
-func (d *decoder) suggest(path, key string, known []setting) string {
+// suggest is the remedy for an unknown key: the setting of that name in another block if
+// there is one, else the nearest of this block.
+func (d *decoder) suggest(key string, known []setting) string {
 	for _, p := range paths(d.root) {
 		if strings.HasSuffix(p, "."+key) {
 			return fmt.Sprintf("did you mean %q?", p)

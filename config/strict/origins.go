@@ -59,18 +59,8 @@ func (o *Origins) give(path string, place Place) {
 	o.given[path] = place
 }
 
-// Marshal renders a configuration as the YAML that Load accepts and that gives the
-// same configuration back.
-func Marshal(v any) ([]byte, error) {
-	var n yaml.Node
-	if err := n.Encode(v); err != nil {
-		return nil, fmt.Errorf("render configuration: %w", err)
-	}
-	return render(&n)
-}
-
-// Annotate renders a configuration like Marshal, with a comment at every value
-// that says where it came from.
+// Annotate renders a configuration as YAML that Load accepts and that gives the same
+// configuration back. A comment at every value says where it came from.
 func (o *Origins) Annotate(v any) ([]byte, error) {
 	var n yaml.Node
 	if err := n.Encode(v); err != nil {

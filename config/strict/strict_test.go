@@ -357,7 +357,7 @@ func TestMarshalRoundTrip(t *testing.T) {
 			List:    rapid.SliceOfN(rapid.Custom(func(t *rapid.T) element { return element{"e", rapid.Float64Range(0, 9).Draw(t, "w")} }), 1, 3).Draw(t, "list"),
 			Common:  common{Seed: rapid.Uint64().Draw(t, "seed")},
 		}
-		text, err := strict.Marshal(v)
+		text, err := new(strict.Origins).Annotate(v)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -31,7 +31,7 @@ func TestEnds(t *testing.T) {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			clear(f.jobs)
-		}, "does not know the job"},
+		}, "no longer knows the job"},
 	} {
 		t.Run(c.why, func(t *testing.T) {
 			f := newFakeFlink(t)

@@ -62,34 +62,34 @@ func runs(s *partition.Scheme) error {
 
 // settings is the JSON that a job of saspart-flink-jobs reads.
 type settings struct {
-	Job           string          `json:"job"`
-	Instance      string          `json:"instance"`
-	Server        string          `json:"server"`
-	Token         string          `json:"token,omitempty"`
-	Authority     string          `json:"tls_ca_pem,omitempty"` // the server's certificate; "": connections are not encrypted
-	Task          json.RawMessage `json:"task"`
-	Workers       int             `json:"workers"`
-	Partitioners  int             `json:"partitioners"`
-	Reducers      int             `json:"reducers"`
-	SlideMS       int64           `json:"slide_ms"`
-	WindowMS      int64           `json:"window_ms"`
-	MetricSlides  int             `json:"metric_slides"`
-	HotKeys       int             `json:"hot_keys"`
-	HashSlots     int             `json:"slots"`
-	Partitioner   json.RawMessage `json:"partitioner"`
-	Source        json.RawMessage `json:"source"`
-	Rate          float64         `json:"rate"`
-	Spacing       string          `json:"spacing"`
-	Capacity      engine.Capacity `json:"capacity"`
-	Speeds        []float64       `json:"speeds"`
-	Costs         costs           `json:"costs"`
-	WorkRatio     float64         `json:"work_ratio"`
-	Seed          int64           `json:"seed"`
-	Records       int64           `json:"records"` // after which the sources end; 0: never
-	Results       string          `json:"results"`
-	CheckpointMS  int64           `json:"checkpoint_ms"`
-	CheckpointDir string          `json:"checkpoint_dir"`
-	StaleAfterMS  int64           `json:"stale_after_ms"`
+	Job           string           `json:"job"`
+	Instance      string           `json:"instance"`
+	Server        string           `json:"server"`
+	Token         string           `json:"token,omitempty"`
+	Authority     string           `json:"tls_ca_pem,omitempty"` // the server's certificate; "": connections are not encrypted
+	Task          json.RawMessage  `json:"task"`
+	Workers       int              `json:"workers"`
+	Partitioners  int              `json:"partitioners"`
+	Reducers      int              `json:"reducers"`
+	SlideMS       int64            `json:"slide_ms"`
+	WindowMS      int64            `json:"window_ms"`
+	MetricSlides  int              `json:"metric_slides"`
+	HotKeys       int              `json:"hot_keys"`
+	HashSlots     int              `json:"slots"`
+	Partitioner   json.RawMessage  `json:"partitioner"`
+	Source        json.RawMessage  `json:"source"`
+	Rate          float64          `json:"rate"`
+	Spacing       string           `json:"spacing"`
+	Capacity      engine.Execution `json:"capacity"`
+	Speeds        []float64        `json:"speeds"`
+	Costs         costs            `json:"costs"`
+	WorkRatio     float64          `json:"work_ratio"`
+	Seed          int64            `json:"seed"`
+	Records       int64            `json:"records"` // after which the sources end; 0: never
+	Results       string           `json:"results"`
+	CheckpointMS  int64            `json:"checkpoint_ms"`
+	CheckpointDir string           `json:"checkpoint_dir"`
+	StaleAfterMS  int64            `json:"stale_after_ms"`
 }
 
 // costs are engine.Costs in ns.
@@ -117,7 +117,7 @@ func newSettings(setup *Setup) (*settings, error) {
 	s := &settings{
 		Job: setup.Name, Workers: j.Workers, Partitioners: j.Partitioners, Reducers: j.Reducers,
 		SlideMS: j.Slide.Milliseconds(), WindowMS: j.Window.Milliseconds(), MetricSlides: j.MetricSlides,
-		HotKeys: j.NamedKeys(), HashSlots: policy.SlotCount(j.Workers), Spacing: setup.Spacing, Capacity: j.Capacity,
+		HotKeys: j.NamedKeys(), HashSlots: policy.SlotCount(j.Workers), Spacing: setup.Spacing, Capacity: j.Execution,
 		Speeds: j.Speeds.Of(j.Workers, setup.Seed), WorkRatio: j.WorkRatio, Seed: int64(setup.Seed),
 		Costs: costs{
 			Record: j.Costs.Record.Nanoseconds(), Unit: j.Costs.Unit.Nanoseconds(), Emit: j.Costs.Emit.Nanoseconds(),

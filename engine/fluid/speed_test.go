@@ -7,7 +7,7 @@ import (
 	"github.com/saspart/saspart/engine/internal/jobtest"
 )
 
-// Models in closed form have the same courses, each from its own beginning, and one that
+// Models in closed form have the same trajectories, each from its own beginning, and one that
 // is restored goes on where it was.
 func TestFluidChangingSpeeds(t *testing.T) {
 	speeds := jobtest.Changing()
@@ -34,9 +34,9 @@ func TestFluidChangingSpeeds(t *testing.T) {
 		t.Fatal(err)
 	}
 	at40 := steps(a, 10)
-	for w, course := range speeds.Courses(4, 1) {
-		if want := course.At(39); at40[w] != want {
-			t.Errorf("worker %d has the speed %v, its course %v", w, at40[w], want)
+	for w, trajectory := range speeds.Trajectories(4, 1) {
+		if want := trajectory.At(39); at40[w] != want {
+			t.Errorf("worker %d has the speed %v, its trajectory %v", w, at40[w], want)
 		}
 	}
 	if got := steps(b, 40); !slices.Equal(got, at40) {

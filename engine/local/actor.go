@@ -6,8 +6,8 @@ import (
 	"github.com/saspart/saspart/engine/internal/operator"
 )
 
-// ps is picoseconds per nanosecond.
-const ps = operator.PS
+// picos is time on the clock of an emulated worker.
+type picos = operator.Picos
 
 // never is after every time.
 const never = 1<<63 - 1
@@ -103,18 +103,18 @@ const (
 // labour is the working time of a worker or reducer.
 type labour struct {
 	emulated bool
-	begun    int64 // emulated: when the last service began, ps
-	end      int64 // emulated: when it ended, ps
+	begun    picos // emulated: when the last service began
+	end      picos // emulated: when it ended
 	since    int64 // native: until when busy time has been booked, ns
-	busy     int64 // booked so far, ps
+	busy     picos // booked so far
 
-	told   int64 // of busy, in reports
+	told   picos // of busy, in reports
 	toldAt int64 // when the last report was made, ns
 }
 
 // serve books the service of what was ready at a time and returns when it ends.
 // Marks too are served, at no cost: they tell that there was nothing before.
-func (l *labour) serve(ready, cost int64) int64 {
+func (l *labour) serve(ready, cost picos) picos {
 	l.begun = max(ready, l.end)
 	l.end = l.begun + cost
 	l.busy += cost
@@ -128,11 +128,11 @@ func (l *labour) begin(now int64) { l.since = now }
 // is too late for the schedule.
 func (l *labour) settle(now int64) {
 	if !l.emulated {
-		l.busy += (now - l.since) * ps
+		l.busy += operator.FromNanos(now - l.since)
 		l.since = now
 		return
 	}
-	if late := (now-serviceSlack)*ps - l.end; late > 0 {
+	if late := operator.FromNanos(now-serviceSlack) - l.end; late > 0 {
 		l.end += late
 		l.busy += late
 	}
@@ -142,9 +142,9 @@ func (l *labour) settle(now int64) {
 func (l *labour) ratio(now int64) float64 {
 	busy := l.busy
 	if l.emulated {
-		busy -= max(0, l.end-now*ps)
+		busy -= max(0, l.end-operator.FromNanos(now))
 	}
-	length := (now - l.toldAt) * ps
+	length := operator.FromNanos(now - l.toldAt)
 	r := float64(busy-l.told) / float64(max(1, length))
 	l.told, l.toldAt = busy, now
 	return min(1, max(0, r))

@@ -21,7 +21,7 @@ func BenchmarkLocalNative(b *testing.B) {
 
 func benchmarkNative(b *testing.B, name string) {
 	c := engine.Default()
-	c.Capacity, c.MetricSlides = engine.Native, 1
+	c.Execution, c.MetricSlides = engine.Native, 1
 	j, err := New(jobtest.Setup(b, "count", name, 50e6, c))
 	if err != nil {
 		b.Fatal(err)

@@ -18,8 +18,8 @@ import (
 // windows tell. All subtasks change at the same slide where none is behind, as on a
 // clock that waits for them; on the wall clock the machine may hold one up.
 func TestLocalChangesWhileRunning(t *testing.T) {
-	for _, capacity := range []engine.Capacity{engine.Emulated, engine.Native} {
-		t.Run(string(capacity), func(t *testing.T) { changeWhileRunning(t, capacity).CheckOrder(t) })
+	for _, execution := range []engine.Execution{engine.Emulated, engine.Native} {
+		t.Run(string(execution), func(t *testing.T) { changeWhileRunning(t, execution).CheckOrder(t) })
 	}
 	jobtest.InBubble(t, "nobody behind", func(t *testing.T) {
 		log := changeWhileRunning(t, engine.Emulated)
@@ -30,10 +30,10 @@ func TestLocalChangesWhileRunning(t *testing.T) {
 
 // changeWhileRunning announces three routes after every window, and once another
 // router.
-func changeWhileRunning(t *testing.T, capacity engine.Capacity) *jobtest.FollowLog {
+func changeWhileRunning(t *testing.T, execution engine.Execution) *jobtest.FollowLog {
 	t.Helper()
 	c := engine.Default()
-	c.Workers, c.Partitioners, c.Queue, c.Capacity = 4, 3, 64, capacity
+	c.Workers, c.Partitioners, c.Queue, c.Execution = 4, 3, 64, execution
 	c.Slide, c.Window, c.MetricSlides = 2*time.Millisecond, 8*time.Millisecond, 1
 	records := jobtest.RandomRecords(rand.New(rand.NewPCG(5, 6)), 20_000, 60, 200*time.Millisecond)
 	got := map[jobtest.ResultID]string{}

@@ -44,7 +44,7 @@ func (f *feeder) flushAll() bool {
 func (f *feeder) flush(l *operator.Lane) bool {
 	workers := f.job.workers
 	out := make([][]item, len(workers))
-	ready := max(f.free, (f.clock.now()-senderSlack)*ps)
+	ready := max(f.free, operator.FromNanos(f.clock.now()-senderSlack))
 	var last *flushed
 	l.Comb.Emit(f.slide, 0, func(p operator.Partial) {
 		last = &flushed{Partial: p}
@@ -73,11 +73,11 @@ func (f *feeder) flush(l *operator.Lane) bool {
 
 // join merges a partial result that was aggregated at a sender.
 func (w *worker) join(it *item) {
-	size := int64(it.part.State.Size())
+	size := picos(it.part.State.Size())
 	w.comb.Merge(&it.part.Partial)
 	done := w.clock.now()
 	if w.emulated {
-		done = w.serve(it.ready, w.costs.Merge+size*w.costs.Entry) / ps
+		done = w.serve(it.ready, w.costs.Merge+size*w.costs.Entry).Nanos()
 	}
 	for _, due := range it.part.due {
 		w.latency.RecordValue(max(0, done-due))

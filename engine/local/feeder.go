@@ -23,7 +23,7 @@ const tick = int64(time.Millisecond)
 // slide has ended.
 type item struct {
 	stream.Record       // a mark: Time is the slide
-	ready         int64 // emulated: when it was sent, ps
+	ready         picos // emulated: when it was sent
 	merge         bool
 	bare          bool     // work alone: the record has been aggregated at its sender
 	part          *flushed // not a record, but a partial result
@@ -49,16 +49,16 @@ type feeder struct {
 
 	ended bool  // the source has no more records
 	slide int64 // whose records are being sent
-	free  int64 // emulated: when the next record can be sent, ps
+	free  picos // emulated: when the next record can be sent
 	sent  int64 // records since the last answer
-	held  int64 // time blocked since the last answer, ps
-	since int64 // of held: until when it has been booked, ps; never: not blocked
+	held  picos // time blocked since the last answer
+	since picos // of held: until when it has been booked; never: not blocked
 	told  int64 // when the last answer was, ns
 
 	times []int64
 	batch stream.Batch
 	dst   []partition.Dest
-	ready []int64 // emulated: when each record of the batch is sent
+	ready []picos // emulated: when each record of the batch is sent
 	order []int32 // the batch's records by worker
 	first []int32 // where each worker's records begin in order
 	left  []span  // what did not find room
@@ -77,7 +77,7 @@ func newFeeder(j *Job, i int) *feeder {
 		lanes:   operator.NewLanes(&s.Config, s.Task, i),
 		Subtask: loop.Subtask{Router: s.Scheme.NewRouter(j.envs[i]), Partitioner: s.Scheme.Name},
 		changed: operator.NoSlide, since: never,
-		times: make([]int64, n), dst: make([]partition.Dest, n), ready: make([]int64, n),
+		times: make([]int64, n), dst: make([]partition.Dest, n), ready: make([]picos, n),
 		order: make([]int32, n), first: make([]int32, s.Config.Workers+1),
 	}
 }
@@ -115,7 +115,7 @@ func (f *feeder) run() {
 		case !f.wait(min(now+tick, end)):
 			return
 		}
-		if f.job.emulated && !f.waitUntil(f.free/ps-ahead) {
+		if f.job.emulated && !f.waitUntil(f.free.Nanos()-ahead) {
 			return
 		}
 	}
@@ -163,9 +163,9 @@ func (f *feeder) send(n int) bool {
 // schedule computes when each of n records is sent: due, its forerunners sent,
 // and not much before now, for what was not there could not be served.
 func (f *feeder) schedule(n int) {
-	t := max(f.free, (f.clock.now()-senderSlack)*ps)
+	t := max(f.free, operator.FromNanos(f.clock.now()-senderSlack))
 	for i := range f.batch.Records[:n] {
-		t = max(t, f.batch.Records[i].Time*ps)
+		t = max(t, operator.FromNanos(f.batch.Records[i].Time))
 		f.ready[i] = t
 		t += f.job.routing
 	}
@@ -195,7 +195,7 @@ func (f *feeder) sort(n int) {
 
 // put hands records of the batch to their worker, as many as find room, and
 // returns those left over and when the room came to be.
-func (f *feeder) put(s span) (span, int64) {
+func (f *feeder) put(s span) (span, picos) {
 	q := f.job.workers[s.worker].inbox
 	room, freed := q.open(int(s.to-s.from), f.wake)
 	for k := range room {
@@ -215,14 +215,14 @@ func (f *feeder) put(s span) (span, int64) {
 // press waits until what is left of the batch has found room. What comes after
 // has to wait too: the head of the line blocks it.
 func (f *feeder) press() bool {
-	f.since = f.clock.now() * ps
+	f.since = operator.FromNanos(f.clock.now())
 	if f.job.emulated {
 		f.since = never
 		for _, s := range f.left {
 			f.since = min(f.since, f.ready[f.order[s.from]])
 		}
 	}
-	room := int64(0) // emulated: when the last that had to wait could be sent
+	room := picos(0) // emulated: when the last that had to wait could be sent
 	for len(f.left) > 0 {
 		if !f.wait(never) {
 			return false
@@ -245,7 +245,7 @@ func (f *feeder) press() bool {
 		}
 	}
 	if !f.job.emulated {
-		room = f.clock.now() * ps
+		room = operator.FromNanos(f.clock.now())
 	}
 	f.free = max(f.free, room)
 	f.held += max(0, room-f.since)
@@ -302,9 +302,9 @@ func (f *feeder) take(n *loop.Announcement, slide int64) bool {
 // previous slide.
 func (f *feeder) mark(slide int64, sequence int) {
 	now := f.clock.now()
-	m := item{ready: max(f.free, (now-senderSlack)*ps), mark: true, sequence: sequence, from: f.index}
+	m := item{ready: max(f.free, operator.FromNanos(now-senderSlack)), mark: true, sequence: sequence, from: f.index}
 	if slide != never {
-		m.ready = max(m.ready, (slide+1)*f.job.slide*ps)
+		m.ready = max(m.ready, operator.FromNanos((slide+1)*f.job.slide))
 	}
 	m.Time = slide
 	for _, w := range f.job.workers {
@@ -315,14 +315,14 @@ func (f *feeder) mark(slide int64, sequence int) {
 // report is what the subtask measured since its last answer.
 func (f *feeder) report() partitionerAnswer {
 	now := f.clock.now()
-	if f.since < now*ps {
-		f.held += now*ps - f.since
-		f.since = now * ps
+	if until := operator.FromNanos(now); f.since < until {
+		f.held += until - f.since
+		f.since = until
 	}
 	length := max(1, now-f.told)
 	a := partitionerAnswer{
 		Partitioner: reports.Partitioner{
-			Index: f.index, Sent: f.sent, Blocked: min(1, float64(f.held)/float64(length*ps)),
+			Index: f.index, Sent: f.sent, Blocked: min(1, float64(f.held)/float64(operator.FromNanos(length))),
 			Name: f.Partitioner, StateKeys: int64(f.lanes.Held()),
 		},
 		route: f.Route, sequence: f.Sequence, changed: f.changed,

@@ -22,7 +22,7 @@ import (
 // partitioner subtask, worker and reducer, and one that reports the results. It
 // is the job of package sim with real queues and measured busy times.
 //
-// The capacity of a worker is either emulated or native (Capacity). Emulated, it
+// Execution is emulated or native. Emulated, it
 // does the work and then waits out the service time by the recurrence that sim
 // computes, so that many workers fit few cores and both engines agree; a machine
 // too slow for that shows as busy workers. Native, it is as fast as the machine,
@@ -39,7 +39,7 @@ type Job struct {
 	setup    engine.Setup
 	emulated bool
 	slide    int64 // length of a slide, ns
-	routing  int64 // cost of sending a record, ps
+	routing  picos // cost of sending a record
 	envs     []partition.Env
 	clock    wallClock
 
@@ -73,16 +73,16 @@ func New(s engine.Setup) (*Job, error) {
 	}
 	c := &s.Config
 	j := &Job{
-		setup: s, emulated: c.Capacity != engine.Native, slide: c.Slide.Nanoseconds(),
-		routing: c.Costs.Route.Nanoseconds() * ps, shared: newShared(c.Partitioners, c.Reducers), shape: operator.ShapeOf(c),
+		setup: s, emulated: c.Execution != engine.Native, slide: c.Slide.Nanoseconds(),
+		routing: operator.FromNanos(c.Costs.Route.Nanoseconds()), shared: newShared(c.Partitioners, c.Reducers), shape: operator.ShapeOf(c),
 		stop: make(chan struct{}), done: make(chan struct{}), failure: make(chan error, 1),
 	}
 	j.histograms.New = func() any { return operator.NewLatency() }
-	courses := c.Speeds.Courses(c.Workers, s.Seed)
+	trajectories := c.Speeds.Trajectories(c.Workers, s.Seed)
 	for i, speed := range c.Speeds.Of(c.Workers, s.Seed) {
 		w := newWorker(j, i, speed)
-		if courses != nil {
-			w.course = courses[i]
+		if trajectories != nil {
+			w.trajectory = trajectories[i]
 		}
 		w.actor = j.newActor(func(m *measurement) { m.workers[w.index] = w.report() })
 		w.inbox = newInbox[item](c.Queue, w.wake)

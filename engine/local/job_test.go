@@ -51,12 +51,12 @@ func TestLocalResultsEqualOneWorkers(t *testing.T) {
 // On the real clock, with workers that really take the time or none, results are
 // just as exact. Run under -race this is where goroutines meet.
 func TestLocalResultsOnTheWallClock(t *testing.T) {
-	for _, capacity := range []engine.Capacity{engine.Emulated, engine.Native} {
+	for _, execution := range []engine.Execution{engine.Emulated, engine.Native} {
 		for name, sc := range jobtest.Schemes(t, 5) {
-			t.Run(string(capacity)+"/"+name, func(t *testing.T) {
+			t.Run(string(execution)+"/"+name, func(t *testing.T) {
 				t.Parallel()
 				c := engine.Default()
-				c.Workers, c.Partitioners, c.Queue, c.Capacity = 5, 3, 16, capacity
+				c.Workers, c.Partitioners, c.Queue, c.Execution = 5, 3, 16, execution
 				if name == jobtest.Combining {
 					c.Combine, c.CombineKeys, c.CombineAge = engine.CombineLocal, 10, 2*time.Millisecond
 				}
@@ -163,7 +163,7 @@ func TestLocalBusyRatios(t *testing.T) {
 func TestLocalNativeWorkRatio(t *testing.T) {
 	busy := func(ratio float64) float64 {
 		c := engine.Default()
-		c.Workers, c.Capacity, c.WorkRatio = 1, engine.Native, ratio
+		c.Workers, c.Execution, c.WorkRatio = 1, engine.Native, ratio
 		c.Slide, c.Window = 20*time.Millisecond, 20*time.Millisecond
 		j := mustLocal(t, jobtest.SteadySetup(c, jobtest.FixedScheme(0), 20_000, 1))
 		jobtest.NextWindow(t, j)

@@ -17,7 +17,7 @@ type inbox[T any] struct {
 	mu      sync.Mutex
 	in      []T
 	fill    int             // elements that count and whose service has not begun
-	freed   int64           // when service of the last one released began, ps
+	freed   picos           // when service of the last one released began
 	idle    bool            // the receiver has found nothing and waits
 	blocked []chan struct{} // senders that wait for room
 }
@@ -29,7 +29,7 @@ func newInbox[T any](limit int, wake chan<- struct{}) *inbox[T] {
 // open locks the queue and returns room for up to n elements, to be written
 // before shut; a sender that got less than n is woken by what is released next.
 // freed is when that room came to be, as far as is known.
-func (q *inbox[T]) open(n int, sender chan struct{}) (room []T, freed int64) {
+func (q *inbox[T]) open(n int, sender chan struct{}) (room []T, freed picos) {
 	q.mu.Lock()
 	if free := q.limit - q.fill; n > free {
 		n = max(0, free)
@@ -83,7 +83,7 @@ func (q *inbox[T]) take(used []T) []T {
 
 // release makes room for n more: service of as many has begun, the last at time
 // at.
-func (q *inbox[T]) release(n int, at int64) {
+func (q *inbox[T]) release(n int, at picos) {
 	q.mu.Lock()
 	q.fill -= n
 	q.freed = at

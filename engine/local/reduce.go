@@ -50,7 +50,7 @@ func (r *reducer) run() {
 			}
 			now := r.clock.now()
 			r.settle(now)
-			if r.emulated && r.end > (now+ahead)*ps && !r.waitUntil(r.end/ps) {
+			if r.emulated && r.end > operator.FromNanos(now+ahead) && !r.waitUntil(r.end.Nanos()) {
 				return
 			}
 			if !r.poll() {
@@ -63,7 +63,7 @@ func (r *reducer) run() {
 // merge folds a partial result into what there is of its key.
 func (r *reducer) merge(p *handed) {
 	if r.emulated {
-		r.serve(p.ready, r.costs.Merge+int64(p.State.Size())*r.costs.Entry)
+		r.serve(p.ready, r.costs.Merge+picos(p.State.Size())*r.costs.Entry)
 	}
 	keys := r.open[p.Slide]
 	if keys == nil {

@@ -16,7 +16,7 @@ import (
 // or the mark that a worker or reducer has handed on all of a slide.
 type handed struct {
 	operator.Partial
-	ready int64 // emulated: when it was sent, ps
+	ready picos // emulated: when it was sent
 	from  int   // mark: who
 	mark  bool  // slide is the partial's
 }
@@ -32,8 +32,8 @@ type worker struct {
 	comb  *operator.Combiner
 	chunk int // records folded between two looks at the clock
 
-	course *engine.Course // how its speed changes; nil: it stays
-	window int64          // metric window that costs are of
+	trajectory *engine.SpeedTrajectory // how its speed changes; nil: it stays
+	window     int64                   // metric window that costs are of
 
 	slide, from int64 // of the last record, and when that slide starts
 	marks       watermark
@@ -94,11 +94,11 @@ func (w *worker) run() {
 
 // change takes up the speed of the metric window that now is.
 func (w *worker) change() {
-	if w.course == nil {
+	if w.trajectory == nil {
 		return
 	}
 	if now := w.clock.now() / w.job.setup.Config.MetricWindow().Nanoseconds(); now != w.window {
-		w.window, w.costs = now, operator.ServiceAt(&w.job.setup.Config, w.course.At(now))
+		w.window, w.costs = now, operator.ServiceAt(&w.job.setup.Config, w.trajectory.At(now))
 	}
 }
 
@@ -106,16 +106,16 @@ func (w *worker) change() {
 func (w *worker) pace() bool {
 	now := w.clock.now()
 	w.settle(now)
-	if !w.emulated || w.end <= (now+ahead)*ps {
+	if !w.emulated || w.end <= operator.FromNanos(now+ahead) {
 		return true
 	}
-	return w.waitUntil(w.end / ps)
+	return w.waitUntil(w.end.Nanos())
 }
 
 // fold is the record path: it adds records to the combiner up to the first mark,
 // or until the schedule is ahead of the clock, and returns how many.
 func (w *worker) fold(items []item) int {
-	task, length, horizon := w.job.setup.Task, w.job.slide, (w.clock.now()+ahead)*ps
+	task, length, horizon := w.job.setup.Task, w.job.slide, operator.FromNanos(w.clock.now()+ahead)
 	n, joined := 0, 0
 	for n < len(items) && !items[n].mark {
 		it := &items[n]
@@ -140,9 +140,9 @@ func (w *worker) fold(items []item) int {
 			}
 			continue
 		}
-		end := w.serve(it.ready, w.costs.Record+units*w.costs.Unit)
+		end := w.serve(it.ready, w.costs.Record+picos(units)*w.costs.Unit)
 		if !it.bare {
-			w.latency.RecordValue(end/ps - it.Time)
+			w.latency.RecordValue(end.Nanos() - it.Time)
 		}
 		if end > horizon {
 			break
@@ -188,7 +188,7 @@ func (w *worker) mark(it *item) bool {
 
 // emitAll emits the slides that all subtasks have ended; false when the job has been
 // stopped.
-func (w *worker) emitAll(ready int64) bool {
+func (w *worker) emitAll(ready picos) bool {
 	for ; w.next <= w.marks.low; w.next++ {
 		if w.marks.low == never && w.comb.Empty() {
 			return w.hand(never)
@@ -202,7 +202,7 @@ func (w *worker) emitAll(ready int64) bool {
 
 // emit hands the partial results of the window that ends with slide to the
 // reducers and the sink.
-func (w *worker) emit(slide, ready int64) bool {
+func (w *worker) emit(slide int64, ready picos) bool {
 	w.back.each(w.comb.Recycle)
 	plan, sliding := w.job.shared.plan(slide), w.job.setup.Config.WindowSlides() > 1
 	w.parts = w.parts[:0]
@@ -212,7 +212,7 @@ func (w *worker) emit(slide, ready int64) bool {
 		if w.emulated {
 			cost := w.costs.Emit
 			if sliding {
-				cost += int64(p.Entries) * w.costs.Pane
+				cost += picos(p.Entries) * w.costs.Pane
 			}
 			p.ready = w.serve(ready, cost)
 		}
@@ -243,7 +243,7 @@ func (w *worker) flush() bool {
 	if !w.pace() {
 		return false
 	}
-	late := (w.clock.now() - senderSlack) * ps
+	late := operator.FromNanos(w.clock.now() - senderSlack)
 	for to, list := range w.out {
 		q := w.job.sink.inbox
 		if to < len(w.job.reducers) {
@@ -257,7 +257,7 @@ func (w *worker) flush() bool {
 			return false
 		}
 		if waited > 0 {
-			w.end = max(w.end, waited, (w.clock.now()-senderSlack)*ps)
+			w.end = max(w.end, waited, operator.FromNanos(w.clock.now()-senderSlack))
 		}
 		w.out[to] = list[:0]
 	}
@@ -267,7 +267,7 @@ func (w *worker) flush() bool {
 
 // deliver puts a list into an inbox, and waits where that is full: waited is when
 // the room came to be that it had to wait for, 0 if it never had to.
-func (a *actor) deliver(q *inbox[handed], list []handed) (waited int64, ok bool) {
+func (a *actor) deliver(q *inbox[handed], list []handed) (waited picos, ok bool) {
 	blocked := false
 	for len(list) > 0 {
 		n := slices.IndexFunc(list, func(h handed) bool { return h.mark })

@@ -46,18 +46,18 @@ type Job struct {
 	plan     *operator.ReducerPlan
 	latency  *hdrhistogram.Histogram
 
-	window  int64 // length of a metric window, ps
-	slide   int64 // length of a slide, ns
-	now     int64 // end of the last window handed out, ps
-	begun   bool  // every subtask is in its first slide
-	ended   int64 // slides below this are reduced
-	drained bool  // every source has ended and every slide is reduced
-	route   *policy.Route
-	mixed   bool // the route changed inside the window being measured
-	failed  error
-	shape   reports.Shape
-	report  reports.Report   // of the window measured last
-	courses []*engine.Course // how workers' speeds change; nil: they stay
+	window       picos // length of a metric window
+	slide        int64 // length of a slide, ns
+	now          picos // end of the last window returned
+	begun        bool  // every subtask is in its first slide
+	ended        int64 // slides below this are reduced
+	drained      bool  // every source has ended and every slide is reduced
+	route        *policy.Route
+	mixed        bool // the route changed inside the window being measured
+	failed       error
+	shape        reports.Shape
+	report       reports.Report            // of the window measured last
+	trajectories []*engine.SpeedTrajectory // how workers' speeds change; nil: they stay
 
 	announcements *loop.Announcements
 	adopt         []loop.Announcement // memory of begin
@@ -77,9 +77,9 @@ func New(s engine.Setup) (*Job, error) {
 	}
 	c := &s.Config
 	j := &Job{
-		setup: s, window: c.MetricWindow().Nanoseconds() * ps, slide: c.Slide.Nanoseconds(),
+		setup: s, window: operator.FromNanos(c.MetricWindow().Nanoseconds()), slide: c.Slide.Nanoseconds(),
 		merging: operator.ServiceAt(c, 1), plan: operator.PlanReducers(c.Reducers, nil),
-		latency: operator.NewLatency(), announcements: loop.NewAnnouncements(c.Partitioners), shape: operator.ShapeOf(c), courses: c.Speeds.Courses(c.Workers, s.Seed),
+		latency: operator.NewLatency(), announcements: loop.NewAnnouncements(c.Partitioners), shape: operator.ShapeOf(c), trajectories: c.Speeds.Trajectories(c.Workers, s.Seed),
 	}
 	j.report = newReport(&j.shape)
 	for _, speed := range c.Speeds.Of(c.Workers, s.Seed) {
@@ -107,8 +107,8 @@ func (j *Job) Next(ctx context.Context) (*policy.Window, error) {
 		}
 	}
 	end := j.now + j.window
-	for w, c := range j.courses {
-		j.workers[w].Service = operator.ServiceAt(&j.setup.Config, c.At(j.now/j.window))
+	for w, c := range j.trajectories {
+		j.workers[w].Service = operator.ServiceAt(&j.setup.Config, c.At(int64(j.now/j.window)))
 	}
 	for {
 		s, ready, limit := j.earliest()
@@ -161,7 +161,7 @@ func (j *Job) begin(s *sender) bool {
 
 // earliest finds the subtask that is ready first, when that is, and until when
 // it may go on before another's turn comes.
-func (j *Job) earliest() (first *sender, ready, limit int64) {
+func (j *Job) earliest() (first *sender, ready, limit picos) {
 	ready, limit = math.MaxInt64, math.MaxInt64
 	for i := range j.senders {
 		s := &j.senders[i]
@@ -177,8 +177,8 @@ func (j *Job) earliest() (first *sender, ready, limit int64) {
 
 // advance lets a subtask send its records that are ready before limit, at least
 // one, or end its slide. A late subtask catches up first.
-func (j *Job) advance(s *sender, ready, limit int64) error {
-	if loop.Late(s.slide, time.Duration(j.slide), time.Duration(ready/ps)) {
+func (j *Job) advance(s *sender, ready, limit picos) error {
+	if loop.Late(s.slide, time.Duration(j.slide), ready.Duration()) {
 		j.catchUp(s)
 	}
 	switch {
@@ -196,11 +196,11 @@ func (j *Job) advance(s *sender, ready, limit int64) error {
 }
 
 // send is the record path.
-func (j *Job) send(s *sender, limit int64) {
+func (j *Job) send(s *sender, limit picos) {
 	task, slide := j.setup.Task, s.slide
 	for first := true; s.pos < len(s.dst); first = false {
 		r := &s.batch.Records[s.pos]
-		t := max(r.Time*ps, s.free)
+		t := max(operator.FromNanos(r.Time), s.free)
 		if t >= limit && !first {
 			return
 		}
@@ -214,15 +214,15 @@ func (j *Job) send(s *sender, limit int64) {
 		s.free = t + s.cost
 		s.sent++
 		units := int64(task.Units(r))
-		end := w.serve(t, w.Record+units*w.Unit)
+		end := w.serve(t, w.Record+picos(units)*w.Unit)
 		w.done(units)
-		j.latency.RecordValue(end/ps - r.Time)
+		j.latency.RecordValue(end.Nanos() - r.Time)
 		w.comb.Add(r, slide, d&partition.Merge != 0)
 	}
 }
 
 // load gets the next records of the subtask's slide, if there are any.
-func (j *Job) load(s *sender, now int64) error {
+func (j *Job) load(s *sender, now picos) error {
 	err := s.load((s.slide + 1) * j.slide)
 	if errors.Is(err, io.EOF) {
 		if len(s.dst) == 0 {
@@ -255,7 +255,7 @@ func (j *Job) catchUp(s *sender) {
 
 // endSlide ends the subtask's slide at time now, begins the next, and reduces the slides
 // that all subtasks have ended.
-func (j *Job) endSlide(s *sender, now int64) {
+func (j *Job) endSlide(s *sender, now picos) {
 	now = j.flushAll(s, now)
 	if snapshot := s.EndSlide(s.slide); snapshot != nil {
 		j.announcements.Gossip(s.index, s.slide, snapshot)
@@ -269,7 +269,7 @@ func (j *Job) endSlide(s *sender, now int64) {
 }
 
 // reduce reduces every slide that all subtasks have ended by now.
-func (j *Job) reduce(now int64) {
+func (j *Job) reduce(now picos) {
 	passed, over := int64(math.MaxInt64), true
 	for i := range j.senders {
 		if s := &j.senders[i]; !s.over {

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"slices"
-	"time"
 
 	"github.com/saspart/saspart/engine/internal/operator"
 	"github.com/saspart/saspart/loop/reports"
@@ -12,7 +11,7 @@ import (
 
 // measure makes the window that ends at end, starts the next, and shows the window to the
 // rates and the routers that learn.
-func (j *Job) measure(end int64) *policy.Window {
+func (j *Job) measure(end picos) *policy.Window {
 	j.measured(end)
 	if f := j.setup.Reports; f != nil {
 		f(&j.report)
@@ -43,11 +42,11 @@ func newReport(shape *reports.Shape) reports.Report {
 }
 
 // measured fills the report of the window that ends at end.
-func (j *Job) measured(end int64) {
+func (j *Job) measured(end picos) {
 	r := &j.report
 	r.Slide = uint64(j.now / j.window)
 	*r.Whole = reports.Whole{
-		Start: time.Duration(j.now / ps), End: time.Duration(end / ps),
+		Start: j.now.Duration(), End: end.Duration(),
 		Partitioner: j.setup.Scheme.Name, Route: j.route, RouteNew: j.mixed, Latency: j.latency,
 	}
 	for i := range j.workers {
@@ -87,4 +86,4 @@ func (j *Job) measured(end int64) {
 }
 
 // ratio is the share of a metric window.
-func (j *Job) ratio(t int64) float64 { return min(1, float64(t)/float64(j.window)) }
+func (j *Job) ratio(t picos) float64 { return min(1, float64(t)/float64(j.window)) }

@@ -9,14 +9,14 @@ import (
 // emission is a worker on its way through the partial results of a slide.
 type emission struct {
 	worker int
-	at     int64 // when its next partial result for a reducer is ready
+	at     picos // when its next partial result for a reducer is ready
 	parts  []operator.Partial
 }
 
 // emit ends a slide at every worker, the watermark arriving at now: each joins
 // its panes and hands its partial results on, one after the other, waiting where
 // a reducer's queue is full. Results are complete when all have.
-func (j *Job) emit(slide, now int64) {
+func (j *Job) emit(slide int64, now picos) {
 	var order emissions
 	for i := range j.workers {
 		w := &j.workers[i]
@@ -59,7 +59,7 @@ func (j *Job) forward(e *emission) {
 		start := e.at
 		e.at += w.Emit
 		if j.setup.Config.WindowSlides() > 1 {
-			e.at += int64(p.Entries) * w.Pane
+			e.at += picos(p.Entries) * w.Pane
 		}
 		w.work(start, e.at)
 		w.end = e.at
@@ -76,8 +76,8 @@ func (j *Job) forward(e *emission) {
 	e.parts = nil
 }
 
-func (j *Job) mergeCost(p *operator.Partial) int64 {
-	return j.merging.Merge + int64(p.State.Size())*j.merging.Entry
+func (j *Job) mergeCost(p *operator.Partial) picos {
+	return j.merging.Merge + picos(p.State.Size())*j.merging.Entry
 }
 
 // emissions is a heap by time, then worker.

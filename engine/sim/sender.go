@@ -15,9 +15,9 @@ type sender struct {
 	source  stream.Source
 	rate    engine.Arrivals
 	seen    *operator.Observer
-	cost    int64 // per record, ps
+	cost    picos // per record
 	slide   int64 // the slide whose records are being sent
-	free    int64 // when the subtask can send the next record, ps
+	free    picos // when the subtask can send the next record
 	over    bool  // the source has ended
 	end     error // what the source said behind the last batch
 	sent    int64 // records in the window being measured
@@ -30,10 +30,10 @@ type sender struct {
 	pos   int // of the next record to send
 }
 
-func newSender(s *engine.Setup, i int, window int64) sender {
+func newSender(s *engine.Setup, i int, window picos) sender {
 	return sender{
 		index: i, source: s.Sources[i], rate: s.Rates[i], Subtask: loop.Subtask{Router: s.Scheme.NewRouter(operator.EnvOf(s, i)), Partitioner: s.Scheme.Name},
-		seen: operator.NewObserver(&s.Config), lanes: operator.NewLanes(&s.Config, s.Task, i), cost: s.Config.Costs.Route.Nanoseconds() * ps,
+		seen: operator.NewObserver(&s.Config), lanes: operator.NewLanes(&s.Config, s.Task, i), cost: operator.FromNanos(s.Config.Costs.Route.Nanoseconds()),
 		blocked: ledger{length: window, until: window},
 		times:   make([]int64, operator.BatchLength), dst: make([]partition.Dest, 0, operator.BatchLength),
 	}
@@ -41,14 +41,14 @@ func newSender(s *engine.Setup, i int, window int64) sender {
 
 // ready is when the subtask can send its next record or, with none left in its
 // slide, end the slide.
-func (s *sender) ready(slide int64) int64 {
+func (s *sender) ready(slide int64) picos {
 	switch {
 	case s.over:
 		return never
 	case s.pos < len(s.dst):
-		return max(s.batch.Records[s.pos].Time*ps, s.free)
+		return max(operator.FromNanos(s.batch.Records[s.pos].Time), s.free)
 	default:
-		return max((s.slide+1)*slide*ps, s.free)
+		return max(operator.FromNanos((s.slide+1)*slide), s.free)
 	}
 }
 

@@ -2,32 +2,30 @@ package sim
 
 import "github.com/saspart/saspart/engine/internal/operator"
 
-// ps is picoseconds per nanosecond.
-const ps = operator.PS
+// picos is time on the job's clock.
+type picos = operator.Picos
 
 // server is the service of one worker or reducer as a recurrence: first in,
 // first out, one at a time, behind a bounded queue. The n-th arrival begins when
 // it is there and the one before it has ended; it finds room in the queue once
-// arrival n-Q has begun. That is exact, and needs no event heap. Times are
-// picoseconds on the job's clock, so that costs of nanoseconds divided by speeds
-// are not rounded away.
+// arrival n-Q has begun. That is exact, and needs no event heap.
 type server struct {
-	begun []int64 // when each of the last Q arrivals began, a ring
+	begun []picos // when each of the last Q arrivals began, a ring
 	next  int     // the ring's cell of the oldest, which the next arrival overwrites
-	end   int64   // end of the last service
+	end   picos   // end of the last service
 	ledger
 }
 
-func newServer(queue int, window int64) server {
-	return server{begun: make([]int64, queue), ledger: ledger{length: window, until: window}}
+func newServer(queue int, window picos) server {
+	return server{begun: make([]picos, queue), ledger: ledger{length: window, until: window}}
 }
 
 // room is the earliest time, not before t, at which the queue has room.
-func (s *server) room(t int64) int64 { return max(t, s.begun[s.next]) }
+func (s *server) room(t picos) picos { return max(t, s.begun[s.next]) }
 
 // serve takes an arrival at t, a time at which there is room, and returns when
 // its service ends.
-func (s *server) serve(t, cost int64) int64 {
+func (s *server) serve(t, cost picos) picos {
 	start := max(t, s.end)
 	s.begun[s.next] = start
 	if s.next++; s.next == len(s.begun) {
@@ -40,7 +38,7 @@ func (s *server) serve(t, cost int64) int64 {
 
 // waiting is the number of arrivals in the queue at t whose service has not
 // begun.
-func (s *server) waiting(t int64) int {
+func (s *server) waiting(t picos) int {
 	n := 0
 	for i := range s.begun {
 		if s.begun[i] > t {
@@ -54,21 +52,21 @@ func (s *server) waiting(t int64) int {
 // in order; they may lie ahead of the window being measured, by as much as the
 // queue is long.
 type ledger struct {
-	length int64   // of a metric window
-	until  int64   // end of the window that now is booked on
+	length picos   // of a metric window
+	until  picos   // end of the window that now is booked on
 	now    tally   // of the window that ends at until
 	past   []tally // of earlier windows not yet taken
 }
 
 // tally is what was booked under one window.
 type tally struct {
-	busy    int64 // picoseconds
+	busy    picos
 	records int64
 	units   int64
 }
 
 // work books the span from start to end.
-func (l *ledger) work(start, end int64) {
+func (l *ledger) work(start, end picos) {
 	for end > l.until {
 		if start < l.until {
 			l.now.busy += l.until - start
@@ -88,7 +86,7 @@ func (l *ledger) done(units int64) {
 }
 
 // take returns the tally of the oldest window not yet taken, which ends at end.
-func (l *ledger) take(end int64) tally {
+func (l *ledger) take(end picos) tally {
 	if len(l.past) > 0 {
 		t := l.past[0]
 		l.past = append(l.past[:0], l.past[1:]...)

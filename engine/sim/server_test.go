@@ -10,12 +10,12 @@ import (
 // parcel is a record of the twin's input: when it is due, where it goes, what
 // its service costs.
 type parcel struct {
-	due, cost int64
+	due, cost picos
 	worker    int
 }
 
 // stay is what became of a parcel.
-type stay struct{ accepted, begun, ended int64 }
+type stay struct{ accepted, begun, ended picos }
 
 // queues is the naive twin of a job's record path: real queues, and time that
 // goes from one event to the next.
@@ -23,21 +23,21 @@ type queues struct {
 	size    int
 	waiting [][]*stay // per worker, in the queue
 	serving []*stay   // per worker
-	costs   map[*stay]int64
+	costs   map[*stay]picos
 }
 
 // run plays the parcels of each sender, who sends one after the other.
 func (q *queues) run(senders [][]parcel) [][]stay {
 	out := make([][]stay, len(senders))
 	next := make([]int, len(senders))
-	readyAt := make([]int64, len(senders)) // since when the sender's next parcel waits to be sent
+	readyAt := make([]picos, len(senders)) // since when the sender's next parcel waits to be sent
 	for s, ps := range senders {
 		out[s] = make([]stay, len(ps))
 		if len(ps) > 0 {
 			readyAt[s] = ps[0].due
 		}
 	}
-	now := int64(0)
+	now := picos(0)
 	for {
 		for again := true; again; {
 			again = false
@@ -73,7 +73,7 @@ func (q *queues) run(senders [][]parcel) [][]stay {
 				again = true
 			}
 		}
-		after := int64(never)
+		after := picos(never)
 		for _, in := range q.serving {
 			if in != nil {
 				after = min(after, in.ended)
@@ -103,13 +103,13 @@ func TestServerEqualsQueues(t *testing.T) {
 		// whose turn it is would be a matter of taste.
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
 		for s := range senders {
-			due := int64(0)
+			due := picos(0)
 			for range rapid.IntRange(0, 40).Draw(t, "parcels") {
-				due += rng.Int64N(1 << 40)
-				senders[s] = append(senders[s], parcel{due, 1 + rng.Int64N(1<<42), rng.IntN(workers)})
+				due += picos(rng.Int64N(1 << 40))
+				senders[s] = append(senders[s], parcel{due, picos(1 + rng.Int64N(1<<42)), rng.IntN(workers)})
 			}
 		}
-		q := queues{size: queue, waiting: make([][]*stay, workers), serving: make([]*stay, workers), costs: map[*stay]int64{}}
+		q := queues{size: queue, waiting: make([][]*stay, workers), serving: make([]*stay, workers), costs: map[*stay]picos{}}
 		want := q.run(senders)
 
 		const window = 1 << 41
@@ -117,9 +117,9 @@ func TestServerEqualsQueues(t *testing.T) {
 		for i := range servers {
 			servers[i] = newServer(queue, window)
 		}
-		free, next := make([]int64, len(senders)), make([]int, len(senders))
+		free, next := make([]picos, len(senders)), make([]int, len(senders))
 		for {
-			first, ready := -1, int64(never)
+			first, ready := -1, picos(never)
 			for s := range senders {
 				if next[s] < len(senders[s]) {
 					if t := max(senders[s][next[s]].due, free[s]); t < ready {
@@ -139,9 +139,9 @@ func TestServerEqualsQueues(t *testing.T) {
 			}
 			next[first]++
 		}
-		for k := int64(0); k < 64; k++ {
+		for k := picos(0); k < 64; k++ {
 			for w := range servers {
-				busy := int64(0)
+				busy := picos(0)
 				for s := range senders {
 					for i, in := range want[s] {
 						if senders[s][i].worker == w {
@@ -160,21 +160,21 @@ func TestServerEqualsQueues(t *testing.T) {
 func TestLedger(t *testing.T) {
 	for _, c := range []struct {
 		why   string
-		spans [][2]int64
-		want  []int64
+		spans [][2]picos
+		want  []picos
 	}{
-		{"a span inside a window", [][2]int64{{2, 5}}, []int64{3}},
-		{"a span over an edge is divided", [][2]int64{{8, 13}}, []int64{2, 3}},
-		{"a span longer than a window fills it", [][2]int64{{5, 37}}, []int64{5, 10, 10, 7}},
-		{"a span that ends at an edge stays before it", [][2]int64{{5, 10}, {10, 11}}, []int64{5, 1}},
-		{"nothing booked in between", [][2]int64{{1, 2}, {31, 32}}, []int64{1, 0, 0, 1}},
+		{"a span inside a window", [][2]picos{{2, 5}}, []picos{3}},
+		{"a span over an edge is divided", [][2]picos{{8, 13}}, []picos{2, 3}},
+		{"a span longer than a window fills it", [][2]picos{{5, 37}}, []picos{5, 10, 10, 7}},
+		{"a span that ends at an edge stays before it", [][2]picos{{5, 10}, {10, 11}}, []picos{5, 1}},
+		{"nothing booked in between", [][2]picos{{1, 2}, {31, 32}}, []picos{1, 0, 0, 1}},
 	} {
 		l := ledger{length: 10, until: 10}
 		for _, s := range c.spans {
 			l.work(s[0], s[1])
 		}
 		for k, want := range c.want {
-			if got := l.take(int64(k+1) * 10).busy; got != want {
+			if got := l.take(picos(k+1) * 10).busy; got != want {
 				t.Errorf("%s: window %d has %d, want %d", c.why, k, got, want)
 			}
 		}

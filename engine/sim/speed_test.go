@@ -15,10 +15,10 @@ func TestSimChangingSpeeds(t *testing.T) {
 		setup.Scheme = jobtest.RoundRobin()
 		setup.Config.Speeds = s
 	})
-	courses := s.Courses(4, 1)
+	trajectories := s.Trajectories(4, 1)
 	for n := range int64(40) {
 		w := jobtest.NextWindow(t, j)
-		for i, c := range courses {
+		for i, c := range trajectories {
 			if want := float64(w.Counts[i]) * 1e-3 / c.At(n); math.Abs(w.Busy[i]-want) > 0.003 {
 				t.Fatalf("window %d: worker %d is busy for %.4f, want %.4f", n, i, w.Busy[i], want)
 			}

@@ -42,7 +42,7 @@ func BoundsOf(e *config.Experiment, c *checkpoint.Checkpoint) (Bounds, error) {
 		return Bounds{}, fmt.Errorf("bounds: %w", err)
 	}
 	b := Bounds{Speeds: model.Speeds}
-	if e.Job.Capacity == engine.Native || model.Utilisation == 0 {
+	if e.Job.Execution == engine.Native || model.Utilisation == 0 {
 		return b, nil
 	}
 	b.Fluid = fixed.Rate.Rate / model.Utilisation

@@ -254,7 +254,7 @@ func TestBoundsOfMasks(t *testing.T) {
 	if !(b.Mask > 0.3*b.Fluid && b.Mask < b.Fluid) || b.Analytic < 0.99*b.Fluid || b.Analytic > b.Fluid*(1+1e-9) || math.Abs(b.Fluid-8000) > 1 {
 		t.Errorf("%+v", b)
 	}
-	e.Job.Capacity = engine.Native
+	e.Job.Execution = engine.Native
 	if b, err = BoundsOf(e, nil); err != nil || b.Fluid != 0 {
 		t.Errorf("native workers: %+v, %v", b, err)
 	}

@@ -272,7 +272,8 @@ func topKeys(w *policy.Window) []TopKey {
 			}
 		}
 		if sum == 0 && w.Route != nil {
-			sum = placed(w.Route, k.Hash, t.Workers)
+			place(w.Route, k.Hash, t.Workers)
+			sum = 1
 		}
 		if sum == 0 {
 			continue
@@ -285,18 +286,17 @@ func topKeys(w *policy.Window) []TopKey {
 	return out
 }
 
-// placed marks the workers of a key under a route.
-func placed(r *policy.Route, hash uint64, workers []float64) float64 {
+// place sets the share that each worker has of a key under a route.
+func place(r *policy.Route, hash uint64, workers []float64) {
 	for _, k := range r.Keys {
 		if k.Hash == hash {
 			for i, w := range k.Workers {
 				workers[w] = k.Shares[i]
 			}
-			return 1
+			return
 		}
 	}
 	workers[r.Slots[policy.SlotOf(hash, len(r.Slots))]] = 1
-	return 1
 }
 
 // reading sums up.

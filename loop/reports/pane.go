@@ -9,8 +9,8 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"github.com/saspart/saspart/internal/hashtable"
 	"github.com/saspart/saspart/policy"
-	"github.com/saspart/saspart/policy/index"
 )
 
 // mostRealised is how many realised shares a window keeps per hot key of its shape, so
@@ -297,7 +297,7 @@ func at(n uint64, length time.Duration) time.Duration {
 
 // hotKeys joins lists of hot keys.
 type hotKeys struct {
-	index index.Index // of keys
+	index hashtable.Table[int32] // of keys
 	keys  []policy.HotKey
 }
 
@@ -316,14 +316,14 @@ func (h *hotKeys) add(list []policy.HotKey, limit int) {
 			h.keys[i].Error += k.Error
 			continue
 		}
-		h.index.Set(k.Hash, len(h.keys))
+		h.index.Set(k.Hash, int32(len(h.keys)))
 		h.keys = append(h.keys, k)
 	}
 	if len(h.keys) > 2*limit {
 		h.keys = h.heaviest(limit)
 		h.index.Clear()
 		for i := range h.keys {
-			h.index.Set(h.keys[i].Hash, i)
+			h.index.Set(h.keys[i].Hash, int32(i))
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/saspart/saspart/config/field"
+	"github.com/saspart/saspart/internal/minheap"
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/partition/internal/tally"
 	"github.com/saspart/saspart/stream"
@@ -134,7 +135,7 @@ func (r *dagreedy) pick(at *tally.Lightest) int {
 func (r *dagreedy) follow(k int32) {
 	if n := len(r.hot.keys) - len(r.at); n > 0 {
 		const few = 8 // workers, which is all that most keys get
-		heaps := make([]tally.Weighed, n*few)
+		heaps := make([]minheap.Item[float64, int32], n*few)
 		for i := range n {
 			r.at = append(r.at, tally.Lightest{Heap: heaps[i*few : i*few : (i+1)*few]})
 			r.terms = append(r.terms, math.MaxUint64)
@@ -150,7 +151,7 @@ func (r *dagreedy) follow(k int32) {
 func (r *dagreedy) collect(k int32) {
 	at := &r.at[k]
 	at.Clear()
-	r.hot.keys[k].at.Each(func(w int) { at.Heap = append(at.Heap, tally.Weighed{Worker: int32(w)}) })
+	r.hot.keys[k].at.Each(func(w int) { at.Heap = append(at.Heap, minheap.Item[float64, int32]{ID: int32(w)}) })
 	at.Refresh(r.loads.Load)
 }
 

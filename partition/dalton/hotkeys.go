@@ -32,9 +32,8 @@ type hotKeys struct {
 	sketch    *tally.CountMin  // counts them instead, once sketching
 	sketching bool
 
-	index *tally.HashIndex
-	keys  []hotKey
-	free  []int32
+	index tally.Numbers
+	keys  []hotKey // by number
 }
 
 type hotOptions struct {
@@ -63,7 +62,7 @@ type hotKey struct {
 func newHotKeys(o hotOptions) *hotKeys {
 	h := &hotKeys{
 		hotOptions: o, threshold: math.Inf(1),
-		counts: tally.NewKeyCounts(tally.DefaultKeySlots), index: tally.NewHashIndex(),
+		counts: tally.NewKeyCounts(tally.DefaultKeyCells),
 	}
 	if o.sketchFrom > 0 {
 		h.sketch = tally.NewCountMin(o.epsilon, o.confidence)
@@ -122,19 +121,16 @@ func (h *hotKeys) heat(e *hotKey, until int64) {
 // admit gives the key an entry, cold and nowhere, and returns its number, -1 if
 // there is none left.
 func (h *hotKeys) admit(hash uint64) int32 {
-	if len(h.free) == 0 {
-		h.grow()
-	}
-	n := len(h.free)
-	if n == 0 {
+	if h.index.Len() == h.limit {
 		return -1
 	}
-	k := h.free[n-1]
-	h.free = h.free[:n-1]
+	k := h.index.Add(hash)
+	if int(k) == len(h.keys) {
+		h.grow()
+	}
 	e := &h.keys[k]
 	e.at.Clear()
 	*e = hotKey{hash: hash, home: int32(tally.Home(hash, h.workers)), live: true, until: h.clock.Now - 1, at: e.at}
-	h.index.Put(hash, k)
 	return k
 }
 
@@ -142,9 +138,6 @@ func (h *hotKeys) admit(hash uint64) int32 {
 func (h *hotKeys) grow() {
 	n := min(max(32, len(h.keys)), h.limit-len(h.keys))
 	sets := tally.NewWorkerSets(n, h.workers, h.slides, h.keep)
-	for i := n - 1; i >= 0; i-- { // the lowest number is handed out first
-		h.free = append(h.free, int32(len(h.keys)+i))
-	}
 	for _, at := range sets {
 		h.keys = append(h.keys, hotKey{at: at})
 	}
@@ -161,7 +154,7 @@ func (h *hotKeys) endSlide(slide int64) {
 		if h.total > 0 {
 			h.threshold = h.total / h.divisor
 		}
-		if h.sketchFrom > 0 && h.counts.N >= h.sketchFrom {
+		if h.sketchFrom > 0 && h.counts.Len() >= h.sketchFrom {
 			h.sketching = true
 		}
 		h.total = 0
@@ -172,7 +165,7 @@ func (h *hotKeys) endSlide(slide int64) {
 		h.row = (h.row + 1) % h.slides
 		h.hot = 0
 		// Published: what is known of a cold key is only given up for room.
-		spare := !h.keep || len(h.keys) >= h.limit && len(h.free) == 0
+		spare := !h.keep || h.index.Len() == h.limit
 		for k := range h.keys {
 			e := &h.keys[k]
 			if !e.live {
@@ -183,9 +176,8 @@ func (h *hotKeys) endSlide(slide int64) {
 			if e.until >= h.clock.Now {
 				h.hot++
 			} else if spare && e.at.Only(int(e.home)) {
-				h.index.Del(e.hash)
+				h.index.Remove(e.hash, int32(k))
 				e.live = false
-				h.free = append(h.free, int32(k))
 			}
 		}
 	}

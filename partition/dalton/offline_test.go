@@ -258,8 +258,8 @@ func TestRanksStayBounded(t *testing.T) {
 		}
 		r.forget(slide)
 	}
-	if limit := 4 * c.HotKeys; len(r.keys) > limit || r.index.N != len(r.keys) || len(r.byRef) > 2*limit {
-		t.Errorf("%d keys tracked, %d indexed, %d numbers; %d keys are wanted", len(r.keys), r.index.N, len(r.byRef), limit)
+	if limit := 4 * c.HotKeys; len(r.keys) > limit || r.index.Len() != len(r.keys) || len(r.byRef) > 2*limit {
+		t.Errorf("%d keys tracked, %d indexed, %d numbers; %d keys are wanted", len(r.keys), r.index.Len(), len(r.byRef), limit)
 	}
 }
 

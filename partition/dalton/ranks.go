@@ -26,9 +26,8 @@ type ranks struct {
 	keys    []*rankedKey // the first hot ones by rank, then their challengers
 	hot     int
 	settled bool // the keys' stretches have been set
-	index   *tally.HashIndex
+	index   tally.Numbers
 	byRef   []*rankedKey // by number in index
-	free    []int32
 	top     []policy.HotKey
 }
 
@@ -50,7 +49,7 @@ type rankedKey struct {
 }
 
 func newRanks(c *OfflineConfig, workers int) ranks {
-	r := ranks{workers: float64(workers), limit: c.HotKeys, hysteresis: c.Hysteresis, smoothing: c.Smoothing, index: tally.NewHashIndex()}
+	r := ranks{workers: float64(workers), limit: c.HotKeys, hysteresis: c.Hysteresis, smoothing: c.Smoothing}
 	for _, name := range c.Keys {
 		r.track(stream.Hash(name), 0)
 	}
@@ -69,15 +68,11 @@ func (r *ranks) find(hash uint64) *rankedKey {
 }
 
 func (r *ranks) track(hash uint64, share float64) {
-	k := &rankedKey{hash: hash, share: share, mixed: -1}
-	if n := len(r.free); n > 0 {
-		k.ref, r.free = r.free[n-1], r.free[:n-1]
-		r.byRef[k.ref] = k
-	} else {
-		k.ref = int32(len(r.byRef))
-		r.byRef = append(r.byRef, k)
+	k := &rankedKey{hash: hash, ref: r.index.Add(hash), share: share, mixed: -1}
+	if int(k.ref) == len(r.byRef) {
+		r.byRef = append(r.byRef, nil)
 	}
-	r.index.Put(hash, k.ref)
+	r.byRef[k.ref] = k
 	r.keys = append(r.keys, k)
 }
 
@@ -182,9 +177,8 @@ func (r *ranks) forget(now int64) {
 			kept = append(kept, k)
 			continue
 		}
-		r.index.Del(k.hash)
+		r.index.Remove(k.hash, k.ref)
 		r.byRef[k.ref] = nil
-		r.free = append(r.free, k.ref)
 	}
 	clear(r.keys[len(kept):])
 	r.keys = kept

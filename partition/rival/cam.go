@@ -2,8 +2,8 @@ package rival
 
 import (
 	"math"
-	"math/bits"
 
+	"github.com/saspart/saspart/internal/hashtable"
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/partition/internal/tally"
 	"github.com/saspart/saspart/stream"
@@ -49,7 +49,7 @@ func newCAMRouter(env partition.Env, published bool) *camRouter {
 	r := &camRouter{
 		workers: uint64(env.Workers), window: uint32(slides), published: published, steps: slides + 1,
 		loads: tally.NewSlideLoads(env.Workers, slides),
-		seen:  newSeenKeys(tally.DefaultKeySlots),
+		seen:  newSeenKeys(tally.DefaultKeyCells),
 	}
 	if published {
 		r.window = math.MaxUint32
@@ -71,12 +71,18 @@ func (r *camRouter) Route(b *stream.Batch, dst []partition.Dest) {
 			dst[i] = partition.Dest(first)
 			continue
 		}
-		s := r.seen.find(hash, now, r.window)
-		w, choice := second, 1
-		if s.alive(0, now, r.window) || !s.alive(1, now, r.window) && r.loads.Load[first] < r.loads.Load[second] {
-			w, choice = first, 0
+		last := r.seen.find(hash, now, r.window)
+		to := sighting(1)
+		if last.alive(now, r.window) {
+			to = *last & 1
+		} else if r.loads.Load[first] < r.loads.Load[second] {
+			to = 0
 		}
-		s.at[choice] = now
+		*last = sighting(now)<<1 | to
+		w := second
+		if to == 0 {
+			w = first
+		}
 		r.loads.Add(w)
 		dst[i] = partition.Dest(w) | r.merge
 	}
@@ -89,104 +95,51 @@ func (r *camRouter) EndSlide(slide int64) {
 	}
 }
 
-// seenKeys remembers when a key was last sent to each of its two choices, in an
-// open-addressing table of bounded size. Slides are counted from 1 in it.
+// seenKeys remembers, in bounded memory, the slide in which a key was last sent to one of its
+// choices, and which choice that was. The sighting before it no longer matters: a record goes
+// where its key was seen within the window, so the key can only have been sent to the other
+// choice after that sighting left the window.
 type seenKeys struct {
-	slots []seenKey
-	spare []seenKey
-	shift uint
-	n     int
-	limit int
+	last  hashtable.Table[sighting]
+	limit int // cells
 }
 
-type seenKey struct {
-	hash uint64
-	at   [2]uint32 // last slide at the choice, 0 never; both 0: the entry is free
+// sighting is twice the slide, counted from 1, plus the choice; 0 is none.
+type sighting uint32
+
+// alive reports whether the sighting is within the window of slides that ends with now.
+func (s sighting) alive(now, window uint32) bool {
+	return s != 0 && (now-uint32(s>>1))&math.MaxInt32 < window // slides wrap around after 2^31
 }
 
-// alive reports whether the choice saw the key within the window that ends now.
-func (s *seenKey) alive(choice int, now, window uint32) bool {
-	return s.at[choice] != 0 && now-s.at[choice] < window
+// find returns where the last sighting of the key is kept, for the caller to overwrite.
+func (s *seenKeys) find(hash uint64, now, window uint32) *sighting {
+	last := s.last.Add(hash)
+	if last == nil {
+		s.makeRoom(now, window)
+		last = s.last.Add(hash)
+	}
+	return last
+}
+
+// makeRoom drops the keys that have left the window. If those are few it doubles the table,
+// or at the limit drops the keys seen longest ago.
+func (s *seenKeys) makeRoom(now, window uint32) {
+	retain := func() {
+		s.last.Retain(func(_ uint64, last sighting) bool { return last.alive(now, window) })
+	}
+	half := s.last.Len() / 2
+	retain()
+	if s.last.Len() > half && s.last.Cells() < s.limit {
+		s.last.Grow()
+		return
+	}
+	for window = min(window, now); s.last.Len() > half; {
+		window /= 2
+		retain()
+	}
 }
 
 func newSeenKeys(limit int) seenKeys {
-	s := seenKeys{limit: limit}
-	s.resize(make([]seenKey, min(1024, limit)))
-	return s
-}
-
-func (s *seenKeys) resize(slots []seenKey) {
-	s.slots = slots
-	s.shift = 64 - uint(bits.TrailingZeros(uint(len(slots))))
-}
-
-// find returns the key's entry and makes one if there is none; the caller sets one of its
-// times.
-func (s *seenKeys) find(hash uint64, now, window uint32) *seenKey {
-	mask := uint64(len(s.slots) - 1)
-	for i := hash * tally.Fib >> s.shift; ; i = (i + 1) & mask {
-		k := &s.slots[i]
-		if k.at == [2]uint32{} {
-			if s.n >= len(s.slots)*5/8 {
-				s.makeRoom(now, window)
-				return s.find(hash, now, window)
-			}
-			s.n++
-			k.hash = hash
-			return k
-		}
-		if k.hash == hash {
-			return k
-		}
-	}
-}
-
-// makeRoom drops the keys that have left the window. If those are few it doubles the table
-// or, at the limit, drops the keys that were not seen for longest.
-func (s *seenKeys) makeRoom(now, window uint32) {
-	size, half := len(s.slots), s.n/2
-	live := s.within(now, window)
-	if live > half && size < s.limit {
-		size *= 2
-	} else {
-		window = min(window, now)
-		for live > half {
-			window /= 2
-			live = s.within(now, window)
-		}
-	}
-	old, next := s.slots, s.spare
-	if len(next) == size {
-		clear(next)
-	} else {
-		next = make([]seenKey, size)
-	}
-	s.resize(next)
-	s.spare = nil
-	if len(old) == size {
-		s.spare = old
-	}
-	s.n = 0
-	mask := uint64(size - 1)
-	for j := range old {
-		if k := &old[j]; k.alive(0, now, window) || k.alive(1, now, window) {
-			i := k.hash * tally.Fib >> s.shift
-			for s.slots[i].at != [2]uint32{} {
-				i = (i + 1) & mask
-			}
-			s.slots[i] = *k
-			s.n++
-		}
-	}
-}
-
-// within counts the keys seen in the window that ends now.
-func (s *seenKeys) within(now, window uint32) int {
-	n := 0
-	for i := range s.slots {
-		if k := &s.slots[i]; k.alive(0, now, window) || k.alive(1, now, window) {
-			n++
-		}
-	}
-	return n
+	return seenKeys{last: hashtable.New[sighting](min(1024, limit)), limit: limit}
 }

@@ -161,15 +161,16 @@ func TestSeenKeysStayBounded(t *testing.T) {
 			mine := key
 			for range c.perSlide {
 				key++
-				s.find(key, now, window).at[0] = now
+				*s.find(key, now, window) = sighting(now) << 1
 			}
 			for h := mine + 1; h <= key; h++ {
-				lost = lost || !s.find(h, now, window).alive(0, now, window)
-				s.find(h, now, window).at[0] = now
+				last := s.find(h, now, window)
+				lost = lost || !last.alive(now, window)
+				*last = sighting(now) << 1
 			}
 		}
-		if len(s.slots) > limit {
-			t.Errorf("%d keys per slide: %d slots, the limit is %d", c.perSlide, len(s.slots), limit)
+		if n := s.last.Cells(); n > limit {
+			t.Errorf("%d keys per slide: %d cells, the limit is %d", c.perSlide, n, limit)
 		}
 		if lost != c.lost {
 			t.Errorf("%d keys per slide: forgotten within their slide is %v: %s", c.perSlide, lost, c.why)

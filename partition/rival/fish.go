@@ -89,8 +89,8 @@ type fish struct {
 	every   int64   // slides between updates
 	drain   float64 // seconds of work done per update
 
-	index *tally.HashIndex
-	keys  []fishKey
+	index tally.Numbers
+	keys  []fishKey      // by number
 	count []float64      // by key
 	least tally.Lightest // of count, over keys
 	most  float64        // the largest count
@@ -118,7 +118,7 @@ func newFishRouter(c FishConfig, env partition.Env) *fish {
 	p := env.Workers
 	r := &fish{
 		FishConfig: c, workers: p, merge: tally.MergeAmong(p), theta: 1 / (c.Hot * float64(p)), every: 1,
-		index: tally.NewHashIndex(), all: tally.NewLightest(p), waiting: make([]float64, p), service: make([]float64, p),
+		all: tally.NewLightest(p), waiting: make([]float64, p), service: make([]float64, p),
 		keys: make([]fishKey, 0, c.Counters), count: make([]float64, 0, c.Counters),
 	}
 	if env.Slide > 0 {
@@ -177,16 +177,16 @@ func (r *fish) see(hash uint64) int32 {
 
 // admit gives the key a counter: a new one, or the smallest.
 func (r *fish) admit(hash uint64) int32 {
-	k := int32(len(r.keys))
-	if len(r.keys) < r.Counters {
+	if len(r.keys) == r.Counters {
+		k := int32(r.least.Min(r.count))
+		r.index.Remove(r.keys[k].hash, k)
+	}
+	k := r.index.Add(hash)
+	if int(k) == len(r.keys) {
 		r.keys = append(r.keys, fishKey{})
 		r.count = append(r.count, 0)
 		r.least.Add(int(k), r.count)
-	} else {
-		k = int32(r.least.Min(r.count))
-		r.index.Del(r.keys[k].hash)
 	}
-	r.index.Put(hash, k)
 	e := &r.keys[k]
 	at := tally.Mix(hash)
 	e.hash, e.d = hash, 0

@@ -86,10 +86,9 @@ type flexd struct {
 	frozen  float64 // published: the count at which counting stops
 	loads   *tally.SlideLoads
 	all     tally.Lightest
-	index   *tally.HashIndex
-	keys    []flexdKey
-	free    []int32
-	members []bool // scratch, by worker
+	index   tally.Numbers
+	keys    []flexdKey // by number
+	members []bool     // scratch, by worker
 }
 
 // flexdKey is a key that is or was hot.
@@ -117,9 +116,9 @@ func newFlexDRouter(c FlexDConfig, env partition.Env, published bool) *flexd {
 	return &flexd{
 		FlexDConfig: c, published: published, workers: env.Workers, merge: tally.MergeAmong(env.Workers),
 		slides: max(1, env.WindowSlides), every: every,
-		counts: tally.NewKeyCounts(tally.DefaultKeySlots), frozen: math.Inf(1),
+		counts: tally.NewKeyCounts(tally.DefaultKeyCells), frozen: math.Inf(1),
 		loads: tally.NewSlideLoads(env.Workers, 2), all: tally.NewLightest(env.Workers),
-		index: tally.NewHashIndex(), members: make([]bool, env.Workers),
+		members: make([]bool, env.Workers),
 	}
 }
 
@@ -189,7 +188,7 @@ func (r *flexd) lightestOutside(k *flexdKey) (int, bool) {
 	}
 	clear(r.members)
 	for _, m := range k.set.Heap {
-		r.members[m.Worker] = true
+		r.members[m.ID] = true
 	}
 	best := -1
 	for w, l := range load {
@@ -202,14 +201,12 @@ func (r *flexd) lightestOutside(k *flexdKey) (int, bool) {
 
 // admit gives the key an entry, -1 if there is none left.
 func (r *flexd) admit(hash uint64) int32 {
-	var k int32
-	if n := len(r.free); n > 0 {
-		k, r.free = r.free[n-1], r.free[:n-1]
-	} else if len(r.keys) < flexdKeys {
-		k = int32(len(r.keys))
-		r.keys = append(r.keys, flexdKey{at: tally.NewWorkerSets(1, r.workers, r.slides, false)[0]})
-	} else {
+	if r.index.Len() == flexdKeys {
 		return -1
+	}
+	k := r.index.Add(hash)
+	if int(k) == len(r.keys) {
+		r.keys = append(r.keys, flexdKey{at: tally.NewWorkerSets(1, r.workers, r.slides, false)[0]})
 	}
 	e := &r.keys[k]
 	e.hash, e.live, e.bar = hash, true, 0
@@ -217,7 +214,6 @@ func (r *flexd) admit(hash uint64) int32 {
 	e.at.Clear()
 	// Its earlier records were cold and went by hash.
 	e.at.Mark(tally.Home(hash, r.workers), r.row)
-	r.index.Put(hash, k)
 	return k
 }
 
@@ -237,9 +233,8 @@ func (r *flexd) EndSlide(slide int64) {
 			}
 			e.at.EndSlide(r.row)
 			if e.bar == 0 && e.at.Only(tally.Home(e.hash, r.workers)) {
-				r.index.Del(e.hash)
+				r.index.Remove(e.hash, int32(k))
 				e.live = false
-				r.free = append(r.free, int32(k))
 			}
 		}
 	}

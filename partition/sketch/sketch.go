@@ -6,6 +6,8 @@ import (
 	"math/bits"
 	"slices"
 
+	"github.com/saspart/saspart/internal/hashtable"
+	"github.com/saspart/saspart/internal/minheap"
 	"github.com/saspart/saspart/partition/internal/tally"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/stream"
@@ -35,8 +37,7 @@ import (
 // people can read the key; the bytes behind it stay alive as long. Nothing is
 // allocated after construction, except once by Merge. Not for concurrent use.
 type SpaceSaving struct {
-	index []uint64 // open addressing: the mixed hash's upper half << 32 | counter + 1; 0 is free
-	shift uint     // of the mixed hash, giving the home position in index
+	index hashtable.Table[int32] // counters by hash
 
 	hashes []uint64 // by counter, like the following three
 	counts []int64
@@ -47,16 +48,15 @@ type SpaceSaving struct {
 	total int64
 	least tally.Least
 
-	merged []policy.HotKey // of Merge
+	top    minheap.Heap[int64, uint64] // of Top: count and inverted hash
+	merged []policy.HotKey             // of Merge
 }
 
 // NewSpaceSaving makes a sketch of m counters, at least 1.
 func NewSpaceSaving(m int) *SpaceSaving {
 	m = max(m, 1)
-	size := 2 << bits.Len(uint(2*m-1)) // at most a quarter full, so that probing stays short
 	return &SpaceSaving{
-		index:  make([]uint64, size),
-		shift:  uint(64 - bits.TrailingZeros(uint(size))),
+		index:  hashtable.New[int32](4 << bits.Len(uint(2*m-1))), // at most an eighth full: every miss probes three times
 		hashes: make([]uint64, m),
 		counts: make([]int64, m),
 		errors: make([]int64, m),
@@ -102,9 +102,9 @@ func (s *SpaceSaving) ObserveRecord(hash uint64, b *stream.Batch, i int) (count,
 // observeRecord counts record i of a batch and returns its key's counter.
 func (s *SpaceSaving) observeRecord(hash uint64, b *stream.Batch, i int) int {
 	s.total++
-	if c := s.lookup(hash); c >= 0 {
-		s.counts[c]++
-		return c
+	if c := s.index.Find(hash); c != nil {
+		s.counts[*c]++
+		return int(*c)
 	}
 	return s.admit(hash, b.Records[i].Key, 1)
 }
@@ -119,63 +119,19 @@ func (s *SpaceSaving) admit(hash uint64, name string, n int64) int {
 	} else {
 		c = s.least.Find(s.counts)
 		floor = s.counts[c]
-		s.unlink(s.hashes[c], c)
+		s.index.Delete(s.hashes[c])
 	}
 	s.hashes[c], s.names[c], s.errors[c], s.counts[c] = hash, name, floor, floor+n
-	s.link(hash, c)
+	*s.index.Add(hash) = int32(c)
 	return c
 }
 
 // lookup returns the counter of a key, or -1.
 func (s *SpaceSaving) lookup(hash uint64) int {
-	mixed := hash * tally.Fib
-	mask := uint64(len(s.index) - 1)
-	for p := mixed >> (s.shift & 63); ; p++ {
-		e := s.index[p&mask]
-		if e == 0 {
-			return -1
-		}
-		if e>>32 == mixed>>32 {
-			if c := int(uint32(e)) - 1; s.hashes[c] == hash {
-				return c
-			}
-		}
+	if c := s.index.Find(hash); c != nil {
+		return int(*c)
 	}
-}
-
-// link enters counter c into the index under hash, which is not in it.
-func (s *SpaceSaving) link(hash uint64, c int) {
-	mixed := hash * tally.Fib
-	mask := uint64(len(s.index) - 1)
-	p := mixed >> (s.shift & 63) & mask
-	for s.index[p] != 0 {
-		p = (p + 1) & mask
-	}
-	s.index[p] = mixed>>32<<32 | uint64(c+1)
-}
-
-// unlink takes counter c, entered under hash, out of the index, and closes the
-// gap: entries behind it move up as far as their home allows, so that the index
-// needs no tombstones and never fills up with them.
-func (s *SpaceSaving) unlink(hash uint64, c int) {
-	mask := uint64(len(s.index) - 1)
-	gap := hash * tally.Fib >> (s.shift & 63) & mask
-	for uint32(s.index[gap]) != uint32(c+1) {
-		gap = (gap + 1) & mask
-	}
-	for p := gap; ; {
-		p = (p + 1) & mask
-		e := s.index[p]
-		if e == 0 {
-			break
-		}
-		home := s.hashes[uint32(e)-1] * tally.Fib >> (s.shift & 63) & mask
-		if (p-home)&mask >= (p-gap)&mask {
-			s.index[gap] = e
-			gap = p
-		}
-	}
-	s.index[gap] = 0
+	return -1
 }
 
 // Estimate returns the estimated count of a key, and how much of it may belong to
@@ -211,21 +167,20 @@ func (s *SpaceSaving) Top(k int, dst []policy.HotKey) []policy.HotKey {
 	if k <= 0 {
 		return dst
 	}
-	// dst is a heap of the best k so far with the worst at its root.
-	for c := range s.used {
-		key := s.hotKey(c)
-		switch {
-		case len(dst) < k:
-			dst = append(dst, key)
-			if len(dst) == k {
-				for i := k/2 - 1; i >= 0; i-- {
-					sink(dst, i)
-				}
-			}
-		case heavier(key, dst[0]) < 0:
-			dst[0] = key
-			sink(dst, 0)
+	// The heap holds the best k so far, the worst of them first: of equal counts the one with
+	// the greatest hash, hence the least inverted one.
+	s.top = s.top[:0]
+	for c, count := range s.counts[:s.used] {
+		switch hash := ^s.hashes[c]; {
+		case len(s.top) < k:
+			s.top.Push(count, hash)
+		case s.top[0].Key < count || s.top[0].Key == count && s.top[0].ID < hash:
+			s.top[0].Key, s.top[0].ID = count, hash
+			s.top.FixFirst()
 		}
+	}
+	for _, t := range s.top {
+		dst = append(dst, s.hotKey(s.lookup(^t.ID)))
 	}
 	slices.SortFunc(dst, heavier)
 	return dst
@@ -241,23 +196,6 @@ func heavier(a, b policy.HotKey) int {
 		return cmp.Compare(b.Count, a.Count)
 	}
 	return cmp.Compare(a.Hash, b.Hash)
-}
-
-// sink restores the heap below position i.
-func sink(heap []policy.HotKey, i int) {
-	for {
-		worst := i
-		for child := 2*i + 1; child <= 2*i+2 && child < len(heap); child++ {
-			if heavier(heap[child], heap[worst]) > 0 {
-				worst = child
-			}
-		}
-		if worst == i {
-			return
-		}
-		heap[i], heap[worst] = heap[worst], heap[i]
-		i = worst
-	}
 }
 
 // Merge folds in what other, which stays as it is, has observed; the guarantees
@@ -293,7 +231,7 @@ func (s *SpaceSaving) Merge(other *SpaceSaving) {
 	s.total = total
 	for c, key := range all[:min(len(all), len(s.counts))] {
 		s.hashes[c], s.names[c], s.counts[c], s.errors[c] = key.Hash, key.Name, key.Count, key.Error
-		s.link(key.Hash, c)
+		s.index.Set(key.Hash, int32(c))
 		s.used++
 	}
 	clear(all) // lets the names go
@@ -302,7 +240,7 @@ func (s *SpaceSaving) Merge(other *SpaceSaving) {
 
 // Reset forgets everything, the names too.
 func (s *SpaceSaving) Reset() {
-	clear(s.index)
+	s.index.Clear()
 	clear(s.names)
 	clear(s.counts)
 	s.used, s.total, s.least = 0, 0, tally.Least{}

@@ -4,22 +4,22 @@ import (
 	"math"
 	"sync"
 
+	"github.com/saspart/saspart/internal/hashtable"
 	"github.com/saspart/saspart/policy"
-	"github.com/saspart/saspart/policy/index"
 )
 
 // assigned adds up what a route gives each worker of estimated loads.
 type assigned struct {
-	Carry []float64   // load of each worker by the route that was last weighed, in the unit of the input's
-	named index.Index // scratch: where keys are in the route's Keys
-	rest  []float64   // scratch: slot loads without the named keys
+	Carry []float64              // load of each worker by the route that was last weighed, in the unit of the input's
+	named hashtable.Table[int32] // scratch: where keys are in the route's Keys
+	rest  []float64              // scratch: slot loads without the named keys
 }
 
 // weigh sets carry to what the workers get by route r.
 func (a *assigned) weigh(r *policy.Route, in *Input) {
 	a.named.Clear()
 	for i := range r.Keys {
-		a.named.Set(r.Keys[i].Hash, i)
+		a.named.Set(r.Keys[i].Hash, int32(i))
 	}
 	n := len(in.Slots)
 	a.rest = append(a.rest[:0], in.Slots...)

@@ -8,8 +8,8 @@ import (
 	"sync"
 
 	"github.com/saspart/saspart/config/field"
+	"github.com/saspart/saspart/internal/hashtable"
 	"github.com/saspart/saspart/policy"
-	"github.com/saspart/saspart/policy/index"
 )
 
 // LoadConfig says how the loads of keys and slots are estimated.
@@ -40,19 +40,19 @@ func (c *LoadConfig) Validate() error {
 // slots stand as counted.
 type Loads struct {
 	config  LoadConfig
-	keys    []KeyLoad   // tracked keys; Load is a faded count
-	index   index.Index // of keys
-	slots   []float64   // faded counts, all keys counted
-	records float64     // faded count of all records
-	chance  float64     // variance over mean that a steady count fades to
-	most    int         // longest list of hot keys seen
+	keys    []KeyLoad              // tracked keys; Load is a faded count
+	index   hashtable.Table[int32] // of keys
+	slots   []float64              // faded counts, all keys counted
+	records float64                // faded count of all records
+	chance  float64                // variance over mean that a steady count fades to
+	most    int                    // longest list of hot keys seen
 }
 
 // loadsMemory is what Loads need for a moment. They share it, as they do planning.
 type loadsMemory struct {
-	hot    index.Index // of counts
-	counts []float64   // of a window's hot keys
-	rest   []float64   // slots without their tracked keys
+	hot    hashtable.Table[int32] // of counts
+	counts []float64              // of a window's hot keys
+	rest   []float64              // slots without their tracked keys
 }
 
 var loadsMemories = sync.Pool{New: func() any { return new(loadsMemory) }}
@@ -115,7 +115,7 @@ func (l *Loads) observeKeys(hot []policy.HotKey, before, n float64) {
 		// Up to Error of Count may belong to other keys: half of it, say.
 		c := max(0, float64(h.Count)-float64(max(0, h.Error))/2)
 		m.counts[i] = c
-		m.hot.Set(h.Hash, i)
+		m.hot.Set(h.Hash, int32(i))
 		least = min(least, c)
 	}
 	if len(hot) < l.most {
@@ -136,7 +136,7 @@ func (l *Loads) observeKeys(hot []policy.HotKey, before, n float64) {
 	for i := range hot {
 		h := &hot[i]
 		if _, ok := l.index.Get(h.Hash); !ok {
-			l.index.Set(h.Hash, len(l.keys))
+			l.index.Set(h.Hash, int32(len(l.keys)))
 			at, _ := m.hot.Get(h.Hash) // of a key that is on the list twice, the last counts
 			l.keys = append(l.keys, KeyLoad{Hash: h.Hash, Name: h.Name, Load: m.counts[at] / n * l.records})
 		}
@@ -160,7 +160,7 @@ func (l *Loads) forget(n int) {
 func (l *Loads) remember() {
 	l.index.Clear()
 	for i := range l.keys {
-		l.index.Set(l.keys[i].Hash, i)
+		l.index.Set(l.keys[i].Hash, int32(i))
 	}
 }
 

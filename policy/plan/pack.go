@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/saspart/saspart/internal/minheap"
 	"github.com/saspart/saspart/policy"
 )
 
@@ -206,13 +207,20 @@ func (p *Planner) placeSlots(prev *policy.Route) {
 			}
 		}
 	}
-	p.heapify()
+	// The worker with most room comes first, of equals as in roomiest: the one with more
+	// capacity, then the one with the lower index.
+	p.roomy = p.roomy[:0]
+	for w, room := range p.room {
+		p.roomy = append(p.roomy, minheap.Item[int64, int64]{Key: -room, ID: -p.carry[w]<<16 | int64(w)})
+	}
+	p.roomy.Fix()
 	for i := len(p.sorted) - 1; i >= 0; i-- {
 		if s := p.slot(p.sorted[i]); p.home[s] == unset {
-			w := p.heap[0]
+			w := uint16(p.roomy[0].ID)
 			p.home[s] = w
 			p.room[w] -= p.loads[s]
-			p.sink(0)
+			p.roomy[0].Key = -p.room[w]
+			p.roomy.FixFirst()
 		}
 	}
 	p.deal()
@@ -282,43 +290,4 @@ func sortRanks(ranks, spare []uint64) (sorted, other []uint64) {
 		ranks, spare = spare, ranks
 	}
 	return ranks, spare
-}
-
-// heapify orders the workers by room.
-func (p *Planner) heapify() {
-	p.heap = p.heap[:0]
-	for w := range p.room {
-		p.heap = append(p.heap, uint16(w))
-	}
-	for i := len(p.heap)/2 - 1; i >= 0; i-- {
-		p.sink(i)
-	}
-}
-
-// sink restores the heap after the worker at i lost room.
-func (p *Planner) sink(i int) {
-	for {
-		c := 2*i + 1
-		if c >= len(p.heap) {
-			return
-		}
-		if c+1 < len(p.heap) && p.above(c+1, c) {
-			c++
-		}
-		if !p.above(c, i) {
-			return
-		}
-		p.heap[i], p.heap[c] = p.heap[c], p.heap[i]
-		i = c
-	}
-}
-
-// above reports whether the heap's element a belongs above b: more room, then more
-// capacity, then the lower index.
-func (p *Planner) above(a, b int) bool {
-	x, y := int(p.heap[a]), int(p.heap[b])
-	if p.room[x] == p.room[y] && p.carry[x] == p.carry[y] {
-		return x < y
-	}
-	return p.roomier(x, y)
 }

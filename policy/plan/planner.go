@@ -11,8 +11,9 @@ import (
 	"slices"
 
 	"github.com/saspart/saspart/config/field"
+	"github.com/saspart/saspart/internal/hashtable"
+	"github.com/saspart/saspart/internal/minheap"
 	"github.com/saspart/saspart/policy"
-	"github.com/saspart/saspart/policy/index"
 )
 
 // Input is what a route is planned from. Loads are in any one unit (records,
@@ -85,26 +86,26 @@ func (c *Config) Validate() error {
 type Planner struct {
 	Config Config
 
-	named []namedKey  // keys planned by name, heaviest first
-	index index.Index // of named
-	prev  index.Index // of the previous route's Keys
+	named []namedKey             // keys planned by name, heaviest first
+	index hashtable.Table[int32] // of named
+	prev  hashtable.Table[int32] // of the previous route's Keys
 
-	loads  []int64     // per slot, named keys taken out
-	carry  []int64     // per worker: capacity scaled to the whole load
-	room   []int64     // per worker: carry - load
-	slack  []int64     // per worker: how much it may carry above its capacity
-	home   []uint16    // per slot: its worker
-	sorted []uint64    // ranks of the loaded slots, lightest first
-	spare  []uint64    // scratch: for sorting them
-	next   []int32     // per slot: the next slot of the same worker, which is no heavier; -1: none
-	before []int32     // per slot: the one before it
-	head   []int32     // per worker: its heaviest slot
-	tail   []int32     // per worker: its lightest slot
-	heap   []uint16    // workers, the one with most room first
-	stuck  []bool      // per worker: a repair found nothing to move
-	order  []candidate // the input's keys with load, each once, heaviest first
-	parts  []part      // scratch: previous parts of one key
-	exact  []float64   // scratch: slot loads before rounding
+	loads  []int64                    // per slot, named keys taken out
+	carry  []int64                    // per worker: capacity scaled to the whole load
+	room   []int64                    // per worker: carry - load
+	slack  []int64                    // per worker: how much it may carry above its capacity
+	home   []uint16                   // per slot: its worker
+	sorted []uint64                   // ranks of the loaded slots, lightest first
+	spare  []uint64                   // scratch: for sorting them
+	next   []int32                    // per slot: the next slot of the same worker, which is no heavier; -1: none
+	before []int32                    // per slot: the one before it
+	head   []int32                    // per worker: its heaviest slot
+	tail   []int32                    // per worker: its lightest slot
+	roomy  minheap.Heap[int64, int64] // workers, the one with most room first
+	stuck  []bool                     // per worker: a repair found nothing to move
+	order  []candidate                // the input's keys with load, each once, heaviest first
+	parts  []part                     // scratch: previous parts of one key
+	exact  []float64                  // scratch: slot loads before rounding
 }
 
 // namedKey is a key planned by name and how its load is divided.
@@ -157,7 +158,7 @@ func (p *Planner) prepare(in *Input) *policy.Route {
 	p.prev.Clear()
 	if prev != nil {
 		for i := range prev.Keys {
-			p.prev.Set(prev.Keys[i].Hash, i)
+			p.prev.Set(prev.Keys[i].Hash, int32(i))
 		}
 	}
 	p.carry, p.room, p.slack = sized(p.carry, workers), sized(p.room, workers), sized(p.slack, workers)
@@ -213,7 +214,7 @@ func (p *Planner) prepare(in *Input) *policy.Route {
 	p.named = slices.DeleteFunc(p.named, func(k namedKey) bool { return k.load == 0 })
 	p.index.Clear()
 	for i := range p.named {
-		p.index.Set(p.named[i].Hash, i)
+		p.index.Set(p.named[i].Hash, int32(i))
 	}
 	if sum == 0 {
 		sum = whole // nothing to carry: capacities still say where idle slots go
@@ -277,7 +278,7 @@ func (p *Planner) choose(keys []KeyLoad, unit float64, workers int) {
 			p.order[at].load += load
 			continue
 		}
-		p.index.Set(keys[i].Hash, len(p.order))
+		p.index.Set(keys[i].Hash, int32(len(p.order)))
 		_, held := p.prev.Get(keys[i].Hash)
 		p.order = append(p.order, candidate{load: load, hash: keys[i].Hash, at: int32(i), held: held})
 	}

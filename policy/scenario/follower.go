@@ -121,19 +121,6 @@ func MeanScore(scores []Score) (mean, deviation Score) {
 	return mean, Score{First: math.Sqrt(deviation.First), After: math.Sqrt(deviation.After)}
 }
 
-// BestScores takes, for each scenario and each of the two means, the follower that did
-// best: the best setting chosen in hindsight. The lists are of the same scenarios.
-func BestScores(followers ...[]Score) []Score {
-	best := append([]Score(nil), followers[0]...)
-	for _, scores := range followers[1:] {
-		for i, s := range scores {
-			best[i].First = min(best[i].First, s.First)
-			best[i].After = min(best[i].After, s.After)
-		}
-	}
-	return best
-}
-
 // Smoothed follows with a fixed smoothing of log speeds: the estimates move by the
 // part Alpha of every deviation. A saturated worker is at least as slow as its busy
 // time says, so it is taken to be slower by Overload, in the log, and that in full;

@@ -5,6 +5,8 @@ package tally
 import (
 	"math"
 	"math/bits"
+
+	"github.com/saspart/saspart/internal/hashtable"
 )
 
 // Fib spreads hashes that share their low or high bits over the upper bits: 2^64 over the
@@ -15,196 +17,88 @@ const Fib = 0x9e3779b97f4a7c15
 // partitioner's, so that a key which cools down is back where it began.
 func Home(hash uint64, workers int) int { return int(hash % uint64(workers)) }
 
-// KeyCounts counts keys exactly, by hash, in an open-addressing table that is
-// cleared in O(1). Memory is bounded: at the limit the rarest keys are dropped,
-// at least half of them at once, and start again from 0 when they return. A
-// count is therefore never too high, and for a key heavier than the dropped ones
-// it is exact.
+// KeyCounts counts keys exactly in bounded memory. When it is full, it drops the rarest keys,
+// at least half of them at once, and these start again from 0 when they return. A count is
+// therefore never too high, and for a key heavier than the dropped ones it is exact.
 type KeyCounts struct {
-	slots []keyCount
-	spare []keyCount // the other half of the last rebuild, once there was one at the limit
-	shift uint
-	gen   uint32 // a slot of another generation is empty
-	N     int
-	limit int // slots
+	counts hashtable.Table[uint32]
+	limit  int // cells
 }
 
-type keyCount struct {
-	hash  uint64
-	count uint32
-	gen   uint32
-}
+// DefaultKeyCells bounds a table of keys: 2^20 cells of 16 bytes hold some 650,000 keys.
+const DefaultKeyCells = 1 << 20
 
-// DefaultKeySlots bounds a table of exact counts: 2^20 slots of 16 bytes hold
-// some 650,000 keys.
-const DefaultKeySlots = 1 << 20
-
-// NewKeyCounts makes a table that grows up to limit slots, a power of two of at
-// least 16.
+// NewKeyCounts returns a table that grows up to limit cells, a power of two of at least 16.
 func NewKeyCounts(limit int) *KeyCounts {
-	k := &KeyCounts{limit: limit, gen: 1}
-	k.resize(make([]keyCount, min(1024, limit)))
-	return k
+	return &KeyCounts{counts: hashtable.New[uint32](min(1024, limit)), limit: limit}
 }
 
-func (k *KeyCounts) resize(slots []keyCount) {
-	k.slots = slots
-	k.shift = 64 - uint(bits.TrailingZeros(uint(len(slots))))
-}
+// Len returns the number of keys.
+func (k *KeyCounts) Len() int { return k.counts.Len() }
 
 // Inc counts a record of the key and returns its count.
 func (k *KeyCounts) Inc(hash uint64) uint32 {
-	mask := uint64(len(k.slots) - 1)
-	for i := hash * Fib >> k.shift; ; i = (i + 1) & mask {
-		s := &k.slots[i]
-		if s.gen != k.gen {
-			if k.N >= len(k.slots)*5/8 {
-				k.makeRoom()
-				return k.Inc(hash)
-			}
-			*s = keyCount{hash, 1, k.gen}
-			k.N++
-			return 1
-		}
-		if s.hash == hash {
-			if s.count < math.MaxUint32 {
-				s.count++
-			}
-			return s.count
-		}
+	n := k.counts.Add(hash)
+	if n == nil {
+		k.makeRoom()
+		n = k.counts.Add(hash)
 	}
+	if *n < math.MaxUint32 {
+		*n++
+	}
+	return *n
 }
 
-// Clear forgets all keys.
-func (k *KeyCounts) Clear() {
-	k.N = 0
-	k.gen++
-	if k.gen == 0 { // wrapped: slots of 2^32 clears ago would come back to life
-		clear(k.slots)
-		k.gen = 1
-	}
-}
+// Clear forgets all keys in constant time.
+func (k *KeyCounts) Clear() { k.counts.Clear() }
 
 // makeRoom doubles the table, or at the limit drops the rarest keys.
 func (k *KeyCounts) makeRoom() {
-	old, oldGen, least := k.slots, k.gen, uint32(0)
-	if len(old) < k.limit {
-		k.resize(make([]keyCount, 2*len(old)))
-	} else {
-		for left := k.N; left > k.N/2; {
-			least = max(1, 2*least)
-			left = 0
-			for i := range old {
-				if old[i].gen == oldGen && old[i].count > least {
-					left++
-				}
-			}
-		}
-		if k.spare == nil {
-			k.spare = make([]keyCount, len(old))
-		}
-		clear(k.spare)
-		k.resize(k.spare)
-		k.spare = old
+	if k.counts.Cells() < k.limit {
+		k.counts.Grow()
+		return
 	}
-	k.N, k.gen = 0, 1
-	for i := range old {
-		if old[i].gen == oldGen && old[i].count > least {
-			k.insert(old[i])
-		}
+	for half, least := k.counts.Len()/2, uint32(1); k.counts.Len() > half; least *= 2 {
+		k.counts.Retain(func(_ uint64, n uint32) bool { return n > least })
 	}
 }
 
-// insert adds a key that is not in the table, which has room.
-func (k *KeyCounts) insert(c keyCount) {
-	mask := uint64(len(k.slots) - 1)
-	i := c.hash * Fib >> k.shift
-	for k.slots[i].gen == k.gen {
-		i = (i + 1) & mask
-	}
-	c.gen = k.gen
-	k.slots[i] = c
-	k.N++
-}
-
-// HashIndex maps key hashes to small non-negative numbers; open addressing,
-// deletion by shifting back, so that lookups stay short for ever.
-type HashIndex struct {
-	slots []hashRef
-	shift uint
-	N     int
-}
-
-type hashRef struct {
-	hash uint64
-	ref  int32 // number + 1; 0 is empty
-}
-
-// NewHashIndex makes an empty one.
-func NewHashIndex() *HashIndex {
-	x := &HashIndex{}
-	x.resize(64)
-	return x
-}
-
-func (x *HashIndex) resize(n int) {
-	old := x.slots
-	x.slots, x.N = make([]hashRef, n), 0
-	x.shift = 64 - uint(bits.TrailingZeros(uint(n)))
-	for _, s := range old {
-		if s.ref != 0 {
-			x.Put(s.hash, s.ref-1)
-		}
-	}
+// Numbers gives keys small numbers, under which their state is kept in slices. The numbers
+// of removed keys are given out again, the latest first, before the next higher number.
+type Numbers struct {
+	byHash hashtable.Table[int32]
+	free   []int32
+	next   int32
 }
 
 // Get returns the key's number, -1 if it has none.
-func (x *HashIndex) Get(hash uint64) int32 {
-	mask := uint64(len(x.slots) - 1)
-	for i := hash * Fib >> x.shift; ; i = (i + 1) & mask {
-		s := &x.slots[i]
-		if s.ref == 0 || s.hash == hash {
-			return s.ref - 1
-		}
+func (n *Numbers) Get(hash uint64) int32 {
+	if k := n.byHash.Find(hash); k != nil {
+		return *k
 	}
+	return -1
 }
 
-// Put gives a key that has none the number ref.
-func (x *HashIndex) Put(hash uint64, ref int32) {
-	if 2*x.N >= len(x.slots) {
-		x.resize(2 * len(x.slots))
+// Add gives a key that has none a number, and returns it.
+func (n *Numbers) Add(hash uint64) int32 {
+	k := n.next
+	if last := len(n.free) - 1; last >= 0 {
+		k, n.free = n.free[last], n.free[:last]
+	} else {
+		n.next++
 	}
-	mask := uint64(len(x.slots) - 1)
-	i := hash * Fib >> x.shift
-	for x.slots[i].ref != 0 {
-		i = (i + 1) & mask
-	}
-	x.slots[i] = hashRef{hash, ref + 1}
-	x.N++
+	n.byHash.Set(hash, k)
+	return k
 }
 
-// Del takes the key's number away, if it has one.
-func (x *HashIndex) Del(hash uint64) {
-	mask := uint64(len(x.slots) - 1)
-	i := hash * Fib >> x.shift
-	for x.slots[i].hash != hash || x.slots[i].ref == 0 {
-		if x.slots[i].ref == 0 {
-			return
-		}
-		i = (i + 1) & mask
-	}
-	x.N--
-	// Pull later members of the run into the gap unless that would put them
-	// before their own first slot.
-	for j := (i + 1) & mask; x.slots[j].ref != 0; j = (j + 1) & mask {
-		first := x.slots[j].hash * Fib >> x.shift
-		if (j-first)&mask >= (j-i)&mask {
-			x.slots[i] = x.slots[j]
-			i = j
-		}
-	}
-	x.slots[i] = hashRef{}
+// Remove takes the number k away from its key.
+func (n *Numbers) Remove(hash uint64, k int32) {
+	n.byHash.Delete(hash)
+	n.free = append(n.free, k)
 }
+
+// Len returns how many keys have numbers.
+func (n *Numbers) Len() int { return n.byHash.Len() }
 
 // CountMin is the Count-Min sketch (Cormode and Muthukrishnan 2005) as the
 // public Dalton code sizes it: ceil(2/epsilon) columns, ceil(log2(1/(1-confidence)))

@@ -27,8 +27,8 @@ func TestKeyCountsEqualAMap(t *testing.T) {
 			if got := k.Inc(h); got != naive[h] {
 				t.Fatalf("key %#x counted %d times, is %d", h, naive[h], got)
 			}
-			if k.N != len(naive) {
-				t.Fatalf("%d keys, are %d", len(naive), k.N)
+			if k.Len() != len(naive) {
+				t.Fatalf("%d keys, are %d", len(naive), k.Len())
 			}
 		}
 	})
@@ -49,8 +49,8 @@ func TestKeyCountsAtTheLimitKeepTheHeavyKeysExactly(t *testing.T) {
 			t.Fatalf("a key never seen before has count %d", got)
 		}
 	}
-	if len(k.slots) != limit {
-		t.Errorf("the table has %d slots, the limit is %d", len(k.slots), limit)
+	if k.counts.Cells() != limit {
+		t.Errorf("the table has %d cells, the limit is %d", k.counts.Cells(), limit)
 	}
 	if allocs := testing.AllocsPerRun(10, func() {
 		for range 10_000 {
@@ -61,28 +61,25 @@ func TestKeyCountsAtTheLimitKeepTheHeavyKeysExactly(t *testing.T) {
 	}
 }
 
-func TestKeyCountsOutliveTheirGenerations(t *testing.T) {
-	k := NewKeyCounts(16)
-	k.gen = ^uint32(0)
-	k.Inc(7)
-	k.Clear()
-	k.Inc(8)
-	if got := k.Inc(7); got != 1 {
-		t.Errorf("a key counted before the last clear has count %d", got)
-	}
-}
-
-func TestHashIndexEqualsAMap(t *testing.T) {
+func TestNumbersEqualAMapAndAFreeList(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		x, naive := NewHashIndex(), map[uint64]int32{}
-		for i := range int32(rapid.IntRange(0, 300).Draw(t, "steps")) {
+		var x Numbers
+		naive, free := map[uint64]int32{}, []int32{}
+		for range rapid.IntRange(0, 300).Draw(t, "steps") {
 			h := drawAlike(t)
-			if _, in := naive[h]; in || rapid.IntRange(0, 3).Draw(t, "what") == 0 {
-				x.Del(h)
+			if k, in := naive[h]; in {
+				x.Remove(h, k)
 				delete(naive, h)
+				free = append(free, k)
 			} else {
-				x.Put(h, i)
-				naive[h] = i
+				want := int32(len(naive))
+				if n := len(free); n > 0 {
+					want, free = free[n-1], free[:n-1]
+				}
+				if got := x.Add(h); got != want {
+					t.Fatalf("key %#x gets number %d, not %d", h, got, want)
+				}
+				naive[h] = want
 			}
 			for h := range uint64(41) {
 				h <<= h % 3 * 24
@@ -91,8 +88,11 @@ func TestHashIndexEqualsAMap(t *testing.T) {
 					want = -1
 				}
 				if got := x.Get(h); got != want {
-					t.Fatalf("key %#x has number %d, is %d", h, want, got)
+					t.Fatalf("key %#x has number %d, not %d", h, got, want)
 				}
+			}
+			if x.Len() != len(naive) {
+				t.Fatalf("%d keys have numbers, not %d", x.Len(), len(naive))
 			}
 		}
 	})

@@ -1,6 +1,7 @@
 package tally
 
 import (
+	"github.com/saspart/saspart/internal/minheap"
 	"github.com/saspart/saspart/partition"
 )
 
@@ -59,37 +60,21 @@ func (s *SlideLoads) EndSlide() {
 // date by then; so once that shows, or from the start if the set is small, it is
 // scanned. After loads have shrunk, refresh.
 type Lightest struct {
-	Heap []Weighed
+	Heap minheap.Heap[float64, int32] // of loads as last seen, by worker
 	all  bool
 }
 
-// Weighed is a worker and its load when that was last looked at.
-type Weighed struct {
-	load   float64
-	Worker int32
-}
-
-// NewLightest is over all of 0..workers-1.
+// NewLightest returns the set of all workers from 0 to workers-1.
 func NewLightest(workers int) Lightest {
-	l := Lightest{Heap: make([]Weighed, workers), all: true}
+	l := Lightest{Heap: make(minheap.Heap[float64, int32], workers), all: true}
 	for w := range l.Heap {
-		l.Heap[w].Worker = int32(w)
+		l.Heap[w].ID = int32(w)
 	}
 	return l
 }
 
 // Add puts worker w, not yet a member, into the set.
-func (l *Lightest) Add(w int, load []float64) {
-	l.Heap = append(l.Heap, Weighed{load[w], int32(w)})
-	for i := len(l.Heap) - 1; i > 0; {
-		up := (i - 1) / 2
-		if !l.Heap[i].less(l.Heap[up]) {
-			return
-		}
-		l.Heap[i], l.Heap[up] = l.Heap[up], l.Heap[i]
-		i = up
-	}
-}
+func (l *Lightest) Add(w int, load []float64) { l.Heap.Push(load[w], int32(w)) }
 
 // Clear empties the set.
 func (l *Lightest) Clear() { l.Heap = l.Heap[:0] }
@@ -102,18 +87,18 @@ func (l *Lightest) Min(load []float64) int {
 	}
 	for ; l.all || tries > 0; tries-- {
 		top := &l.Heap[0]
-		now := load[top.Worker]
-		if now == top.load {
-			return int(top.Worker)
+		now := load[top.ID]
+		if now == top.Key {
+			return int(top.ID)
 		}
-		top.load = now
-		l.down(0)
+		top.Key = now
+		l.Heap.FixFirst()
 	}
-	best := l.Heap[0].Worker
+	best := l.Heap[0].ID
 	least := load[best]
 	for _, m := range l.Heap[1:] {
-		if now := load[m.Worker]; now < least || now == least && m.Worker < best {
-			best, least = m.Worker, now
+		if now := load[m.ID]; now < least || now == least && m.ID < best {
+			best, least = m.ID, now
 		}
 	}
 	return int(best)
@@ -122,32 +107,9 @@ func (l *Lightest) Min(load []float64) int {
 // Refresh takes over loads that may have shrunk. O(n).
 func (l *Lightest) Refresh(load []float64) {
 	for i := range l.Heap {
-		l.Heap[i].load = load[l.Heap[i].Worker]
+		l.Heap[i].Key = load[l.Heap[i].ID]
 	}
-	for i := len(l.Heap)/2 - 1; i >= 0; i-- {
-		l.down(i)
-	}
-}
-
-func (l *Lightest) down(i int) {
-	for {
-		child := 2*i + 1
-		if child >= len(l.Heap) {
-			return
-		}
-		if child+1 < len(l.Heap) && l.Heap[child+1].less(l.Heap[child]) {
-			child++
-		}
-		if !l.Heap[child].less(l.Heap[i]) {
-			return
-		}
-		l.Heap[i], l.Heap[child] = l.Heap[child], l.Heap[i]
-		i = child
-	}
-}
-
-func (a Weighed) less(b Weighed) bool {
-	return a.load < b.load || a.load == b.load && a.Worker < b.Worker
+	l.Heap.Fix()
 }
 
 // SlideClock turns the slide numbers of EndSlide into single steps, so that a

@@ -49,9 +49,6 @@ func (s *WorkerSet) Mark(w, row int) bool {
 	return news
 }
 
-// has reports whether the rule knows the key at worker w.
-func (s *WorkerSet) has(w int) bool { return s.known[w/64]>>(w%64)&1 != 0 }
-
 // Only reports whether the key went nowhere but to worker w within the window.
 func (s *WorkerSet) Only(w int) bool {
 	for i, word := range s.used {
