@@ -208,8 +208,8 @@ func shifts(e *config.Experiment) func(until float64) []float64 {
 	}
 }
 
-// Settled means: not above so many times the imbalance that the phase ends with, plus
-// so much, and hardly blocked, for two windows.
+// A job has settled if, for two windows, its imbalance is not above settledTimes the
+// phase's final imbalance plus settledPlus, and it is hardly blocked.
 const (
 	settledTimes   = 1.5
 	settledPlus    = 0.02

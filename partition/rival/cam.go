@@ -14,22 +14,25 @@ import (
 // Source: Katsipoulakis, Labrinidis, Chrysanthis: A holistic view of stream
 // partitioning costs (PVLDB 2017), algorithm cAM; docs/algorithms.md, "cam".
 //
-// Rule: a key has two candidate workers, by two hashes. A record goes to the first
-// candidate if that has seen the key within the aggregation window. Otherwise it goes to the
-// second if that has seen it, and otherwise to the candidate with fewer records in the window
-// (on a tie to the second, as in the public code). So a key stays where it is while its state
-// lives, and new keys level the load.
+// Rule: a key has two candidate workers, by two hashes. A record goes to the first candidate if
+// that one has seen the key in the aggregation window, else to the second under the same
+// condition. If neither has seen the key, the record goes to the candidate with fewer records in
+// the window, of equals to the second, as in the public code. So a key stays on its worker while
+// its state lives, and new keys level the load.
 //
-// Constants: none. The choices are those of `pkg`; they coincide with probability 1/P.
+// Constants: none. The candidates are the two choices of `pkg`; they coincide with probability
+// 1/P.
 //
-// Deviations: the public code never calls its own expiry. Keys and loads never leave the
-// window, so that a key never moves again. published: true reproduces that; by default both
-// expire. The table of seen keys holds some 650,000 keys; with more of them in a window,
-// those not seen for longest are forgotten.
+// Deviations: the public code never calls its own expiry. Keys seen and loads never leave its
+// window, so a key stays on its worker for ever. published: true does the same; by default both
+// expire. The table of keys holds some 650,000; a stream with more in a window forgets those
+// seen longest ago.
 //
-// Merge: one router never sends a key to two workers within an aggregation window, so a
-// single subtask needs no merge. Several subtasks choose independently, so every key with
-// two choices is marked.
+// Cost: O(1).
+//
+// Merge: one router never sends a key to two workers within an aggregation window, so a lone
+// subtask marks nothing. Several subtasks choose independently, so each marks every key with two
+// different choices.
 type camRouter struct {
 	workers   uint64
 	window    uint32         // slides that a sighting counts for
@@ -95,10 +98,9 @@ func (r *camRouter) EndSlide(slide int64) {
 	}
 }
 
-// seenKeys remembers, in bounded memory, the slide in which a key was last sent to one of its
-// choices, and which choice that was. The sighting before it no longer matters: a record goes
-// where its key was seen within the window, so the key can only have been sent to the other
-// choice after that sighting left the window.
+// seenKeys remembers, in bounded memory, in which slide a key was last sent to one of its choices,
+// and which choice that was. Earlier sightings do not matter: within the window a key stays on
+// its worker, so it can only change workers after its last sighting has left the window.
 type seenKeys struct {
 	last  hashtable.Table[sighting]
 	limit int // cells

@@ -46,39 +46,41 @@ func (c *FishConfig) Validate() error {
 // fish is `fish`: recent hotness, and backlogs that are inferred instead of requested.
 //
 // Source: Huang: Efficient time-evolving stream processing at scale (arXiv 1806.00760);
-// docs/algorithms.md, "fish". Its parts are kept: counting within an epoch in bounded
-// memory, hotness that decays from epoch to epoch, and backlogs that a sender computes
-// itself. There is no public code, and the details below were not checked against the
-// paper's text.
+// docs/algorithms.md, "fish". Its three parts are kept: keys are counted within an epoch in bounded
+// memory, hotness decays between epochs, and a sender infers the workers' backlogs instead of
+// requesting them. There is no public code. How the parts work in detail is ours and was not
+// checked against the paper's text.
 //
-// Rule, in three parts:
-//   - Hotness: there is a fixed number of counters. A key without one takes over the
-//     smallest and continues from its count. After each epoch of records all counts are
-//     multiplied by the decay, so that old records matter less.
-//   - Candidates: the frequency f of a key is its count over the sum of all counts. Above
-//     theta = 1/(hot*P) the key is hot and gets d = P/2^floor(log2(fmax/f)) workers, but at
-//     least min_work and never fewer than before while it kept its counter. Any other key
-//     gets two. Candidate i is worker (a + i*s) mod P; a and s come from the key's hash, and
-//     s is prime to P. So candidates are distinct, and a larger d only adds some.
-//   - Assignment: a record goes to the candidate with the least waiting work; of two on
-//     a tie to the first, of more to the lowest index. Each record adds its
-//     service time t to the worker's waiting work. After every interval T the work that the
-//     worker has done for this one of S subtasks is subtracted:
-//     C <- max(0, C + N - T/(S*t)), in records.
+// Rule, in three parts.
+//
+// Hotness: there is a fixed number of counters. A key without one takes over the smallest and
+// continues from its count. At the end of an epoch, which is a number of records, all counts
+// are multiplied by the decay.
+//
+// Candidates: a key's frequency f is its count over the sum of all counts. A key with
+// f > theta = 1/(hot*P) is hot and gets d = P/2^floor(log2(fmax/f)) workers. d is at least
+// min_work, and does not shrink while the key keeps its counter. Any other key gets two. Candidate
+// i of a key is worker (a + i*s) mod P, where a and s derive from the hash and s is prime to P.
+// So the candidates are distinct, and a growing d only adds workers.
+//
+// Assignment: a record goes to the candidate with the least work waiting. Of two equal candidates
+// the first wins, of more the one with the lowest index. Each record adds its worker's service
+// time to the work waiting there. Every interval T takes off T/S, the time that the worker
+// spends on one of S subtasks: C <- max(0, C + N - T/(S*t)) in records of service time t.
 //
 // Constants, ours, all of them options: 1000 counters, epochs of 1000 records,
 // decay 0.2, theta 1/(4P), T = 10 s.
 //
-// Deviations: published changes nothing, for there is no public code. Workers neither come
-// nor go, so candidates need no consistent hashing. The service time is the busy time per
-// record of each metric window. Before the first window all workers are assumed equal, and
-// no work is subtracted. T ends at the first slide boundary that is due.
+// Deviations: published changes nothing, as there is no public code. The set of workers is fixed,
+// so candidates need no consistent hashing. Service times are busy time per record in each
+// metric window. Before the first window they count as equal, and no work is taken off. T ends
+// at the first slide boundary after it is due.
 //
-// Cost: per record of a hot key O(log P) amortised if all workers are candidates, otherwise
-// O(d) with d about P*f/fmax. Over a whole stream that is P*sum(f^2)/fmax comparisons per
-// record, a quarter of P at zipf 1.5. O(counters) per epoch.
+// Cost: O(log P) amortised for a record of a key that may use all workers, else O(d). Over a
+// whole stream that is P*sum(f^2)/fmax comparisons per record, a quarter of P at zipf 1.5. An
+// epoch's end costs O(counters).
 //
-// Merge: every key, for each has two workers or more.
+// Merge: every key, as every key has at least two workers.
 type fish struct {
 	FishConfig
 	workers int
@@ -106,7 +108,7 @@ type fish struct {
 // fishKey is a key that has a counter.
 type fishKey struct {
 	hash   uint64
-	d      int // the most workers it has had (M_k)
+	d      int // the most workers it had
 	first  int // candidates are first, first+stride, .. mod P
 	stride int
 }
@@ -122,7 +124,7 @@ func newFishRouter(c FishConfig, env partition.Env) *fish {
 		keys: make([]fishKey, 0, c.Counters), count: make([]float64, 0, c.Counters),
 	}
 	if env.Slide > 0 {
-		r.every = max(1, int64((c.Interval+env.Slide-1)/env.Slide))
+		r.every = tally.SlidesIn(c.Interval, env.Slide)
 		r.drain = (time.Duration(r.every) * env.Slide).Seconds() / float64(max(1, env.Subtasks))
 	}
 	for w := range r.service {
@@ -158,7 +160,7 @@ func (r *fish) Route(b *stream.Batch, dst []partition.Dest) {
 	}
 }
 
-// see counts a record of the key and returns its counter (Algorithm 1).
+// see counts a record of the key and returns the number of its counter.
 func (r *fish) see(hash uint64) int32 {
 	if r.epoch == r.Epoch {
 		r.epoch = 0
@@ -175,7 +177,7 @@ func (r *fish) see(hash uint64) int32 {
 	return k
 }
 
-// admit gives the key a counter: a new one, or the smallest.
+// admit gives the key a counter: an unused one, or the smallest.
 func (r *fish) admit(hash uint64) int32 {
 	if len(r.keys) == r.Counters {
 		k := int32(r.least.Min(r.count))
@@ -205,8 +207,7 @@ func (r *fish) fade() {
 	r.least.Refresh(r.count)
 }
 
-// candidates is the number of workers that the key of counter k may use
-// (Algorithm 2).
+// candidates returns the number of workers that the key of counter k may use.
 func (r *fish) candidates(k int32) int {
 	if r.count[k] <= r.theta*r.sum {
 		return min(2, r.workers)
@@ -234,7 +235,7 @@ func (r *fish) two(e *fishKey, d int) int {
 	return a
 }
 
-// spread returns the lightest of the key's first d candidates (Algorithm 3).
+// spread returns the lightest of the key's first d candidates, more than two.
 func (r *fish) spread(e *fishKey, d int) int {
 	if d == r.workers {
 		return r.all.Min(r.waiting)
@@ -252,7 +253,7 @@ func (r *fish) spread(e *fishKey, d int) int {
 	return best
 }
 
-// Observe implements Learner: it samples the service times.
+// Observe implements Learner: it measures the service times.
 func (r *fish) Observe(w *policy.Window) {
 	if len(w.Busy) != r.workers || len(w.Counts) != r.workers {
 		return
@@ -269,7 +270,8 @@ func (r *fish) Observe(w *policy.Window) {
 		return
 	}
 	if !r.timed {
-		// Waiting work was counted in records. A worker without a sample counts as an average one.
+		// Until now waiting work was counted in records. An unmeasured worker counts as an
+		// average one.
 		r.timed = true
 		for i := range r.service {
 			r.service[i] = sum / float64(n)
@@ -284,7 +286,8 @@ func (r *fish) Observe(w *policy.Window) {
 	}
 }
 
-// EndSlide implements Router: it subtracts the work that the workers have done (Algorithm 3).
+// EndSlide implements Router: when an interval ends, it takes off the work that the workers
+// must have done.
 func (r *fish) EndSlide(slide int64) {
 	before := r.clock.Now / r.every
 	r.clock.Passed(slide, 1)

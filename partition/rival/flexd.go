@@ -40,36 +40,40 @@ func (c *FlexDConfig) Validate() error {
 
 // flexd is `flexd`: a hot key's set of workers grows with its frequency.
 //
-// Source: docs/algorithms.md, "flexd"; the FlexD baseline of the SaSPartitioner prototype.
+// Source: the FlexD baseline of SaSPartitioner's prototype, public repository
+// ZJU-DAILY/SaSPartitioner; docs/algorithms.md, "flexd".
 //
-// Rule: a key's frequency is its share of the records since the last refresh, the current
-// one excluded. Below the threshold the key is cold and goes by hash. A hot key starts with
-// the lightest worker of all and a bar. Whenever its frequency exceeds the bar, the record
-// goes to the lightest worker outside the key's set; that worker joins the set, and the bar
-// rises by the growth factor. Otherwise the record goes to the lightest worker of the set. A
-// key that falls below the threshold keeps set and bar. A refresh clears frequencies, bars
-// and sets. Loads cover the current and the previous refresh interval.
+// Rule: a key's frequency is its share of the earlier records since the last refresh. Below the
+// threshold the key is cold and goes by hash. A hot key starts with the lightest worker of all
+// and a bar. While its frequency is within the bar, a record goes to the lightest worker of its
+// set. When the frequency exceeds the bar, the record goes to the lightest worker outside the
+// set; that worker joins the set, and the bar rises by the growth factor. A key that falls below
+// the threshold keeps both. A refresh forgets frequencies, bars and sets. Loads are those of the
+// current and the previous refresh interval.
 //
 // Constants: threshold 0.01, growth 1.1, refresh 60 s.
 //
-// Deviations from the public code, which published: true reproduces:
-//   - There, the first bar is the frequency at which the key was first found hot. Right
-//     after a refresh that frequency is noise, and later it leaves a steady key on one
-//     worker for good. Here the first bar is the threshold, so that a key of frequency f
-//     gets about log(f/threshold)/log(growth) workers.
-//   - There, a key whose count exceeds the previous interval's total/P is no longer
-//     counted, and its frequency falls. Here it is counted on.
-//   - There, the second record of a key in an interval makes it hot, for frequencies mean
-//     nothing while there are few records. Here the total counts as at least settle.
+// Deviations. The public code differs in three ways, which published: true follows.
 //
-// In both, a refresh happens at the first slide boundary that is due, and counts are exact
-// up to some 650,000 keys (see tally.KeyCounts). At most flexdKeys keys are hot in a refresh
+// Its first bar is the frequency with which the key first became hot. Right after a refresh
+// that is noise, and later it leaves a steady key on one worker for good. By default the first
+// bar is the threshold. A key of frequency f then gets about log(f/threshold)/log(growth)
+// workers.
+//
+// It stops counting a key whose count exceeds the previous interval's total/P, so that the key's
+// frequency falls. By default counting continues.
+//
+// It trusts frequencies from an interval's first records on: the second record of a key makes
+// it hot. By default the total counts as at least settle.
+//
+// In both, a refresh happens at the first slide boundary after it is due. Counts are exact up to
+// some 650,000 keys (see tally.KeyCounts), and at most flexdKeys keys are hot in a refresh
 // interval.
 //
-// Cost: per hot record that of tally.Lightest over the key's set. Growing a set takes O(P),
-// at most log(1/threshold)/log(growth) times per key and refresh.
+// Cost: that of tally.Lightest over the key's set per hot record; O(P) when a set grows, which
+// happens at most log(1/threshold)/log(growth) times per key and refresh.
 //
-// Merge: every key that is hot, or that has left its hash worker within the aggregation
+// Merge: every key that is hot, or was sent elsewhere than to its home within the aggregation
 // window.
 type flexd struct {
 	FlexDConfig
@@ -91,7 +95,7 @@ type flexd struct {
 	members []bool     // scratch, by worker
 }
 
-// flexdKey is a key that is or was hot.
+// flexdKey is the state of a key that is or was hot.
 type flexdKey struct {
 	hash uint64
 	live bool
@@ -111,7 +115,7 @@ func NewFlexD(c FlexDConfig, env partition.Env, published bool) partition.Router
 func newFlexDRouter(c FlexDConfig, env partition.Env, published bool) *flexd {
 	every := int64(1)
 	if env.Slide > 0 {
-		every = max(1, int64((c.Refresh+env.Slide-1)/env.Slide))
+		every = tally.SlidesIn(c.Refresh, env.Slide)
 	}
 	return &flexd{
 		FlexDConfig: c, published: published, workers: env.Workers, merge: tally.MergeAmong(env.Workers),
@@ -144,8 +148,7 @@ func (r *flexd) Route(b *stream.Batch, dst []partition.Dest) {
 	}
 }
 
-// frequency counts a record of the key and returns the key's share of the records before
-// it.
+// frequency counts a record of the key and returns the key's share of the earlier records.
 func (r *flexd) frequency(hash uint64) float64 {
 	before := math.Min(float64(r.counts.Inc(hash)-1), r.frozen)
 	total := r.total
@@ -179,8 +182,8 @@ func (r *flexd) pick(k *flexdKey, freq float64) int {
 	return k.set.Min(load)
 }
 
-// lightestOutside returns the lightest worker outside the key's set and true; if there is
-// none, the lightest of all and false.
+// lightestOutside returns the lightest worker outside the key's set, and true. If the set holds
+// every worker, it returns the lightest of all, and false.
 func (r *flexd) lightestOutside(k *flexdKey) (int, bool) {
 	load := r.loads.Load
 	if len(k.set.Heap) == r.workers {
@@ -199,7 +202,7 @@ func (r *flexd) lightestOutside(k *flexdKey) (int, bool) {
 	return best, true
 }
 
-// admit gives the key an entry, -1 if there is none left.
+// admit gives the key an entry and returns its number, -1 if all entries are in use.
 func (r *flexd) admit(hash uint64) int32 {
 	if r.index.Len() == flexdKeys {
 		return -1

@@ -164,7 +164,7 @@ func TestFollowersAreBounded(t *testing.T) {
 		workers, scenarios, samples int
 		low, high                   float64 // the bound lies between
 	}{{8, 96, 400, 0.038, 0.048}, {64, 16, 600, 0.17, 0.24}, {200, 10, 1000, 0.35, 0.60}} {
-		follower, err := NewCapacity(c, p.workers)
+		follower, err := NewCapacityPolicy(c, p.workers)
 		if err != nil {
 			t.Fatal(err)
 		}

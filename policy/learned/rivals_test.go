@@ -17,7 +17,7 @@ func seedsFrom(first uint64, n int) []uint64 {
 	return seeds
 }
 
-func evaluate(t testing.TB, f scenario.Follower, c scenario.Config, workers, scenarios int) []scenario.Score {
+func evaluate(t testing.TB, f scenario.Starter, c scenario.Config, workers, scenarios int) []scenario.Score {
 	t.Helper()
 	scores, err := scenario.Evaluate(f, c, workers, seedsFrom(1, scenarios))
 	if err != nil {
@@ -43,7 +43,7 @@ func TestRivalsOnTheScenarios(t *testing.T) {
 		{8, scenarios, 0.090, 0.075, 0.086, 0.039, 0.160},
 		{64, scenarios / 2, 0.294, 0.265, 0.292, 0.188, 0.350},
 	} {
-		show := func(name string, f scenario.Follower) scenario.Score {
+		show := func(name string, f scenario.Starter) scenario.Score {
 			mean, dev := scenario.MeanScore(evaluate(t, f, scenario.Default(), p.workers, p.scenarios))
 			t.Logf("%3d workers, %-34s %.4f / %.4f  (+- %.4f / %.4f)", p.workers, name, mean.After, mean.First, dev.After, dev.First)
 			return mean
@@ -68,7 +68,7 @@ func TestRivalsOnTheScenarios(t *testing.T) {
 		bold, _ := smoothings("and take it for an overload", scenario.Smoothed{Overload: 0.2})
 		oracle := show("true speeds, as late", &scenario.Oracle{})
 		kalman := show("waterfill's Kalman filter", &scenario.Analytic{Config: plan.DefaultSpeed()})
-		untrained, err := NewCapacity(checkpoint.UntrainedCapacity(32, 1), p.workers)
+		untrained, err := NewCapacityPolicy(checkpoint.UntrainedCapacity(32, 1), p.workers)
 		if err != nil {
 			t.Fatal(err)
 		}
