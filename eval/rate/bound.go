@@ -13,26 +13,26 @@ import (
 	"github.com/saspart/saspart/stream"
 )
 
-// Bounds are rates to compare a sustainable rate with, in records/s: upper bounds, and the
-// rate of a planner that knows the keys and the speeds.
+// Bounds are rates that no partitioner of an experiment's job can exceed, and the rate of a
+// planner with full knowledge, in records/s.
 type Bounds struct {
-	// Fluid is the fluid bound, the sum of the workers' speeds over the cost of a record.
-	// It assumes that every worker is always busy, and that nothing is emitted or merged.
-	// 0: the cost of a record is unknown, as for native workers.
+	// Fluid is the sum of the workers' speeds over the cost of a record: every worker is
+	// always busy, and nothing is emitted or merged. It is 0 for native workers, where
+	// costs are unknown.
 	Fluid float64 `json:"fluid"`
-	// Analytic is the rate of the planner's route for the true key frequencies (of the
-	// first records) and worker speeds. Each slot goes to one worker, so it is below Fluid.
+	// Analytic is the rate under a plan from the true frequencies (of the first records)
+	// and speeds. Unlike in Fluid, every slot of cold keys goes to one worker.
 	Analytic float64 `json:"analytic"`
-	// Mask is the rate of the best route of a shares policy; 0 without one.
+	// Mask is the rate under the best route of a shares policy; 0 without one.
 	Mask float64 `json:"mask,omitempty"`
-	// Cost is the cost of a record in seconds.
+	// Cost is the cost of a record on a worker of speed 1, in seconds.
 	Cost float64 `json:"cost"`
 	// Speeds are the workers'.
 	Speeds []float64 `json:"speeds"`
 }
 
-// BoundsOf computes the bounds of an experiment's job. c is the checkpoint of a shares policy,
-// for Mask; if it is nil or of another kind, Mask is 0.
+// BoundsOf computes the bounds of an experiment's job. c is the checkpoint of the shares
+// policy whose mask is asked about; nil, or one of capacities, leaves Mask 0.
 func BoundsOf(e *config.Experiment, c *checkpoint.Checkpoint) (Bounds, error) {
 	fixed := *e
 	fixed.Rate = stream.DefaultRate()
@@ -53,7 +53,7 @@ func BoundsOf(e *config.Experiment, c *checkpoint.Checkpoint) (Bounds, error) {
 	return b, nil
 }
 
-// AnalyticSplit returns the planner's route for known keys and speeds.
+// AnalyticSplit is the planner's route for keys and speeds that are known.
 func AnalyticSplit(keys *fluid.KeySpace, speeds []float64) *policy.Route {
 	in := plan.Input{Slots: make([]float64, policy.SlotCount(len(speeds))), Capacity: speeds}
 	for i, k := range keys.Keys() {
@@ -65,9 +65,9 @@ func AnalyticSplit(keys *fluid.KeySpace, speeds []float64) *policy.Route {
 	return planner.Plan(in)
 }
 
-// MaskBound returns the highest throughput, in work per second, of any route of a shares
-// policy. Such a route splits the mask's keys over their workers, and hot keys beyond the mask
-// evenly over all workers; other keys go by hash.
+// MaskBound is the highest throughput, in work per second, of any route of a shares
+// policy. The mask's keys are split optimally over their workers. Hot keys past the mask
+// are spread evenly over all workers; the others go by hash.
 func MaskBound(spec *checkpoint.SharesSpec, keys *fluid.KeySpace, speeds []float64) float64 {
 	hash := fluid.ExpectedLoads(policy.HashRoute(len(speeds)), keys, nil)
 	hot := min(spec.HotKeys, len(keys.Weights()))
@@ -86,13 +86,13 @@ func MaskBound(spec *checkpoint.SharesSpec, keys *fluid.KeySpace, speeds []float
 	return bestSplit(keys.Weights()[:masked], spec.Mask[:masked], hash, speeds)
 }
 
-// bestSplit returns the largest r for which keys of the given weights, each split over its
-// allowed workers, fit beside the loads:
+// bestSplit is the largest r for which keys of the given weights, each to be split over
+// its own workers, fit beside the loads that are there:
 //
-//	for every worker w: r * (load[w] + its part of the keys) <= speed[w]
+//	for every worker w: r * (load[w] + what it gets of the keys) <= speed[w]
 //
-// Whether an r is possible is a maximum flow problem, from keys to workers. The largest is
-// found by bisection.
+// Whether an r is possible is a question of maximum flow, from keys to workers; the
+// largest is found by halving.
 func bestSplit(weights []float64, allowed [][]uint16, loads, speeds []float64) float64 {
 	total, sum := 0.0, 0.0
 	for _, w := range weights {
@@ -106,13 +106,13 @@ func bestSplit(weights []float64, allowed [][]uint16, loads, speeds []float64) f
 	low, high := 0.0, high/(total+sum)
 	for range 60 {
 		r := (low + high) / 2
-		headroom := make([]float64, len(speeds))
+		room := make([]float64, len(speeds))
 		fits := true
-		for w := range headroom {
-			headroom[w] = speeds[w]/r - loads[w]
-			fits = fits && headroom[w] >= 0
+		for w := range room {
+			room[w] = speeds[w]/r - loads[w]
+			fits = fits && room[w] >= 0
 		}
-		if fits && flow(weights, allowed, headroom) >= total*(1-1e-9) {
+		if fits && flow(weights, allowed, room) >= total*(1-1e-9) {
 			low = r
 		} else {
 			high = r
@@ -121,9 +121,9 @@ func bestSplit(weights []float64, allowed [][]uint16, loads, speeds []float64) f
 	return low
 }
 
-// flow returns how much of the keys' weights fits at their workers, by the algorithm of
-// Edmonds and Karp. It lowers headroom.
-func flow(weights []float64, allowed [][]uint16, headroom []float64) float64 {
+// flow is how much of the keys' weights finds room at their workers: Ford and
+// Fulkerson's augmenting paths, breadth first (Edmonds and Karp). room is used up.
+func flow(weights []float64, allowed [][]uint16, room []float64) float64 {
 	left := append([]float64{}, weights...)
 	given := make([]map[uint16]float64, len(weights)) // by key and worker
 	for k := range given {
@@ -131,16 +131,16 @@ func flow(weights []float64, allowed [][]uint16, headroom []float64) float64 {
 	}
 	found := 0.0
 	for {
-		path := augment(left, allowed, given, headroom)
+		path := augment(left, allowed, given, room)
 		if path == nil {
 			return found
 		}
-		amount := min(left[path[0].key], headroom[path[len(path)-1].worker])
-		for i := 1; i < len(path); i++ { // each key after the first gives up its part at the previous worker
+		amount := min(left[path[0].key], room[path[len(path)-1].worker])
+		for i := 1; i < len(path); i++ { // each but the first key takes the place of what another gave its worker
 			amount = min(amount, given[path[i].key][path[i-1].worker])
 		}
 		left[path[0].key] -= amount
-		headroom[path[len(path)-1].worker] -= amount
+		room[path[len(path)-1].worker] -= amount
 		for i, s := range path {
 			given[s.key][s.worker] += amount
 			if i > 0 {
@@ -160,12 +160,11 @@ type hop struct {
 // none is a flow too small to matter.
 const none = 1e-12
 
-// augment finds a shortest augmenting path, from a key with remaining weight to a worker with
-// headroom: on the way each key pushes another out of a worker. It returns nil if there is
-// none.
-func augment(left []float64, allowed [][]uint16, given []map[uint16]float64, headroom []float64) []hop {
-	from := make([]*hop, len(headroom)) // the key that reaches a worker first
-	prior := make([]int, len(left))     // the worker that a key is pushed out of; -1: the key has remaining weight
+// augment finds a shortest path from a key with something left to a worker with room:
+// the key pushes another out of a worker, which pushes the next; nil if there is none.
+func augment(left []float64, allowed [][]uint16, given []map[uint16]float64, room []float64) []hop {
+	from := make([]*hop, len(room)) // the key that reaches a worker first
+	prior := make([]int, len(left)) // the worker that a key is pushed out of, -1: it has something left
 	seen := make([]bool, len(left))
 	var queue []int
 	for k, w := range left {
@@ -181,7 +180,7 @@ func augment(left []float64, allowed [][]uint16, given []map[uint16]float64, hea
 				continue
 			}
 			from[w] = &hop{k, w}
-			if headroom[w] > none {
+			if room[w] > none {
 				return trace(int(w), from, prior)
 			}
 			for other := range given {
@@ -194,7 +193,7 @@ func augment(left []float64, allowed [][]uint16, given []map[uint16]float64, hea
 	return nil
 }
 
-// trace returns the path that ends at a worker, from its first key.
+// trace is the path that ends at a worker, from its first key on.
 func trace(worker int, from []*hop, prior []int) []hop {
 	var path []hop
 	for worker >= 0 {

@@ -9,11 +9,11 @@ import (
 	"github.com/saspart/saspart/config/field"
 )
 
-// Method says how the sustainable rate is searched for.
+// Method is how the highest rate is looked for.
 type Method string
 
 const (
-	// Bracketed starts a new job at each rate and closes a bracket around the limit (Search).
+	// Bracket starts the job anew at each rate and closes in on the limit (Search).
 	Bracketed Method = "bracket"
 	// Ramped raises the rate of one job until it is blocked (docs/algorithms.md,
 	// "Sustainable rate").
@@ -23,12 +23,12 @@ const (
 // Config says how rates are measured.
 type Config struct {
 	Method    Method     `yaml:"method"`     // bracket, ramp
-	Warmup    int        `yaml:"warmup"`     // metric windows before those that are measured; the first half has lower rates
+	Warmup    int        `yaml:"warmup"`     // metric windows before those measured; the first half of them at lower rates
 	Windows   int        `yaml:"windows"`    // metric windows measured, at each rate
-	Tolerance float64    `yaml:"tolerance"`  // bracket: lowest rate that was not sustained over highest that was, minus 1
-	Slack     float64    `yaml:"slack"`      // a rate is sustained if at most this part of the due records is not processed
-	Probes    int        `yaml:"probes"`     // bracket: number of rates tried at most
-	LatencyAt []float64  `yaml:"latency_at"` // parts of the sustainable rate at which latencies are measured; tables show that at 0.8
+	Tolerance float64    `yaml:"tolerance"`  // bracket: lowest rate not held over highest held, less 1
+	Slack     float64    `yaml:"slack"`      // a rate is held if no more than this share of what is due is left over
+	Probes    int        `yaml:"probes"`     // bracket: at most so many rates are tried
+	LatencyAt []float64  `yaml:"latency_at"` // parts of the highest rate at which latencies are measured; 0.8 is the one in tables
 	Ramp      RampConfig `yaml:"ramp"`
 }
 
@@ -36,13 +36,14 @@ type Config struct {
 // rate").
 type RampConfig struct {
 	Start    float64       `yaml:"start"`    // the warm-up rate, as a part of the experiment's
-	Interval time.Duration `yaml:"interval"` // of the job's time, a multiple of its metric window, after which the rate increases
-	Step     float64       `yaml:"step"`     // least increase, in records/s
-	Most     float64       `yaml:"most"`     // largest increase, in records/s, unless step is larger
-	Steps    int           `yaml:"steps"`    // at most
+	Interval time.Duration `yaml:"interval"` // of the job's time, a multiple of its metric window, after which the rate goes up
+	Step     float64       `yaml:"step"`     // records/s that it goes up at least
+	Most     float64       `yaml:"most"`     // records/s that it goes up at most, where the step is not larger
+	Steps    int           `yaml:"steps"`    // at most so many
 }
 
-// Default closes the bracket to 1 %, and measures latency at 80 % of the sustainable rate.
+// Default closes the bracket to 1 %, and measures latency at 80 % of what a
+// partitioner holds.
 func Default() Config {
 	return Config{
 		Method: Bracketed, Warmup: 12, Windows: 12, Tolerance: 0.01, Slack: 0.005, Probes: 24, LatencyAt: []float64{0.8},
@@ -50,8 +51,9 @@ func Default() Config {
 	}
 }
 
-// ForCluster returns c for jobs on a cluster, whose probes are less precise: the slack is
-// larger, and so is the tolerance, unless asked says that the user set it.
+// ForCluster returns c for jobs in several processes, whose probes are less certain. The
+// slack is larger, and the search ends sooner unless asked is set: the user gave a
+// tolerance.
 func (c Config) ForCluster(asked bool) Config {
 	c.Slack = max(c.Slack, 0.02)
 	if !asked {

@@ -9,35 +9,36 @@ import (
 	"github.com/saspart/saspart/policy/checkpoint"
 )
 
-// Result is the sustainable rate of a job under a partitioner, with its cost.
+// Result is the highest rate that a partitioner holds on a job, with its price.
 type Result struct {
 	Bounds   Bounds    `json:"bounds"`
-	Held     float64   `json:"held"`   // records/s: the highest rate that was sustained
-	Failed   float64   `json:"failed"` // records/s: the lowest that was not; 0: none up to the ceiling
+	Held     float64   `json:"held"`   // records/s: the highest rate held
+	Failed   float64   `json:"failed"` // records/s: the lowest not held; 0: none up to the ceiling
 	Readings []Reading `json:"readings"`
-	// At is the reading at the highest sustained rate.
+	// At is the reading at the highest rate held.
 	At Reading `json:"at"`
-	// Latency has the readings at parts of the sustainable rate, in the order of the configuration.
+	// Latency is readings at parts of the highest rate, in the order they were asked for.
 	Latency []LatencyAt `json:"latency"`
 	Loss    *Loss       `json:"loss,omitempty"` // nil without a bound
 }
 
-// LatencyAt is a reading at a part of the sustainable rate.
+// LatencyAt is a reading at a part of the highest rate held.
 type LatencyAt struct {
 	Part    float64 `json:"part"`
 	Reading Reading `json:"reading"`
 }
 
-// Loss divides the fluid bound into the sustained rate (Used) and the reasons for the rest, as
-// parts that sum to 1.
+// Loss divides the workers' total capacity at a rate that was held into parts that sum to
+// 1: the difference between the rate and the fluid bound.
 type Loss struct {
 	Used  float64 `json:"used"`  // for records
-	Idle  float64 `json:"idle"`  // idle workers: imbalance, waiting, chance, and the search's tolerance
-	Extra float64 `json:"extra"` // emission and the merging of panes
+	Idle  float64 `json:"idle"`  // workers were idle: imbalance, waiting, chance, and the search's tolerance
+	Extra float64 `json:"extra"` // emission and the joining of panes
 }
 
-// Measure finds the sustainable rate of the subject and takes readings. checkpoint is that of
-// its shares policy, for the bound, or nil. each, if not nil, is called with every reading.
+// Measure finds the highest rate that the subject's partitioner holds and takes its
+// readings. If checkpoint is that of a shares policy, the policy's bound is measured too.
+// If each is not nil, it receives every reading as it is made.
 func Measure(ctx context.Context, s Subject, checkpoint *checkpoint.Checkpoint, c Config, each func(Reading)) (*Result, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -48,7 +49,7 @@ func Measure(ctx context.Context, s Subject, checkpoint *checkpoint.Checkpoint, 
 	}
 	res := &Result{Bounds: bounds}
 	take := func(r Reading) {
-		r.Top = nil // only Result.At has them
+		r.Top = nil // of each rate they would fill a page
 		res.Readings = append(res.Readings, r)
 		if each != nil {
 			each(r)
@@ -77,13 +78,13 @@ func Measure(ctx context.Context, s Subject, checkpoint *checkpoint.Checkpoint, 
 	return res, nil
 }
 
-// bracket finds the sustainable rate by a search. It starts slightly above the fluid bound,
-// which no job exceeds: the rate sent there estimates the limit.
+// bracket finds the highest rate by a search that begins a little above the fluid bound,
+// which no job exceeds: the records sent there show where to search.
 func (res *Result) bracket(ctx context.Context, s Subject, c Config, take func(Reading)) error {
 	search := Search{Start: s.Experiment.Rate.Rate, Tolerance: c.Tolerance, Probes: c.Probes}
 	if res.Bounds.Fluid > 0 {
-		// Far enough above the bound that no job sustains it within the slack, and close
-		// enough that a perfect partitioner is within the tolerance.
+		// This far above the bound, the shortfall exceeds the slack. A partitioner that loses
+		// nothing still holds a rate within the tolerance of it.
 		search.Start = (1 + max(c.Tolerance/2, 2*c.Slack)) * res.Bounds.Fluid
 	}
 	if !(search.Start > 0) {
@@ -96,12 +97,12 @@ func (res *Result) bracket(ctx context.Context, s Subject, c Config, take func(R
 		}
 		take(r)
 		if r.Held {
-			res.At = r // sustained rates only increase
+			res.At = r // rates that are held only go up
 		}
 		return Outcome{Held: r.Held, Sent: r.Sent}, nil
 	})
 	if errors.Is(err, ErrProbes) && b.Held > 0 {
-		err = nil // the bracket is wider than the tolerance, as the result shows
+		err = nil // the bracket is wider than asked for, and says so
 	}
 	res.Held, res.Failed = b.Held, b.Failed
 	if math.IsInf(b.Failed, 1) {

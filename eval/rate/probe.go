@@ -18,32 +18,33 @@ import (
 	"github.com/saspart/saspart/stream"
 )
 
-// Subject is the job to measure: an experiment, whose rate is ignored, on an engine.
+// Subject is a job to be measured: an experiment, whose rate is not looked at, on an
+// engine.
 type Subject struct {
 	Experiment *config.Experiment
 	Engine     string           // of experiment.Engines
-	Now        func() time.Time // the clock by which routing is timed
-	Flink      *flink.Engine    // runs the jobs of that engine; nil for others
+	Now        func() time.Time // times routing
+	Flink      *flink.Engine    // where jobs of that engine run; nil for others
 }
 
-// Reading has the measurements of a job at one rate, over the measured windows.
+// Reading is what a job did at one rate, over the measured windows.
 type Reading struct {
-	Rate      float64       `json:"rate"`      // due records/s
+	Rate      float64       `json:"rate"`      // records/s that were due
 	Sent      float64       `json:"sent"`      // records/s that the partitioners sent on
 	Done      float64       `json:"done"`      // records/s that the workers finished
-	Held      bool          `json:"held"`      // the job sustained the rate
-	Blocked   float64       `json:"blocked"`   // part of the time that the partitioners were blocked
+	Held      bool          `json:"held"`      // the job kept up
+	Blocked   float64       `json:"blocked"`   // share of the time the partitioners waited for full queues
 	Busy      []float64     `json:"busy"`      // mean busy ratio of each worker
 	Reducer   float64       `json:"reducer"`   // of the busiest reducer
 	Imbalance float64       `json:"imbalance"` // mean over the windows
 	FanOut    float64       `json:"fan_out"`   // workers per key, mean
 	TopFanOut float64       `json:"top_fan_out"`
 	Pairs     float64       `json:"pairs"`    // (key, worker) pairs with state, mean over the windows' ends
-	RouteNS   float64       `json:"route_ns"` // wall-clock time to route a record, median over batches; 0: not measured
-	P50       time.Duration `json:"p50_ns"`   // from the time when a record was due to the end of its service
+	RouteNS   float64       `json:"route_ns"` // wall-clock time to route a record, median over batches; 0: not measured, as on flink
+	P50       time.Duration `json:"p50_ns"`   // from when a record was due to the end of its work
 	P99       time.Duration `json:"p99_ns"`
 	Routes    int           `json:"routes"` // that came into force
-	// Top has the workers of the heaviest keys in the last window; only in Result.At.
+	// Top is where the heaviest keys went in the last window; only in Result.At.
 	Top []TopKey `json:"top,omitempty"`
 }
 
@@ -54,18 +55,18 @@ type TopKey struct {
 	Workers []float64 `json:"workers"` // part of its records that each worker finished
 }
 
-// Observe starts the job at a rate and returns its measurements after the warm-up. The first
-// sixth of the warm-up has a tenth of the rate, and the rest of its first half has half of
-// it. A partitioner that learns thus knows the keys before there is a backlog.
+// Observe runs the job from its beginning at a rate, and measures it once it is warm. The
+// first sixth of the warm-up runs at a tenth of the rate, the rest of its first half at
+// half the rate. So a partitioner that learns knows the keys before there is a backlog.
 //
-// A rate is sustained if two conditions hold over the measured windows. The records not sent
-// are at most the slack times the due records. And the queues grow by at most the slack times
-// the records served, each by itself and all together. Queues also grow by chance, by the
-// square root of the records served: twice that is allowed in addition.
+// A rate is held under two conditions. Over the measured windows, all due records but for
+// the slack were sent. The workers' queues did not grow by more than the slack, relative
+// to the records served, neither together nor any alone. Queues also grow by chance, by
+// the root of the records served; twice that is allowed.
 //
-// With behind, the last sixth of the warm-up has 1.5 times the rate, so that queues are full
-// and there is a backlog when measuring begins. Then queues cannot absorb an overload: the
-// rate is sustained if the backlog does not grow.
+// With behind, the last sixth of the warm-up runs at one and a half times the rate. Queues
+// are then full when measuring begins, so their free space hides no shortfall. The rate is
+// held if the job falls no further behind.
 func Observe(ctx context.Context, s Subject, rate float64, c Config, behind bool) (Reading, error) {
 	e := *s.Experiment
 	e.Rate = warmRate(rate, &e, c, behind)
@@ -79,7 +80,7 @@ func Observe(ctx context.Context, s Subject, rate float64, c Config, behind bool
 	return g.reading(), nil
 }
 
-// warmRate returns the rate of a job with its warm-up.
+// warmRate is the rate of a job that is to be measured at rate.
 func warmRate(rate float64, e *config.Experiment, c Config, behind bool) stream.RateConfig {
 	r := e.Rate
 	r.Kind, r.Rate, r.Stages = stream.RateStaged, rate, nil
@@ -100,13 +101,13 @@ func warmRate(rate float64, e *config.Experiment, c Config, behind bool) stream.
 	return r
 }
 
-// gauge measures a job by its windows.
+// gauge reads a job's windows.
 type gauge struct {
 	rate    float64
 	slack   float64
-	queue   float64 // records that fit in one
+	queue   float64 // records that fit one
 	warmup  int
-	windows int // so far, including the warm-up
+	windows int // seen, the warm-up's among them
 
 	timer     *routeTimer
 	latency   *hdrhistogram.Histogram
@@ -117,7 +118,7 @@ type gauge struct {
 	blocked   float64
 	busy      []float64
 	served    []float64
-	before    []float64 // records in each queue when measuring began
+	before    []float64 // what waited in the queues when measuring began
 	after     []float64
 	reducer   float64
 	imbalance float64
@@ -144,7 +145,7 @@ func newGauge(e *config.Experiment, rate float64, c Config) *gauge {
 	}
 }
 
-// restart resets the gauge to measure from the end of w.
+// restart forgets what was measured up to the end of w.
 func (g *gauge) restart(w *policy.Window) {
 	fresh := gauge{
 		timer: g.timer, slack: g.slack, queue: g.queue, latency: g.latency, arrivals: g.arrivals, route: w.Route,
@@ -158,10 +159,10 @@ func (g *gauge) restart(w *policy.Window) {
 	*g = fresh
 }
 
-// waiting records the queue lengths at the end of a window.
+// waiting notes what waits in the queues at the end of a window.
 func (g *gauge) waiting(w *policy.Window) {
 	for i, q := range w.Queue {
-		if q == q { // not NaN
+		if q == q { // NaN: it did not report
 			g.after[i] = q * g.queue
 		}
 	}
@@ -183,7 +184,7 @@ func (s Subject) run(ctx context.Context, e *config.Experiment, windows int, sin
 			if timer != nil {
 				p.NewRouter = timer.wrap(p.NewRouter, s.Now)
 			}
-			return experiment.OpenWith(e, s.Engine, p, o)
+			return experiment.Open(e, s.Engine, p, o)
 		},
 	}.Do(ctx)
 	return err
@@ -220,7 +221,7 @@ func (g *gauge) Write(w *policy.Window) error {
 	}
 	busiest := 0.0
 	for _, b := range w.Reducer {
-		if b > busiest { // false for NaN, which max would keep
+		if b > busiest { // NaN, of one that did not report, stays out; max would keep it
 			busiest = b
 		}
 	}
@@ -238,8 +239,7 @@ func (g *gauge) Write(w *policy.Window) error {
 	return nil
 }
 
-// version returns a route's version. Routes from another process are a new copy each time, so
-// pointers cannot be compared.
+// version is a route's: what comes from another process is a copy each time.
 func version(r *policy.Route) uint64 {
 	if r == nil {
 		return 0
@@ -247,8 +247,8 @@ func version(r *policy.Route) uint64 {
 	return r.Version
 }
 
-// fanOut returns how many workers finished records of a key in a window: 1 for a key that
-// the partitioner never splits.
+// fanOut is how many workers finished records of a key in a window: 1 if the
+// partitioner promised not to split it.
 func fanOut(w *policy.Window, hash uint64) float64 {
 	n := 0.0
 	for _, r := range w.Realised {
@@ -259,11 +259,11 @@ func fanOut(w *policy.Window, hash uint64) float64 {
 	return max(1, n)
 }
 
-// topCount is how many of the heaviest keys a reading has.
+// topCount is how many keys a reading names.
 const topCount = 12
 
-// topKeys returns the workers of the heaviest keys of a window, as far as they are known:
-// from the counts of keys that may be split, and from the route for placed keys.
+// topKeys returns where the heaviest keys of a window went. Keys that may be split are
+// counted in the window; the workers of placed keys are known from the route.
 func topKeys(w *policy.Window) []TopKey {
 	sent := int64(0)
 	for _, n := range w.Slots {
@@ -307,7 +307,7 @@ func place(r *policy.Route, hash uint64, workers []float64) {
 	workers[r.Slots[policy.SlotOf(hash, len(r.Slots))]] = 1
 }
 
-// reading returns the measurements so far.
+// reading sums up.
 func (g *gauge) reading() Reading {
 	n := float64(g.windows - g.warmup)
 	r := Reading{
@@ -331,8 +331,8 @@ func (g *gauge) held() bool {
 	if due-g.sent > g.slack*due {
 		return false
 	}
-	// While the warm-up's backlog shrinks, more is sent than is due, and queues may grow that
-	// would not grow at the rate.
+	// While a backlog of the warm-up is worked off more is sent than is due, and queues
+	// fill that would not at the rate.
 	pace := min(1, due/g.sent)
 	served := 0.0
 	for w, n := range g.served {
@@ -341,10 +341,10 @@ func (g *gauge) held() bool {
 		}
 		served += n
 	}
-	// All queues together, by records sent and served: partial results also wait in queues, so
-	// a queue may hold more records without becoming longer.
+	// Of all queues together: partial results that senders aggregated wait in them beside
+	// records, and a queue that exchanges the ones for the others does not seem to grow.
 	return g.sent*pace-served <= g.allowed(served)
 }
 
-// allowed returns by how much queues may grow while a number of records is served.
+// allowed is by how much queues may grow while so much is served.
 func (g *gauge) allowed(served float64) float64 { return g.slack*served + 2*math.Sqrt(served) }

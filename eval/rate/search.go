@@ -1,6 +1,6 @@
-// Package rate measures the sustainable rate of a job under a partitioner, and what it costs
-// in state and latency. It compares the rate with the best possible one. It also measures how
-// a job at a fixed rate recovers when the distribution of keys shifts.
+// Package rate measures jobs. It finds the highest rate that a job holds without
+// backpressure under a partitioner, with its cost in state and latency and its distance
+// from theoretical bounds. It also measures jobs under a shifting distribution.
 package rate
 
 import (
@@ -9,49 +9,51 @@ import (
 	"math"
 )
 
-// Outcome is the result of a probe at one rate.
+// Outcome is what a probe found at one rate.
 type Outcome struct {
-	Held bool    // the job sustained the rate
-	Sent float64 // records/s that were sent: an estimate of the sustainable rate, if the job did not sustain the rate or had a backlog
+	Held bool    // the job kept up
+	Sent float64 // records/s sent: an estimate of the highest rate if the job did not keep up, or was behind and caught up
 }
 
-// Bracket is the result of a search: the highest rate that was sustained, and the lowest that
+// Bracket is the result of a search: the highest rate that was held, and the lowest that
 // was not.
 type Bracket struct {
-	Held   float64 // records/s; 0: none
-	Failed float64 // records/s, above Held; +Inf: none below the search's ceiling
+	Held   float64 // records/s; 0: none was
+	Failed float64 // records/s, above Held; +Inf: none failed below the search's ceiling
 	Probes int
 }
 
-// Width returns Failed/Held - 1, the relative uncertainty of the bracket.
+// Width is Failed/Held - 1, the relative uncertainty of the bracket.
 func (b Bracket) Width() float64 { return b.Failed/b.Held - 1 }
 
-// Search finds the sustainable rate of a job by closing a bracket around it. It is pure: it
-// knows the job only through the probe.
+// Search finds the highest rate that a job holds by closing a bracket around it. It
+// is pure: all its knowledge comes from the probe.
 type Search struct {
 	Start     float64 // records/s of the first probe, above 0
 	Ceiling   float64 // records/s that are never exceeded; 0: no ceiling
 	Tolerance float64 // the bracket is closed when Width is at most this
-	Probes    int     // at most; Find then returns the bracket so far with ErrProbes
+	Probes    int     // at most so many; then the bracket is returned with ErrProbes
 }
 
 // ErrProbes says that a bracket is wider than the search's tolerance.
 var ErrProbes = errors.New("the search ran out of probes")
 
-// floor is the part of its start at which a search gives up.
+// floor is how far below its start a search goes before it says that no rate is held.
 const floor = 1e-6
 
-// Find probes rates until the bracket is closed. Probes near the true limit may have either
-// outcome: if their relative error is e, the limit lies between (1-e) Held and (1+e) Failed.
+// Find probes rates until the bracket is closed. A probe near the true limit may
+// answer either way: with an error of e in where it draws the line, the limit lies
+// within (1-e) Held and (1+e) Failed.
 //
-// Find first probes just below the estimate of the last probe, or where the bracket would
-// close if that is lower. From there it goes up or down by one, two and four times the
-// tolerance, since an estimate is rarely far off. After that it halves the bracket, so that
-// the number of probes is logarithmic whatever the estimates are.
+// The guess of a probe says where to look next: just below it, or where the bracket
+// would close if that is lower, once or twice. From there the search goes up or down by
+// the tolerance, twice that, four times that, for a guess is rarely far off. Beyond that
+// the bracket is halved, so that the number of probes stays logarithmic whatever the
+// guesses are.
 func (s Search) Find(probe func(rate float64) (Outcome, error)) (Bracket, error) {
 	b := Bracket{Failed: math.Inf(1)}
 	guess, r := 0.0, s.Start
-	ups, downs := 0, 0 // consecutive rates that were sustained, or were not
+	ups, downs := 0, 0 // rates held, and not held, in a row
 	if s.Ceiling > 0 {
 		r = min(r, s.Ceiling)
 	}
@@ -72,7 +74,7 @@ func (s Search) Find(probe func(rate float64) (Outcome, error)) (Bracket, error)
 		}
 		switch {
 		case b.Failed < s.Start*floor:
-			return b, fmt.Errorf("no rate is sustained, not even %.3g records/s", b.Failed)
+			return b, fmt.Errorf("no rate is held, not even %.3g records/s", b.Failed)
 		case b.Held > 0 && b.Width() <= s.Tolerance*(1+1e-9), s.Ceiling > 0 && b.Held >= s.Ceiling:
 			return b, nil
 		}
@@ -80,8 +82,8 @@ func (s Search) Find(probe func(rate float64) (Outcome, error)) (Bracket, error)
 	}
 }
 
-// next returns the rate to probe after bracket b. guess is an estimate of the limit; 0: there
-// is none. ups and downs count the last consecutive rates that were sustained or not.
+// next is the rate to probe after bracket b: guess is where the limit may be, 0 no
+// idea, and ups and downs how many rates in a row were held or not.
 func (s Search) next(b Bracket, guess float64, ups, downs int) float64 {
 	if math.IsInf(b.Failed, 1) {
 		if r := 2 * b.Held; s.Ceiling == 0 || r < s.Ceiling {

@@ -53,7 +53,7 @@ func TestFindEnds(t *testing.T) {
 	if !errors.Is(err, ErrProbes) || b.Probes != 5 || b.Failed < 123 {
 		t.Errorf("too few probes: %+v, error %v", b, err)
 	}
-	if _, err = (Search{Start: 1e6, Tolerance: 0.01, Probes: 100}).Find(step(-1, guess)); err == nil || !strings.Contains(err.Error(), "no rate is sustained") {
+	if _, err = (Search{Start: 1e6, Tolerance: 0.01, Probes: 100}).Find(step(-1, guess)); err == nil || !strings.Contains(err.Error(), "no rate is held") {
 		t.Errorf("a job that holds nothing: error %v", err)
 	}
 	broken := errors.New("no such file")

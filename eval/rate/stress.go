@@ -20,12 +20,12 @@ import (
 // StressConfig says how a job is stressed: a fixed rate through a distribution that
 // shifts (docs/algorithms.md, "Sustainable rate").
 type StressConfig struct {
-	Load     float64       `yaml:"load"`     // the rate, as a part of the fluid bound; 0: the experiment's rate
+	Load     float64       `yaml:"load"`     // the rate, as a part of the fluid bound; 0: the experiment's own rate
 	Duration time.Duration `yaml:"duration"` // of the job's time
-	Warmup   int           `yaml:"warmup"`   // metric windows that the summary leaves out
+	Warmup   int           `yaml:"warmup"`   // metric windows that are left out of what is summed up
 }
 
-// DefaultStress is three minutes at 70 % of the fluid bound.
+// DefaultStress is three minutes at 70 % of what the workers can do.
 func DefaultStress() StressConfig {
 	return StressConfig{Load: 0.7, Duration: 3 * time.Minute, Warmup: 12}
 }
@@ -42,29 +42,29 @@ func (c *StressConfig) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Stressed is the result of a stress test.
+// Stressed is how a job came through.
 type Stressed struct {
 	Bounds    Bounds        `json:"bounds"`
-	Rate      float64       `json:"rate"` // due records/s
-	Sent      float64       `json:"sent"` // records/s that the partitioners sent on
+	Rate      float64       `json:"rate"` // records/s that were due
+	Sent      float64       `json:"sent"` // records/s that were sent on
 	Imbalance float64       `json:"imbalance"`
-	Blocked   time.Duration `json:"blocked_ns"` // of the job's time, in which the partitioners were blocked
+	Blocked   time.Duration `json:"blocked_ns"` // of the job's time, that the partitioners waited for room
 	P50       time.Duration `json:"p50_ns"`
 	P99       time.Duration `json:"p99_ns"`
 	FanOut    float64       `json:"fan_out"`
 	Pairs     float64       `json:"pairs"`      // (key, worker) pairs with state, mean
-	PairsMost int           `json:"pairs_most"` // the most at the end of a window
-	HeapMost  uint64        `json:"heap_most"`  // bytes of the whole process, the most at the end of a window
+	PairsMost int           `json:"pairs_most"` //
+	HeapMost  uint64        `json:"heap_most"`  // bytes: of the whole process, at windows' ends
 	Shifts    []Shift       `json:"shifts"`
 	Windows   []Moment      `json:"windows"`
 }
 
-// Shift is a change of the distribution, and the recovery from it.
+// Shift is a change of the distribution, and how long it took to get over it.
 type Shift struct {
 	At        float64 `json:"at"`        // seconds
-	Windows   int     `json:"windows"`   // until the job had settled; all windows of the phase if it did not
-	Recovered bool    `json:"recovered"` // it settled before the next shift
-	Settled   float64 `json:"settled"`   // the imbalance after settling
+	Windows   int     `json:"windows"`   // until the job was settled again; those of the whole phase if it never was
+	Recovered bool    `json:"recovered"` // it was, before the next shift
+	Settled   float64 `json:"settled"`   // the imbalance that it settled at
 }
 
 // Moment is a metric window of a stressed job.
@@ -78,8 +78,8 @@ type Moment struct {
 	Heap      uint64        `json:"heap"`
 }
 
-// Stress runs the subject's job at a fixed rate. heap returns the memory that the process
-// uses, in bytes. each, if not nil, is called with every window.
+// Stress runs the subject's job at a fixed rate. heap reads the process's memory in
+// use, in bytes; each takes every window as it comes, and may be nil.
 func Stress(ctx context.Context, s Subject, c StressConfig, heap func() uint64, each func(Moment)) (*Stressed, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -91,13 +91,13 @@ func Stress(ctx context.Context, s Subject, c StressConfig, heap func() uint64, 
 	}
 	if c.Load > 0 {
 		if bounds.Fluid == 0 {
-			return nil, errors.New("stress: the capacity of native workers is unknown; set the rate (load: 0 and rate.rate)")
+			return nil, errors.New("stress: what native workers can do is not known; set the rate (load: 0 and rate.rate)")
 		}
 		e.Rate.Kind, e.Rate.Rate, e.Rate.Stages = stream.RateFixed, c.Load*bounds.Fluid, nil
 	}
 	windows := int(math.Ceil(float64(c.Duration) / float64(e.Job.MetricWindow())))
 	if windows <= c.Warmup {
-		return nil, fmt.Errorf("stress: the warm-up of %d windows leaves none of the %[3]d in %[2]v", c.Warmup, c.Duration, windows)
+		return nil, fmt.Errorf("stress: the warm-up of %d windows leaves nothing of %v, which is %d", c.Warmup, c.Duration, windows)
 	}
 	g := &strain{res: &Stressed{Bounds: bounds}, warmup: c.Warmup, heap: heap, each: each, latency: hdrhistogram.New(1000, 1e14, 2)}
 	if err := s.run(ctx, &e, windows, g, experiment.Options{Latency: g.observe}, nil); err != nil {
@@ -109,7 +109,7 @@ func Stress(ctx context.Context, s Subject, c StressConfig, heap func() uint64, 
 	return g.sum(shifts(&e)), nil
 }
 
-// strain measures a stressed job by its windows.
+// strain reads the windows of a stressed job.
 type strain struct {
 	res     *Stressed
 	warmup  int
@@ -182,8 +182,8 @@ func (g *strain) sum(shifts func(until float64) []float64) *Stressed {
 	return r
 }
 
-// shifts returns a function that lists the times of an experiment's shifts, in seconds. Only
-// a sequence of distributions has shifts; drift is continuous.
+// shifts lists when the distribution of an experiment changes at once, in seconds: at
+// the changes of a sequence; a key that drifts does so all the time.
 func shifts(e *config.Experiment) func(until float64) []float64 {
 	return func(until float64) []float64 {
 		if e.Source.Kind != stream.KindZipfSequence {
@@ -198,17 +198,16 @@ func shifts(e *config.Experiment) func(until float64) []float64 {
 	}
 }
 
-// A job has settled after two windows with an imbalance of at most settledTimes that at the
-// end of the phase, plus settledPlus, in which it was blocked for at most settledBlocked of
-// the time.
+// A job has settled if, for two windows, its imbalance is not above settledTimes the
+// phase's final imbalance plus settledPlus, and it is hardly blocked.
 const (
 	settledTimes   = 1.5
 	settledPlus    = 0.02
 	settledBlocked = 0.01
 )
 
-// recovery finds how many windows a job took to settle after a shift. It returns false if
-// the phase is too short for an answer.
+// recovery finds how many windows a job took to settle after a shift. It is false for
+// a phase too short to tell.
 func recovery(windows []Moment, from, until float64) (Shift, bool) {
 	first := slices.IndexFunc(windows, func(m Moment) bool { return m.At > from+1e-9 })
 	last := slices.IndexFunc(windows, func(m Moment) bool { return m.At > until+1e-9 })
