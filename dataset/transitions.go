@@ -78,8 +78,8 @@ type Load struct {
 	Watch func(read, all int64)
 }
 
-// Transitions is what traces hold for learning off-line (reference.md, Its offline
-// data). A transition is two windows of an episode, one right after the other:
+// Transitions is what traces hold for learning off-line (docs/algorithms.md,
+// "Offline data"). A transition is two windows of an episode, one right after the other:
 //
 //	obs       what was observed in the first            (policy.Observation), [O], O = 2P
 //	action    where the second one's hot records went   (policy.Shares.Action), [A]

@@ -18,7 +18,7 @@ import (
 
 // RecurrentSACN trains the capacity policy from recorded windows and their rewards, offline
 // or while the job runs: by SAC-N, by CQL(H), or by behaviour cloning (docs/algorithms.md,
-// Recurrent SAC-N). It is for one goroutine at a time.
+// "Recurrent SAC-N"). It is for one goroutine at a time.
 //
 // The action is each worker's log capacity in the next window. The policy is a normal
 // distribution around the log capacity of the filter, with a standard deviation that the
