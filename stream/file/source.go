@@ -222,7 +222,7 @@ func (f *fileSource) leaveOut(err error, mine bool) error {
 	case !mine:
 		return nil
 	case f.cfg.OnBadRow == stream.BadRowError:
-		return f.at(fmt.Errorf("%w; mend the row or leave such rows out with on_bad_row: skip", err))
+		return f.at(fmt.Errorf("%w; fix the row, or skip such rows with on_bad_row: skip", err))
 	}
 	if f.skipped++; f.bad == nil {
 		f.bad = bad
