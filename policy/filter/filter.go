@@ -1,5 +1,5 @@
-// Package filter estimates worker speeds for the capacity action (docs/algorithms.md, The
-// capacity action). Serving, training through the model and training from rewards all run
+// Package filter estimates worker speeds for the capacity action (docs/algorithms.md,
+// "The capacity action"). Serving, training through the model and training from rewards all run
 // this one implementation; training also runs it backwards.
 //
 // A window is one Step. Observe compares the measured speeds with the estimates and

@@ -10,7 +10,7 @@ import (
 	"github.com/saspart/saspart/policy/scenario"
 )
 
-// Where reports are late, nobody can follow the scenarios of capacity.md better than somebody who sees the
+// Where reports are late, nobody can follow the scenarios of docs/algorithms.md, "The scenarios" better than somebody who sees the
 // speeds of Delay windows ago without noise, knows how likely they have changed since
 // and to what, and shares out the work so that the imbalance to be expected in the next
 // window is least. That is a problem of convex optimisation over samples of what may

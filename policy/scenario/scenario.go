@@ -1,6 +1,6 @@
 // Package scenario has the courses of events on which the capacity action is trained and
-// judged without a job (capacity.md, The scenarios), the followers of worker speeds that it
-// is compared with, and their scores.
+// evaluated without a job (docs/algorithms.md, "The scenarios"), the estimators of worker
+// speeds that it is compared with, and their scores.
 package scenario
 
 import (
@@ -40,7 +40,7 @@ type JobLike struct {
 	Chance [2]float64 `yaml:"chance"` // the same of how what workers got in a window differs from those
 }
 
-// Default are those of capacity.md, The scenarios.
+// Default are those of docs/algorithms.md, "The scenarios".
 func Default() Config {
 	return Config{
 		Windows: 64, Utilisation: [2]float64{0.5, 0.95}, Spread: [2]float64{0, 0.6}, Walk: [2]float64{0, 0.02},
@@ -82,8 +82,8 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Scenario is one course of events for P workers over T windows (capacity.md, The
-// scenarios): what nobody's decisions change. It is data, so that a differentiable
+// Scenario is one course of events for P workers over T windows (docs/algorithms.md, "The
+// scenarios"): what nobody's decisions change. It is data, so that a differentiable
 // model can be fed the same as Run.
 type Scenario struct {
 	Workers     int       // P
