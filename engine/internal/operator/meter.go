@@ -17,12 +17,11 @@ type Observer struct {
 	slots  []int64
 }
 
-// sketchSize is the number of counters behind a list of hot keys: with 16 per key
-// named, and 1024 at least, the last of 4P keys of a zipf 1.0 stream is still
-// well above the sketch's error.
+// sketchSize is the number of counters behind a list of hot keys: 16 per named key, and at
+// least 1024. The last of 4P keys of a zipf 1.0 stream is then well above the sketch's error.
 func sketchSize(hot int) int { return max(1024, 16*hot) }
 
-// NewObserver makes what sees as many keys as the job names.
+// NewObserver makes an observer for as many keys as the job names.
 func NewObserver(cfg *engine.Config) *Observer {
 	return &Observer{
 		sketch: sketch.NewSpaceSaving(sketchSize(cfg.NamedKeys())),
