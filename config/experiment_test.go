@@ -74,7 +74,7 @@ func TestMarshalRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text, err := strict.Marshal(want)
+		text, err := new(strict.Origins).Annotate(want)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +86,7 @@ func TestMarshalRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := strict.Marshal(got)
+		again, err := new(strict.Origins).Annotate(got)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -31,7 +31,7 @@ const (
 	metaEngine      = "saspart.engine"
 	metaPartitioner = "saspart.partitioner"
 	metaConfig      = "saspart.config"
-	metaMask        = "saspart.mask"
+	metaMask        = "saspart.mask" // reserved: empty
 	metaCreated     = "saspart.created"
 
 	formatName = "trace"
@@ -45,7 +45,6 @@ type Meta struct {
 	Engine      string // sim, local, fluid or flink
 	Partitioner string // the behaviour partitioner, several separated by commas
 	Config      string // the resolved configuration, YAML
-	Mask        string // the mask, JSON; "" for none
 	Created     string // by which program, and whatever else the caller wants to record
 }
 
@@ -58,7 +57,7 @@ func schemaOf(cols []column, m *Meta) *arrow.Schema {
 	md := arrow.NewMetadata(
 		[]string{metaFormat, metaVersion, metaWorkers, metaSeed, metaEngine, metaPartitioner, metaConfig, metaMask, metaCreated},
 		[]string{formatName, strconv.Itoa(Version), strconv.Itoa(m.Workers), strconv.FormatUint(m.Seed, 10),
-			m.Engine, m.Partitioner, m.Config, m.Mask, m.Created},
+			m.Engine, m.Partitioner, m.Config, "", m.Created},
 	)
 	return arrow.NewSchema(fields, &md)
 }
@@ -86,7 +85,7 @@ func metaOf(cols []column, s *arrow.Schema) (Meta, error) {
 		return m, fmt.Errorf("metadata %s is %q; it must be a whole number", metaSeed, value(metaSeed))
 	}
 	m.Engine, m.Partitioner = value(metaEngine), value(metaPartitioner)
-	m.Config, m.Mask, m.Created = value(metaConfig), value(metaMask), value(metaCreated)
+	m.Config, m.Created = value(metaConfig), value(metaCreated)
 
 	for i, want := range schemaOf(cols, &m).Fields() {
 		if i >= s.NumFields() {

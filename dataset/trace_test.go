@@ -8,9 +8,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
@@ -110,6 +112,19 @@ func readTrace(path string) (windows []*policy.Window, complete bool, err error)
 	}
 }
 
+// Traces may have a mask in their metadata; nothing is made of it.
+func TestMaskMetadata(t *testing.T) {
+	cols := columns()
+	s := schemaOf(cols, &Meta{Workers: 2, Engine: "sim"})
+	values := s.Metadata().Values()
+	values[slices.Index(s.Metadata().Keys(), metaMask)] = `{"workers":2,"keys":[[0,1]]}`
+	md := arrow.NewMetadata(s.Metadata().Keys(), values)
+	m, err := metaOf(cols, arrow.NewSchema(s.Fields(), &md))
+	if err != nil || m != (Meta{Workers: 2, Engine: "sim"}) {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
+
 func TestRoundTrip(t *testing.T) {
 	dir, n := t.TempDir(), 0
 	rapid.Check(t, func(rt *rapid.T) {
@@ -117,7 +132,7 @@ func TestRoundTrip(t *testing.T) {
 		path := filepath.Join(dir, fmt.Sprint(n, Ext))
 		workers := rapid.IntRange(1, 5).Draw(rt, "workers")
 		meta := Meta{Workers: workers, Seed: rapid.Uint64().Draw(rt, "seed"), Engine: "sim",
-			Partitioner: rapid.String().Draw(rt, "partitioner"), Config: rapid.String().Draw(rt, "config"), Mask: "[]", Created: "now"}
+			Partitioner: rapid.String().Draw(rt, "partitioner"), Config: rapid.String().Draw(rt, "config"), Created: "now"}
 		windows := rapid.SliceOfN(anyWindow(workers), 0, 4).Draw(rt, "windows")
 		// Copies of the drawn windows take the trace over several batches.
 		for copies := rapid.IntRange(1, 50).Draw(rt, "copies"); copies > 1 && len(windows) > 0 && len(windows) < 150; copies-- {

@@ -29,7 +29,7 @@ const (
 // TransitionConfig says how traces become transitions of the `shares` action.
 type TransitionConfig struct {
 	HotKeys int               `yaml:"hot_keys"` // keys ranked, heaviest first; the mask takes the true hot ones of them
-	Mask    policy.MaskConfig `yaml:"mask"`     // how the mask is made from the traces, where neither they nor the caller name one
+	Mask    policy.MaskConfig `yaml:"mask"`     // how the mask is made from the traces, where the caller names none
 	Rank    Ranking           `yaml:"rank"`     // episode or window
 	// Published takes the reference's conventions, faults included: actions in [0, 1],
 	// the last window of an episode terminal, and its observation of equal counts.
@@ -78,8 +78,8 @@ type Load struct {
 	Watch func(read, all int64)
 }
 
-// Transitions is what traces hold for learning off-line (reference.md, Its offline
-// data). A transition is two windows of an episode, one right after the other:
+// Transitions is what traces hold for learning off-line (docs/algorithms.md,
+// "Offline data"). A transition is two windows of an episode, one right after the other:
 //
 //	obs       what was observed in the first            (policy.Observation), [O], O = 2P
 //	action    where the second one's hot records went   (policy.Shares.Action), [A]
@@ -93,11 +93,10 @@ type Load struct {
 // as published they lie in [0, 1]. Episodes are cut off and do not end, so that
 // none is terminal; as published each one's last is.
 //
-// One mask holds for all: that of the caller, else the one in the traces' metadata,
-// else policy.NewMask of the mean shares of the ranks over all windows. The partitioner
-// that collected may have moved its own mask with the shares; what its keys did
-// outside this one is left out of the action, and a transition of which that is too
-// much (Config.Inside) is left out as a whole.
+// All transitions have one mask: the caller's, else policy.NewMask of the mean shares of
+// the ranks over all windows. The partitioner that collected may have used another mask.
+// What its keys did outside this one is not in the action; a transition with too much
+// outside (Config.Inside) is left out.
 type Transitions struct {
 	Workers int
 	Mask    policy.Mask

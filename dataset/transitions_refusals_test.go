@@ -2,17 +2,13 @@ package dataset
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"math"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
-
-	"pgregory.net/rapid"
 
 	"github.com/saspart/saspart/config/field"
 	"github.com/saspart/saspart/policy"
@@ -29,20 +25,10 @@ func TestTransitionRefusals(t *testing.T) {
 		writeTrace(t, name(file), m, windows, true)
 		return name(file)
 	}
-	masked := func(m policy.Mask) Meta {
-		meta := smallMeta
-		meta.Mask = FormatMask(m)
-		return meta
-	}
 	fine := make("fine", smallMeta, good(0, 0), good(0, 1))
 	empty := make("empty", smallMeta)
 	wide := make("wide", Meta{Workers: 3}, &policy.Window{Counts: []int64{1, 2, 3}, Busy: []float64{0, 0, 0}})
-	both := make("both", masked(policy.Mask{Workers: 2, Keys: [][]uint16{{0, 1}}}), good(0, 0), good(0, 1))
-	first := make("first", masked(policy.Mask{Workers: 2, Keys: [][]uint16{{0}}}), good(0, 0), good(0, 1))
-	other := make("other", masked(policy.Mask{Workers: 5, Keys: [][]uint16{{4}}}), good(0, 0), good(0, 1))
-	odd := smallMeta
-	odd.Mask = "workers"
-	noMask := make("nomask", odd, good(0, 0), good(0, 1))
+	first := make("first", smallMeta, good(0, 0), good(0, 1))
 	hash := make("hash", smallMeta, handWindow(0, 0, [2]int64{50, 50}, [2]float64{0.5, 0.5}), handWindow(0, 1, [2]int64{50, 50}, [2]float64{0.5, 0.5}))
 	short := make("short", smallMeta, good(0, 0), good(1, 0))
 	cold := make("cold", smallMeta, &policy.Window{Counts: []int64{1, 2}, Busy: []float64{0, 0}}, &policy.Window{Step: 1, Counts: []int64{1, 2}, Busy: []float64{0, 0}})
@@ -69,9 +55,6 @@ func TestTransitionRefusals(t *testing.T) {
 		{"no such file", []string{name("none")}, nil, []string{name("none"), "no such file"}},
 		{"no windows", []string{fine, empty}, nil, []string{empty, "no windows"}},
 		{"another P", []string{fine, wide}, nil, []string{wide, "3 workers", fine, "2"}},
-		{"another mask", []string{both, first}, nil, []string{first, both, `[[0]]`, `[[0,1]]`}},
-		{"a mask for another P", []string{other}, nil, []string{other, "5 workers", "2"}},
-		{"a mask that is none", []string{noMask}, nil, []string{noMask, "saspart.mask"}},
 		{"the caller's mask for another P", []string{fine}, &policy.Mask{Workers: 4}, []string{"4 workers", "2"}},
 		{"a mask of nothing", []string{fine}, &policy.Mask{Workers: 2}, []string{fine, "no key"}},
 		{"a mask of workers that there are not", []string{fine}, &policy.Mask{Workers: 2, Keys: [][]uint16{{2}}}, []string{"[2]", "below 2"}},
@@ -130,37 +113,4 @@ func TestTransitionConfig(t *testing.T) {
 			t.Errorf("%s: loading says %v", path, err)
 		}
 	}
-}
-
-func TestFormatMask(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		workers := rapid.IntRange(1, 40).Draw(rt, "workers")
-		d := rapid.SliceOfN(rapid.Float64Range(0.01, 1), 1, 10).Draw(rt, "d")
-		slices.SortFunc(d, func(a, b float64) int { return -int(math.Copysign(1, a-b)) })
-		m := policy.NewMask(d, workers, policy.MaskConfig{TrueHot: len(d)})
-		got, err := parseMask(FormatMask(m), workers)
-		if err != nil || !reflect.DeepEqual(got, m) {
-			rt.Fatalf("%v became %v, %v", m, got, err)
-		}
-	})
-}
-
-func FuzzParseMask(f *testing.F) {
-	f.Add(`{"workers":2,"keys":[[0,1],[1]]}`)
-	f.Add(`{"workers":2,"keys":[[]]}`)
-	f.Add(`[]`)
-	f.Fuzz(func(t *testing.T, text string) {
-		m, err := parseMask(text, 2)
-		if err != nil {
-			return
-		}
-		for _, row := range m.Keys {
-			if len(row) == 0 || int(row[len(row)-1]) >= 2 {
-				t.Errorf("%s was taken for a mask", text)
-			}
-		}
-		if !json.Valid([]byte(text)) {
-			t.Errorf("%s is no JSON", text)
-		}
-	})
 }

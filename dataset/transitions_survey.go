@@ -3,7 +3,6 @@ package dataset
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -122,49 +121,7 @@ func (s *survey) fits(f *surveyed) error {
 		return fmt.Errorf("trace %s has %d workers, trace %s has %d: an action's length depends on them, so that each number needs a training of its own",
 			f.path, f.meta.Workers, s.files[0].path, s.workers)
 	}
-	if f.meta.Mask == "" || s.given != nil {
-		return nil
-	}
-	if _, err := parseMask(f.meta.Mask, f.meta.Workers); err != nil {
-		return fmt.Errorf("trace %s: %w", f.path, err)
-	}
-	for _, other := range s.files {
-		if other.meta.Mask != "" && other.meta.Mask != f.meta.Mask {
-			return fmt.Errorf("trace %s has the mask %s, trace %s has %s: train on each alone, or name the mask to use",
-				f.path, shortened(f.meta.Mask), other.path, shortened(other.meta.Mask))
-		}
-	}
 	return nil
-}
-
-// shortened keeps a text on a line.
-func shortened(text string) string {
-	if len(text) > 120 {
-		return text[:117] + "..."
-	}
-	return text
-}
-
-// parseMask reads the mask of a trace's metadata: a JSON object of workers, P, and
-// keys, the allowed workers of each rank.
-func parseMask(text string, workers int) (policy.Mask, error) {
-	var m policy.Mask
-	if err := json.Unmarshal([]byte(text), &m); err != nil {
-		return m, fmt.Errorf("its metadata %s is no mask: %w", metaMask, err)
-	}
-	return m, checkMask(&m, workers)
-}
-
-// FormatMask is m as Meta holds it.
-func FormatMask(m policy.Mask) string {
-	text, err := json.Marshal(struct {
-		Workers int        `json:"workers"`
-		Keys    [][]uint16 `json:"keys"`
-	}{m.Workers, m.Keys})
-	if err != nil {
-		panic(err) // numbers always marshal
-	}
-	return string(text)
 }
 
 func checkMask(m *policy.Mask, workers int) error {
@@ -186,19 +143,13 @@ func checkMask(m *policy.Mask, workers int) error {
 
 // mask is the one mask of all transitions.
 func (s *survey) mask() (m policy.Mask, err error) {
-	var from string
-	switch i := slices.IndexFunc(s.files, func(f surveyed) bool { return f.meta.Mask != "" }); {
-	case s.given != nil:
-		m, from = *s.given, "the mask given"
+	from := "the mask given"
+	if s.given != nil {
+		m = *s.given
 		if err := checkMask(&m, s.workers); err != nil {
 			return m, err
 		}
-	case i >= 0:
-		from = "the mask of trace " + s.files[i].path
-		if m, err = parseMask(s.files[i].meta.Mask, s.workers); err != nil {
-			return m, fmt.Errorf("trace %s: %w", s.files[i].path, err)
-		}
-	default:
+	} else {
 		from = "a mask of the mean shares of the hot keys"
 		m = policy.NewMask(s.meanShares(), s.workers, s.config.Mask)
 	}

@@ -59,8 +59,8 @@ func duelOf(results []study.Result, kind study.Kind, name, rival string) duel {
 	return d
 }
 
-// strongest is how a contender does against the one, of those that are neither learned
-// nor among the rivals, that holds the most beside it; of no cells where there is none.
+// strongest returns the duel of a contender against its strongest opponent that is neither
+// learned nor among the rivals. Without such an opponent the duel has no cells.
 func strongest(results []study.Result, name string) duel {
 	var least duel
 	for _, other := range study.Contenders(results) {
@@ -105,7 +105,7 @@ func verdict(results []study.Result) (headline string, points []string) {
 	}
 	for _, rival := range rivals() {
 		if d := duelOf(results, study.Stress, name, rival); d.cells > 0 {
-			points = append(points, d.stressSentence(name))
+			points = append(points, d.stressSentence())
 		}
 	}
 	for _, n := range []string{name, "waterfill"} {
@@ -158,7 +158,7 @@ func (d *duel) sentence(name string) string {
 	return s
 }
 
-func (d *duel) stressSentence(name string) string {
+func (d *duel) stressSentence() string {
 	word, by := "lower", d.ratio
 	if by < 1 {
 		word, by = "higher", 1/by

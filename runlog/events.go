@@ -44,9 +44,9 @@ type events struct {
 	frame []byte
 }
 
-// createEvents starts an event file in dir. TensorBoard reads the files of a folder
-// in the order of their names: start is when the file is begun, number how many were
-// before it, and host tells files of several machines apart.
+// createEvents starts an event file in dir. TensorBoard reads the files of a folder in the
+// order of their names. A name has the time at which the file is begun, the number of
+// earlier files, and the host.
 func createEvents(dir string, start time.Time, host string, number int) (*events, error) {
 	name := fmt.Sprintf("events.out.tfevents.%010d.%04d.%s", start.Unix(), number, host)
 	f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)

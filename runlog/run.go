@@ -1,14 +1,13 @@
-// Package runlog keeps the folder of a training run: what was run, from which
-// configuration, on which machine, and how it went, for people, for TensorBoard and
-// for whoever resumes it.
+// Package runlog keeps the folder of a training run: command, configuration, machine and
+// metrics, for people, for TensorBoard and for resuming.
 //
-//	run.yaml         command, version, seed, host, when it began and was resumed (Info)
+//	run.yaml         command, version, seed, host, start and resumptions (Info)
 //	config.yaml      the resolved configuration
-//	metrics.csv      a row per report: step, seconds, a column per tag
+//	metrics.csv      a row per entry: step, seconds, a column per tag
 //	events.out.*     the same for TensorBoard, a file per start
 //
-// Checkpoints and reports lie beside them. There is no clock in here: whoever writes
-// says when.
+// Checkpoints and the report page are beside them. The package has no clock: callers pass
+// the time.
 package runlog
 
 import (
@@ -91,7 +90,7 @@ func (r *Run) create(config []byte, tags []string) (err error) {
 }
 
 // Resume continues the run in dir from a checkpoint of the given step: rows of later
-// steps are cut off, and TensorBoard is told to forget them.
+// steps are removed, also in TensorBoard.
 func Resume(dir string, step int64, at time.Time, tags []string) (*Run, error) {
 	info, err := ReadInfo(dir)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
@@ -24,19 +25,17 @@ import (
 	"github.com/saspart/saspart/runlog"
 	"github.com/saspart/saspart/train"
 	"github.com/saspart/saspart/train/offline"
+	"github.com/saspart/saspart/train/setup"
 )
 
 // trainPrefix starts the environment variables that set values of a training.
 const trainPrefix = "SASPART_TRAIN_"
 
-// checkpoints is the folder of the checkpoints in a run's folder.
-const checkpoints = "checkpoints"
-
 type trainOfflineOptions struct {
 	data       []string // patterns of traces
 	out        string   // the run's folder
 	resume     bool
-	action     string // shares or capacity
+	action     checkpoint.Kind
 	checkpoint string // to start from, of the capacity action; empty: from nothing
 	config     string // of the training: file or name of a ready one
 	experiment string // to roll out on the fluid model of; empty: none
@@ -97,7 +96,7 @@ and ends with the same policy, bit for bit, as one that was not.`,
 		}
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		opts.output, opts.action = output.value, action.value
+		opts.output, opts.action = output.value, checkpoint.Kind(action.value)
 		opts.overrides = append(algorithm(algo.value), settings.overrides...)
 		return a.runTrainOffline(cmd.Context(), opts)
 	}
@@ -118,16 +117,6 @@ func algorithm(name string) []strict.Override {
 	return []strict.Override{set("learner.algorithm", name)}
 }
 
-// trainConfig is what config.yaml of a run holds.
-type trainConfig struct {
-	Seed       uint64             `yaml:"seed"`
-	Action     string             `yaml:"action"`
-	Checkpoint string             `yaml:"checkpoint,omitempty"` // that it started from
-	Data       []string           `yaml:"traces"`
-	Training   any                `yaml:"training"`             // *offline.Config or *offline.CapacityConfig
-	Experiment *config.Experiment `yaml:"experiment,omitempty"` // that the policy was rolled out on
-}
-
 // trained is the result as programs read it.
 type trained struct {
 	Run        string          `json:"run"`
@@ -139,10 +128,13 @@ func (a *app) runTrainOffline(ctx context.Context, opts trainOfflineOptions) err
 	if !offline.Available {
 		return train.ErrUnavailable
 	}
-	c := trainConfig{Seed: opts.seed, Action: opts.action, Checkpoint: opts.checkpoint}
-	prepare, err := a.prepareTraining(&c, opts)
-	if err != nil {
+	c := &setup.Offline{Seed: opts.seed, Action: opts.action, Checkpoint: opts.checkpoint}
+	var err error
+	if c.Training, err = a.loadTraining(opts); err != nil {
 		return err
+	}
+	if err := c.Check(); err != nil {
+		return setupError(err)
 	}
 	if opts.experiment != "" {
 		if c.Experiment, _, err = config.Load(opts.experiment, a.env, nil); err != nil {
@@ -155,41 +147,13 @@ func (a *app) runTrainOffline(ctx context.Context, opts trainOfflineOptions) err
 	if err := a.checkRun(opts.out, opts.resume); err != nil {
 		return err
 	}
-	t, updates, err := prepare(ctx)
-	if err != nil {
-		return err
-	}
-	outcome, err := a.trainOffline(ctx, opts, &c, t, updates)
-	if t.Data != nil {
-		err = errors.Join(err, t.Data.Close())
-	}
+	outcome, err := a.trainOffline(ctx, opts, c)
 	if outcome.Updates == 0 {
 		return err
 	}
 	_, bad := eval.WriteTrainingReport(opts.out)
-	err = errors.Join(err, bad)
-	// What was learned is told also when the run did not get to its end.
-	return errors.Join(err, a.printTrained(opts, outcome))
-}
-
-// prepareTraining resolves the configuration of the action's training, and returns
-// what reads the traces and makes the training, with how many updates it takes.
-func (a *app) prepareTraining(c *trainConfig, opts trainOfflineOptions) (func(context.Context) (*offline.Training, int, error), error) {
-	if opts.action == string(checkpoint.KindCapacity) {
-		return a.prepareCapacity(c, opts)
-	}
-	if opts.checkpoint != "" {
-		return nil, usagef("--checkpoint is for --action capacity: a training of shares from traces starts from nothing")
-	}
-	training, err := loadTraining(a, opts)
-	if err != nil {
-		return nil, err
-	}
-	c.Training = &training
-	return func(ctx context.Context) (*offline.Training, int, error) {
-		data, err := a.loadTransitions(ctx, c, &training)
-		return &offline.Training{Config: training, Data: data}, training.Updates, err
-	}, nil
+	// Print the results of an interrupted run too.
+	return errors.Join(err, bad, a.printTrained(opts, outcome))
 }
 
 // checkRun refuses early what would be refused after the traces are read.
@@ -204,15 +168,25 @@ func (a *app) checkRun(out string, resume bool) error {
 	return usagef("%s holds a run already; go on with it with --resume, or name another --out", out)
 }
 
-// loadTraining resolves the training's configuration.
-func loadTraining(a *app, opts trainOfflineOptions) (offline.Config, error) {
-	c := offline.Default()
-	file, text, err := findTraining(opts.config, configs.TrainNames())
-	if err != nil {
-		return c, err
+// loadTraining resolves the configuration of the action's training.
+func (a *app) loadTraining(opts trainOfflineOptions) (any, error) {
+	layers := strict.Layers{Env: a.env, Prefix: trainPrefix, Set: opts.overrides}
+	ready := configs.TrainNames()
+	if opts.action == checkpoint.KindCapacity {
+		ready = configs.CapacityNames()
 	}
-	_, err = strict.Load(file, text, &c, strict.Layers{Env: a.env, Prefix: trainPrefix, Set: opts.overrides})
-	return c, err
+	file, text, err := findTraining(opts.config, ready)
+	if err != nil {
+		return nil, err
+	}
+	if opts.action == checkpoint.KindCapacity {
+		c := offline.DefaultCapacity()
+		_, err = strict.Load(file, text, &c, layers)
+		return &c, err
+	}
+	c := offline.Default()
+	_, err = strict.Load(file, text, &c, layers)
+	return &c, err
 }
 
 // findTraining returns the text of a training's configuration, a file or one of the
@@ -231,46 +205,66 @@ func findTraining(name string, ready []string) (file string, text []byte, err er
 	return "", nil, usagef("there is no file %s and no ready training configuration of that name; %s", name, nearest.Explain(name, ready))
 }
 
-// loadTransitions reads the traces.
-func (a *app) loadTransitions(ctx context.Context, c *trainConfig, training *offline.Config) (*dataset.Transitions, error) {
-	meter := progress.Start(a.err, a.now, progress.Config{Label: "read traces", Unit: "windows", Terminal: a.errTerminal})
-	seen := int64(0)
-	load := dataset.Load{Config: training.Data, Files: c.Data, Seed: c.Seed, Watch: func(read, _ int64) {
-		meter.Add(read - seen)
-		seen = read
-	}}
-	data, err := load.Do(ctx)
-	meter.Stop()
-	if err != nil {
-		return nil, err
+// trainingSetup is what the building of a training gets from this program.
+func (a *app) trainingSetup(out string, resume bool, text []byte) setup.Options {
+	return setup.Options{
+		CreatedBy: buildVersion().String(), Configuration: string(text), Dir: filepath.Join(out, setup.Checkpoints), Resume: resume,
+		Now: a.now, Log: a.narrate,
+		Reading: func() (func(int64), func()) {
+			meter := progress.Start(a.err, a.now, progress.Config{Label: "read traces", Unit: "windows", Terminal: a.errTerminal})
+			seen := int64(0)
+			return func(windows int64) {
+				meter.Add(windows - seen)
+				seen = windows
+			}, meter.Stop
+		},
 	}
+}
+
+// setupError makes a usage error of one that building a training found.
+func setupError(err error) error {
+	if errors.As(err, new(*setup.UsageError)) {
+		return asUsage(err)
+	}
+	return err
+}
+
+// describeTraces prints what was read from the traces.
+func (a *app) describeTraces(t *offline.Training) {
+	if t.Capacity != nil {
+		data, workers := t.Capacity.Data, []string(nil)
+		for _, p := range data.Workers {
+			workers = append(workers, plural(p, "worker"))
+		}
+		a.narrate("%s to learn from and %d held out, %s, of %s",
+			plural(len(data.Train), "recording"), len(data.HeldOut), plural(int(data.Windows), "window"), strings.Join(workers, " and "))
+		return
+	}
+	data := t.Data
 	a.narrate("%s to learn from and %d held out, of %s; mask of %d keys, %d pairs on %d workers",
 		plural(data.Train.Len(), "transition"), data.HeldOut.Len(), plural(data.Episodes, "episode"),
 		len(data.Mask.Keys), data.Mask.Pairs(), data.Workers)
 	if data.Skipped.Total() > 0 {
 		a.narrate("left out: %s", data.Skipped)
 	}
-	if e := c.Experiment; e != nil && e.Job.Workers != data.Workers {
-		return nil, errors.Join(usagef("experiment %s has %d workers, the traces have %d: the policy can't be rolled out on it", e.Name, e.Job.Workers, data.Workers), data.Close())
-	}
-	return data, nil
 }
 
-// trainOffline trains in the run's folder, for so many updates.
-func (a *app) trainOffline(ctx context.Context, opts trainOfflineOptions, c *trainConfig, t *offline.Training, updates int) (out offline.Outcome, err error) {
+// trainOffline trains in the run's folder.
+func (a *app) trainOffline(ctx context.Context, opts trainOfflineOptions, c *setup.Offline) (out offline.Outcome, err error) {
 	text, err := yaml.Marshal(c)
 	if err != nil {
 		return out, fmt.Errorf("write the configuration of the run: %w", err)
 	}
-	t.Seed, t.Dir, t.Resume = c.Seed, filepath.Join(opts.out, checkpoints), opts.resume
-	t.CreatedBy, t.Configuration, t.Parent = buildVersion().String(), string(text), c.Checkpoint
-	if c.Experiment != nil {
-		if t.Rollout, err = fluidRollout(c.Experiment); err != nil {
-			return out, err
-		}
+	t, err := c.Build(ctx, a.trainingSetup(opts.out, opts.resume, text))
+	if err != nil {
+		return out, setupError(err)
 	}
+	if t.Data != nil {
+		defer func() { err = errors.Join(err, t.Data.Close()) }()
+	}
+	a.describeTraces(t)
 	meter := progress.Start(a.err, a.now, progress.Config{
-		Label: "train-offline", Unit: "updates", Total: int64(updates), Terminal: a.errTerminal,
+		Label: "train-offline", Unit: "updates", Total: int64(c.Updates()), Terminal: a.errTerminal,
 	})
 	defer meter.Stop()
 	var run *runlog.Run

@@ -16,15 +16,15 @@ import (
 // says that it holds.
 func TestReadyCapacityTraining(t *testing.T) {
 	for _, name := range []string{"", "capacity"} {
-		got, err := loadCapacityTraining(&app{}, trainOfflineOptions{config: name})
-		if want := offline.DefaultCapacity(); err != nil || !reflect.DeepEqual(got, want) {
+		got, err := (&app{}).loadTraining(trainOfflineOptions{config: name, action: checkpoint.KindCapacity})
+		if want := offline.DefaultCapacity(); err != nil || !reflect.DeepEqual(got, &want) {
 			t.Errorf("%q holds\n%+v\nwant\n%+v, %v", name, got, want, err)
 		}
 	}
 	if got := strings.Join(configs.CapacityNames(), " "); got != "capacity" {
 		t.Errorf("ready trainings %s", got)
 	}
-	if _, err := loadCapacityTraining(&app{}, trainOfflineOptions{config: "reference"}); err == nil || !strings.Contains(err.Error(), "capacity") {
+	if _, err := (&app{}).loadTraining(trainOfflineOptions{config: "reference", action: checkpoint.KindCapacity}); err == nil || !strings.Contains(err.Error(), "capacity") {
 		t.Errorf("a configuration of the shares action: %v", err)
 	}
 }
@@ -55,7 +55,7 @@ func TestTrainCapacityRefuses(t *testing.T) {
 	}{
 		{"shares from a checkpoint", []string{"--checkpoint", "builtin"}, codeUsage, "--action capacity"},
 		{"a checkpoint that there is not", []string{"--action", "capacity", "--checkpoint", filepath.Join(dir, "no")}, codeFailed, "no"},
-		{"a checkpoint of the other action", []string{"--action", "capacity", "--checkpoint", filepath.Join(dir, "shares")}, codeUsage, "decides on shares"},
+		{"a checkpoint of the other action", []string{"--action", "capacity", "--checkpoint", filepath.Join(dir, "shares")}, codeUsage, "is of kind shares"},
 		{"shares by the model", []string{"--algo", "model"}, codeUsage, "algorithm"},
 		{"a setting of the other action", []string{"--action", "capacity", "--set", "data.hot_keys=3"}, codeUsage, "hot_keys"},
 	} {
@@ -63,26 +63,5 @@ func TestTrainCapacityRefuses(t *testing.T) {
 		if code != c.code || stdout != "" || !strings.Contains(narration, c.want) {
 			t.Errorf("%s: exit code %d, want %d with %q\n%s%s", c.why, code, c.code, c.want, stdout, narration)
 		}
-	}
-}
-
-// TestStartOf: what a training starts from.
-func TestStartOf(t *testing.T) {
-	if c, err := startOf(""); c != nil || err != nil {
-		t.Errorf("nothing to start from is %v, %v", c, err)
-	}
-	c, err := startOf(checkpoint.BuiltinName)
-	if err != nil || c.Kind != checkpoint.KindCapacity {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	if err := checkpoint.Save(filepath.Join(dir, "a"), c); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := startOf(filepath.Join(dir, "a")); err != nil || got.Digest == "" {
-		t.Errorf("a folder: %v", err)
-	}
-	if _, err := startOf(filepath.Join(dir, "b")); err == nil {
-		t.Error("a folder that there is not was taken")
 	}
 }

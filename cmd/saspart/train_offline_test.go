@@ -19,7 +19,7 @@ func TestReadyTrainings(t *testing.T) {
 	for name, want := range map[string]offline.Config{
 		"": offline.Default(), "default": offline.Default(), "reference": offline.Reference(),
 	} {
-		got, err := loadTraining(a, trainOfflineOptions{config: name})
+		got, err := a.loadTraining(trainOfflineOptions{config: name})
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}

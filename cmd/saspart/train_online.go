@@ -24,6 +24,7 @@ import (
 	"github.com/saspart/saspart/train"
 	"github.com/saspart/saspart/train/offline"
 	"github.com/saspart/saspart/train/online"
+	"github.com/saspart/saspart/train/setup"
 )
 
 type trainOnlineOptions struct {
@@ -44,11 +45,8 @@ type trainOnlineOptions struct {
 	flink      flinkFlags
 }
 
-// closedForm names the engine in closed form, beside those of package experiment.
-const closedForm = "fluid"
-
 func (a *app) trainOnlineCommand() *cobra.Command {
-	opts := trainOnlineOptions{seed: 1, server: listenOptions{config: trainingServer()}}
+	opts := trainOnlineOptions{seed: 1, server: listenOptions{config: trainingServerConfig()}}
 	cmd := &cobra.Command{
 		Use:   "train-online",
 		Short: "Learn a policy while the job runs, from every window of it",
@@ -109,7 +107,7 @@ without reaching it exits with 4.`,
 	threads := flags.Int("threads", 0, "CPU `threads` of the learner; results do not depend on them")
 	action := &choice{value: string(checkpoint.KindShares), allowed: []string{string(checkpoint.KindShares), string(checkpoint.KindCapacity)}}
 	choiceFlag(cmd, action, "action", "", "what the policy decides on")
-	engineName := &choice{value: closedForm, allowed: append([]string{closedForm}, experiment.Engines()...)}
+	engineName := &choice{value: setup.ClosedForm, allowed: append([]string{setup.ClosedForm}, experiment.Engines()...)}
 	choiceFlag(cmd, engineName, "engine", "", "what runs the job")
 	opts.addServer(cmd)
 	opts.flink.add(cmd)
@@ -123,7 +121,7 @@ without reaching it exits with 4.`,
 		opts.engine, opts.output, opts.overrides = engineName.value, output.value, settings.overrides
 		opts.action = checkpoint.Kind(action.value)
 		if opts.server.listen != "" {
-			opts.engine = behindServer
+			opts.engine = setup.Served
 		} else if err := withoutServer(cmd); err != nil {
 			return err
 		}
@@ -136,17 +134,6 @@ without reaching it exits with 4.`,
 		return a.runTrainOnline(cmd.Context(), opts)
 	}
 	return cmd
-}
-
-// onlineConfig is what config.yaml of a run holds.
-type onlineConfig struct {
-	Seed       uint64             `yaml:"seed"`
-	Engine     string             `yaml:"engine"`
-	Action     checkpoint.Kind    `yaml:"action"`
-	Checkpoint string             `yaml:"checkpoint,omitempty"`
-	Data       []string           `yaml:"traces,omitempty"`
-	Training   online.Config      `yaml:"training"`
-	Experiment *config.Experiment `yaml:"experiment"`
 }
 
 // learnedOnline is the result as programs read it.
@@ -181,8 +168,8 @@ func (a *app) runTrainOnline(ctx context.Context, opts trainOnlineOptions) error
 
 // loadOnline resolves the configurations. What is set goes to the experiment if it has
 // a value of that name, else to the training.
-func (a *app) loadOnline(opts trainOnlineOptions) (*onlineConfig, error) {
-	c := &onlineConfig{Seed: opts.seed, Engine: opts.engine, Action: opts.action, Checkpoint: opts.checkpoint, Data: opts.data, Training: online.Default()}
+func (a *app) loadOnline(opts trainOnlineOptions) (*setup.Online, error) {
+	c := &setup.Online{Seed: opts.seed, Engine: opts.engine, Action: opts.action, Checkpoint: opts.checkpoint, Data: opts.data, Training: online.Default()}
 	var training, job []strict.Override
 	for _, o := range opts.overrides {
 		name, _, _ := strings.Cut(o.Path, ".")
@@ -192,10 +179,10 @@ func (a *app) loadOnline(opts trainOnlineOptions) (*onlineConfig, error) {
 			training = append(training, o)
 		}
 	}
-	if opts.engine != closedForm {
+	if opts.engine != setup.ClosedForm {
 		c.Training.Evaluate.Windows = 32 // of real records, so many take their time
 	}
-	if c.realTime() {
+	if c.RealTime() {
 		c.Training.Safety = online.CarefulSafety()
 	}
 	file, text, err := findTraining(opts.training, configs.OnlineNames())
@@ -210,25 +197,34 @@ func (a *app) loadOnline(opts trainOnlineOptions) (*onlineConfig, error) {
 }
 
 // trainOnline trains in the run's folder.
-func (a *app) trainOnline(ctx context.Context, opts trainOnlineOptions, c *onlineConfig) (out online.Outcome, err error) {
+func (a *app) trainOnline(ctx context.Context, opts trainOnlineOptions, c *setup.Online) (out online.Outcome, err error) {
 	text, err := yaml.Marshal(c)
 	if err != nil {
 		return out, fmt.Errorf("write the configuration of the run: %w", err)
 	}
-	b := &onlineBuild{onlineConfig: c, app: a, text: string(text), dir: filepath.Join(opts.out, checkpoints), resume: opts.resume}
-	behind, err := a.behind(ctx, opts, c)
+	o := a.trainingSetup(opts.out, opts.resume, text)
+	server, err := a.trainingServer(ctx, opts, c)
 	if err != nil {
 		return out, err
 	}
-	b.feed = behind.feed
-	if b.cluster, err = opts.flink.open(a, opts.engine); err != nil {
+	if server.feed != nil {
+		o.Served = server.feed
+	}
+	if o.Flink, err = opts.flink.open(a, opts.engine); err != nil {
 		return out, err
 	}
-	loop, err := b.build(ctx)
-	defer func() { err = errors.Join(err, behind.close(ctx, out), b.close(), closeFlink(b.cluster)) }()
+	t, err := c.Build(ctx, o)
+	defer func() {
+		err = errors.Join(err, server.close(ctx, out))
+		if t != nil {
+			err = errors.Join(err, t.Close())
+		}
+		err = errors.Join(err, closeFlink(o.Flink))
+	}()
 	if err != nil {
-		return out, err
+		return out, setupError(err)
 	}
+	loop := &t.Loop
 	done, most := uint64(0), c.Training.Time
 	if loop.Status != nil {
 		done = loop.Status.Windows
@@ -246,13 +242,12 @@ func (a *app) trainOnline(ctx context.Context, opts trainOnlineOptions, c *onlin
 	})
 	defer meter.Stop()
 	meter.Skip(int64(done))
-	routes := &routeFile{path: filepath.Join(opts.out, runlog.RoutesFile)}
 	loop.Record = func(windows uint64, values map[string]float64) error {
 		return run.Log(int64(windows), a.now(), values)
 	}
-	loop.Evaluated = routes.evaluated
+	loop.Evaluated = setup.RouteFile(filepath.Join(opts.out, runlog.RoutesFile)).Evaluated
 	loop.Watch = (&watchOnline{app: a, meter: meter, windows: done}).watch
-	if err := behind.open(); err != nil {
+	if err := server.open(); err != nil {
 		return out, err
 	}
 	return loop.Run(ctx)
@@ -302,7 +297,7 @@ func told(v float64) string {
 	return strconv.FormatFloat(v, 'f', 3, 64)
 }
 
-func (a *app) printOnline(opts trainOnlineOptions, c *onlineConfig, o online.Outcome) error {
+func (a *app) printOnline(opts trainOnlineOptions, c *setup.Online, o online.Outcome) error {
 	best, err := checkpoint.Find(opts.out)
 	if err != nil {
 		best = "" // it ended before anything was saved

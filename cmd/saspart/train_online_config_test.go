@@ -8,6 +8,7 @@ import (
 
 	"github.com/saspart/saspart/configs"
 	"github.com/saspart/saspart/train/online"
+	"github.com/saspart/saspart/train/setup"
 )
 
 // TestReadyOnlineTrainings: the ready configurations load, and hold what the package
@@ -17,7 +18,7 @@ func TestReadyOnlineTrainings(t *testing.T) {
 	for name, want := range map[string]online.Config{
 		"": online.Default(), "online": online.Default(), "reference-online": online.Reference(),
 	} {
-		got, err := a.loadOnline(trainOnlineOptions{experiment: "reference-8", training: name, engine: closedForm})
+		got, err := a.loadOnline(trainOnlineOptions{experiment: "reference-8", training: name, engine: setup.ClosedForm})
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}

@@ -11,23 +11,14 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/saspart/saspart/experiment"
 	"github.com/saspart/saspart/serve"
 	"github.com/saspart/saspart/train/online"
+	"github.com/saspart/saspart/train/setup"
 )
 
-// behindServer names, beside the engines, what runs a job that is in another process.
-const behindServer = "served"
-
-// realTime reports whether the job runs on the wall clock: it does not wait for the
-// learner, and somebody may wait for its results.
-func (c *onlineConfig) realTime() bool {
-	return experiment.RealTime(c.Engine) || c.Engine == behindServer
-}
-
-// trainingServer is the server of a training, which takes one job at a time: another
-// may come as soon as it is gone for good.
-func trainingServer() serve.Config {
+// trainingServerConfig is for the server of a training, which takes one job at a time.
+// Another may attach as soon as the first has left.
+func trainingServerConfig() serve.Config {
 	c := serve.Default()
 	c.Limits.Jobs, c.Linger = 1, 5*time.Second
 	return c
@@ -66,8 +57,8 @@ func withoutServer(cmd *cobra.Command) error {
 	return nil
 }
 
-// behind is the server in front of a training; without a feed there is none.
-type behind struct {
+// trainingServer is the policy server of a training. Without a feed there is none.
+type trainingServer struct {
 	feed   *serve.Feed
 	app    *app
 	opts   *trainOnlineOptions
@@ -78,9 +69,9 @@ type behind struct {
 	ended  chan struct{}           // closed when server has
 }
 
-// behind prepares the server of a training.
-func (a *app) behind(ctx context.Context, opts trainOnlineOptions, c *onlineConfig) (*behind, error) {
-	b := &behind{app: a, opts: &opts, ended: make(chan struct{})}
+// trainingServer prepares the server of a training.
+func (a *app) trainingServer(ctx context.Context, opts trainOnlineOptions, c *setup.Online) (*trainingServer, error) {
+	b := &trainingServer{app: a, opts: &opts, ended: make(chan struct{})}
 	if opts.server.listen == "" {
 		return b, nil
 	}
@@ -114,7 +105,7 @@ func (a *app) behind(ctx context.Context, opts trainOnlineOptions, c *onlineConf
 }
 
 // open has the server listen.
-func (b *behind) open() (err error) {
+func (b *trainingServer) open() (err error) {
 	if b.feed == nil {
 		return nil
 	}
@@ -133,7 +124,7 @@ func (b *behind) open() (err error) {
 }
 
 // close ends the server, if there is one, and says what the training saw of it.
-func (b *behind) close(ctx context.Context, out online.Outcome) error {
+func (b *trainingServer) close(ctx context.Context, out online.Outcome) error {
 	if b.feed == nil {
 		return nil
 	}

@@ -249,8 +249,8 @@ APP_SMALL: small: is 1000; it must be a whole number that fits 8 bits
 	}
 }
 
-// A default that is impossible together with another value sends the user to the
-// block it would stand in, and says that nobody wrote it.
+// If a default is impossible together with another value, the error points to the block that
+// the default belongs to, and says that it is a default.
 func TestErrorOfADefault(t *testing.T) {
 	v := defaults()
 	v.Inner.Wait = time.Hour
@@ -357,7 +357,7 @@ func TestMarshalRoundTrip(t *testing.T) {
 			List:    rapid.SliceOfN(rapid.Custom(func(t *rapid.T) element { return element{"e", rapid.Float64Range(0, 9).Draw(t, "w")} }), 1, 3).Draw(t, "list"),
 			Common:  common{Seed: rapid.Uint64().Draw(t, "seed")},
 		}
-		text, err := strict.Marshal(v)
+		text, err := new(strict.Origins).Annotate(v)
 		if err != nil {
 			t.Fatal(err)
 		}

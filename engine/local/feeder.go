@@ -12,6 +12,7 @@ import (
 	"github.com/saspart/saspart/loop"
 	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/partition/sketch"
 	"github.com/saspart/saspart/stream"
 )
 
@@ -41,7 +42,7 @@ type feeder struct {
 	index  int
 	source stream.Source
 	rate   engine.Arrivals
-	seen   *operator.Observer
+	seen   *sketch.Observer
 
 	changed int64               // when the last route or router was adopted, ns
 	adopt   []loop.Announcement // memory of beginSlide
@@ -72,7 +73,7 @@ func newFeeder(j *Job, i int) *feeder {
 	// Head-of-line blocking delays whole batches, so they are small against the queues.
 	n := min(operator.BatchLength, max(1, s.Config.Queue/4))
 	return &feeder{
-		job: j, index: i, source: s.Sources[i], rate: s.Rates[i], seen: operator.NewObserver(&s.Config),
+		job: j, index: i, source: s.Sources[i], rate: s.Rates[i], seen: sketch.NewObserver(s.Config.NamedKeys(), s.Config.Workers),
 		lanes:   operator.NewLanes(&s.Config, s.Task, i),
 		Subtask: loop.Subtask{Router: s.Scheme.NewRouter(j.envs[i]), Partitioner: s.Scheme.Name},
 		changed: operator.NoSlide, since: never,
@@ -332,7 +333,7 @@ func (f *feeder) report() partitionerAnswer {
 	if f.Route != nil {
 		a.RouteVersion = f.Route.Version
 	}
-	f.seen.Report(&a.Partitioner, f.job.shape.HotKeys())
+	a.Partitioner.Hot, a.Partitioner.Slots = f.seen.Take(f.job.shape.HotKeys(), a.Partitioner.Hot, a.Partitioner.Slots)
 	f.sent, f.blocked, f.reported = 0, 0, now
 	return a
 }

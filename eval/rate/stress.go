@@ -107,7 +107,7 @@ func Stress(ctx context.Context, s Subject, c StressConfig, heap func() uint64, 
 		Config:  collect.Config{Windows: windows, EpisodeWindows: collect.Endless}.WithDefault(e.Partitioner),
 		Workers: e.Job.Workers, Seed: e.Seed, Metrics: e.Job.Metrics, Sink: g,
 		Open: func(p partition.Scheme) (engine.Job, error) {
-			return experiment.OpenWith(&e, s.Engine, p, experiment.Options{Latency: g.observe, Flink: s.Flink})
+			return experiment.Open(&e, s.Engine, p, experiment.Options{Latency: g.observe, Flink: s.Flink})
 		},
 	}.Do(ctx)
 	if err != nil {
@@ -208,8 +208,8 @@ func shifts(e *config.Experiment) func(until float64) []float64 {
 	}
 }
 
-// Settled means: not above so many times the imbalance that the phase ends with, plus
-// so much, and hardly blocked, for two windows.
+// A job has settled if, for two windows, its imbalance is not above settledTimes the
+// phase's final imbalance plus settledPlus, and it is hardly blocked.
 const (
 	settledTimes   = 1.5
 	settledPlus    = 0.02

@@ -28,7 +28,7 @@ func TestBuiltinBeatsSmoothing(t *testing.T) {
 		if testing.Short() {
 			p.scenarios /= 5
 		}
-		f, err := NewCapacity(c, p.workers)
+		f, err := NewCapacityPolicy(c, p.workers)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,7 +45,7 @@ func TestBuiltinBeatsSmoothing(t *testing.T) {
 				}
 			}
 		}
-		hindsight, _ := scenario.MeanScore(scenario.BestScores(all...))
+		hindsight, _ := scenario.MeanScore(bestScores(all...))
 		kalman, _ := scenario.MeanScore(evaluate(t, &scenario.Analytic{Config: plan.DefaultSpeed()}, scenarios, p.workers, p.scenarios))
 		t.Logf("%3d workers, late reports %v: %.4f, the best fixed smoothing (%s) %.4f, in hindsight %.4f, a Kalman filter %.4f",
 			p.workers, p.reports, learned.After, name, best, hindsight.After, kalman.After)

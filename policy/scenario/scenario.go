@@ -1,6 +1,6 @@
 // Package scenario has the courses of events on which the capacity action is trained and
-// judged without a job (capacity.md, The scenarios), the followers of worker speeds that it
-// is compared with, and their scores.
+// evaluated without a job (docs/algorithms.md, "The scenarios"), the estimators of worker
+// speeds that it is compared with, and their scores.
 package scenario
 
 import (
@@ -40,7 +40,7 @@ type JobLike struct {
 	Chance [2]float64 `yaml:"chance"` // the same of how what workers got in a window differs from those
 }
 
-// Default are those of capacity.md, The scenarios.
+// Default are those of docs/algorithms.md, "The scenarios".
 func Default() Config {
 	return Config{
 		Windows: 64, Utilisation: [2]float64{0.5, 0.95}, Spread: [2]float64{0, 0.6}, Walk: [2]float64{0, 0.02},
@@ -82,8 +82,8 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Scenario is one course of events for P workers over T windows (capacity.md, The
-// scenarios): what nobody's decisions change. It is data, so that a differentiable
+// Scenario is one course of events for P workers over T windows (docs/algorithms.md, "The
+// scenarios"): what nobody's decisions change. It is data, so that a differentiable
 // model can be fed the same as Run.
 type Scenario struct {
 	Workers     int       // P
@@ -233,20 +233,32 @@ const (
 //	busy = clip(rho * share * P / speed * noise, 0.01, 1)
 //
 // Under pressure the whole job slows to the pace of its busiest worker first.
-func (s *Scenario) Busy(t int, share, busy []float64) {
+func (s *Scenario) Busy(t int, share, busy []float64) { s.BusyTaped(t, share, busy, nil) }
+
+// BusyTaped is Busy with what a gradient needs: which busy ratios were not clipped, unless
+// inside is nil, and which worker slowed the job down, -1 if none did.
+func (s *Scenario) BusyTaped(t int, share, busy []float64, inside []bool) (slowest int) {
 	speeds, noise := s.SpeedsAt(t), s.Noise[t*s.Workers:(t+1)*s.Workers]
-	most := 0.0
+	most := 0
 	for w, v := range share {
 		busy[w] = s.Utilisation * v * float64(s.Workers) / speeds[w]
-		most = max(most, busy[w])
+		if busy[w] > busy[most] {
+			most = w
+		}
 	}
 	slow := 1.0
-	if s.Pressure && most > 1 {
-		slow = 1 / most
+	slowest = -1
+	if s.Pressure && busy[most] > 1 {
+		slow, slowest = 1/busy[most], most
 	}
-	for w := range busy {
-		busy[w] = min(max(busy[w]*slow*noise[w], leastBusy), mostBusy)
+	for w, b := range busy {
+		free := b * slow * noise[w]
+		busy[w] = min(max(free, leastBusy), mostBusy)
+		if inside != nil {
+			inside[w] = busy[w] == free
+		}
 	}
+	return slowest
 }
 
 // Imbalance is max/mean - 1 of the true load per speed in window t.

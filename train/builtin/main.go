@@ -164,7 +164,7 @@ func part(ctx context.Context, name string, cfg capacity.Config, threads int, se
 // from a seed on, and a part of them for more workers.
 func evaluate(c *checkpoint.Checkpoint, from uint64, n int) (means [len(sizes)]scenario.Score, err error) {
 	for i, workers := range sizes {
-		f, err := learned.NewCapacity(c, workers)
+		f, err := learned.NewCapacityPolicy(c, workers)
 		if err != nil {
 			return means, err
 		}

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/filter"
 	"github.com/saspart/saspart/policy/network"
 	"github.com/saspart/saspart/policy/scenario"
 	"github.com/saspart/saspart/train"
@@ -29,7 +30,7 @@ type Trainer struct {
 	net     nn.GRU
 	params  *nn.Params
 	policy  *nn.Params // where the policy is an average: its parameters; else params
-	inputs  []int      // of all inputs, those in use
+	inputs  filter.Inputs
 	pool    *nn.Pool
 	pcg     *rand.PCG
 	rng     *rand.Rand
@@ -38,27 +39,12 @@ type Trainer struct {
 	muon    nn.Muon
 }
 
-// How many numbers the capacity action has per worker, without and with a hedge.
-const (
-	plainActions  = 2
-	hedgedActions = 3
-)
-
-// actions is A, how many numbers the action has per worker.
-func (c *Config) actions() int {
-	if c.Hedge {
-		return hedgedActions
-	}
-	return plainActions
-}
-
 // group is a part of a batch that one thread takes through all windows. How a batch
 // falls into groups does not depend on the threads.
 type group struct {
-	courses   []course
+	rollouts  []rollout
 	jobs      []int // workers of each
 	tape      nn.GRUTape
-	features  []float64 // [P,allInputs] of one scenario
 	grad      []float32 // laid out as the parameters
 	loss      float64   // summed over scenarios and windows
 	imbalance float64
@@ -68,28 +54,21 @@ type group struct {
 // enough for BLAS, and few enough for the caches.
 const groupScenarios = 6
 
-// inputScales bring the inputs in use to sizes near 1, in the order of
-// checkpoint.CapacityInputs: log speeds are off by some hundredths as a rule.
-var inputScales = [...]float32{
-	innovation: 5, surprise: 10, busy: 2, saturated: 1, lag: 2, change: 5, estimate: 2, busiest: 2, queue: 1,
-	ratio: 1, load: 2, workerCount: 0.3, age: 0.5, calm: 0.3, contrast: 1,
-}
-
 // New makes a trainer with a fresh network. Everything random in its life
 // follows from seed.
 func New(cfg Config, seed uint64) (*Trainer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("training configuration: %w", err)
 	}
+	inputs, err := filter.TrainingInputs(cfg.Inputs)
+	if err != nil {
+		return nil, fmt.Errorf("training configuration: inputs: %w", err)
+	}
 	nn.SingleThread()
 	pcg := rand.NewPCG(seed, 0xca9ac171)
-	t := &Trainer{cfg: cfg, net: nn.GRU{Inputs: len(cfg.Inputs), Units: cfg.Units, Actions: cfg.actions(), Pool: cfg.Pool}, pool: &nn.Pool{Threads: cfg.Threads}, pcg: pcg, rng: rand.New(pcg)}
-	for _, name := range cfg.Inputs {
-		at := slices.Index(checkpoint.CapacityInputs(), name)
-		if at >= allInputs {
-			return nil, fmt.Errorf("training configuration: inputs: the fluid model has no %q", name)
-		}
-		t.inputs = append(t.inputs, at)
+	t := &Trainer{
+		cfg: cfg, net: nn.GRU{Inputs: inputs.Len(), Units: cfg.Units, Actions: filter.Actions(cfg.Hedge), Pool: cfg.Pool}, inputs: inputs,
+		pool: &nn.Pool{Threads: cfg.Threads}, pcg: pcg, rng: rand.New(pcg),
 	}
 	t.params = nn.NewParams(t.net.Layout())
 	t.net.Init(t.params, t.rng)
@@ -101,7 +80,7 @@ func New(cfg Config, seed uint64) (*Trainer, error) {
 	t.groups = make([]group, nn.Parts(cfg.Batch, groupScenarios))
 	for i := range t.groups {
 		g := &t.groups[i]
-		g.courses = make([]course, min(groupScenarios, cfg.Batch-i*groupScenarios))
+		g.rollouts = make([]rollout, min(groupScenarios, cfg.Batch-i*groupScenarios))
 		g.grad = make([]float32, len(t.params.W))
 	}
 	return t, nil
@@ -147,8 +126,8 @@ func (t *Trainer) UpdateOn(batch []*scenario.Scenario) (Stats, error) {
 	slices.SortFunc(batch, func(a, b *scenario.Scenario) int { return b.Workers - a.Workers })
 	t.pool.Run(len(t.groups), func(i int) {
 		g := &t.groups[i]
-		for j := range g.courses {
-			g.courses[j].begin(batch[i*groupScenarios+j])
+		for j := range g.rollouts {
+			g.rollouts[j].begin(batch[i*groupScenarios+j])
 		}
 		t.pass(g, &w, k)
 	})
@@ -207,94 +186,66 @@ func (t *Trainer) step(rate float64) (float64, error) {
 // pass takes a group's scenarios through all windows and back, and leaves loss,
 // imbalance and gradient in the group.
 func (t *Trainer) pass(g *group, w *[nn.GRUTensors]nn.Matrix, k float64) {
-	windows, widest := t.cfg.Scenarios.Windows, 0
+	windows := t.cfg.Scenarios.Windows
 	g.jobs = g.jobs[:0]
-	for i := range g.courses {
-		g.jobs = append(g.jobs, g.courses[i].s.Workers)
-		widest = max(widest, g.courses[i].s.Workers)
+	for i := range g.rollouts {
+		g.jobs = append(g.jobs, g.rollouts[i].s.Workers)
 	}
-	g.features = nn.Resized(g.features, widest*allInputs)
-	g.tape.Begin(t.net, windows-1, g.jobs)
+	tape := &g.tape
+	tape.Begin(t.net, windows-1, g.jobs)
 	g.loss, g.imbalance = 0, 0
 	weight := 1 / float64(t.cfg.Batch*windows)
 	for s := range windows {
-		t.eachCourse(g, func(c *course, from int) {
-			c.share(s)
+		g.each(func(c *rollout, from int) {
+			c.capacities(s)
 			loss, imbalance := c.loss(s, k, weight)
 			g.loss += loss
 			g.imbalance += imbalance
 			if s < windows-1 {
-				c.observe(s, g.features)
-				t.see(c, g, s, from)
+				c.observe(s, &t.inputs, c.rows(tape.At(tape.X, s, t.net.Inputs), from))
 			}
 		})
 		if s == windows-1 {
 			break // what is decided now has no consequences
 		}
-		g.tape.Forward(w, s)
-		t.eachCourse(g, func(c *course, from int) { c.apply(s, g.actions(g.tape.A, s, c, from)) })
+		tape.Forward(w, s)
+		g.each(func(c *rollout, from int) { c.filter.Steps[s].Apply(c.rows(tape.At(tape.A, s, t.net.Actions), from)) })
 	}
-	t.eachCourse(g, func(c *course, _ int) { c.shared(windows - 1) })
+	g.each(func(c *rollout, _ int) { c.capacitiesBack(windows - 1) })
 	for s := windows - 2; s >= 0; s-- {
-		t.eachCourse(g, func(c *course, from int) { c.applied(s, g.actions(g.tape.DA, s, c, from)) })
-		g.tape.Backward(w, s)
-		t.eachCourse(g, func(c *course, from int) {
-			t.unsee(c, g, from)
-			c.observed(s, g.features)
-			c.shared(s)
+		g.each(func(c *rollout, from int) {
+			c.filter.Steps[s].ApplyBack(&c.back, c.rows(tape.At(tape.DA, s, t.net.Actions), from))
+		})
+		tape.Backward(w, s)
+		g.each(func(c *rollout, from int) {
+			c.observeBack(s, &t.inputs, c.rows(tape.At(tape.DX, 0, t.net.Inputs), from))
+			c.capacitiesBack(s)
 		})
 	}
 	grad := t.net.Views(g.grad)
-	g.tape.Gradients(&grad)
+	tape.Gradients(&grad)
 }
 
-// actions are a course's rows, from a first one, of what the tape has of the actions,
-// or the gradients by them, of step s.
-func (g *group) actions(v []float32, s int, c *course, from int) []float32 {
-	n := g.tape.Net.Actions
-	return g.tape.At(v, s, n).V[n*from : n*(from+c.s.Workers)]
+// rows are a rollout's rows, from a first one, of a matrix with a row for each worker.
+func (c *rollout) rows(m nn.Matrix, from int) []float32 {
+	return m.V[m.Cols*from : m.Cols*(from+c.s.Workers)]
 }
 
-// eachCourse calls f with every course of a group and the first of its rows.
-func (t *Trainer) eachCourse(g *group, f func(c *course, from int)) {
+// each calls f with every rollout of a group and the first of its rows.
+func (g *group) each(f func(c *rollout, from int)) {
 	from := 0
-	for i := range g.courses {
-		f(&g.courses[i], from)
-		from += g.courses[i].s.Workers
-	}
-}
-
-// see makes the network's inputs in step s of the features in use.
-func (t *Trainer) see(c *course, g *group, s, from int) {
-	x := g.tape.At(g.tape.X, s, t.net.Inputs).V[from*t.net.Inputs:]
-	for row := range c.s.Workers {
-		for i, at := range t.inputs {
-			x[row*t.net.Inputs+i] = float32(g.features[row*allInputs+at]) * inputScales[at]
-		}
-	}
-}
-
-// unsee makes gradients by features of those by the inputs.
-func (t *Trainer) unsee(c *course, g *group, from int) {
-	dx := g.tape.DX[from*t.net.Inputs:]
-	clear(g.features)
-	for row := range c.s.Workers {
-		for i, at := range t.inputs {
-			g.features[row*allInputs+at] = float64(dx[row*t.net.Inputs+i] * inputScales[at])
-		}
+	for i := range g.rollouts {
+		f(&g.rollouts[i], from)
+		from += g.rollouts[i].s.Workers
 	}
 }
 
 // Checkpoint is the policy as it is now; it shares no memory with the trainer.
 func (t *Trainer) Checkpoint() *checkpoint.Checkpoint {
-	n := &checkpoint.Normalisation{Mean: make([]float32, len(t.inputs))}
-	for _, at := range t.inputs {
-		n.Scale = append(n.Scale, inputScales[at])
-	}
 	c := &checkpoint.Checkpoint{
 		Format: checkpoint.Format, Kind: checkpoint.KindCapacity, CreatedBy: "saspart",
 		Capacity:      &checkpoint.CapacitySpec{Inputs: slices.Clone(t.cfg.Inputs), Units: t.cfg.Units, Hedge: t.cfg.Hedge, Pool: t.cfg.Pool},
-		Normalisation: n,
+		Normalisation: &checkpoint.Normalisation{Mean: slices.Clone(t.inputs.Mean), Scale: slices.Clone(t.inputs.Scale)},
 	}
 	for _, p := range t.policy.Layout {
 		c.Tensors = append(c.Tensors, network.Tensor{Name: p.Name, Shape: slices.Clone(p.Shape), Data: slices.Clone(p.Data)})
@@ -327,7 +278,7 @@ func (t *Trainer) tensors() []train.Tensor {
 func (t *Trainer) StartFrom(c *checkpoint.Checkpoint) error {
 	takeOver(t.params, c)
 	w := t.net.Views(t.params.W)[nn.InputWeight]
-	for i, at := range t.inputs {
+	for i, to := range t.inputs.Scale {
 		mean, scale := float32(0), float32(1)
 		if n := c.Normalisation; n != nil {
 			mean, scale = n.Mean[i], n.Scale[i]
@@ -336,7 +287,7 @@ func (t *Trainer) StartFrom(c *checkpoint.Checkpoint) error {
 			return fmt.Errorf("start from a checkpoint: %q has mean %v taken out, which training by the model has no place for", c.Capacity.Inputs[i], mean)
 		}
 		for j := range w.Cols {
-			w.V[i*w.Stride+j] *= scale / inputScales[at]
+			w.V[i*w.Stride+j] *= scale / to
 		}
 	}
 	copy(t.policy.W, t.params.W)

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/filter"
 	"github.com/saspart/saspart/policy/learned"
 	"github.com/saspart/saspart/policy/scenario"
 	"github.com/saspart/saspart/train"
@@ -19,7 +19,7 @@ import (
 func tinyCapacity() Config {
 	c := Prototype()
 	c.Hedge, c.Pool, c.Muon = true, true, true
-	c.Inputs, c.Units, c.Workers, c.Batch, c.Updates = checkpoint.CapacityInputs(), 4, [2]int{2, 9}, 8, 20
+	c.Inputs, c.Units, c.Workers, c.Batch, c.Updates = filter.InputNames(), 4, [2]int{2, 9}, 8, 20
 	return c
 }
 
@@ -31,18 +31,18 @@ func perturb(t *Trainer, seed uint64) {
 	}
 }
 
-// courseOf runs one scenario under the trainer's network and returns loss, imbalance
+// rolloutOf runs one scenario under the trainer's network and returns loss, imbalance
 // per window summed over the windows, and the gradient.
-func courseOf(t *Trainer, s *scenario.Scenario, k float64) *group {
-	g := &group{courses: make([]course, 1), grad: make([]float32, len(t.params.W))}
-	g.courses[0].begin(s)
+func rolloutOf(t *Trainer, s *scenario.Scenario, k float64) *group {
+	g := &group{rollouts: make([]rollout, 1), grad: make([]float32, len(t.params.W))}
+	g.rollouts[0].begin(s)
 	w := t.net.Views(t.params.W)
 	t.pass(g, &w, k)
 	return g
 }
 
 // The course of a scenario here is that of the policy that serves.
-func TestCapacityCoursesAreThePolicys(t *testing.T) {
+func TestRolloutIsThePolicys(t *testing.T) {
 	for _, c := range []struct {
 		why     string
 		workers int
@@ -68,7 +68,7 @@ func TestCapacityCoursesAreThePolicys(t *testing.T) {
 			t.Fatal(err)
 		}
 		perturb(trainer, 2)
-		follower, err := learned.NewCapacity(trainer.Checkpoint(), c.workers)
+		follower, err := learned.NewCapacityPolicy(trainer.Checkpoint(), c.workers)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,7 +78,7 @@ func TestCapacityCoursesAreThePolicys(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := (8*scores[0].First + 56*scores[0].After) / 64
-			got := courseOf(trainer, scenario.New(cfg.Scenarios, c.workers, seed), 20).imbalance / 64
+			got := rolloutOf(trainer, scenario.New(cfg.Scenarios, c.workers, seed), 20).imbalance / 64
 			if math.Abs(got-want) > 1e-5*(1+want) {
 				t.Errorf("%s, seed %d: imbalance %v, the policy's is %v", c.why, seed, got, want)
 			}
@@ -113,16 +113,16 @@ func TestCapacityGradient(t *testing.T) {
 		off, checked := 0, 0
 		for seed := range uint64(4) {
 			s := scenario.New(cfg.Scenarios, 5, seed)
-			grad := courseOf(trainer, s, 20).grad
+			grad := rolloutOf(trainer, s, 20).grad
 			w := trainer.params.W
 			for i := range w {
 				// Twice, to leave out where the loss has a kink within the step.
 				slope := func(step float32) float64 {
 					was := w[i]
 					w[i] = was + step
-					up, high := courseOf(trainer, s, 20).loss, w[i]
+					up, high := rolloutOf(trainer, s, 20).loss, w[i]
 					w[i] = was - step
-					down, low := courseOf(trainer, s, 20).loss, w[i]
+					down, low := rolloutOf(trainer, s, 20).loss, w[i]
 					w[i] = was
 					return (up - down) / float64(high-low) / float64(cfg.Scenarios.Windows)
 				}
@@ -269,7 +269,7 @@ func TestCapacityLearns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	score := func(f scenario.Follower) float64 {
+	score := func(f scenario.Starter) float64 {
 		seeds := make([]uint64, 128)
 		for i := range seeds {
 			seeds[i] = uint64(i)
@@ -286,7 +286,7 @@ func TestCapacityLearns(t *testing.T) {
 		best = min(best, score(&scenario.Smoothed{Alpha: alpha}), score(&scenario.Smoothed{Alpha: alpha, Overload: 0.2}))
 	}
 	learn(t, c, cfg.Updates)
-	f, err := learned.NewCapacity(c.Checkpoint(), 8)
+	f, err := learned.NewCapacityPolicy(c.Checkpoint(), 8)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,16 +9,16 @@ import (
 
 	"github.com/saspart/saspart/config/field"
 	"github.com/saspart/saspart/policy"
-	"github.com/saspart/saspart/policy/learned"
+	"github.com/saspart/saspart/policy/filter"
 	"github.com/saspart/saspart/policy/scenario"
 )
 
 // Config are the settings of the capacity action's training by gradients
 // through the fluid model (docs/algorithms.md, "Training through the model").
 type Config struct {
-	Inputs    []string        `yaml:"inputs"`    // what the network sees, of checkpoint.CapacityInputs
+	Inputs    []string        `yaml:"inputs"`    // what the network sees, of filter.InputNames
 	Units     int             `yaml:"units"`     // H, memory per worker
-	Hedge     bool            `yaml:"hedge"`     // whether shares may differ from the estimates (learned.CapacityState.Apply)
+	Hedge     bool            `yaml:"hedge"`     // whether shares may differ from the estimates (filter.Step.Apply)
 	Pool      bool            `yaml:"pool"`      // whether workers see the mean of all memories (network.GRU)
 	Scenarios scenario.Config `yaml:"scenarios"` // the population trained on
 	Workers   [2]int          `yaml:"workers"`   // P of a scenario, drawn between these
@@ -120,7 +120,7 @@ func (c *Config) Validate() error {
 	if len(c.Inputs) == 0 {
 		errs = append(errs, field.Errorf("inputs", "are empty; the network must see something"))
 	}
-	if _, err := learned.NewCapacityState(1, c.Inputs); err != nil {
+	if err := filter.CheckInputs(c.Inputs); err != nil {
 		errs = append(errs, field.Errorf("inputs", "%v", err))
 	}
 	return errors.Join(errs...)

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/filter"
 	"github.com/saspart/saspart/policy/network"
 	"github.com/saspart/saspart/train"
 	"github.com/saspart/saspart/train/internal/nn"
@@ -43,8 +44,8 @@ type Recurrent struct {
 	alpha         *nn.Params // log alpha, one number
 	updates       uint64
 
-	walk  walk
-	rooms map[int]*room // by P
+	unroll unroll
+	rooms  map[int]*room // by P
 }
 
 // room is what an update of one P needs.
@@ -93,33 +94,21 @@ func NewRecurrent(cfg RecurrentConfig, start *checkpoint.Checkpoint, seed uint64
 
 // begin makes the policy.
 func (t *Recurrent) begin(start *checkpoint.Checkpoint) error {
-	inputs, units, actions, pool := t.cfg.Inputs, t.cfg.Units, plainActions, t.cfg.Pool
-	if t.cfg.Hedge {
-		actions = hedgedActions
-	}
+	spec := checkpoint.CapacitySpec{Inputs: slices.Clone(t.cfg.Inputs), Units: t.cfg.Units, Hedge: t.cfg.Hedge, Pool: t.cfg.Pool}
+	inputs, err := filter.TrainingInputs(spec.Inputs)
 	if start != nil {
 		if err := CheckStart(start); err != nil {
 			return err
 		}
-		inputs, units, actions, pool = start.Capacity.Inputs, start.Capacity.Units, plainActions, start.Capacity.Pool
-		if start.Capacity.Hedge {
-			actions = hedgedActions
-		}
+		spec = *start.Capacity
+		spec.Inputs = slices.Clone(spec.Inputs)
+		inputs, err = start.FilterInputs()
 	}
-	t.net = nn.GRU{Inputs: len(inputs), Units: units, Actions: actions, Pool: pool}
-	t.walk.net = t.net
-	for i, name := range inputs {
-		at := slices.Index(checkpoint.CapacityInputs(), name)
-		mean, scale := float32(0), inputScales[at]
-		if start != nil {
-			scale = 1
-			if n := start.Normalisation; n != nil {
-				mean, scale = n.Mean[i], n.Scale[i]
-			}
-		}
-		t.walk.inputs = append(t.walk.inputs, at)
-		t.walk.mean, t.walk.scale = append(t.walk.mean, mean), append(t.walk.scale, scale)
+	if err != nil {
+		return fmt.Errorf("training configuration: inputs: %w", err)
 	}
+	t.net = nn.GRU{Inputs: inputs.Len(), Units: spec.Units, Actions: spec.Actions(), Pool: spec.Pool}
+	t.unroll.net, t.unroll.inputs = t.net, inputs
 	t.actor = nn.NewParams(t.net.Layout())
 	t.net.Init(t.actor, t.rng)
 	if start != nil {
@@ -127,8 +116,7 @@ func (t *Recurrent) begin(start *checkpoint.Checkpoint) error {
 	}
 	t.start = &checkpoint.Checkpoint{
 		Format: checkpoint.Format, Kind: checkpoint.KindCapacity, CreatedBy: "saspart",
-		Capacity:      &checkpoint.CapacitySpec{Inputs: slices.Clone(inputs), Units: units, Hedge: actions == hedgedActions, Pool: pool},
-		Normalisation: &checkpoint.Normalisation{Mean: t.walk.mean, Scale: t.walk.scale},
+		Capacity: &spec, Normalisation: &checkpoint.Normalisation{Mean: inputs.Mean, Scale: inputs.Scale},
 	}
 	return nil
 }
@@ -173,8 +161,8 @@ func (t *Recurrent) Update(src recording.Stretches) (train.Stats, error) {
 	}
 	r := t.enter(batch)
 	w := t.net.Views(t.actor.W)
-	t.walk.begin(batch, t.cfg.BurnIn, t.cfg.BurnIn+t.cfg.Stretch+1)
-	t.walk.forward(&w)
+	t.unroll.begin(batch, t.cfg.BurnIn, t.cfg.BurnIn+t.cfg.Stretch+1)
+	t.unroll.forward(&w)
 	if t.cfg.Algorithm == train.BC {
 		err = t.clone(r, &stats)
 	} else {

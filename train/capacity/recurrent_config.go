@@ -6,7 +6,7 @@ import (
 	"math"
 
 	"github.com/saspart/saspart/config/field"
-	"github.com/saspart/saspart/policy/learned"
+	"github.com/saspart/saspart/policy/filter"
 	"github.com/saspart/saspart/train"
 )
 
@@ -14,9 +14,9 @@ import (
 // or by cloning (Recurrent).
 type RecurrentConfig struct {
 	Algorithm train.Algorithm `yaml:"algorithm"`
-	Inputs    []string        `yaml:"inputs"` // what the policy sees, of checkpoint.CapacityInputs; those of the checkpoint that it starts from count instead
+	Inputs    []string        `yaml:"inputs"` // what the policy sees, of filter.InputNames; those of the checkpoint that it starts from count instead
 	Units     int             `yaml:"units"`  // H, the policy's memory per worker; the checkpoint's counts instead
-	Hedge     bool            `yaml:"hedge"`  // whether shares may differ from the estimates (learned.CapacityState.Apply); the checkpoint's counts instead
+	Hedge     bool            `yaml:"hedge"`  // whether shares may differ from the estimates (filter.Step.Apply); the checkpoint's counts instead
 	Pool      bool            `yaml:"pool"`   // whether workers see the mean of all memories (network.GRU); the checkpoint's counts instead
 
 	Critics int   `yaml:"critics"` // N
@@ -56,7 +56,7 @@ type RecurrentCQL struct {
 }
 
 // DefaultRecurrent are our settings.
-//   - The policy sees everything but "change" of checkpoint.CapacityInputs: recordings
+//   - The policy sees everything but "change" of filter.InputNames: recordings
 //     tell what share a worker got, not what it was to get.
 //   - gamma 0.5: what shares do shows in their own window; the next ones depend on
 //     them only through queues, and a longer view adds noise to every target.
@@ -116,7 +116,7 @@ func (c *RecurrentConfig) Validate() error {
 	if len(c.Inputs) == 0 {
 		errs = append(errs, field.Errorf("inputs", "are empty; the network must see something"))
 	}
-	if _, err := learned.NewCapacityState(1, c.Inputs); err != nil {
+	if err := filter.CheckInputs(c.Inputs); err != nil {
 		errs = append(errs, field.Errorf("inputs", "%v", err))
 	}
 	for _, list := range []struct {

@@ -97,7 +97,7 @@ func (t *Recurrent) clone(r *room, stats *train.Stats) error {
 // and moves the policy.
 func (t *Recurrent) learnPolicy(r *room, stats *train.Stats) (err error) {
 	w, grad := t.net.Views(t.actor.W), t.net.Views(t.actor.Grad)
-	t.walk.backward(&w, &grad, r.byShare, r.byLogStd)
+	t.unroll.backward(&w, &grad, r.byShare, r.byLogStd)
 	if stats.ActorNorm, err = t.actor.Step(t.pool, t.cfg.ActorRate, t.updates+1, t.cfg.GradClip); err != nil {
 		return fmt.Errorf("the policy's %w", err)
 	}
@@ -107,7 +107,7 @@ func (t *Recurrent) learnPolicy(r *room, stats *train.Stats) (err error) {
 // eachTransition calls f with every transition of the batch, where its workers begin
 // in what the walk has of its state, [S,R], and whether its action and reward are known.
 func (t *Recurrent) eachTransition(f func(i, row int, known bool)) {
-	k := &t.walk
+	k := &t.unroll
 	for b, s := range k.stretches {
 		for j := range t.cfg.Stretch {
 			f(b*t.cfg.Stretch+j, ((t.cfg.BurnIn+j)*len(k.stretches)+b)*k.workers, s.Recording.Usable[s.From+j+1])
@@ -116,11 +116,11 @@ func (t *Recurrent) eachTransition(f func(i, row int, known bool)) {
 }
 
 // mostLikely is the policy's most likely log share of a row of all steps, [S,R].
-func (k *walk) mostLikely(row int) float64 { return k.logShare(row / k.rows())[row%k.rows()] }
+func (k *unroll) mostLikely(row int) float64 { return k.logShare(row / k.rows())[row%k.rows()] }
 
 // of is the recording of transition i and the window of its state.
 func (t *Recurrent) of(i int) (*recording.Recording, int) {
-	s := t.walk.stretches[i/t.cfg.Stretch]
+	s := t.unroll.stretches[i/t.cfg.Stretch]
 	return s.Recording, s.From + i%t.cfg.Stretch
 }
 
@@ -155,7 +155,7 @@ func (t *Recurrent) draw(r *room) (entropy float64) {
 	}
 	k, p, each := t.samples(), r.workers, 1+t.samples()
 	cols := 1 + 3*k
-	stride := len(t.walk.stretches) * p // rows of a step
+	stride := len(t.unroll.stretches) * p // rows of a step
 	usable := 0
 	t.eachTransition(func(i, row int, known bool) {
 		rec, window := t.of(i)
@@ -176,7 +176,7 @@ func (t *Recurrent) draw(r *room) (entropy float64) {
 			}
 			for side := range 2 { // at s, at s'
 				from := row + side*stride + w
-				mean, logStd := t.walk.mostLikely(from), float64(t.walk.logStd[from])
+				mean, logStd := t.unroll.mostLikely(from), float64(t.unroll.logStd[from])
 				std := math.Exp(logStd)
 				noise := r.noise[side*len(r.noise)/2+at*each:][:each]
 				for j, e := range noise {
@@ -227,14 +227,14 @@ func centre(act []float32, workers, cols int) {
 func (t *Recurrent) aim(r *room, alpha float64, stats *train.Stats) {
 	r.targets.forward(t.pool, t.target, r.next, r.nextCommon, r.first)
 	n, each := r.transitions, 1+t.samples()
-	stride := len(t.walk.stretches) * r.workers
+	stride := len(t.unroll.stretches) * r.workers
 	usable := 0.0
 	t.eachTransition(func(i, row int, known bool) {
 		rec, window := t.of(i)
 		logP := 0.0 // of the action at s', per worker
 		for w := range r.workers {
 			e := float64(r.noise[len(r.noise)/2+(i*r.workers+w)*each])
-			logP += (-0.5*e*e - float64(t.walk.logStd[row+stride+w]) - nn.HalfLogTwoPi) / float64(r.workers)
+			logP += (-0.5*e*e - float64(t.unroll.logStd[row+stride+w]) - nn.HalfLogTwoPi) / float64(r.workers)
 		}
 		least, _ := leastOf(r.targets.q, i, n)
 		r.y[i] = float64(rec.Reward[window+1]) + t.cfg.Gamma*(least-alpha*logP)
@@ -343,7 +343,7 @@ func (t *Recurrent) climb(r *room, usable int, stats *train.Stats) {
 		for w, v := range by {
 			d := recording.LogScale * (v - mean)
 			e := r.noise[(i*r.workers+w)*each]
-			std := math.Exp(float64(t.walk.logStd[row+w]))
+			std := math.Exp(float64(t.unroll.logStd[row+w]))
 			r.byShare[row+w] -= float64(d)
 			r.byLogStd[row+w] -= d * e * float32(std)
 		}
@@ -360,9 +360,9 @@ func (t *Recurrent) likelihood(r *room, usable int) (mean float64) {
 		}
 		rec, window := t.of(i)
 		for w := range r.workers {
-			logStd := float64(t.walk.logStd[row+w])
+			logStd := float64(t.unroll.logStd[row+w])
 			std := math.Exp(logStd)
-			e := (float64(rec.Share[(window+1)*r.workers+w]) - t.walk.mostLikely(row+w)) / std
+			e := (float64(rec.Share[(window+1)*r.workers+w]) - t.unroll.mostLikely(row+w)) / std
 			mean += weight * (-0.5*e*e - logStd - nn.HalfLogTwoPi)
 			r.byShare[row+w] -= weight * e / std
 			r.byLogStd[row+w] -= float32(weight * (e*e - 1))

@@ -171,8 +171,8 @@ func entered(t *testing.T, a train.Algorithm) (*Recurrent, *room, func()) {
 	batch := []recording.Stretch{{Recording: rec}, {Recording: rec, From: 9}}
 	walk := func() {
 		w := r.net.Views(r.actor.W)
-		r.walk.begin(batch, r.cfg.BurnIn, r.cfg.BurnIn+r.cfg.Stretch+1)
-		r.walk.forward(&w)
+		r.unroll.begin(batch, r.cfg.BurnIn, r.cfg.BurnIn+r.cfg.Stretch+1)
+		r.unroll.forward(&w)
 	}
 	walk()
 	return r, r.enter(batch), walk
@@ -254,7 +254,7 @@ func TestRecurrentLosses(t *testing.T) {
 	}
 	improve()
 	w, g := r.net.Views(r.actor.W), r.net.Views(r.actor.Grad)
-	r.walk.backward(&w, &g, room.byShare, room.byLogStd)
+	r.unroll.backward(&w, &g, room.byShare, room.byLogStd)
 	differences(t, "policy", r.actor, improve)
 
 	clone := func() float64 {
@@ -264,7 +264,7 @@ func TestRecurrentLosses(t *testing.T) {
 		return -r.likelihood(room, usable)
 	}
 	clone()
-	r.walk.backward(&w, &g, room.byShare, room.byLogStd)
+	r.unroll.backward(&w, &g, room.byShare, room.byLogStd)
 	differences(t, "clone", r.actor, clone)
 }
 
@@ -358,15 +358,15 @@ func TestRecurrentStarts(t *testing.T) {
 	if err := got.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	one, errOne := learned.NewCapacity(start, 3)
-	other, errOther := learned.NewCapacity(got, 3)
+	one, errOne := learned.NewCapacityPolicy(start, 3)
+	other, errOther := learned.NewCapacityPolicy(got, 3)
 	if errOne != nil || errOther != nil {
 		t.Fatal(errOne, errOther)
 	}
 	m := scenario.Measured{Share: []float64{0.3, 0.3, 0.4}, Seen: []float64{0.3, 0.3, 0.4}, Busy: []float64{0.4, 0.5, 0.9}, Queue: make([]float64, 3)}
 	a, b := make([]float64, 3), make([]float64, 3)
-	one.Follow(&m, a)
-	other.Follow(&m, b)
+	one.Decide(&m, a)
+	other.Decide(&m, b)
 	if !slices.Equal(a, b) {
 		t.Errorf("shares %v, those of the checkpoint that it started from are %v", b, a)
 	}

@@ -31,8 +31,8 @@ func (t *Recurrent) values(r *recording.Recording, steps int) (data, own float64
 	}
 	p := r.Raw.Workers
 	w := t.net.Views(t.actor.W)
-	t.walk.begin([]recording.Stretch{{Recording: r}}, 0, steps)
-	t.walk.forward(&w)
+	t.unroll.begin([]recording.Stretch{{Recording: r}}, 0, steps)
+	t.unroll.forward(&w)
 	state := make([]float32, steps*p*(recording.StateWidth+recording.CommonWidth))
 	act := [2][]float32{make([]float32, steps*p), make([]float32, steps*p)}
 	for at := range steps {
@@ -41,7 +41,7 @@ func (t *Recurrent) values(r *recording.Recording, steps int) (data, own float64
 			copy(row, r.State[(at*p+w)*recording.StateWidth:][:recording.StateWidth])
 			copy(row[recording.StateWidth:], r.Common[at*recording.CommonWidth:][:recording.CommonWidth])
 			act[0][at*p+w] = r.Share[(at+1)*p+w]
-			act[1][at*p+w] = float32(t.walk.logShare(at)[w])
+			act[1][at*p+w] = float32(t.unroll.logShare(at)[w])
 		}
 		if r.Usable[at+1] {
 			n++

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -14,89 +15,131 @@ import (
 	"github.com/saspart/saspart/train/replay"
 )
 
-// Background is a Student that learns on a goroutine of its own, at its own pace, for
-// jobs that must not wait for a gradient step: they act with the newest snapshot of the
-// policy, evaluated without the trainer. What it is told to learn is an allowance: of
-// updates that the machine can't do in time, the oldest backlog is let go.
-type Background struct {
-	learns   learns    // the goroutine's own
-	shares   *Shares   // the same, where it is one
-	capacity *Capacity // the same, where it is one
-	rng      *rand.Rand
-	acting   atomic.Pointer[snapshot] // the newest
-	mine     *snapshot                // the one in use, the caller's own
-	frozen   bool
-
-	mu      sync.Mutex
-	inbox   []func() error // what is to be remembered
-	allowed int
-	did     []train.Stats
-	orders  []order
-	err     error
-	closed  bool
-
-	wake chan struct{} // something is there to be done
-	done chan struct{} // the goroutine has ended
+// BackgroundShares runs a SharesLearner on a goroutine of its own, for jobs that must
+// not wait for a gradient step. They act with the newest snapshot of the policy, which
+// is evaluated without the trainer.
+type BackgroundShares struct {
+	*background
+	learner *SharesLearner
+	rng     *rand.Rand // of exploration
 }
 
-// learns is a student that learns when it is told to.
-type learns interface {
-	Student
-	// snapshot is the policy by now, which shares no memory with the learner.
+// NewBackgroundShares starts the goroutine, which owns s from then on. Exploration
+// draws from a generator seeded with seed.
+func NewBackgroundShares(s *SharesLearner, seed uint64) (*BackgroundShares, error) {
+	b, err := startBackground(s)
+	return &BackgroundShares{b, s, rand.New(rand.NewPCG(seed, 0xac7))}, err
+}
+
+// Act implements SharesAgent.
+func (b *BackgroundShares) Act(obs, act []float32, explore bool) {
+	normal := b.rng.NormFloat64
+	if !explore {
+		normal = nil
+	}
+	b.latest().sampler.Act(obs, act, normal)
+}
+
+// Remember implements SharesAgent. It does not wait.
+func (b *BackgroundShares) Remember(t replay.Transition) error {
+	t.Obs, t.Act, t.Next = slices.Clone(t.Obs), slices.Clone(t.Act), slices.Clone(t.Next)
+	b.later(func() error { return b.learner.Remember(t) })
+	return nil
+}
+
+// BackgroundCapacity runs a CapacityLearner on a goroutine of its own, as
+// BackgroundShares does.
+type BackgroundCapacity struct {
+	*background
+	learner *CapacityLearner
+}
+
+// NewBackgroundCapacity starts the goroutine, which owns s from then on.
+func NewBackgroundCapacity(s *CapacityLearner) (*BackgroundCapacity, error) {
+	b, err := startBackground(s)
+	return &BackgroundCapacity{b, s}, err
+}
+
+// Policy implements CapacityAgent.
+func (b *BackgroundCapacity) Policy() (*checkpoint.Checkpoint, uint64) {
+	s := b.latest()
+	return s.checkpoint, s.version
+}
+
+// Record implements CapacityAgent. It does not wait.
+func (b *BackgroundCapacity) Record(job int, w *policy.Window) error {
+	b.later(func() error { return b.learner.Record(job, w) })
+	return nil
+}
+
+// Cut implements CapacityAgent. It does not wait.
+func (b *BackgroundCapacity) Cut(job int) {
+	b.later(func() error {
+		b.learner.Cut(job)
+		return nil
+	})
+}
+
+// foreground is a learner that learns within Learn.
+type foreground interface {
+	Learner
+	// snapshot is the current policy. It shares no memory with the learner.
 	snapshot() *checkpoint.Checkpoint
 }
 
-// snapshot is a policy that nobody changes any more.
+// background is the Learner that both have in common. Learn grants an allowance of
+// updates; what the machine cannot do in time is dropped beyond maxAllowance.
+type background struct {
+	learner foreground               // the goroutine's
+	newest  atomic.Pointer[snapshot] // of the policy
+	acting  *snapshot                // the one in use; the caller's
+	frozen  bool
+
+	mu        sync.Mutex
+	inbox     []func() error // windows to hand to the learner
+	allowance int
+	stats     []train.Stats // of updates that Learn has not reported yet
+	saves     []saveRequest
+	err       error
+	closed    bool
+
+	wake chan struct{} // there is something to do
+	done chan struct{} // the goroutine has ended
+}
+
+// snapshot is a policy at some point of the training. It does not change.
 type snapshot struct {
 	checkpoint *checkpoint.Checkpoint
 	version    uint64
-	sampler    *network.Sampler // of a shares policy; for one goroutine
+	sampler    *network.Sampler // of the shares action; for one goroutine
 }
 
-// order is a checkpoint to be saved.
-type order struct {
+// saveRequest is a full checkpoint to be written.
+type saveRequest struct {
 	folder  string
 	status  []byte
 	metrics map[string]float64
 }
 
-// backlog is the largest allowance, and publishEvery the updates between two snapshots.
 const (
-	backlog      = 256
-	publishEvery = 8
+	maxAllowance  = 256
+	snapshotEvery = 8 // updates
 )
 
-// NewBackground starts a student of the shares action, which then is Background's
-// alone. What it draws to explore follows from seed.
-func NewBackground(s *Shares, seed uint64) (*Background, error) {
-	return (&Background{learns: s, shares: s, rng: rand.New(rand.NewPCG(seed, 0xac7))}).start()
-}
-
-// NewBackgroundCapacity starts a student of the capacity action in the same way.
-func NewBackgroundCapacity(s *Capacity) (*Background, error) {
-	return (&Background{learns: s, capacity: s}).start()
-}
-
-func (b *Background) start() (*Background, error) {
-	b.wake, b.done = make(chan struct{}, 1), make(chan struct{})
+func startBackground(l foreground) (*background, error) {
+	b := &background{learner: l, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	if err := b.publish(); err != nil {
 		return nil, err
 	}
-	b.mine = b.acting.Load()
+	b.acting = b.newest.Load()
 	go b.run()
 	return b, nil
 }
 
-var (
-	_ Student = (*Background)(nil)
-	_ Pupil   = (*Background)(nil)
-	_ Filter  = (*Background)(nil)
-)
-
-// publish makes the policy by now the newest snapshot.
-func (b *Background) publish() error {
-	s := &snapshot{checkpoint: b.learns.snapshot()}
-	if last := b.acting.Load(); last != nil {
+// publish makes the current policy the newest snapshot.
+func (b *background) publish() error {
+	s := &snapshot{checkpoint: b.learner.snapshot()}
+	if last := b.newest.Load(); last != nil {
 		s.version = last.version + 1
 	}
 	err := s.checkpoint.Network()
@@ -105,111 +148,74 @@ func (b *Background) publish() error {
 		s.sampler, err = network.NewSampler(s.checkpoint.Tensors, policy.Observation{}.Size(spec.Workers), mask.Pairs())
 	}
 	if err != nil {
-		return fmt.Errorf("the policy learned by now: %w", err)
+		return fmt.Errorf("the trained policy cannot act: %w", err)
 	}
-	b.acting.Store(s)
+	b.newest.Store(s)
 	return nil
 }
 
 // latest is the snapshot to act with.
-func (b *Background) latest() *snapshot {
+func (b *background) latest() *snapshot {
 	if !b.frozen {
-		b.mine = b.acting.Load()
+		b.acting = b.newest.Load()
 	}
-	return b.mine
+	return b.acting
 }
 
-// Act implements Actor.
-func (b *Background) Act(obs, act []float32, explore bool) {
-	normal := b.rng.NormFloat64
-	if !explore {
-		normal = nil
-	}
-	b.latest().sampler.Act(obs, act, normal)
-}
+// Freeze implements Learner.
+func (b *background) Freeze(on bool) { b.frozen = on }
 
-// Newest implements Filter.
-func (b *Background) Newest() (*checkpoint.Checkpoint, uint64) {
-	s := b.latest()
-	return s.checkpoint, s.version
-}
-
-// Freeze implements Student.
-func (b *Background) Freeze(on bool) { b.frozen = on }
-
-// Remember implements Pupil. It copies t and does not wait.
-func (b *Background) Remember(t replay.Transition) error {
-	clone := func(v []float32) []float32 { return append([]float32(nil), v...) }
-	t.Obs, t.Act, t.Next = clone(t.Obs), clone(t.Act), clone(t.Next)
-	b.later(func() error { return b.shares.Remember(t) })
-	return nil
-}
-
-// Record implements Filter. It does not wait.
-func (b *Background) Record(job int, w *policy.Window) error {
-	b.later(func() error { return b.capacity.Record(job, w) })
-	return nil
-}
-
-// Cut implements Filter. It does not wait.
-func (b *Background) Cut(job int) {
-	b.later(func() error {
-		b.capacity.Cut(job)
-		return nil
-	})
-}
-
-// later leaves something to the goroutine.
-func (b *Background) later(f func() error) {
+// later leaves a call to the goroutine.
+func (b *background) later(f func() error) {
 	b.mu.Lock()
 	b.inbox = append(b.inbox, f)
 	b.mu.Unlock()
 }
 
-// Learn implements Student: it allows so many updates more, and does not wait.
-func (b *Background) Learn(updates int, each func(train.Stats)) error {
+// Learn implements Learner. It adds to the allowance and does not wait.
+func (b *background) Learn(updates int, each func(train.Stats)) error {
 	b.mu.Lock()
-	b.allowed = min(b.allowed+updates, max(backlog, updates))
-	did, err := b.did, b.err
-	b.did = nil
+	b.allowance = min(b.allowance+updates, max(maxAllowance, updates))
+	stats, err := b.stats, b.err
+	b.stats = nil
 	b.mu.Unlock()
 	b.signal()
-	for _, s := range did {
+	for _, s := range stats {
 		each(s)
 	}
 	return err
 }
 
-// Save implements Student. The acting policy is saved at once; what learning goes on
-// from when the learner comes to it, and at the latest in Close.
-func (b *Background) Save(folder string, whole bool, status []byte, metrics map[string]float64) error {
-	if !whole {
-		c := *b.mine.checkpoint
+// Save implements Learner. It saves the acting policy at once. A full checkpoint is
+// written by the goroutine after the update under way, at the latest in Close.
+func (b *background) Save(folder string, full bool, status []byte, metrics map[string]float64) error {
+	if !full {
+		c := *b.acting.checkpoint
 		c.Metrics = metrics
 		return checkpoint.Save(folder, &c)
 	}
 	b.mu.Lock()
-	b.orders = append(b.orders, order{folder, status, metrics})
+	b.saves = append(b.saves, saveRequest{folder, status, metrics})
 	b.mu.Unlock()
 	b.signal()
 	return nil
 }
 
-// Close implements Student.
-func (b *Background) Close() error {
+// Close implements Learner.
+func (b *background) Close() error {
 	b.mu.Lock()
 	b.closed = true
-	told := b.err
+	returned := b.err
 	b.mu.Unlock()
 	b.signal()
 	<-b.done
-	if told != nil {
+	if returned != nil {
 		return nil // Learn has returned it
 	}
 	return b.err
 }
 
-func (b *Background) signal() {
+func (b *background) signal() {
 	select {
 	case b.wake <- struct{}{}:
 	default:
@@ -217,53 +223,53 @@ func (b *Background) signal() {
 }
 
 // run is the goroutine.
-func (b *Background) run() {
+func (b *background) run() {
 	defer close(b.done)
-	for since := 0; ; {
+	for unpublished := 0; ; {
 		b.mu.Lock()
-		inbox, orders := b.inbox, b.orders
-		b.inbox, b.orders = nil, nil
-		more := b.allowed > 0 && b.err == nil && !b.closed
+		inbox, saves := b.inbox, b.saves
+		b.inbox, b.saves = nil, nil
+		more := b.allowance > 0 && b.err == nil && !b.closed
 		last := b.closed
 		b.mu.Unlock()
-		for _, remember := range inbox {
-			b.fail(remember())
+		for _, call := range inbox {
+			b.fail(call())
 		}
-		for _, o := range orders {
-			b.fail(b.learns.Save(o.folder, true, o.status, o.metrics))
+		for _, s := range saves {
+			b.fail(b.learner.Save(s.folder, true, s.status, s.metrics))
 		}
 		switch {
-		case last && len(orders) == 0:
+		case last && len(saves) == 0:
 			return
 		case more && b.update():
-			if since++; since%publishEvery == 0 {
+			if unpublished++; unpublished%snapshotEvery == 0 {
 				b.fail(b.publish())
 			}
-		case len(orders) == 0:
-			if since > 0 {
+		case len(saves) == 0:
+			if unpublished > 0 {
 				b.fail(b.publish())
-				since = 0
+				unpublished = 0
 			}
 			<-b.wake
 		}
 	}
 }
 
-// update learns once, if there is anything to learn from.
-func (b *Background) update() (did bool) {
-	err := b.learns.Learn(1, func(s train.Stats) {
+// update does one update, and reports whether there was anything to learn from.
+func (b *background) update() (did bool) {
+	err := b.learner.Learn(1, func(s train.Stats) {
 		did = true
 		b.mu.Lock()
-		b.did = append(b.did, s)
-		b.allowed--
+		b.stats = append(b.stats, s)
+		b.allowance--
 		b.mu.Unlock()
 	})
 	b.fail(err)
 	return did
 }
 
-// fail keeps what went wrong for the next Learn or Close.
-func (b *Background) fail(err error) {
+// fail keeps an error for the next Learn or Close.
+func (b *background) fail(err error) {
 	if err == nil {
 		return
 	}

@@ -25,7 +25,7 @@ func transition(reward float32) replay.Transition {
 func TestNeverWaits(t *testing.T) {
 	c := newClimber(twoKeys(), 1)
 	c.hold = make(chan struct{})
-	b, err := NewBackground(student(c, 100), 1)
+	b, err := NewBackgroundShares(learner(c, 100), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestNeverWaits(t *testing.T) {
 	if err := b.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s := student(newClimber(twoKeys(), 1), 100)
+	s := learner(newClimber(twoKeys(), 1), 100)
 	cfg := replay.Default()
 	cfg.Capacity = 100
 	if _, err := s.Load(filepath.Join(dir, Last), cfg, dimsOf(twoKeys())); err != nil || s.Replay.Len() != 50 {
@@ -66,7 +66,7 @@ func TestNeverWaits(t *testing.T) {
 // policy stays as it is.
 func TestBackground(t *testing.T) {
 	c := newClimber(twoKeys(), 1)
-	b, err := NewBackground(student(c, 100), 1)
+	b, err := NewBackgroundShares(learner(c, 100), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func TestBackground(t *testing.T) {
 func TestBackgroundFails(t *testing.T) {
 	c := newClimber(twoKeys(), 1)
 	c.broken = 3
-	b, err := NewBackground(student(c, 100), 1)
+	b, err := NewBackgroundShares(learner(c, 100), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,12 +138,12 @@ func TestBackgroundLoop(t *testing.T) {
 	c.Windows = 300
 	c.Safety = CarefulSafety()
 	l := jobLoop(t, t.TempDir(), c)
-	b, err := NewBackground(l.Student.(*Shares), 1)
+	b, err := NewBackgroundShares(l.Learner.(*SharesLearner), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Student = b
-	l.Judge.(*jobEnv).Pupil = b
+	l.Learner = b
+	l.EvalEnv.(*sharesEnv).Agent = b
 	out, err := l.Run(t.Context())
 	if err := errors.Join(err, b.Close()); err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package online
 
 import (
-	"fmt"
 	"math/rand/v2"
 
 	"github.com/saspart/saspart/policy"
@@ -11,69 +10,64 @@ import (
 	"github.com/saspart/saspart/train/replay"
 )
 
-// CapacityLearner learns the capacity action from stretches of windows.
+// CapacityTrainer updates a policy of the capacity action from stretches of windows.
 // capacity.Recurrent is one.
-type CapacityLearner interface {
+type CapacityTrainer interface {
+	trainer
 	Update(src recording.Stretches) (train.Stats, error)
-	State() (train.State, error)
-	Restore(s train.State) error
 	Checkpoint() *checkpoint.Checkpoint
 }
 
-// Filter is what Envs of the capacity action have of their student.
-type Filter interface {
-	// Newest is the policy by now, with a number that grows when it changes. It must
-	// not be changed.
-	Newest() (*checkpoint.Checkpoint, uint64)
-	// Record takes a window of a job, which follows the one before.
+// CapacityAgent gives Envs of the capacity action their policy and records their
+// windows.
+type CapacityAgent interface {
+	// Policy is the policy to act with, and a number that grows when it changes. The
+	// caller must not change it.
+	Policy() (*checkpoint.Checkpoint, uint64)
+	// Record takes a window of a job to learn from. It must follow the job's last one.
 	Record(job int, w *policy.Window) error
-	// Cut says that the next window of a job does not follow the one before.
+	// Cut says that the job's next window does not follow the last one recorded.
 	Cut(job int)
 }
 
-// Capacity is the student of the capacity action: the trainer with the windows that it
-// remembers. It learns when it is told to, on the caller's goroutine.
-type Capacity struct {
-	Learner  CapacityLearner
-	Windows  *replay.Recordings
-	Least    int                   // windows in a row that a stretch needs
-	Recorded recording.Recordings  // to learn from as well; none: nothing
-	Data     string                // fingerprint of Recorded
-	Share    float64               // of the batches that are of Recorded
-	Policy   checkpoint.Checkpoint // its manifest's origin: CreatedBy, Parent, Configuration
+// CapacityLearner is the learner of the capacity action: a trainer and the windows that
+// it remembers. It learns within Learn, on the caller's goroutine.
+type CapacityLearner struct {
+	Trainer       CapacityTrainer
+	Windows       *replay.Recordings
+	Least         int                   // windows in a row that a stretch needs
+	Recorded      recording.Recordings  // recordings to learn from as well
+	Data          string                // fingerprint of Recorded
+	RecordedShare float64               // part of the batches that is drawn from Recorded
+	Template      checkpoint.Checkpoint // CreatedBy, Parent and Configuration of what is saved
 
-	newest  *checkpoint.Checkpoint
+	newest  *checkpoint.Checkpoint // nil: the trainer has changed it
 	version uint64
 }
 
-var (
-	_ Student = (*Capacity)(nil)
-	_ Filter  = (*Capacity)(nil)
-)
-
-// Newest implements Filter.
-func (s *Capacity) Newest() (*checkpoint.Checkpoint, uint64) {
+// Policy implements CapacityAgent.
+func (s *CapacityLearner) Policy() (*checkpoint.Checkpoint, uint64) {
 	if s.newest == nil {
-		s.newest = s.Learner.Checkpoint()
+		s.newest = s.Trainer.Checkpoint()
 		s.version++
 	}
 	return s.newest, s.version
 }
 
-// Record implements Filter.
-func (s *Capacity) Record(job int, w *policy.Window) error { return s.Windows.Add(job, w) }
+// Record implements CapacityAgent.
+func (s *CapacityLearner) Record(job int, w *policy.Window) error { return s.Windows.Add(job, w) }
 
-// Cut implements Filter.
-func (s *Capacity) Cut(job int) { s.Windows.Cut(job) }
+// Cut implements CapacityAgent.
+func (s *CapacityLearner) Cut(job int) { s.Windows.Cut(job) }
 
-// Learn implements Student. Nothing is learned before there is a whole stretch.
-func (s *Capacity) Learn(updates int, each func(train.Stats)) error {
-	recorded := len(s.Recorded) > 0 && s.Share > 0
+// Learn implements Learner. It does nothing while there is no whole stretch.
+func (s *CapacityLearner) Learn(updates int, each func(train.Stats)) error {
+	recorded := len(s.Recorded) > 0 && s.RecordedShare > 0
 	if s.Windows.Longest() < s.Least && !recorded {
 		return nil
 	}
 	for range updates {
-		stats, err := s.Learner.Update(mixed{s, recorded})
+		stats, err := s.Trainer.Update(mixed{s, recorded})
 		if err != nil {
 			return err
 		}
@@ -83,79 +77,74 @@ func (s *Capacity) Learn(updates int, each func(train.Stats)) error {
 	return nil
 }
 
-// mixed draws whole batches from either source: one is of a single number of workers,
-// and recorded jobs may have had another.
+// mixed draws each batch from one of the two sources: a batch has one number of
+// workers, and recorded jobs may have had another number than the running ones.
 type mixed struct {
-	*Capacity
+	*CapacityLearner
 	recorded bool
 }
 
 // Sample implements recording.Stretches.
 func (m mixed) Sample(rng *rand.Rand, length int, count func(workers int) int) ([]recording.Stretch, error) {
-	if m.recorded && (m.Windows.Longest() < m.Least || rng.Float64() < m.Share) {
+	if m.recorded && (m.Windows.Longest() < m.Least || rng.Float64() < m.RecordedShare) {
 		return m.Recorded.Sample(rng, length, count)
 	}
 	return m.Windows.Sample(rng, length, count)
 }
 
-// Freeze implements Student: nothing is learned but in Learn.
-func (s *Capacity) Freeze(bool) {}
+// Freeze implements Learner. The policy changes only in Learn.
+func (s *CapacityLearner) Freeze(bool) {}
 
-// Close implements Student.
-func (s *Capacity) Close() error { return nil }
+// Close implements Learner.
+func (s *CapacityLearner) Close() error { return nil }
 
-// checkpoint is the policy c as it is saved.
-func (s *Capacity) checkpoint(c *checkpoint.Checkpoint, metrics map[string]float64) *checkpoint.Checkpoint {
+// snapshot implements foreground.
+func (s *CapacityLearner) snapshot() *checkpoint.Checkpoint { return s.named(s.Trainer.Checkpoint()) }
+
+// named is a copy of a policy with its origin.
+func (s *CapacityLearner) named(c *checkpoint.Checkpoint) *checkpoint.Checkpoint {
 	named := *c
-	named.CreatedBy, named.Parent, named.Configuration, named.Metrics = s.Policy.CreatedBy, s.Policy.Parent, s.Policy.Configuration, metrics
+	named.CreatedBy, named.Parent, named.Configuration = s.Template.CreatedBy, s.Template.Parent, s.Template.Configuration
 	return &named
 }
 
-// snapshot is the policy by now.
-func (s *Capacity) snapshot() *checkpoint.Checkpoint {
-	return s.checkpoint(s.Learner.Checkpoint(), nil)
+// Save implements Learner.
+func (s *CapacityLearner) Save(folder string, full bool, status []byte, metrics map[string]float64) error {
+	c, _ := s.Policy()
+	c = s.named(c)
+	c.Metrics = metrics
+	if !full {
+		return checkpoint.Save(folder, c)
+	}
+	return saveFull(folder, c, s.Trainer, s.Data, s.Windows, status)
 }
 
-// Save implements Student.
-func (s *Capacity) Save(folder string, whole bool, status []byte, metrics map[string]float64) error {
-	var extra []func(string) error
-	if whole {
-		state, err := s.Learner.State()
-		if err != nil {
-			return err
-		}
-		extra = append(extra, train.Saved{State: state, Data: s.Data}.Write, writeReplay(s.Windows, status))
-	}
-	c, _ := s.Newest()
-	return checkpoint.Save(folder, s.checkpoint(c, metrics), extra...)
-}
-
-// Load makes the student what it was when the checkpoint in folder was saved, and
-// returns the status saved with it. It takes the next windows of its jobs to follow the
-// ones that it remembers: Cut those that do not go on. Without the folder the error is
-// fs.ErrNotExist.
-func (s *Capacity) Load(folder string, capacity, workers int, p0 float64) (*Status, error) {
-	from, err := train.ReadSaved(folder)
-	if err != nil {
-		return nil, err
-	}
-	if from.Data != s.Data {
-		return nil, otherData(folder)
-	}
-	data, status, err := readReplay(folder)
-	if err == nil {
-		s.Windows, err = replay.ReadRecordings(data, capacity, workers, p0)
-	}
-	if err == nil {
-		err = s.Learner.Restore(from.State)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("go on from checkpoint %s: %w", folder, err)
-	}
+// Load restores the learner from the checkpoint in folder and returns the status saved
+// with it. It expects each job's next window to follow the last one remembered: Cut the
+// jobs that do not continue. If there is no such folder the error is fs.ErrNotExist.
+func (s *CapacityLearner) Load(folder string, capacity, workers int, p0 float64) (*Status, error) {
 	s.newest = nil
-	return status, nil
+	return loadFull(folder, s.Trainer, s.Data, func(data []byte) (err error) {
+		s.Windows, err = replay.ReadRecordings(data, capacity, workers, p0)
+		return err
+	})
 }
 
-func otherData(folder string) error {
-	return fmt.Errorf("go on from checkpoint %s: it learned from other recorded windows too; name the same traces, in the same state, or another --out", folder)
+// Consecutive is an agent for one job whose windows may have gaps, such as a job in
+// another process that leaves and comes back. It cuts the recording where a window's
+// step does not follow the step before.
+func Consecutive(a CapacityAgent) CapacityAgent { return &consecutive{CapacityAgent: a} }
+
+type consecutive struct {
+	CapacityAgent
+	next int // expected step
+}
+
+// Record implements CapacityAgent.
+func (c *consecutive) Record(job int, w *policy.Window) error {
+	if w.Step != c.next {
+		c.Cut(job)
+	}
+	c.next = w.Step + 1
+	return c.CapacityAgent.Record(job, w)
 }

@@ -1,12 +1,13 @@
 package online
 
 import (
-	"context"
+	"bytes"
+	"encoding"
+	"encoding/gob"
 	"fmt"
 	"math"
 	"math/rand/v2"
 
-	"github.com/saspart/saspart/loop"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/learned"
 	"github.com/saspart/saspart/policy/plan"
@@ -16,45 +17,43 @@ import (
 // CapacityJob is what an Env of the capacity action is made of.
 type CapacityJob struct {
 	Open    func() (Job, error) // starts the job, under a partitioner that follows routes
-	Anew    bool                // every episode is a job from its beginning
-	Index   int                 // of the job in what is remembered; negative: its windows are not
+	Restart bool                // every episode starts the job again
+	Index   int                 // the job's number among those recorded; negative: it is not recorded
 	Workers int
 	Learned learned.Config // how decisions become routes
 	P0      float64
-	Filter  Filter
+	Agent   CapacityAgent
 	Safety  Safety
-	Seed    uint64 // of the exploring
+	Seed    uint64 // of exploration
 }
 
-// capacityEnv is a job under the capacity action. What a window teaches is what share
-// each worker really got in it, so that no route has to be credited: a window of two
-// routes teaches too.
+// capacityEnv is a job under the capacity action. A window teaches by the share of the
+// work that each worker really got in it. So no route has to be credited, and mixed
+// windows teach too.
 type capacityEnv struct {
 	CapacityJob
-	job        Job
-	follower   *learned.ExploringCapacity
-	step       shortStep
+	runningJob
+	policy     *learned.ExploringPolicy
+	version    uint64 // of the policy
+	step       stepLimit
 	controller learned.CapacityController
-	pcg        *rand.PCG // of the exploring
-	version    uint64    // of the policy in use
-	loop       *loop.Loop
+	pcg        *rand.PCG // of exploration
 
-	window *policy.Window // the newest; nil before the first
-	good   *policy.Route  // of the last window within the limits; nil before
-	back   bool           // it is to be taken up again
+	good      *policy.Route // of the last window within the limits; nil before the first
+	returning bool          // the next route is good
 }
 
-// shortStep bounds how far the shares of a follower move.
-type shortStep struct {
-	learned.CapacityFollower
-	most    float64   // part of the records that may go to other workers
-	last    []float64 // the newest shares; nil before
+// stepLimit limits how far the capacities move in a window.
+type stepLimit struct {
+	scenario.Policy
+	most    float64   // part of the work that may go to other workers
+	last    []float64 // the newest capacities; nil before the first
 	limited bool
 }
 
-// Follow implements learned.CapacityFollower.
-func (s *shortStep) Follow(m *scenario.Measured, share []float64) bool {
-	if !s.CapacityFollower.Follow(m, share) {
+// Decide implements scenario.Policy.
+func (s *stepLimit) Decide(m *scenario.Measured, share []float64) bool {
+	if !s.Policy.Decide(m, share) {
 		return false
 	}
 	s.limited = false
@@ -73,48 +72,44 @@ func (s *shortStep) Follow(m *scenario.Measured, share []float64) bool {
 	return true
 }
 
-// NewCapacityEnv makes the Env of a job under the capacity action, which starts with
-// the first episode.
-func NewCapacityEnv(c CapacityJob) Env { return &capacityEnv{CapacityJob: c} }
+// NewCapacityEnv makes the Env of a job, which starts with the first episode.
+func NewCapacityEnv(c CapacityJob) Env {
+	return &capacityEnv{CapacityJob: c, runningJob: runningJob{workers: c.Workers, p0: c.P0}}
+}
 
-// Begin implements Env.
-func (e *capacityEnv) Begin() error {
-	if e.job != nil && !e.Anew {
+// Reset implements Env.
+func (e *capacityEnv) Reset() error {
+	if e.job != nil && !e.Restart {
 		return nil
 	}
-	err := e.open()
+	err := e.restart()
 	e.cut()
 	return err
 }
 
-// open starts the job, under a policy that knows nothing of it yet.
-func (e *capacityEnv) open() (err error) {
-	if err := e.Close(); err != nil {
-		return err
-	}
-	c, version := e.Filter.Newest()
+// restart starts the job, under a policy that has seen nothing of it yet.
+func (e *capacityEnv) restart() (err error) {
+	c, version := e.Agent.Policy()
 	e.pcg = rand.NewPCG(e.Seed, 0xca9)
-	if e.follower, err = learned.NewExploringCapacity(c, e.Workers, rand.New(e.pcg)); err != nil {
+	if e.policy, err = learned.NewExploringPolicy(c, e.Workers, rand.New(e.pcg)); err != nil {
 		return err
 	}
 	e.version = version
-	e.step = shortStep{CapacityFollower: e.follower, most: e.Safety.MaxStep}
-	// What makes up for queues would take a route further than the safety's step.
+	e.step = stepLimit{Policy: e.policy, most: e.Safety.MaxStep}
+	// Working off a backlog would take a route further than Safety.MaxStep.
 	config := e.Learned
 	config.Backlog = 0
 	if e.controller, err = learned.NewCapacityController(&e.step, config, e.Workers); err != nil {
 		return err
 	}
-	e.loop = loop.New(loop.Config{Workers: e.Workers, Controller: e.controller})
-	e.window, e.good, e.back = nil, nil, false
-	e.job, err = e.Open()
-	return err
+	e.good, e.returning = nil, false
+	return e.start(e.Open, e.controller)
 }
 
-// cut tells the student that the job's next window does not follow the one before.
+// cut says that the job's next window does not follow the last one recorded.
 func (e *capacityEnv) cut() {
 	if e.Index >= 0 {
-		e.Filter.Cut(e.Index)
+		e.Agent.Cut(e.Index)
 	}
 }
 
@@ -124,64 +119,56 @@ func (e *capacityEnv) Act(explore bool) error {
 	if e.window == nil {
 		return nil
 	}
-	if c, version := e.Filter.Newest(); version != e.version {
-		if err := e.follower.Adopt(c); err != nil {
-			return fmt.Errorf("the policy learned by now: %w; lower the learning rates, and go on from an earlier checkpoint", err)
+	if c, version := e.Agent.Policy(); version != e.version {
+		if err := e.policy.Adopt(c); err != nil {
+			return fmt.Errorf("the trained policy cannot act: %w; lower the learning rates, and resume from an earlier checkpoint", err)
 		}
 		e.version = version
 	}
-	e.follower.Explore = explore
+	e.policy.Explore = explore
 	e.loop.Observe(e.window)
 	next := e.loop.Decide()
-	if e.back {
-		next, e.back = e.good, false
+	if e.returning {
+		next, e.returning = e.good, false
 	}
 	if next == nil {
 		return nil
 	}
-	return e.job.Apply(e.loop.Announce(next))
-}
-
-// Run implements Env.
-func (e *capacityEnv) Run(ctx context.Context) (err error) {
-	e.window, err = e.job.Next(ctx)
+	_, err := e.apply(next)
 	return err
 }
 
-// Take implements Env.
-func (e *capacityEnv) Take(bool) (Measured, error) {
-	w := e.window
-	m := Measured{Backpressured: w.Backpressured, Limited: e.step.limited}
-	if !w.RouteNew && !missing(w.Busy) {
-		m.Clean = true
-		m.Imbalance = policy.Imbalance(w.Busy)
-		m.Reward = policy.Reward(policy.Perf(w.Busy), e.P0)
-		if m.check() != nil {
-			return m, nil // the loop says which window it was
+// Observe implements Env.
+func (e *capacityEnv) Observe(bool) (StepResult, error) {
+	r := e.result(!e.window.RouteNew, e.step.limited)
+	if r.Clean {
+		if r.check() != nil {
+			return r, nil // the loop reports what is not finite
 		}
-		m.Returned = e.judge(m)
+		r.Returned = e.check(r)
 	}
 	if e.Index < 0 {
-		return m, nil
+		return r, nil
 	}
-	return m, e.Filter.Record(e.Index, w)
+	return r, e.Agent.Record(e.Index, e.window)
 }
 
-// judge takes in a window of one route and tells whether to go back.
-func (e *capacityEnv) judge(m Measured) bool {
+// check processes the result of a window with one route, and reports whether the last
+// good route is to return.
+func (e *capacityEnv) check(r StepResult) (returning bool) {
 	now := e.window.Route
 	switch {
 	case now == nil:
 		return false
-	case !e.Safety.bad(m):
+	case !e.Safety.exceeded(r):
 		e.good = now
 		return false
 	}
-	e.back = e.good != nil && e.good.Version != now.Version
-	if e.back {
-		e.step.last = nil // what it moves from next is another route's
+	e.returning = e.good != nil && e.good.Version != now.Version
+	if e.returning {
+		e.step.last = nil // the next step is from another route
 	}
-	return e.back
+	return e.returning
 }
 
 // mapped is how many keys a RouteMap of the capacity action shows.
@@ -192,10 +179,7 @@ func (e *capacityEnv) Routes() RouteMap {
 	if e.window == nil {
 		return RouteMap{}
 	}
-	route, all := e.window.Route, 0.0
-	if route == nil {
-		route = policy.HashRoute(e.Workers)
-	}
+	all := 0.0
 	for _, n := range e.window.Slots {
 		all += float64(n)
 	}
@@ -203,36 +187,83 @@ func (e *capacityEnv) Routes() RouteMap {
 	for _, k := range e.window.Hot[:min(mapped, len(e.window.Hot))] {
 		keys = append(keys, plan.KeyLoad{Hash: k.Hash, Name: k.Name, Load: float64(k.Count) / max(all, 1)})
 	}
-	return mapOf(route, keys)
+	return e.routes(keys)
 }
 
-// mapOf shows what a route does with some keys.
-func mapOf(route *policy.Route, keys []plan.KeyLoad) RouteMap {
-	var r RouteMap
-	named := make(map[uint64]*policy.KeyRoute, len(route.Keys))
-	for i := range route.Keys {
-		named[route.Keys[i].Hash] = &route.Keys[i]
-	}
-	for _, k := range keys {
-		shares := make([]float64, route.Workers)
-		if kr := named[k.Hash]; kr != nil {
-			for i, w := range kr.Workers {
-				shares[w] = kr.Shares[i]
-			}
-		} else {
-			shares[route.Slots[policy.SlotOf(k.Hash, len(route.Slots))]] = 1
-		}
-		r.Keys, r.Loads, r.Shares = append(r.Keys, k.Name), append(r.Loads, k.Load), append(r.Shares, shares)
-	}
-	return r
+// savedJob is a Job whose state can be saved. fluid.Job is one.
+type savedJob interface {
+	encoding.BinaryMarshaler
+	encoding.BinaryUnmarshaler
 }
 
-// Close implements Env.
-func (e *capacityEnv) Close() error {
-	if e.job == nil {
+// capacityState is the state of a capacityEnv on a savedJob, between two windows. It is
+// saved as a gob, which keeps NaN and names that are not valid UTF-8.
+type capacityState struct {
+	Job        []byte
+	Policy     learned.PolicyState
+	Controller learned.ControllerState
+	Latest     *policy.Route // of the loop
+	Generator  []byte        // of exploration, as rand.PCG marshals it
+	Share      []float64     // of the step limit
+	Window     *policy.Window
+	Good       *policy.Route
+	Returning  bool
+}
+
+// Save implements Env: a job that processes records has no state to save.
+func (e *capacityEnv) Save() ([]byte, error) {
+	job, ok := e.job.(savedJob)
+	if !ok {
+		return nil, nil
+	}
+	state, err := job.MarshalBinary()
+	if err != nil {
+		return nil, err
+	}
+	generator, err := e.pcg.MarshalBinary()
+	if err != nil {
+		return nil, fmt.Errorf("save the generator: %w", err)
+	}
+	var b bytes.Buffer
+	err = gob.NewEncoder(&b).Encode(capacityState{
+		Job: state, Policy: e.policy.State(), Controller: e.controller.State(), Latest: e.loop.Latest(), Generator: generator,
+		Share: e.step.last, Window: e.window, Good: e.good, Returning: e.returning,
+	})
+	return b.Bytes(), err
+}
+
+// Load implements Env. A job that processes records starts again, whatever was saved.
+func (e *capacityEnv) Load(data []byte) error {
+	if err := e.restart(); err != nil {
+		return err
+	}
+	job, ok := e.job.(savedJob)
+	if !ok {
+		e.cut()
 		return nil
 	}
-	err := e.job.Close()
-	e.job = nil
-	return err
+	var s capacityState
+	err := gob.NewDecoder(bytes.NewReader(data)).Decode(&s)
+	for _, restore := range []func() error{
+		func() error { return job.UnmarshalBinary(s.Job) },
+		func() error { return e.policy.Restore(s.Policy) },
+		func() error { return e.controller.Restore(s.Controller) },
+		func() error { return e.pcg.UnmarshalBinary(s.Generator) },
+		func() error {
+			if s.Latest == nil || s.Latest.Workers != e.Workers {
+				return fmt.Errorf("the latest route is missing, or is not for %d workers", e.Workers)
+			}
+			return s.Latest.Validate()
+		},
+	} {
+		if err == nil {
+			err = restore()
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("its saved state does not fit; use the experiment that the training was on: %w", err)
+	}
+	e.loop.Follow(s.Latest)
+	e.step.last, e.window, e.good, e.returning = s.Share, s.Window, s.Good, s.Returning
+	return nil
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // capacityResumed loads what an earlier loop saved in its folder.
-func capacityResumed(t *testing.T, l *Loop, s *Capacity) *Loop {
+func capacityResumed(t *testing.T, l *Loop, s *CapacityLearner) *Loop {
 	t.Helper()
 	status, err := s.Load(filepath.Join(l.Dir, Last), 600, 4, l.Config.P0)
 	if err != nil {
@@ -109,7 +109,7 @@ func TestCapacitySaved(t *testing.T) {
 		return l.Envs[0].(*capacityEnv), other.Envs[0].(*capacityEnv)
 	}
 	one, other := envs()
-	if err := one.Begin(); err != nil {
+	if err := one.Reset(); err != nil {
 		t.Fatal(err)
 	}
 	saved := func(e *capacityEnv) []byte {
@@ -129,7 +129,7 @@ func TestCapacitySaved(t *testing.T) {
 			t.Fatalf("before window %d: what is loaded is not what was saved", window)
 		}
 		for _, e := range []*capacityEnv{one, other} {
-			if _, err := step(t.Context(), []Env{e}, true); err != nil {
+			if _, err := stepAll(t.Context(), []Env{e}, true); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -139,7 +139,7 @@ func TestCapacitySaved(t *testing.T) {
 		for _, v := range []struct {
 			count *int
 			there bool
-		}{{&back, one.back}, {&shares, one.step.last != nil}, {&good, one.good != nil}, {&announced, one.loop.Latest().Version > 0}} {
+		}{{&back, one.returning}, {&shares, one.step.last != nil}, {&good, one.good != nil}, {&announced, one.loop.Latest().Version > 0}} {
 			if v.there {
 				*v.count++
 			}
@@ -163,11 +163,11 @@ func TestCapacityKilled(t *testing.T) {
 	}
 	ctx, kill := context.WithCancel(t.Context())
 	first, s := capacityLoopOn(t, filepath.Join(dir, "parts"), c, 1, late)
-	student := &killed{Student: s}
-	first.Student = student
+	learner := &killed{Learner: s}
+	first.Learner = learner
 	first.Watch = func(p Progress) {
 		if p.Windows == 87 {
-			student.dead = true
+			learner.dead = true
 			kill()
 		}
 	}
@@ -200,9 +200,9 @@ func TestCapacityBeginsAnew(t *testing.T) {
 		c := quick()
 		c.Windows = 60
 		dir := t.TempDir()
-		loop := func() (*Loop, *Capacity) {
+		loop := func() (*Loop, *CapacityLearner) {
 			l, s := capacityLoopOn(t, dir, c, 1, func(*fluid.Config) {})
-			for _, e := range append(l.Envs, l.Judge) {
+			for _, e := range append(l.Envs, l.EvalEnv) {
 				env := e.(*capacityEnv)
 				open := env.Open
 				env.Open = func() (Job, error) {

@@ -68,26 +68,26 @@ func (n *nudger) Checkpoint() *checkpoint.Checkpoint {
 }
 
 // capacityLoop is a loop on jobs in closed form with noise.
-func capacityLoop(t *testing.T, dir string, c Config, parallel int) (*Loop, *Capacity) {
+func capacityLoop(t *testing.T, dir string, c Config, parallel int) (*Loop, *CapacityLearner) {
 	t.Helper()
 	return capacityLoopOn(t, dir, c, parallel, func(c *fluid.Config) { c.Noise = 0.05 })
 }
 
 // capacityLoopOn is a loop on jobs in closed form, each with a seed of its own.
-func capacityLoopOn(t *testing.T, dir string, c Config, parallel int, change func(*fluid.Config)) (*Loop, *Capacity) {
+func capacityLoopOn(t *testing.T, dir string, c Config, parallel int, change func(*fluid.Config)) (*Loop, *CapacityLearner) {
 	t.Helper()
 	config, _ := fluidJob(t, change)
-	s := &Capacity{Learner: newNudger(5), Windows: replay.NewRecordings(600, 4, c.P0), Least: 9}
-	l := &Loop{Config: c, Student: s, Dir: dir, Now: clock()}
+	s := &CapacityLearner{Trainer: newNudger(5), Windows: replay.NewRecordings(600, 4, c.P0), Least: 9}
+	l := &Loop{Config: c, Learner: s, Dir: dir, Now: clock()}
 	for i := range parallel + 1 {
 		config := config
 		config.Seed = uint64(i)
 		job := CapacityJob{
 			Open: func() (Job, error) { return fluid.NewJob(config) }, Index: i, Workers: 4,
-			Learned: learned.Default(), P0: c.P0, Filter: s, Safety: c.Safety, Seed: uint64(i),
+			Learned: learned.Default(), P0: c.P0, Agent: s, Safety: c.Safety, Seed: uint64(i),
 		}
-		job.Anew = i == parallel
-		if job.Anew {
+		job.Restart = i == parallel
+		if job.Restart {
 			job.Index = -1
 		}
 		e := NewCapacityEnv(job)
@@ -96,7 +96,7 @@ func capacityLoopOn(t *testing.T, dir string, c Config, parallel int, change fun
 				t.Error(err)
 			}
 		})
-		if l.Judge = e; i < parallel {
+		if l.EvalEnv = e; i < parallel {
 			l.Envs = append(l.Envs, e)
 		}
 	}
@@ -111,7 +111,7 @@ func TestCapacityLoop(t *testing.T) {
 	dir := t.TempDir()
 	l, s := capacityLoop(t, dir, c, 2)
 	var routes RouteMap
-	l.Evaluated = func(_ Evaluated, r RouteMap) error {
+	l.Evaluated = func(_ Evaluation, r RouteMap) error {
 		routes = r
 		return nil
 	}
@@ -139,7 +139,7 @@ func TestCapacityLoop(t *testing.T) {
 	}
 	l, s = capacityLoop(t, dir, c, 2)
 	status, err := s.Load(filepath.Join(dir, Last), 600, 4, c.P0)
-	if err != nil || status.Windows != 120 || s.Windows.Windows() != 120 || s.Learner.(*nudger).updates != 100 {
+	if err != nil || status.Windows != 120 || s.Windows.Windows() != 120 || s.Trainer.(*nudger).updates != 100 {
 		t.Fatalf("%+v with %d windows: %v", status, s.Windows.Windows(), err)
 	}
 	l.Status, l.Config.Windows = status, 160
@@ -157,8 +157,8 @@ func TestCapacityBackground(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Student, l.Judge = b, l.Envs[0]
-	l.Envs[0].(*capacityEnv).Filter = b
+	l.Learner, l.EvalEnv = b, l.Envs[0]
+	l.Envs[0].(*capacityEnv).Agent = b
 	_, err = l.Run(t.Context())
 	if err := errors.Join(err, b.Close()); err != nil {
 		t.Fatal(err)
@@ -171,13 +171,13 @@ func TestCapacityBackground(t *testing.T) {
 // TestShortStep bounds a follower's shares.
 func TestShortStep(t *testing.T) {
 	wants := [][]float64{{0.5, 0.5}, {0.52, 0.48}, {0.9, 0.1}, {0.9, 0.1}}
-	s := &shortStep{CapacityFollower: &scripted{shares: wants}, most: 0.1}
+	s := &stepLimit{Policy: &scripted{shares: wants}, most: 0.1}
 	for i, want := range []struct {
 		share   float64
 		limited bool
 	}{{0.5, false}, {0.52, false}, {0.62, true}, {0.72, true}} {
 		share := make([]float64, 2)
-		s.Follow(nil, share)
+		s.Decide(nil, share)
 		if math.Abs(share[0]-want.share) > 1e-12 || math.Abs(sum(share)-1) > 1e-12 || s.limited != want.limited {
 			t.Errorf("step %d: %v, shortened %v; want %v, %v", i, share, s.limited, want.share, want.limited)
 		}
@@ -186,7 +186,7 @@ func TestShortStep(t *testing.T) {
 
 type scripted struct{ shares [][]float64 }
 
-func (s *scripted) Follow(_ *scenario.Measured, share []float64) bool {
+func (s *scripted) Decide(_ *scenario.Measured, share []float64) bool {
 	copy(share, s.shares[0])
 	s.shares = s.shares[1:]
 	return true
@@ -194,13 +194,13 @@ func (s *scripted) Follow(_ *scenario.Measured, share []float64) bool {
 
 // TestCapacityReturns: a window beyond the limits brings back the last good route.
 func TestCapacityReturns(t *testing.T) {
-	s := &Capacity{Learner: newNudger(5), Windows: replay.NewRecordings(600, 2, 0.6), Least: 9}
+	s := &CapacityLearner{Trainer: newNudger(5), Windows: replay.NewRecordings(600, 2, 0.6), Least: 9}
 	job := &late{}
 	e := NewCapacityEnv(CapacityJob{
-		Open: func() (Job, error) { return job, nil }, Workers: 2, Learned: learned.Default(), P0: 0.6, Filter: s,
+		Open: func() (Job, error) { return job, nil }, Workers: 2, Learned: learned.Default(), P0: 0.6, Agent: s,
 		Safety: Safety{MaxStep: 1, MaxImbalance: 0.3},
 	}).(*capacityEnv)
-	if err := e.Begin(); err != nil {
+	if err := e.Reset(); err != nil {
 		t.Fatal(err)
 	}
 	good := policy.HashRoute(2)
@@ -210,7 +210,7 @@ func TestCapacityReturns(t *testing.T) {
 	latest.Version = 9
 	e.loop.Follow(latest)
 	e.window = &policy.Window{Counts: []int64{100, 100}, Busy: []float64{0.9, 0.1}, Records: 200, Route: &policy.Route{Version: 9, Workers: 2}}
-	m, err := e.Take(true)
+	m, err := e.Observe(true)
 	if err != nil || !m.Returned {
 		t.Fatalf("%+v, error %v", m, err)
 	}

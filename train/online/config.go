@@ -20,14 +20,14 @@ type Config struct {
 	TargetImbalance float64       `yaml:"target_imbalance"` // end when no window of an evaluation is worse; 0: never
 	Patience        int           `yaml:"patience"`         // end after so many evaluations without a better one; 0: never
 
-	UpdatesPerWindow int        `yaml:"updates_per_window"` // gradient steps for each exploring window
-	LearningStarts   int        `yaml:"learning_starts"`    // windows before the first of them
-	OfflineShare     float64    `yaml:"offline_share"`      // part of each batch that is of recorded transitions, where there are some
-	Episode          int        `yaml:"episode"`            // windows that a return sums rewards over
-	Evaluate         Evaluation `yaml:"evaluate"`
-	CheckpointEvery  int        `yaml:"checkpoint_every"` // windows between two checkpoints
-	LogEvery         int        `yaml:"log_every"`        // windows that a row of metrics averages
-	Parallel         int        `yaml:"parallel"`         // jobs that feed the learner, on fluid and sim
+	UpdatesPerWindow int              `yaml:"updates_per_window"` // gradient steps for each exploring window
+	LearningStarts   int              `yaml:"learning_starts"`    // windows before the first of them
+	OfflineShare     float64          `yaml:"offline_share"`      // part of each batch that is of recorded transitions, where there are some
+	Episode          int              `yaml:"episode"`            // windows that a return sums rewards over
+	Evaluate         EvaluationConfig `yaml:"evaluate"`
+	CheckpointEvery  int              `yaml:"checkpoint_every"` // windows between two checkpoints
+	LogEvery         int              `yaml:"log_every"`        // windows that a row of metrics averages
+	Parallel         int              `yaml:"parallel"`         // jobs that feed the learner, on fluid and sim
 
 	HotKeys   int     `yaml:"hot_keys"`  // keys that a new policy knows, heaviest first; the mask takes the true hot ones of them
 	Published bool    `yaml:"published"` // observations as the reference's code has them, faults included
@@ -40,9 +40,9 @@ type Config struct {
 	Capacity capacity.RecurrentConfig `yaml:"capacity"` // of the capacity action
 }
 
-// Evaluation is how the policy is evaluated: in episodes of their own, in which it
+// EvaluationConfig is how the policy is evaluated: in episodes of their own, in which it
 // does what it thinks best and nothing is learned.
-type Evaluation struct {
+type EvaluationConfig struct {
 	Every   int `yaml:"every"`   // exploring windows between two evaluations
 	Windows int `yaml:"windows"` // length of an episode
 	Settle  int `yaml:"settle"`  // its first windows, which do not count: the policy leaves the route it found
@@ -59,7 +59,7 @@ func Default() Config {
 	return Config{
 		Windows: 20_000, TargetImbalance: 0.01,
 		UpdatesPerWindow: 1, LearningStarts: 100, OfflineShare: 0.5, Episode: 128,
-		Evaluate:        Evaluation{Every: 100, Windows: 128, Settle: 4},
+		Evaluate:        EvaluationConfig{Every: 100, Windows: 128, Settle: 4},
 		CheckpointEvery: 1000, LogEvery: 100, Parallel: 1,
 		HotKeys: 10, P0: policy.DefaultP0,
 		Replay: recent, Safety: DefaultSafety(), Learner: train.DefaultOnline(),
@@ -68,7 +68,7 @@ func Default() Config {
 }
 
 // Reference are the reference's own settings, its observation of equal counts included
-// (reference.md, "The agent"): 500 iterations of 100 windows at most, an update for
+// (docs/algorithms.md, "Published settings"): 500 iterations of 100 windows at most, an update for
 // each, a checkpoint every 10 iterations.
 func Reference() Config {
 	c := Default()

@@ -6,50 +6,54 @@ import (
 	"github.com/saspart/saspart/train"
 )
 
-// Env is a job under one form of action. The loop calls Act, Run and Take in turn, one
-// round per window; Act and Take of different Envs one after the other, in a fixed
-// order, Run of all at once.
+// Env is a job under one form of action. The loop calls Act, Step and Observe in turn,
+// once per window. It calls Act and Observe of several Envs one after the other, in a
+// fixed order, and Step of all of them concurrently.
 type Env interface {
-	// Begin starts an episode: a job in closed form starts anew, any other goes on.
-	Begin() error
-	// Act decides on the next window and tells the job; with explore the action is
-	// drawn from the policy, else it is the most likely one.
+	// Reset starts an episode. A job in closed form starts again from its beginning; any
+	// other job keeps running.
+	Reset() error
+	// Act decides on the next window and tells the job. With explore the action is drawn
+	// from the policy; otherwise it is the most likely one.
 	Act(explore bool) error
-	// Run takes the job through a window.
-	Run(ctx context.Context) error
-	// Take returns what the window measured. With learn it also hands what the window
-	// taught to the student.
-	Take(learn bool) (Measured, error)
+	// Step runs the job for one window.
+	Step(ctx context.Context) error
+	// Observe returns the result of the window. With learn it also hands the window to
+	// the learner.
+	Observe(learn bool) (StepResult, error)
 	// Routes shows where the hot keys go at the moment.
 	Routes() RouteMap
-	// Save and Load keep what an exact continuation needs, between two windows. A job
-	// on records can't be kept: it saves nothing and starts anew.
+	// Save and Load keep, between two windows, the state that an exact resumption needs.
+	// A job that processes records has no such state: Save returns nothing, and Load
+	// starts a new job.
 	Save() ([]byte, error)
 	Load(data []byte) error
 	Close() error
 }
 
-// Measured is what a window came to.
-type Measured struct {
-	Clean         bool // one route was in force throughout, and every worker reported; else the numbers say nothing of the policy
+// StepResult is the result of a window.
+type StepResult struct {
+	Clean         bool // one route was in force throughout and every worker reported; otherwise the numbers do not describe the policy
 	Imbalance     float64
 	Reward        float64
 	Backpressured float64 // 0..1
-	Limited       bool    // the route could not move as far as the policy wanted
-	Returned      bool    // it got so bad that the last good route was taken up again
+	Limited       bool    // Safety.MaxStep shortened the step
+	Returned      bool    // Safety's limits were exceeded: the last good route returns
 }
 
-// Student is what learns.
-type Student interface {
-	// Learn does so many updates, or has them done, and calls each for every one that
-	// was done since the last call.
+// Learner improves a policy from the windows that its Envs hand to it.
+type Learner interface {
+	// Learn does so many updates, or allows them to be done in the background. It calls
+	// each for every update done since the last call.
 	Learn(updates int, each func(train.Stats)) error
-	// Freeze keeps the policy that acts as it is, or lets it follow what was learned.
+	// Freeze stops the acting policy from following what is learned, or lets it follow
+	// again.
 	Freeze(on bool)
-	// Save writes a checkpoint of the policy to a folder; whole also what learning goes
-	// on from, with status, which comes back from Load. metrics are for its manifest.
-	Save(folder string, whole bool, status []byte, metrics map[string]float64) error
-	// Close ends what runs in the background, once everything is saved.
+	// Save writes a checkpoint of the policy to a folder. With full it also writes the
+	// learner's state and status, which Load returns, so that the training can be
+	// resumed. metrics go to the checkpoint's manifest.
+	Save(folder string, full bool, status []byte, metrics map[string]float64) error
+	// Close waits until everything is saved, and stops what runs in the background.
 	Close() error
 }
 

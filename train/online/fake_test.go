@@ -113,13 +113,13 @@ func (c *climber) Policy() []train.Tensor {
 	}
 }
 
-// student is the shares student of a climber.
-func student(c *climber, capacity int) *Shares {
+// learner is the shares learner of a climber.
+func learner(c *climber, capacity int) *SharesLearner {
 	cfg := replay.Default()
 	cfg.Capacity = capacity
-	return &Shares{
-		Learner: c, Replay: replay.New(cfg, dimsOf(c.mask)),
-		Policy: checkpoint.Checkpoint{
+	return &SharesLearner{
+		Trainer: c, Replay: replay.New(cfg, dimsOf(c.mask)),
+		Template: checkpoint.Checkpoint{
 			Kind:   checkpoint.KindShares,
 			Shares: &checkpoint.SharesSpec{Workers: c.mask.Workers, Mask: c.mask.Keys, HotKeys: max(1, len(c.mask.Keys)), Hidden: []int{1}},
 		},
@@ -142,14 +142,14 @@ func clock() func() time.Time {
 func quick() Config {
 	c := Default()
 	c.TargetImbalance, c.LearningStarts = 0, 10
-	c.Evaluate = Evaluation{Every: 20, Windows: 5, Settle: 1}
+	c.Evaluate = EvaluationConfig{Every: 20, Windows: 5, Settle: 1}
 	c.CheckpointEvery, c.LogEvery, c.Episode = 50, 10, 16
 	return c
 }
 
 // script is an Env that measures what it is told to.
 type script struct {
-	measure func(window int) Measured
+	measure func(window int) StepResult
 	delay   func() // in Run
 	learned func(window int)
 	routes  RouteMap
@@ -159,14 +159,14 @@ type script struct {
 	begun, window int
 }
 
-func (s *script) Begin() error          { s.begun++; return nil }
+func (s *script) Reset() error          { s.begun++; return nil }
 func (s *script) Act(bool) error        { return nil }
 func (s *script) Routes() RouteMap      { return s.routes }
 func (s *script) Load([]byte) error     { return nil }
 func (s *script) Close() error          { return nil }
 func (s *script) Save() ([]byte, error) { return nil, nil }
 
-func (s *script) Run(ctx context.Context) error {
+func (s *script) Step(ctx context.Context) error {
 	if s.delay != nil {
 		s.delay()
 	}
@@ -176,13 +176,13 @@ func (s *script) Run(ctx context.Context) error {
 	return ctx.Err()
 }
 
-func (s *script) Take(learn bool) (Measured, error) {
+func (s *script) Observe(learn bool) (StepResult, error) {
 	s.window++
 	if learn && s.learned != nil {
 		s.learned(s.window)
 	}
 	if s.measure == nil {
-		return Measured{Clean: true, Imbalance: 1}, nil
+		return StepResult{Clean: true, Imbalance: 1}, nil
 	}
 	return s.measure(s.window), nil
 }

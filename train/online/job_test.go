@@ -31,65 +31,14 @@ func jobLoop(t *testing.T, dir string, c Config) *Loop {
 	t.Helper()
 	config, open := fluidJob(t, func(c *fluid.Config) { c.Noise = 0.05 })
 	mask := policy.NewMask(config.Keys.Weights()[:4], 4, policy.MaskConfig{TrueHot: 3})
-	s := student(newClimber(mask, 7), 200)
-	env := NewJobEnv(JobConfig{Open: open, Spec: s.Policy.Shares, Loads: plan.DefaultLoad(), P0: c.P0, Pupil: s, Safety: c.Safety})
+	s := learner(newClimber(mask, 7), 200)
+	env := NewSharesEnv(SharesJob{Open: open, Spec: s.Template.Shares, Loads: plan.DefaultLoad(), P0: c.P0, Agent: s, Safety: c.Safety})
 	t.Cleanup(func() {
 		if err := env.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return &Loop{Config: c, Student: s, Envs: []Env{env}, Judge: env, Dir: dir, Now: clock()}
-}
-
-// TestModelIsTheJob: the job in closed form without windows and routes measures what
-// it does with them, noise and delay included.
-func TestModelIsTheJob(t *testing.T) {
-	c, open := fluidJob(t, func(c *fluid.Config) { c.Noise, c.Delay = 0.1, 2 })
-	const hot = 6
-	mask := policy.NewMask(c.Keys.Weights()[:hot], 4, policy.MaskConfig{TrueHot: 4})
-	model, err := NewModel(c, mask, hot, false, policy.DefaultP0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	job, err := open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	pupil := newClimber(mask, 3)
-	s := policy.Shares{Mask: mask, Hot: c.Keys.Keys()[:hot]}
-	act, action, obs := make([]float32, mask.Pairs()), make([]float64, mask.Pairs()), make([]float64, 8)
-	for step := range 50 {
-		pupil.Act(nil, act, true)
-		for i, a := range act {
-			action[i] = (float64(a) + 1) / 2
-		}
-		r, err := s.Route(action)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Version = uint64(step + 1)
-		if err := job.Apply(r); err != nil {
-			t.Fatal(err)
-		}
-		w, err := job.Next(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		m := model.Step(action, obs)
-		counts := make([]float64, 4)
-		for i, n := range w.Counts {
-			counts[i] = float64(n)
-		}
-		want := policy.Observation{}.Of(nil, counts, w.Busy)
-		for i := range want {
-			if math.Abs(obs[i]-want[i]) > 1e-6 {
-				t.Fatalf("step %d: observed %v, of the job's window %v", step, obs, want)
-			}
-		}
-		if math.Abs(m.Imbalance-policy.Imbalance(w.Busy)) > 1e-9 || math.Abs(m.Backpressured-w.Backpressured) > 1e-9 {
-			t.Fatalf("step %d: %+v; the job: imbalance %v, backpressure %v", step, m, policy.Imbalance(w.Busy), w.Backpressured)
-		}
-	}
+	return &Loop{Config: c, Learner: s, Envs: []Env{env}, EvalEnv: env, Dir: dir, Now: clock()}
 }
 
 // late is a job whose routes come into force late and whose windows are mixed when
@@ -142,7 +91,7 @@ func share(r *policy.Route) float64 {
 	return 0
 }
 
-// noting is a pupil that explores at random and notes what it is taught.
+// noting is a agent that explores at random and notes what it is taught.
 type noting struct {
 	*climber
 	taught []replay.Transition
@@ -159,17 +108,17 @@ func TestCredit(t *testing.T) {
 	mask := policy.Mask{Workers: 2, Keys: [][]uint16{{0, 1}, {0, 1}}}
 	for _, lag := range []int{0, 1, 3, 6} {
 		job := &late{lag: lag}
-		pupil := &noting{climber: newClimber(mask, 5)}
+		agent := &noting{climber: newClimber(mask, 5)}
 		spec := &checkpoint.SharesSpec{Workers: 2, Mask: mask.Keys, HotKeys: 2, Hidden: []int{1}}
-		env := NewJobEnv(JobConfig{
-			Open: func() (Job, error) { return job, nil }, Spec: spec, Loads: plan.DefaultLoad(), P0: policy.DefaultP0, Pupil: pupil, Safety: DefaultSafety(),
+		env := NewSharesEnv(SharesJob{
+			Open: func() (Job, error) { return job, nil }, Spec: spec, Loads: plan.DefaultLoad(), P0: policy.DefaultP0, Agent: agent, Safety: DefaultSafety(),
 		})
-		if err := env.Begin(); err != nil {
+		if err := env.Reset(); err != nil {
 			t.Fatal(err)
 		}
 		clean := 0
 		for range 200 {
-			m, err := step(t.Context(), []Env{env}, true)
+			m, err := stepAll(t.Context(), []Env{env}, true)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -177,16 +126,16 @@ func TestCredit(t *testing.T) {
 				clean++
 			}
 		}
-		if len(pupil.taught) < 200/(lag+3) || clean < len(pupil.taught) {
-			t.Errorf("lag %d: %d transitions of 200 windows, %d of one route", lag, len(pupil.taught), clean)
+		if len(agent.taught) < 200/(lag+3) || clean < len(agent.taught) {
+			t.Errorf("lag %d: %d transitions of 200 windows, %d of one route", lag, len(agent.taught), clean)
 		}
-		for i, tr := range pupil.taught {
+		for i, tr := range agent.taught {
 			a, b := float64(tr.Act[0]+1), float64(tr.Act[1]+1)
 			want := policy.Reward(policy.Perf([]float64{a / (a + b), 0.5}), policy.DefaultP0)
 			if math.Abs(float64(tr.Reward)-want) > 1e-4 {
 				t.Fatalf("lag %d: transition %d has reward %v, its action earns %v", lag, i, tr.Reward, want)
 			}
-			if i > 0 && tr.Obs[2] != pupil.taught[i-1].Next[2] && lag == 0 {
+			if i > 0 && tr.Obs[2] != agent.taught[i-1].Next[2] && lag == 0 {
 				t.Fatalf("transition %d begins with what was not seen last", i)
 			}
 		}
@@ -204,12 +153,12 @@ func (j *stuck) Next(ctx context.Context) (*policy.Window, error) {
 
 func TestMissingWorkers(t *testing.T) {
 	mask := policy.Mask{Workers: 2, Keys: [][]uint16{{0, 1}}}
-	s := student(newClimber(mask, 1), 10)
-	env := NewJobEnv(JobConfig{
-		Open: func() (Job, error) { return &stuck{}, nil }, Spec: s.Policy.Shares, Loads: plan.DefaultLoad(), P0: 1, Pupil: s, Safety: DefaultSafety(),
+	s := learner(newClimber(mask, 1), 10)
+	env := NewSharesEnv(SharesJob{
+		Open: func() (Job, error) { return &stuck{}, nil }, Spec: s.Template.Shares, Loads: plan.DefaultLoad(), P0: 1, Agent: s, Safety: DefaultSafety(),
 	})
 	c := quick()
-	l := &Loop{Config: c, Student: s, Envs: []Env{env}, Judge: env, Dir: t.TempDir(), Now: clock()}
+	l := &Loop{Config: c, Learner: s, Envs: []Env{env}, EvalEnv: env, Dir: t.TempDir(), Now: clock()}
 	_, err := l.Run(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "no window of the episode could be judged") || s.Replay.Len() != 0 {
 		t.Errorf("error %v, %d transitions", err, s.Replay.Len())

@@ -16,14 +16,14 @@ import (
 // Loop is a training on running jobs.
 type Loop struct {
 	Config  Config
-	Student Student
+	Learner Learner
 	Envs    []Env // explored: each gives a window per round, in this order
 	// Judge is what evaluations run on. It may be one of Envs: then they interrupt its
 	// exploring.
-	Judge  Env
-	Dir    string // folder of the checkpoints
-	Status *Status
-	Now    func() time.Time
+	EvalEnv Env
+	Dir     string // folder of the checkpoints
+	Status  *Status
+	Now     func() time.Time
 
 	// Record, if not nil, takes a row of metrics after so many windows, by the names
 	// of train.OnlineMetrics.
@@ -32,7 +32,7 @@ type Loop struct {
 	Watch func(p Progress)
 	// Evaluated, if not nil, is called after each evaluation, with where the policy
 	// has put the hot keys.
-	Evaluated func(e Evaluated, routes RouteMap) error
+	Evaluated func(e Evaluation, routes RouteMap) error
 }
 
 // Progress is how things are.
@@ -41,21 +41,21 @@ type Progress struct {
 	Imbalance        float64 // exploring, of the last window that could be measured; 0 before
 	Return           float64 // of the last whole episode; NaN before
 	Alpha            float64 // weight of the entropy in the last update
-	Last, Best       *Evaluated
+	Last, Best       *Evaluation
 }
 
 // Outcome is what a training came to.
 type Outcome struct {
-	Reason  Reason      `json:"reason"`
-	Windows uint64      `json:"windows"` // explored
-	Updates uint64      `json:"updates"`
-	Seconds float64     `json:"seconds"`
-	Last    *Evaluated  `json:"last,omitempty"`
-	Best    *Evaluated  `json:"best,omitempty"`
-	Reached []Evaluated `json:"reached,omitempty"` // the first evaluation no window of which was above each of Levels
-	Returns uint64      `json:"returns"`           // to the last good route
-	Limited uint64      `json:"limited"`           // windows in which the route could not move as far as it was to
-	Mixed   uint64      `json:"mixed"`             // windows that taught nothing: of two routes, or with workers missing
+	Reason  Reason       `json:"reason"`
+	Windows uint64       `json:"windows"` // explored
+	Updates uint64       `json:"updates"`
+	Seconds float64      `json:"seconds"`
+	Last    *Evaluation  `json:"last,omitempty"`
+	Best    *Evaluation  `json:"best,omitempty"`
+	Reached []Evaluation `json:"reached,omitempty"` // the first evaluation no window of which was above each of Levels
+	Returns uint64       `json:"returns"`           // to the last good route
+	Limited uint64       `json:"limited"`           // windows in which the route could not move as far as it was to
+	Mixed   uint64       `json:"mixed"`             // windows that taught nothing: of two routes, or with workers missing
 }
 
 // Levels are the imbalances of which a training tells when it reached them.
@@ -154,7 +154,7 @@ var errSpent = errors.New("the time is used up")
 
 // step takes jobs through a window, which is not broken off: only of one that comes much
 // later than those before, as none may come, the time budget ends the wait.
-func (r *run) step(ctx context.Context, envs []Env, explore bool) ([]Measured, error) {
+func (r *run) step(ctx context.Context, envs []Env, explore bool) ([]StepResult, error) {
 	ctx = context.WithoutCancel(ctx)
 	if most := r.Config.Time; most > 0 {
 		var cancel context.CancelFunc
@@ -162,7 +162,7 @@ func (r *run) step(ctx context.Context, envs []Env, explore bool) ([]Measured, e
 		defer cancel()
 	}
 	began := r.Now()
-	measured, err := step(ctx, envs, explore)
+	measured, err := stepAll(ctx, envs, explore)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil {
 		return nil, errSpent
 	}
@@ -174,7 +174,7 @@ func (r *run) step(ctx context.Context, envs []Env, explore bool) ([]Measured, e
 // begins its own.
 func (r *run) begin() error {
 	for i, e := range r.Envs {
-		begin := e.Begin
+		begin := e.Reset
 		if i < len(r.Jobs) && len(r.Jobs[i]) > 0 {
 			begin = func() error { return e.Load(r.Jobs[i]) }
 		}
@@ -206,7 +206,7 @@ func (r *run) round(ctx context.Context) (Reason, error) {
 	if r.Windows > uint64(r.Config.LearningStarts) {
 		updates = r.Config.UpdatesPerWindow * len(measured)
 	}
-	if err := r.Student.Learn(updates, r.learned); err != nil {
+	if err := r.Learner.Learn(updates, r.learned); err != nil {
 		return "", fmt.Errorf("after window %d: %w", r.Windows, err)
 	}
 	why := Reason("")
@@ -267,7 +267,7 @@ func (r *run) evaluate(ctx context.Context) (Reason, error) {
 	}
 	r.row.rollout = &e
 	if r.Loop.Evaluated != nil {
-		if err := r.Loop.Evaluated(e, r.Judge.Routes()); err != nil {
+		if err := r.Loop.Evaluated(e, r.EvalEnv.Routes()); err != nil {
 			return why, err
 		}
 	}
@@ -279,10 +279,10 @@ func (r *run) evaluate(ctx context.Context) (Reason, error) {
 	return why, nil
 }
 
-func (r *run) episode(ctx context.Context) (e Evaluated, err error) {
-	r.Student.Freeze(true)
-	defer r.Student.Freeze(false)
-	if err := r.Judge.Begin(); err != nil {
+func (r *run) episode(ctx context.Context) (e Evaluation, err error) {
+	r.Learner.Freeze(true)
+	defer r.Learner.Freeze(false)
+	if err := r.EvalEnv.Reset(); err != nil {
 		return e, err
 	}
 	n, settle := 0, r.Config.Evaluate.Settle
@@ -291,7 +291,7 @@ func (r *run) episode(ctx context.Context) (e Evaluated, err error) {
 		if r.Windows == 0 && r.spent(0, r.took()) == Time {
 			return e, errSpent // with what it started from, no evaluation is of use
 		}
-		m, err := r.step(ctx, []Env{r.Judge}, false)
+		m, err := r.step(ctx, []Env{r.EvalEnv}, false)
 		if err == nil {
 			err = ctx.Err()
 		}
@@ -333,7 +333,7 @@ func (r *run) save(name string, whole bool) error {
 	if r.Last != nil {
 		metrics[runlog.Imbalance], metrics[runlog.WorstImbalance] = r.Last.Imbalance, r.Last.Worst
 	}
-	return r.Student.Save(filepath.Join(r.Dir, name), whole, status, metrics)
+	return r.Learner.Save(filepath.Join(r.Dir, name), whole, status, metrics)
 }
 
 // Names of the two checkpoints that a training keeps in its folder, as offline.

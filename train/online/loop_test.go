@@ -25,11 +25,11 @@ func fluidLoop(t *testing.T, dir string, c Config, parallel int) *Loop {
 	config.Noise, config.Delay, config.Records = 0.1, 2, 10_000
 	config.Keys = fluid.ZipfKeys(100, 1.5, policy.SlotCount(4))
 	mask := policy.NewMask(config.Keys.Weights()[:4], 4, policy.MaskConfig{TrueHot: 3})
-	s := student(newClimber(mask, 7), 200)
-	l := &Loop{Config: c, Student: s, Dir: dir, Now: clock()}
+	s := learner(newClimber(mask, 7), 200)
+	l := &Loop{Config: c, Learner: s, Dir: dir, Now: clock()}
 	for i := range parallel + 1 {
 		config.Seed = uint64(i)
-		m, err := NewModel(config, mask, 4, false, c.P0)
+		m, err := fluid.NewSharesEnv(config, mask, 4, false, c.P0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -37,11 +37,11 @@ func fluidLoop(t *testing.T, dir string, c Config, parallel int) *Loop {
 		if i == parallel {
 			safety = DefaultSafety()
 		}
-		e, err := NewFluidEnv(m, s, nil, safety)
+		e, err := NewClosedFormEnv(m, s, nil, safety)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if l.Judge = e; i < parallel {
+		if l.EvalEnv = e; i < parallel {
 			l.Envs = append(l.Envs, e)
 		}
 	}
@@ -51,10 +51,10 @@ func fluidLoop(t *testing.T, dir string, c Config, parallel int) *Loop {
 // resumed loads what an earlier loop saved in its folder.
 func resumed(t *testing.T, l *Loop) *Loop {
 	t.Helper()
-	s := l.Student.(*Shares)
+	s := l.Learner.(*SharesLearner)
 	cfg := l.Config.Replay
 	cfg.Capacity = 200
-	status, err := s.Load(filepath.Join(l.Dir, Last), cfg, dimsOf(s.Learner.(*climber).mask))
+	status, err := s.Load(filepath.Join(l.Dir, Last), cfg, dimsOf(s.Trainer.(*climber).mask))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,8 +67,8 @@ func TestLearns(t *testing.T) {
 	c := quick()
 	c.Windows = 1500
 	l := fluidLoop(t, t.TempDir(), c, 1)
-	var first *Evaluated
-	l.Evaluated = func(e Evaluated, r RouteMap) error {
+	var first *Evaluation
+	l.Evaluated = func(e Evaluation, r RouteMap) error {
 		if first == nil {
 			first = &e
 		}
@@ -115,11 +115,11 @@ func TestStop(t *testing.T) {
 			evaluation := 0
 			judge := &script{}
 			begun := 0
-			judge.measure = func(int) Measured {
+			judge.measure = func(int) StepResult {
 				if judge.begun > begun {
 					begun, judge.window, evaluation = judge.begun, 1, evaluation+1
 				}
-				m := Measured{Clean: true, Imbalance: tc.eval(evaluation)}
+				m := StepResult{Clean: true, Imbalance: tc.eval(evaluation)}
 				if judge.window == 1 {
 					m.Imbalance = 100 // settling does not count
 				} else if judge.window == 6 {
@@ -128,7 +128,7 @@ func TestStop(t *testing.T) {
 				return m
 			}
 			env := tc.env
-			l := &Loop{Config: c, Student: &idle{}, Envs: []Env{&env}, Judge: judge, Dir: t.TempDir(), Now: clock()}
+			l := &Loop{Config: c, Learner: &idle{}, Envs: []Env{&env}, EvalEnv: judge, Dir: t.TempDir(), Now: clock()}
 			out, err := l.Run(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -160,9 +160,9 @@ func TestTimeWithoutWindows(t *testing.T) {
 		c1.Windows, c1.Time = 0, time.Second
 		s := &idle{}
 		evaluations := 0
-		l := &Loop{Config: c1, Student: s, Dir: "runs/x", Now: time.Now,
-			Envs: []Env{&stalling{after: c.explored}}, Judge: &stalling{after: c.judged},
-			Evaluated: func(Evaluated, RouteMap) error { evaluations++; return nil },
+		l := &Loop{Config: c1, Learner: s, Dir: "runs/x", Now: time.Now,
+			Envs: []Env{&stalling{after: c.explored}}, EvalEnv: &stalling{after: c.judged},
+			Evaluated: func(Evaluation, RouteMap) error { evaluations++; return nil },
 		}
 		out, err := l.Run(t.Context())
 		reason := Time
@@ -181,7 +181,7 @@ type stalling struct {
 	after int // 0: any number
 }
 
-func (s *stalling) Run(ctx context.Context) error {
+func (s *stalling) Step(ctx context.Context) error {
 	if s.after > 0 && s.window == s.after {
 		<-ctx.Done()
 	}
@@ -190,9 +190,9 @@ func (s *stalling) Run(ctx context.Context) error {
 
 // TestNotFinite: what is not finite ends the run with a saved state and a sentence.
 func TestNotFinite(t *testing.T) {
-	good := Measured{Clean: true, Imbalance: 0.5, Reward: 1}
-	at := func(window int, bad Measured) func(int) Measured {
-		return func(w int) Measured {
+	good := StepResult{Clean: true, Imbalance: 0.5, Reward: 1}
+	at := func(window int, bad StepResult) func(int) StepResult {
+		return func(w int) StepResult {
 			if w == window {
 				return bad
 			}
@@ -206,13 +206,13 @@ func TestNotFinite(t *testing.T) {
 		fail  uint64
 		want  []string
 	}{
-		{"a reward", script{measure: at(17, Measured{Clean: true, Reward: math.NaN()})}, script{}, 0, []string{"window 17", "job 0", "reward is NaN", "--resume"}},
-		{"an imbalance", script{measure: at(3, Measured{Clean: true, Imbalance: math.Inf(1)})}, script{}, 0, []string{"window 3", "imbalance is +Inf"}},
-		{"a metric of an evaluation", script{}, script{measure: at(14, Measured{Clean: true, Imbalance: math.NaN()})}, 0, []string{"evaluation after window 40", "imbalance is NaN"}},
+		{"a reward", script{measure: at(17, StepResult{Clean: true, Reward: math.NaN()})}, script{}, 0, []string{"window 17", "job 0", "reward is NaN", "--resume"}},
+		{"an imbalance", script{measure: at(3, StepResult{Clean: true, Imbalance: math.Inf(1)})}, script{}, 0, []string{"window 3", "imbalance is +Inf"}},
+		{"a metric of an evaluation", script{}, script{measure: at(14, StepResult{Clean: true, Imbalance: math.NaN()})}, 0, []string{"evaluation after window 40", "imbalance is NaN"}},
 		{"a loss", script{}, script{}, 5, []string{"after window 15", "loss is NaN"}},
 	} {
 		s := &idle{fail: tc.fail}
-		l := &Loop{Config: quick(), Student: s, Envs: []Env{&tc.env}, Judge: &tc.judge, Dir: "runs/x", Now: clock()}
+		l := &Loop{Config: quick(), Learner: s, Envs: []Env{&tc.env}, EvalEnv: &tc.judge, Dir: "runs/x", Now: clock()}
 		out, err := l.Run(t.Context())
 		if err == nil || out.Reason != Failed {
 			t.Errorf("%s: %s, error %v", tc.why, out.Reason, err)
@@ -233,7 +233,7 @@ func TestNotFinite(t *testing.T) {
 func TestPolicyNotFinite(t *testing.T) {
 	c := quick()
 	l := fluidLoop(t, t.TempDir(), c, 1)
-	l.Student.(*Shares).Learner.(*climber).mean[1] = float32(math.NaN())
+	l.Learner.(*SharesLearner).Trainer.(*climber).mean[1] = float32(math.NaN())
 	if _, err := l.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "number 1 of the policy's action is NaN") {
 		t.Errorf("error %v", err)
 	}
@@ -247,7 +247,7 @@ func TestInterrupt(t *testing.T) {
 			cancel()
 		}
 	}}
-	l := &Loop{Config: quick(), Student: s, Envs: []Env{env}, Judge: &script{}, Dir: "runs/x", Now: clock()}
+	l := &Loop{Config: quick(), Learner: s, Envs: []Env{env}, EvalEnv: &script{}, Dir: "runs/x", Now: clock()}
 	out, err := l.Run(ctx)
 	if !errors.Is(err, context.Canceled) || out.Reason != Interrupted || out.Windows != 33 {
 		t.Errorf("%+v, error %v", out, err)
@@ -262,7 +262,7 @@ func TestOrder(t *testing.T) {
 	c := quick()
 	c.Windows = 40
 	var order []string
-	l := &Loop{Config: c, Student: &idle{}, Judge: &script{}, Dir: t.TempDir(), Now: clock()}
+	l := &Loop{Config: c, Learner: &idle{}, EvalEnv: &script{}, Dir: t.TempDir(), Now: clock()}
 	for i := range 4 {
 		l.Envs = append(l.Envs, &script{
 			delay:   func() { time.Sleep(time.Duration(3-i) * time.Millisecond) },
@@ -289,11 +289,11 @@ func TestOrder(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	c := quick()
 	c.Windows = 40
-	env := &script{measure: func(w int) Measured {
-		return Measured{Clean: w%2 == 0, Imbalance: 0.25, Reward: 2, Backpressured: 0.5, Returned: w == 7, Limited: w%10 == 0}
+	env := &script{measure: func(w int) StepResult {
+		return StepResult{Clean: w%2 == 0, Imbalance: 0.25, Reward: 2, Backpressured: 0.5, Returned: w == 7, Limited: w%10 == 0}
 	}}
-	judge := &script{measure: func(int) Measured { return Measured{Clean: true, Imbalance: 0.125, Reward: 3} }}
-	l := &Loop{Config: c, Student: &idle{}, Envs: []Env{env}, Judge: judge, Dir: t.TempDir(), Now: clock()}
+	judge := &script{measure: func(int) StepResult { return StepResult{Clean: true, Imbalance: 0.125, Reward: 3} }}
+	l := &Loop{Config: c, Learner: &idle{}, Envs: []Env{env}, EvalEnv: judge, Dir: t.TempDir(), Now: clock()}
 	rows := map[uint64]map[string]float64{}
 	l.Record = func(windows uint64, values map[string]float64) error {
 		rows[windows] = values

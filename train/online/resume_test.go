@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/saspart/saspart/engine/fluid"
 )
 
 // TestResumeIsExact: N + N windows are 2N, bit for bit, whatever the bounds, with one
@@ -79,13 +81,13 @@ func TestResumeIsExact(t *testing.T) {
 func TestInterruptedEvaluation(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	judge := &script{}
-	judge.measure = func(window int) Measured {
+	judge.measure = func(window int) StepResult {
 		if judge.begun == 2 && window == 9 { // in the middle of the second one
 			cancel()
 		}
-		return Measured{Clean: true, Imbalance: 1}
+		return StepResult{Clean: true, Imbalance: 1}
 	}
-	l := &Loop{Config: quick(), Student: &idle{}, Envs: []Env{&script{}}, Judge: judge, Dir: "runs/x", Now: clock()}
+	l := &Loop{Config: quick(), Learner: &idle{}, Envs: []Env{&script{}}, EvalEnv: judge, Dir: "runs/x", Now: clock()}
 	out, err := l.Run(ctx)
 	if !errors.Is(err, context.Canceled) || out.Windows != 20 || out.Last.Windows != 0 || judge.window != 9 {
 		t.Fatalf("%+v after %d windows of evaluations, error %v", out, judge.window, err)
@@ -97,9 +99,9 @@ func TestInterruptedEvaluation(t *testing.T) {
 	}
 }
 
-// killed is a student that saves nothing more from some moment on.
+// killed is a learner that saves nothing more from some moment on.
 type killed struct {
-	Student
+	Learner
 	dead bool
 }
 
@@ -107,7 +109,7 @@ func (k *killed) Save(folder string, whole bool, status []byte, metrics map[stri
 	if k.dead {
 		return nil
 	}
-	return k.Student.Save(folder, whole, status, metrics)
+	return k.Learner.Save(folder, whole, status, metrics)
 }
 
 // TestKilled: a run that is killed goes on from its last checkpoint and ends as if
@@ -122,11 +124,11 @@ func TestKilled(t *testing.T) {
 	}
 	ctx, kill := context.WithCancel(t.Context())
 	first := fluidLoop(t, filepath.Join(dir, "parts"), c, 1)
-	student := &killed{Student: first.Student}
-	first.Student = student
+	learner := &killed{Learner: first.Learner}
+	first.Learner = learner
 	first.Watch = func(p Progress) {
 		if p.Windows == 87 {
-			student.dead = true
+			learner.dead = true
 			kill()
 		}
 	}
@@ -157,18 +159,18 @@ func BenchmarkWindow(b *testing.B) {
 			for i := range speeds {
 				speeds[i] = 1e6 * (1 + float64(i%5)/50)
 			}
-			m := NewReference(speeds, false)
-			s := student(newClimber(m.Mask(), 1), 10_000)
-			e, err := NewFluidEnv(m, s, nil, DefaultSafety())
+			m := fluid.NewReferenceSharesEnv(speeds, false)
+			s := learner(newClimber(m.Mask(), 1), 10_000)
+			e, err := NewClosedFormEnv(m, s, nil, DefaultSafety())
 			if err != nil {
 				b.Fatal(err)
 			}
-			if err := e.Begin(); err != nil {
+			if err := e.Reset(); err != nil {
 				b.Fatal(err)
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := step(b.Context(), []Env{e}, true); err != nil {
+				if _, err := stepAll(b.Context(), []Env{e}, true); err != nil {
 					b.Fatal(err)
 				}
 			}

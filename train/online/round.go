@@ -9,10 +9,10 @@ import (
 	"github.com/saspart/saspart/runlog"
 )
 
-// step takes every env through a window: decisions first, one after the other, then
+// stepAll takes every env through a window: decisions first, one after the other, then
 // all windows at once, then what they measured, one after the other again. So the
 // order of everything that is drawn and learned does not depend on which job is fast.
-func step(ctx context.Context, envs []Env, explore bool) ([]Measured, error) {
+func stepAll(ctx context.Context, envs []Env, explore bool) ([]StepResult, error) {
 	for i, e := range envs {
 		if err := e.Act(explore); err != nil {
 			return nil, fmt.Errorf("job %d: act: %w", i, err)
@@ -20,11 +20,11 @@ func step(ctx context.Context, envs []Env, explore bool) ([]Measured, error) {
 	}
 	errs := make([]error, len(envs))
 	if len(envs) == 1 {
-		errs[0] = envs[0].Run(ctx)
+		errs[0] = envs[0].Step(ctx)
 	} else {
 		var wg sync.WaitGroup
 		for i, e := range envs {
-			wg.Go(func() { errs[i] = e.Run(ctx) })
+			wg.Go(func() { errs[i] = e.Step(ctx) })
 		}
 		wg.Wait()
 	}
@@ -33,10 +33,10 @@ func step(ctx context.Context, envs []Env, explore bool) ([]Measured, error) {
 			return nil, fmt.Errorf("job %d: %w", i, err)
 		}
 	}
-	out := make([]Measured, len(envs))
+	out := make([]StepResult, len(envs))
 	for i, e := range envs {
 		var err error
-		if out[i], err = e.Take(explore); err != nil {
+		if out[i], err = e.Observe(explore); err != nil {
 			return nil, fmt.Errorf("job %d: %w", i, err)
 		}
 	}
@@ -44,7 +44,7 @@ func step(ctx context.Context, envs []Env, explore bool) ([]Measured, error) {
 }
 
 // check refuses what is not finite: a training must not go on from it.
-func (m Measured) check() error {
+func (m StepResult) check() error {
 	for _, v := range []struct {
 		name  string
 		value float64
@@ -62,11 +62,11 @@ type row struct {
 	imbalance, back float64
 	windows         int
 	latest          float64 // imbalance of the last clean window
-	rollout         *Evaluated
+	rollout         *Evaluation
 }
 
 // count takes in an exploring window.
-func (r *run) count(m Measured) error {
+func (r *run) count(m StepResult) error {
 	r.row.windows++
 	r.row.back += m.Backpressured
 	if m.Limited {

@@ -2,23 +2,25 @@ package online
 
 import (
 	"errors"
+	"fmt"
 	"math"
+	"slices"
 
 	"github.com/saspart/saspart/config/field"
 	"github.com/saspart/saspart/policy"
 )
 
-// Safety bounds what exploring may do to a running job.
+// Safety limits what exploration may do to a running job.
 type Safety struct {
-	MaxStep          float64 `yaml:"max_step"`          // part of the hot keys' records that a new route may send elsewhere; 1: any
-	MaxImbalance     float64 `yaml:"max_imbalance"`     // a window that is worse brings the last good route back; 0: none
-	MaxBackpressured float64 `yaml:"max_backpressured"` // so does one in which the source was blocked for a larger part; 0: none
+	MaxStep          float64 `yaml:"max_step"`          // part of the hot keys' records that a new route may send to other workers; 1: no limit
+	MaxImbalance     float64 `yaml:"max_imbalance"`     // a window above it brings the last good route back; 0: no limit
+	MaxBackpressured float64 `yaml:"max_backpressured"` // so does a window in which the source was blocked for a larger part of the time; 0: no limit
 }
 
-// DefaultSafety bounds nothing: simulated jobs have nobody to hurt.
+// DefaultSafety sets no limits. It is for simulated jobs.
 func DefaultSafety() Safety { return Safety{MaxStep: 1} }
 
-// CarefulSafety is for jobs whose results somebody waits for.
+// CarefulSafety is for real jobs, whose results are in use.
 func CarefulSafety() Safety { return Safety{MaxStep: 0.1, MaxImbalance: 1, MaxBackpressured: 0.1} }
 
 // Validate reports every impossible value by its path.
@@ -30,39 +32,62 @@ func (s *Safety) Validate() error {
 	)
 }
 
-// bad tells whether a window is beyond the limits.
-func (s *Safety) bad(m Measured) bool {
-	return s.MaxImbalance > 0 && m.Imbalance > s.MaxImbalance ||
-		s.MaxBackpressured > 0 && m.Backpressured > s.MaxBackpressured
+// exceeded reports whether a window is beyond the limits.
+func (s *Safety) exceeded(r StepResult) bool {
+	return s.MaxImbalance > 0 && r.Imbalance > s.MaxImbalance ||
+		s.MaxBackpressured > 0 && r.Backpressured > s.MaxBackpressured
 }
 
-// guard keeps the shares action within the bounds. Actions are in [0,1].
-type guard struct {
+// actionLimits keeps the shares action within Safety. Actions are in [0,1].
+type actionLimits struct {
 	Safety
-	mask policy.Mask
-	last []float64 // the action in force; nil where none is
-	good []float64 // the last one under which a window kept within the limits; nil before
-	back bool      // the next action is good
+	mask      policy.Mask
+	last      []float64 // the last action; nil before the first
+	good      []float64 // the last one under which a window was within the limits; nil before the first
+	returning bool      // the next action is good
 }
 
-// limit changes the next action, given each masked key's load, so that its route sends
-// at most MaxStep of these keys' records elsewhere than the last one's does: all
-// shares move the same part of their way. An action within the bound stays as it is,
-// so that what is learned from is what the policy did.
-func (g *guard) limit(next, loads []float64) (limited bool) {
-	if g.back {
-		g.back = false
-		copy(next, g.good)
-	} else if g.last != nil && g.MaxStep < 1 {
-		limited = g.shorten(next, loads)
+// reset forgets everything but the action in force, which may be nil.
+func (l *actionLimits) reset(action []float64) {
+	l.last, l.good, l.returning = slices.Clone(action), nil, false
+}
+
+// apply maps the policy's action from [-1,1] to the environment's [0,1], limits it, and
+// sets act to the action that results, so that learning credits what was done. loads are
+// the masked keys' parts of the records. An action that is not finite is an error.
+func (l *actionLimits) apply(act []float32, action, loads []float64) (limited bool, err error) {
+	for i, a := range act {
+		if !(math.Abs(float64(a)) <= 1) {
+			return false, fmt.Errorf("number %d of the policy's action is %v: the policy has diverged; lower the learning rates, and resume from an earlier checkpoint", i, a)
+		}
+		action[i] = (float64(a) + 1) / 2
 	}
-	g.last = append(g.last[:0], next...)
+	returning := l.returning
+	if limited = l.limit(action, loads); limited || returning {
+		for i, a := range action {
+			act[i] = float32(2*a - 1)
+		}
+	}
+	return limited, nil
+}
+
+// limit changes the next action so that its route sends at most MaxStep of the masked
+// keys' records to other workers than the last one's. All shares then go the same part
+// of their way. An action within the limit stays as it is.
+func (l *actionLimits) limit(next, loads []float64) (limited bool) {
+	if l.returning {
+		l.returning = false
+		copy(next, l.good)
+	} else if l.last != nil && l.MaxStep < 1 {
+		limited = l.shorten(next, loads)
+	}
+	l.last = append(l.last[:0], next...)
 	return limited
 }
 
-func (g *guard) shorten(next, loads []float64) bool {
+func (l *actionLimits) shorten(next, loads []float64) bool {
 	moved, all := 0.0, 0.0
-	g.rows(next, func(rank int, now, was []float64) {
+	l.rows(next, func(rank int, now, was []float64) {
 		d, sumNow, sumWas := 0.0, sum(now), sum(was)
 		for i := range now {
 			d += math.Abs(part(now, i, sumNow) - part(was, i, sumWas))
@@ -70,11 +95,11 @@ func (g *guard) shorten(next, loads []float64) bool {
 		moved += loads[rank] * d / 2
 		all += loads[rank]
 	})
-	if moved <= g.MaxStep*all {
+	if moved <= l.MaxStep*all {
 		return false
 	}
-	t := g.MaxStep * all / moved
-	g.rows(next, func(_ int, now, was []float64) {
+	t := l.MaxStep * all / moved
+	l.rows(next, func(_ int, now, was []float64) {
 		sumNow, sumWas, most := sum(now), sum(was), 1.0
 		scale := sumNow
 		if scale == 0 {
@@ -91,52 +116,27 @@ func (g *guard) shorten(next, loads []float64) bool {
 	return true
 }
 
-// rows calls f with each key's numbers in the next and in the last action. Only as
-// many keys as loads are known of are in an action.
-func (g *guard) rows(next []float64, f func(rank int, now, was []float64)) {
+// rows calls f with each key's numbers in the next and in the last action. An action
+// may have fewer keys than the mask.
+func (l *actionLimits) rows(next []float64, f func(rank int, now, was []float64)) {
 	at := 0
-	for rank, row := range g.mask.Keys {
+	for rank, row := range l.mask.Keys {
 		if at+len(row) > len(next) {
 			return
 		}
-		f(rank, next[at:at+len(row)], g.last[at:at+len(row)])
+		f(rank, next[at:at+len(row)], l.last[at:at+len(row)])
 		at += len(row)
 	}
 }
 
-// judge takes in a window under the given action and tells whether to go back.
-func (g *guard) judge(m Measured, action []float64) bool {
-	if !g.bad(m) {
-		g.good = append(g.good[:0], action...)
+// check takes in the result of a window under the given action and reports whether the
+// last good action is to return. There is none until a window was within the limits; and
+// if the good action itself exceeds them now, it is no better than any other.
+func (l *actionLimits) check(r StepResult, action []float64) (returning bool) {
+	if !l.exceeded(r) {
+		l.good = append(l.good[:0], action...)
 		return false
 	}
-	// Until a route has kept within the limits there is none to go back to, and one
-	// that did once and does no more is no better than another.
-	g.back = g.good != nil && !same(g.good, action)
-	return g.back
-}
-
-func same(a, b []float64) bool {
-	for i, v := range a {
-		if v != b[i] {
-			return false
-		}
-	}
-	return true
-}
-
-func sum(v []float64) float64 {
-	s := 0.0
-	for _, x := range v {
-		s += x
-	}
-	return s
-}
-
-// part is the share that number i of a key's means; all 0 means even.
-func part(v []float64, i int, sum float64) float64 {
-	if sum == 0 {
-		return 1 / float64(len(v))
-	}
-	return v[i] / sum
+	l.returning = l.good != nil && !slices.Equal(l.good, action)
+	return l.returning
 }

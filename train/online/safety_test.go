@@ -37,7 +37,7 @@ func TestMaxStep(t *testing.T) {
 		slices.Sort(d)
 		slices.Reverse(d)
 		mask := policy.NewMask(d, workers, policy.MaskConfig{TrueHot: len(d)})
-		g := guard{Safety: Safety{MaxStep: rapid.Float64Range(0.01, 1).Draw(t, "bound")}, mask: mask}
+		g := actionLimits{Safety: Safety{MaxStep: rapid.Float64Range(0.01, 1).Draw(t, "bound")}, mask: mask}
 		action := rapid.SliceOfN(rapid.SampledFrom([]float64{0, 1e-9, 0.2, 0.5, 1}), mask.Pairs(), mask.Pairs())
 		last := action.Draw(t, "first")
 		if g.limit(slices.Clone(last), d) {
@@ -76,22 +76,22 @@ func TestReturn(t *testing.T) {
 	for _, tc := range []struct {
 		why  string
 		good []float64 // a window kept within the limits under it; nil: none did
-		m    Measured
+		m    StepResult
 		want bool
 	}{
-		{"within the limits", a, Measured{Imbalance: 0.5, Backpressured: 0.2}, false},
-		{"too unequal", a, Measured{Imbalance: 0.51}, true},
-		{"too much blocked", a, Measured{Backpressured: 0.21}, true},
-		{"nothing good to return to", nil, Measured{Imbalance: 9}, false},
-		{"the good one itself, which is no longer", b, Measured{Imbalance: 9}, false},
+		{"within the limits", a, StepResult{Imbalance: 0.5, Backpressured: 0.2}, false},
+		{"too unequal", a, StepResult{Imbalance: 0.51}, true},
+		{"too much blocked", a, StepResult{Backpressured: 0.21}, true},
+		{"nothing good to return to", nil, StepResult{Imbalance: 9}, false},
+		{"the good one itself, which is no longer", b, StepResult{Imbalance: 9}, false},
 	} {
-		g := guard{Safety: limits, mask: policy.Mask{Workers: 2, Keys: [][]uint16{{0, 1}}}}
+		g := actionLimits{Safety: limits, mask: policy.Mask{Workers: 2, Keys: [][]uint16{{0, 1}}}}
 		if tc.good != nil {
 			g.limit(slices.Clone(tc.good), loads)
-			g.judge(Measured{}, tc.good)
+			g.check(StepResult{}, tc.good)
 		}
 		g.last = slices.Clone(b)
-		if got := g.judge(tc.m, b); got != tc.want {
+		if got := g.check(tc.m, b); got != tc.want {
 			t.Errorf("%s: return %v, want %v", tc.why, got, tc.want)
 		}
 		next := slices.Clone(b)

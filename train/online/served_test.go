@@ -24,7 +24,7 @@ import (
 // noted is a filter that notes what it is told.
 type noted struct{ calls []string }
 
-func (n *noted) Newest() (*checkpoint.Checkpoint, uint64) { return nil, 0 }
+func (n *noted) Policy() (*checkpoint.Checkpoint, uint64) { return nil, 0 }
 func (n *noted) Cut(job int)                              { n.calls = append(n.calls, fmt.Sprintf("cut %d", job)) }
 func (n *noted) Record(_ int, w *policy.Window) error {
 	n.calls = append(n.calls, fmt.Sprint(w.Step))
@@ -62,23 +62,23 @@ func TestServedJob(t *testing.T) {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
 
-	student, err := NewBackgroundCapacity(&Capacity{Learner: newNudger(5), Windows: replay.NewRecordings(600, 4, c.P0), Least: 9})
+	learner, err := NewBackgroundCapacity(&CapacityLearner{Trainer: newNudger(5), Windows: replay.NewRecordings(600, 4, c.P0), Least: 9})
 	if err != nil {
 		t.Fatal(err)
 	}
 	env := NewCapacityEnv(CapacityJob{
 		Open: func() (Job, error) { return feed, nil }, Workers: 4, Learned: learned.Default(), P0: c.P0,
-		Filter: Consecutive(student), Safety: c.Safety, Seed: 1,
+		Agent: Consecutive(learner), Safety: c.Safety, Seed: 1,
 	})
 	over, stop := context.WithCancel(t.Context())
 	jobs := make(chan uint64, 1)
 	go func() { jobs <- runJobs(over, t, l.Addr().String(), closed) }()
-	training := &Loop{Config: c, Student: student, Envs: []Env{env}, Judge: env, Dir: t.TempDir(), Now: time.Now}
+	training := &Loop{Config: c, Learner: learner, Envs: []Env{env}, EvalEnv: env, Dir: t.TempDir(), Now: time.Now}
 	out, err := training.Run(t.Context())
 	stop()
 	answers := <-jobs
 	server.Stop(t.Context())
-	if err := errors.Join(err, <-served, student.Close(), env.Close()); err != nil {
+	if err := errors.Join(err, <-served, learner.Close(), env.Close()); err != nil {
 		t.Fatal(err)
 	}
 	if out.Reason != Windows || out.Windows != 60 || out.Updates == 0 || out.Best == nil || answers < 60 || feed.Dropped() != 0 {

@@ -18,8 +18,8 @@ const (
 	Failed        Reason = "failed" // something was not finite, or the job broke
 )
 
-// Evaluated is what an evaluation came to.
-type Evaluated struct {
+// Evaluation is what an evaluation came to.
+type Evaluation struct {
 	Windows   uint64  `json:"windows"` // exploring windows before it
 	Updates   uint64  `json:"updates"`
 	Seconds   float64 `json:"seconds"`
@@ -30,17 +30,17 @@ type Evaluated struct {
 
 // score orders evaluations: less is better. It is the mean imbalance, the figure that
 // throughput follows from.
-func (e *Evaluated) score() float64 { return e.Imbalance }
+func (e *Evaluation) score() float64 { return e.Imbalance }
 
 // rules are the stop rules, apart from the loop that they end.
 type rules struct {
 	cfg   *Config
-	best  *Evaluated
+	best  *Evaluation
 	since int // evaluations since the best
 }
 
 // evaluated takes in an evaluation; best tells whether it is the best so far.
-func (r *rules) evaluated(e Evaluated) (best bool, stop Reason) {
+func (r *rules) evaluated(e Evaluation) (best bool, stop Reason) {
 	r.since++
 	if best = r.best == nil || e.score() < r.best.score(); best {
 		r.best, r.since = &e, 0

@@ -54,7 +54,7 @@ func Judge(c *checkpoint.Checkpoint, recordings Recordings) (e train.Estimates, 
 	square, numbers, scored := 0.0, 0, 0.0
 	imbalance, behaviour := 0.0, 0.0
 	for _, r := range recordings {
-		f, err := learned.NewCapacity(c, r.Raw.Workers)
+		f, err := learned.NewCapacityPolicy(c, r.Raw.Workers)
 		if err != nil {
 			return e, err
 		}
@@ -64,7 +64,7 @@ func Judge(c *checkpoint.Checkpoint, recordings Recordings) (e train.Estimates, 
 		}
 		for t := range r.Windows() - 1 {
 			if r.measured(t, &m); !r.Raw.Mixed[t] {
-				f.Follow(&m, share)
+				f.Decide(&m, share)
 			}
 			if !r.Usable[t+1] {
 				continue

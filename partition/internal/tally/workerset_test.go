@@ -55,3 +55,6 @@ func TestWorkerSetEqualsItsHistory(t *testing.T) {
 		}
 	})
 }
+
+// has reports whether the rule knows the key at worker w.
+func (s *WorkerSet) has(w int) bool { return s.known[w/64]>>(w%64)&1 != 0 }

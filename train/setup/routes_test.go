@@ -1,4 +1,4 @@
-package main
+package setup
 
 import (
 	"encoding/json"
@@ -15,13 +15,13 @@ func TestRoutesBeforeAndAfter(t *testing.T) {
 	at := func(share float64) online.RouteMap {
 		return online.RouteMap{Keys: []string{"a"}, Loads: []float64{0.5}, Shares: [][]float64{{share, 1 - share}}}
 	}
-	f := &routeFile{path: filepath.Join(t.TempDir(), "routes.json")}
+	f := RouteFile(filepath.Join(t.TempDir(), "routes.json"))
 	for _, share := range []float64{0.1, 0.2, 0.3} {
-		if err := f.evaluated(online.Evaluated{}, at(share)); err != nil {
+		if err := f.Evaluated(online.Evaluation{}, at(share)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	text, err := os.ReadFile(f.path)
+	text, err := os.ReadFile(string(f))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package main
+package setup
 
 import (
 	"context"
@@ -12,16 +12,16 @@ import (
 	"github.com/saspart/saspart/policy/learned"
 )
 
-// Windows of a rollout on the fluid model: those at the beginning, in which the
-// policy finds the hot keys and leaves the hash route, do not count.
+// Windows of a rollout. The first ones do not count: the policy is still finding the
+// hot keys and leaving the hash route.
 const (
 	rolloutSettle  = 4
 	rolloutWindows = 32
 )
 
-// fluidRollout returns a function that runs a policy on the fluid model of an
-// experiment and tells the mean imbalance of the busy ratios.
-func fluidRollout(e *config.Experiment) (func(context.Context, *checkpoint.Checkpoint) (float64, error), error) {
+// rollout returns a function that runs a policy on the fluid model of an experiment and
+// returns the mean imbalance.
+func rollout(e *config.Experiment) (func(context.Context, *checkpoint.Checkpoint) (float64, error), error) {
 	model, err := experiment.Fluid(e)
 	if err != nil {
 		return nil, err

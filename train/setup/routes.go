@@ -1,4 +1,4 @@
-package main
+package setup
 
 import (
 	"encoding/json"
@@ -10,11 +10,9 @@ import (
 	"github.com/saspart/saspart/train/online"
 )
 
-// routeFile keeps where the policy put the hot keys at the first and at the newest
-// evaluation, for the report.
-type routeFile struct {
-	path string
-}
+// RouteFile is a file that holds where the policy sent the hot keys at the first and at
+// the newest evaluation, for the report page.
+type RouteFile string
 
 // routes is the file.
 type routes struct {
@@ -22,13 +20,14 @@ type routes struct {
 	After  *online.RouteMap `json:"after,omitempty"`
 }
 
-func (f *routeFile) evaluated(_ online.Evaluated, now online.RouteMap) error {
+// Evaluated is for online.Loop: it writes the file after an evaluation.
+func (f RouteFile) Evaluated(_ online.Evaluation, now online.RouteMap) error {
 	var r routes
-	text, err := os.ReadFile(f.path)
+	text, err := os.ReadFile(string(f))
 	switch {
 	case err == nil:
 		if err := json.Unmarshal(text, &r); err != nil {
-			return fmt.Errorf("%s: %w", f.path, err)
+			return fmt.Errorf("%s: %w", f, err)
 		}
 		r.After = &now
 	case errors.Is(err, fs.ErrNotExist):
@@ -39,8 +38,8 @@ func (f *routeFile) evaluated(_ online.Evaluated, now online.RouteMap) error {
 	if text, err = json.Marshal(&r); err != nil {
 		return err
 	}
-	if err := os.WriteFile(f.path+".new", text, 0o666); err != nil {
+	if err := os.WriteFile(string(f)+".new", text, 0o666); err != nil {
 		return err
 	}
-	return os.Rename(f.path+".new", f.path)
+	return os.Rename(string(f)+".new", string(f))
 }

@@ -1,0 +1,20 @@
+//go:build torch
+
+package setup
+
+import (
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/train"
+	"github.com/saspart/saspart/train/capacity"
+	"github.com/saspart/saspart/train/online"
+	"github.com/saspart/saspart/train/sacn"
+)
+
+func newShares(c train.Config, mask policy.Mask, p0 float64, seed uint64) (online.SharesTrainer, error) {
+	return sacn.NewShares(c, mask, p0, seed)
+}
+
+func newCapacity(c capacity.RecurrentConfig, from *checkpoint.Checkpoint, seed uint64) (online.CapacityTrainer, error) {
+	return capacity.NewRecurrent(c, from, seed)
+}
