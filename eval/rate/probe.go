@@ -175,7 +175,7 @@ func (g *gauge) run(ctx context.Context, e *config.Experiment, s Subject, window
 		Config: limits, Workers: e.Job.Workers, Seed: e.Seed, Metrics: e.Job.Metrics, Sink: sink,
 		Open: func(p partition.Scheme) (engine.Job, error) {
 			p.NewRouter = g.timer.wrap(p.NewRouter, s.Now)
-			return experiment.OpenWith(e, s.Engine, p, experiment.Options{Latency: g.observe, Arrivals: g.arrivals, Flink: s.Flink})
+			return experiment.Open(e, s.Engine, p, experiment.Options{Latency: g.observe, Arrivals: g.arrivals, Flink: s.Flink})
 		},
 	}.Do(ctx)
 	return err
