@@ -280,7 +280,7 @@ func topKeys(w *policy.Window) []TopKey {
 			}
 		}
 		if sum == 0 && w.Route != nil {
-			place(w.Route, k.Hash, t.Workers)
+			w.Route.SharesOf(k.Hash, t.Workers)
 			sum = 1
 		}
 		if sum == 0 {
@@ -292,19 +292,6 @@ func topKeys(w *policy.Window) []TopKey {
 		out = append(out, t)
 	}
 	return out
-}
-
-// place sets the share that each worker has of a key under a route.
-func place(r *policy.Route, hash uint64, workers []float64) {
-	for _, k := range r.Keys {
-		if k.Hash == hash {
-			for i, w := range k.Workers {
-				workers[w] = k.Shares[i]
-			}
-			return
-		}
-	}
-	workers[r.Slots[policy.SlotOf(hash, len(r.Slots))]] = 1
 }
 
 // reading sums up.
