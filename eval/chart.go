@@ -174,8 +174,8 @@ func thin(l Line, n int) (mean, low, high plotter.XYs) {
 	return mean, low, high
 }
 
-// widen makes room: an axis of a single value gets a range, 0 is on the y axis where
-// it should be and on the x axis where it is near, and no curve touches the top.
+// widen adjusts the ranges of the axes. An axis with a single value gets a range. The y
+// axis includes 0 if the chart says so, the x axis if 0 is near. No curve touches the top.
 func widen(p *plot.Plot, c *Chart) {
 	for _, l := range c.Lines { // thinning may have left the ends out
 		for _, x := range l.X {

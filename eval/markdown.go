@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// WriteMarkdown renders what a report has in words, tables and commands, for a pull
-// request; plots are left out, and so is what is folded.
+// WriteMarkdown renders the text, tables and commands of a report, for a pull request.
+// Plots and folded sections are left out.
 func (r *Report) WriteMarkdown(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s\n\n", inline(r.Title))

@@ -1,4 +1,4 @@
-// Package eval compares and reports: what a training came to, what a policy buys.
+// Package eval writes report pages: of trainings, and of studies that compare partitioners.
 package eval
 
 import (

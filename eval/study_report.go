@@ -18,9 +18,9 @@ import (
 // MarkdownFile is what a study's report is called in Markdown.
 const MarkdownFile = "report.md"
 
-// StudyReport is the report of the study in dir: whether the learned policy is worth it,
-// who wins where, against what is possible, at what price, and how to run it again. The
-// curves of a training run are added if one is named.
+// StudyReport returns the report of the study in dir. It says whether the learned policy is
+// worth it and who wins each cell, compares with the bounds, and shows prices and how to
+// run the study again. The curves of a training run are added if one is named.
 func StudyReport(dir, training string) (*Report, error) {
 	info, records, err := study.Read(dir)
 	if err != nil {
@@ -233,7 +233,7 @@ func losses(results []study.Result) Section {
 	return Section{Heading: "Where the rest went", Text: "Parts of the work that all workers can do, at the highest rate held; the first four columns sum to 1. Done beyond it is work from the warm-up, done later: the tolerance of the search and the noise of its criterion allow it. Idle workers are due to imbalance, to a source blocked by one full queue, and to chance. Emission is the workers' cost of ending slides. A blocked source need not lose anything: it is blocked wherever more is due than the workers can do. Merges run on the reducers, and cost nothing unless a reducer is saturated.", Table: t}
 }
 
-// addRun tells what was run, where, and how to run it again.
+// addRun adds the measurements, the machine, and the command that repeats the study.
 func (r *Report) addRun(dir string, info *study.Info, results []study.Result) error {
 	measurements, failed := 0, []string{}
 	seeds := map[uint64]bool{}

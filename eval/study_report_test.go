@@ -193,8 +193,8 @@ func TestMarkdownEscapes(t *testing.T) {
 	}
 }
 
-// TestDefeats: who holds more than the learned policy beyond the noise is named, cell by
-// cell, the one who holds most first.
+// TestDefeats: contenders that hold more than the learned policy beyond the noise are
+// named for each cell, the best first.
 func TestDefeats(t *testing.T) {
 	var records []study.Record
 	for seed := range uint64(3) {

@@ -37,7 +37,7 @@ func overCells(results []study.Result, kind study.Kind, name, metric string, in 
 
 func everywhere(*study.Result) bool { return true }
 
-// summary says in one table who holds how much where one thing is given.
+// summary is one table: the mean rate of each contender, for each value of each axis.
 func summary(results []study.Result) Section {
 	names := study.Contenders(results)
 	t := &Table{Head: append([]string{"where"}, names...)}

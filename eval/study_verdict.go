@@ -59,8 +59,8 @@ func duelOf(results []study.Result, kind study.Kind, name, rival string) duel {
 	return d
 }
 
-// strongest is how a contender does against the one, of those that are neither learned
-// nor among the rivals, that holds the most beside it; of no cells where there is none.
+// strongest returns the duel of a contender against its strongest opponent that is neither
+// learned nor among the rivals. Without such an opponent the duel has no cells.
 func strongest(results []study.Result, name string) duel {
 	var least duel
 	for _, other := range study.Contenders(results) {

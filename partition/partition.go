@@ -1,7 +1,8 @@
-// Package partition says what a partitioner is. A partitioner subtask owns one Router: no
-// locks, no allocation per record, no clock and no global randomness. The partitioners
-// are in the packages below, one file each: table has ours, dalton and rival the published
-// ones; registry knows them all by name.
+// Package partition defines partitioners. A job asks a partitioner for one Router per
+// partitioner subtask, and the router decides which worker each record goes to. A router takes
+// no lock, allocates nothing per record, and uses neither a clock nor global randomness. The
+// partitioners are in the packages below, one file each: table has this project's own, dalton
+// and rival have published ones, and registry knows all of them by name.
 package partition
 
 import (
@@ -15,52 +16,51 @@ import (
 // have to pass a reducer.
 type Dest uint32
 
-// Merge marks a key that this router may send to more than one worker within one
-// aggregation window. A router that leaves it off costs a late merge at the sink
-// when the key turns up twice, never a wrong result.
+// Merge marks a key that this router may send to more than one worker within one aggregation
+// window. If the mark is missing, and the key reaches two workers, the sink merges late. The
+// result is never wrong.
 const Merge Dest = 1 << 31
 
-// Worker is the worker's index.
+// Worker returns the worker's index.
 func (d Dest) Worker() int { return int(d &^ Merge) }
 
-// Router routes the records of one partitioner subtask. It is owned by one
-// goroutine. A pact: it neither drops nor adds records.
+// Router routes the records of one partitioner subtask. It is owned by one goroutine. It neither
+// drops nor adds records.
 type Router interface {
-	// Route sets dst[i] to the destination of record i. len(dst) equals the
-	// batch's length. All of a batch's records lie in one slide.
+	// Route sets dst[i] to the destination of record i. dst is as long as the batch. All records
+	// of a batch lie in one slide.
 	Route(b *stream.Batch, dst []Dest)
-	// EndSlide tells that the subtask's event time has passed the end of slide
-	// number slide (from 0); the next batch belongs to a later one.
+	// EndSlide says that the subtask's event time has passed the end of the given slide, counted
+	// from 0. The next batch belongs to a later one.
 	EndSlide(slide int64)
 }
 
 // RouteFollower is a Router that follows routes made elsewhere (table).
 type RouteFollower interface {
-	// Follow takes the route up; it is called between batches, at a slide
-	// boundary that is the same for every subtask, or, in a subtask that is far
-	// behind, inside a slide. slide is the first slide routed by nothing else.
+	// Follow adopts the route. It is called between batches, at a slide boundary that is the
+	// same for every subtask. A late subtask that catches up calls it inside a slide. slide is
+	// the first slide that is routed by this route alone.
 	Follow(r *policy.Route, slide int64)
 }
 
-// Learner is a Router that learns from measured windows (dalton-metrics,
-// dalton-offline).
+// Learner is a Router that learns from measured windows (dalton-metrics, fish).
 type Learner interface {
-	// Observe is called between batches with a window that has just ended.
+	// Observe processes a window that has just ended. It is called between batches.
 	Observe(w *policy.Window)
 }
 
-// Gossiper is a Router whose subtasks exchange what they learned (dalton). Once
-// per slide the driver collects every subtask's Gossip, and hands all of them, in
-// subtask order and nil for one that has ended, to every subtask's Absorb at a later
-// slide boundary.
+// Gossiper is a Router whose subtasks exchange what they learned (dalton-original,
+// dalton-metrics). Once per slide the driver collects the Gossip of every subtask. At a later
+// slide boundary it passes all of them to every subtask's Absorb, in subtask order, with nil for
+// a subtask that has ended.
 type Gossiper interface {
-	// Gossip returns a snapshot that the router will not write to again.
+	// Gossip returns a snapshot to which the router does not write again.
 	Gossip() any
-	// Absorb merges the snapshots of all subtasks, its own among them.
-	Absorb(shares []any)
+	// Absorb merges the snapshots of all subtasks, its own included.
+	Absorb(round []any)
 }
 
-// Env is what a job tells its routers when they are made.
+// Env describes the job to a new router.
 type Env struct {
 	Workers       int           // P
 	Subtask       int           // this partitioner subtask, from 0
@@ -72,9 +72,8 @@ type Env struct {
 	ExpectedCount int64         // records one subtask expects per slide; 0 unknown
 }
 
-// Scheme is a partitioner: how to make the routers of a job's subtasks, and the
-// controller that computes their routes, nil for those that decide by
-// themselves.
+// Scheme is a partitioner: it makes the routers of a job's subtasks. Its controller computes the
+// routes that these follow; it is nil if the routers decide alone.
 type Scheme struct {
 	Name       string // as it is shown
 	NewRouter  func(env Env) Router

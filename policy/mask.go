@@ -15,9 +15,9 @@ type Mask struct {
 
 // MaskConfig chooses the form of the mask.
 type MaskConfig struct {
-	Spread    int  `yaml:"spread"`    // the first so many keys may use every worker
+	Spread    int  `yaml:"spread"`    // number of heaviest keys that may use every worker
 	TrueHot   int  `yaml:"true_hot"`  // keys in the mask; 0 derives the number from the key distribution
-	Published bool `yaml:"published"` // derive it as the reference's code does, faults included
+	Published bool `yaml:"published"` // derive the number as the published code does, faults included
 }
 
 // DefaultMask derives the mask from the key distribution.
@@ -31,17 +31,17 @@ func (c *MaskConfig) Validate() error {
 	return field.Whole("true_hot", c.TrueHot, 0, 1<<20)
 }
 
-// NewMask builds the mask for hot keys with probabilities d, descending, of any
-// scale, on P workers. The workers are laid out as a line of length P which the
-// true hot keys past the first Spread divide in proportion to d; a key may use
-// every worker that its stretch touches, so neighbours share the worker in which
-// one ends and the next begins. With d empty the mask is empty.
+// NewMask builds the mask for hot keys on P workers. d has the keys' probabilities on any
+// scale, in descending order; if it is empty, so is the mask. The workers form a line of
+// length P, which the true hot keys after the first Spread divide in proportion to d. A key
+// may use every worker that its part of the line touches, so two neighbours share the worker
+// in which one ends and the next begins.
 //
 //	cs[i] = P * sum(d[spread:i]) / sum(d[spread:true])
 //	workers of key i: floor(cs[i]) .. min(P, ceil(cs[i+1])) - 1
 //
-// A stretch that rounds to nothing at the line's end (d[i] = 0) gets the last
-// worker; the reference would leave that key without any.
+// A key whose part at the end of the line is empty (d[i] = 0) gets the last worker; in the
+// published code it has none.
 func NewMask(d []float64, workers int, c MaskConfig) Mask {
 	hot := c.TrueHot
 	if hot == 0 {
@@ -69,13 +69,11 @@ func NewMask(d []float64, workers int, c MaskConfig) Mask {
 	return m
 }
 
-// TrueHot is the automatic number of true hot keys for probabilities d,
-// descending: the first index i with P*d[i] <= d[0] + ... + d[i], which means
-// that key i is no heavier than what the keys down to it put on a worker when
-// they are spread over all of them. Where no index qualifies, because every hot
-// key is that heavy (64 workers and ten keys), the reference's code answers 0, no
-// key at all (published); we answer len(d), all of them. The rule never ends
-// before the first key unless P is 1, when nothing needs splitting.
+// TrueHot returns the automatic number of true hot keys for probabilities d in descending
+// order: the first index i with P*d[i] <= d[0] + ... + d[i]. Key i is then no heavier than
+// the mean load of a worker over which the keys 0 to i are spread. If no index qualifies,
+// as with ten keys on 64 workers, TrueHot returns len(d); with published it returns 0, as
+// the published code does. It is 0 for a single worker, where there is nothing to split.
 func TrueHot(d []float64, workers int, published bool) int {
 	sum := 0.0
 	for i, p := range d {
@@ -90,7 +88,7 @@ func TrueHot(d []float64, workers int, published bool) int {
 	return len(d)
 }
 
-// Pairs is the number of (key, worker) pairs: the dimension of the action.
+// Pairs returns the number of (key, worker) pairs, which is the dimension of the action.
 func (m *Mask) Pairs() int {
 	n := 0
 	for _, ws := range m.Keys {
@@ -99,7 +97,7 @@ func (m *Mask) Pairs() int {
 	return n
 }
 
-// span is the workers first..end-1.
+// span returns the workers first to end-1.
 func span(first, end int) []uint16 {
 	ws := make([]uint16, end-first)
 	for i := range ws {

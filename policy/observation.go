@@ -2,21 +2,19 @@ package policy
 
 import "math"
 
-// Observation is SaSPartitioner's view of a window, 2P numbers (docs/algorithms.md, "The
-// decision process"): the record count of each worker, standardised and clipped to
-// 0..2, then the busy ratio of each worker, 2 for a saturated one. Published
-// keeps the reference's answer when all counts are equal, 2 for every worker, the
-// clip's upper end, which says "all overloaded" of a perfect route; mended, they
-// are 1, the middle.
+// Observation is what a shares policy observes of a window, 2P numbers (docs/algorithms.md,
+// "The decision process"). First come the record counts of the workers, standardised and
+// clipped to 0..2, then their busy ratios, 2 for a saturated one. If all counts are equal,
+// they are 1, the middle. The published code makes them 2, which describes a perfect route as
+// overload everywhere; Published does the same.
 type Observation struct{ Published bool }
 
-// Size is the length of the observation for P workers.
+// Size returns the length of the observation for P workers.
 func (Observation) Size(workers int) int { return 2 * workers }
 
-// Of appends the observation of per-worker record counts and busy ratios to dst
-// and returns it. counts and busy have P elements; dst with room for 2P more is
-// not reallocated. A worker without a report (busy NaN) counts as saturated, as
-// in the reference after its time-out.
+// Of appends the observation of the workers' record counts and busy ratios to dst. Both have
+// P elements. An unmeasured worker (busy NaN) counts as saturated, as it does in the
+// published system after a time-out. Of does not allocate if dst has the capacity.
 //
 //	count:  clip((x - mean) / (5 std) + 1, 0, 2), std of the population
 //	busy:   x, or 2 where x >= 1

@@ -1,8 +1,9 @@
-// Package policy is the decision process, as all who have to do with it know it: what a
-// controller sees (Window, observations), what it decides (Route, masks, actions) and how
-// good that was (reward). Below it are those who decide: plan by calculation, learned by a
-// checkpoint. All of it is pure: no clock, no goroutine, no global randomness, and nothing
-// of engines or learning.
+// Package policy defines the decision process. A controller sees a Window or an Observation
+// of it, and decides on a Route; Shares and Mask are the form in which a learned policy does.
+// Reward says how good the result is. Package plan
+// has controllers that compute routes by a formula, package learned those that follow a
+// checkpoint. All are pure: they use no clock, no goroutine and no global randomness, and
+// depend neither on engines nor on training.
 package policy
 
 import (
@@ -14,9 +15,9 @@ import (
 	"github.com/saspart/saspart/internal/hashtable"
 )
 
-// Route is a whole assignment of keys to workers in three tiers: split keys and
-// placed keys by name, all others by hash slot. A Route is immutable once it has
-// been handed to a job.
+// Route is a whole assignment of keys to workers in three tiers: split keys and placed keys
+// by name, all others by hash slot (docs/algorithms.md, "The route"). A Route does not change
+// once it has been announced.
 type Route struct {
 	Version uint64     // increases with every route of a job, given by the loop; 0 is the route a job starts with
 	Workers int        // P
@@ -46,11 +47,27 @@ func SlotCount(workers int) int {
 	return n
 }
 
-// SlotOf is the slot of a key hash among n slots, n a power of two: the hash's
-// top bits.
+// SlotOf returns the slot of a key hash among n slots, n a power of two: the top bits of
+// the hash.
 func SlotOf(hash uint64, n int) int { return int(hash >> (64 - uint(bits.TrailingZeros(uint(n))))) }
 
-// HashRoute is the route that names no key and deals the slots out evenly.
+// SharesOf sets to[w] to the part of a key's records that the route sends to worker w, and
+// returns how many workers get any. Other elements of to keep their values.
+func (r *Route) SharesOf(hash uint64, to []float64) (workers int) {
+	for i := range r.Keys {
+		if k := &r.Keys[i]; k.Hash == hash {
+			for j, w := range k.Workers {
+				to[w] = k.Shares[j]
+			}
+			return len(k.Workers)
+		}
+	}
+	to[r.Slots[SlotOf(hash, len(r.Slots))]] = 1
+	return 1
+}
+
+// HashRoute returns the route that names no key and assigns the slots to the workers in
+// turn.
 func HashRoute(workers int) *Route {
 	r := &Route{Workers: workers, Slots: make([]uint16, SlotCount(workers))}
 	for i := range r.Slots {
@@ -59,13 +76,13 @@ func HashRoute(workers int) *Route {
 	return r
 }
 
-// indexes is memory for Validate.
+// indexes holds memory for Validate.
 var indexes = sync.Pool{New: func() any { return new(hashtable.Table[int32]) }}
 
-// Validate reports the first thing that would make a router misbehave: a worker
-// out of range, shares that are not finite, positive and summing to 1, a hash
-// named twice, a slot table of another size. Whatever comes from a network or a
-// network's output is checked with it before it is followed.
+// Validate returns an error for a route that would make a router misbehave. Such a route has
+// a worker out of range, shares that are not positive or do not sum to 1, a repeated hash, or
+// an impossible number of slots. Validate is called on every route that comes from another
+// process or from a neural network.
 func (r *Route) Validate() error {
 	if r.Workers < 1 || r.Workers > MaxWorkers {
 		return fmt.Errorf("route: %d workers; from 1 to %d are possible", r.Workers, MaxWorkers)

@@ -2,21 +2,21 @@ package policy
 
 import "fmt"
 
-// Shares is SaSPartitioner's form of action (docs/algorithms.md, "The decision
-// process"): one number per (key, worker) pair of the mask. Hot keys past the
-// true hot ones are spread evenly, all others go by hash.
+// Shares is the shares action (docs/algorithms.md, "The decision process"): one number per
+// (key, worker) pair of the mask. Hot keys beyond the true hot ones are spread evenly over
+// all workers, and all others go by hash.
 type Shares struct {
 	Mask Mask
 	Hot  []HotKey // hot keys by rank, heaviest first; at least the mask's keys
 }
 
-// Dim is the length of an action: a number in [0, 1] per pair of the mask, key by
-// key, each key's workers ascending.
+// Dim returns the length of an action: a number in [0, 1] per pair of the mask, key by key,
+// each key's workers ascending.
 func (s *Shares) Dim() int { return s.Mask.Pairs() }
 
-// Route turns an action into a route. A key's numbers are normalised to sum to 1;
-// a key whose numbers are all 0 is spread evenly over its workers. Numbers outside
-// [0, 1], NaN and an action of another length are errors.
+// Route returns the route of an action, without a version. A key's numbers are normalised to
+// sum to 1; a key whose numbers are all 0 is spread evenly over its workers. Numbers outside
+// [0, 1], NaN, and an action of another length are errors.
 func (s *Shares) Route(action []float64) (*Route, error) {
 	if err := s.check(action); err != nil {
 		return nil, err
@@ -39,11 +39,10 @@ func (s *Shares) Route(action []float64) (*Route, error) {
 	return r, nil
 }
 
-// Loads sets loads[w], for each of P workers, to sum over the hot keys of
-// d[rank] * share, which is what Route's route sends there of the hot keys; cold
-// keys come on top. d has one element per hot key, of any scale; those past the
-// mask's are spread evenly. It is the step of a simulated environment: the action
-// must be valid, nothing is allocated.
+// Loads sets loads[w] to the load that worker w gets from the hot keys under the route of an
+// action: the sum of d[rank] * share. d has one element per hot key, on any scale. Keys
+// beyond the mask's are spread evenly. Simulated environments call Loads for every window:
+// it does not allocate, and does not check the action.
 func (m *Mask) Loads(loads, d, action []float64) {
 	even := 0.0
 	for _, v := range d[len(m.Keys):] {
@@ -74,11 +73,11 @@ func (m *Mask) Loads(loads, d, action []float64) {
 	}
 }
 
-// Action is the inverse of Route, for learning from traces (docs/algorithms.md,
-// "Offline data"): the numbers of a key are its realised counts over their largest,
-// so that they lie in [0, 1] whatever the key's weight and normalise to the
-// realised shares. A key without any count gets ones. It appends Dim numbers to
-// dst. Counts at workers outside the mask are left out: no action yields them.
+// Action is the inverse of Route, for learning from traces (docs/algorithms.md, "Offline
+// data"). It appends Dim numbers to dst. The numbers of a key are its realised counts over
+// the largest of them: they lie in [0, 1] and normalise to the realised shares. For a key
+// without counts they are 1. Counts at workers outside the mask are ignored, since no action
+// yields them.
 func (s *Shares) Action(dst []float64, realised []RealisedShare) []float64 {
 	at := make(map[pair]int, s.Dim())
 	base := len(dst)
@@ -133,8 +132,8 @@ func (s *Shares) check(action []float64) error {
 	return nil
 }
 
-// normalised turns weights at workers into shares, without the zeros; weights nil
-// or all 0 means even.
+// normalised turns the weights of workers into shares, without those that are 0. If weights
+// is nil or all are 0, the shares are even.
 func normalised(workers []uint16, weights []float64) ([]uint16, []float64) {
 	sum := 0.0
 	for _, v := range weights {

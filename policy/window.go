@@ -86,9 +86,9 @@ type Controller interface {
 	Decide(w *Window, latest *Route) *Route
 }
 
-// Imbalance is (max - mean) / (mean + 1e-6) of the busy ratios (reference.md,
-// Terms): 0 when all are equal. NaNs (missing workers) are left out; no workers
-// give 0.
+// Imbalance is (max - mean) / (mean + 1e-6) of the busy ratios
+// (docs/algorithms.md, "Measures"): 0 when all are equal. Unmeasured workers (NaN) are left
+// out; without any worker it is 0.
 func Imbalance(busy []float64) float64 {
 	max, sum, n := 0.0, 0.0, 0
 	for _, b := range busy {

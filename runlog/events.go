@@ -44,9 +44,9 @@ type events struct {
 	frame []byte
 }
 
-// createEvents starts an event file in dir. TensorBoard reads the files of a folder
-// in the order of their names: start is when the file is begun, number how many were
-// before it, and host tells files of several machines apart.
+// createEvents starts an event file in dir. TensorBoard reads the files of a folder in the
+// order of their names. A name has the time at which the file is begun, the number of
+// earlier files, and the host.
 func createEvents(dir string, start time.Time, host string, number int) (*events, error) {
 	name := fmt.Sprintf("events.out.tfevents.%010d.%04d.%s", start.Unix(), number, host)
 	f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
@@ -63,8 +63,7 @@ func createEvents(dir string, start time.Time, host string, number int) (*events
 	return e, nil
 }
 
-// resumed tells readers that whatever files before this one say of the given step
-// and later ones is void.
+// resumed marks the values of earlier files, from the given step on, as void.
 func (e *events) resumed(at time.Time, step int64) error {
 	e.begin(at, step)
 	e.data = protowire.AppendTag(e.data, eventSession, protowire.BytesType)

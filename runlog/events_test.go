@@ -144,8 +144,8 @@ print(json.dumps({tag: [[e.step, e.value, e.wall_time] for e in a.Scalars(tag)] 
 	}
 }
 
-// python finds an interpreter with tensorboard: $SASPART_PYTHON, or the one that
-// `make setup` puts into .venv.
+// python finds an interpreter with tensorboard: $SASPART_PYTHON, or that of .venv, which
+// `make setup` creates.
 func python(t *testing.T) string {
 	t.Helper()
 	if testing.Short() {

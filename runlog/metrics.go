@@ -140,8 +140,8 @@ func checkTags(tags []string) error {
 	return nil
 }
 
-// table appends rows to a metrics.csv, each in one write, so that what was written
-// stays complete line by line whenever the process is killed.
+// table appends rows to a metrics.csv, each in one write, so that the file has complete
+// lines even if the process is killed.
 type table struct {
 	file *os.File
 	tags []string
@@ -170,9 +170,9 @@ func createTable(path string, tags []string) (*table, error) {
 	return t, nil
 }
 
-// resumeTable cuts a table back to the rows up to step and goes on from there. It
-// tells how long the run had been going on. A table that is missing, or ends within
-// its header, starts anew.
+// resumeTable truncates a table after the rows up to step and continues there. It returns
+// the duration of the run so far. A table that is missing, or ends within its header, is
+// started again.
 func resumeTable(path string, tags []string, step int64) (t *table, seconds float64, err error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !bytes.Contains(text, []byte("\n")) {
@@ -209,7 +209,7 @@ func resumeTable(path string, tags []string, step int64) (t *table, seconds floa
 	return t, seconds, nil
 }
 
-// check refuses a row that has no place in the table.
+// check returns an error for a row that does not fit the table.
 func (t *table) check(step int64, values map[string]float64) error {
 	if step < t.last {
 		return fmt.Errorf("step %d follows step %d", step, t.last)
@@ -258,7 +258,7 @@ func (t *table) write(line []byte) error {
 	return nil
 }
 
-// unpath drops the path that the caller's message has already.
+// unpath drops the path from an error, because the caller's message has it.
 func unpath(err error) error {
 	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return p.Err

@@ -334,7 +334,7 @@ func TestParseMetrics(t *testing.T) {
 	}
 }
 
-// FuzzMetrics checks that what is read at all is written alike.
+// FuzzMetrics checks that a table that can be read is written back unchanged.
 func FuzzMetrics(f *testing.F) {
 	f.Add([]byte("step,seconds,a,b\n1,0.5,1e300,\n2,1,NaN,-Inf\n3,"))
 	f.Add([]byte("step,seconds\n-1,Inf\n"))

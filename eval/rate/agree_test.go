@@ -13,9 +13,9 @@ import (
 	"github.com/saspart/saspart/stream"
 )
 
-// TestSimAndLocalAgree: the highest rates on both engines are within 5 % of each other,
-// on a clock that stands still while goroutines work (testing/synctest), so that other
-// work of the machine is no excuse.
+// TestSimAndLocalAgree: the highest rates on both engines are within 5 % of each other. The
+// clock stands still while goroutines work (testing/synctest), so other load on the
+// machine does not matter.
 func TestSimAndLocalAgree(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs jobs of goroutines for minutes of their time")

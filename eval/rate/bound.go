@@ -13,20 +13,19 @@ import (
 	"github.com/saspart/saspart/stream"
 )
 
-// Bounds are what no partitioner of an experiment's job can exceed, and what a
-// practitioner who knew everything would get, in records/s.
+// Bounds are rates that no partitioner of an experiment's job can exceed, and the rate of a
+// planner with full knowledge, in records/s.
 type Bounds struct {
-	// Fluid is the sum of the workers' speeds over what a record costs on one of
-	// speed 1: every worker busy all the time, and nothing emitted or merged. 0 where
-	// records cost nothing that is known: on native workers.
+	// Fluid is the sum of the workers' speeds over the cost of a record: every worker is
+	// always busy, and nothing is emitted or merged. It is 0 for native workers, where
+	// costs are unknown.
 	Fluid float64 `json:"fluid"`
-	// Analytic is what the planner's split holds that knows the keys' frequencies (of
-	// the first records) and the workers' speeds: unlike Fluid, every slot of cold keys
-	// goes to one worker.
+	// Analytic is the rate under a plan from the true frequencies (of the first records)
+	// and speeds. Unlike in Fluid, every slot of cold keys goes to one worker.
 	Analytic float64 `json:"analytic"`
-	// Mask is what the best route of a shares policy holds; 0 without one.
+	// Mask is the rate under the best route of a shares policy; 0 without one.
 	Mask float64 `json:"mask,omitempty"`
-	// Cost is what a record costs on a worker of speed 1, in seconds.
+	// Cost is the cost of a record on a worker of speed 1, in seconds.
 	Cost float64 `json:"cost"`
 	// Speeds are the workers'.
 	Speeds []float64 `json:"speeds"`
@@ -67,8 +66,8 @@ func AnalyticSplit(keys *fluid.KeySpace, speeds []float64) *policy.Route {
 }
 
 // MaskBound is the highest throughput, in work per second, of any route of a shares
-// policy: the mask's keys split over their workers as is best, hot keys past the mask
-// even over all workers, the others by hash.
+// policy. The mask's keys are split optimally over their workers. Hot keys past the mask
+// are spread evenly over all workers; the others go by hash.
 func MaskBound(spec *checkpoint.SharesSpec, keys *fluid.KeySpace, speeds []float64) float64 {
 	hash := fluid.ExpectedLoads(policy.HashRoute(len(speeds)), keys, nil)
 	hot := min(spec.HotKeys, len(keys.Weights()))

@@ -23,8 +23,8 @@ type failer interface {
 }
 
 // best is the highest throughput of any split of keys over their allowed workers beside
-// given loads, as a linear program: maximise r, where x[k][w] is what worker w gets of
-// key k per second,
+// given loads. It solves a linear program: maximise r, where x[k][w] is the part of key k
+// that worker w gets per second,
 //
 //	sum over w of x[k][w] = r * weight[k]    sum over k of x[k][w] + r * load[w] <= speed[w]
 func best(t failer, weights []float64, allowed [][]uint16, loads, speeds []float64) float64 {

@@ -51,9 +51,9 @@ func Default() Config {
 	}
 }
 
-// ForCluster is c for jobs in processes that wait for each other and for the machine:
-// what one probe says is less certain, so more may be left over, and the search, unless
-// a tolerance was asked for, ends sooner.
+// ForCluster returns c for jobs in several processes, whose probes are less certain. The
+// slack is larger, and the search ends sooner unless asked is set: the user gave a
+// tolerance.
 func (c Config) ForCluster(asked bool) Config {
 	c.Slack = max(c.Slack, 0.02)
 	if !asked {

@@ -9,7 +9,7 @@ import (
 	"github.com/saspart/saspart/policy/checkpoint"
 )
 
-// Result is what a partitioner holds on a job, and at what price.
+// Result is the highest rate that a partitioner holds on a job, with its price.
 type Result struct {
 	Bounds   Bounds    `json:"bounds"`
 	Held     float64   `json:"held"`   // records/s: the highest rate held
@@ -28,8 +28,8 @@ type LatencyAt struct {
 	Reading Reading `json:"reading"`
 }
 
-// Loss is where the work went that lies between the fluid bound and a rate that was
-// held: parts of what all workers can do, which with Used sum to 1.
+// Loss divides the workers' total capacity at a rate that was held into parts that sum to
+// 1: the difference between the rate and the fluid bound.
 type Loss struct {
 	Used  float64 `json:"used"`  // for records
 	Idle  float64 `json:"idle"`  // workers were idle: imbalance, waiting, chance, and the search's tolerance
@@ -37,8 +37,8 @@ type Loss struct {
 }
 
 // Measure finds the highest rate that the subject's partitioner holds and takes its
-// readings. checkpoint is the one that its shares policy follows, for its bound; nil
-// otherwise. Each takes every reading as it comes, and may be nil.
+// readings. If checkpoint is that of a shares policy, the policy's bound is measured too.
+// If each is not nil, it receives every reading as it is made.
 func Measure(ctx context.Context, s Subject, checkpoint *checkpoint.Checkpoint, c Config, each func(Reading)) (*Result, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -78,13 +78,13 @@ func Measure(ctx context.Context, s Subject, checkpoint *checkpoint.Checkpoint, 
 	return res, nil
 }
 
-// bracket finds the highest rate by a search that begins a little above the fluid
-// bound, which nothing exceeds: how much is taken in there says where to look.
+// bracket finds the highest rate by a search that begins a little above the fluid bound,
+// which no job exceeds: the records sent there show where to search.
 func (res *Result) bracket(ctx context.Context, s Subject, c Config, take func(Reading)) error {
 	search := Search{Start: s.Experiment.Rate.Rate, Tolerance: c.Tolerance, Probes: c.Probes}
 	if res.Bounds.Fluid > 0 {
-		// What is not held there for want of workers alone is beyond the slack, and what
-		// is held by a partitioner that loses nothing is within the tolerance of it.
+		// This far above the bound, the shortfall exceeds the slack. A partitioner that loses
+		// nothing still holds a rate within the tolerance of it.
 		search.Start = (1 + max(c.Tolerance/2, 2*c.Slack)) * res.Bounds.Fluid
 	}
 	if !(search.Start > 0) {

@@ -33,7 +33,7 @@ type Reading struct {
 	Sent      float64       `json:"sent"`      // records/s that the partitioners sent on
 	Done      float64       `json:"done"`      // records/s that the workers finished
 	Held      bool          `json:"held"`      // the job kept up
-	Blocked   float64       `json:"blocked"`   // share of the time the partitioners waited for room
+	Blocked   float64       `json:"blocked"`   // share of the time the partitioners waited for full queues
 	Busy      []float64     `json:"busy"`      // mean busy ratio of each worker
 	Reducer   float64       `json:"reducer"`   // of the busiest reducer
 	Imbalance float64       `json:"imbalance"` // mean over the windows
@@ -55,19 +55,18 @@ type TopKey struct {
 	Workers []float64 `json:"workers"` // part of its records that each worker finished
 }
 
-// Observe runs the job from its beginning at a rate, and tells what it did once it is
-// warm. The first sixth of the warm-up goes at a tenth of the rate, up to its half at half
-// the rate: a partitioner that learns gets to know the keys before there is a backlog to
-// be worked off.
+// Observe runs the job from its beginning at a rate, and measures it once it is warm. The
+// first sixth of the warm-up runs at a tenth of the rate, the rest of its first half at
+// half the rate. So a partitioner that learns knows the keys before there is a backlog.
 //
-// A rate is held if, over the measured windows, no more than the slack's share of what
-// was due was not sent, and if what waits in the workers' queues did not grow by more
-// than that share of what they did: of all of them together, and of none by itself.
-// Queues also grow by chance, by the root of what was served; twice that is allowed.
+// A rate is held under two conditions. Over the measured windows, all due records but for
+// the slack were sent. The workers' queues did not grow by more than the slack, relative
+// to the records served, neither together nor any alone. Queues also grow by chance, by
+// the root of the records served; twice that is allowed.
 //
-// With behind, the last sixth of the warm-up goes at one and a half times the rate, so
-// that queues are full and something is left over when measuring begins: what fits into
-// queues then hides nothing, and the rate is held if the job falls no further behind.
+// With behind, the last sixth of the warm-up runs at one and a half times the rate. Queues
+// are then full when measuring begins, so their free space hides no shortfall. The rate is
+// held if the job falls no further behind.
 func Observe(ctx context.Context, s Subject, rate float64, c Config, behind bool) (Reading, error) {
 	e := *s.Experiment
 	e.Rate = warmRate(rate, &e, c, behind)
@@ -169,14 +168,23 @@ func (g *gauge) waiting(w *policy.Window) {
 	}
 }
 
-// run runs the job of e for so many windows under its partitioner.
+// run runs the job of e and gives its windows to sink.
 func (g *gauge) run(ctx context.Context, e *config.Experiment, s Subject, windows int, sink collect.Sink) error {
-	limits := collect.Config{Windows: windows, EpisodeWindows: collect.Endless}.WithDefault(e.Partitioner)
+	return s.run(ctx, e, windows, sink, experiment.Options{Latency: g.observe, Arrivals: g.arrivals}, g.timer)
+}
+
+// run runs the job of e under its partitioner for a number of windows. timer, if not nil,
+// times its routers.
+func (s Subject) run(ctx context.Context, e *config.Experiment, windows int, sink collect.Sink, o experiment.Options, timer *routeTimer) error {
+	o.Flink = s.Flink
 	_, err := collect.Run{
-		Config: limits, Workers: e.Job.Workers, Seed: e.Seed, Metrics: e.Job.Metrics, Sink: sink,
+		Config:  collect.Config{Windows: windows, EpisodeWindows: collect.Endless}.WithDefault(e.Partitioner),
+		Workers: e.Job.Workers, Seed: e.Seed, Metrics: e.Job.Metrics, Sink: sink,
 		Open: func(p partition.Scheme) (engine.Job, error) {
-			p.NewRouter = g.timer.wrap(p.NewRouter, s.Now)
-			return experiment.OpenWith(e, s.Engine, p, experiment.Options{Latency: g.observe, Arrivals: g.arrivals, Flink: s.Flink})
+			if timer != nil {
+				p.NewRouter = timer.wrap(p.NewRouter, s.Now)
+			}
+			return experiment.Open(e, s.Engine, p, o)
 		},
 	}.Do(ctx)
 	return err
@@ -254,8 +262,8 @@ func fanOut(w *policy.Window, hash uint64) float64 {
 // topCount is how many keys a reading names.
 const topCount = 12
 
-// topKeys is where the heaviest keys of a window went, as far as the partitioner tells:
-// those that it may split are counted, and those that a route places are known.
+// topKeys returns where the heaviest keys of a window went. Keys that may be split are
+// counted in the window; the workers of placed keys are known from the route.
 func topKeys(w *policy.Window) []TopKey {
 	sent := int64(0)
 	for _, n := range w.Slots {
@@ -272,7 +280,7 @@ func topKeys(w *policy.Window) []TopKey {
 			}
 		}
 		if sum == 0 && w.Route != nil {
-			place(w.Route, k.Hash, t.Workers)
+			w.Route.SharesOf(k.Hash, t.Workers)
 			sum = 1
 		}
 		if sum == 0 {
@@ -284,19 +292,6 @@ func topKeys(w *policy.Window) []TopKey {
 		out = append(out, t)
 	}
 	return out
-}
-
-// place sets the share that each worker has of a key under a route.
-func place(r *policy.Route, hash uint64, workers []float64) {
-	for _, k := range r.Keys {
-		if k.Hash == hash {
-			for i, w := range k.Workers {
-				workers[w] = k.Shares[i]
-			}
-			return
-		}
-	}
-	workers[r.Slots[policy.SlotOf(hash, len(r.Slots))]] = 1
 }
 
 // reading sums up.

@@ -1,6 +1,6 @@
-// Package rate measures what a job holds: the highest rate without backpressure
-// under a partitioner, what that costs in state and latency, how far it is from what
-// the workers could do at best, and how it comes through a shifting distribution.
+// Package rate measures jobs. It finds the highest rate that a job holds without
+// backpressure under a partitioner, with its cost in state and latency and its distance
+// from theoretical bounds. It also measures jobs under a shifting distribution.
 package rate
 
 import (
@@ -12,11 +12,11 @@ import (
 // Outcome is what a probe found at one rate.
 type Outcome struct {
 	Held bool    // the job kept up
-	Sent float64 // records/s that it took in: a guess at what it holds if it did not keep up, or was behind and caught up
+	Sent float64 // records/s sent: an estimate of the highest rate if the job did not keep up, or was behind and caught up
 }
 
-// Bracket is what a search came to: the highest rate found to be held, and the lowest
-// found not to be.
+// Bracket is the result of a search: the highest rate that was held, and the lowest that
+// was not.
 type Bracket struct {
 	Held   float64 // records/s; 0: none was
 	Failed float64 // records/s, above Held; +Inf: none failed below the search's ceiling
@@ -27,12 +27,12 @@ type Bracket struct {
 func (b Bracket) Width() float64 { return b.Failed/b.Held - 1 }
 
 // Search finds the highest rate that a job holds by closing a bracket around it. It
-// is pure: all it knows it learns from the probe it is given.
+// is pure: all its knowledge comes from the probe.
 type Search struct {
 	Start     float64 // records/s of the first probe, above 0
 	Ceiling   float64 // records/s that are never exceeded; 0: no ceiling
 	Tolerance float64 // the bracket is closed when Width is at most this
-	Probes    int     // at most so many; what the bracket is then is returned with ErrProbes
+	Probes    int     // at most so many; then the bracket is returned with ErrProbes
 }
 
 // ErrProbes says that a bracket is wider than the search's tolerance.

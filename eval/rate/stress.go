@@ -10,12 +10,9 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
-	"github.com/saspart/saspart/collect"
 	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/config/field"
-	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/experiment"
-	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/stream"
 )
@@ -103,14 +100,7 @@ func Stress(ctx context.Context, s Subject, c StressConfig, heap func() uint64, 
 		return nil, fmt.Errorf("stress: the warm-up of %d windows leaves nothing of %v, which is %d", c.Warmup, c.Duration, windows)
 	}
 	g := &strain{res: &Stressed{Bounds: bounds}, warmup: c.Warmup, heap: heap, each: each, latency: hdrhistogram.New(1000, 1e14, 2)}
-	_, err = collect.Run{
-		Config:  collect.Config{Windows: windows, EpisodeWindows: collect.Endless}.WithDefault(e.Partitioner),
-		Workers: e.Job.Workers, Seed: e.Seed, Metrics: e.Job.Metrics, Sink: g,
-		Open: func(p partition.Scheme) (engine.Job, error) {
-			return experiment.OpenWith(&e, s.Engine, p, experiment.Options{Latency: g.observe, Flink: s.Flink})
-		},
-	}.Do(ctx)
-	if err != nil {
+	if err := s.run(ctx, &e, windows, g, experiment.Options{Latency: g.observe}, nil); err != nil {
 		return nil, err
 	}
 	if g.counted == 0 {
@@ -208,8 +198,8 @@ func shifts(e *config.Experiment) func(until float64) []float64 {
 	}
 }
 
-// Settled means: not above so many times the imbalance that the phase ends with, plus
-// so much, and hardly blocked, for two windows.
+// A job has settled if, for two windows, its imbalance is not above settledTimes the
+// phase's final imbalance plus settledPlus, and it is hardly blocked.
 const (
 	settledTimes   = 1.5
 	settledPlus    = 0.02

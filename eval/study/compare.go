@@ -61,7 +61,7 @@ type Result struct {
 	Engine  string  `json:"engine"`
 	Entries []Entry `json:"entries"`
 	// Best are the contenders that may be the best: more than one where the difference is
-	// within the noise. Empty when nobody was measured.
+	// within the noise. It is empty without measurements.
 	Best []string `json:"best"`
 	// Margin is how much better the best one's mean is than that of the best who is not
 	// among Best, as a ratio; 0 without one.
@@ -135,8 +135,8 @@ func Metrics() []Metric {
 	}
 }
 
-// measured is a time, or no number where it is 0: jobs in other processes do not tell
-// what routing costs.
+// measured returns a time, or NaN if it is 0: jobs in other processes do not measure the
+// cost of routing.
 func measured(ns float64) float64 {
 	if ns == 0 {
 		return math.NaN()
@@ -255,10 +255,10 @@ func resolution(a, b *Record) float64 {
 	return max(width(a), width(b))
 }
 
-// Lead compares two contenders by what decides in a cell: the mean ratio of the first to
-// the second over seeds that both were measured with, and whether that is more than
-// noise. With one seed nothing but the search's own tolerance is known of noise, and
-// three times that counts as more.
+// Lead compares two contenders by the metric that decides in a cell. It returns the mean
+// ratio of the first to the second, over the seeds that both have, and whether that is
+// beyond the noise. With one seed only the search's tolerance is known of the noise; three
+// times the tolerance is beyond it.
 func (k Kind) Lead(a, b *Entry) (ratio float64, sure bool) {
 	var logs []float64
 	grain := 0.0

@@ -1,6 +1,6 @@
-// Package study measures partitioners against each other over many jobs: it expands a
-// matrix of experiments, runs what is to be run, keeps every result in a folder so that
-// a study can be resumed, and compares without naming winners inside the noise.
+// Package study compares partitioners over many jobs. It expands a matrix of experiments,
+// runs the missing measurements, and keeps every result in a folder, so that a study can
+// be resumed. It names no winner within the noise.
 package study
 
 import (

@@ -113,7 +113,7 @@ func parseOperand(text string, contenders []string) (operand, error) {
 	return o, nil
 }
 
-// Check tells where a condition is not met, a sentence per cell. A cell that one of its
+// Check returns a sentence for each cell in which the condition is not met. A cell that one of its
 // partitioners failed in does not meet it; cells whose kind has no such metric do not
 // count, but one at least must.
 func (c *Condition) Check(results []Result) []string {

@@ -62,8 +62,8 @@ type Plan struct {
 	Now      func() time.Time // times routing and measurements
 	Flink    *flink.Engine    // where jobs of that engine run; nil: there are none
 	Store    *Store           // keeps records and has those of before; nil: nowhere
-	// Each is told of every record as it comes, made now or found in the store. It is
-	// called from one goroutine at a time. nil: nobody asks.
+	// Each, if not nil, is called with every record, measured now or found in the store. It
+	// is called from one goroutine at a time.
 	Each func(r Record, found bool)
 }
 
@@ -154,11 +154,11 @@ func prepare(r *Run) prepared {
 	return p
 }
 
-// digest is the same for measurements that must come to the same.
+// digest is the same for measurements that must have the same result.
 func digest(r *Run, p *prepared) (string, error) {
 	e := *p.experiment
-	// What changes nothing is left out, so that another default there, or another name,
-	// has nobody measured again.
+	// Settings without influence on the measurement are left out, so that another default
+	// or name causes no new measurement.
 	e.Name, e.Description, e.Collect = "", "", collect.Config{}
 	e.Partitioner = e.Partitioner.Own()
 	text, err := yaml.Marshal(map[string]any{

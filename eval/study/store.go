@@ -46,8 +46,8 @@ type Info struct {
 // Files are replaced as a whole, so that a study that is killed keeps what was done.
 type Store struct{ dir string }
 
-// Create begins a study in dir, or goes on with the one there if resume says so. A
-// folder that holds a study is refused otherwise.
+// Create begins a study in dir. If resume is set it continues the study there; otherwise a
+// folder that holds a study is refused.
 func Create(dir string, info Info, resume bool) (*Store, error) {
 	s := &Store{dir}
 	if err := s.create(info, resume); err != nil {

@@ -59,8 +59,8 @@ func create(t testing.TB, dir string, resume bool) *Store {
 	return s
 }
 
-// TestStudy runs a study with a contender that can't be opened, reads it back, and goes
-// on with it.
+// TestStudy runs a study with a contender that can't be opened, reads it back, and resumes
+// it.
 func TestStudy(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a [study]")
 	made, found := 0, 0
@@ -166,8 +166,9 @@ func TestCrashIsARow(t *testing.T) {
 	}
 }
 
-// TestDigestIsOfWhatCounts: a setting of a partitioner changes the digests of those that
-// have it, and no other; so does nothing that a measurement does not look at.
+// TestDigestIsOfWhatCounts: a setting of a partitioner changes the digests of the
+// partitioners that have it, and no others. Settings that a measurement does not read
+// change no digest.
 func TestDigestIsOfWhatCounts(t *testing.T) {
 	settings := []struct {
 		name   string

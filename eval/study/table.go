@@ -178,7 +178,7 @@ func (r *Result) Short(name string) string {
 // mostNamed is how many may share the first place by name.
 const mostNamed = 3
 
-// Winner is who is best in a cell, in a few words: nobody inside the noise.
+// Winner names the best of a cell in a few words, and no winner within the noise.
 func (r *Result) Winner() string {
 	switch {
 	case len(r.Best) == 0:

@@ -1,17 +1,15 @@
 package dalton
 
-// bestTree is a tournament over the values of n arms: the best arm is known at
-// once, and a changed value costs O(log n) instead of a scan. It gives what the
-// scan gives that starts at arm first (-1: none) and then goes through all arms
-// in order, moving on only for something greater: of equals first, if it is one
-// of them, else the one with the lowest index.
+// bestTree is a tournament over the values of n arms. It returns the best arm at once, and a
+// changed value costs O(log n) instead of a scan. Of equal arms the preferred one wins, if it is
+// among them, else the one with the lowest index.
 type bestTree struct {
 	win   []int32 // a heap-shaped tree; the leaves are base..base+n-1; -1 is nobody
 	base  int
-	first int32
+	first int32 // the preferred arm, -1 if there is none
 }
 
-// newBestTrees makes n tournaments with room for as many arms each.
+// newBestTrees makes n tournaments with space for so many arms each.
 func newBestTrees(n, arms int) []bestTree {
 	size := 2
 	for size < 2*arms {
@@ -24,7 +22,7 @@ func newBestTrees(n, arms int) []bestTree {
 	return trees
 }
 
-// reset builds the tournament anew for these values.
+// reset rebuilds the tournament for these values, with first as the preferred arm.
 func (t *bestTree) reset(values []float64, first int) {
 	t.base, t.first = 1, int32(first)
 	for t.base < len(values) {
@@ -45,7 +43,7 @@ func (t *bestTree) reset(values []float64, first int) {
 	}
 }
 
-// update takes note of a new value of the arm.
+// update notes that the value of an arm has changed.
 func (t *bestTree) update(values []float64, arm int) {
 	for at := (t.base + arm) / 2; at > 0; at /= 2 {
 		was := t.win[at]
@@ -69,15 +67,15 @@ func (t *bestTree) play(values []float64, at int) int32 {
 	return right
 }
 
-// weightTree draws arms in proportion to their weights; a draw or a changed
-// weight costs O(log n). Every inner node is the sum of the two below, added anew
-// on the way up, so that errors don't pile up.
+// weightTree draws arms in proportion to their weights. A draw or a changed weight costs
+// O(log n). Every inner node is the sum of its two children. A change adds these sums again
+// instead of adjusting them, so rounding errors do not accumulate.
 type weightTree struct {
 	sum  []float64 // heap-shaped; the leaves are base..base+n-1
 	base int
 }
 
-// reset makes room for n arms of weight 0.
+// reset sets up n arms of weight 0.
 func (t *weightTree) reset(n int) {
 	t.base = 1
 	for t.base < n {
@@ -99,7 +97,7 @@ func (t *weightTree) set(arm int, weight float64) {
 	}
 }
 
-// draw returns the arm at u of the way through the weights laid end to end, u in
+// draw lays the weights end to end and returns the arm at fraction u of the whole length, u in
 // [0,1). The weights must not all be 0.
 func (t *weightTree) draw(u float64) int {
 	u *= t.sum[1]

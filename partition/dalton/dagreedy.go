@@ -13,11 +13,11 @@ import (
 
 // DAGreedyConfig holds the constants of `dagreedy`.
 type DAGreedyConfig struct {
-	Divisor  float64 `yaml:"divisor"`  // a key is hot above a slide's total / (divisor * P): 1 in the reference, 100 in Dalton's own code
+	Divisor  float64 `yaml:"divisor"`  // a key is hot above a slide's total / (divisor * P): 1 in SaSPartitioner's prototype, 100 in Dalton's own code
 	Affinity float64 `yaml:"affinity"` // weight of being where the key already is, against the load's; from 0 to 1
 }
 
-// DefaultDAGreedy gives the reference's constants.
+// DefaultDAGreedy returns the constants of SaSPartitioner's prototype.
 func DefaultDAGreedy() DAGreedyConfig { return DAGreedyConfig{Divisor: 1, Affinity: 0.5} }
 
 // Validate reports impossible values by their path.
@@ -28,35 +28,35 @@ func (c *DAGreedyConfig) Validate() error {
 	)
 }
 
-// dagreedy is `dagreedy`, the greedy that Dalton is compared with: the same view
-// of hot keys, loads and key spread, without learning.
+// dagreedy is `dagreedy`, the greedy baseline of the Dalton paper: the same view of hot keys,
+// loads and key placement, without learning.
 //
 // Source: Zapridou, Mytilinis, Ailamaki: Dalton: Learned partitioning for
-// distributed data streams (PVLDB 2023), DAGreedy; reference.md, Rivals.
+// distributed data streams (PVLDB 2023), DAGreedy; docs/algorithms.md, "dagreedy".
 //
-// Rule: a key is hot if its records in the slide outnumber total/(divisor*P), the
-// total being the previous slide's, and stays hot for the slide after. A hot
-// record goes to the worker with the greatest
+// Rule: a key is hot in a slide in which its records exceed total/(divisor*P), where total is
+// the previous slide's, and in the slide after. A hot record goes to the worker with the greatest
 //
 //	a*[the key is already there] - (1-a)*(load - avg)/avg,  a = affinity,
 //
-// over the loads and the key's workers in the aggregation window; of equals to
-// the first. A cold one goes by hash.
+// of equals to the first. Loads and the key's workers are those of the aggregation window. A
+// cold record goes by hash.
 //
-// The maximum over P workers is that over two of them: the lightest of those that
-// have the key, s, and the lightest of all, b. s wins if
-// (1-a)*(load[s]-load[b]) < a*avg; see tally.Lightest for what finding them costs.
+// Only two workers can have the maximum: s, the lightest of the key's workers, and b, the
+// lightest of all. s wins if (1-a)*(load[s]-load[b]) < a*avg.
 //
-// Constants: a = 0.5; divisor 1 as in the reference, 100 as in Dalton's own code.
+// Constants: a = 0.5; divisor 1 as in SaSPartitioner's prototype, 100 in Dalton's own code.
 //
-// Deviations: the public code clears the wrong bit when a slide expires, so that
-// a key is "already there" for ever; that is published: true. Its window is one
-// slide longer than an aggregation window; here it is exactly the slides that
-// share one with the current. Keys are counted exactly within a slide, up to
-// some 650,000 (see tally.KeyCounts), and at most dagreedyKeys may be hot.
+// Deviations: the public code clears the wrong bit when a slide expires, so a key is "already
+// there" for ever; published: true does the same. Its window is one slide longer than an
+// aggregation window; here it is exactly the slides that share an aggregation window with the
+// current one. Keys are counted exactly within a slide, up to some 650,000 (see
+// tally.KeyCounts), and at most dagreedyKeys may be hot.
 //
-// Merge: every key that is hot, or was hot and went elsewhere than its home within
-// the window.
+// Cost: that of two searches with tally.Lightest per hot record.
+//
+// Merge: every key that is hot, or was hot and sent elsewhere than to its home within the
+// aggregation window.
 type dagreedy struct {
 	DAGreedyConfig
 	workers int
@@ -68,8 +68,7 @@ type dagreedy struct {
 	terms   []uint64         // by entry of hot: the term that at belongs to
 }
 
-// dagreedyKeys bounds the keys known at once: what a divisor of 100 needs at P 64,
-// twice over.
+// dagreedyKeys bounds the keys known at once: twice as many as a divisor of 100 needs at P 64.
 const dagreedyKeys = 1 << 14
 
 // NewDAGreedy makes the dagreedy partitioner.
@@ -114,7 +113,7 @@ func (r *dagreedy) Route(b *stream.Batch, dst []partition.Dest) {
 	}
 }
 
-// pick applies the rule to a key that is at the workers of at.
+// pick applies the rule to a key that is on the workers of at.
 func (r *dagreedy) pick(at *tally.Lightest) int {
 	load := r.loads.Load
 	b := r.all.Min(load)
@@ -130,8 +129,8 @@ func (r *dagreedy) pick(at *tally.Lightest) int {
 	return b
 }
 
-// follow makes at[k] the workers of entry k, if the entry was given to another
-// key, or its key became hot again, since it last did.
+// follow brings at[k] up to date if entry k has been given to another key, or its key has become
+// hot again, since the last call.
 func (r *dagreedy) follow(k int32) {
 	if n := len(r.hot.keys) - len(r.at); n > 0 {
 		const few = 8 // workers, which is all that most keys get

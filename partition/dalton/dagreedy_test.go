@@ -60,7 +60,7 @@ func (n *naiveHot) see(hash uint64) (known, hot bool) {
 	return known, known && until >= n.now
 }
 
-// knows tells which workers the rule knows the key at.
+// knows returns the workers on which the rule knows the key.
 func (n *naiveHot) knows(hash uint64) []bool {
 	at := make([]bool, n.workers)
 	for _, s := range n.sent {

@@ -6,19 +6,18 @@ import (
 	"github.com/saspart/saspart/partition/internal/tally"
 )
 
-// hotKeys tells hot keys from cold ones and remembers where hot keys went, for
-// the rules of the Dalton paper (dagreedy, dalton-original, dalton-metrics).
+// hotKeys separates hot keys from cold ones and remembers where hot keys were sent, for the
+// rules of the Dalton paper (dagreedy, dalton-original, dalton-metrics).
 //
-// A key is hot once its records in a slide outnumber the previous slide's total
-// divided by divisor, and stays so to the end of the slide after the last one in
-// which it did. In the first slide nothing is hot; a slide without records leaves
-// the threshold as it is.
+// A key becomes hot when its records in a slide exceed the threshold, which is the previous
+// slide's total divided by divisor. It stays hot until the end of the next slide. In the first
+// slide nothing is hot. A slide without records leaves the threshold as it is.
 //
-// A key that is hot, or was within the aggregation window, is known: it has an
-// entry with the set of workers it went to since; of its cold records before that,
-// those of the same slide count. Entries are recycled and numbered
-// densely, so that routers keep what they learn of a key in arrays beside. There
-// are at most limit of them; a key that would need one more stays cold.
+// A key is known while it is hot, and for an aggregation window after that. A known key has an
+// entry with the set of workers to which it was sent. The set includes the key's home if earlier
+// records of the slide in which it became hot were cold. Entries are recycled and numbered
+// densely, so routers keep their own state of a key in slices by entry. There are at most limit
+// entries; without a free one a key stays cold.
 type hotKeys struct {
 	hotOptions
 	clock     tally.SlideClock
@@ -70,8 +69,8 @@ func newHotKeys(o hotOptions) *hotKeys {
 	return h
 }
 
-// see counts a record of the key and returns the number of its entry, -1 if it is
-// unknown, and therefore cold.
+// see counts a record of the key and returns the number of its entry, -1 if the key is unknown,
+// and therefore cold.
 func (h *hotKeys) see(hash uint64) int32 {
 	h.total++
 	if k := h.index.Get(hash); k >= 0 {
@@ -118,8 +117,8 @@ func (h *hotKeys) heat(e *hotKey, until int64) {
 	e.until = max(e.until, until)
 }
 
-// admit gives the key an entry, cold and nowhere, and returns its number, -1 if
-// there is none left.
+// admit gives the key a cold entry without workers and returns the entry's number, -1 if all
+// entries are in use.
 func (h *hotKeys) admit(hash uint64) int32 {
 	if h.index.Len() == h.limit {
 		return -1
@@ -143,12 +142,11 @@ func (h *hotKeys) grow() {
 	}
 }
 
-// mark notes that the key went to worker w, and reports whether that is news to
-// the rule.
+// mark notes that the key was sent to worker w, and reports whether w is new to the rule.
 func (h *hotKeys) mark(k int32, w int) bool { return h.keys[k].at.Mark(w, h.row) }
 
-// endSlide ages everything; the entries whose keys have been cold, at home
-// alone, for a whole aggregation window are freed. O(known keys x P/64).
+// endSlide ages everything. It frees the entries of keys that have been cold, and on their home
+// alone, for a whole aggregation window. O(known keys x P/64).
 func (h *hotKeys) endSlide(slide int64) {
 	for range h.clock.Passed(slide, h.slides+2) {
 		if h.total > 0 {

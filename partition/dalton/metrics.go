@@ -7,9 +7,8 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
-// metrics is `dalton-metrics`: dalton-original with rewards from measured
-// busy ratios instead of record counts, so that it can see slow workers. Rule,
-// constants and deviations are at dalton.
+// metrics is `dalton-metrics`: dalton-original with rewards from measured busy ratios instead of
+// record counts, so that it sees slow workers. Rule, constants and deviations are at original.
 type metrics struct{ *original }
 
 // NewMetrics makes the dalton-metrics partitioner.
@@ -24,7 +23,7 @@ func newMetricsRouter(c Config, env partition.Env, published bool) metrics {
 }
 
 // Observe implements Learner: from now on the reward of worker w is
-// (avg-busy[w])/max(avg,busy[w]), in -1..1. A window of another number of workers
+// (avg-busy[w])/max(avg,busy[w]), from -1 to 1. A window with another number of workers
 // is ignored.
 func (r metrics) Observe(w *policy.Window) {
 	if len(w.Busy) != r.workers {
@@ -44,8 +43,7 @@ func (r metrics) Observe(w *policy.Window) {
 	}
 }
 
-// busyOf is the busy ratio of a worker; one that did not report counts as
-// saturated.
+// busyOf returns the busy ratio of a worker; an unmeasured worker counts as saturated.
 func busyOf(w *policy.Window, i int) float64 {
 	if b := w.Busy[i]; b == b {
 		return b

@@ -28,8 +28,8 @@ type OfflineConfig struct {
 	Smoothing    float64           `yaml:"smoothing"`      // weight of the latest slide in the shares that ranks and mask follow
 }
 
-// DefaultOffline is the reference's collection: ten hot keys, and a bandit
-// like dalton-original's.
+// DefaultOffline returns the settings of SaSPartitioner's prototype, ten hot keys, with the
+// constants of dalton-original.
 func DefaultOffline() OfflineConfig {
 	return OfflineConfig{
 		HotKeys: 10, Mask: policy.DefaultMask(),
@@ -63,10 +63,11 @@ func (c *OfflineConfig) Validate() error {
 	return errors.Join(errs...)
 }
 
-// offlineRouter is `dalton-offline`, the bandit under which the reference collects
+// offlineRouter is `dalton-offline`, the bandit under which SaSPartitioner's prototype collects
 // its offline data.
 //
-// Source: docs/algorithms.md, "Offline data".
+// Source: SaSPartitioner's prototype, public repository ZJU-DAILY/SaSPartitioner;
+// docs/algorithms.md, "dalton-offline".
 //
 // Rule: every true hot key has a value Q[w], 0 at first, for each worker that the
 // mask allows it (policy.NewMask). A record of it goes to a worker drawn from
@@ -74,18 +75,18 @@ func (c *OfflineConfig) Validate() error {
 // equals the first); with probability epsilon to a random allowed one. Then
 //
 //	Q[w] <- (1-a)*Q[w] + a*(1-score)/2,
-//	score = (load-avg)/(1e-4+max(load,avg)),
+//	score = (load-avg)/(1e-4+max(load,avg)).
 //
-// load being the worker's records over the current slide and those before it
-// within a metric window, this record included. Hot keys past the true hot ones
-// go to a random worker, cold ones by hash: to the workers that policy.HashRoute
-// gives them, as under a policy that learns from this data.
+// load is the worker's number of records, this one included, over the last slides, as many as a
+// metric window has. Hot keys past the true hot ones go to a random worker. Cold ones go by
+// hash, to the workers that policy.HashRoute gives them, as under a policy that learns from this
+// data.
 //
-// Which keys are hot, and their shares of the records, is found while the job
-// runs; see ranks. The first slide with records goes by hash.
+// The router finds the hot keys, and their shares of the records, while the job runs; see ranks.
+// The first slide with records goes by hash.
 //
-// Constants: the reference leaves a, epsilon and temperature to its user; 0.1,
-// 0.1 and 0 are those of Dalton.
+// Constants: the prototype leaves a, epsilon and temperature to its user. The defaults 0.1, 0.1
+// and 0 are those of Dalton.
 //
 // Deviations: the public code knows the hot keys by their numbers, which are
 // their ranks. published: true asks the mask for the published count of true hot
@@ -178,7 +179,7 @@ func (r *offlineRouter) choose(k *rankedKey) int {
 	return k.soft.draw(r.rng.Float64())
 }
 
-// learn rates the record that was just sent to the key's arm.
+// learn updates the arm to which a record of the key was just sent.
 func (r *offlineRouter) learn(k *rankedKey, arm int) {
 	w := k.allowed[arm]
 	load, avg := r.loads.Load[w], r.loads.Total/float64(r.workers)
@@ -189,8 +190,8 @@ func (r *offlineRouter) learn(k *rankedKey, arm int) {
 	if r.Temperature == 0 {
 		return
 	}
-	// The weights are relative to a shift that trails the best Q, lest they all
-	// leave the range of a float64.
+	// The weights are relative to a shift near the best Q, so that they stay within the range of
+	// a float64.
 	if math.Abs(k.arms[k.best.best()]-k.shift) > 200*r.Temperature {
 		r.weigh(k)
 	} else {
@@ -221,8 +222,7 @@ func (r *offlineRouter) EndSlide(slide int64) {
 	r.ranks.forget(r.clock.Now)
 }
 
-// remask gives the ranked keys the workers of a new mask. What a key has learned
-// stays.
+// remask gives the ranked keys the workers of a new mask. A key keeps its Q.
 func (r *offlineRouter) remask() {
 	mask := policy.NewMask(r.ranks.settle(), r.workers, r.Mask)
 	for i, k := range r.ranks.keys {

@@ -172,7 +172,7 @@ func TestDaltonOfflineSoftmaxSurvivesTinyTemperatures(t *testing.T) {
 	}
 }
 
-// slideOf counts keys 0, 1, .. so many times in a sketch.
+// slideOf returns a sketch in which key i has the i-th count.
 func slideOf(counts ...int) *sketch.SpaceSaving {
 	s := sketch.NewSpaceSaving(64)
 	for key, n := range counts {
@@ -292,7 +292,7 @@ func TestDaltonOfflineMergesWhileWindowsStraddleAChange(t *testing.T) {
 }
 
 func TestDaltonOfflinePublishedCountOfTrueHotKeys(t *testing.T) {
-	// Reference.md: 64 workers and ten hot keys of zipf 1.5 give no true hot key.
+	// docs/algorithms.md, "The mask": 64 workers and ten hot keys of zipf 1.5 give no true hot key.
 	for _, c := range []struct {
 		published bool
 		want      int

@@ -1,5 +1,5 @@
-// Package dalton has the partitioners of the Dalton paper and after it: dagreedy, and
-// those that learn while records pass (dalton-original, dalton-metrics, dalton-offline).
+// Package dalton has the partitioners of the Dalton paper and those derived from it. dagreedy does
+// not learn; dalton-original, dalton-metrics and dalton-offline learn while records pass.
 package dalton
 
 import (
@@ -58,42 +58,40 @@ func (c *Config) Validate() error {
 // Source: Zapridou, Mytilinis, Ailamaki: Dalton: Learned partitioning for
 // distributed data streams (PVLDB 2023); docs/algorithms.md, "Dalton".
 //
-// Rule: a key is hot as in dagreedy with divisor 1. Each hot key has a value
-// Q[w] for every worker, -2 at first. A hot record goes to the worker with the
-// greatest Q (of equals to the key's home, else the first); with probability
-// epsilon it explores instead: a random worker, or (dalton-original) once the key
-// has reached maxSplit workers, a random one of those. Then
+// Rule: a key is hot as in dagreedy with divisor 1. Each hot key has a value Q[w] for every
+// worker, -2 at first. A hot record goes to the worker with the greatest Q, of equals to the
+// key's home, else to the first. With probability epsilon it explores a random worker instead.
+// In dalton-original, a key that has reached maxSplit workers only explores those. Then
 // Q[w] <- (1-a)*Q[w] + a*reward:
 //
 //	dalton-original: -(b*(L-avg)/max(L,avg) + (1-b)*fragmentation/P)
 //	dalton-metrics:  (avg-busy)/max(avg,busy)
 //
-// L is the worker's records and fragmentation the number of the key's workers in
-// the aggregation window, this record included; busy is the worker's busy ratio
-// in the latest metric window, 0 reward before the first. maxSplit goes from 2
-// to 6, a step up whenever at least 70 % of the hot keys have reached it. A key
-// that stays cold for a slide forgets its Q. Cold keys go by hash. Subtasks
-// exchange what they learned: see Absorb.
+// L is the worker's number of records in the aggregation window, and fragmentation the key's
+// number of workers there. Both include this record. The busy ratio of a worker is that of the
+// latest metric window. Before the first window the reward is 0. The limit maxSplit rises from 2
+// to 6, by one whenever at least 70 % of the hot keys have reached it. A key that stays cold for a slide
+// forgets its Q. Cold keys go by hash. Subtasks exchange what they learned: see Absorb.
 //
-// Constants: a = epsilon = 0.1, b = 0.5, maxSplit 2 to 6, 70 %; key counts are
-// exact up to 10,000 distinct keys in a slide, from then on by Count-Min (0.05,
-// 0.9).
+// Constants: a = epsilon = 0.1, b = 0.5, maxSplit 2 to 6, 70 %. Keys are counted exactly up to
+// 10,000 distinct keys in a slide, and beyond that by Count-Min (0.05, 0.9).
 //
-// Deviations. In the public code (published: true)
-//   - fragmentation never expires (it clears the wrong bit); by default it does
-//     with the window;
-//   - only a key that stands at exactly maxSplit workers has reached it, and
-//     keys that went cold count on; by default at least, and they don't;
-//   - the sketch's error, 5 % of a slide, is above the threshold from P 20 on,
-//     so that almost every key is hot; by default it is at most a tenth of it.
+// Deviations. The public code differs in three ways, which published: true follows.
 //
-// In both, distinct keys are counted per slide, not since the start; a known key
-// is counted exactly; a subtask's threshold is of its own records; exact counts
-// and hot keys are bounded (see tally.KeyCounts, hotKeys). A worker whose busy ratio is
-// missing counts as saturated.
+// Its fragmentation never expires, because it clears the wrong bit. By default it expires with
+// the window.
 //
-// Cost: O(log P) per hot record (see bestTree); O(P/64) when exploring a key's own
-// workers.
+// Only a key with exactly maxSplit workers has reached it, and keys that went cold still count.
+// By default a key with more workers has reached it too, and cold keys do not count.
+//
+// From P = 20 on, the sketch's error of 5 % of a slide exceeds the threshold, and almost every
+// key is hot. By default the error is at most a tenth of the threshold.
+//
+// In both, distinct keys are counted per slide instead of since the start, known keys are
+// counted exactly, and a subtask's threshold follows from its own records. Exact counts and hot
+// keys are bounded (see tally.KeyCounts, hotKeys). An unmeasured worker counts as saturated.
+//
+// Cost: O(log P) per hot record (see bestTree); O(P/64) to explore a key's own workers.
 //
 // Merge: as dagreedy.
 type original struct {
@@ -113,7 +111,7 @@ type original struct {
 	reached  int // hot keys that have reached maxSplit
 }
 
-// arms is what is learned of a hot key.
+// arms is what a router has learned about a hot key.
 type arms struct {
 	hash    uint64    // of the key
 	term    uint64    // of the hotKey that it belongs to
@@ -145,7 +143,7 @@ func newOriginalRouter(c Config, env partition.Env, published bool) *original {
 	}
 }
 
-// subtaskRand is the random stream of a partitioner's subtask.
+// subtaskRand returns the random stream of a partitioner's subtask.
 func subtaskRand(env partition.Env, name string) *rand.Rand {
 	return rand.New(rand.NewPCG(env.Seed, stream.Hash(name)+uint64(env.Subtask)))
 }
@@ -174,8 +172,7 @@ func (r *original) Route(b *stream.Batch, dst []partition.Dest) {
 	}
 }
 
-// choose picks a worker for a record of a hot key that has been at the workers of
-// at.
+// choose picks a worker for a record of a hot key that has been on the workers of at.
 func (r *original) choose(a *arms, at *tally.WorkerSet) int {
 	if r.rng.Float64() < 1-r.Epsilon {
 		return a.best.best()
@@ -197,7 +194,7 @@ func (r *original) reward(a *arms, k int32, w int) float64 {
 	return -(r.Balance*(load-avg)/math.Max(load, avg) + (1-r.Balance)*fragmentation)
 }
 
-// split notes that a hot key is at n workers, and raises maxSplit if it is time.
+// split notes that a hot key is on n workers, and raises maxSplit when enough keys have reached it.
 func (r *original) split(a *arms, n int) {
 	if a.capped != r.stage && (n == r.maxSplit || n > r.maxSplit && !r.published) {
 		a.capped = r.stage
@@ -217,8 +214,7 @@ func (r *original) learn(a *arms, w int, reward float64) {
 	a.best.update(a.q, w)
 }
 
-// armsOf returns what is known of entry k, nothing yet if its key has become hot
-// since.
+// armsOf returns the arms of entry k. They start afresh if the entry's key has become hot since.
 func (r *original) armsOf(k int32) *arms {
 	if n := len(r.hot.keys) - len(r.arms); n > 0 {
 		r.grow(n)
@@ -238,7 +234,7 @@ func (r *original) armsOf(k int32) *arms {
 	return a
 }
 
-// grow makes room for what is learned of n more entries.
+// grow adds arms for n more entries.
 func (r *original) grow(n int) {
 	p := r.workers
 	q, updates := make([]float64, n*p), make([]uint32, n*p)

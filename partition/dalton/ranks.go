@@ -11,11 +11,11 @@ import (
 	"github.com/saspart/saspart/stream"
 )
 
-// ranks keeps the hot keys of dalton-offline in order of weight, without letting
-// noise reorder them. It tracks the hot keys and their challengers, up to four
-// times as many; every slide their shares of the records are smoothed. The keys
-// are ordered anew when one outweighs a better ranked one by the hysteresis.
-// With a list of keys given, only the shares are measured.
+// ranks keeps the hot keys of dalton-offline in order of weight, without letting noise reorder
+// them. It tracks the hot keys and their challengers, up to four times as many, and smooths
+// their shares of the records every slide. It only reorders the keys when one outweighs a
+// better ranked key by the hysteresis. If the hot keys are given as a list, ranks only measures
+// their shares.
 type ranks struct {
 	workers    float64
 	limit      int // hot keys
@@ -31,7 +31,7 @@ type ranks struct {
 	top     []policy.HotKey
 }
 
-// rankedKey is a tracked key, and what offlineRouter knows of it.
+// rankedKey is a tracked key with the state that offlineRouter keeps for it.
 type rankedKey struct {
 	hash    uint64
 	ref     int32
@@ -59,7 +59,7 @@ func newRanks(c *OfflineConfig, workers int) ranks {
 	return r
 }
 
-// find returns what is known of a key, nil if it isn't tracked.
+// find returns a tracked key, nil if the key is not tracked.
 func (r *ranks) find(hash uint64) *rankedKey {
 	if k := r.index.Get(hash); k >= 0 {
 		return r.byRef[k]
@@ -76,9 +76,9 @@ func (r *ranks) track(hash uint64, share float64) {
 	r.keys = append(r.keys, k)
 }
 
-// measure takes in the counts of a slide with records and reports whether the mask
-// should follow: the order changed, or a key's stretch of the line of P workers
-// did by more than one worker and more than the hysteresis.
+// measure processes the counts of a slide with records, and reports whether the mask should be
+// remade. It should if the order has changed. It also should if some key's stretch of the line
+// of P workers has changed by more than one worker and by more than the hysteresis.
 func (r *ranks) measure(slide *sketch.SpaceSaving) bool {
 	total, weight := float64(slide.Total()), r.smoothing
 	if !r.settled {
@@ -148,8 +148,8 @@ func (r *ranks) scale() float64 {
 	return r.workers / sum
 }
 
-// settle notes the stretches that a new mask is made from, and returns the shares
-// of the hot keys by rank.
+// settle notes the stretches from which a new mask is made, and returns the shares of the hot
+// keys by rank.
 func (r *ranks) settle() []float64 {
 	shares := make([]float64, r.hot)
 	scale := r.scale()
@@ -161,8 +161,8 @@ func (r *ranks) settle() []float64 {
 	return shares
 }
 
-// forget drops the lightest challengers, down to four tracked keys per hot one,
-// save those that still have to be merged in slide now.
+// forget drops the lightest challengers beyond four tracked keys per hot one. It keeps those
+// that still have to be merged in slide now.
 func (r *ranks) forget(now int64) {
 	if r.fixed || len(r.keys) <= 4*r.limit {
 		return

@@ -6,19 +6,19 @@ import (
 	"slices"
 )
 
-// report is what a subtask tells the others: its heaviest hot keys.
+// report is what a subtask sends to the others: its heaviest hot keys.
 type report []sharedArms
 
 type sharedArms struct {
 	hash    uint64
-	term    uint64 // means something to the sender alone, like updates
+	term    uint64 // only meaningful to the sender, like updates
 	until   int64
 	weight  float64 // records in the last slide and the current one
 	q       []float64
 	updates []uint32
 }
 
-// Share implements Sharer: the P hot keys with the most records.
+// Gossip implements Gossiper: it returns the P hot keys with the most records.
 func (r *original) Gossip() any {
 	var share report
 	for k := range r.arms {
@@ -38,15 +38,14 @@ func (r *original) Gossip() any {
 	return share
 }
 
-// Absorb implements Sharer: the Q of every key shared becomes the average over the
-// subtasks that share it, weighted with their records of it, and a key that is
-// hot for one is hot for all. Rewards that came in since the share was taken are
-// applied on top, in closed form: n updates of an arm since then have turned a
-// difference in Q into (1-a)^n of it.
-func (r *original) Absorb(shares []any) {
+// Absorb implements Gossiper. The Q of every key in the gossip becomes the average over the
+// subtasks that sent it, weighted by their records of the key. A key that is hot for one subtask
+// becomes hot for all. Rewards since Gossip are applied on top, in closed form: n updates of an
+// arm since then have turned a difference in Q into (1-a)^n of it.
+func (r *original) Absorb(round []any) {
 	pooled := map[uint64]*sharedArms{}
 	var order []uint64 // of first mention: the same for every subtask
-	for _, s := range shares {
+	for _, s := range round {
 		share, _ := s.(report)
 		for i := range share {
 			s := &share[i]
@@ -67,15 +66,15 @@ func (r *original) Absorb(shares []any) {
 		}
 	}
 	var own report
-	if r.subtask < len(shares) {
-		own, _ = shares[r.subtask].(report)
+	if r.subtask < len(round) {
+		own, _ = round[r.subtask].(report)
 	}
 	for _, hash := range order {
 		r.absorb(pooled[hash], own)
 	}
 }
 
-// absorb takes over the pooled values of one key; own is this subtask's part.
+// absorb applies the pooled values of one key. own is this subtask's report.
 func (r *original) absorb(p *sharedArms, own report) {
 	k := r.hot.index.Get(p.hash)
 	if k < 0 {

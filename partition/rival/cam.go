@@ -12,27 +12,27 @@ import (
 // camRouter is `cam`: cardinality-aware partitioning with two choices.
 //
 // Source: Katsipoulakis, Labrinidis, Chrysanthis: A holistic view of stream
-// partitioning costs (PVLDB 2017), algorithm cAM; reference.md, Rivals.
+// partitioning costs (PVLDB 2017), algorithm cAM; docs/algorithms.md, "cam".
 //
-// Rule: a key has two candidate workers by two hashes. It goes to the first if
-// that one has seen the key in the aggregation window, else to the second if that
-// one has, else to the one with fewer records in the window (of equals the
-// second, as in the public code). So a key stays where it is while its state
-// lives, and new keys level the load.
+// Rule: a key has two candidate workers, by two hashes. A record goes to the first candidate if
+// that one has seen the key in the aggregation window, else to the second under the same
+// condition. If neither has seen the key, the record goes to the candidate with fewer records in
+// the window, of equals to the second, as in the public code. So a key stays on its worker while
+// its state lives, and new keys level the load.
 //
-// Constants: none. The choices are those of `pkg`; they may coincide, with
-// probability 1/P.
+// Constants: none. The candidates are the two choices of `pkg`; they coincide with probability
+// 1/P.
 //
-// Deviations. The public code never calls its own expiry: neither the keys seen
-// nor the loads ever leave the window, so that a key is stuck for ever. That is
-// published: true; by default both expire. The first choice's "seen" wins over
-// the second's as published, but each key is only ever seen by one of them. The
-// table of seen keys holds some 650,000 keys; a stream with more in a window
-// forgets those seen longest ago.
+// Deviations: the public code never calls its own expiry. Keys seen and loads never leave its
+// window, so a key stays on its worker for ever. published: true does the same; by default both
+// expire. The table of keys holds some 650,000; a stream with more in a window forgets those
+// seen longest ago.
 //
-// Merge: one router never sends a key to two workers within an aggregation
-// window, so a lone subtask needs no merge. Several subtasks choose on their
-// own, and then every key with two choices is marked.
+// Cost: O(1).
+//
+// Merge: one router never sends a key to two workers within an aggregation window, so a lone
+// subtask marks nothing. Several subtasks choose independently, so each marks every key with two
+// different choices.
 type camRouter struct {
 	workers   uint64
 	window    uint32         // slides that a sighting counts for
@@ -98,10 +98,9 @@ func (r *camRouter) EndSlide(slide int64) {
 	}
 }
 
-// seenKeys remembers, in bounded memory, the slide in which a key was last sent to one of its
-// choices, and which choice that was. The sighting before it no longer matters: a record goes
-// where its key was seen within the window, so the key can only have been sent to the other
-// choice after that sighting left the window.
+// seenKeys remembers, in bounded memory, in which slide a key was last sent to one of its choices,
+// and which choice that was. Earlier sightings do not matter: within the window a key stays on
+// its worker, so it can only change workers after its last sighting has left the window.
 type seenKeys struct {
 	last  hashtable.Table[sighting]
 	limit int // cells

@@ -14,13 +14,12 @@ import (
 	"github.com/saspart/saspart/stream"
 )
 
-// ChoicesConfig sets the constants of dchoices and wchoices. The default is as
-// published.
+// ChoicesConfig holds the constants of dchoices and wchoices. The defaults are the published ones.
 type ChoicesConfig struct {
 	Head     float64 `yaml:"head"`     // keys with at least 1/(Head*P) of the records are head keys
 	Epsilon  float64 `yaml:"epsilon"`  // tolerated imbalance, as a share of all records (dchoices)
 	Counters int     `yaml:"counters"` // size of the sketch; 0 for 4 per key that could be a head key: 4*Head*P
-	Refresh  float64 `yaml:"refresh"`  // the number of choices is computed anew when the records have grown by this share (dchoices)
+	Refresh  float64 `yaml:"refresh"`  // growth of the stream, as a share, after which the number of choices is recomputed (dchoices)
 }
 
 // DefaultChoices has the published constants: head 5, epsilon 1e-4.
@@ -46,30 +45,30 @@ func (c *ChoicesConfig) counters(workers int) int {
 	return int(math.Ceil(min(4*max(c.Head, 1)*float64(workers), 1<<20)))
 }
 
-// choicesRouter is `dchoices` and `wchoices`: the few head keys get as many
-// workers as balance needs, all others two.
+// choicesRouter is `dchoices` and `wchoices`: the few head keys get as many workers as
+// balance needs, all others two.
 //
 // Source: Nasir, De Francisci Morales, Kourtellis, Serafini: When two choices are
-// not enough (ICDE 2016); reference.md, Rivals.
+// not enough (ICDE 2016); docs/algorithms.md, "dchoices and wchoices".
 //
-// Rule: this subtask counts its keys with SpaceSaving. A key with at least
-// 1/(5P) of the records is a head key; the others (the tail) are routed by pkg.
-// A record of a head key goes to the least loaded of its first d hash choices
-// (dchoices), or of all P workers (wchoices, and dchoices where d reaches P); of
-// equals to the first, counting records that this subtask has sent since the
-// start. d is computed by headChoices from the estimated frequencies.
+// Rule: this subtask counts its keys with SpaceSaving. A key with at least 1/(5P) of the
+// records is a head key; pkg routes the others, the tail. A record of a head key goes to the
+// least loaded of the candidate workers, of equals to the first. In wchoices all P workers are
+// candidates. In dchoices the key's first d hash choices are, or all P workers once d reaches P;
+// headChoices computes d from the estimated frequencies. Loads are the records that this
+// subtask has sent since the start.
 //
 // Constants: head 5, epsilon 1e-4.
 //
-// Cost: one look-up in the sketch per record; dchoices inspects d loads per head
-// record; wchoices finds the least loaded of all P by the clock hand of least, in
-// O(1) amortised.
+// Deviations: every record tests whether its key is a head key, as published, but d is only
+// recomputed when the stream has grown by 1/16. Until then no frequency since the start can
+// have changed by more than that. The published code adds the sketch's error to counts that
+// contain it already; published: true does so too.
 //
-// Deviations: whether a key is a head key is tested per record, as published, but
-// d only follows once per growth of the stream by 1/16: in between no frequency
-// since the start can change by more than that. The published code adds the
-// sketch's error to counts that contain it already; here that is only done on
-// request (published: true).
+// Cost: one lookup in the sketch per record. For a head record, dchoices inspects d loads;
+// wchoices finds the least loaded worker with tally.Least, in O(1) amortised.
+//
+// Merge: every key that has more than one worker to choose from.
 type choicesRouter struct {
 	cfg       ChoicesConfig
 	published bool
@@ -144,7 +143,7 @@ func (r *choicesRouter) Route(b *stream.Batch, dst []partition.Dest) {
 // EndSlide implements Router; counts and loads are of the whole run.
 func (r *choicesRouter) EndSlide(int64) {}
 
-// count is the number of records a counter of the sketch is taken for.
+// count returns the number of records that a counter of the sketch stands for.
 func (r *choicesRouter) count(count, err int64) int64 {
 	if r.published {
 		return count + err
@@ -164,8 +163,7 @@ func (r *choicesRouter) leastChoice(hash uint64) int {
 	return best
 }
 
-// computeChoices is the number of choices of a head key by the frequencies
-// counted so far.
+// computeChoices returns the number of choices of a head key for the frequencies counted so far.
 func (r *choicesRouter) computeChoices() int {
 	total := float64(r.sketch.Total())
 	r.top = r.sketch.Top(cap(r.top), r.top)
@@ -179,16 +177,15 @@ func (r *choicesRouter) computeChoices() int {
 	return headChoices(r.head, len(r.loads), r.cfg.Epsilon)
 }
 
-// headChoices is the number of hash choices d that head keys need, from 2 to P:
-// the smallest d >= p1*P that keeps, for every prefix of h head keys, the
-// expected load of the b_h workers which these can reach at or below their fair
-// share,
+// headChoices returns the number of hash choices d that head keys need, from 2 to P. A prefix of
+// h head keys can reach b_h workers. d is the smallest number from p1*P on that keeps the
+// expected load of these workers within their fair share, for every h:
 //
 //	sum_{i<=h} p_i + (b_h/P)^d sum_{h<i<=H} p_i + (b_h/P)^2 tail <= b_h (1/P + epsilon)
 //	b_h = P - P ((P-1)/P)^(h d)
 //
-// P stands for every worker (reference.md, Rivals). head holds the frequencies of
-// the head keys, descending.
+// P stands for every worker. head holds the frequencies of the head keys, descending. See
+// docs/algorithms.md, "dchoices and wchoices".
 func headChoices(head []float64, workers int, epsilon float64) int {
 	if len(head) == 0 {
 		return min(2, workers)
@@ -206,9 +203,8 @@ func headChoices(head []float64, workers int, epsilon float64) int {
 	return workers
 }
 
-// balances reports whether d choices satisfy the inequality of headChoices for
-// every prefix of the head. all is the frequency of the whole head, tail of the
-// rest.
+// balances reports whether d choices satisfy the inequality of headChoices for every prefix
+// of the head. all is the frequency of the whole head, tail that of all other keys.
 func balances(head []float64, all, tail float64, d, workers int, epsilon float64) bool {
 	p := float64(workers)
 	missedBy := math.Pow((p-1)/p, float64(d)) // chance that a worker is none of a key's d choices

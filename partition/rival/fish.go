@@ -16,13 +16,13 @@ import (
 type FishConfig struct {
 	Counters int           `yaml:"counters"` // keys counted at a time
 	Epoch    int           `yaml:"epoch"`    // records in an epoch
-	Decay    float64       `yaml:"decay"`    // counts are multiplied with it at an epoch's end
+	Decay    float64       `yaml:"decay"`    // factor of all counts at the end of an epoch
 	Hot      float64       `yaml:"hot"`      // a key is hot above the frequency 1/(hot*P)
-	MinWork  int           `yaml:"min_work"` // workers of a hot key at least
-	Interval time.Duration `yaml:"interval"` // time between two inferences of the workers' backlogs
+	MinWork  int           `yaml:"min_work"` // least number of workers of a hot key
+	Interval time.Duration `yaml:"interval"` // time between two updates of the workers' backlogs
 }
 
-// DefaultFish gives the defaults.
+// DefaultFish has the constants below.
 func DefaultFish() FishConfig {
 	return FishConfig{Counters: 1000, Epoch: 1000, Decay: 0.2, Hot: 4, MinWork: 2, Interval: 10 * time.Second}
 }
@@ -43,46 +43,44 @@ func (c *FishConfig) Validate() error {
 	)
 }
 
-// fish is `fish`: recent hotness, and workers whose backlog is inferred instead
-// of asked for.
+// fish is `fish`: recent hotness, and backlogs that are inferred instead of requested.
 //
-// Source: Huang: Efficient time-evolving stream processing at scale (arXiv
-// 1806.00760), whose parts are kept: counting within an epoch in bounded memory,
-// hotness that decays between epochs, and workers' backlogs that a sender infers
-// by computation instead of asking; reference.md, Rivals. There is no public code,
-// and how the parts are filled in below was not checked against the paper's text.
+// Source: Huang: Efficient time-evolving stream processing at scale (arXiv 1806.00760);
+// docs/algorithms.md, "fish". Its three parts are kept: keys are counted within an epoch in bounded
+// memory, hotness decays between epochs, and a sender infers the workers' backlogs instead of
+// requesting them. There is no public code. How the parts work in detail is ours and was not
+// checked against the paper's text.
 //
 // Rule, in three parts.
-//   - Hotness: a fixed number of counters; a key without one takes over the
-//     smallest and goes on from its count. After every epoch of records all
-//     counts are multiplied with the decay, so that the past fades.
-//   - Candidates: a key with frequency f, its count over the sum of all, above
-//     theta = 1/(hot*P) is hot and gets d = P/2^floor(log2(fmax/f)) workers, at
-//     least min_work, and never fewer than it had while it kept its counter; any
-//     other key gets two. Candidate i of a key is (a + i*s) mod P, with a and s
-//     from its hash and s prime to P: distinct, and the same workers with
-//     more of them added as d grows.
-//   - Assignment: to the candidate with the least work waiting, of equals the
-//     first candidate for two of them, the lowest index for more. A worker's
-//     work waiting grows by its service time with each record sent to it, and
-//     every interval T shrinks by the T/S it has worked for this one of S
-//     subtasks, to 0 at least: C <- max(0, C + N - T/(S*t)) in records of
-//     service time t.
+//
+// Hotness: there is a fixed number of counters. A key without one takes over the smallest and
+// continues from its count. At the end of an epoch, which is a number of records, all counts
+// are multiplied by the decay.
+//
+// Candidates: a key's frequency f is its count over the sum of all counts. A key with
+// f > theta = 1/(hot*P) is hot and gets d = P/2^floor(log2(fmax/f)) workers. d is at least
+// min_work, and does not shrink while the key keeps its counter. Any other key gets two. Candidate
+// i of a key is worker (a + i*s) mod P, where a and s derive from the hash and s is prime to P.
+// So the candidates are distinct, and a growing d only adds workers.
+//
+// Assignment: a record goes to the candidate with the least work waiting. Of two equal candidates
+// the first wins, of more the one with the lowest index. Each record adds its worker's service
+// time to the work waiting there. Every interval T takes off T/S, the time that the worker
+// spends on one of S subtasks: C <- max(0, C + N - T/(S*t)) in records of service time t.
 //
 // Constants, ours, all of them options: 1000 counters, epochs of 1000 records,
 // decay 0.2, theta 1/(4P), T = 10 s.
 //
-// Deviations: published changes nothing, as nothing is published. Workers don't
-// come and go, so candidates need no consistent hashing. Service
-// times are busy time per record of each metric window;
-// before the first they are taken as equal, and nothing is worked off. T ends
-// at the first slide boundary that is due.
+// Deviations: published changes nothing, as there is no public code. The set of workers is fixed,
+// so candidates need no consistent hashing. Service times are busy time per record in each
+// metric window. Before the first window they count as equal, and no work is taken off. T ends
+// at the first slide boundary after it is due.
 //
-// Cost: per record of a hot key, O(log P) amortised if it may use all workers, else
-// O(d), d being about P*f/fmax: over a whole stream P*sum(f^2)/fmax comparisons
-// per record, a quarter of P at zipf 1.5. O(counters) per epoch.
+// Cost: O(log P) amortised for a record of a key that may use all workers, else O(d). Over a
+// whole stream that is P*sum(f^2)/fmax comparisons per record, a quarter of P at zipf 1.5. An
+// epoch's end costs O(counters).
 //
-// Merge: every key, as every key has two workers or more.
+// Merge: every key, as every key has at least two workers.
 type fish struct {
 	FishConfig
 	workers int
@@ -90,8 +88,8 @@ type fish struct {
 	merge   partition.Dest
 	strides []uint32 // below P and prime to it
 	clock   tally.SlideClock
-	every   int64   // slides between inferences
-	drain   float64 // seconds of work done per inference
+	every   int64   // slides between updates
+	drain   float64 // seconds of work done per update
 
 	index tally.Numbers
 	keys  []fishKey      // by number
@@ -101,7 +99,7 @@ type fish struct {
 	sum   float64
 	epoch int // records since its start
 
-	waiting []float64      // by worker: work sent and not done, in units of service
+	waiting []float64      // by worker: work sent and not done, in the units of service
 	service []float64      // by worker: seconds per record
 	timed   bool           // service has been measured
 	all     tally.Lightest // of waiting
@@ -110,7 +108,7 @@ type fish struct {
 // fishKey is a key that has a counter.
 type fishKey struct {
 	hash   uint64
-	d      int // the most workers it had (M_k)
+	d      int // the most workers it had
 	first  int // candidates are first, first+stride, .. mod P
 	stride int
 }
@@ -126,7 +124,7 @@ func newFishRouter(c FishConfig, env partition.Env) *fish {
 		keys: make([]fishKey, 0, c.Counters), count: make([]float64, 0, c.Counters),
 	}
 	if env.Slide > 0 {
-		r.every = max(1, int64((c.Interval+env.Slide-1)/env.Slide))
+		r.every = tally.SlidesIn(c.Interval, env.Slide)
 		r.drain = (time.Duration(r.every) * env.Slide).Seconds() / float64(max(1, env.Subtasks))
 	}
 	for w := range r.service {
@@ -162,7 +160,7 @@ func (r *fish) Route(b *stream.Batch, dst []partition.Dest) {
 	}
 }
 
-// see counts a record of the key and returns its counter (Algorithm 1).
+// see counts a record of the key and returns the number of its counter.
 func (r *fish) see(hash uint64) int32 {
 	if r.epoch == r.Epoch {
 		r.epoch = 0
@@ -179,7 +177,7 @@ func (r *fish) see(hash uint64) int32 {
 	return k
 }
 
-// admit gives the key a counter: a new one, or the smallest.
+// admit gives the key a counter: an unused one, or the smallest.
 func (r *fish) admit(hash uint64) int32 {
 	if len(r.keys) == r.Counters {
 		k := int32(r.least.Min(r.count))
@@ -209,8 +207,7 @@ func (r *fish) fade() {
 	r.least.Refresh(r.count)
 }
 
-// candidates is the number of workers that the key of counter k may use
-// (Algorithm 2).
+// candidates returns the number of workers that the key of counter k may use.
 func (r *fish) candidates(k int32) int {
 	if r.count[k] <= r.theta*r.sum {
 		return min(2, r.workers)
@@ -238,7 +235,7 @@ func (r *fish) two(e *fishKey, d int) int {
 	return a
 }
 
-// spread returns the lightest of the key's first d candidates (Algorithm 3).
+// spread returns the lightest of the key's first d candidates, more than two.
 func (r *fish) spread(e *fishKey, d int) int {
 	if d == r.workers {
 		return r.all.Min(r.waiting)
@@ -256,7 +253,7 @@ func (r *fish) spread(e *fishKey, d int) int {
 	return best
 }
 
-// Observe implements Learner: samples the service times.
+// Observe implements Learner: it measures the service times.
 func (r *fish) Observe(w *policy.Window) {
 	if len(w.Busy) != r.workers || len(w.Counts) != r.workers {
 		return
@@ -273,8 +270,8 @@ func (r *fish) Observe(w *policy.Window) {
 		return
 	}
 	if !r.timed {
-		// What waits was counted in records; a worker that gave no sample is taken
-		// as an average one.
+		// Until now waiting work was counted in records. An unmeasured worker counts as an
+		// average one.
 		r.timed = true
 		for i := range r.service {
 			r.service[i] = sum / float64(n)
@@ -289,7 +286,8 @@ func (r *fish) Observe(w *policy.Window) {
 	}
 }
 
-// EndSlide implements Router: infers what the workers have done (Algorithm 3).
+// EndSlide implements Router: when an interval ends, it takes off the work that the workers
+// must have done.
 func (r *fish) EndSlide(slide int64) {
 	before := r.clock.Now / r.every
 	r.clock.Passed(slide, 1)

@@ -15,11 +15,11 @@ import (
 type FlexDConfig struct {
 	Threshold float64       `yaml:"threshold"` // a key is hot from this frequency on
 	Growth    float64       `yaml:"growth"`    // a key's bar rises by this factor with every worker
-	Refresh   time.Duration `yaml:"refresh"`   // frequencies, bars and workers start anew so often
-	Settle    int           `yaml:"settle"`    // records below which frequencies are not trusted; published: none
+	Refresh   time.Duration `yaml:"refresh"`   // interval after which frequencies, bars and workers are reset
+	Settle    int           `yaml:"settle"`    // records that an interval counts as having at least; published: none
 }
 
-// DefaultFlexD gives the published constants.
+// DefaultFlexD has the published constants.
 func DefaultFlexD() FlexDConfig {
 	return FlexDConfig{Threshold: 0.01, Growth: 1.1, Refresh: time.Minute, Settle: 1000}
 }
@@ -40,38 +40,41 @@ func (c *FlexDConfig) Validate() error {
 
 // flexd is `flexd`: a hot key's set of workers grows with its frequency.
 //
-// Source: reference.md, Rivals (the reference's FlexD baseline).
+// Source: the FlexD baseline of SaSPartitioner's prototype, public repository
+// ZJU-DAILY/SaSPartitioner; docs/algorithms.md, "flexd".
 //
-// Rule: a key's frequency is its share of the records since the last refresh,
-// before this one. Below the threshold it is cold and goes by hash. A hot key
-// begins with the lightest worker of all and a bar. Whenever its frequency
-// exceeds the bar, the record goes to the lightest worker outside its set, which
-// joins the set, and the bar rises by the growth factor; otherwise to the
-// lightest in its set. A key that falls below the threshold keeps both. At a
-// refresh frequencies, bars and sets are forgotten. Loads are of the current and
-// the previous refresh interval.
+// Rule: a key's frequency is its share of the earlier records since the last refresh. Below the
+// threshold the key is cold and goes by hash. A hot key starts with the lightest worker of all
+// and a bar. While its frequency is within the bar, a record goes to the lightest worker of its
+// set. When the frequency exceeds the bar, the record goes to the lightest worker outside the
+// set; that worker joins the set, and the bar rises by the growth factor. A key that falls below
+// the threshold keeps both. A refresh forgets frequencies, bars and sets. Loads are those of the
+// current and the previous refresh interval.
 //
 // Constants: threshold 0.01, growth 1.1, refresh 60 s.
 //
-// Deviations. In the public code (published: true)
-//   - the first bar is the frequency at which the key was first seen to be hot,
-//     which right after a refresh is noise and later leaves a steady key on one
-//     worker for good; by default it is the threshold, so that a key of
-//     frequency f gets about log(f/threshold)/log(growth) workers;
-//   - a key stops being counted once its count exceeds the previous interval's
-//     total/P, so that its frequency then falls; by default it is counted on;
-//   - frequencies mean nothing in an interval's first records (the second record
-//     of a key makes it hot); by default the total is taken as at least settle.
+// Deviations. The public code differs in three ways, which published: true follows.
 //
-// In both, a refresh happens at the first slide boundary that is due, and counts
-// are exact up to some 650,000 keys (see tally.KeyCounts). At most flexdKeys keys are
-// hot in a refresh interval.
+// Its first bar is the frequency with which the key first became hot. Right after a refresh
+// that is noise, and later it leaves a steady key on one worker for good. By default the first
+// bar is the threshold. A key of frequency f then gets about log(f/threshold)/log(growth)
+// workers.
 //
-// Cost: per hot record that of tally.Lightest over the key's set; O(P) when a set grows, at most
-// log(1/threshold)/log(growth) times per key and refresh.
+// It stops counting a key whose count exceeds the previous interval's total/P, so that the key's
+// frequency falls. By default counting continues.
 //
-// Merge: every key that is hot, or went elsewhere than its home within the
-// aggregation window.
+// It trusts frequencies from an interval's first records on: the second record of a key makes
+// it hot. By default the total counts as at least settle.
+//
+// In both, a refresh happens at the first slide boundary after it is due. Counts are exact up to
+// some 650,000 keys (see tally.KeyCounts), and at most flexdKeys keys are hot in a refresh
+// interval.
+//
+// Cost: that of tally.Lightest over the key's set per hot record; O(P) when a set grows, which
+// happens at most log(1/threshold)/log(growth) times per key and refresh.
+//
+// Merge: every key that is hot, or was sent elsewhere than to its home within the aggregation
+// window.
 type flexd struct {
 	FlexDConfig
 	published bool
@@ -92,7 +95,7 @@ type flexd struct {
 	members []bool     // scratch, by worker
 }
 
-// flexdKey is a key that is or was hot.
+// flexdKey is the state of a key that is or was hot.
 type flexdKey struct {
 	hash uint64
 	live bool
@@ -112,7 +115,7 @@ func NewFlexD(c FlexDConfig, env partition.Env, published bool) partition.Router
 func newFlexDRouter(c FlexDConfig, env partition.Env, published bool) *flexd {
 	every := int64(1)
 	if env.Slide > 0 {
-		every = max(1, int64((c.Refresh+env.Slide-1)/env.Slide))
+		every = tally.SlidesIn(c.Refresh, env.Slide)
 	}
 	return &flexd{
 		FlexDConfig: c, published: published, workers: env.Workers, merge: tally.MergeAmong(env.Workers),
@@ -145,8 +148,7 @@ func (r *flexd) Route(b *stream.Batch, dst []partition.Dest) {
 	}
 }
 
-// frequency counts a record of the key and returns the key's share of the records
-// before it.
+// frequency counts a record of the key and returns the key's share of the earlier records.
 func (r *flexd) frequency(hash uint64) float64 {
 	before := math.Min(float64(r.counts.Inc(hash)-1), r.frozen)
 	total := r.total
@@ -180,8 +182,8 @@ func (r *flexd) pick(k *flexdKey, freq float64) int {
 	return k.set.Min(load)
 }
 
-// lightestOutside returns the lightest worker that is not in the key's set and
-// true; the lightest of all and false if there is none.
+// lightestOutside returns the lightest worker outside the key's set, and true. If the set holds
+// every worker, it returns the lightest of all, and false.
 func (r *flexd) lightestOutside(k *flexdKey) (int, bool) {
 	load := r.loads.Load
 	if len(k.set.Heap) == r.workers {
@@ -200,7 +202,7 @@ func (r *flexd) lightestOutside(k *flexdKey) (int, bool) {
 	return best, true
 }
 
-// admit gives the key an entry, -1 if there is none left.
+// admit gives the key an entry and returns its number, -1 if all entries are in use.
 func (r *flexd) admit(hash uint64) int32 {
 	if r.index.Len() == flexdKeys {
 		return -1
@@ -213,7 +215,7 @@ func (r *flexd) admit(hash uint64) int32 {
 	e.hash, e.live, e.bar = hash, true, 0
 	e.set.Clear()
 	e.at.Clear()
-	// Its earlier records were cold and went home.
+	// Its earlier records were cold and went by hash.
 	e.at.Mark(tally.Home(hash, r.workers), r.row)
 	return k
 }

@@ -1,6 +1,6 @@
-// Package rival has published partitioners that decide record by record: hashing, choices
-// between hashed workers (pkg, dchoices, wchoices, cam), and those that follow frequencies
-// of keys (flexd, fish). Those after Dalton are in package dalton.
+// Package rival has the published partitioners that decide record by record. hash, pkg,
+// dchoices, wchoices and cam choose between workers that the key's hashes name; flexd and fish
+// follow the frequencies of keys. Those of the Dalton paper are in package dalton.
 package rival
 
 import (
@@ -8,17 +8,18 @@ import (
 	"github.com/saspart/saspart/stream"
 )
 
-// hashRouter is `hash`, key grouping: what every keyed streaming system does
-// unless told otherwise, and the baseline of every comparison.
+// hashRouter is `hash`, key grouping: the default of every keyed streaming system, and the
+// baseline of every comparison.
 //
-// Source: docs/algorithms.md, "hash".
+// Source: common practice; docs/algorithms.md, "hash".
 //
-// Rule: worker = hash mod P. A key always has one worker, so nothing is ever
-// merged.
+// Rule: worker = hash mod P. A key always has one worker, so nothing is ever merged.
 //
 // Constants: none.
 //
 // Deviations: the whole 64-bit hash is reduced, not 32 bits of it.
+//
+// Cost: O(1).
 type hashRouter struct {
 	workers uint64
 }
@@ -35,5 +36,5 @@ func (r *hashRouter) Route(b *stream.Batch, dst []partition.Dest) {
 	}
 }
 
-// EndSlide implements Router; hash partitioning has no memory.
+// EndSlide implements Router; hash partitioning keeps no state.
 func (r *hashRouter) EndSlide(int64) {}

@@ -8,11 +8,10 @@ import (
 	"github.com/saspart/saspart/stream"
 )
 
-// choice is the i-th hash choice of a key among P workers. Every partitioner
-// subtask must come to the same choices, so nothing else goes in. The key's hash
-// is mixed anew for each i (the first half of the splitmix64 finaliser) and its
-// upper bits are scaled to the range, which takes a multiplication where mod
-// takes a division.
+// choice is the i-th hash choice of a key among P workers. It depends on nothing else, because
+// every partitioner subtask must arrive at the same choices. The hash is mixed anew for each i,
+// with the first half of the splitmix64 finaliser. Its upper bits are then scaled to the range:
+// a multiplication is cheaper than the division of mod.
 func choice(hash uint64, i int, workers uint64) int {
 	x := hash + uint64(i+1)*tally.Fib
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
@@ -21,8 +20,8 @@ func choice(hash uint64, i int, workers uint64) int {
 	return int(w)
 }
 
-// lighter routes a record to the less loaded of its key's two first choices, and
-// counts it: the power of two choices.
+// lighter routes a record to the less loaded of its key's first two choices and counts it
+// there: the power of two choices.
 func lighter(hash uint64, loads []int64) partition.Dest {
 	workers := uint64(len(loads))
 	a, b := choice(hash, 0, workers), choice(hash, 1, workers)
@@ -42,14 +41,17 @@ func lighter(hash uint64, loads []int64) partition.Dest {
 // Source: Nasir, De Francisci Morales, García-Soriano, Kourtellis, Serafini: The
 // power of both choices (ICDE 2015); docs/algorithms.md, "pkg".
 //
-// Rule: every key has two workers, by two hashes; a record goes to the one that
-// this subtask has sent fewer records to so far, of equals the first. A key whose
-// two hashes agree has one worker; all others have to be merged.
+// Rule: every key has two workers, by two hashes. A record goes to the worker to which this
+// subtask has sent fewer records so far, of equals to the first.
 //
 // Constants: none.
 //
-// Deviations: none. Loads are what the subtask itself has sent since the start,
-// as in the paper, which shows that local counts do about as well as global ones.
+// Deviations: none. As in the paper, a subtask counts only the records that it has sent itself
+// since the start. The paper shows that these counts do about as well as global ones.
+//
+// Cost: O(1).
+//
+// Merge: every key whose two hashes name different workers.
 type pkgRouter struct {
 	loads []int64 // records sent to each worker by this subtask
 }

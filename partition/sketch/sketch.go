@@ -19,23 +19,21 @@ import (
 // top-k elements in data streams (ICDT 2005). Merging: Agarwal et al., Mergeable
 // summaries (PODS 2012).
 //
-// Rule: m counters, each with a key, a count and an error. A record of a key that
-// has a counter raises its count. Any other key takes over the counter with the
-// smallest count (of equals the first): the count goes on from where it stood,
-// and what it stood at becomes the error. After N records
+// Rule: there are m counters, each with a key, a count and an error. A record of a key that has
+// a counter raises its count. Any other key takes over the counter with the smallest count, of
+// equals the first. The count continues, and its old value becomes the error.
 //
-//   - count >= the true count >= count - error for every key with a counter,
-//   - every key with more than N/m records has a counter,
-//   - no key without a counter has had more than Floor records.
+// After N records, the true count of a key with a counter is at most count and at least
+// count - error. Every key with more than N/m records has a counter. A key without one has had
+// at most Floor records.
 //
-// Deviation: instead of the paper's linked list of buckets by count, the smallest
-// counter is found by a clock hand (see least), which leaves a hit at one look-up
-// and one addition. A miss is O(1) amortised for records of weight 1; for
-// heavier ones it is O(m) at worst.
+// Deviation: the paper finds the smallest counter in a linked list of buckets by count, this
+// code with tally.Least. So a hit costs one lookup and one addition. A miss is O(1) amortised
+// for records of weight 1, and O(m) at worst for heavier ones.
 //
-// A counter keeps the string header of the record that took it over, so that
-// people can read the key; the bytes behind it stay alive as long. Nothing is
-// allocated after construction, except once by Merge. Not for concurrent use.
+// A counter keeps the key's name as a string of the record that took it over, so the bytes behind
+// that string stay alive as long. After construction only the first Merge allocates, and Top
+// when k is greater than before. Not safe for concurrent use.
 type SpaceSaving struct {
 	index hashtable.Table[int32] // counters by hash
 
@@ -74,9 +72,8 @@ func (s *SpaceSaving) ObserveN(hash uint64, name string, n int64) {
 	}
 }
 
-// ObserveBatch counts the records of a batch. It reads the records themselves
-// only for the names of keys that get a counter, and so is the fastest of the
-// three.
+// ObserveBatch counts the records of a batch. It is faster than the other two, as it reads a
+// record only for the name of a key that gets a counter.
 func (s *SpaceSaving) ObserveBatch(b *stream.Batch) {
 	for i, h := range b.Hashes {
 		s.observeRecord(h, b, i)
@@ -92,8 +89,8 @@ func (s *SpaceSaving) observe(hash uint64, name string, n int64) {
 	s.admit(hash, name, n)
 }
 
-// ObserveRecord counts record i of a batch, whose hash is hash, and returns the count of
-// its key and by how much that may be too high.
+// ObserveRecord counts record i of a batch, whose hash is hash. It returns the count of the
+// record's key and by how much that may be too high.
 func (s *SpaceSaving) ObserveRecord(hash uint64, b *stream.Batch, i int) (count, err int64) {
 	c := s.observeRecord(hash, b, i)
 	return s.counts[c], s.errors[c]
@@ -134,9 +131,8 @@ func (s *SpaceSaving) lookup(hash uint64) int {
 	return -1
 }
 
-// Estimate returns the estimated count of a key, and how much of it may belong to
-// other keys; ok reports whether the key has a counter. One without has had at most
-// Floor records.
+// Estimate returns the estimated count of a key and by how much it may be too high. Without a
+// counter, ok is false, and the key has had at most Floor records.
 func (s *SpaceSaving) Estimate(hash uint64) (count, err int64, ok bool) {
 	c := s.lookup(hash)
 	if c < 0 {
@@ -151,7 +147,7 @@ func (s *SpaceSaving) Total() int64 { return s.total }
 // Len is the number of keys that have a counter.
 func (s *SpaceSaving) Len() int { return s.used }
 
-// Floor is the most records that a key without a counter can have had, at most
+// Floor returns the most records that a key without a counter can have had. It is at most
 // Total/m.
 func (s *SpaceSaving) Floor() int64 {
 	if s.used < len(s.counts) {
@@ -160,15 +156,15 @@ func (s *SpaceSaving) Floor() int64 {
 	return slices.Min(s.counts)
 }
 
-// Top returns the k keys with the largest counts, or all there are, heaviest
-// first, equals by hash. It reuses dst's memory.
+// Top returns the k keys with the largest counts, or all keys if there are fewer. They are
+// sorted by count, descending, and then by hash. It reuses dst's memory.
 func (s *SpaceSaving) Top(k int, dst []policy.HotKey) []policy.HotKey {
 	dst = dst[:0]
 	if k <= 0 {
 		return dst
 	}
-	// The heap holds the best k so far, the worst of them first: of equal counts the one with
-	// the greatest hash, hence the least inverted one.
+	// The heap holds the k heaviest keys so far, the lightest of them first. Of equal counts the
+	// greatest hash is the lightest, so hashes are inverted.
 	s.top = s.top[:0]
 	for c, count := range s.counts[:s.used] {
 		switch hash := ^s.hashes[c]; {
@@ -198,11 +194,10 @@ func heavier(a, b policy.HotKey) int {
 	return cmp.Compare(a.Hash, b.Hash)
 }
 
-// Merge folds in what other, which stays as it is, has observed; the guarantees
-// hold for the two streams together. A key that only one of the two has a counter
-// for may have had up to the other's Floor records there, which goes to its count
-// and its error; then the m largest counts stay. The first Merge allocates room
-// for the keys of both.
+// Merge adds the counts of other, which it does not change. The guarantees then hold for the two
+// streams together. A key with a counter in only one of the two may have had up to Floor records
+// in the other. That Floor is added to its count and to its error. The m largest counts remain.
+// The first Merge allocates space for the keys of both.
 func (s *SpaceSaving) Merge(other *SpaceSaving) {
 	floor, otherFloor := s.Floor(), other.Floor()
 	all := s.merged[:0]
@@ -234,7 +229,7 @@ func (s *SpaceSaving) Merge(other *SpaceSaving) {
 		s.index.Set(key.Hash, int32(c))
 		s.used++
 	}
-	clear(all) // lets the names go
+	clear(all) // releases the names
 	s.merged = all[:0]
 }
 

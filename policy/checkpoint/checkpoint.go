@@ -12,6 +12,7 @@ import (
 
 	"github.com/saspart/saspart/config/field"
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/filter"
 	"github.com/saspart/saspart/policy/network"
 )
 
@@ -29,7 +30,7 @@ const (
 	KindCapacity Kind = "capacity"
 )
 
-// Checkpoint is all that serving a learned policy needs (design.md, Files): the
+// Checkpoint is all that serving a learned policy needs (docs/design.md, "Files"): the
 // manifest, kept as JSON in manifest.json, and the policy's tensors, kept in
 // policy.safetensors under their names.
 type Checkpoint struct {
@@ -60,9 +61,9 @@ type SharesSpec struct {
 
 // CapacitySpec is what a capacity policy was made for.
 type CapacitySpec struct {
-	Inputs []string `json:"inputs"`          // of CapacityInputs, in the network's order
+	Inputs []string `json:"inputs"`          // of filter.InputNames, in the network's order
 	Units  int      `json:"units"`           // memory per worker
-	Hedge  bool     `json:"hedge,omitempty"` // the action has a hedge (learned.CapacityState.Apply)
+	Hedge  bool     `json:"hedge,omitempty"` // the action has a hedge (filter.Step.Apply)
 	Pool   bool     `json:"pool,omitempty"`  // workers see the mean of all memories (GRU)
 }
 
@@ -174,25 +175,21 @@ func (s *CapacitySpec) validate() error {
 	if len(s.Inputs) == 0 {
 		errs = append(errs, field.Errorf("inputs", "are empty; the network must see something"))
 	}
-	if err := CheckInputs(s.Inputs); err != nil {
+	if err := filter.CheckInputs(s.Inputs); err != nil {
 		errs = append(errs, field.Errorf("inputs", "%v", err))
 	}
 	return errors.Join(errs...)
 }
 
-// How many numbers the capacity action has per worker: gain and correction, and the
-// hedge where there is one, all in [-1, 1] (see learned.CapacityState.Apply).
-const (
-	PlainActions  = 2
-	HedgedActions = 3
-)
+// Actions is A, the number of numbers per worker in the action.
+func (s *CapacitySpec) Actions() int { return filter.Actions(s.Hedge) }
 
-// Actions is A, how many numbers the action has per worker.
-func (s *CapacitySpec) Actions() int {
-	if s.Hedge {
-		return HedgedActions
+// FilterInputs are the inputs of a capacity checkpoint's network.
+func (c *Checkpoint) FilterInputs() (filter.Inputs, error) {
+	if n := c.Normalisation; n != nil {
+		return filter.NewInputs(c.Capacity.Inputs, n.Mean, n.Scale)
 	}
-	return PlainActions
+	return filter.NewInputs(c.Capacity.Inputs, nil, nil)
 }
 
 // Network makes the network of a capacity policy.

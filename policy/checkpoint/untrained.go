@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 
+	"github.com/saspart/saspart/policy/filter"
 	"github.com/saspart/saspart/policy/network"
 )
 
@@ -12,7 +13,7 @@ import (
 // whatever it sees, which is a fixed smoothing.
 func UntrainedCapacity(units int, seed uint64) *Checkpoint {
 	rng := rand.New(rand.NewPCG(seed, 0xca9ac17))
-	inputs := CapacityInputs()
+	inputs, actions := filter.InputNames(), filter.Actions(false)
 	draw := func(name string, shape ...int) network.Tensor {
 		n := 1
 		for _, d := range shape {
@@ -31,9 +32,9 @@ func UntrainedCapacity(units int, seed uint64) *Checkpoint {
 		Tensors: []network.Tensor{
 			draw("gru.input.weight", len(inputs), 3*units), draw("gru.input.bias", 3*units),
 			draw("gru.memory.weight", units, 3*units), draw("gru.memory.bias", 3*units),
-			{Name: "head.weight", Shape: []int{units, 2 * PlainActions}, Data: make([]float32, units*2*PlainActions)},
+			{Name: "head.weight", Shape: []int{units, 2 * actions}, Data: make([]float32, units*2*actions)},
 			// sigmoid(2 * -0.5) is 0.27; a standard deviation of 0.14 to explore with.
-			{Name: "head.bias", Shape: []int{2 * PlainActions}, Data: []float32{-0.5, 0, -2, -2}},
+			{Name: "head.bias", Shape: []int{2 * actions}, Data: []float32{-0.5, 0, -2, -2}},
 		},
 	}
 }

@@ -12,14 +12,14 @@ import (
 	"github.com/saspart/saspart/policy/plan"
 )
 
-// Adaptive is SaSPartitioner's `adaptive` variant (docs/algorithms.md, "saspartitioner"): it holds
-// a pool of shares policies and follows, window by window, the one that was trained on
-// the distribution of hot keys nearest to the job's: Euclid over the shares of the
-// ranked keys. Keys are known to all of them by rank (SharesView), so that any member
-// takes over whatever keys there are. It is for one goroutine.
+// Adaptive is the controller of a pool of shares policies, the adaptive variant of the
+// published system (docs/algorithms.md, "saspartitioner"). For each window it follows the
+// policy whose training keys are nearest to the job's (plan.KeyDistance). All members know
+// keys by rank (SharesView), so each can take over at any time. An Adaptive must not be used
+// concurrently.
 type Adaptive struct {
 	members []member
-	ranks   int // compared: those that every member knows
+	ranks   int // number of ranks compared: those that every member has
 	current int
 	job     []float64 // scratch: the job's shares by rank
 }
@@ -31,14 +31,14 @@ type member struct {
 	*learnedShares
 }
 
-// PoolMember is a checkpoint of a pool, and what it is called in messages.
+// PoolMember is a checkpoint of a pool, with its name for messages.
 type PoolMember struct {
 	Name       string
 	Checkpoint *checkpoint.Checkpoint
 }
 
-// LoadPool reads every checkpoint and training run among the folders of dir, in the
-// order of their names. A folder that is neither is an error, as is none at all.
+// LoadPool loads every folder in dir, sorted by name, as a checkpoint or a training run. A
+// folder that is neither is an error, and so is a dir without folders.
 func LoadPool(dir string) ([]PoolMember, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -48,7 +48,7 @@ func LoadPool(dir string) ([]PoolMember, error) {
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
 		if info, err := os.Stat(path); err != nil || !info.IsDir() {
-			continue // links to folders count
+			continue // not a folder; Stat follows links
 		}
 		folder, err := checkpoint.Find(path)
 		if err != nil {
@@ -66,8 +66,8 @@ func LoadPool(dir string) ([]PoolMember, error) {
 	return pool, nil
 }
 
-// NewAdaptive returns the controller of a pool for a job of P workers. Every member
-// must be a shares policy for so many workers that tells what it was trained on.
+// NewAdaptive returns the controller of a pool for a job of P workers. Every member must be a
+// shares policy for P workers whose checkpoint has key_shares.
 func NewAdaptive(pool []PoolMember, config Config, workers int) (*Adaptive, error) {
 	if len(pool) == 0 {
 		return nil, errors.New("pool: is empty; it needs a checkpoint at least")
@@ -82,7 +82,7 @@ func NewAdaptive(pool []PoolMember, config Config, workers int) (*Adaptive, erro
 			return nil, fmt.Errorf("pool: %s: is of kind %s, which fits any distribution by itself: follow it alone, or leave it out", m.Name, c.Kind)
 		}
 		if len(c.Shares.KeyShares) == 0 {
-			return nil, fmt.Errorf("pool: %s: its manifest has no key_shares, so that nobody knows when to use it: train it again, or leave it out", m.Name)
+			return nil, fmt.Errorf("pool: %s: its manifest has no key_shares, which say when to use it: train it again, or leave it out", m.Name)
 		}
 		f, err := newLearnedShares(c, config)
 		if err != nil {
@@ -94,10 +94,10 @@ func NewAdaptive(pool []PoolMember, config Config, workers int) (*Adaptive, erro
 	return a, nil
 }
 
-// Current is the name of the member that was followed last.
+// Current returns the name of the member that was followed last.
 func (a *Adaptive) Current() string { return a.members[a.current].name }
 
-// Decide implements Controller.
+// Decide implements policy.Controller.
 func (a *Adaptive) Decide(w *policy.Window, latest *policy.Route) *policy.Route {
 	ready := false
 	for i := range a.members {
@@ -113,8 +113,8 @@ func (a *Adaptive) Decide(w *policy.Window, latest *policy.Route) *policy.Route 
 	return a.members[a.current].follow(w, latest)
 }
 
-// nearest is the member that was trained on the distribution nearest to the job's by
-// now; of equals the first.
+// nearest returns the member whose training keys are nearest to the job's, the first of
+// equals.
 func (a *Adaptive) nearest() int {
 	best, least := 0, math.Inf(1)
 	for i := range a.members {

@@ -39,8 +39,8 @@ func falling(counts ...int64) *policy.Window {
 	return w
 }
 
-// TestAdaptiveFollowsTheNearest: window by window, and what it decides is what the
-// nearest alone would have, whatever the keys are called.
+// TestAdaptiveFollowsTheNearest: for each window it decides as the nearest member alone would,
+// whatever the names of the keys.
 func TestAdaptiveFollowsTheNearest(t *testing.T) {
 	config := Default()
 	config.Load.Alpha, config.Load.Jump = 1, 0 // no memory: each window as it is

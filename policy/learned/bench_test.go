@@ -17,7 +17,7 @@ func BenchmarkCapacityFollow(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			f, err := NewCapacity(c, workers)
+			f, err := NewCapacityPolicy(c, workers)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -31,7 +31,7 @@ func BenchmarkCapacityFollow(b *testing.B) {
 			next := make([]float64, workers)
 			b.ReportAllocs()
 			for b.Loop() {
-				f.Follow(&m, next)
+				f.Decide(&m, next)
 			}
 		})
 	}

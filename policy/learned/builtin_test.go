@@ -28,7 +28,7 @@ func TestBuiltinBeatsSmoothing(t *testing.T) {
 		if testing.Short() {
 			p.scenarios /= 5
 		}
-		f, err := NewCapacity(c, p.workers)
+		f, err := NewCapacityPolicy(c, p.workers)
 		if err != nil {
 			t.Fatal(err)
 		}

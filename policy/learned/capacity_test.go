@@ -23,198 +23,12 @@ func measuredOf(share, seen, busy []float64) scenario.Measured {
 	return scenario.Measured{Share: share, Seen: seen, Busy: busy, Queue: make([]float64, len(share))}
 }
 
-// Two workers, worked out by hand. Seen shares 0.5 and 0.5 at busy ratios 0.4 and 0.8
-// say that the first is twice as fast: inst is log(1/0.4) and log(1/0.8), less their
-// mean ±log(2)/2.
-func TestCapacityFeatures(t *testing.T) {
-	s, err := NewCapacityState(2, checkpoint.CapacityInputs())
-	if err != nil {
-		t.Fatal(err)
-	}
-	half := math.Ln2 / 2
-	m := measuredOf([]float64{0.25, 0.75}, []float64{0.5, 0.5}, []float64{0.4, 0.8})
-	m.Queue, m.Age = []float64{0, 0.3}, 2
-	approx := cmpopts.EquateApprox(0, 1e-6)
-	if !s.Observe(&m) {
-		t.Fatal("nothing was measured")
-	}
-	want := []float32{
-		// innovation, surprise, busy, saturated, lag, change, estimate, busiest, queue,
-		// ratio, load, workers, age, calm, contrast
-		float32(half), float32(half), 0.4, 0, float32(math.Log(0.5)), float32(math.Log(2)), 0, 0.8, 0,
-		float32(half / (half + 0.01)), 0.6, float32(math.Ln2), 2, float32(math.Log(half + 0.001)), float32(half / (half + 0.001)),
-		float32(-half), float32(half), 0.8, 0, float32(math.Log(1.5)), float32(math.Log(2. / 3)), 0, 0.8, 0.3,
-		float32(-half / (half + 0.01)), 0.6, float32(math.Ln2), 2, float32(math.Log(half + 0.001)), float32(-half / (half + 0.001)),
-	}
-	if d := cmp.Diff(want, s.Features(), approx); d != "" {
-		t.Errorf("features:\n%s", d)
-	}
-	// Gains (1+0)/2 and (1+1)/2, corrections 0.15 and 0; then the mean goes out.
-	if err := s.Apply([]float32{0, 0.5, 1, 0}); err != nil {
-		t.Fatal(err)
-	}
-	e := []float64{half/2 + 0.15, -half}
-	mean := (e[0] + e[1]) / 2
-	if d := cmp.Diff([]float64{e[0] - mean, e[1] - mean}, s.Estimate(), approx); d != "" {
-		t.Errorf("estimate:\n%s", d)
-	}
-	ratio := math.Exp(e[0] - e[1])
-	if d := cmp.Diff([]float64{ratio / (1 + ratio), 1 / (1 + ratio)}, s.Capacity(make([]float64, 2)), approx); d != "" {
-		t.Errorf("capacity:\n%s", d)
-	}
-	// The second worker saturated: its estimate of -0.27 was of the window before.
-	m.Busy[1] = 1
-	before := s.Estimate()[1]
-	s.Observe(&m)
-	if f := s.Features()[len(checkpoint.CapacityInputs()):]; f[3] != 1 || math.Abs(float64(f[6])-before) > 1e-6 || math.Abs(float64(f[4])-(math.Log(1.5)-before)) > 1e-6 {
-		t.Errorf("features of a saturated worker: %v", f)
-	}
-	// A subset of the inputs, in another order.
-	few, err := NewCapacityState(2, []string{"queue", "busy"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	few.Observe(&m)
-	if d := cmp.Diff([]float32{0, 0.4, 0.3, 1}, few.Features()); d != "" {
-		t.Errorf("two features:\n%s", d)
-	}
-}
-
-func TestCapacityStateRefuses(t *testing.T) {
-	for _, inputs := range [][]string{{"innovation", "speed"}, {"busy", "busy"}} {
-		if _, err := NewCapacityState(2, inputs); err == nil {
-			t.Errorf("inputs %v are taken", inputs)
-		}
-	}
-	s, err := NewCapacityState(2, checkpoint.CapacityInputs())
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := measuredOf([]float64{0.5, 0.5}, nil, []float64{0.2, 0.9})
-	s.Observe(&m)
-	for _, a := range [][]float32{nil, {0, 0}, {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0, 2}, {0, 0, 0, float32(math.NaN())}, {0, 0, 1.01, 0}, {0, float32(math.Inf(-1)), 0, 0}} {
-		if err := s.Apply(a); err == nil || s.Estimate()[0] != 0 {
-			t.Errorf("action %v: %v, estimate %v", a, err, s.Estimate())
-		}
-	}
-}
-
-// A hedge moves shares for a window and estimates not at all.
-func TestCapacityHedge(t *testing.T) {
-	s, err := NewCapacityState(2, checkpoint.CapacityInputs())
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := measuredOf([]float64{0.5, 0.5}, nil, []float64{0.4, 0.4})
-	s.Observe(&m)
-	approx := cmpopts.EquateApprox(0, 1e-7)
-	for _, c := range []struct {
-		why    string
-		action []float32
-		ratio  float64 // of the shares, in the log
-	}{
-		{"less for the second", []float32{0, 0, 0, 0, 0, -0.5}, 0.3},
-		{"only differences count", []float32{0, 0, 1, 0, 0, 1}, 0},
-		{"as much as there may be", []float32{0, 0, 1, 0, 0, -1}, 1.2},
-	} {
-		if err := s.Apply(c.action); err != nil {
-			t.Fatal(err)
-		}
-		share := s.Capacity(make([]float64, 2))
-		if d := cmp.Diff(c.ratio, math.Log(share[0]/share[1]), approx); d != "" {
-			t.Errorf("%s:\n%s", c.why, d)
-		}
-		if d := cmp.Diff([]float64{0, 0}, s.Estimate()); d != "" {
-			t.Errorf("%s: estimate\n%s", c.why, d)
-		}
-	}
-	// Of a worker that was not measured nothing new is known: its hedge stays.
-	m.Busy = []float64{0.4, math.NaN()}
-	s.Observe(&m)
-	if err := s.Apply([]float32{0, 0, 0, 0, 0, 0}); err != nil {
-		t.Fatal(err)
-	}
-	if share := s.Capacity(make([]float64, 2)); math.Abs(math.Log(share[0]/share[1])-0.6) > 1e-7 {
-		t.Errorf("shares %v, where the second's hedge was -0.6", share)
-	}
-	s.Reset()
-	if share := s.Capacity(make([]float64, 2)); share[0] != 0.5 {
-		t.Errorf("shares %v of a new job", share)
-	}
-}
-
-// A worker of which nothing is known keeps its estimate relative to the others, whose
-// innovations are compared among themselves.
-func TestCapacityUnmeasured(t *testing.T) {
-	for _, c := range []struct {
-		why  string
-		busy float64
-		seen float64
-	}{
-		{"missing", math.NaN(), 1. / 3},
-		{"idle", 0, 1. / 3},
-		{"a count that is none", 0.5, -1},
-		{"an infinite busy ratio", math.Inf(1), 1. / 3},
-	} {
-		s, err := NewCapacityState(3, checkpoint.CapacityInputs())
-		if err != nil {
-			t.Fatal(err)
-		}
-		m := measuredOf([]float64{1. / 3, 1. / 3, 1. / 3}, []float64{1. / 3, 1. / 3, c.seen}, []float64{0.3, 0.6, c.busy})
-		if !s.Observe(&m) || s.Measured(2) || !s.Measured(0) {
-			t.Errorf("%s: measured %v %v", c.why, s.Measured(0), s.Measured(2))
-		}
-		if f := s.Features()[2*len(checkpoint.CapacityInputs()):]; f[0] != 0 || f[5] != 0 || f[9] != 0 || f[14] != 0 || slices.ContainsFunc(f, func(v float32) bool { return v != v }) {
-			t.Errorf("%s: features %v", c.why, f)
-		}
-		if err := s.Apply([]float32{1, 0, 1, 0, 1, 1}); err != nil {
-			t.Fatal(err)
-		}
-		half := math.Ln2 / 2
-		if d := cmp.Diff([]float64{half, -half, 0}, s.Estimate(), cmpopts.EquateApprox(0, 1e-12)); d != "" {
-			t.Errorf("%s: estimate\n%s", c.why, d)
-		}
-		m.Busy = []float64{math.NaN(), 0, math.Inf(1)}
-		if s.Observe(&m) {
-			t.Errorf("%s: something was measured where nothing was", c.why)
-		}
-	}
-}
-
-// Few records count for little, unless it is little that says much: a worker that
-// finished none in a second in which 300 were to be expected is slow.
-func TestCapacityFewRecords(t *testing.T) {
-	of := func(records float64, seen, busy []float64) float64 {
-		s, err := NewCapacityState(len(seen), checkpoint.CapacityInputs())
-		if err != nil {
-			t.Fatal(err)
-		}
-		m := measuredOf(seen, nil, busy)
-		m.Records = records
-		s.Observe(&m)
-		return float64(s.Features()[0])
-	}
-	seen, busy := []float64{0.4, 0.6}, []float64{0.5, 0.5}
-	exact := of(0, seen, busy)
-	if got := of(1e9, seen, busy); math.Abs(got/exact-1) > 1e-6 {
-		t.Errorf("of a billion records the innovation is %v, exactly %v", got, exact)
-	}
-	// 30 of 60 records expected, 24 seen.
-	if got := of(60, seen, busy); math.Abs(got/exact-0.5) > 1e-6 {
-		t.Errorf("of 60 records the innovation is %v, exactly %v", got, exact)
-	}
-	slow := []float64{0.001, 0.999}
-	if got := of(600, slow, []float64{0.5, 0.5}); math.Abs(got/of(0, slow, []float64{0.5, 0.5})-300./330) > 1e-6 {
-		t.Errorf("a worker with 300 records expected and 0.6 seen has an innovation of %v", got)
-	}
-}
-
 // An untrained network is a smoothing with the gain sigmoid(-1).
 func TestUntrainedIsASmoothing(t *testing.T) {
 	c := scenario.Default()
 	c.Utilisation = [2]float64{0.3, 0.4} // saturation, which the two treat differently, is rare
 	c.JumpTo = [2]float64{0.8, 1.2}
-	untrained, err := NewCapacity(checkpoint.UntrainedCapacity(32, 3), 5)
+	untrained, err := NewCapacityPolicy(checkpoint.UntrainedCapacity(32, 3), 5)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,11 +50,11 @@ func TestCapacityIsEquivariant(t *testing.T) {
 		c.Capacity.Pool = rapid.Bool().Draw(t, "pool")
 		c.Tensors = toy.GRUTensors(rng, inputs, 8, c.Capacity.Actions(), c.Capacity.Pool)
 		c.Normalisation = &checkpoint.Normalisation{Mean: toy.Normals(rng, inputs), Scale: toy.Normals(rng, inputs)}
-		a, err := NewCapacity(c, p)
+		a, err := NewCapacityPolicy(c, p)
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := NewCapacity(c, p)
+		b, err := NewCapacityPolicy(c, p)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -264,9 +78,9 @@ func TestCapacityIsEquivariant(t *testing.T) {
 				busy[rng.IntN(p)] = math.NaN()
 			}
 			m := scenario.Measured{Share: share, Seen: share, Busy: busy, Queue: queue, Records: float64(step) * 1000}
-			a.Follow(&m, next)
+			a.Decide(&m, next)
 			pm := scenario.Measured{Share: permuted(share), Seen: permuted(share), Busy: permuted(busy), Queue: queue, Records: m.Records}
-			b.Follow(&pm, other)
+			b.Decide(&pm, other)
 			sum := 0.0
 			for _, v := range next {
 				sum += v
@@ -284,44 +98,44 @@ func TestCapacityIsEquivariant(t *testing.T) {
 
 // A network that puts out no numbers changes nothing, and recovers.
 func TestCapacityWithstandsNaN(t *testing.T) {
-	f, err := NewCapacity(checkpoint.UntrainedCapacity(4, 1), 2)
+	f, err := NewCapacityPolicy(checkpoint.UntrainedCapacity(4, 1), 2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	share := make([]float64, 2)
 	m := measuredOf([]float64{0.5, 0.5}, nil, []float64{0.3, 0.6})
-	if !f.Follow(&m, share) || !(share[0] > 0.5) {
+	if !f.Decide(&m, share) || !(share[0] > 0.5) {
 		t.Fatalf("shares %v", share)
 	}
 	before := slices.Clone(share)
 	f.memory[1] = float32(math.NaN())
-	if f.Follow(&m, share) || cmp.Diff(before, share) != "" {
+	if f.Decide(&m, share) || cmp.Diff(before, share) != "" {
 		t.Errorf("with a NaN in its memory the shares go from %v to %v", before, share)
 	}
-	if !f.Follow(&m, share) || !(share[0] > before[0]) {
+	if !f.Decide(&m, share) || !(share[0] > before[0]) {
 		t.Errorf("it does not recover: %v", share)
 	}
 }
 
 // What was not measured does not enter a worker's memory.
 func TestCapacityKeepsMemory(t *testing.T) {
-	f, err := NewCapacity(checkpoint.UntrainedCapacity(4, 1), 2)
+	f, err := NewCapacityPolicy(checkpoint.UntrainedCapacity(4, 1), 2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	share := make([]float64, 2)
 	m := measuredOf([]float64{0.5, 0.5}, nil, []float64{0.3, 0.6})
-	f.Follow(&m, share)
+	f.Decide(&m, share)
 	before := slices.Clone(f.memory)
 	m.Busy = []float64{0.3, math.NaN()}
-	f.Follow(&m, share)
+	f.Decide(&m, share)
 	if cmp.Equal(before[:4], f.memory[:4]) || !cmp.Equal(before[4:], f.memory[4:]) {
 		t.Errorf("memory from %v to %v", before, f.memory)
 	}
 }
 
 func TestFollowAllocatesNothing(t *testing.T) {
-	f, err := NewCapacity(checkpoint.UntrainedCapacity(32, 1), 100)
+	f, err := NewCapacityPolicy(checkpoint.UntrainedCapacity(32, 1), 100)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -332,7 +146,7 @@ func TestFollowAllocatesNothing(t *testing.T) {
 	busy[3] = math.NaN()
 	m := measuredOf(share, nil, busy)
 	next := make([]float64, 100)
-	if got := testing.AllocsPerRun(10, func() { f.Follow(&m, next) }); got != 0 {
+	if got := testing.AllocsPerRun(10, func() { f.Decide(&m, next) }); got != 0 {
 		t.Errorf("a decision allocates %v times", got)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/filter"
 	"github.com/saspart/saspart/policy/plan"
 	"github.com/saspart/saspart/policy/scenario"
 )
@@ -18,31 +19,23 @@ import (
 // not mislead the estimate; the route only says what share a worker is to get.
 type learnedCapacity struct {
 	config   Config
-	policy   CapacityFollower
+	policy   scenario.Policy
 	loads    *plan.Loads
 	share    []float64 // the policy's newest; nil before
 	measured scenario.Measured
 }
 
-// CapacityFollower decides on each worker's part of the work, window by window.
-type CapacityFollower interface {
-	// Follow takes in what was measured in a window and sets share to each worker's
-	// part of the work from now on, summing to 1. It reports whether there was anything
-	// to decide on.
-	Follow(m *scenario.Measured, share []float64) bool
-}
-
 // NewCapacityController returns a controller for a job of P workers that makes routes
-// of what a follower decides, as New does of a checkpoint: for those who explore
-// or watch. config must be valid.
-func NewCapacityController(f CapacityFollower, config Config, workers int) (CapacityController, error) {
+// of a policy's capacities, as New does of a checkpoint's: for callers that explore or
+// observe. config must be valid.
+func NewCapacityController(p scenario.Policy, config Config, workers int) (CapacityController, error) {
 	if workers < 1 || workers > policy.MaxWorkers {
 		return nil, fmt.Errorf("a job of %d workers; from 1 to %d are possible", workers, policy.MaxWorkers)
 	}
-	return newLearnedCapacity(f, config, workers), nil
+	return newLearnedCapacity(p, config, workers), nil
 }
 
-func newLearnedCapacity(p CapacityFollower, c Config, workers int) *learnedCapacity {
+func newLearnedCapacity(p scenario.Policy, c Config, workers int) *learnedCapacity {
 	numbers := func() []float64 { return make([]float64, workers) }
 	return &learnedCapacity{
 		config: c, policy: p, loads: plan.NewLoads(c.Load),
@@ -67,7 +60,7 @@ func (f *learnedCapacity) Decide(w *policy.Window, latest *policy.Route) *policy
 		if f.share == nil {
 			f.share = make([]float64, workers)
 		}
-		f.policy.Follow(&f.measured, f.share)
+		f.policy.Decide(&f.measured, f.share)
 	}
 	copy(p.In.Capacity, f.share)
 	plan.MakeUp(p.In.Capacity, w, f.config.Backlog)
@@ -96,7 +89,7 @@ func (f *learnedCapacity) measure(w *policy.Window, p *plan.Planning) {
 			m.Seen[i] = -1
 		}
 		if load > 0 {
-			m.Share[i] = max(m.Share[i]/load, leastCapacity/workers/10)
+			m.Share[i] = max(m.Share[i]/load, filter.LeastCapacity/workers/10)
 		} else {
 			m.Share[i] = 1 / workers
 		}

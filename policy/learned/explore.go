@@ -4,27 +4,22 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/filter"
 	"github.com/saspart/saspart/policy/network"
 	"github.com/saspart/saspart/policy/scenario"
 )
 
-// The bounds of the log standard deviation of an explored log share.
-const (
-	minLogStd = -5
-	maxLogStd = 0
-)
-
-// ExploringCapacity is a Capacity for a job that is learned from: its log shares are
-// drawn from a normal distribution around those that a Capacity would decide on, with
-// the standard deviation that the network's head puts out for each worker. The noise
-// goes to the shares alone, so that estimates are as good as without it. It is for one
+// ExploringPolicy is a CapacityPolicy that explores: it draws log capacities from a normal
+// distribution around those of the CapacityPolicy, with a standard deviation that the
+// network puts out for each worker. The noise does not enter the estimates. It is for one
 // goroutine.
-type ExploringCapacity struct {
-	Explore bool // else it decides as a Capacity does
+type ExploringPolicy struct {
+	Explore bool // whether it draws; if not, it decides as the CapacityPolicy does
 
-	policy *Capacity
+	policy *CapacityPolicy
 	weight []float32 // [H] the head's column of the log standard deviation
 	bias   float32
 	rng    *rand.Rand
@@ -32,21 +27,21 @@ type ExploringCapacity struct {
 	std    []float64 // [P]
 }
 
-var _ CapacityFollower = (*ExploringCapacity)(nil)
+var _ scenario.Policy = (*ExploringPolicy)(nil)
 
-// NewExploringCapacity returns the follower of a checkpoint of kind capacity, for a
-// job of P workers. It draws from rng.
-func NewExploringCapacity(c *checkpoint.Checkpoint, workers int, rng *rand.Rand) (*ExploringCapacity, error) {
-	f, err := NewCapacity(c, workers)
+// NewExploringPolicy returns the exploring policy of a checkpoint of kind capacity for P
+// workers. It draws from rng.
+func NewExploringPolicy(c *checkpoint.Checkpoint, workers int, rng *rand.Rand) (*ExploringPolicy, error) {
+	p, err := NewCapacityPolicy(c, workers)
 	if err != nil {
 		return nil, err
 	}
-	x := &ExploringCapacity{Explore: true, policy: f, rng: rng, log: make([]float64, workers), std: make([]float64, workers)}
+	x := &ExploringPolicy{Explore: true, policy: p, rng: rng, log: make([]float64, workers), std: make([]float64, workers)}
 	return x, x.head(c)
 }
 
-// head takes over the columns of the head that a Capacity has no use for.
-func (x *ExploringCapacity) head(c *checkpoint.Checkpoint) error {
+// head sets weight and bias to the columns of the head that a CapacityPolicy ignores.
+func (x *ExploringPolicy) head(c *checkpoint.Checkpoint) error {
 	weight, err := network.Find(c.Tensors, "head.weight")
 	if err != nil {
 		return err
@@ -63,10 +58,10 @@ func (x *ExploringCapacity) head(c *checkpoint.Checkpoint) error {
 	return nil
 }
 
-// Adopt goes on with newer parameters of the same network, and with everything that
-// was remembered. A checkpoint of another network is an error and changes nothing.
-func (x *ExploringCapacity) Adopt(c *checkpoint.Checkpoint) error {
-	next, err := NewCapacity(c, len(x.std))
+// Adopt continues with newer parameters of the same network and keeps estimates and
+// memories. A checkpoint of another network is an error and changes nothing.
+func (x *ExploringPolicy) Adopt(c *checkpoint.Checkpoint) error {
+	next, err := NewCapacityPolicy(c, len(x.std))
 	if err != nil {
 		return err
 	}
@@ -76,44 +71,63 @@ func (x *ExploringCapacity) Adopt(c *checkpoint.Checkpoint) error {
 	if err := x.head(c); err != nil {
 		return err
 	}
-	next.state, next.memory, next.kept, next.action = x.policy.state, x.policy.memory, x.policy.kept, x.policy.action
+	state := x.State()
 	x.policy = next
-	return nil
+	return x.Restore(state)
 }
 
-// Reset forgets everything: a new job begins.
-func (x *ExploringCapacity) Reset() {
-	x.policy.state.Reset()
-	clear(x.policy.memory)
-}
+// Reset forgets the job.
+func (x *ExploringPolicy) Reset() { x.policy.Reset() }
 
-// Deviations are the standard deviations of each worker's log share after the last
-// window, whether explored with or not.
-func (x *ExploringCapacity) Deviations() []float64 {
+// Deviations are the standard deviations of each worker's log capacity after the last
+// window, with and without exploration.
+func (x *ExploringPolicy) Deviations() []float64 {
 	h := len(x.weight)
 	for w := range x.std {
-		v := x.bias
-		for u, m := range x.policy.memory[w*h : (w+1)*h] {
-			v += m * x.weight[u]
-		}
-		x.std[w] = math.Exp(float64(min(max(v, minLogStd), maxLogStd)))
+		v, _ := filter.LogStd(x.policy.memory[w*h:(w+1)*h], x.weight, x.bias)
+		x.std[w] = math.Exp(float64(v))
 	}
 	return x.std
 }
 
-// Follow implements CapacityFollower.
-func (x *ExploringCapacity) Follow(m *scenario.Measured, share []float64) bool {
-	decided := x.policy.Follow(m, share)
+// Decide implements scenario.Policy.
+func (x *ExploringPolicy) Decide(m *scenario.Measured, capacity []float64) bool {
+	decided := x.policy.Decide(m, capacity)
 	if !decided || !x.Explore {
 		return decided
 	}
+	f := x.policy.filter
 	for w, std := range x.Deviations() {
-		x.log[w] = x.policy.state.log[w] + x.policy.state.hedge[w] + std*x.rng.NormFloat64()
+		x.log[w] = f.Estimate()[w] + f.Hedge()[w] + std*x.rng.NormFloat64()
 	}
-	scenario.Softmax(share, x.log)
-	for w := range share {
-		share[w] = max(share[w], leastCapacity/float64(len(share)))
-	}
-	scenario.ScaleTo1(share)
+	filter.Capacities(x.log, capacity, capacity)
 	return true
+}
+
+// PolicyState is what an ExploringPolicy remembers of a job of P workers: with its
+// parameters and its generator, all that it needs to continue.
+type PolicyState struct {
+	Log    []float64 // [P] estimates of the log speeds
+	Hedge  []float64 // [P] what log capacities differ by from them
+	Memory []float32 // [P,H] the network's
+}
+
+// State returns a copy of what the policy remembers.
+func (x *ExploringPolicy) State() PolicyState {
+	p := x.policy
+	return PolicyState{Log: slices.Clone(p.filter.Estimate()), Hedge: slices.Clone(p.filter.Hedge()), Memory: slices.Clone(p.memory)}
+}
+
+// Restore sets the policy to a state that State returned. A state of another number of
+// workers or another network is an error and changes nothing.
+func (x *ExploringPolicy) Restore(s PolicyState) error {
+	p := x.policy
+	if len(s.Log) != p.filter.Workers() || len(s.Hedge) != len(s.Log) || len(s.Memory) != len(p.memory) {
+		return fmt.Errorf("restore the policy: a state of %d workers and a memory of %d numbers, where %d and %d belong",
+			len(s.Log), len(s.Memory), p.filter.Workers(), len(p.memory))
+	}
+	copy(p.filter.Estimate(), s.Log)
+	copy(p.filter.Hedge(), s.Hedge)
+	copy(p.memory, s.Memory)
+	return nil
 }

@@ -9,18 +9,19 @@ import (
 
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/filter"
 	"github.com/saspart/saspart/policy/scenario"
 )
 
 // exploring is an untrained policy, with a head that deviates by what it remembers.
-func exploring(t *testing.T) (*checkpoint.Checkpoint, *ExploringCapacity) {
+func exploring(t *testing.T) (*checkpoint.Checkpoint, *ExploringPolicy) {
 	t.Helper()
 	c := checkpoint.UntrainedCapacity(6, 1)
 	head := c.Tensors[4].Data
 	for i := range head {
 		head[i] = float32(i%7-3) / 5
 	}
-	x, err := NewExploringCapacity(c, 3, rand.New(rand.NewPCG(1, 1)))
+	x, err := NewExploringPolicy(c, 3, rand.New(rand.NewPCG(1, 1)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,17 +36,17 @@ func someMeasured() *scenario.Measured {
 // not touch what the policy remembers.
 func TestExploringScattersAround(t *testing.T) {
 	c, x := exploring(t)
-	plain, err := NewCapacity(c, 3)
+	plain, err := NewCapacityPolicy(c, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want, got := make([]float64, 3), make([]float64, 3)
-	plain.Follow(someMeasured(), want)
+	plain.Decide(someMeasured(), want)
 	const n = 4000
 	var sum, square [2]float64
 	for range n {
 		x.Reset()
-		x.Follow(someMeasured(), got)
+		x.Decide(someMeasured(), got)
 		for i := range sum { // against the third worker: what all have in common says nothing
 			d := math.Log(got[i]/got[2]) - math.Log(want[i]/want[2])
 			sum[i] += d / n
@@ -59,15 +60,15 @@ func TestExploringScattersAround(t *testing.T) {
 			t.Errorf("log share of worker %d: off by %.4f and scattered by %.4f, want 0 and %.4f", i, sum[i], math.Sqrt(square[i]), wide)
 		}
 	}
-	if !slices.Equal(x.policy.state.log, plain.state.log) || !slices.Equal(x.policy.memory, plain.memory) {
+	if !slices.Equal(x.policy.filter.Estimate(), plain.filter.Estimate()) || !slices.Equal(x.policy.memory, plain.memory) {
 		t.Error("estimates or memories are others than without exploring")
 	}
 	x.Reset()
 	x.Explore = false
-	if x.Follow(someMeasured(), got); !slices.Equal(got, want) {
+	if x.Decide(someMeasured(), got); !slices.Equal(got, want) {
 		t.Errorf("shares %v without exploring, the policy's are %v", got, want)
 	}
-	if x.Follow(&scenario.Measured{Share: want, Seen: []float64{-1, -1, -1}, Busy: want, Queue: want}, got) {
+	if x.Decide(&scenario.Measured{Share: want, Seen: []float64{-1, -1, -1}, Busy: want, Queue: want}, got) {
 		t.Error("it decided on nothing")
 	}
 }
@@ -76,14 +77,14 @@ func TestExploringAdopts(t *testing.T) {
 	c, x := exploring(t)
 	x.Explore = false
 	share := make([]float64, 3)
-	x.Follow(someMeasured(), share)
-	before := slices.Clone(x.policy.state.log)
+	x.Decide(someMeasured(), share)
+	before := slices.Clone(x.policy.filter.Estimate())
 	newer := checkpoint.UntrainedCapacity(6, 1)
-	newer.Tensors[5].Data[checkpoint.PlainActions] = -1
+	newer.Tensors[5].Data[filter.Actions(false)] = -1
 	if err := x.Adopt(newer); err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(x.policy.state.log, before) {
+	if !slices.Equal(x.policy.filter.Estimate(), before) {
 		t.Error("it forgot its estimates")
 	}
 	if got := x.Deviations()[0]; math.Abs(got-math.Exp(-1)) > 1e-6 {
@@ -107,7 +108,7 @@ func TestCapacityControllerIsTheLearned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	follower, err := NewCapacity(c, 3)
+	follower, err := NewCapacityPolicy(c, 3)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,7 +50,7 @@ func New(c *checkpoint.Checkpoint, config Config, workers int) (policy.Controlle
 	if c.Kind == checkpoint.KindShares {
 		return newLearnedShares(c, config)
 	}
-	network, err := NewCapacity(c, workers)
+	network, err := NewCapacityPolicy(c, workers)
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/filter"
 	"github.com/saspart/saspart/policy/internal/toy"
 	"github.com/saspart/saspart/policy/network"
 	"github.com/saspart/saspart/policy/plan"
@@ -250,7 +251,7 @@ func TestLearnedNaNIsNoRoute(t *testing.T) {
 			t.Errorf("capacity: the route is %+v", r)
 		}
 	}
-	for _, e := range f.(*learnedCapacity).policy.(*Capacity).state.Estimate() {
+	for _, e := range f.(*learnedCapacity).policy.(*CapacityPolicy).filter.Estimate() {
 		if math.IsNaN(e) || math.IsInf(e, 0) {
 			t.Errorf("capacity: an estimate is %v", e)
 		}
@@ -263,7 +264,7 @@ func TestLearnedWithstands(t *testing.T) {
 		p, c := 3, sharesPolicy()
 		if rapid.Bool().Draw(t, "capacity") {
 			p, c = rapid.IntRange(1, 20).Draw(t, "workers"), checkpoint.UntrainedCapacity(4, 1)
-			c.Tensors = toy.GRUTensors(rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1)), len(checkpoint.CapacityInputs()), 4, checkpoint.PlainActions, false)
+			c.Tensors = toy.GRUTensors(rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1)), len(filter.InputNames()), 4, filter.Actions(false), false)
 		}
 		f, err := New(c, Default(), p)
 		if err != nil {
@@ -300,7 +301,7 @@ func TestNewLearnedRefuses(t *testing.T) {
 	if _, err := New(sharesPolicy(), Default(), 8); err == nil {
 		t.Error("a checkpoint for 3 workers is taken for 8")
 	}
-	if _, err := NewCapacity(sharesPolicy(), 3); err == nil {
+	if _, err := NewCapacityPolicy(sharesPolicy(), 3); err == nil {
 		t.Error("a shares policy is taken for a capacity one")
 	}
 }

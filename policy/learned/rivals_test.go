@@ -17,7 +17,7 @@ func seedsFrom(first uint64, n int) []uint64 {
 	return seeds
 }
 
-func evaluate(t testing.TB, f scenario.Follower, c scenario.Config, workers, scenarios int) []scenario.Score {
+func evaluate(t testing.TB, f scenario.Starter, c scenario.Config, workers, scenarios int) []scenario.Score {
 	t.Helper()
 	scores, err := scenario.Evaluate(f, c, workers, seedsFrom(1, scenarios))
 	if err != nil {
@@ -26,7 +26,7 @@ func evaluate(t testing.TB, f scenario.Follower, c scenario.Config, workers, sce
 	return scores
 }
 
-// The analytic rivals on the scenarios of capacity.md, whose figures after the first
+// The analytic rivals on the scenarios of docs/algorithms.md, "The scenarios", whose figures after the first
 // 8 windows are 0.090, 0.075, 0.086 and 0.039 for 8 workers and 0.294, 0.265, 0.292
 // and 0.188 for 64: the best fixed smoothing, the best chosen in hindsight, a Kalman
 // filter, and true speeds as late as the metrics. Its smoothings know nothing of
@@ -43,7 +43,7 @@ func TestRivalsOnTheScenarios(t *testing.T) {
 		{8, scenarios, 0.090, 0.075, 0.086, 0.039, 0.160},
 		{64, scenarios / 2, 0.294, 0.265, 0.292, 0.188, 0.350},
 	} {
-		show := func(name string, f scenario.Follower) scenario.Score {
+		show := func(name string, f scenario.Starter) scenario.Score {
 			mean, dev := scenario.MeanScore(evaluate(t, f, scenario.Default(), p.workers, p.scenarios))
 			t.Logf("%3d workers, %-34s %.4f / %.4f  (+- %.4f / %.4f)", p.workers, name, mean.After, mean.First, dev.After, dev.First)
 			return mean
@@ -68,7 +68,7 @@ func TestRivalsOnTheScenarios(t *testing.T) {
 		bold, _ := smoothings("and take it for an overload", scenario.Smoothed{Overload: 0.2})
 		oracle := show("true speeds, as late", &scenario.Oracle{})
 		kalman := show("waterfill's Kalman filter", &scenario.Analytic{Config: plan.DefaultSpeed()})
-		untrained, err := NewCapacity(checkpoint.UntrainedCapacity(32, 1), p.workers)
+		untrained, err := NewCapacityPolicy(checkpoint.UntrainedCapacity(32, 1), p.workers)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +86,7 @@ func TestRivalsOnTheScenarios(t *testing.T) {
 			{"untrained network", filter.After, p.fixed, 0.15},
 		} {
 			if math.Abs(v.got/v.want-1) > v.tolerance*scatter {
-				t.Errorf("%d workers, %s: %.4f, capacity.md has %.4f", p.workers, v.name, v.got, v.want)
+				t.Errorf("%d workers, %s: %.4f, the first version had %.4f", p.workers, v.name, v.got, v.want)
 			}
 		}
 		if min(aware.After, bold.After) > best.After {

@@ -6,9 +6,8 @@ import (
 	"github.com/saspart/saspart/policy/network"
 )
 
-// learnedShares is the controller of a shares policy, the reference's system: the
-// observation of a window goes through the network, whose action is the share of each
-// (key, worker) pair of the mask.
+// learnedShares is the controller of a shares policy (docs/algorithms.md, "The decision
+// process"): the network turns the observation of a window into an action, which is a route.
 type learnedShares struct {
 	view    *SharesView
 	network *network.MLP
@@ -29,13 +28,12 @@ func newLearnedShares(c *checkpoint.Checkpoint, config Config) (*learnedShares, 
 	}, nil
 }
 
-// settled is the part of all records that a new route must move to be worth
-// following.
+// settled is the dead band: a new route must move a larger part of the records.
 const settled = 0.002
 
-// Decide implements Controller. A window of another number of workers is ignored, and
-// there is no decision before a hot key is known. With fewer hot keys than the mask
-// has, the heaviest ranks are in use.
+// Decide implements policy.Controller. Windows with another number of workers are ignored.
+// There is no decision before the first hot key. If there are fewer hot keys than the mask
+// has ranks, only the first ranks are in use.
 func (f *learnedShares) Decide(w *policy.Window, latest *policy.Route) *policy.Route {
 	if !f.view.Observe(w) {
 		return nil
@@ -43,7 +41,7 @@ func (f *learnedShares) Decide(w *policy.Window, latest *policy.Route) *policy.R
 	return f.follow(w, latest)
 }
 
-// follow decides on a window that has been taken in.
+// follow decides on a window that the view has observed.
 func (f *learnedShares) follow(w *policy.Window, latest *policy.Route) *policy.Route {
 	f.input = f.view.Observation(f.input[:0], w)
 	f.network.Forward(f.input, f.output)

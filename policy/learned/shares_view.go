@@ -10,10 +10,10 @@ import (
 	"github.com/saspart/saspart/policy/plan"
 )
 
-// SharesView is a running job as a policy of the shares action sees it: windows become
-// observations, and its actions routes. The mask knows keys by rank, so that a policy
-// outlives the keys it was trained on: the job's hot keys are ranked by their smoothed
-// counts and take the places of the mask. It is for one goroutine.
+// SharesView adapts a running job to a shares policy: it turns windows into observations,
+// and actions into routes. Masks know keys by rank only, so that a policy does not depend on
+// the keys it was trained on. SharesView ranks the job's hot keys by their smoothed counts. It
+// must not be used concurrently.
 type SharesView struct {
 	spec        *checkpoint.SharesSpec
 	norm        *checkpoint.Normalisation
@@ -27,8 +27,8 @@ type SharesView struct {
 	shares         policy.Shares
 }
 
-// NewSharesView returns a view that knows no key yet, for the job that the spec says,
-// with inputs normalised as the policy's.
+// NewSharesView returns a view of a job without known keys. spec and norm are those of the
+// policy's checkpoint.
 func NewSharesView(spec *checkpoint.SharesSpec, norm *checkpoint.Normalisation, load plan.LoadConfig) *SharesView {
 	return &SharesView{
 		spec: spec, norm: norm, observation: policy.Observation{Published: spec.Published}, loads: plan.NewLoads(load),
@@ -36,8 +36,8 @@ func NewSharesView(spec *checkpoint.SharesSpec, norm *checkpoint.Normalisation, 
 	}
 }
 
-// Observe takes in a window and tells whether something can be decided on it: not on
-// one of another number of workers or of two routes, and not before a hot key is known.
+// Observe processes a window and reports whether the policy can decide on it. It cannot if
+// the window has another number of workers or is mixed, or before the first hot key.
 func (v *SharesView) Observe(w *policy.Window) bool {
 	if len(w.Counts) != v.spec.Workers || len(w.Busy) != v.spec.Workers {
 		return false
@@ -51,11 +51,11 @@ func (v *SharesView) Observe(w *policy.Window) bool {
 	return len(v.ranks.order) > 0
 }
 
-// Ranked are the hot keys by rank and what part of the records each has, by now; not
-// to be changed.
+// Ranked returns the hot keys by rank, with the part of the records that each has. The caller
+// must not change the slice.
 func (v *SharesView) Ranked() []plan.KeyLoad { return v.ranks.order }
 
-// Observation appends what the policy sees of a window, normalised, to dst.
+// Observation appends the normalised observation of a window to dst.
 func (v *SharesView) Observation(dst []float32, w *policy.Window) []float32 {
 	for i, n := range w.Counts {
 		v.counts[i] = float64(max(0, n))
@@ -69,16 +69,16 @@ func (v *SharesView) Observation(dst []float32, w *policy.Window) []float32 {
 	return dst
 }
 
-// Mask is the mask of the keys that are known by now: with fewer hot keys than the
-// policy's mask has, the heaviest ranks are in use.
+// Mask returns the mask of the present hot keys: the first ranks of the policy's mask, if
+// there are fewer hot keys.
 func (v *SharesView) Mask() policy.Mask {
 	m := v.spec.AsMask()
 	m.Keys = m.Keys[:min(len(m.Keys), len(v.ranks.order))]
 	return m
 }
 
-// Route turns an action of the policy, a number in [0,1] per pair of its mask, into a
-// route for the hot keys that are known by now.
+// Route returns the route of an action for the present hot keys. The action has a number in
+// [0, 1] per pair of the policy's mask.
 func (v *SharesView) Route(action []float64) (*policy.Route, error) {
 	v.shares.Mask = v.Mask()
 	v.shares.Hot = v.shares.Hot[:0]
@@ -88,8 +88,8 @@ func (v *SharesView) Route(action []float64) (*policy.Route, error) {
 	return v.shares.Route(action[:v.shares.Dim()])
 }
 
-// Moved is the part of all records that next, a route of Route's, sends elsewhere than
-// the route before, by the hot keys' loads.
+// Moved returns the part of the records that next, a route from Route, sends to other workers
+// than the route before, by the loads of the hot keys.
 func (v *SharesView) Moved(before, next *policy.Route) float64 {
 	now := make(map[uint64]*policy.KeyRoute, len(before.Keys))
 	for i := range before.Keys {
@@ -107,7 +107,7 @@ func (v *SharesView) Moved(before, next *policy.Route) float64 {
 	return moved
 }
 
-// distance is the part of a key's records that two routes send to different workers.
+// distance returns the part of a key's records that two routes send to different workers.
 func distance(a, b *policy.KeyRoute) float64 {
 	d, j := 0.0, 0
 	for i, w := range a.Workers {
@@ -127,22 +127,22 @@ func distance(a, b *policy.KeyRoute) float64 {
 	return d / 2
 }
 
-// rankSticky is how many times heavier a key must be than the one a rank above it, or
-// than one of the hot keys if it is none, to take its place: each exchange moves both
-// keys.
+// rankSticky is the factor by which a key must be heavier than the key of the next higher
+// rank to exchange ranks with it, or than the lightest hot key to replace it. Each exchange
+// moves both keys.
 const rankSticky = 1.1
 
-// ranks is the hot keys by rank, heaviest first up to stickiness.
+// ranks holds the hot keys by rank: heaviest first, except for stickiness.
 type ranks struct {
 	most  int // keys at most
 	order []plan.KeyLoad
 
-	index map[uint64]int32 // scratch: hash -> where in the keys given
+	index map[uint64]int32 // scratch: hash -> index in the given keys
 	rest  []plan.KeyLoad   // scratch: keys that are not ranked
 }
 
-// update takes in the keys' loads by now, in any order, each key once. Keys that are
-// not among them any more, or without load, are dropped.
+// update ranks keys by their present loads. It is given each key once, in any order. Ranked
+// keys that are missing or have no load are dropped.
 func (r *ranks) update(keys []plan.KeyLoad) {
 	r.index = emptied(r.index)
 	for i := range keys {
@@ -187,7 +187,7 @@ func (r *ranks) update(keys []plan.KeyLoad) {
 	}
 }
 
-// emptied is m without its entries, made if nil.
+// emptied returns m without its entries, or a new map if m is nil.
 func emptied(m map[uint64]int32) map[uint64]int32 {
 	if m == nil {
 		return make(map[uint64]int32)

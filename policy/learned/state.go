@@ -42,32 +42,3 @@ func (f *learnedCapacity) Restore(s ControllerState) error {
 	f.share = slices.Clone(s.Share)
 	return nil
 }
-
-// FollowerState is what an ExploringCapacity remembers of a job of P workers: all it
-// needs to go on as if it had never stopped, apart from its parameters and the
-// generator that it draws from.
-type FollowerState struct {
-	Log    []float64 // [P] estimates of the log speeds
-	Hedge  []float64 // [P] what log shares differ by from them
-	Memory []float32 // [P,H] the network's
-}
-
-// State is a copy of what the follower has to remember.
-func (x *ExploringCapacity) State() FollowerState {
-	f := x.policy
-	return FollowerState{Log: slices.Clone(f.state.log), Hedge: slices.Clone(f.state.hedge), Memory: slices.Clone(f.memory)}
-}
-
-// Restore makes the follower what it was when s was taken. A state of another number
-// of workers or another network is refused and changes nothing.
-func (x *ExploringCapacity) Restore(s FollowerState) error {
-	f := x.policy
-	if len(s.Log) != len(f.state.log) || len(s.Hedge) != len(s.Log) || len(s.Memory) != len(f.memory) {
-		return fmt.Errorf("restore the follower: a state of %d workers and a memory of %d numbers, where %d and %d belong",
-			len(s.Log), len(s.Memory), len(f.state.log), len(f.memory))
-	}
-	copy(f.state.log, s.Log)
-	copy(f.state.hedge, s.Hedge)
-	copy(f.memory, s.Memory)
-	return nil
-}

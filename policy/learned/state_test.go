@@ -17,14 +17,14 @@ import (
 // kept is a controller with its follower and the generator that it explores with.
 type kept struct {
 	CapacityController
-	follower *ExploringCapacity
+	follower *ExploringPolicy
 	pcg      *rand.PCG
 }
 
 func newKept(t *testing.T, c *checkpoint.Checkpoint, workers int) kept {
 	t.Helper()
 	pcg := rand.NewPCG(1, 2)
-	f, err := NewExploringCapacity(c, workers, rand.New(pcg))
+	f, err := NewExploringPolicy(c, workers, rand.New(pcg))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/filter"
 	"github.com/saspart/saspart/policy/internal/toy"
 	"github.com/saspart/saspart/policy/network"
 )
@@ -91,14 +91,14 @@ func TestGRUEqualsNaiveTwin(t *testing.T) {
 		workers, inputs, units, actions int
 		pool                            bool
 	}{
-		{"capacity.md's at 8 workers", 8, 9, 32, checkpoint.PlainActions, false},
-		{"a whole tile", 64, 12, 32, checkpoint.HedgedActions, false},
-		{"tiles with a rest", 200, 12, 32, checkpoint.HedgedActions, false},
-		{"gates of more than two panels", 3, 5, 100, checkpoint.PlainActions, false},
-		{"as small as it gets", 1, 1, 1, checkpoint.PlainActions, false},
-		{"pooled memories", 8, 9, 32, checkpoint.PlainActions, true},
-		{"pooled over tiles with a rest, before any of them goes on", 130, 12, 32, checkpoint.HedgedActions, true},
-		{"a pool of one", 1, 2, 100, checkpoint.HedgedActions, true},
+		{"the first version's at 8 workers", 8, 9, 32, filter.Actions(false), false},
+		{"a whole tile", 64, 12, 32, filter.Actions(true), false},
+		{"tiles with a rest", 200, 12, 32, filter.Actions(true), false},
+		{"gates of more than two panels", 3, 5, 100, filter.Actions(false), false},
+		{"as small as it gets", 1, 1, 1, filter.Actions(false), false},
+		{"pooled memories", 8, 9, 32, filter.Actions(false), true},
+		{"pooled over tiles with a rest, before any of them goes on", 130, 12, 32, filter.Actions(true), true},
+		{"a pool of one", 1, 2, 100, filter.Actions(true), true},
 	} {
 		rng := rand.New(rand.NewPCG(8, uint64(c.workers)))
 		tensors := toy.GRUTensors(rng, c.inputs, c.units, c.actions, c.pool)
@@ -158,11 +158,11 @@ func TestNetworksRefuse(t *testing.T) {
 		{"tensors that do not pair", "tensors", func(m, g []network.Tensor) ([]network.Tensor, []network.Tensor) { return m[:3], append(g, m[0]) }},
 		{"none", "tensors", func(_, g []network.Tensor) ([]network.Tensor, []network.Tensor) { return nil, append(g, g[0]) }},
 	} {
-		m, g := c.change(toy.MLPTensors(rng, 4, 3, 8), toy.GRUTensors(rng, 9, 6, checkpoint.PlainActions, false))
+		m, g := c.change(toy.MLPTensors(rng, 4, 3, 8), toy.GRUTensors(rng, 9, 6, filter.Actions(false), false))
 		if _, err := network.NewMLP(m, 4, 3); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: the shares network says %v", c.why, err)
 		}
-		if _, err := network.NewGRU(g, 9, 6, checkpoint.PlainActions, false); err == nil || !strings.Contains(err.Error(), c.says) {
+		if _, err := network.NewGRU(g, 9, 6, filter.Actions(false), false); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: the capacity network says %v", c.why, err)
 		}
 	}
@@ -178,8 +178,8 @@ func TestPoolIsAsSaid(t *testing.T) {
 		{"a pool that is not used", true, false, "7 tensors"},
 		{"a pool that is not there", false, true, "gru.pool.weight is missing"},
 	} {
-		tensors := toy.GRUTensors(rand.New(rand.NewPCG(1, 1)), 9, 6, checkpoint.PlainActions, c.has)
-		if _, err := network.NewGRU(tensors, 9, 6, checkpoint.PlainActions, c.wants); err == nil || !strings.Contains(err.Error(), c.says) {
+		tensors := toy.GRUTensors(rand.New(rand.NewPCG(1, 1)), 9, 6, filter.Actions(false), c.has)
+		if _, err := network.NewGRU(tensors, 9, 6, filter.Actions(false), c.wants); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: it says %v", c.why, err)
 		}
 	}
@@ -196,7 +196,7 @@ func TestForwardAllocatesNothing(t *testing.T) {
 	if got := testing.AllocsPerRun(10, func() { n.Forward(x, a) }); got != 0 {
 		t.Errorf("the shares network allocates %v times", got)
 	}
-	g, err := network.NewGRU(toy.GRUTensors(rng, 9, 128, checkpoint.PlainActions, true), 9, 128, checkpoint.PlainActions, true)
+	g, err := network.NewGRU(toy.GRUTensors(rng, 9, 128, filter.Actions(false), true), 9, 128, filter.Actions(false), true)
 	if err != nil {
 		t.Fatal(err)
 	}

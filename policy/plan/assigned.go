@@ -8,14 +8,14 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
-// assigned adds up what a route gives each worker of estimated loads.
+// assigned computes the load that a route assigns to each worker.
 type assigned struct {
-	Carry []float64              // load of each worker by the route that was last weighed, in the unit of the input's
-	named hashtable.Table[int32] // scratch: where keys are in the route's Keys
+	Carry []float64              // load of each worker under the route last weighed, in the unit of the input
+	named hashtable.Table[int32] // scratch: index of the route's keys
 	rest  []float64              // scratch: slot loads without the named keys
 }
 
-// weigh sets carry to what the workers get by route r.
+// weigh sets Carry to the loads of the workers under route r.
 func (a *assigned) weigh(r *policy.Route, in *Input) {
 	a.named.Clear()
 	for i := range r.Keys {
@@ -49,8 +49,8 @@ func (a *assigned) weigh(r *policy.Route, in *Input) {
 	}
 }
 
-// busiest is how busy the route that was weighed makes its busiest worker, by estimated
-// loads and capacities: 1 where load matches capacity.
+// busiest returns the load over capacity of the busiest worker under the route last weighed,
+// relative to the whole load over the whole capacity: 1 if all workers are equally busy.
 func (a *assigned) busiest(in *Input) float64 {
 	busiest, load, capacity := 0.0, 0.0, 0.0
 	for w, c := range in.Capacity {
@@ -64,8 +64,8 @@ func (a *assigned) busiest(in *Input) float64 {
 	return busiest * capacity / load
 }
 
-// Planning is the memory that a decision on a route takes. Controllers share it: they
-// are many in a server and decide one after the other, so that it stays in the caches.
+// Planning is the memory for planning one route. All controllers of a process share it:
+// those of a server decide one after the other, and the memory stays in the CPU caches.
 type Planning struct {
 	In Input
 	assigned
@@ -74,27 +74,27 @@ type Planning struct {
 
 var plannings = sync.Pool{New: func() any { return new(Planning) }}
 
-// Begin begins a decision for the loads by now, with the route in force weighed.
-// The capacities of its input are still to be filled in.
-func Begin(c Config, l *Loads, force *policy.Route) *Planning {
+// Begin starts planning from the estimated loads and the latest route, whose loads it
+// computes. The caller then sets the capacities in In.
+func Begin(c Config, l *Loads, latest *policy.Route) *Planning {
 	p := plannings.Get().(*Planning)
-	p.planner.Config, p.In.Prev = c, force
-	p.In.Keys, p.In.Slots = l.Estimate(p.In.Keys, p.In.Slots, force.Workers)
-	p.In.Capacity = sized(p.In.Capacity, force.Workers)
-	p.weigh(force, &p.In)
+	p.planner.Config, p.In.Prev = c, latest
+	p.In.Keys, p.In.Slots = l.Estimate(p.In.Keys, p.In.Slots, latest.Workers)
+	p.In.Capacity = sized(p.In.Capacity, latest.Workers)
+	p.weigh(latest, &p.In)
 	return p
 }
 
-// Done gives the memory to the next decision.
+// Done releases the memory. The Planning must not be used afterwards.
 func (p *Planning) Done() {
 	p.In.Prev = nil
 	plannings.Put(p)
 }
 
-// Relief plans a route, and returns it if it relieves the busiest worker of the route in
-// force by more than limit, nil if not. No route makes its busiest worker less busy than
-// 1, so where the one in force is within the limit of that, nothing is planned: as a
-// rule, for loads and speeds rest most of the time.
+// Relief plans a route, and returns it if it relieves the busiest worker of the latest route
+// by more than limit; otherwise it returns nil. The busiest worker of any route has at least
+// 1, so if the latest route is within limit of that, nothing needs to be planned. This is the
+// usual case.
 func (p *Planning) Relief(limit float64) *policy.Route {
 	now := p.busiest(&p.In)
 	if now-1 <= limit {
@@ -110,9 +110,9 @@ func (p *Planning) Relief(limit float64) *policy.Route {
 	return next
 }
 
-// Chance is by how much the busiest of P workers with equal loads and speeds would
-// seem busier than the mean, given how uncertain the estimates are: of P normal
-// deviates the largest is about sqrt(2 ln P) standard deviations.
+// Chance returns the excess over the mean that the busiest of P equal workers seems to have
+// because of estimation errors. deviation is their standard deviation. The largest of P
+// normal deviates is about sqrt(2 ln P) standard deviations.
 func Chance(deviation float64, workers int) float64 {
 	return deviation * math.Sqrt(2*math.Log(float64(workers)))
 }

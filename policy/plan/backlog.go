@@ -2,25 +2,24 @@ package plan
 
 import "github.com/saspart/saspart/policy"
 
-// QueuesTold tells whether a window says what waits in the queues.
+// QueuesTold reports whether a window has the lengths of the queues.
 func QueuesTold(w *policy.Window) bool { return w.QueueSize > 0 && len(w.Queue) == len(w.Counts) }
 
-// leastRoom is what a worker keeps of its capacity, however much waits for it.
-const leastRoom = 0.2
+// leastKept is the part of its capacity that a worker keeps, whatever its backlog.
+const leastKept = 0.2
 
-// MakeUp takes what waits in the workers' queues for work of the window to come: each
-// worker's capacity falls by the given part of what waits for it beyond the mean queue,
-// and rises by as much where less waits. So a route that was planned from loads of the
-// past, of which any worker got more or less than was planned, is made up for before a
-// full queue holds up the others. Capacities are parts of the work, summing to 1; windows
-// that do not tell what waits leave them as they are.
+// MakeUp lowers each worker's capacity by the given part of its backlog, the records in its
+// queue beyond the mean queue, and raises it where less than the mean waits. The next route
+// thus compensates for errors of earlier ones before a full queue blocks the other workers.
+// Capacities are parts of the work that sum to 1. If w has no queue lengths, MakeUp does
+// nothing.
 func MakeUp(capacity []float64, w *policy.Window, part float64) {
 	if part == 0 || !QueuesTold(w) {
 		return
 	}
 	mean, n := 0.0, 0.0
 	for _, q := range w.Queue {
-		if q == q { // NaN: it did not report
+		if q == q { // not NaN
 			mean += q
 			n++
 		}
@@ -33,7 +32,7 @@ func MakeUp(capacity []float64, w *policy.Window, part float64) {
 	for i, q := range w.Queue {
 		if q == q {
 			c := capacity[i]
-			capacity[i] = min(max(c-scale*(q-mean), leastRoom*c), c/leastRoom)
+			capacity[i] = min(max(c-scale*(q-mean), leastKept*c), c/leastKept)
 		}
 	}
 }

@@ -43,8 +43,8 @@ func TestMakeUp(t *testing.T) {
 	}
 }
 
-// queued is a toy.Job whose queues remember: what a worker gets beyond what it can do
-// waits, and the source is held to the pace of a full queue.
+// queuedJob is a toy.Job with queues: the work that a worker cannot do in a window waits,
+// and a full queue slows the source down.
 type queuedJob struct {
 	*toy.Job
 	size    int
@@ -80,9 +80,9 @@ func (j *queuedJob) next() *policy.Window {
 	return w
 }
 
-// TestBacklogIsMadeUpFor: loads and speeds as they are estimated make some workers a
-// little busier than they can be for ever, which holds all up once their queues are
-// full; with the queues looked at, hardly anything is lost.
+// TestBacklogIsMadeUpFor: errors of the estimates overload some workers a little all the
+// time. Once their queues are full, they block the job. With Backlog hardly anything is
+// lost.
 func TestBacklogIsMadeUpFor(t *testing.T) {
 	lost := func(backlog float64) float64 {
 		j := &queuedJob{Job: toy.New(64, 1, 40_000, 5), size: 256, waiting: make([]float64, 64)}

@@ -6,11 +6,10 @@ import (
 	"slices"
 )
 
-// KeyDistance is how far the keys of a job are from those that a shares policy was
-// trained on: Euclid over the parts of all records that the keys of each rank have,
-// both heaviest first (docs/algorithms.md, "saspartitioner"). It is 0 for the same
-// distribution whatever the keys are called, and below the square root of 2 always.
-// Ranks that only one of them has count as nothing in the other.
+// KeyDistance returns the distance between the keys of a job and those that a shares policy
+// was trained on (docs/algorithms.md, "saspartitioner"). Both lists have the parts of the
+// records that the keys have, by rank; the distance is Euclidean. It is below the square root
+// of 2, and 0 for equal distributions, whatever the keys' names. A missing rank counts as 0.
 func KeyDistance(trained, job []float64) float64 {
 	sq := 0.0
 	for rank := range max(len(trained), len(job)) {
@@ -26,8 +25,8 @@ func KeyDistance(trained, job []float64) float64 {
 	return math.Sqrt(sq)
 }
 
-// Heaviest returns what part of all records each of the n heaviest keys has by now,
-// descending; fewer where fewer keys are known. The slice is dst's, grown as necessary.
+// Heaviest returns the parts of the records that the n heaviest keys have, descending; fewer
+// if fewer keys are known. It reuses the memory of dst.
 func (l *Loads) Heaviest(dst []float64, n int) []float64 {
 	dst = dst[:0]
 	if l.records == 0 {

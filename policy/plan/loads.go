@@ -14,11 +14,11 @@ import (
 
 // LoadConfig says how the loads of keys and slots are estimated.
 type LoadConfig struct {
-	Alpha float64 `yaml:"alpha"` // part of the memory that each window replaces, in (0, 1]
-	Jump  float64 `yaml:"jump"`  // a count that is off by more standard deviations than this replaces the memory at once; 0: never
+	Alpha float64 `yaml:"alpha"` // part by which past counts fade per window, in (0, 1]
+	Jump  float64 `yaml:"jump"`  // standard deviations beyond which a count replaces the past counts at once; 0: never
 }
 
-// DefaultLoad remembers some five windows.
+// DefaultLoad remembers about five windows.
 func DefaultLoad() LoadConfig { return LoadConfig{Alpha: 0.2, Jump: 6} }
 
 // Validate reports impossible values by their path.
@@ -29,26 +29,25 @@ func (c *LoadConfig) Validate() error {
 	)
 }
 
-// Loads estimates what part of the records each hot key and each slot gets, from
-// counts that fade with time: a window's counts weigh (1-Alpha)^age, so that a
-// window with many records says more than one with few.
+// Loads estimates the part of the records that each hot key and each slot has
+// (docs/algorithms.md, "Key and slot loads"). Past counts fade: those of a window have the
+// weight (1-Alpha)^age. Windows with many records thus count more than others.
 //
-// A slot without its hot keys has few records in a window (20,000 over 4,096 slots
-// are five), and counts of so few scatter by chance. What exceeds that chance, a
-// Poisson variance, is taken as real: slots are drawn towards their mean by the
-// rest (empirical Bayes). All of a stream of light keys comes out equal, heavy
-// slots stand as counted.
+// A slot without its hot keys has few records per window, for example five if 20,000 records
+// are spread over 4,096 slots, and such counts scatter. The Poisson part of the variance over
+// the slots is chance: slot loads are shrunk towards their mean by that part (empirical
+// Bayes). A stream of light keys yields equal slots, and heavy slots keep their counts.
 type Loads struct {
 	config  LoadConfig
 	keys    []KeyLoad              // tracked keys; Load is a faded count
 	index   hashtable.Table[int32] // of keys
 	slots   []float64              // faded counts, all keys counted
 	records float64                // faded count of all records
-	chance  float64                // variance over mean that a steady count fades to
+	chance  float64                // variance over mean of a faded Poisson count
 	most    int                    // longest list of hot keys seen
 }
 
-// loadsMemory is what Loads need for a moment. They share it, as they do planning.
+// loadsMemory is scratch memory that all Loads share, as controllers share a Planning.
 type loadsMemory struct {
 	hot    hashtable.Table[int32] // of counts
 	counts []float64              // of a window's hot keys
@@ -60,8 +59,7 @@ var loadsMemories = sync.Pool{New: func() any { return new(loadsMemory) }}
 // NewLoads returns an estimator that knows no key. c must be valid.
 func NewLoads(c LoadConfig) *Loads { return &Loads{config: c} }
 
-// Observe takes in one window. A window without slot counts is measured by its
-// records, and slots count as equal.
+// Observe processes one window. If the window has no slot counts, all slots count as equal.
 func (l *Loads) Observe(w *policy.Window) {
 	n := 0.0
 	for _, c := range w.Slots {
@@ -90,8 +88,8 @@ func (l *Loads) Observe(w *policy.Window) {
 	l.observeKeys(w.Hot, before, n)
 }
 
-// faded is a faded count after a window of n records in which c were counted;
-// before is the faded count of all records until then.
+// faded returns a faded count after a window of n records, c of which were counted. before
+// is the faded count of all records before the window.
 func (l *Loads) faded(count, c, before, n float64) float64 {
 	if before == 0 {
 		return c
@@ -112,19 +110,19 @@ func (l *Loads) observeKeys(hot []policy.HotKey, before, n float64) {
 	least := math.Inf(1)
 	for i := range hot {
 		h := &hot[i]
-		// Up to Error of Count may belong to other keys: half of it, say.
+		// Up to Error of Count may belong to other keys: half of it is assumed to.
 		c := max(0, float64(h.Count)-float64(max(0, h.Error))/2)
 		m.counts[i] = c
 		m.hot.Set(h.Hash, int32(i))
 		least = min(least, c)
 	}
 	if len(hot) < l.most {
-		least = 0 // the list had room, so what is not on it did not occur
+		least = 0 // the list was not full, so other keys did not occur
 	}
 	l.most = max(l.most, len(hot))
 	for i := range l.keys {
 		k := &l.keys[i]
-		// Not on the list: no more than its last, else what was expected.
+		// A key that is not on the list has at most the count of the last key on it.
 		c := 0.0
 		if at, ok := m.hot.Get(k.Hash); ok {
 			c = m.counts[at]
@@ -137,7 +135,7 @@ func (l *Loads) observeKeys(hot []policy.HotKey, before, n float64) {
 		h := &hot[i]
 		if _, ok := l.index.Get(h.Hash); !ok {
 			l.index.Set(h.Hash, int32(len(l.keys)))
-			at, _ := m.hot.Get(h.Hash) // of a key that is on the list twice, the last counts
+			at, _ := m.hot.Get(h.Hash) // if a key is on the list twice, the last entry counts
 			l.keys = append(l.keys, KeyLoad{Hash: h.Hash, Name: h.Name, Load: m.counts[at] / n * l.records})
 		}
 	}
@@ -156,7 +154,7 @@ func (l *Loads) forget(n int) {
 	l.remember()
 }
 
-// remember notes where each key is.
+// remember rebuilds the index of the keys.
 func (l *Loads) remember() {
 	l.index.Clear()
 	for i := range l.keys {
@@ -164,8 +162,8 @@ func (l *Loads) remember() {
 	}
 }
 
-// Deviation is the standard deviation, by chance alone, of the estimated load of a
-// worker with 1/workers of all records, as a part of that load.
+// Deviation returns the relative standard deviation, by chance alone, of the estimated load
+// of a worker that gets 1/workers of all records.
 func (l *Loads) Deviation(workers int) float64 {
 	if l.records == 0 {
 		return 1
@@ -173,9 +171,9 @@ func (l *Loads) Deviation(workers int) float64 {
 	return math.Sqrt(l.chance * float64(workers) / l.records)
 }
 
-// Estimate returns the tracked keys and the slots as parts of all records: what
-// Input needs. Both slices are dst's, grown as necessary; slots has the length
-// given where windows had no slot counts.
+// Estimate returns the loads of the tracked keys and of the slots as parts of all records,
+// for an Input. It reuses the memory of the given slices. If windows had no slot counts, there
+// are SlotCount(workers) slots.
 func (l *Loads) Estimate(keys []KeyLoad, slots []float64, workers int) ([]KeyLoad, []float64) {
 	keys = append(keys[:0], l.keys...)
 	n := len(l.slots)

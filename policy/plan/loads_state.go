@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// LoadsState is what a Loads remembers.
+// LoadsState is the state of a Loads.
 type LoadsState struct {
 	Keys            []KeyLoad // tracked keys, with faded counts, in their order
 	Slots           []float64 // faded counts
@@ -13,13 +13,12 @@ type LoadsState struct {
 	Most            int // longest list of hot keys seen
 }
 
-// State is a copy of what is remembered.
+// State returns a copy of the state.
 func (l *Loads) State() LoadsState {
 	return LoadsState{Keys: slices.Clone(l.keys), Slots: slices.Clone(l.slots), Records: l.records, Chance: l.chance, Most: l.most}
 }
 
-// Restore makes the estimator what it was when s was taken. A state whose slots are of an
-// impossible number is refused and changes nothing.
+// Restore restores a state. An impossible number of slots is an error, and changes nothing.
 func (l *Loads) Restore(s LoadsState) error {
 	if n := len(s.Slots); n&(n-1) != 0 {
 		return fmt.Errorf("restore the loads: %d slots; the number must be a power of two", n)

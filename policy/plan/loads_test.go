@@ -33,7 +33,7 @@ func TestLoads(t *testing.T) {
 		// Off the list, whose last key counts 30: a had at most that, 50/2 + 30 of 150.
 		{"a key that fell off the list is no heavier than the last on it", LoadConfig{Alpha: 0.5},
 			[]window{{Hot: a(50), Slots: []int64{50, 50}}, {Hot: []policy.HotKey{{Hash: hashB, Count: 30}}, Slots: []int64{50, 50}}}, []float64{55. / 150, 0.5, 0.5}},
-		{"a key that fell off a list with room did not occur", LoadConfig{Alpha: 0.5},
+		{"a key that fell off a list that is not full did not occur", LoadConfig{Alpha: 0.5},
 			[]window{{Hot: a(50), Slots: []int64{50, 50}}, {Slots: []int64{50, 50}}}, []float64{25. / 150, 75. / 150, 75. / 150}},
 		{"half of what may belong to others is taken off", LoadConfig{Alpha: 0.5},
 			[]window{{Hot: []policy.HotKey{{Hash: hashA, Count: 60, Error: 20}}, Slots: []int64{60, 40}}}, []float64{0.5, 0.6, 0.4}},

@@ -8,9 +8,9 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
-// reset takes everything off the workers.
+// reset removes all load from the workers.
 func (p *Planner) reset() {
-	copy(p.room, p.carry)
+	copy(p.headroom, p.carry)
 	for w := range p.head {
 		p.head[w], p.tail[w] = -1, -1
 	}
@@ -19,9 +19,9 @@ func (p *Planner) reset() {
 	}
 }
 
-// put gives load of a named key to a worker.
+// put assigns load of a named key to a worker.
 func (p *Planner) put(k *namedKey, w uint16, load int64) {
-	p.room[w] -= load
+	p.headroom[w] -= load
 	for i := range k.parts {
 		if k.parts[i].worker == w {
 			k.parts[i].load += load
@@ -31,9 +31,9 @@ func (p *Planner) put(k *namedKey, w uint16, load int64) {
 	k.parts = append(k.parts, part{w, load})
 }
 
-// resume lays out the previous route under the new loads. It reports false where
-// that route cannot be kept: it names a key that no longer is chosen, or splits
-// keys more than a plan would.
+// resume assigns the new loads by the previous route. It returns false if that route cannot
+// be kept, because it names a key that is not chosen any more, or splits keys more than a
+// plan would.
 func (p *Planner) resume(prev *policy.Route) bool {
 	p.reset()
 	pairs := 0
@@ -69,7 +69,7 @@ func (p *Planner) resume(prev *policy.Route) bool {
 		if p.carry[w] == 0 {
 			return false
 		}
-		p.room[w] -= p.loads[s]
+		p.headroom[w] -= p.loads[s]
 	}
 	p.list()
 	return true
@@ -90,9 +90,9 @@ func (p *Planner) placeKeys(prev *policy.Route) {
 		}
 		rest := k.load
 		for _, t := range was {
-			// A sliver of room is not worth another worker.
-			if p.room[t.worker] > p.carry[t.worker]/16 {
-				load := min(rest, p.room[t.worker])
+			// A little headroom is not worth another worker.
+			if p.headroom[t.worker] > p.carry[t.worker]/16 {
+				load := min(rest, p.headroom[t.worker])
 				p.put(k, t.worker, load)
 				if rest -= load; rest == 0 {
 					break
@@ -100,11 +100,11 @@ func (p *Planner) placeKeys(prev *policy.Route) {
 			}
 		}
 		for rest > 0 {
-			// Keys alone never outweigh the workers, so until all is placed one has room.
-			w := p.roomiest()
+			// Capacities sum to the whole load, so some worker has headroom for a key.
+			w := p.mostHeadroom()
 			load := rest
-			if p.room[w] > 0 {
-				load = min(rest, p.room[w])
+			if p.headroom[w] > 0 {
+				load = min(rest, p.headroom[w])
 			}
 			p.put(k, w, load)
 			rest -= load
@@ -112,8 +112,8 @@ func (p *Planner) placeKeys(prev *policy.Route) {
 	}
 }
 
-// spreadKey divides a key over all workers in proportion to their capacities; what
-// rounding leaves goes where there is most room.
+// spreadKey divides a key over all workers in proportion to their capacities. The rest from
+// rounding goes to the worker with the most headroom.
 func (p *Planner) spreadKey(k *namedKey) {
 	sum := int64(0)
 	for _, c := range p.carry {
@@ -127,15 +127,14 @@ func (p *Planner) spreadKey(k *namedKey) {
 		}
 	}
 	if rest > 0 {
-		p.put(k, p.roomiest(), rest)
+		p.put(k, p.mostHeadroom(), rest)
 	}
 }
 
-// previous returns where the key's records went: by its name, or by its slot. The
-// workers that the key filled come first (their room is about what it had there),
-// then the one where it ended and shares the room with others: refilled in this
-// order, shares shift no more than loads and capacities did. The result is valid
-// until the next call.
+// previous returns the parts that the key had under the previous route, by name or by slot.
+// Workers that the key filled come first: their headroom is about the part it had there. In
+// this order the key fills them again, so that shares shift no more than loads and
+// capacities did. The result is valid until the next call.
 func (p *Planner) previous(k *namedKey, prev *policy.Route) []part {
 	p.parts = p.parts[:0]
 	if prev == nil {
@@ -151,51 +150,51 @@ func (p *Planner) previous(k *namedKey, prev *policy.Route) []part {
 		p.parts = append(p.parts, part{w, int64(was.Shares[j] * float64(k.load))})
 	}
 	slices.SortFunc(p.parts, func(a, b part) int {
-		return cmp.Or(cmp.Compare(p.room[a.worker]-a.load, p.room[b.worker]-b.load), cmp.Compare(a.worker, b.worker))
+		return cmp.Or(cmp.Compare(p.headroom[a.worker]-a.load, p.headroom[b.worker]-b.load), cmp.Compare(a.worker, b.worker))
 	})
 	return p.parts
 }
 
-// fits finds the worker that takes the key whole: one it was at, else, for a key
-// that was not split, the one with most room. A split key that would now just fit
-// elsewhere stays split: gathering it would move all of it.
+// fits finds a worker for the whole key: one of its previous workers or, for a key that was
+// not split, the worker with the most headroom. A split key that would now fit elsewhere
+// stays split, since joining it would move all of it.
 func (p *Planner) fits(k *namedKey, was []part) (uint16, bool) {
 	for _, t := range was {
-		if k.load <= p.room[t.worker]+p.slack[t.worker] {
+		if k.load <= p.headroom[t.worker]+p.slack[t.worker] {
 			return t.worker, true
 		}
 	}
 	if len(was) > 1 {
 		return 0, false
 	}
-	w := p.roomiest()
-	return w, k.load <= p.room[w]
+	w := p.mostHeadroom()
+	return w, k.load <= p.headroom[w]
 }
 
-// roomiest is the worker with most room; among equals the one with more capacity,
+// mostHeadroom returns the worker with the most headroom; of equals the one with more capacity,
 // then the first.
-func (p *Planner) roomiest() uint16 {
+func (p *Planner) mostHeadroom() uint16 {
 	best := 0
-	for w := 1; w < len(p.room); w++ {
-		if p.roomier(w, best) {
+	for w := 1; w < len(p.headroom); w++ {
+		if p.moreHeadroom(w, best) {
 			best = w
 		}
 	}
 	return uint16(best)
 }
 
-func (p *Planner) roomier(a, b int) bool {
-	if p.room[a] != p.room[b] {
-		return p.room[a] > p.room[b]
+func (p *Planner) moreHeadroom(a, b int) bool {
+	if p.headroom[a] != p.headroom[b] {
+		return p.headroom[a] > p.headroom[b]
 	}
 	return p.carry[a] > p.carry[b]
 }
 
 // placeSlots is step 3 of the plan.
 func (p *Planner) placeSlots(prev *policy.Route) {
-	open := p.stuck // borrowed: whether the worker had room after the named keys
-	for w, room := range p.room {
-		open[w] = room > 0
+	open := p.stuck // reused memory: whether the worker has headroom after the named keys
+	for w, headroom := range p.headroom {
+		open[w] = headroom > 0
 	}
 	for s, load := range p.loads {
 		p.home[s] = unset
@@ -203,36 +202,35 @@ func (p *Planner) placeSlots(prev *policy.Route) {
 			w := prev.Slots[s]
 			if load > 0 && open[w] || load == 0 && p.carry[w] > 0 {
 				p.home[s] = w
-				p.room[w] -= load
+				p.headroom[w] -= load
 			}
 		}
 	}
-	// The worker with most room comes first, of equals as in roomiest: the one with more
+	// The worker with the most headroom comes first, of equals, as in mostHeadroom, the one with more
 	// capacity, then the one with the lower index.
-	p.roomy = p.roomy[:0]
-	for w, room := range p.room {
-		p.roomy = append(p.roomy, minheap.Item[int64, int64]{Key: -room, ID: -p.carry[w]<<16 | int64(w)})
+	p.byHeadroom = p.byHeadroom[:0]
+	for w, headroom := range p.headroom {
+		p.byHeadroom = append(p.byHeadroom, minheap.Item[int64, int64]{Key: -headroom, ID: -p.carry[w]<<16 | int64(w)})
 	}
-	p.roomy.Fix()
+	p.byHeadroom.Fix()
 	for i := len(p.sorted) - 1; i >= 0; i-- {
 		if s := p.slot(p.sorted[i]); p.home[s] == unset {
-			w := uint16(p.roomy[0].ID)
+			w := uint16(p.byHeadroom[0].ID)
 			p.home[s] = w
-			p.room[w] -= p.loads[s]
-			p.roomy[0].Key = -p.room[w]
-			p.roomy.FixFirst()
+			p.headroom[w] -= p.loads[s]
+			p.byHeadroom[0].Key = -p.headroom[w]
+			p.byHeadroom.FixFirst()
 		}
 	}
 	p.deal()
 	p.list()
 }
 
-// unset marks a slot without load that still needs a worker; no worker has this
-// index.
+// unset marks a slot that has no worker yet. No worker has this index.
 const unset = policy.MaxWorkers
 
-// deal spreads the slots without load over the workers in proportion to capacity:
-// records may yet turn up in them.
+// deal divides the slots without load over the workers in proportion to capacity, since they
+// may get records later.
 func (p *Planner) deal() {
 	idle := len(p.loads) - len(p.sorted)
 	sum := 0.0
@@ -255,18 +253,17 @@ func (p *Planner) deal() {
 	}
 }
 
-// rank is a slot as a number that sorts by load.
+// rank encodes a slot as a number that sorts by load.
 func (p *Planner) rank(s int) uint64 { return uint64(p.loads[s])<<slotBits | uint64(s) }
 
 func (p *Planner) slot(rank uint64) int { return int(rank & (1<<slotBits - 1)) }
 
-// slotBits holds any slot number: SlotCount(MaxWorkers) is 1<<19; with a load
-// below 1<<44 a rank fits 64 bits.
+// slotBits is enough for any slot number, since SlotCount(MaxWorkers) is 1<<19. With a load
+// below 1<<44, a rank fits in 64 bits.
 const slotBits = 19
 
-// sortRanks sorts ranks by load, ascending, keeping the order of equal loads: a radix
-// sort, as this is most of a plan's work. It returns the sorted ranks and the other
-// slice, for the next time.
+// sortRanks sorts ranks by load, ascending and stably. It is a radix sort, because sorting is
+// most of a plan's work. It returns the sorted ranks, and the other slice for the next call.
 func sortRanks(ranks, spare []uint64) (sorted, other []uint64) {
 	const digit = 11
 	spare = sized(spare, len(ranks))

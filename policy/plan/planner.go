@@ -1,7 +1,6 @@
-// Package plan turns windows into routes by calculation: what keys and slots weigh (Loads)
-// and how fast workers are (Speeds), estimated from windows; the Planner, which fits loads
-// to capacities; and Waterfill, the controller made of these, which learned policies fall
-// back on and have to beat.
+// Package plan computes routes from windows. Loads estimates the loads of keys and slots,
+// Speeds the speeds of workers; Planner assigns loads to workers with given capacities.
+// Waterfill is the analytic controller made of the three.
 package plan
 
 import (
@@ -16,34 +15,33 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
-// Input is what a route is planned from. Loads are in any one unit (records,
-// shares, seconds); capacities in any other, as only their proportions count. A
-// load or capacity that is negative, NaN or infinite counts as 0; capacities that
-// are all 0 count as equal.
+// Input is what a route is planned from. Loads have any one unit (records, shares,
+// seconds), and capacities any other: only their proportions matter. A load or capacity that
+// is negative, NaN or infinite counts as 0. If all capacities are 0, they count as equal.
 type Input struct {
-	Keys     []KeyLoad     // the heaviest keys, in any order; a hash given twice is added up
+	Keys     []KeyLoad     // the heaviest keys, in any order; the loads of a repeated hash are added
 	Slots    []float64     // load of each hash slot with all keys counted, those in Keys too; the length is a power of two
-	Capacity []float64     // what each of the P workers can carry; 0: nothing
-	Prev     *policy.Route // the route in force; nil, or one for another P or slot table: plan afresh
+	Capacity []float64     // of each of the P workers; 0: it gets nothing
+	Prev     *policy.Route // the latest route; a route for another P or number of slots counts as nil
 }
 
-// KeyLoad is a key and how heavy it is.
+// KeyLoad is a key and its load.
 type KeyLoad struct {
 	Hash uint64
 	Name string // for people
 	Load float64
 }
 
-// Config says how fine and how restless plans are.
+// Config says how fine plans are, and how many moves they make.
 type Config struct {
-	KeysPerWorker int     `yaml:"keys_per_worker"` // how many keys are placed by name, as a multiple of P, besides those heavier than a mean worker's load
-	Keys          int     `yaml:"keys"`            // and at least so many: few workers have few keys by that measure, and their slots are heavy
-	Slack         float64 `yaml:"slack"`           // a worker may carry this share more than its capacity before anything moves
-	Spread        int     `yaml:"spread"`          // how many of the heaviest keys go to all workers: less chance in what each gets, more state to keep and merge
+	KeysPerWorker int     `yaml:"keys_per_worker"` // keys that are named, as a multiple of P, besides those heavier than the mean load of a worker
+	Keys          int     `yaml:"keys"`            // least number of named keys; for few workers, whose slots are heavy
+	Slack         float64 `yaml:"slack"`           // part of its capacity by which a worker may be overloaded before anything moves
+	Spread        int     `yaml:"spread"`          // number of heaviest keys that are split over all workers: loads scatter less, but there is more state to keep and merge
 }
 
-// Default names 4 keys per worker and at least 64, which is what windows list
-// (engine.Config.HotKeys), tolerates 0.2 % of overload and spreads none.
+// Default names 4 keys per worker and at least 64, as many as windows list
+// (engine.Config.HotKeys). It tolerates 0.2 % of overload, and spreads no key.
 func Default() Config { return Config{KeysPerWorker: 4, Keys: 64, Slack: 0.002} }
 
 // Validate reports impossible values by their path.
@@ -56,33 +54,35 @@ func (c *Config) Validate() error {
 	)
 }
 
-// Planner turns loads and capacities into routes (design.md, The route, and the
-// two ways to act). It is pure: what it keeps between calls is memory, no state.
+// Planner plans routes from loads and capacities (docs/algorithms.md, "The planner"). It is
+// pure: between calls it keeps memory, but no state.
 //
-// Capacities are scaled so that they sum to the load; a worker's room is its
-// capacity less the load it already has. Then:
+// Capacities are scaled so that they sum to the load. A worker's headroom is its capacity
+// less the load that is already assigned to it. Then:
 //
-//  1. A previous route on which the repairs of step 4 would change nothing, and
-//     which names no key that has become too light to name, is kept.
-//  2. Keys, heaviest first. The first Spread of them are divided over all workers by
-//     capacity. Of the others, a placed key stays where it is if it fits.
-//     Else it goes whole to the worker with most room if it fits there. Else it is
-//     split: it fills the rooms of its previous workers, then the largest rooms.
-//  3. Slots. One stays where it is if its worker has room beside its named keys;
-//     the others are packed, heaviest first, each to the worker with most room.
-//  4. Repairs, while a worker is above its capacity by more than the slack: slots
-//     move to the worker with most room, or are exchanged for lighter ones of its,
-//     as long as that lowers the larger of the two deviations; then named keys give up what is still too much (a split).
+//  1. The previous route is kept if the repairs of step 4 would change nothing, and if it
+//     names no key that has become too light to be named.
+//  2. Keys, heaviest first. The first Spread keys are divided over all workers by capacity.
+//     Of the others, a placed key stays where it is if it fits. If not, it goes whole to the
+//     worker with the most headroom, if it fits there. Otherwise it is split: it fills the
+//     headroom of its previous workers, then the largest.
+//  3. Slots. A slot stays where it is if its worker has headroom beside its named keys. The
+//     others are packed, heaviest first, each to the worker with the most headroom.
+//  4. Repairs, while a worker exceeds its capacity by more than the slack. Slots move to the
+//     worker with the most headroom, or are exchanged for lighter slots of that worker, as
+//     long as the larger of the two deviations falls. Then named keys are split to remove the
+//     remaining excess.
 //
-// Every split but the last either uses up a key or fills a worker exactly, and a
-// full worker takes part in no other: hence at most P - 1 pairs more than named
-// keys, and P - 1 more for each key that is spread. Loads are whole numbers inside, so equal inputs give equal routes.
+// Every split but the last either uses up a key or fills a worker exactly, and a full worker
+// gets no other key. Hence a plan has at most P - 1 more pairs than named keys, and P - 1
+// more for each key that is spread. Loads are whole numbers inside, so that equal inputs give
+// equal routes.
 //
-// No worker is left above (1 + slack) times its capacity by more than the heaviest
-// slot, nor, with slack 0, below by more than that.
+// No worker exceeds (1 + slack) times its capacity by more than the heaviest slot. With slack
+// 0, none stays below its capacity by more than that.
 //
-// A Planner is for one goroutine; a zero Planner has slack 0 and names
-// only keys heavier than a worker.
+// A Planner must not be used concurrently. A zero Planner has slack 0, and names only keys
+// that are heavier than a worker.
 type Planner struct {
 	Config Config
 
@@ -90,25 +90,25 @@ type Planner struct {
 	index hashtable.Table[int32] // of named
 	prev  hashtable.Table[int32] // of the previous route's Keys
 
-	loads  []int64                    // per slot, named keys taken out
-	carry  []int64                    // per worker: capacity scaled to the whole load
-	room   []int64                    // per worker: carry - load
-	slack  []int64                    // per worker: how much it may carry above its capacity
-	home   []uint16                   // per slot: its worker
-	sorted []uint64                   // ranks of the loaded slots, lightest first
-	spare  []uint64                   // scratch: for sorting them
-	next   []int32                    // per slot: the next slot of the same worker, which is no heavier; -1: none
-	before []int32                    // per slot: the one before it
-	head   []int32                    // per worker: its heaviest slot
-	tail   []int32                    // per worker: its lightest slot
-	roomy  minheap.Heap[int64, int64] // workers, the one with most room first
-	stuck  []bool                     // per worker: a repair found nothing to move
-	order  []candidate                // the input's keys with load, each once, heaviest first
-	parts  []part                     // scratch: previous parts of one key
-	exact  []float64                  // scratch: slot loads before rounding
+	loads      []int64                    // per slot, named keys taken out
+	carry      []int64                    // per worker: capacity scaled to the whole load
+	headroom   []int64                    // per worker: its headroom, carry - load
+	slack      []int64                    // per worker: how much it may carry above its capacity
+	home       []uint16                   // per slot: its worker
+	sorted     []uint64                   // ranks of the loaded slots, lightest first
+	spare      []uint64                   // scratch: for sorting them
+	next       []int32                    // per slot: the next slot of the same worker, which is no heavier; -1: none
+	before     []int32                    // per slot: the previous slot of the same worker
+	head       []int32                    // per worker: its heaviest slot
+	tail       []int32                    // per worker: its lightest slot
+	byHeadroom minheap.Heap[int64, int64] // workers, by headroom
+	stuck      []bool                     // per worker: a repair found nothing to move
+	order      []candidate                // the input's keys with load, each once, heaviest first
+	parts      []part                     // scratch: previous parts of one key
+	exact      []float64                  // scratch: slot loads before rounding
 }
 
-// namedKey is a key planned by name and how its load is divided.
+// namedKey is a named key, and how its load is divided.
 type namedKey struct {
 	KeyLoad
 	load  int64
@@ -121,11 +121,11 @@ type part struct {
 	load   int64
 }
 
-// whole is the sum of all loads inside the planner: fine enough that rounding is
-// far below any tolerance, small enough for sums and products of a few.
+// whole is the sum of all loads inside the planner. It is large enough that rounding is far
+// below any tolerance, and small enough that sums and small multiples do not overflow.
 const whole = 1 << 44
 
-// ulps is the rounding that comparisons with the previous route forgive.
+// ulps is the rounding error that comparisons with the previous route tolerate.
 const ulps = whole >> 32
 
 // Plan returns the route for the input: Prev itself if it can stay, else a new one
@@ -144,8 +144,8 @@ func (p *Planner) Plan(in Input) *policy.Route {
 	return p.route()
 }
 
-// prepare scales loads and capacities to whole numbers, chooses the named keys and
-// returns the previous route if it can be built on.
+// prepare scales loads and capacities to whole numbers, and chooses the named keys. It
+// returns the previous route if the plan can start from it.
 func (p *Planner) prepare(in *Input) *policy.Route {
 	workers, slots := len(in.Capacity), len(in.Slots)
 	if slots == 0 {
@@ -161,7 +161,7 @@ func (p *Planner) prepare(in *Input) *policy.Route {
 			p.prev.Set(prev.Keys[i].Hash, int32(i))
 		}
 	}
-	p.carry, p.room, p.slack = sized(p.carry, workers), sized(p.room, workers), sized(p.slack, workers)
+	p.carry, p.headroom, p.slack = sized(p.carry, workers), sized(p.headroom, workers), sized(p.slack, workers)
 	p.head, p.tail, p.stuck = sized(p.head, workers), sized(p.tail, workers), sized(p.stuck, workers)
 	p.loads, p.home = sized(p.loads, slots), sized(p.home, slots)
 	p.next, p.before = sized(p.next, slots), sized(p.before, slots)
@@ -217,7 +217,7 @@ func (p *Planner) prepare(in *Input) *policy.Route {
 		p.index.Set(p.named[i].Hash, int32(i))
 	}
 	if sum == 0 {
-		sum = whole // nothing to carry: capacities still say where idle slots go
+		sum = whole // no load: capacities still say where idle slots go
 	}
 	p.share(in.Capacity, sum)
 	return prev
@@ -251,8 +251,8 @@ func (p *Planner) share(capacity []float64, sum int64) {
 	}
 }
 
-// sticky is how much heavier a key counts that the previous route names, so that
-// keys of about equal weight do not take turns.
+// sticky is the factor by which a key counts heavier if the previous route names it, so that
+// keys of about equal load do not alternate.
 const sticky = 1.25
 
 // candidate is a key that may be named.
@@ -264,8 +264,8 @@ type candidate struct {
 	named bool
 }
 
-// choose fills named, heaviest first, with loads divided by unit: every key
-// heavier than a mean worker's load, and the next few times P, or as many as is said.
+// choose fills named, heaviest first, with loads divided by unit. It names every key that is
+// heavier than the mean load of a worker, and as many others as the configuration says.
 func (p *Planner) choose(keys []KeyLoad, unit float64, workers int) {
 	p.order = p.order[:0]
 	p.index.Clear()
@@ -312,8 +312,9 @@ func (p *Planner) choose(keys []KeyLoad, unit float64, workers int) {
 	}
 }
 
-// pick names n candidates from the given one on, those that count as heaviest: the next
-// of those that the previous route names, or the next of the others, whichever does.
+// pick names the n heaviest of the candidates from index from on. Candidates that the
+// previous route names, and the others, are each in order: the heavier of the two next ones
+// is chosen each time, with stickiness.
 func (p *Planner) pick(from, n int) {
 	held, other := from, from
 	for ; n > 0; n-- {
@@ -340,7 +341,7 @@ func (p *Planner) pick(from, n int) {
 	}
 }
 
-// route is the plan as a route.
+// route returns the plan as a route.
 func (p *Planner) route() *policy.Route {
 	pairs := 0
 	for i := range p.named {
@@ -362,7 +363,7 @@ func (p *Planner) route() *policy.Route {
 	return r
 }
 
-// sound is v, or 0 where v is no amount.
+// sound returns v, or 0 if v is not a finite positive number.
 func sound(v float64) float64 {
 	if v > 0 && !math.IsInf(v, 1) {
 		return v
@@ -370,7 +371,7 @@ func sound(v float64) float64 {
 	return 0
 }
 
-// sized is s with length n, its elements unspecified.
+// sized returns s with length n; its elements are unspecified.
 func sized[T any](s []T, n int) []T {
 	if cap(s) < n {
 		return make([]T, n)

@@ -234,7 +234,7 @@ func TestPlan(t *testing.T) {
 		{"a key given in two parts is one key",
 			plan.Input{Slots: []float64{60, 10, 10, 10}, Keys: []plan.KeyLoad{key(0, 20), key(0, 40)}, Capacity: []float64{1, 1}},
 			[]policy.KeyRoute{{Workers: []uint16{0, 1}, Shares: []float64{0.75, 0.25}}}, []uint16{0, 1, 1, 1}},
-		{"it is placed whole where there is room for it",
+		{"it is placed whole where there is headroom for it",
 			plan.Input{Slots: []float64{60, 20, 10, 10}, Keys: []plan.KeyLoad{key(0, 60)}, Capacity: []float64{2, 3}},
 			[]policy.KeyRoute{{Workers: []uint16{1}, Shares: []float64{1}}}, []uint16{1, 0, 0, 0}},
 		{"the slot's other keys stay apart from the named one",
@@ -269,8 +269,8 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-// A key that is spread goes to every worker that can carry something, as much as it
-// can; lighter ones and slots fill the rest as ever. When speeds change so do its parts.
+// A spread key goes to every worker with capacity, in proportion to it; lighter keys and slots
+// fill the rest as always. When speeds change so do its parts.
 func TestPlanSpreads(t *testing.T) {
 	planner := plan.Planner{Config: plan.Config{KeysPerWorker: 1, Slack: 0.1, Spread: 1}}
 	key := func(slot int, load float64) plan.KeyLoad { return plan.KeyLoad{Hash: uint64(slot) << 62, Load: load} }

@@ -16,9 +16,9 @@ func (p *Planner) list() {
 	}
 }
 
-// repair is step 4 of the plan. It reports whether anything was out of place; with
-// dry it stops there. Each change gives workers that were stuck another partner, hence
-// the rounds; a worker that a split made exact is left alone by all later ones.
+// repair is step 4 of the plan. It reports whether there was anything to repair; with dry it
+// changes nothing. It repeats because a change can give a stuck worker a new partner. It ends
+// because a worker whose load a split made exact does not change any more.
 func (p *Planner) repair(dry bool) (changed bool) {
 	for {
 		moved := p.moveSlots(dry)
@@ -33,27 +33,26 @@ func (p *Planner) repair(dry bool) (changed bool) {
 	}
 }
 
-// most is the worker with the largest load above its capacity, of those that are above it
-// by more than the slack and not stuck; -1 if there is none.
+// most returns the worker with the largest excess over its capacity, among the workers that
+// are not stuck and exceed the slack; -1 if there is none.
 func (p *Planner) most() int {
 	o, most := -1, int64(0)
-	for w, room := range p.room {
-		if over := -room; over > most && over > p.slack[w]+ulps && !p.stuck[w] {
+	for w, headroom := range p.headroom {
+		if over := -headroom; over > most && over > p.slack[w]+ulps && !p.stuck[w] {
 			o, most = w, over
 		}
 	}
 	return o
 }
 
-// moveSlots moves slots off overloaded workers, each time from the most overloaded
-// to the one with most room, and exchanges two of theirs where no single one will
-// do: as much as possible without making either worse than exact, else as little
-// as possible that still lowers the larger deviation. Each step lowers the sum of
-// squared deviations, so this ends.
+// moveSlots moves slots from the most overloaded worker to the worker with the most headroom
+// while a move helps. If no single slot helps, it exchanges two. It prefers the
+// largest load that does not overshoot, and otherwise takes the smallest that still lowers
+// the larger deviation. Each step lowers the sum of squared deviations, so the loop ends.
 func (p *Planner) moveSlots(dry bool) (changed bool) {
 	clear(p.stuck)
 	for o := p.most(); o >= 0; o = p.most() {
-		u := int(p.roomiest())
+		u := int(p.mostHeadroom())
 		s, t := p.exchange(o, u)
 		if s < 0 {
 			p.stuck[o] = true
@@ -71,13 +70,13 @@ func (p *Planner) moveSlots(dry bool) (changed bool) {
 	return changed
 }
 
-// exchange chooses the slot s that goes from o to u, and the slot t, or -1 for
-// none, that goes back. s is -1 where nothing helps.
+// exchange chooses the slot s that moves from o to u, and the slot t that moves back; -1:
+// none. s is -1 if nothing helps.
 func (p *Planner) exchange(o, u int) (s, t int32) {
-	over, room := -p.room[o], p.room[u]
-	exact, limit := min(over, room), over+room-ulps
+	over, headroom := -p.headroom[o], p.headroom[u]
+	exact, limit := min(over, headroom), over+headroom-ulps
 	s, t = -1, -1
-	if room <= 0 {
+	if headroom <= 0 {
 		return s, t
 	}
 	best := int64(0)
@@ -104,7 +103,7 @@ func (p *Planner) exchange(o, u int) (s, t int32) {
 		for p.next[b] >= 0 && p.loads[a]-p.loads[p.next[b]] <= exact {
 			b = p.next[b]
 		}
-		if d := p.loads[a] - p.loads[b]; d > exact/64 { // less is not worth two moves
+		if d := p.loads[a] - p.loads[b]; d > exact/64 { // a smaller gain is not worth two moves
 			offer(a, b, d)
 		}
 		if c := p.next[b]; c >= 0 {
@@ -114,8 +113,8 @@ func (p *Planner) exchange(o, u int) (s, t int32) {
 	return s, t
 }
 
-// moveSlot moves a slot to another worker, behind those of its load or more. Its place
-// is looked for from both ends: slots of equal loads are many, and so are moves.
+// moveSlot moves a slot to another worker, after the slots that are at least as heavy. It
+// searches from both ends, since many slots have equal loads, and there are many moves.
 func (p *Planner) moveSlot(s int32, to int) {
 	load, from := p.loads[s], int(p.home[s])
 	p.link(from, p.before[s], p.next[s])
@@ -137,8 +136,8 @@ func (p *Planner) moveSlot(s int32, to int) {
 	p.link(to, before, s)
 	p.link(to, s, next)
 	p.home[s] = uint16(to)
-	p.room[from] += load
-	p.room[to] -= load
+	p.headroom[from] += load
+	p.headroom[to] -= load
 }
 
 // link makes two slots neighbours in a worker's chain; -1 stands for its end.
@@ -155,14 +154,14 @@ func (p *Planner) link(worker int, before, next int32) {
 	}
 }
 
-// splitKeys takes what slots could not mend off the named keys: from the most
-// overloaded worker to the one with most room, as much as makes one of the two
-// exact, or a key's whole part if that is less.
+// splitKeys moves load of named keys from the most overloaded worker to the worker with the
+// most headroom. It moves what makes the load of one of the two exact, or a key's whole part
+// if that is less.
 func (p *Planner) splitKeys(dry bool) (changed bool) {
 	clear(p.stuck)
 	for o := p.most(); o >= 0; o = p.most() {
-		u := int(p.roomiest())
-		x := min(-p.room[o], p.room[u])
+		u := int(p.mostHeadroom())
+		x := min(-p.headroom[o], p.headroom[u])
 		k, at := p.giver(uint16(o), uint16(u), x)
 		if k == nil || x <= ulps {
 			p.stuck[o] = true
@@ -173,7 +172,7 @@ func (p *Planner) splitKeys(dry bool) (changed bool) {
 		}
 		changed = true
 		load := min(x, k.parts[at].load)
-		p.room[o] += load
+		p.headroom[o] += load
 		if k.parts[at].load -= load; k.parts[at].load == 0 {
 			k.parts = append(k.parts[:at], k.parts[at+1:]...)
 		}
@@ -182,9 +181,9 @@ func (p *Planner) splitKeys(dry bool) (changed bool) {
 	return changed
 }
 
-// giver chooses the key that gives load x from worker o to u, and its part at o: one
-// that is at u already (no new pair), else one already split, else the lightest
-// whose part suffices, else the heaviest part.
+// giver chooses the key whose load x moves from worker o to u, and its part at o. In
+// order of preference, this is a key that is also at u (no new pair), a key that is already
+// split, the lightest key whose part is enough, and the key with the heaviest part.
 func (p *Planner) giver(o, u uint16, x int64) (best *namedKey, at int) {
 	grade := 0
 	for i := range p.named {

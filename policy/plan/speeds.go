@@ -8,26 +8,26 @@ import (
 	"github.com/saspart/saspart/config/field"
 )
 
-// Smoothing is how measured speeds are averaged over windows.
+// Smoothing says how measured speeds are averaged over windows.
 type Smoothing string
 
 const (
-	// Fixed moves the estimate by the same part of every deviation.
+	// Fixed moves the estimate by a constant part of every deviation.
 	Fixed Smoothing = "fixed"
-	// Kalman weighs each deviation by how uncertain the estimate is against the
-	// noise of the measurements, both of which it estimates.
+	// Kalman weighs each deviation by the uncertainty of the estimate relative to the noise
+	// of the measurements, both of which it estimates.
 	Kalman Smoothing = "kalman"
 )
 
 // SpeedConfig says how worker speeds are estimated.
 type SpeedConfig struct {
 	Smoothing Smoothing `yaml:"smoothing"` // fixed or kalman
-	Alpha     float64   `yaml:"alpha"`     // fixed: part of a deviation that is believed, in (0, 1]
-	Records   float64   `yaml:"records"`   // fixed: a worker that finished so few records is believed half
-	Floor     float64   `yaml:"floor"`     // least capacity of a worker, as a part of the mean, so that a slow one is still measured
+	Alpha     float64   `yaml:"alpha"`     // fixed: the gain, in (0, 1]
+	Records   float64   `yaml:"records"`   // fixed: number of finished records at which the gain is half
+	Floor     float64   `yaml:"floor"`     // least capacity of a worker, as a part of the mean, so that slow workers are still measured
 }
 
-// DefaultSpeed is a Kalman filter.
+// DefaultSpeed uses a Kalman filter.
 func DefaultSpeed() SpeedConfig {
 	return SpeedConfig{Smoothing: Kalman, Alpha: 0.3, Records: 30, Floor: 0.02}
 }
@@ -45,27 +45,28 @@ func (c *SpeedConfig) Validate() error {
 	)
 }
 
-// Speeds estimates how fast each worker is: records finished per busy second, in
-// the log, since speeds change by factors. What all workers have in common (longer
-// records, say) is taken out by the median deviation: only proportions count.
+// Speeds estimates the speed of each worker, in records finished per busy second
+// (docs/algorithms.md, "Worker speeds"). It estimates logarithms, since speeds change by
+// factors. A change that all workers have in common, such as longer records, is removed by
+// subtracting the median deviation: only proportions matter.
 //
-// A saturated worker needs no special treatment: its busy ratio is 1 and its
-// records are what it finished in full time. Idle and missing (NaN) workers keep
-// their estimate, moved by what the others have in common.
+// A saturated worker needs no special treatment: its busy ratio is 1, and its records are
+// those of the whole window. Idle and unmeasured (NaN) workers keep their estimates, except
+// for the common change.
 //
-// The Kalman form models each log speed as a random walk with variance Q per
-// window, measured with variance R (in proportion more where there are fewer
-// records). Both are the same for all workers and estimated from the differences d of successive measurements, whatever the
-// filter makes of them: cov(d, previous d) = -R and var(d) = Q + 2R. A worker that
-// deviates in the same direction by more than 2 standard deviations twice running
-// has jumped: its estimate is taken to be as wrong as that.
+// The Kalman filter models each log speed as a random walk with variance Q per window,
+// measured with variance R, which is larger when there are fewer records. Both are common to
+// all workers. They are estimated from the differences d of successive measurements:
+// cov(d, previous d) = -R and var(d) = Q + 2R. A worker that deviates by more than two
+// standard deviations in the same direction twice in a row has jumped: the variance of its
+// estimate becomes the squared deviation.
 type Speeds struct {
 	config SpeedConfig
 	log    []float64 // estimates
 	spread []float64 // variance of each estimate's error
 	runs   []float64 // fixed: windows' worth of measurements behind each estimate
 	signs  []float64 // direction of the last deviation if beyond 2 standard deviations, else 0
-	level  float64   // what all measurements had in common so far
+	level  float64   // sum of the common changes so far
 	last   []float64 // last measurement less the level; NaN: none
 	diff   []float64 // difference of the last two; NaN: none
 	// Faded sums over differences, each with the weight of its records: of the
@@ -75,22 +76,22 @@ type Speeds struct {
 	logs, scratch []float64
 }
 
-// The estimates of Q and R start here, count as so many measurements of one worker,
-// and fade by so much per window.
+// The initial estimates of Q and R, their weight in measurements of one worker, and the
+// factor by which past measurements fade per window.
 const (
 	startQ      = 0.01 * 0.01
 	startR      = 0.05 * 0.05
 	startWeight = 16
 	noiseFade   = 0.95
-	// The variance of an estimate before its first measurement: any will do that
-	// makes that one count in full.
+	// The variance of an estimate before its first measurement, large enough to give that
+	// measurement a gain of 1.
 	unknown = 100
-	// Never so sure of anything that change goes unnoticed.
+	// Lower bounds, so that the filter always follows changes.
 	leastQ = 1e-7
 	leastR = 1e-7
 )
 
-// NewSpeeds returns an estimator that holds all workers equal. c must be valid.
+// NewSpeeds returns an estimator for which all workers are equal. c must be valid.
 func NewSpeeds(c SpeedConfig, workers int) *Speeds {
 	s := &Speeds{config: c}
 	for _, v := range []*[]float64{&s.log, &s.spread, &s.runs, &s.signs, &s.last, &s.diff, &s.logs} {
@@ -103,12 +104,12 @@ func NewSpeeds(c SpeedConfig, workers int) *Speeds {
 	return s
 }
 
-// Observe takes in one window: records finished and busy ratio of each worker.
+// Observe processes one window: the records finished and the busy ratio of each worker.
 func (s *Speeds) Observe(counts []int64, busy []float64) {
 	s.scratch = s.scratch[:0]
 	for w, n := range counts {
 		s.logs[w] = math.NaN()
-		// Half a record more keeps a worker that was busy with none finite.
+		// Half a record is added so that the log is finite without records.
 		if b := busy[w]; b > 0 && !math.IsInf(b, 1) && n >= 0 {
 			s.logs[w] = math.Log((float64(n) + 0.5) / b)
 			s.scratch = append(s.scratch, s.logs[w]-s.log[w])
@@ -124,15 +125,15 @@ func (s *Speeds) Observe(counts []int64, busy []float64) {
 	for w := range s.log {
 		s.log[w] += common
 		if dev := s.logs[w] - s.log[w]; dev == dev {
-			// What it finished, or should have, whichever is more evidence.
+			// The records that it finished or was expected to finish, whichever are more.
 			n := max(float64(counts[w]), math.Exp(s.log[w])*busy[w], 0.5)
 			s.log[w] += s.gain(w, dev, n) * dev
 		}
 	}
 }
 
-// noise updates what Q and R are estimated from: how measurements differ from the
-// last ones.
+// noise updates the sums over differences of successive measurements, from which Q and R are
+// estimated.
 func (s *Speeds) noise(counts []int64) {
 	if s.weight == 0 {
 		mean := 0.0
@@ -158,19 +159,19 @@ func (s *Speeds) noise(counts []int64) {
 	}
 }
 
-// gain is the part of the deviation dev of worker w that is believed, n records
-// being behind it.
+// gain returns the part of the deviation dev of worker w by which its estimate moves. n is
+// the number of records behind the measurement.
 func (s *Speeds) gain(w int, dev, n float64) float64 {
 	if s.config.Smoothing == Fixed {
 		q := n / (n + s.config.Records)
 		s.runs[w] += q
-		// At first the plain mean, and hardly anything of the prior.
+		// The plain mean at first, with little weight on the prior.
 		g := max(s.config.Alpha*q, q/(s.runs[w]+0.05))
-		// The error of a mean with such weights, from the deviations seen lately.
+		// The error of a mean with such weights, from recent deviations.
 		s.spread[w] += max(g, 0.1) * (g/(2-g)*dev*dev - s.spread[w])
 		return g
 	}
-	// Fewer records, more noise; and a count is whole.
+	// Fewer records mean more noise; the last term is the rounding of a count.
 	r := max(min(-s.dl, s.dd/2)/s.weight, leastR)*max(1, s.sq/s.weight/n) + 0.25/(n*n)
 	q := max((s.dd+2*s.dl)/s.weight, leastQ)
 	v := s.spread[w] + q
@@ -187,8 +188,8 @@ func (s *Speeds) gain(w int, dev, n float64) float64 {
 	return g
 }
 
-// Capacity sets dst[w] to the part of the work that worker w can do, summing to 1
-// up to the floor, and returns dst.
+// Capacity sets dst[w] to the capacity of worker w and returns dst. The capacities sum to 1,
+// or slightly more where the floor raises some.
 func (s *Speeds) Capacity(dst []float64) []float64 {
 	sum, most := 0.0, slices.Max(s.log)
 	for w, l := range s.log {
@@ -201,10 +202,10 @@ func (s *Speeds) Capacity(dst []float64) []float64 {
 	return dst
 }
 
-// Deviation is the standard deviation of a typical estimate's error, in the log:
-// 0.05 means that a capacity is off by about 5 %. It is the median over the workers
-// measured so far, so that neither one without reports nor many that have had nothing
-// to do hide what is known of the others; without any it is that of knowing nothing.
+// Deviation returns the standard deviation of a typical estimate's error, in the log: 0.05
+// means that a capacity is off by about 5 %. It is the median over the workers that have been
+// measured, so that unmeasured and idle workers do not hide the precision of the others.
+// Before any measurement it is that of the initial estimates.
 func (s *Speeds) Deviation() float64 {
 	s.scratch = s.scratch[:0]
 	for _, v := range s.spread {

@@ -8,21 +8,21 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
-// WaterfillConfig says how the analytic controller estimates and when it acts.
+// WaterfillConfig configures Waterfill: its estimates, and when a new route is worth its
+// moves.
 type WaterfillConfig struct {
 	Speed SpeedConfig `yaml:"speed"`
 	Load  LoadConfig  `yaml:"load"`
 	Plan  Config      `yaml:"plan"`
-	Gain  float64     `yaml:"gain"`  // a new route must relieve the busiest worker by more than this share
-	Noise float64     `yaml:"noise"` // and by more than so many times what the busiest of P equal workers would seem to exceed them by chance
-	// Backlog is the part of what waits in a worker's queue, beyond the mean queue, that
-	// the next window is to make up for; 0: queues do not count.
+	Gain  float64     `yaml:"gain"`  // dead band: a new route must relieve the busiest worker by more than this part
+	Noise float64     `yaml:"noise"` // added to the dead band, as a multiple of the excess that the busiest of P equal workers has by chance
+	// Backlog is the part of a worker's backlog, its queue beyond the mean queue, that its
+	// capacity is lowered by for the next window; 0 ignores queues.
 	Backlog float64 `yaml:"backlog"`
 }
 
-// DefaultWaterfill acts on gains of 0.5 % beyond chance, and makes up for 0.85 of
-// a backlog in each window: all of it would be too much where a route comes into force
-// late.
+// DefaultWaterfill acts on gains of 0.5 % beyond chance, and makes up for 0.85 of a backlog
+// in each window. All of a backlog would be too much when a route comes into force late.
 func DefaultWaterfill() WaterfillConfig {
 	return WaterfillConfig{Speed: DefaultSpeed(), Load: DefaultLoad(), Plan: Default(), Gain: 0.005, Noise: 1, Backlog: 0.85}
 }
@@ -39,19 +39,18 @@ func (c *WaterfillConfig) Validate() error {
 	)
 }
 
-// Waterfill is the analytic controller (docs/algorithms.md, "Waterfill, the
-// analytic controller"): each worker's speed is its work done over its busy time, smoothed in the
-// log, and the planner fills the workers up to their speeds. It is the fallback of
-// every learned policy and what those have to beat.
+// Waterfill is the analytic controller (docs/algorithms.md, "Waterfill, the analytic
+// controller"). It estimates the loads of keys and slots and the speeds of workers, and plans
+// routes that fill every worker up to its speed. It is the fallback of every learned policy,
+// and the baseline that they have to beat.
 //
-// Keys and slots are counted in every window, for routes do not change them. Speeds are
-// measured only where one route was in force throughout; without Backlog, routes are
-// decided only there too: queues are what they are at a window's end, whichever route
-// filled them. A route that relieves the busiest worker by less than what the estimates may be
-// wrong by is not worth its moves.
+// Loads are estimated from every window, since they do not depend on the route. A mixed
+// window says nothing about speeds. It says how long the queues are, so Waterfill decides on
+// mixed windows too, unless Backlog is 0. A new route must relieve the busiest worker by
+// more than the estimates may be wrong.
 //
-// Work is measured in records: a worker whose keys have longer records looks
-// slower, and gets fewer of them.
+// Work is measured in records: a worker whose keys have longer records seems slower, and
+// gets fewer of them.
 type Waterfill struct {
 	config WaterfillConfig
 	speeds *Speeds
@@ -67,7 +66,7 @@ func NewWaterfill(c WaterfillConfig, workers int) *Waterfill {
 
 var _ policy.Controller = (*Waterfill)(nil)
 
-// Decide implements Controller. A window of another number of workers is ignored.
+// Decide implements policy.Controller. Windows with another number of workers are ignored.
 func (f *Waterfill) Decide(w *policy.Window, latest *policy.Route) *policy.Route {
 	workers := latest.Workers
 	if len(w.Counts) != workers || len(w.Busy) != workers {

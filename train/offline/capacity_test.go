@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/filter"
 	"github.com/saspart/saspart/train"
 	"github.com/saspart/saspart/train/recording"
 )
@@ -22,7 +23,7 @@ func tinyCapacityOffline(t *testing.T, path, dir string, algorithm train.Algorit
 	c := DefaultCapacity()
 	c.Schedule = Schedule{Updates: 23, CheckpointEvery: 7, LogEvery: 3}
 	l := &c.Learner
-	l.Algorithm, l.Inputs, l.Units = algorithm, checkpoint.CapacityInputs(), 4
+	l.Algorithm, l.Inputs, l.Units = algorithm, filter.InputNames(), 4
 	l.Critics, l.Encoder, l.Pooled, l.Hidden = 3, []int{6}, 4, []int{5}
 	l.Rows, l.BurnIn, l.Stretch, l.CQL.Actions, l.WaitUpdates = 8, 3, 4, 2, 3
 	c.Model.Batch, c.Model.Windows, c.Model.Delay = 4, 10, 2

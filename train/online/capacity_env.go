@@ -33,7 +33,7 @@ type CapacityJob struct {
 type capacityEnv struct {
 	CapacityJob
 	runningJob
-	policy     *learned.ExploringCapacity
+	policy     *learned.ExploringPolicy
 	version    uint64 // of the policy
 	step       stepLimit
 	controller learned.CapacityController
@@ -45,15 +45,15 @@ type capacityEnv struct {
 
 // stepLimit limits how far the capacities move in a window.
 type stepLimit struct {
-	learned.CapacityFollower
+	scenario.Policy
 	most    float64   // part of the work that may go to other workers
 	last    []float64 // the newest capacities; nil before the first
 	limited bool
 }
 
-// Follow implements learned.CapacityFollower.
-func (s *stepLimit) Follow(m *scenario.Measured, share []float64) bool {
-	if !s.CapacityFollower.Follow(m, share) {
+// Decide implements scenario.Policy.
+func (s *stepLimit) Decide(m *scenario.Measured, share []float64) bool {
+	if !s.Policy.Decide(m, share) {
 		return false
 	}
 	s.limited = false
@@ -91,11 +91,11 @@ func (e *capacityEnv) Reset() error {
 func (e *capacityEnv) restart() (err error) {
 	c, version := e.Agent.Policy()
 	e.pcg = rand.NewPCG(e.Seed, 0xca9)
-	if e.policy, err = learned.NewExploringCapacity(c, e.Workers, rand.New(e.pcg)); err != nil {
+	if e.policy, err = learned.NewExploringPolicy(c, e.Workers, rand.New(e.pcg)); err != nil {
 		return err
 	}
 	e.version = version
-	e.step = stepLimit{CapacityFollower: e.policy, most: e.Safety.MaxStep}
+	e.step = stepLimit{Policy: e.policy, most: e.Safety.MaxStep}
 	// Working off a backlog would take a route further than Safety.MaxStep.
 	config := e.Learned
 	config.Backlog = 0
@@ -200,7 +200,7 @@ type savedJob interface {
 // saved as a gob, which keeps NaN and names that are not valid UTF-8.
 type capacityState struct {
 	Job        []byte
-	Policy     learned.FollowerState
+	Policy     learned.PolicyState
 	Controller learned.ControllerState
 	Latest     *policy.Route // of the loop
 	Generator  []byte        // of exploration, as rand.PCG marshals it

@@ -171,13 +171,13 @@ func TestCapacityBackground(t *testing.T) {
 // TestShortStep bounds a follower's shares.
 func TestShortStep(t *testing.T) {
 	wants := [][]float64{{0.5, 0.5}, {0.52, 0.48}, {0.9, 0.1}, {0.9, 0.1}}
-	s := &stepLimit{CapacityFollower: &scripted{shares: wants}, most: 0.1}
+	s := &stepLimit{Policy: &scripted{shares: wants}, most: 0.1}
 	for i, want := range []struct {
 		share   float64
 		limited bool
 	}{{0.5, false}, {0.52, false}, {0.62, true}, {0.72, true}} {
 		share := make([]float64, 2)
-		s.Follow(nil, share)
+		s.Decide(nil, share)
 		if math.Abs(share[0]-want.share) > 1e-12 || math.Abs(sum(share)-1) > 1e-12 || s.limited != want.limited {
 			t.Errorf("step %d: %v, shortened %v; want %v, %v", i, share, s.limited, want.share, want.limited)
 		}
@@ -186,7 +186,7 @@ func TestShortStep(t *testing.T) {
 
 type scripted struct{ shares [][]float64 }
 
-func (s *scripted) Follow(_ *scenario.Measured, share []float64) bool {
+func (s *scripted) Decide(_ *scenario.Measured, share []float64) bool {
 	copy(share, s.shares[0])
 	s.shares = s.shares[1:]
 	return true

@@ -55,7 +55,7 @@ func Evaluate(c *checkpoint.Checkpoint, recordings Recordings) (e train.Estimate
 	square, numbers, scored := 0.0, 0, 0.0
 	imbalance, behaviour := 0.0, 0.0
 	for _, r := range recordings {
-		f, err := learned.NewCapacity(c, r.Raw.Workers)
+		f, err := learned.NewCapacityPolicy(c, r.Raw.Workers)
 		if err != nil {
 			return e, err
 		}
@@ -65,7 +65,7 @@ func Evaluate(c *checkpoint.Checkpoint, recordings Recordings) (e train.Estimate
 		}
 		for t := range r.Windows() - 1 {
 			if r.measured(t, &m); !r.Raw.Mixed[t] {
-				f.Follow(&m, share)
+				f.Decide(&m, share)
 			}
 			if !r.Usable[t+1] {
 				continue

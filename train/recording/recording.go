@@ -12,7 +12,7 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
-// Recording is a sequence of consecutive windows of a job, as capacity.Recurrent learns
+// Recording is a sequence of consecutive windows of a job, as capacity.RecurrentSACN learns
 // from it. A transition is two successive windows, t and t+1:
 //
 //	state   everything measured up to the end of t
@@ -228,7 +228,7 @@ type Stretch struct {
 	From      int
 }
 
-// Stretches is a source of batches for capacity.Recurrent.
+// Stretches is a source of batches for capacity.RecurrentSACN.
 type Stretches interface {
 	// Sample returns count(P) stretches of length transitions each, all for the same
 	// number of workers P, in memory that the source may reuse. It draws only from rng,

@@ -47,7 +47,7 @@ func drive(t *testing.T, controller policy.Controller, windows int) ([]*policy.W
 
 // A recording of a running job equals the recording made from its trace.
 func TestRecordingOfAJob(t *testing.T) {
-	follower, err := learned.NewExploringCapacity(checkpoint.UntrainedCapacity(8, 1), 4, rand.New(rand.NewPCG(1, 1)))
+	follower, err := learned.NewExploringPolicy(checkpoint.UntrainedCapacity(8, 1), 4, rand.New(rand.NewPCG(1, 1)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ import (
 )
 
 // Recordings stores the newest windows of running jobs, for a trainer that learns from
-// stretches of them (capacity.Recurrent). Each job's windows are kept in order, in segments.
+// stretches of them (capacity.RecurrentSACN). Each job's windows are kept in order, in segments.
 // If there are too many windows, the oldest segment is dropped. Recordings implements
 // recording.Stretches and draws uniformly: the error of a recurrent policy in a window
 // depends on earlier windows, so windows have no priorities of their own. It must not be

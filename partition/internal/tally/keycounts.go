@@ -1,5 +1,5 @@
-// Package tally has what the rules of partitioners keep of the past, in bounded memory:
-// counts of keys, loads of workers, and the workers a key went to.
+// Package tally keeps what partitioners remember of the past, in bounded memory: counts of keys,
+// loads of workers, and the workers to which a key was sent.
 package tally
 
 import (
@@ -9,12 +9,12 @@ import (
 	"github.com/saspart/saspart/internal/hashtable"
 )
 
-// Fib spreads hashes that share their low or high bits over the upper bits: 2^64 over the
-// golden ratio, odd, so that multiplying by it loses nothing.
+// Fib is 2^64 over the golden ratio. The upper bits of a product with it differ even for hashes
+// that share their low or their high bits. It is odd, so multiplying by it loses nothing.
 const Fib = 0x9e3779b97f4a7c15
 
-// Home is the worker of a cold key: hash mod P, the same as the hash
-// partitioner's, so that a key which cools down is back where it began.
+// Home returns the worker of a cold key: hash mod P, as in the hash partitioner. A key that
+// cools down returns to where it started.
 func Home(hash uint64, workers int) int { return int(hash % uint64(workers)) }
 
 // KeyCounts counts keys exactly in bounded memory. When it is full, it drops the rarest keys,
@@ -100,17 +100,16 @@ func (n *Numbers) Remove(hash uint64, k int32) {
 // Len returns how many keys have numbers.
 func (n *Numbers) Len() int { return n.byHash.Len() }
 
-// CountMin is the Count-Min sketch (Cormode and Muthukrishnan 2005) as the
-// public Dalton code sizes it: ceil(2/epsilon) columns, ceil(log2(1/(1-confidence)))
-// rows. An estimate is never too low, and too high by more than epsilon times
-// the total with probability 1-confidence at most.
+// CountMin is the Count-Min sketch (Cormode and Muthukrishnan 2005), sized as in the public
+// Dalton code: ceil(2/epsilon) columns and ceil(log2(1/(1-confidence))) rows. An estimate is
+// never too low. It is too high by more than epsilon times the total with a probability of at
+// most 1-confidence.
 type CountMin struct {
 	cells []uint32 // rows x width
 	width int
 }
 
-// NewCountMin makes one that counts a key too high by more than epsilon times all records
-// with a probability of 1-confidence at most.
+// NewCountMin returns an empty sketch.
 func NewCountMin(epsilon, confidence float64) *CountMin {
 	width := int(math.Ceil(2 / epsilon))
 	rows := max(1, int(math.Ceil(-math.Log2(1-confidence))))

@@ -2,14 +2,12 @@ package tally
 
 import "math"
 
-// Least finds the smallest of a row of counters that only ever grow. It is a
-// clock hand that sweeps the row, looking for counters that still stand at the
-// level of the sweep, the smallest value there is, and gathers the level of the
-// next sweep on its way. Every sweep raises the level by at least 1, and there
-// are no more than sum/len(counts) levels, so finding costs no more than one
-// inspection per unit ever counted, however rarely one asks: a scan of all P
-// workers per record becomes O(1), amortised. After counters were reset or
-// lowered, start over with the zero value.
+// Least finds the smallest of a row of counters that only ever grow. A hand sweeps the row for
+// counters that still stand at the level of the sweep, which is the smallest value there is. On
+// its way it finds the level of the next sweep. Each sweep raises the level by at least 1, and
+// there are at most sum/len(counts) levels. Finding therefore inspects at most one counter per
+// unit ever counted: O(1) per record, amortised, where a scan takes O(P). After counters were
+// reset or lowered, start over with the zero value.
 type Least struct {
 	level int64 // no counter is below it
 	next  int64 // the smallest value the hand has passed in this sweep
@@ -17,8 +15,8 @@ type Least struct {
 	swept bool // next holds a value
 }
 
-// Find returns the first of the smallest counters, by index: exactly what a scan
-// from the front would find. counts must not be empty.
+// Find returns the index of the smallest counter, of equals the first, as a scan from the front
+// does. counts must not be empty.
 func (l *Least) Find(counts []int64) int {
 	for {
 		next := l.next

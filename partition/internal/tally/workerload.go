@@ -1,13 +1,14 @@
 package tally
 
 import (
+	"time"
+
 	"github.com/saspart/saspart/internal/minheap"
 	"github.com/saspart/saspart/partition"
 )
 
-// SlideLoads counts the records sent to each worker in the current slide and the
-// slides-1 before it. Counts are kept as float64, exact up to 2^53, because the
-// rules divide by them.
+// SlideLoads counts the records sent to each worker in the last slides, the current one
+// included. Counts are float64, exact up to 2^53, because the rules divide by them.
 type SlideLoads struct {
 	Load    []float64 // per worker, over all the slides counted
 	Total   float64   // sum of load
@@ -49,16 +50,15 @@ func (s *SlideLoads) EndSlide() {
 	}
 }
 
-// Lightest finds the least loaded worker of a set, the lowest index among equals.
+// Lightest finds the least loaded worker of a set, of equals the one with the lowest index.
 //
-// It is a heap over the loads as they were when last looked at: as long as loads
-// only grow, a remembered load is a lower bound, so a top whose load is still
-// right is the least of all. Adding a record to a worker costs nothing here; a
-// query pays O(log n) for each worker that has left the top since the last one:
-// little for the set of all workers, which is asked for often. The set of one key
-// is not, and where loads are level every load that its heap remembers is out of
-// date by then; so once that shows, or from the start if the set is small, it is
-// scanned. After loads have shrunk, refresh.
+// It is a heap of the loads as last seen. While loads only grow, a load last seen is a lower
+// bound, so the first worker is the lightest if its load has not changed. Adding a record to a
+// worker costs nothing here. A query takes O(log n) for each worker that has left the top since
+// the last query, which is little for the set of all workers, as every hot record queries it.
+// The set of one key is queried rarely. If loads are level, all loads last seen are out of date
+// by then. Small sets are therefore always scanned, and larger ones after a few stale workers.
+// After loads have shrunk, call Refresh.
 type Lightest struct {
 	Heap minheap.Heap[float64, int32] // of loads as last seen, by worker
 	all  bool
@@ -104,7 +104,7 @@ func (l *Lightest) Min(load []float64) int {
 	return int(best)
 }
 
-// Refresh takes over loads that may have shrunk. O(n).
+// Refresh updates the loads last seen, which may have shrunk. O(n).
 func (l *Lightest) Refresh(load []float64) {
 	for i := range l.Heap {
 		l.Heap[i].Key = load[l.Heap[i].ID]
@@ -112,26 +112,31 @@ func (l *Lightest) Refresh(load []float64) {
 	l.Heap.Fix()
 }
 
-// SlideClock turns the slide numbers of EndSlide into single steps, so that a
-// slide without records ages state as much as any other.
+// SlideClock turns the slide numbers of EndSlide into single steps, so that a slide without
+// records ages state too.
 type SlideClock struct {
 	Now int64 // the current slide
 }
 
-// Passed returns how many slides ended, at most most: after that many steps
-// nothing is left to age.
+// Passed notes that a slide has ended and returns how many slides that are, at most most: after
+// so many steps all state has aged out.
 func (c *SlideClock) Passed(slide int64, most int) int {
 	n := c.Ahead(slide, most)
 	c.Now = max(c.Now, slide+1)
 	return n
 }
 
-// Ahead is what passed would return, without passing.
+// Ahead returns what Passed would, and leaves the clock as it is.
 func (c *SlideClock) Ahead(slide int64, most int) int {
 	return int(max(0, min(slide+1-c.Now, int64(most))))
 }
 
-// MergeAmong is Merge, unless there is only one worker to go to.
+// SlidesIn returns how many slides an interval takes, rounded up.
+func SlidesIn(interval, slide time.Duration) int64 {
+	return max(1, int64((interval+slide-1)/slide))
+}
+
+// MergeAmong returns partition.Merge, or 0 if there is only one worker.
 func MergeAmong(workers int) partition.Dest {
 	if workers == 1 {
 		return 0

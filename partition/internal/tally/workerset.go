@@ -2,9 +2,8 @@ package tally
 
 import "math/bits"
 
-// WorkerSet is the set of workers that a key went to in the current slide and the
-// slides before it that share an aggregation window with it: a bitset per slide
-// and their union.
+// WorkerSet is the set of workers to which a key was sent in the current slide and the earlier
+// slides of its aggregation window: a bitset per slide and their union.
 type WorkerSet struct {
 	ring  []uint64 // slides x words
 	used  []uint64 // union of ring
@@ -13,9 +12,9 @@ type WorkerSet struct {
 	keep  bool
 }
 
-// NewWorkerSets makes n sets of up to workers workers, for windows of slides
-// slides. keep is the published behaviour: the public code clears the wrong bit
-// when a slide expires, so that what a rule knows of a key stays for ever.
+// NewWorkerSets makes n sets of workers, for windows of a number of slides. keep selects the
+// published behaviour: a rule never forgets a key's workers, as the public code clears the wrong
+// bit.
 func NewWorkerSets(n, workers, slides int, keep bool) []WorkerSet {
 	words := (workers + 63) / 64
 	each := (slides + 1) * words

@@ -11,6 +11,7 @@ import (
 	"github.com/saspart/saspart/dataset"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/filter"
 	"github.com/saspart/saspart/policy/learned"
 	"github.com/saspart/saspart/policy/scenario"
 	"github.com/saspart/saspart/train"
@@ -84,32 +85,32 @@ func scenarioOf(workers, windows int, seed uint64) *scenario.Scenario {
 // tinyRecurrent learns in no time, with every input.
 func tinyRecurrent(a train.Algorithm) RecurrentConfig {
 	c := DefaultRecurrent()
-	c.Algorithm, c.Inputs, c.Units = a, checkpoint.CapacityInputs(), 4
+	c.Algorithm, c.Inputs, c.Units = a, filter.InputNames(), 4
 	c.Critics, c.Encoder, c.Pooled, c.Hidden = 3, []int{6}, 4, []int{5}
 	c.Rows, c.BurnIn, c.Stretch, c.CQL.Actions, c.WaitUpdates = 8, 3, 4, 2, 3
 	return c
 }
 
-func newRecurrent(t testing.TB, c RecurrentConfig, seed uint64) *Recurrent {
+func newRecurrent(t testing.TB, c RecurrentConfig, seed uint64) *RecurrentSACN {
 	t.Helper()
 	return newRecurrentFrom(t, c, nil, seed)
 }
 
 // newHedged is newRecurrent from a policy with hedges and pooled memories.
-func newHedged(t testing.TB, c RecurrentConfig, seed uint64) *Recurrent {
+func newHedged(t testing.TB, c RecurrentConfig, seed uint64) *RecurrentSACN {
 	t.Helper()
 	hedged := tinyCapacity()
 	hedged.Hedge = true
-	start, err := New(hedged, seed)
+	start, err := NewModelTrainer(hedged, seed)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return newRecurrentFrom(t, c, start.Checkpoint(), seed)
 }
 
-func newRecurrentFrom(t testing.TB, c RecurrentConfig, start *checkpoint.Checkpoint, seed uint64) *Recurrent {
+func newRecurrentFrom(t testing.TB, c RecurrentConfig, start *checkpoint.Checkpoint, seed uint64) *RecurrentSACN {
 	t.Helper()
-	r, err := NewRecurrent(c, start, seed)
+	r, err := NewRecurrentSACN(c, start, seed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +122,7 @@ func newRecurrentFrom(t testing.TB, c RecurrentConfig, start *checkpoint.Checkpo
 }
 
 // The walk is that of the policy that serves.
-func TestWalkIsThePolicys(t *testing.T) {
+func TestUnrollIsThePolicys(t *testing.T) {
 	for _, c := range []struct {
 		why     string
 		workers int
@@ -144,11 +145,11 @@ func TestWalkIsThePolicys(t *testing.T) {
 			r = newHedged(t, tinyRecurrent(train.BC), 3)
 		}
 		for _, before := range []int{0, 4} {
-			k := &r.walk
+			k := &r.unroll
 			k.begin([]recording.Stretch{{Recording: rec}, {Recording: rec}}, before, before+20)
 			w := r.net.Views(r.actor.W)
 			k.forward(&w)
-			f, err := learned.NewCapacity(r.Checkpoint(), c.workers)
+			f, err := learned.NewCapacityPolicy(r.Checkpoint(), c.workers)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -168,7 +169,7 @@ func TestWalkIsThePolicys(t *testing.T) {
 				}
 				m.Share, m.Records = m.Seen, max(m.Records, 1)
 				if !q.Mixed[at] {
-					f.Follow(&m, share)
+					f.Decide(&m, share)
 				}
 				mean := 0.0
 				for _, v := range share {
@@ -185,7 +186,7 @@ func TestWalkIsThePolicys(t *testing.T) {
 }
 
 // The gradient through time is what finite differences say.
-func TestWalkGradient(t *testing.T) {
+func TestUnrollGradient(t *testing.T) {
 	for _, c := range []struct {
 		why           string
 		spoil, hedged bool
@@ -208,16 +209,16 @@ func TestWalkGradient(t *testing.T) {
 		}
 		loss := func() (sum float64) {
 			w := r.net.Views(r.actor.W)
-			r.walk.begin(stretches, 2, steps)
-			r.walk.forward(&w)
+			r.unroll.begin(stretches, 2, steps)
+			r.unroll.forward(&w)
 			for i := range n {
-				sum += byShare[i]*r.walk.share[i+n/steps] + float64(byLogStd[i]*r.walk.logStd[i])
+				sum += byShare[i]*r.unroll.share[i+n/steps] + float64(byLogStd[i]*r.unroll.logStd[i])
 			}
 			return sum
 		}
 		loss()
 		w, g := r.net.Views(r.actor.W), r.net.Views(r.actor.Grad)
-		r.walk.backward(&w, &g, byShare, byLogStd)
+		r.unroll.backward(&w, &g, byShare, byLogStd)
 		grad := slices.Clone(r.actor.Grad)
 		off, checked := 0, 0
 		for i := range r.actor.W {

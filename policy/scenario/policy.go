@@ -7,60 +7,65 @@ import (
 	"github.com/saspart/saspart/policy/plan"
 )
 
-// Measured is what the capacity action sees of a window. Slices have one element
-// per worker.
+// Measured is what a capacity policy sees of a window. Slices have one element per worker.
 type Measured struct {
 	Share   []float64 // v: part of the work that each worker gets by the route in force, in expectation
-	Seen    []float64 // part of the work that Busy was spent on; negative where it is unknown
+	Seen    []float64 // part of the work that Busy was spent on; negative: unknown
 	Busy    []float64 // busy ratio; NaN: missing
 	Queue   []float64 // fill of the queue
-	Records float64   // finished records that Seen was counted from; 0: it is no count, but exact
-	Age     float64   // how many windows before the last one the busy times are of
+	Records float64   // finished records that Seen was counted from; 0: Seen is exact
+	Age     float64   // how many windows old the busy times are
 }
 
 // Saturated is the busy ratio from which a worker counts as saturated.
 const Saturated = 0.999
 
-// Follower decides how the work is shared out, window by window, in a scenario.
-type Follower interface {
-	// Start begins a scenario. All but an oracle look only at its Workers.
-	Start(s *Scenario)
-	// Next is called at the end of window t, with what was measured, and sets
-	// share to each worker's part of the work in the next window, summing to 1.
-	Next(t int, m Measured, share []float64)
+// Policy decides on capacities, window by window.
+type Policy interface {
+	// Decide is given what was measured in a window and sets capacity to each worker's
+	// part of the work from now on, summing to 1. It reports whether there was anything to
+	// decide on.
+	Decide(m *Measured, capacity []float64) bool
 }
 
-// Score is how a follower did in a scenario.
+// Starter is a Policy that can start over, with another scenario.
+type Starter interface {
+	Policy
+	// Start forgets the previous scenario. All but an oracle use only s.Workers.
+	Start(s *Scenario)
+}
+
+// Score is how well a policy did in a scenario.
 type Score struct {
 	First float64 // mean imbalance over the first 8 windows
 	After float64 // mean imbalance over all later ones; 0 if there are none
 }
 
-// FirstWindows is how many windows a follower gets to learn the speeds.
+// FirstWindows is the number of windows that a policy has to learn the speeds.
 const FirstWindows = 8
 
-// Evaluate runs a follower through the scenarios of the given seeds, one
-// score for each, in order. Every scenario begins with equal shares. c must be valid.
-// A share that is negative or not finite, or shares that do not sum to 1, are an
-// error that names the scenario and the window.
-func Evaluate(f Follower, c Config, workers int, seeds []uint64) ([]Score, error) {
+// Evaluate runs a policy through the scenarios of the given seeds and returns their scores
+// in order. Every scenario begins with equal capacities. c must be valid. Capacities that
+// are negative or not finite, or do not sum to 1, are an error that names the scenario and
+// the window.
+func Evaluate(p Starter, c Config, workers int, seeds []uint64) ([]Score, error) {
 	scores := make([]Score, len(seeds))
 	for i, seed := range seeds {
 		var err error
-		if scores[i], err = ScoreOf(f, New(c, workers, seed)); err != nil {
+		if scores[i], err = ScoreOf(p, New(c, workers, seed)); err != nil {
 			return nil, fmt.Errorf("scenario of seed %d, %w", seed, err)
 		}
 	}
 	return scores, nil
 }
 
-// ScoreOf runs a follower through a scenario, drawn or recorded, as
-// Evaluate does. An error names the window.
-func ScoreOf(f Follower, s *Scenario) (score Score, err error) {
+// ScoreOf runs a policy through a scenario, drawn or recorded, as Evaluate does. An error
+// names the window.
+func ScoreOf(p Starter, s *Scenario) (score Score, err error) {
 	workers := s.Workers
 	busy, queue := make([]float64, workers), make([]float64, workers)
 	force, got := make([]float64, workers), make([]float64, workers)
-	f.Start(s)
+	p.Start(s)
 	past := make([][]float64, s.Delay+2) // a ring: the shares in force in the last windows, and the next
 	for j := range past {
 		past[j] = make([]float64, workers)
@@ -85,7 +90,7 @@ func ScoreOf(f Follower, s *Scenario) (score Score, err error) {
 			queue[w] = math.Floor(b) // full where busy all the time
 		}
 		next := past[(t+1)%len(past)]
-		f.Next(t, Measured{Share: s.InForce(t, now, force), Seen: got, Busy: busy, Queue: queue, Age: float64(t - at)}, next)
+		p.Decide(&Measured{Share: s.InForce(t, now, force), Seen: got, Busy: busy, Queue: queue, Age: float64(t - at)}, next)
 		if err := checkShares(next); err != nil {
 			return score, fmt.Errorf("window %d of %d workers: %w", t, workers, err)
 		}
@@ -121,11 +126,10 @@ func MeanScore(scores []Score) (mean, deviation Score) {
 	return mean, Score{First: math.Sqrt(deviation.First), After: math.Sqrt(deviation.After)}
 }
 
-// Smoothed follows with a fixed smoothing of log speeds: the estimates move by the
-// part Alpha of every deviation. A saturated worker is at least as slow as its busy
-// time says, so it is taken to be slower by Overload, in the log, and that in full;
-// no measurement of a saturated worker makes its estimate faster. Plain takes its busy
-// time for what it seems, as an untrained network does.
+// Smoothed is a fixed smoothing of log speeds: estimates move by the part Alpha of each
+// deviation. A saturated worker is at least as slow as its busy ratio says. Its estimate
+// moves down by the whole deviation plus Overload, and never up. With Plain it is treated
+// like any other worker, as an untrained network does.
 type Smoothed struct {
 	Alpha, Overload float64
 	Plain           bool
@@ -133,13 +137,13 @@ type Smoothed struct {
 	log, inst []float64
 }
 
-// Start implements Follower.
+// Start implements Starter.
 func (f *Smoothed) Start(s *Scenario) {
 	f.log, f.inst = make([]float64, s.Workers), make([]float64, s.Workers)
 }
 
-// Next implements Follower.
-func (f *Smoothed) Next(_ int, m Measured, share []float64) {
+// Decide implements Policy.
+func (f *Smoothed) Decide(m *Measured, capacity []float64) bool {
 	mean := 0.0
 	for w := range f.inst {
 		f.inst[w] = math.Log(m.Seen[w] / m.Busy[w])
@@ -153,41 +157,48 @@ func (f *Smoothed) Next(_ int, m Measured, share []float64) {
 			f.log[w] += f.Alpha * d
 		}
 	}
-	Softmax(share, f.log)
+	Softmax(capacity, f.log)
+	return true
 }
 
-// Analytic follows by waterfill's estimate of the speeds.
+// Analytic uses waterfill's estimate of the speeds.
 type Analytic struct {
 	Config plan.SpeedConfig
 	speeds *plan.Speeds
 	counts []int64
 }
 
-// Start implements Follower.
+// Start implements Starter.
 func (f *Analytic) Start(s *Scenario) {
 	f.speeds, f.counts = plan.NewSpeeds(f.Config, s.Workers), make([]int64, s.Workers)
 }
 
-// Next implements Follower.
-func (f *Analytic) Next(_ int, m Measured, share []float64) {
+// Decide implements Policy.
+func (f *Analytic) Decide(m *Measured, capacity []float64) bool {
 	for w, v := range m.Seen {
-		f.counts[w] = int64(v * 1e12) // so many that counts have no chance in them
+		f.counts[w] = int64(v * 1e12) // large, so that counts have no noise of their own
 	}
 	f.speeds.Observe(f.counts, m.Busy)
-	f.speeds.Capacity(share)
-	ScaleTo1(share)
+	f.speeds.Capacity(capacity)
+	ScaleTo1(capacity)
+	return true
 }
 
-// Oracle follows the true speeds, without noise but as late as the busy times are.
-type Oracle struct{ scenario *Scenario }
+// Oracle knows the true speeds, with the delay of the busy times but without their noise.
+type Oracle struct {
+	scenario *Scenario
+	window   int
+}
 
-// Start implements Follower.
-func (f *Oracle) Start(s *Scenario) { f.scenario = s }
+// Start implements Starter.
+func (f *Oracle) Start(s *Scenario) { f.scenario, f.window = s, 0 }
 
-// Next implements Follower.
-func (f *Oracle) Next(t int, _ Measured, share []float64) {
-	copy(share, f.scenario.SpeedsAt(f.scenario.Routed(t)))
-	ScaleTo1(share)
+// Decide implements Policy.
+func (f *Oracle) Decide(_ *Measured, capacity []float64) bool {
+	copy(capacity, f.scenario.SpeedsAt(f.scenario.Routed(f.window)))
+	ScaleTo1(capacity)
+	f.window++
+	return true
 }
 
 // Softmax sets dst to the exponentials of v, scaled to sum to 1.

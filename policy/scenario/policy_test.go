@@ -142,7 +142,7 @@ func TestScenarioBusy(t *testing.T) {
 	}
 }
 
-// record notes what a follower is shown, and answers with known shares.
+// record notes what a policy is given, and answers with known capacities.
 type record struct {
 	busy [][]float64
 	seen []float64
@@ -151,17 +151,18 @@ type record struct {
 
 func (r *record) Start(*Scenario) { *r = record{} }
 
-func (r *record) Next(t int, m Measured, share []float64) {
+func (r *record) Decide(m *Measured, share []float64) bool {
 	r.busy = append(r.busy, append([]float64(nil), m.Busy...))
 	r.seen = append(r.seen, m.Seen[0])
 	r.age = append(r.age, m.Age)
-	share[0] = 1 / float64(t+3)
+	share[0] = 1 / float64(len(r.busy)+2)
 	share[1] = 1 - share[0]
+	return true
 }
 
 // The share that a busy time is of is the one shown with it, however late. Late work
 // is measured at present speeds, late reports are of past ones.
-func TestFollowersSeeLate(t *testing.T) {
+func TestPoliciesSeeDelay(t *testing.T) {
 	for _, reports := range []float64{0, 1} {
 		c := Default()
 		c.Delay, c.Reports = [2]int{2, 2}, reports
@@ -177,7 +178,7 @@ func TestFollowersSeeLate(t *testing.T) {
 			if reports == 1 {
 				measured = routed
 			}
-			share := 1 / float64(routed+2) // 1/2 at first, then what Next answered
+			share := 1 / float64(routed+2) // 1/2 at first, then what Decide answered
 			s.Busy(measured, []float64{share, 1 - share}, want)
 			if math.Abs(r.seen[at]-share) > 1e-12 || cmp.Diff(r.busy[at], want) != "" || r.age[at] != float64(at-measured) {
 				t.Fatalf("reports %v, window %d: seen share %v and busy %v, %v windows old; want %v and %v", reports, at, r.seen[at], r.busy[at], r.age[at], share, want)
@@ -189,10 +190,11 @@ func TestFollowersSeeLate(t *testing.T) {
 type wrong struct{ value float64 }
 
 func (w wrong) Start(*Scenario) {}
-func (w wrong) Next(_ int, _ Measured, share []float64) {
+func (w wrong) Decide(_ *Measured, share []float64) bool {
 	for i := range share {
 		share[i] = w.value
 	}
+	return true
 }
 
 func TestEvaluateRefusesBadShares(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/filter"
 	"github.com/saspart/saspart/policy/learned"
 	"github.com/saspart/saspart/policy/scenario"
 	"github.com/saspart/saspart/train"
@@ -19,30 +19,30 @@ import (
 func tinyCapacity() Config {
 	c := Prototype()
 	c.Hedge, c.Pool, c.Muon = true, true, true
-	c.Inputs, c.Units, c.Workers, c.Batch, c.Updates = checkpoint.CapacityInputs(), 4, [2]int{2, 9}, 8, 20
+	c.Inputs, c.Units, c.Workers, c.Batch, c.Updates = filter.InputNames(), 4, [2]int{2, 9}, 8, 20
 	return c
 }
 
 // perturb moves all parameters, so that no gradient is zero by the head's.
-func perturb(t *Trainer, seed uint64) {
+func perturb(t *ModelTrainer, seed uint64) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	for i := range t.params.W {
 		t.params.W[i] += float32(0.2 * rng.NormFloat64())
 	}
 }
 
-// courseOf runs one scenario under the trainer's network and returns loss, imbalance
+// rolloutOf runs one scenario under the trainer's network and returns loss, imbalance
 // per window summed over the windows, and the gradient.
-func courseOf(t *Trainer, s *scenario.Scenario, k float64) *group {
-	g := &group{courses: make([]course, 1), grad: make([]float32, len(t.params.W))}
-	g.courses[0].begin(s)
+func rolloutOf(t *ModelTrainer, s *scenario.Scenario, k float64) *group {
+	g := &group{rollouts: make([]rollout, 1), grad: make([]float32, len(t.params.W))}
+	g.rollouts[0].begin(s)
 	w := t.net.Views(t.params.W)
 	t.pass(g, &w, k)
 	return g
 }
 
 // The course of a scenario here is that of the policy that serves.
-func TestCapacityCoursesAreThePolicys(t *testing.T) {
+func TestRolloutIsThePolicys(t *testing.T) {
 	for _, c := range []struct {
 		why     string
 		workers int
@@ -63,12 +63,12 @@ func TestCapacityCoursesAreThePolicys(t *testing.T) {
 	} {
 		cfg := tinyCapacity()
 		c.change(&cfg.Scenarios)
-		trainer, err := New(cfg, 1)
+		trainer, err := NewModelTrainer(cfg, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
 		perturb(trainer, 2)
-		follower, err := learned.NewCapacity(trainer.Checkpoint(), c.workers)
+		follower, err := learned.NewCapacityPolicy(trainer.Checkpoint(), c.workers)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,7 +78,7 @@ func TestCapacityCoursesAreThePolicys(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := (8*scores[0].First + 56*scores[0].After) / 64
-			got := courseOf(trainer, scenario.New(cfg.Scenarios, c.workers, seed), 20).imbalance / 64
+			got := rolloutOf(trainer, scenario.New(cfg.Scenarios, c.workers, seed), 20).imbalance / 64
 			if math.Abs(got-want) > 1e-5*(1+want) {
 				t.Errorf("%s, seed %d: imbalance %v, the policy's is %v", c.why, seed, got, want)
 			}
@@ -105,7 +105,7 @@ func TestCapacityGradient(t *testing.T) {
 			cfg.Scenarios.Job = scenario.JobLike{Part: 1, Noise: around, Start: around, Lumps: around, Chance: around}
 		}
 		cfg.Batch = 1
-		trainer, err := New(cfg, 3)
+		trainer, err := NewModelTrainer(cfg, 3)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,16 +113,16 @@ func TestCapacityGradient(t *testing.T) {
 		off, checked := 0, 0
 		for seed := range uint64(4) {
 			s := scenario.New(cfg.Scenarios, 5, seed)
-			grad := courseOf(trainer, s, 20).grad
+			grad := rolloutOf(trainer, s, 20).grad
 			w := trainer.params.W
 			for i := range w {
 				// Twice, to leave out where the loss has a kink within the step.
 				slope := func(step float32) float64 {
 					was := w[i]
 					w[i] = was + step
-					up, high := courseOf(trainer, s, 20).loss, w[i]
+					up, high := rolloutOf(trainer, s, 20).loss, w[i]
 					w[i] = was - step
-					down, low := courseOf(trainer, s, 20).loss, w[i]
+					down, low := rolloutOf(trainer, s, 20).loss, w[i]
 					w[i] = was
 					return (up - down) / float64(high-low) / float64(cfg.Scenarios.Windows)
 				}
@@ -147,7 +147,7 @@ func TestCapacityGradient(t *testing.T) {
 }
 
 // learn does so many updates.
-func learn(t *testing.T, c *Trainer, updates int) {
+func learn(t *testing.T, c *ModelTrainer, updates int) {
 	t.Helper()
 	for range updates {
 		if _, err := c.Update(); err != nil {
@@ -158,10 +158,10 @@ func learn(t *testing.T, c *Trainer, updates int) {
 
 // Interrupted or not, on one thread or three: the same parameters, bit for bit.
 func TestCapacityResumesExactly(t *testing.T) {
-	fresh := func(threads int, seed uint64) *Trainer {
+	fresh := func(threads int, seed uint64) *ModelTrainer {
 		cfg := tinyCapacity()
 		cfg.Batch, cfg.Threads, cfg.Average = 2*groupScenarios+1, threads, 0.9
-		c, err := New(cfg, seed)
+		c, err := NewModelTrainer(cfg, seed)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -192,12 +192,12 @@ func TestCapacityResumesExactly(t *testing.T) {
 // The policy is the moving average of the parameters, which it does not change.
 func TestPolicyIsTheAverage(t *testing.T) {
 	cfg := tinyCapacity()
-	plain, err := New(cfg, 1)
+	plain, err := NewModelTrainer(cfg, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg.Average = 0.75
-	averaged, err := New(cfg, 1)
+	averaged, err := NewModelTrainer(cfg, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +221,7 @@ func TestPolicyIsTheAverage(t *testing.T) {
 			at++
 		}
 	}
-	again, err := New(cfg, 2)
+	again, err := NewModelTrainer(cfg, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +234,7 @@ func TestPolicyIsTheAverage(t *testing.T) {
 }
 
 func TestCapacityRestoreRefuses(t *testing.T) {
-	c, err := New(tinyCapacity(), 1)
+	c, err := NewModelTrainer(tinyCapacity(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,11 +265,11 @@ func TestCapacityLearns(t *testing.T) {
 	}
 	cfg := Prototype()
 	cfg.Workers, cfg.Batch, cfg.Updates, cfg.Rate = [2]int{4, 12}, 24, 120, [2]float64{1e-2, 1e-3}
-	c, err := New(cfg, 1)
+	c, err := NewModelTrainer(cfg, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	score := func(f scenario.Follower) float64 {
+	score := func(f scenario.Starter) float64 {
 		seeds := make([]uint64, 128)
 		for i := range seeds {
 			seeds[i] = uint64(i)
@@ -286,7 +286,7 @@ func TestCapacityLearns(t *testing.T) {
 		best = min(best, score(&scenario.Smoothed{Alpha: alpha}), score(&scenario.Smoothed{Alpha: alpha, Overload: 0.2}))
 	}
 	learn(t, c, cfg.Updates)
-	f, err := learned.NewCapacity(c.Checkpoint(), 8)
+	f, err := learned.NewCapacityPolicy(c.Checkpoint(), 8)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -301,7 +301,7 @@ func TestCapacityLearns(t *testing.T) {
 func TestCapacityUpdateOn(t *testing.T) {
 	cfg := tinyCapacity()
 	cfg.Batch, cfg.Rate = 2, [2]float64{1e-2, 1e-2}
-	c, err := New(cfg, 1)
+	c, err := NewModelTrainer(cfg, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -334,7 +334,7 @@ func TestCapacityUpdateOn(t *testing.T) {
 
 // A gradient that is not finite stops the run and leaves the network as it was.
 func TestCapacityStopsAtNaN(t *testing.T) {
-	c, err := New(tinyCapacity(), 1)
+	c, err := NewModelTrainer(tinyCapacity(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,294 @@
+//go:build torch
+
+package capacity
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/filter"
+	"github.com/saspart/saspart/policy/network"
+	"github.com/saspart/saspart/policy/scenario"
+	"github.com/saspart/saspart/train"
+	"github.com/saspart/saspart/train/internal/nn"
+)
+
+// ModelTrainer trains the network of the capacity action by gradients through the fluid
+// model (docs/algorithms.md, "Training through the model"). Whole scenarios run under the
+// network, and the loss of every window is taken back through capacities, estimates and
+// memories to the parameters. Only the scenarios are random, so that training takes minutes
+// where training from rewards takes hours. It is for one goroutine at a time.
+//
+// The backward pass is written by hand, and in float64 outside the network. Under autograd a
+// window of a few hundred workers is some hundred small operations, and starting one costs
+// more than its work.
+type ModelTrainer struct {
+	cfg     Config
+	net     nn.GRU
+	params  *nn.Params
+	policy  *nn.Params // the moving average, if the policy is one; else params
+	inputs  filter.Inputs
+	pool    *nn.Pool
+	pcg     *rand.PCG
+	rng     *rand.Rand
+	updates uint64
+	groups  []group
+	muon    nn.Muon
+}
+
+// group is a part of a batch that one thread runs through all windows. How a batch is
+// divided does not depend on the threads.
+type group struct {
+	rollouts  []rollout
+	jobs      []int // workers of each
+	tape      nn.GRUTape
+	grad      []float32 // laid out as the parameters
+	loss      float64   // summed over scenarios and windows
+	imbalance float64
+}
+
+// groupScenarios is the number of scenarios in a group: with some ten workers each, enough
+// rows for BLAS, and few enough for the caches.
+const groupScenarios = 6
+
+// NewModelTrainer makes a trainer with a new network. Everything random follows from seed.
+func NewModelTrainer(cfg Config, seed uint64) (*ModelTrainer, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("training configuration: %w", err)
+	}
+	inputs, err := filter.TrainingInputs(cfg.Inputs)
+	if err != nil {
+		return nil, fmt.Errorf("training configuration: inputs: %w", err)
+	}
+	nn.SingleThread()
+	pcg := rand.NewPCG(seed, 0xca9ac171)
+	t := &ModelTrainer{
+		cfg: cfg, net: nn.GRU{Inputs: inputs.Len(), Units: cfg.Units, Actions: filter.Actions(cfg.Hedge), Pool: cfg.Pool}, inputs: inputs,
+		pool: &nn.Pool{Threads: cfg.Threads}, pcg: pcg, rng: rand.New(pcg),
+	}
+	t.params = nn.NewParams(t.net.Layout())
+	t.net.Init(t.params, t.rng)
+	t.policy = t.params
+	if cfg.Average > 0 {
+		t.policy = nn.NewParams(t.net.Layout())
+		copy(t.policy.W, t.params.W)
+	}
+	t.groups = make([]group, nn.Parts(cfg.Batch, groupScenarios))
+	for i := range t.groups {
+		g := &t.groups[i]
+		g.rollouts = make([]rollout, min(groupScenarios, cfg.Batch-i*groupScenarios))
+		g.grad = make([]float32, len(t.params.W))
+	}
+	return t, nil
+}
+
+// Updates is the number of updates done.
+func (t *ModelTrainer) Updates() uint64 { return t.updates }
+
+// Generator is the trainer's random generator. It is part of the trainer's state, so a caller
+// that draws from it resumes with it.
+func (t *ModelTrainer) Generator() *rand.Rand { return t.rng }
+
+// Update draws a batch of scenarios and learns from it, as UpdateOn does.
+func (t *ModelTrainer) Update() (Stats, error) {
+	batch := make([]*scenario.Scenario, t.cfg.Batch)
+	workers, seeds := make([]int, len(batch)), make([]uint64, len(batch))
+	for i := range batch {
+		workers[i], seeds[i] = t.cfg.workers(t.rng.Float64()), t.rng.Uint64()
+	}
+	t.pool.Run(len(batch), func(i int) { batch[i] = scenario.New(t.cfg.Scenarios, workers[i], seeds[i]) })
+	return t.UpdateOn(batch)
+}
+
+// UpdateOn learns from a batch of scenarios of any P, for instance recorded ones
+// (recording.Scenario). Their number and length must be those of the configuration. A
+// gradient that is not finite is an error and leaves the parameters unchanged.
+func (t *ModelTrainer) UpdateOn(batch []*scenario.Scenario) (Stats, error) {
+	stats := Stats{Update: t.updates + 1}
+	if len(batch) != t.cfg.Batch {
+		return stats, fmt.Errorf("update %d: %d scenarios, where the configuration's batch has %d", stats.Update, len(batch), t.cfg.Batch)
+	}
+	for _, s := range batch {
+		if s.Windows != t.cfg.Scenarios.Windows {
+			return stats, fmt.Errorf("update %d: a scenario of %d windows, where the configuration's have %d", stats.Update, s.Windows, t.cfg.Scenarios.Windows)
+		}
+	}
+	done := min(float64(t.updates)/float64(t.cfg.Updates), 1)
+	k := t.cfg.Sharpness[0] + done*(t.cfg.Sharpness[1]-t.cfg.Sharpness[0])
+	stats.Rate = t.cfg.Rate[1] + (t.cfg.Rate[0]-t.cfg.Rate[1])*(1+math.Cos(math.Pi*done))/2
+	w := t.net.Views(t.params.W)
+	// Groups of scenarios of like sizes, the largest first, so that threads finish together.
+	batch = slices.Clone(batch)
+	slices.SortFunc(batch, func(a, b *scenario.Scenario) int { return b.Workers - a.Workers })
+	t.pool.Run(len(t.groups), func(i int) {
+		g := &t.groups[i]
+		for j := range g.rollouts {
+			g.rollouts[j].begin(batch[i*groupScenarios+j])
+		}
+		t.pass(g, &w, k)
+	})
+	clear(t.params.Grad)
+	windows := float64(t.cfg.Batch * t.cfg.Scenarios.Windows)
+	for i := range t.groups {
+		for j, v := range t.groups[i].grad {
+			t.params.Grad[j] += v
+		}
+		stats.Loss += t.groups[i].loss / windows
+		stats.Imbalance += t.groups[i].imbalance / windows
+	}
+	var err error
+	stats.Norm, err = t.step(stats.Rate)
+	if err != nil {
+		return stats, fmt.Errorf("update %d: the network's %w; lower the rate, or restart from an earlier checkpoint", stats.Update, err)
+	}
+	t.updates++
+	if t.policy != t.params {
+		nn.Toward(t.pool, t.policy.W, t.params.W, 1-t.cfg.Average)
+	}
+	return stats, nil
+}
+
+// step updates the parameters and returns the length of their gradient.
+func (t *ModelTrainer) step(rate float64) (float64, error) {
+	p, number := t.params, t.updates+1
+	if !t.cfg.Muon {
+		return p.Step(t.pool, rate, number, t.cfg.GradClip)
+	}
+	norm, scale, err := p.Clipped(t.pool, t.cfg.GradClip)
+	if err != nil {
+		return norm, err
+	}
+	for i := range p.Grad {
+		p.Grad[i] *= float32(scale)
+	}
+	w, m, g := t.net.Views(p.W), t.net.Views(p.M), t.net.Views(p.Grad)
+	at := 0
+	for entry, tensor := range p.Layout {
+		from, h := at, t.net.Units
+		at += tensor.Len()
+		switch entry {
+		case nn.InputWeight, nn.MemoryWeight, nn.PoolWeight:
+			// Each gate's is a matrix of its own.
+			for gate := 0; gate < 3*h; gate += h {
+				t.muon.Step(w[entry].Columns(gate, gate+h), m[entry].Columns(gate, gate+h), g[entry].Columns(gate, gate+h), rate)
+			}
+		default:
+			p.Adam(t.pool, from, at, 1, rate, number)
+		}
+	}
+	return norm, nil
+}
+
+// pass runs a group's scenarios through all windows and back, and sets the group's loss,
+// imbalance and gradient.
+func (t *ModelTrainer) pass(g *group, w *[nn.GRUTensors]nn.Matrix, k float64) {
+	windows := t.cfg.Scenarios.Windows
+	g.jobs = g.jobs[:0]
+	for i := range g.rollouts {
+		g.jobs = append(g.jobs, g.rollouts[i].s.Workers)
+	}
+	tape := &g.tape
+	tape.Begin(t.net, windows-1, g.jobs)
+	g.loss, g.imbalance = 0, 0
+	weight := 1 / float64(t.cfg.Batch*windows)
+	for s := range windows {
+		g.each(func(c *rollout, from int) {
+			c.capacities(s)
+			loss, imbalance := c.loss(s, k, weight)
+			g.loss += loss
+			g.imbalance += imbalance
+			if s < windows-1 {
+				c.observe(s, &t.inputs, c.rows(tape.At(tape.X, s, t.net.Inputs), from))
+			}
+		})
+		if s == windows-1 {
+			break // a decision after the last window has no effect
+		}
+		tape.Forward(w, s)
+		g.each(func(c *rollout, from int) { c.filter.Steps[s].Apply(c.rows(tape.At(tape.A, s, t.net.Actions), from)) })
+	}
+	g.each(func(c *rollout, _ int) { c.capacitiesBack(windows - 1) })
+	for s := windows - 2; s >= 0; s-- {
+		g.each(func(c *rollout, from int) {
+			c.filter.Steps[s].ApplyBack(&c.back, c.rows(tape.At(tape.DA, s, t.net.Actions), from))
+		})
+		tape.Backward(w, s)
+		g.each(func(c *rollout, from int) {
+			c.observeBack(s, &t.inputs, c.rows(tape.At(tape.DX, 0, t.net.Inputs), from))
+			c.capacitiesBack(s)
+		})
+	}
+	grad := t.net.Views(g.grad)
+	tape.Gradients(&grad)
+}
+
+// rows are a rollout's rows, from a first one, of a matrix with a row for each worker.
+func (c *rollout) rows(m nn.Matrix, from int) []float32 {
+	return m.V[m.Cols*from : m.Cols*(from+c.s.Workers)]
+}
+
+// each calls f with every rollout of a group and the first of its rows.
+func (g *group) each(f func(c *rollout, from int)) {
+	from := 0
+	for i := range g.rollouts {
+		f(&g.rollouts[i], from)
+		from += g.rollouts[i].s.Workers
+	}
+}
+
+// Checkpoint is the policy as it is now; it shares no memory with the trainer.
+func (t *ModelTrainer) Checkpoint() *checkpoint.Checkpoint {
+	c := &checkpoint.Checkpoint{
+		Format: checkpoint.Format, Kind: checkpoint.KindCapacity, CreatedBy: "saspart",
+		Capacity:      &checkpoint.CapacitySpec{Inputs: slices.Clone(t.cfg.Inputs), Units: t.cfg.Units, Hedge: t.cfg.Hedge, Pool: t.cfg.Pool},
+		Normalisation: &checkpoint.Normalisation{Mean: slices.Clone(t.inputs.Mean), Scale: slices.Clone(t.inputs.Scale)},
+	}
+	for _, p := range t.policy.Layout {
+		c.Tensors = append(c.Tensors, network.Tensor{Name: p.Name, Shape: slices.Clone(p.Shape), Data: slices.Clone(p.Data)})
+	}
+	return c
+}
+
+// State returns a copy of everything needed to resume exactly.
+func (t *ModelTrainer) State() (train.State, error) {
+	return nn.TakeState(t.updates, t.pcg, t.tensors())
+}
+
+// Restore sets the trainer to a state that State returned. A state of another network is an
+// error and changes nothing.
+func (t *ModelTrainer) Restore(s train.State) error {
+	return nn.PutState(s, &t.updates, t.pcg, t.tensors())
+}
+
+// tensors are all that the trainer learns, in its own memory.
+func (t *ModelTrainer) tensors() []train.Tensor {
+	all := t.params.Named("capacity")
+	if t.policy != t.params {
+		all = append(all, train.Tensor{Name: "capacity.average", Shape: []int{len(t.policy.W)}, Data: t.policy.W})
+	}
+	return all
+}
+
+// StartFrom sets the network to that of a checkpoint with the same inputs and units. Its
+// inputs may have other scales; one that subtracts means from them is an error.
+func (t *ModelTrainer) StartFrom(c *checkpoint.Checkpoint) error {
+	takeOver(t.params, c)
+	w := t.net.Views(t.params.W)[nn.InputWeight]
+	for i, to := range t.inputs.Scale {
+		mean, scale := float32(0), float32(1)
+		if n := c.Normalisation; n != nil {
+			mean, scale = n.Mean[i], n.Scale[i]
+		}
+		if mean != 0 {
+			return fmt.Errorf("start from a checkpoint: %q has mean %v subtracted, which training through the model does not support", c.Capacity.Inputs[i], mean)
+		}
+		for j := range w.Cols {
+			w.V[i*w.Stride+j] *= scale / to
+		}
+	}
+	copy(t.policy.W, t.params.W)
+	return nil
+}
