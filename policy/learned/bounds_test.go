@@ -152,7 +152,7 @@ func least(logs, slow []float64, steps int) {
 // What bounds the built-in policy (docs/capacity.md): with all noise gone and everything
 // known but the future, most of its imbalance at 64 workers is left, and more than half
 // at 8, and no hedge takes more than a few per cent off that.
-func TestFollowersAreBounded(t *testing.T) {
+func TestPoliciesAreBounded(t *testing.T) {
 	if testing.Short() {
 		t.Skip("thousands of optimisations")
 	}
