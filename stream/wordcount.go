@@ -22,6 +22,9 @@ func (wordcount) Units(r *Record) int { return countWords(r.Text) }
 // wordcountState counts words in a hash table of its own: hashes are computed
 // once and carried along when states merge, and a state that has grown, also one
 // that was reset, takes words in without allocating.
+//
+// The index is not a hashtable.Table: there is one for each key and pane, and the cells of a Table
+// take four times as much memory.
 type wordcountState struct {
 	records int64
 	entries []wordEntry // in order of appearance
