@@ -1,6 +1,6 @@
-// Package config is the experiment file: what a job is fed, how it is built and
-// what is tried on it. It only puts the rooms' own configurations side by side;
-// what their values mean and which are possible, the rooms say.
+// Package config is the experiment file: the records of a job, how the job is built, and what
+// is tried on it. It only combines the configurations of other packages, which define what
+// their values mean and which are possible.
 package config
 
 import (
@@ -23,7 +23,7 @@ import (
 	"github.com/saspart/saspart/stream"
 )
 
-// EnvPrefix starts the environment variables that set values of an experiment:
+// EnvPrefix is the prefix of environment variables that set values of an experiment:
 // SASPART_JOB_WORKERS sets job.workers.
 const EnvPrefix = "SASPART_"
 
@@ -38,12 +38,13 @@ type Experiment struct {
 	Rate        stream.RateConfig   `yaml:"rate"`        // when they arrive
 	Job         engine.Config       `yaml:"job"`         // the workers and their costs
 	Fluid       fluid.Options       `yaml:"fluid"`       // the job in closed form, for training and rollouts
-	Partitioner registry.Config     `yaml:"partitioner"` // who decides where records go
+	Partitioner registry.Config     `yaml:"partitioner"` // decides where records go
 	Mask        policy.MaskConfig   `yaml:"mask"`        // which workers a hot key may use
 	Collect     collect.Config      `yaml:"collect"`     // how much to record, and under which behaviours
 }
 
-// Default is the reference's main workload on 8 workers, partitioned by hash.
+// Default is the main workload of the SaSPartitioner prototype on 8 workers, partitioned by
+// hash.
 func Default() Experiment {
 	return Experiment{
 		Name: "experiment", Seed: 1,
@@ -53,8 +54,8 @@ func Default() Experiment {
 	}
 }
 
-// Has reports whether an experiment has a value, or a group of values, of that name at
-// its top.
+// Has reports whether name is a value, or a group of values, at the top level of an
+// experiment.
 func Has(name string) bool {
 	t := reflect.TypeFor[Experiment]()
 	for i := range t.NumField() {
@@ -82,16 +83,16 @@ func (e *Experiment) Validate() error {
 	)
 }
 
-// validateCombine: what is aggregated at the senders goes on by hash, whatever the
-// partitioner is.
+// validateCombine refuses aggregation at the senders under any partitioner but hash, because
+// what is aggregated there is sent by hash.
 func (e *Experiment) validateCombine() error {
 	if n := e.Partitioner.Name; e.Job.Combine == engine.CombineLocal && n != "hash" {
-		return field.Errorf("job.combine", "is %s, which sends by hash; set the partitioner to hash in place of %s, or combine to %s", e.Job.Combine, n, engine.CombineNone)
+		return field.Errorf("job.combine", "is %s, which sends by hash; use the partitioner hash instead of %s, or set combine to %s", e.Job.Combine, n, engine.CombineNone)
 	}
 	return nil
 }
 
-// validateSource also checks the source against the task, once the task is one.
+// validateSource also checks the source against the task, if that is valid.
 func (e *Experiment) validateSource() error {
 	if e.Task.Validate() != nil {
 		return e.Source.Validate()
@@ -99,7 +100,7 @@ func (e *Experiment) validateSource() error {
 	return e.Source.ValidateFor(e.Task.Name)
 }
 
-// validateName keeps names fit for folders.
+// validateName refuses names that cannot name folders.
 func validateName(name string) error {
 	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 	if name == "" || strings.Trim(name, allowed) != "" || strings.HasPrefix(name, ".") || len(name) > 100 {
@@ -115,10 +116,10 @@ func validateDescription(text string) error {
 	return nil
 }
 
-// Load reads an experiment, from the file called name or, when there is no such
-// file, from the ready experiment of that name; an empty name gives the defaults.
-// Over it lie the environment and what flags set, as package strict describes. An
-// *strict.Errors lists everything that is wrong.
+// Load reads an experiment from the file called name or, if there is no such file, from the
+// built-in experiment of that name; an empty name gives the defaults. Values from the
+// environment and from flags override it, as package strict describes. The error is an
+// *strict.Errors that lists everything that is wrong.
 func Load(name string, env []string, set []strict.Override) (*Experiment, *strict.Origins, error) {
 	file, text, err := find(name)
 	if err != nil {
@@ -132,7 +133,7 @@ func Load(name string, env []string, set []strict.Override) (*Experiment, *stric
 	return &e, origins, nil
 }
 
-// Ready returns the ready experiment of that name as it stands.
+// Ready returns the built-in experiment of that name, without overrides.
 func Ready(name string) (*Experiment, error) {
 	text, ok := configs.Read(name)
 	if !ok {
@@ -145,12 +146,10 @@ func Ready(name string) (*Experiment, error) {
 	return &e, nil
 }
 
-// reserved names the variables that start like settings of an experiment but are
-// read elsewhere.
+// reserved names the variables that start with EnvPrefix but are read elsewhere.
 func reserved() []string { return []string{"SASPART_TRAIN_", "SASPART_PYTHON", "SASPART_FLINK_"} }
 
-// find returns the text of the experiment called name and the name to give it in
-// messages.
+// find returns the text of the experiment called name, and its name for messages.
 func find(name string) (file string, text []byte, err error) {
 	if name == "" {
 		return "", nil, nil

@@ -11,8 +11,8 @@ import (
 )
 
 // frames hands the messages of an Arrow file or stream to Arrow's reader, in
-// order, and knows where each lies. It takes no length on trust: a message that
-// claims more than the file has is cut short, and no memory is taken for it.
+// order, and knows their positions. It does not trust lengths: a message that claims more
+// bytes than the file has is an error before any memory is allocated for it.
 //
 // A message (Arrow columnar format, "Encapsulated message format"): 0xFFFFFFFF,
 // metadata length, both 32 bit little endian, metadata, body.
@@ -93,7 +93,7 @@ func (f *frames) read() (msg *ipc.Message, err error) {
 	return ipc.NewMessage(memory.NewBufferBytes(meta), memory.NewBufferBytes(data)), nil
 }
 
-// take reads n bytes, having seen that they are there.
+// take reads n bytes after checking that the file has them.
 func (f *frames) take(n int64) ([]byte, error) {
 	if n > f.end-f.at {
 		return nil, errCut
@@ -123,9 +123,8 @@ func (f *frames) Retain() {}
 // Release implements ipc.MessageReader.
 func (f *frames) Release() {}
 
-// budget is an allocator that refuses to give out more than limit bytes between
-// two resets, by a panic, as Arrow's interface has no other way; Arrow's reader
-// turns it into an error.
+// budget is an allocator that panics when more than limit bytes are allocated between two
+// resets. Arrow's interface has no error; Arrow's reader turns the panic into one.
 type budget struct {
 	memory.Allocator
 	used, limit int

@@ -23,10 +23,9 @@ const (
 	maxHeaderTables = 1000 // fields and metadata pairs; a trace has about 60
 )
 
-// checkHeader looks through the metadata of an Arrow schema message before
-// Arrow's reader does, which takes the lengths in it on trust: a wrong byte there
-// makes it ask for gigabytes. Offsets outside the message make it panic, as they
-// do in Arrow's reader; the caller recovers.
+// checkHeader checks the metadata of an Arrow schema message before Arrow's reader sees it.
+// That reader trusts the lengths in it, so one wrong byte makes it allocate gigabytes.
+// Offsets outside the message cause a panic, here as in Arrow's reader; the caller recovers.
 func checkHeader(meta []byte) error {
 	msg := flatbuffers.Table{Bytes: meta, Pos: flatbuffers.GetUOffsetT(meta)}
 	if o := msg.Offset(messageHeaderType); o == 0 || msg.GetByte(msg.Pos+flatbuffers.UOffsetT(o)) != headerSchema {

@@ -11,8 +11,8 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
-// python finds an interpreter with the packages that FORMAT.md uses:
-// $SASPART_PYTHON, or the one that `make setup` puts into .venv.
+// python finds an interpreter with the packages that FORMAT.md uses: $SASPART_PYTHON, or
+// .venv, which `make setup` creates.
 func python(t *testing.T) string {
 	t.Helper()
 	if testing.Short() {

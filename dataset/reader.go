@@ -18,8 +18,8 @@ import (
 )
 
 // Reader reads the windows of a trace in order, one batch in memory at a time.
-// It reads a trace whose run was killed just as well: the complete batches of the
-// file, then the windows of its tail.
+// It also reads a trace whose run was killed: the complete batches of the file, then the
+// windows of its tail.
 //
 // Every error names the file and, past the header, the byte where the offending
 // batch begins. Not for concurrent use.
@@ -99,7 +99,7 @@ func (r *Reader) openFile(path string) (*os.File, int64, error) {
 	return f, info.Size(), nil
 }
 
-// unpath drops the path that the caller's message has already.
+// unpath drops the path from an error, because the caller's message has it.
 func unpath(err error) error {
 	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return p.Err
@@ -135,8 +135,8 @@ func (r *Reader) begin(name string, f io.ReaderAt, size int64) error {
 	return nil
 }
 
-// messagesEnd tells where the messages of an Arrow file end: at its footer when
-// it was closed, else nowhere before the end of the file.
+// messagesEnd returns the end of the messages of an Arrow file: its footer if the file was
+// closed, else the end of the file.
 func messagesEnd(f io.ReaderAt, size int64) (end int64, complete bool, err error) {
 	if size < headBytes+footBytes {
 		return size, false, nil
@@ -194,15 +194,14 @@ func newPart(name string, f io.ReaderAt, start, end int64, partial bool) (*part,
 	return p, nil
 }
 
-// Meta is what the trace says about its run.
+// Meta returns the metadata of the trace's run.
 func (r *Reader) Meta() Meta { return r.meta }
 
-// Complete tells whether the trace was closed. One that was not ends with the
-// last complete window before its run was killed, and other programs cannot read
-// it before Repair.
+// Complete reports whether the trace was closed. A trace that was not closed ends with the
+// last window that was written, and other programs cannot read it before Repair.
 func (r *Reader) Complete() bool { return r.complete }
 
-// Windows is the number of windows handed out so far.
+// Windows returns the number of windows returned so far.
 func (r *Reader) Windows() int64 { return r.count }
 
 // Next returns the next window, io.EOF after the last. The window is the
@@ -231,8 +230,8 @@ func (r *Reader) Next() (*policy.Window, error) {
 	return nil, r.err
 }
 
-// check refuses a row that no Writer wrote, and lets it share the route of the
-// row before where they are equal.
+// check returns an error for a row that no Writer wrote. A row whose route equals that of
+// the row before shares it.
 func (r *Reader) check(w *row) error {
 	if w.Index != r.count {
 		if r.parts[0].tail {
@@ -261,13 +260,13 @@ func sameRoute(a, b *policy.Route) bool {
 		})
 }
 
-// fail places an error at the batch being read.
+// fail adds the position of the current batch to an error.
 func (r *Reader) fail(err error) error {
 	p := r.parts[0]
 	return fmt.Errorf("read trace %s: after %d windows, in the batch at byte %d: %w", p.name, r.count, p.frames.start, err)
 }
 
-// nextBatch reads the next batch, going on to the tail after the trace.
+// nextBatch reads the next batch of the trace, then those of the tail.
 func (r *Reader) nextBatch() error {
 	for len(r.parts) > 0 {
 		p := r.parts[0]

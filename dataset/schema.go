@@ -101,9 +101,8 @@ func metaOf(cols []column, s *arrow.Schema) (Meta, error) {
 	return m, nil
 }
 
-// checkShape reports per-worker columns that are neither empty nor as long as the
-// trace has workers, and workers out of range: what would make a learner index
-// past its arrays.
+// checkShape returns an error for per-worker columns of a wrong length and for workers out
+// of range, which would make a learner index past its arrays.
 func checkShape(w *policy.Window, workers int) error {
 	for _, c := range []struct {
 		name string

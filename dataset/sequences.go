@@ -28,16 +28,15 @@ type Sequence struct {
 	partitioner string
 }
 
-// Row is what a matrix of the sequence says of window t.
+// Row returns the row of window t of a matrix of the sequence.
 func (s *Sequence) Row(matrix []float32, t int) []float32 {
 	return matrix[t*s.Workers : (t+1)*s.Workers]
 }
 
-// Sequences hands out the episodes of traces in order, file by file, one in memory
-// at a time; P may differ between files. An episode with a missing window, or with
-// another partitioner from some window on, makes several sequences. Those of fewer
-// than least windows are left out. After an error, which names the file, there is
-// nothing more.
+// Sequences iterates over the episodes of traces in order, file by file, one in memory at a
+// time. P may differ between files. An episode is split where a window is missing or the
+// partitioner changes. Sequences of fewer than least windows are left out. An error names
+// the file and ends the iteration.
 func Sequences(ctx context.Context, files []string, least int) iter.Seq2[*Sequence, error] {
 	return func(yield func(*Sequence, error) bool) {
 		if len(files) == 0 {
@@ -58,7 +57,7 @@ func Sequences(ctx context.Context, files []string, least int) iter.Seq2[*Sequen
 	}
 }
 
-// errStop says that no more windows are wanted.
+// errStop ends the reading of a trace early.
 var errStop = errors.New("stop")
 
 // sequencer cuts one trace into sequences.
@@ -85,7 +84,7 @@ func (s *sequencer) read(ctx context.Context) error {
 	return s.end()
 }
 
-// end hands out the sequence under way.
+// end yields the current sequence.
 func (s *sequencer) end() error {
 	now := s.now
 	s.now = nil
@@ -119,8 +118,8 @@ func (s *sequencer) window(w *policy.Window) error {
 	return nil
 }
 
-// continues tells whether w is the sequence's next window. One that measures other
-// things is not: a matrix has all of its rows.
+// continues reports whether w is the sequence's next window. A window with other
+// measurements is not, because every column of a sequence has all rows.
 func (s *Sequence) continues(w *policy.Window) bool {
 	return w.Episode == s.Episode && w.Step == s.First+s.Windows && w.Partitioner == s.partitioner &&
 		(len(w.Units) == 0) == (s.Units == nil) && (len(w.Queue) == 0) == (s.Queue == nil)

@@ -11,8 +11,7 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
-// Summary is what people want to know of a trace. Means leave out values that are
-// not finite numbers.
+// Summary summarises a trace for people. Means leave out values that are not finite.
 type Summary struct {
 	Engine      string `json:"engine,omitempty"`
 	Partitioner string `json:"partitioner,omitempty"`
@@ -71,8 +70,8 @@ type HotSummary struct {
 // hotKeys is how many hot keys a summary names.
 const hotKeys = 20
 
-// Summarise reads a trace to its end. On an error, that of a cancelled ctx among
-// them, the summary is of the windows before it.
+// Summarise reads a trace to its end. On an error, such as that of a cancelled ctx, it
+// returns the summary of the windows before it.
 func Summarise(ctx context.Context, r *Reader) (Summary, error) {
 	s := NewSummariser(r.Meta())
 	for {
@@ -92,7 +91,7 @@ func Summarise(ctx context.Context, r *Reader) (Summary, error) {
 	}
 }
 
-// Summariser sums windows up as they come.
+// Summariser summarises windows one by one.
 type Summariser struct {
 	sum         Summary
 	start       time.Duration
@@ -118,7 +117,7 @@ func NewSummariser(m Meta) *Summariser {
 	}
 }
 
-// Add takes in the next window. It keeps nothing of w.
+// Add adds the next window. It keeps nothing of w.
 func (s *Summariser) Add(w *policy.Window) {
 	t := &s.sum
 	if t.Windows == 0 {
@@ -182,7 +181,7 @@ func (s *Summariser) addHot(hot []policy.HotKey) {
 	}
 }
 
-// Summary is the summary of the windows so far.
+// Summary returns the summary of the windows so far.
 func (s *Summariser) Summary() Summary {
 	t := s.sum
 	t.OfferedRate, t.ActualRate, t.Backpressured = s.offered.value(), s.actual.value(), s.blocked.value()

@@ -13,8 +13,8 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
-// Ranking says over how long a key keeps its rank, by which the shares action
-// knows it.
+// Ranking is the time for which a key keeps its rank. The shares action identifies keys by
+// rank.
 type Ranking string
 
 const (
@@ -26,7 +26,7 @@ const (
 	ByWindow Ranking = "window"
 )
 
-// TransitionConfig says how traces become transitions of the `shares` action.
+// TransitionConfig configures how traces become transitions of the `shares` action.
 type TransitionConfig struct {
 	HotKeys int               `yaml:"hot_keys"` // keys ranked, heaviest first; the mask takes the true hot ones of them
 	Mask    policy.MaskConfig `yaml:"mask"`     // how the mask is made from the traces, where the caller names none
@@ -41,8 +41,8 @@ type TransitionConfig struct {
 	MemoryMB  int     `yaml:"memory_mb"`  // transitions that take more are kept in a file
 }
 
-// DefaultTransitions are ten hot keys, ranked by the episode, in the policy's own
-// conventions, a tenth of the episodes held out.
+// DefaultTransitions has ten hot keys, ranked per episode, and holds out a tenth of the
+// episodes.
 func DefaultTransitions() TransitionConfig {
 	return TransitionConfig{
 		HotKeys: 10, Mask: policy.DefaultMask(), Rank: ByEpisode, P0: policy.DefaultP0,
@@ -66,7 +66,7 @@ func (c *TransitionConfig) Validate() error {
 	)
 }
 
-// Load is a loading of transitions to be done.
+// Load configures the loading of transitions. Do loads them.
 type Load struct {
 	Config TransitionConfig
 	Files  []string     // traces (Glob); the result does not depend on their order
@@ -81,17 +81,17 @@ type Load struct {
 // Transitions is what traces hold for learning off-line (docs/algorithms.md,
 // "Offline data"). A transition is two windows of an episode, one right after the other:
 //
-//	obs       what was observed in the first            (policy.Observation), [O], O = 2P
-//	action    where the second one's hot records went   (policy.Shares.Action), [A]
-//	reward    of the second                             (policy.Reward)
-//	next      what was observed in the second           [O]
-//	terminal  1 if nothing comes after: only as published, in an episode's last transition
-//	truncated 1 in an episode's last transition
+//	obs        policy.Observation of the first window, [O], O = 2P
+//	action     policy.Shares.Action: the workers of the second window's hot records, [A]
+//	reward     policy.Reward of the second window
+//	next       policy.Observation of the second window, [O]
+//	terminal   1 in an episode's last transition, but only as published
+//	truncated  1 in an episode's last transition
 //
-// Actions lie in [-1, 1], the policy's own space, twice the environment's less 1,
-// so that a policy that copies the data does in a job what the data's author did;
-// as published they lie in [0, 1]. Episodes are cut off and do not end, so that
-// none is terminal; as published each one's last is.
+// Actions lie in [-1, 1], the policy's own space: twice the environment's value less 1. As
+// published they lie in [0, 1], so a policy that copies them acts differently in a job.
+// Episodes are cut off and do not end, so no transition is terminal; as published, the last
+// one of each episode is.
 //
 // All transitions have one mask: the caller's, else policy.NewMask of the mean shares of
 // the ranks over all windows. The partitioner that collected may have used another mask.
@@ -126,7 +126,7 @@ func (s Skipped) Total() int {
 	return s.Gap + s.Missing + s.Mixed + s.Few + s.Untold + s.Outside
 }
 
-// String says how many were left out for which reason.
+// String lists the reasons and how many pairs were left out for each.
 func (s Skipped) String() string {
 	text := ""
 	for _, r := range []struct {
@@ -150,7 +150,7 @@ func (s Skipped) String() string {
 	return text
 }
 
-// remedy is what would mend most of it.
+// remedy suggests what would avoid most of the skipped pairs.
 func (s Skipped) remedy() string {
 	if s.Outside > s.Total()/2 {
 		return "give mask and hot_keys the values that they were collected with, or allow more outside (inside)"
@@ -185,14 +185,12 @@ func distinct(files []string) []string {
 	return slices.Compact(out)
 }
 
-// Do reads the traces, twice: for shares, ranks and sizes, then for the
-// transitions. Memory is bounded by the configuration and one batch of a trace,
-// however large the traces are. Close the result. Equal files, configuration and
-// seed give equal results.
+// Do reads the traces twice: first for shares, ranks and sizes, then for the transitions.
+// Memory is bounded by the configuration and one batch of a trace, however large the traces
+// are. The result must be closed. Equal files, configuration and seed give equal results.
 //
-// Refused by name: no trace, an empty or corrupt one, traces of different P or mask,
-// and traces of which no transition can be made. The windows of a killed run
-// are used as far as they are complete.
+// Errors name the trace: one that is missing, empty or corrupt, that has another P than the
+// others, or that gives no transition. Of a killed run, the complete windows are used.
 func (l Load) Do(ctx context.Context) (*Transitions, error) {
 	if err := l.Config.Validate(); err != nil {
 		return nil, fmt.Errorf("transitions: %w", err)
@@ -251,7 +249,7 @@ func describe(files []surveyed) string {
 	return fmt.Sprintf("traces %s and %d more", files[0].path, len(files)-1)
 }
 
-// openStores makes room for as many transitions as there can be.
+// openStores opens stores that are large enough for all pairs of windows.
 func (t *Transitions) openStores(s *survey, out []bool, l *Load) (err error) {
 	rows := [2]int{} // training, held out
 	for i, e := range s.episodes {
@@ -278,17 +276,18 @@ func (t *Transitions) openStores(s *survey, out []bool, l *Load) (err error) {
 	return nil
 }
 
-// Close frees the files that hold what did not fit memory.
+// Close removes the files of stores that did not fit in memory.
 func (t *Transitions) Close() error { return errors.Join(t.Train.Close(), t.HeldOut.Close()) }
 
-// Normalise maps every observation of both stores by n, which Stats.Normal gives
-// and which a policy trained on them needs wherever it acts. It may be called once.
+// Normalise maps every observation of both stores by n, the result of Stats.Normal. A
+// policy that is trained on them needs the same mapping wherever it acts. Normalise may be
+// called once.
 func (t *Transitions) Normalise(n Normal) error {
 	return errors.Join(t.Train.Normalise(n), t.HeldOut.Normalise(n))
 }
 
-// split draws the episodes to be held out: the nearest whole number to the given
-// part, but at least one unless that part is 0, and never all.
+// split draws the episodes to hold out: the given part of all, rounded; at least one unless
+// the part is 0, and never all.
 func (s *survey) split(part float64, seed uint64) (out []bool) {
 	n := len(s.episodes)
 	out = make([]bool, n)
@@ -302,8 +301,8 @@ func (s *survey) split(part float64, seed uint64) (out []bool) {
 	return out
 }
 
-// tempFile opens a file that is gone once it is closed or the process ends, however
-// that comes about.
+// tempFile opens a file that disappears when it is closed or the process ends, even if it is
+// killed.
 func tempFile(dir string) (*os.File, error) {
 	f, err := os.CreateTemp(dir, "saspart-transitions-*")
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
-// builder is the second reading of the traces: it makes transitions of pairs of
-// windows and puts them where their episode belongs.
+// builder reads the traces the second time. It makes transitions of pairs of windows and
+// puts them into the store of their episode.
 type builder struct {
 	config  *TransitionConfig
 	survey  *survey
@@ -29,7 +29,7 @@ type builder struct {
 	shares   policy.Shares
 	wide     [][]bool               // [rank][worker]: within the mask
 	rank     map[uint64]int         // of the masked keys now
-	told     map[uint64]bool        // masked keys of which the window tells where they went
+	told     map[uint64]bool        // masked keys whose workers the window names
 	realised []policy.RealisedShare // of the second window, with what its route tells
 	counts   []float64              // scratch
 	obs      [2][]float64           // scratch
@@ -98,7 +98,7 @@ func (b *builder) read(ctx context.Context, watch func(read, all int64)) error {
 	return b.endEpisode()
 }
 
-// endEpisode puts the episode's last transition, marked as such.
+// endEpisode stores the episode's last transition, marked as the last.
 func (b *builder) endEpisode() error {
 	if b.prev != nil && b.pairs == 0 {
 		b.skipped.Episodes++
@@ -114,7 +114,7 @@ func (b *builder) endEpisode() error {
 	return b.put()
 }
 
-// put hands the transition that was made to its store.
+// put adds the transition that was made to its store.
 func (b *builder) put() error {
 	b.made = false
 	if b.out[b.episode] {
@@ -124,7 +124,7 @@ func (b *builder) put() error {
 	return b.into.Train.append(&b.row)
 }
 
-// window takes in the episode's next window.
+// window processes the episode's next window.
 func (b *builder) window(w *policy.Window) error {
 	if len(w.Counts) == 0 || len(w.Busy) == 0 {
 		return fmt.Errorf("it has no counts or busy ratios of the workers, of which observations are made: collect on an engine that measures them")
@@ -148,8 +148,8 @@ func (b *builder) window(w *policy.Window) error {
 	return nil
 }
 
-// usable tells whether a pair of windows makes a transition, having set the ranked
-// keys and realised counts that it is made with.
+// usable reports whether a pair of windows makes a transition. It also sets the ranked keys
+// and realised counts that the transition is made with.
 func (b *builder) usable(prev, w *policy.Window) bool {
 	switch {
 	case w.Step != prev.Step+1:
@@ -196,9 +196,8 @@ func missing(busy []float64) bool {
 	return false
 }
 
-// gather collects where the masked keys went: their realised counts and, of keys
-// that the route in force keeps whole and that are therefore not among those, the
-// worker that the route names.
+// gather collects the workers that masked keys went to, from their realised counts. A window
+// has no counts of a key that the route in force keeps whole; then it takes the route's.
 func (b *builder) gather(w *policy.Window) {
 	b.realised = b.realised[:0]
 	clear(b.told)
@@ -220,7 +219,7 @@ func (b *builder) gather(w *policy.Window) {
 	}
 }
 
-// find is the hot key of that hash, or one without records.
+// find returns the hot key of a hash, or one without records.
 func find(hot []policy.HotKey, hash uint64) policy.HotKey {
 	for _, k := range hot {
 		if k.Hash == hash {
@@ -230,8 +229,8 @@ func find(hot []policy.HotKey, hash uint64) policy.HotKey {
 	return policy.HotKey{Hash: hash}
 }
 
-// untold tells whether a masked key that has a choice of workers and had records went
-// who knows where.
+// untold reports whether a masked key had records and a choice of workers, but the window
+// does not say where it went.
 func (b *builder) untold(w *policy.Window) bool {
 	for _, k := range w.Hot {
 		rank, ok := b.rank[k.Hash]
@@ -242,8 +241,7 @@ func (b *builder) untold(w *policy.Window) bool {
 	return false
 }
 
-// outside tells whether too much of the masked keys went where the mask does not
-// allow it.
+// outside reports whether too many records of masked keys went to workers outside the mask.
 func (b *builder) outside() bool {
 	in, all := 0.0, 0.0
 	for _, r := range b.realised {

@@ -2,8 +2,7 @@ package dataset
 
 import "math"
 
-// Moments are of the numbers at one place of an observation or action, or of the
-// rewards.
+// Moments are those of one element of observations or actions, or of the rewards.
 type Moments struct {
 	Mean float64 `json:"mean"`
 	Std  float64 `json:"std"` // of the population
@@ -26,8 +25,8 @@ type Normal struct {
 	Scale []float32 `json:"scale"` // [O], above 0
 }
 
-// steady is the standard deviation below which a number counts as constant: it is
-// centred and not blown up.
+// steady is the standard deviation below which a number counts as constant. Such a number
+// is centred but not scaled.
 const steady = 1e-6
 
 // Normal gives each number of an observation mean 0 and standard deviation 1 over

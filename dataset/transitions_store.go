@@ -53,11 +53,10 @@ func NewColumns(n int, w Widths) *Columns {
 	}
 }
 
-// Store holds transitions, in the order of their traces, either in memory or, if
-// they do not fit, in a file of fixed-size rows: any row is one read away. Which of
-// the two makes no difference to what it answers, so that a training does not
-// depend on a machine's memory; a shuffling buffer over a stream would sample
-// otherwise and could not be resumed from the random generator's state alone.
+// Store holds transitions in the order of their traces, either in memory or, if they do
+// not fit, in a file of fixed-size rows. It returns the same rows in both cases, so
+// training does not depend on the machine's memory. A shuffling buffer over a stream would
+// also bound memory, but it could not be resumed from the random generator's state alone.
 //
 // A filled store may be sampled by one goroutine at a time.
 type Store struct {

@@ -11,8 +11,8 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
-// survey is the first reading of the traces: what they are, how long their episodes
-// are, which keys are hot in each, and the mean share of each rank.
+// survey reads the traces the first time: their metadata, the lengths of their episodes, the
+// hot keys of each, and the mean share of each rank.
 type survey struct {
 	config   *TransitionConfig
 	given    *policy.Mask // the caller's, which goes before all others
@@ -84,8 +84,8 @@ func (s *survey) readFile(ctx context.Context, path string) error {
 	return nil
 }
 
-// eachWindow opens a trace, hands on its metadata and then every window, until one of
-// the two fails.
+// eachWindow opens a trace and calls meta with its metadata, then each with every window. It
+// stops at the first error.
 func eachWindow(ctx context.Context, path string, meta func(Meta) error, each func(*policy.Window) error) (err error) {
 	r, err := Open(path)
 	if err != nil {
@@ -112,7 +112,7 @@ func eachWindow(ctx context.Context, path string, meta func(Meta) error, each fu
 	}
 }
 
-// fits refuses a trace that does not go with those before it.
+// fits returns an error for a trace with another number of workers than those before it.
 func (s *survey) fits(f *surveyed) error {
 	if len(s.files) == 0 {
 		s.workers = f.meta.Workers
@@ -141,7 +141,7 @@ func checkMask(m *policy.Mask, workers int) error {
 	return nil
 }
 
-// mask is the one mask of all transitions.
+// mask returns the mask of all transitions.
 func (s *survey) mask() (m policy.Mask, err error) {
 	from := "the mask given"
 	if s.given != nil {
@@ -168,7 +168,7 @@ func (s *survey) meanShares() []float64 {
 	return d
 }
 
-// endEpisode takes in an episode's tally, if it has windows.
+// endEpisode adds an episode's tally, if it has windows.
 func (s *survey) endEpisode(t *rankTally) {
 	if t.windows == 0 {
 		return
@@ -268,8 +268,8 @@ func (t *rankTally) shares() []float64 {
 	return sums
 }
 
-// estimate is a hot key's likely count: up to Error of Count may belong to other
-// keys, half of it, say.
+// estimate returns a hot key's likely count. Up to Error of Count may belong to other keys;
+// half of it is taken off.
 func estimate(k policy.HotKey) float64 { return max(0, float64(k.Count)-float64(max(0, k.Error))/2) }
 
 // rankedKeys are the n heaviest keys of a window, heaviest first.

@@ -17,16 +17,15 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
-// Writer writes a trace as its windows happen. A window handed to Write is kept
-// from the moment Write returns, also when the process is killed right after.
+// Writer writes a trace, window by window. When Write returns, its window survives the
+// death of the process.
 //
-// How: the trace is an Arrow IPC file of compressed batches of up to 64 windows.
-// Until a batch is full, its windows are in the tail (path + ".tail"), an Arrow
-// IPC stream of one uncompressed batch per window, which is cut back to its
-// header when the batch is in the trace. One batch per window in the trace itself
-// would take 12 kB per window at P 64; batches of 64 take 3.3 kB. The footer that
-// makes it a file for other readers comes with Close, which removes the tail;
-// Reader needs neither footer nor a complete last batch.
+// The trace is an Arrow IPC file of compressed batches of up to 64 windows. Until a batch
+// is full, its windows are in the tail (path + ".tail"): an Arrow IPC stream of one
+// uncompressed batch per window. The tail is cut back to its header when the batch has been
+// written to the trace. One batch per window in the trace itself would take 12 kB per
+// window at P 64; batches of 64 take 3.3 kB. Close writes the footer that other readers
+// need and removes the tail. Reader needs neither footer nor a complete last batch.
 //
 // Not for concurrent use.
 type Writer struct {
@@ -56,8 +55,8 @@ type file interface {
 	Close() error
 }
 
-// Create starts a trace at path, making its folder if need be. It never
-// overwrites a trace.
+// Create starts a trace at path and creates its folder if necessary. It never overwrites a
+// trace.
 func Create(path string, m Meta) (*Writer, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return nil, fmt.Errorf("create trace: %w", err)
@@ -124,9 +123,9 @@ func newWriter(name string, main, tail file, m Meta) (*Writer, error) {
 	return w, nil
 }
 
-// Write appends a window, which must not change afterwards. A window of another
-// shape than the trace is refused. After a failure to write (a full disk) all
-// windows before it stay readable, and every later Write fails alike.
+// Write appends a window, which must not change afterwards. A window that does not fit the
+// trace's number of workers is an error. After a failure to write, such as a full disk, all
+// earlier windows stay readable and every later Write returns the same error.
 func (w *Writer) Write(win *policy.Window) error {
 	if w.err != nil {
 		return w.err
@@ -246,7 +245,7 @@ func (s *sink) Write(p []byte) (int, error) {
 	return s.buf.Write(p)
 }
 
-// Seek tells the position, which is all that Arrow asks of it.
+// Seek returns the position. Arrow uses it for nothing else.
 func (s *sink) Seek(offset int64, whence int) (int64, error) {
 	if offset != 0 || whence != io.SeekCurrent {
 		return 0, fmt.Errorf("seek to %d from %d: a trace is written from front to back", offset, whence)
@@ -259,7 +258,7 @@ func (s *sink) flush() error {
 	return err
 }
 
-// cut shortens the file to size and goes on from there.
+// cut shortens the file to size; later writes append.
 func (s *sink) cut(size int64) error {
 	if err := s.file.Truncate(size); err != nil {
 		return err

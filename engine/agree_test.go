@@ -113,8 +113,8 @@ func within(t testing.TB, what string, got, want float64) {
 }
 
 // The engines sim and local agree on the highest rate and, at seven tenths of it, on busy
-// ratios: on a clock that stands still while goroutines work, which leaves no
-// excuse, and on the real one.
+// ratios: both on the wall clock and on a virtual clock, which stands still while
+// goroutines work.
 func TestSimAndLocalAgree(t *testing.T) {
 	for _, a := range agreements() {
 		c := engine.Default()

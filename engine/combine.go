@@ -8,15 +8,14 @@ type Combine string
 const (
 	// CombineNone sends every record to its worker.
 	CombineNone Combine = "none"
-	// CombineLocal aggregates at the sender first and sends partial results by hash:
-	// what Flink SQL calls two-phase aggregation. The senders' aggregation runs beside the
-	// workers, as slot sharing has it: there is an instance of it on each worker's
-	// processor, records are dealt out to them in turn, and folding one takes the time
-	// there that it takes on a worker. An instance keeps a partial state per key, and
-	// flushes all of them to the keys' workers when it has CombineKeys, when the first
-	// record came into it CombineAge ago, and when a slide ends. (Not when that record was
-	// due: a job that is behind would flush every record by itself, and fall further
-	// behind.)
+	// CombineLocal aggregates at the partitioner subtasks first and sends partial results
+	// by hash: Flink SQL's two-phase aggregation. One instance of this aggregation runs on
+	// each worker's processor, as with Flink's slot sharing. Records go to the instances in
+	// turn, and folding one takes as long as on a worker. An instance keeps a partial state
+	// per key. It flushes all of them to the keys' workers when it holds CombineKeys keys,
+	// when its oldest record arrived CombineAge ago, and when a slide ends. The age counts
+	// from arrival, not from when the record was due: a late job would otherwise flush each
+	// record alone and fall further behind.
 	CombineLocal Combine = "local"
 )
 

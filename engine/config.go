@@ -37,10 +37,10 @@ type Config struct {
 type Execution string
 
 const (
-	// Emulated workers do the work and then wait out the service time that Costs
-	// and Speeds give, so that many workers fit few cores.
+	// Emulated workers do the work and then wait until the service time given by Costs
+	// and Speeds is over. Many workers therefore fit on few cores.
 	Emulated Execution = "emulated"
-	// Native workers are as fast as the machine; Costs and Speeds do not count.
+	// Native workers are as fast as the machine; Costs and Speeds have no effect.
 	Native Execution = "native"
 )
 
@@ -54,7 +54,7 @@ type Speeds struct {
 	Worker int       `yaml:"worker,omitempty"` // straggler: which worker is slow
 	Factor float64   `yaml:"factor,omitempty"` // straggler: its speed
 
-	Change SpeedChange `yaml:"change,omitempty"` // how speeds change in the course of the job; nothing: they stay
+	Change SpeedChange `yaml:"change,omitempty"` // how speeds change while the job runs; empty: they do not
 }
 
 // Costs are service times at speed 1. `saspart calibrate` measures them.
@@ -82,7 +82,7 @@ func Default() Config {
 
 // DefaultCosts are what `saspart calibrate` measured for sentences of a few words
 // on a two-core cloud machine, rounded to 5 ns. Other tasks differ: a value of a
-// t-digest costs three times a word.
+// t-digest costs three times as much as a word.
 func DefaultCosts() Costs {
 	return Costs{
 		Record: 20 * time.Nanosecond, Unit: 70 * time.Nanosecond,
@@ -91,7 +91,7 @@ func DefaultCosts() Costs {
 	}
 }
 
-// NamedKeys resolves HotKeys' automatic value: what the planner can place and split.
+// NamedKeys is HotKeys or, if that is 0, as many keys as the planner can place and split.
 func (c *Config) NamedKeys() int {
 	if c.HotKeys > 0 {
 		return c.HotKeys
@@ -131,8 +131,8 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// validate reports the first impossible value. A number of workers that is
-// impossible itself is not held against the speeds.
+// validate reports the first impossible value. An impossible number of workers is reported
+// elsewhere, and not blamed on the speeds.
 func (s *Speeds) validate(workers int) error {
 	last := workers - 1
 	if workers < 1 {

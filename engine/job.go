@@ -1,7 +1,7 @@
-// Package engine says what a job is: source, partitioners, workers (the combiner) and
-// reducers, measured in windows. Config is its shape, Setup all that it is made of, Job
-// one that runs. The packages below run jobs on a virtual clock (sim), on goroutines and
-// the wall clock (local), in closed form (fluid) or on a cluster (flink).
+// Package engine defines jobs: sources, partitioners, workers (the combiner) and reducers,
+// measured in windows. Config is the shape of a job, Setup everything it is made of, and Job
+// a running one. The packages below run jobs on a virtual clock (sim), on goroutines and
+// the wall clock (local), in closed form (fluid) or on a Flink cluster (flink).
 package engine
 
 import (
@@ -15,35 +15,34 @@ import (
 
 // Job is a running job as the commands see it. Not for concurrent use.
 type Job interface {
-	// Next runs the job to the end of the next metric window and returns what
-	// was measured; io.EOF once a source that ends has been processed to the
-	// last record and every window has been handed out.
+	// Next runs the job to the end of the next metric window and returns the window.
+	// It returns io.EOF once the sources have ended, all records are processed and
+	// every window has been returned.
 	Next(ctx context.Context) (*policy.Window, error)
-	// Apply announces a route to the partitioner subtasks; it is in force from
-	// the next slide boundary that no subtask has passed. A subtask that is
-	// behind, whose slide should have ended more than a slide ago, does not wait
-	// for that: it takes up the newest route announced inside its slide. So a key
-	// that holds up the source does not hold up the route that would relieve it.
-	// Jobs in other processes (flink) know only the boundary.
+	// Apply announces a route to the partitioner subtasks. It is in force from the
+	// first slide that no subtask has begun. A late subtask, whose slide should have
+	// ended more than a slide ago, catches up: it adopts the latest route inside its
+	// slide. A key that blocks the source therefore does not delay the route that
+	// relieves it. package loop has the rules (Announcements).
 	Apply(r *policy.Route) error
-	// Close ends the job and frees what it holds. Without having reached io.EOF,
-	// open slides are not reduced.
+	// Close ends the job and frees its resources. Before io.EOF, open slides are not
+	// reduced.
 	Close() error
 }
 
-// Switcher is a Job whose partitioner can be exchanged while it runs, at the
-// next slide boundary that no subtask has passed.
+// Switcher is a Job whose partitioner can be replaced while it runs, with the first slide
+// that no subtask has begun.
 type Switcher interface {
 	Switch(s partition.Scheme) error
 }
 
-// ResultFunc receives the reduced result of one key over one aggregation window,
-// which ends with slide number slide; windows in order, keys of a window in byte
-// order. The state is only valid during the call.
+// ResultFunc receives the result of one key over one aggregation window, which ends with
+// the given slide. Windows come in order, the keys of a window in byte order. The state is
+// only valid during the call.
 type ResultFunc func(slide int64, key string, s stream.State)
 
-// Busiest is the largest busy ratio of workers and reducers that reported; NaN if
-// none did.
+// Busiest is the largest busy ratio of the measured workers and reducers; NaN if none was
+// measured.
 func Busiest(w *policy.Window) float64 {
 	top := math.NaN()
 	for _, list := range [][]float64{w.Busy, w.Reducer} {

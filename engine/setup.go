@@ -25,24 +25,24 @@ type Setup struct {
 	Reports ReportFunc  // nil: windows are enough
 }
 
-// LatencyFunc receives the latencies of the records of one metric window, in ns from
-// when a record was due to the end of its service, before Next returns the window.
-// The histogram is only valid during the call.
+// LatencyFunc receives the latencies of the records of one metric window, before Next
+// returns the window: for each record the time in ns from when it was due to the end of its
+// service. The histogram is only valid during the call.
 type LatencyFunc func(h *hdrhistogram.Histogram)
 
 // ReportFunc receives what the subtasks of a job measured in one metric window, before Next
 // returns the window that is made of it. The report is only valid during the call.
 type ReportFunc func(r *reports.Report)
 
-// Arrivals says when the records of one partitioner subtask are due, in an open
-// loop: how the job is doing does not slow it. stream.Arrivals is one.
+// Arrivals says when the records of one partitioner subtask are due. The loop is open: a
+// slow job does not slow arrivals. stream.Arrivals implements it.
 type Arrivals interface {
 	// Fill sets times to the next intended arrivals, in ns since the job's start,
 	// ascending and before until, and returns how many; 0 when none is left
 	// before until.
 	Fill(times []int64, until int64) int
-	// Observe tells of a metric window: when it ended and the largest busy
-	// ratio of combiner and reducer.
+	// Observe receives the end of a metric window and the largest busy ratio of
+	// workers and reducers in it.
 	Observe(end time.Duration, busiest float64)
 	// RateAt is the subtask's rate in force at t, in records/s.
 	RateAt(t time.Duration) float64

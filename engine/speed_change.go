@@ -8,9 +8,9 @@ import (
 	"github.com/saspart/saspart/config/field"
 )
 
-// SpeedChange says how speeds change while a job runs, as in the scenarios that the
-// capacity policy is trained on (docs/algorithms.md, "The scenarios"): neighbours on a shared
-// machine come and go, clocks slow down. The zero value is speeds that stay.
+// SpeedChange says how speeds change while a job runs: neighbours on a shared machine come
+// and go, clocks slow down. The capacity policy is trained on such scenarios
+// (docs/algorithms.md, "The scenarios"). The zero value is speeds that do not change.
 //
 //	speed = first * exp(walk + level)
 //

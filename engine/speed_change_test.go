@@ -38,7 +38,7 @@ func TestTrajectories(t *testing.T) {
 
 // Steps and jumps have the sizes and the frequency asked for, and a walk stays within
 // its bounds for ever.
-func TestCourseSizes(t *testing.T) {
+func TestSpeedTrajectorySizes(t *testing.T) {
 	const windows = 40_000
 	log := func(change engine.SpeedChange) (logs []float64) {
 		s := engine.Speeds{Kind: "equal", Change: change}

@@ -15,9 +15,9 @@ import (
 	"github.com/saspart/saspart/policy/plan"
 )
 
-// Where speeds change and measurements are noisy and late, the built-in policy is better
-// than waterfill on whole jobs too, with keys, loads to be learned and routes, and not
-// only on scenarios of shares. Where they are exact and at once, as in sim, it is as good.
+// If speeds change and measurements are noisy and late, the built-in policy is better than
+// waterfill on whole jobs too. Those have keys, routes, and loads that must be learned;
+// scenarios have capacities alone.
 func TestBuiltinFollowsChangingSpeeds(t *testing.T) {
 	checkpoint, err := checkpoint.Builtin()
 	if err != nil {

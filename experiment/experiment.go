@@ -1,6 +1,5 @@
-// Package experiment opens the jobs that experiment files describe, on the engine
-// that the user chose. It is the only place that turns a configuration into a running
-// job.
+// Package experiment opens the jobs that experiment files describe, on the engine that the
+// user has chosen. Only here do the configurations of all packages become a running job.
 package experiment
 
 import (
@@ -28,11 +27,10 @@ const (
 // Engines lists the engines that run records of an experiment.
 func Engines() []string { return []string{Sim, Local, Flink} }
 
-// RealTime reports whether jobs of an engine run on the wall clock, and not as fast as
-// they can.
+// RealTime reports whether jobs of an engine run on the wall clock, not as fast as possible.
 func RealTime(engine string) bool { return engine == Local || engine == Flink }
 
-// Job is what OpenWith returns: a job whose partitioner can be exchanged.
+// Job is what Open returns: a job whose partitioner can be exchanged.
 type Job interface {
 	engine.Job
 	engine.Switcher
@@ -41,25 +39,25 @@ type Job interface {
 // Options of a job.
 type Options struct {
 	Results engine.ResultFunc  // nil: results are computed but not reported
-	Latency engine.LatencyFunc // nil: the windows' quantiles are enough
-	// Replica tells jobs of one experiment apart that have the same workers and the same
-	// keys, but are not to draw the same records.
+	Latency engine.LatencyFunc // nil: the quantiles in the windows are enough
+	// Replica distinguishes jobs of one experiment that have the same workers and the same keys
+	// but draw other records.
 	Replica uint64
-	// Arrivals says when the records of a subtask are due; nil: as the experiment's
-	// rate says.
+	// Arrivals gives the times at which the records of a subtask are due; nil: those of
+	// the experiment's rate.
 	Arrivals func(subtask int) engine.Arrivals
 	Flink    *flink.Engine // where jobs of that engine run
-	// Skipped is told when the job is closed of bad rows that its sources left out, where
-	// there were any: how many, and what was wrong with one of them. Jobs on Flink read
-	// their rows elsewhere and do not tell.
+	// Skipped is called when the job is closed if its sources have skipped bad rows, with their
+	// number and the problem of one of them. Jobs on Flink read their rows elsewhere and do not
+	// call it.
 	Skipped func(rows int64, example error)
 }
 
-// OpenWith starts the job of e on the named engine under the partitioner s. Closing the
-// job closes its sources.
+// Open starts the job of e on the named engine under the partitioner s. Closing the job closes
+// its sources.
 //
 // Two jobs of an equal experiment on sim give the same windows.
-func OpenWith(e *config.Experiment, name string, s partition.Scheme, o Options) (Job, error) {
+func Open(e *config.Experiment, name string, s partition.Scheme, o Options) (Job, error) {
 	if name == Flink {
 		return openFlink(e, s, o)
 	}
@@ -87,8 +85,8 @@ func OpenWith(e *config.Experiment, name string, s partition.Scheme, o Options) 
 	return &running{job, sources, o.Skipped}, nil
 }
 
-// OpenSources opens the sources of e for a job of so many partitioner subtasks. Replicas
-// of synthetic sources have the same keys but draw other records.
+// OpenSources opens the sources of e for a job of so many partitioner subtasks. Synthetic
+// sources of another replica draw other records of the same keys.
 func OpenSources(e *config.Experiment, subtasks int, replica uint64) ([]stream.Source, error) {
 	return stream.OpenSources(e.Source, stream.SourceEnv{
 		Subtasks: subtasks, Seed: e.Seed, Replica: replica, Task: e.Task.Name, OpenFile: file.Open,
@@ -103,13 +101,13 @@ func (o *Options) arrivals(e *config.Experiment, subtask int) engine.Arrivals {
 	return stream.NewArrivals(e.Rate, subtask, e.Job.Partitioners, e.Seed+o.Replica)
 }
 
-// openFlink starts a job on a cluster, where its sources are opened.
+// openFlink starts a job on a cluster, where its sources are opened too.
 func openFlink(e *config.Experiment, s partition.Scheme, o Options) (Job, error) {
 	if o.Flink == nil {
 		return nil, errors.New("no Flink cluster was named")
 	}
 	if o.Replica != 0 {
-		return nil, errors.New("a job on flink has the experiment's records, and no others")
+		return nil, errors.New("replicas of a job do not run on flink")
 	}
 	return o.Flink.Open(flink.Setup{
 		Name: e.Name, Config: e.Job, Task: e.Task, Source: e.Source, Spacing: e.Rate.Spacing, Arrivals: o.arrivals(e, 0),
@@ -127,11 +125,11 @@ func opener(name string) (func(engine.Setup) (Job, error), error) {
 	return nil, fmt.Errorf("there is no engine %q; %s", name, nearest.Explain(name, Engines()))
 }
 
-// running is a job that closes its sources, and tells what they left out.
+// running is a job that closes its sources and reports the rows that they have skipped.
 type running struct {
 	Job
 	sources []stream.Source
-	skipped func(rows int64, example error) // nil: nobody wants to know
+	skipped func(rows int64, example error) // nil: not wanted
 }
 
 // Close implements engine.Job.

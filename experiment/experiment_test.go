@@ -37,7 +37,7 @@ func TestOpen(t *testing.T) {
 	e.Job.Partitioners = 2
 	for _, name := range []string{Sim, Local} {
 		counted := int64(0)
-		job, err := OpenWith(&e, name, scheme(t, "pkg", e.Job.Workers), Options{Results: func(_ int64, _ string, s stream.State) { counted += s.Count() }})
+		job, err := Open(&e, name, scheme(t, "pkg", e.Job.Workers), Options{Results: func(_ int64, _ string, s stream.State) { counted += s.Count() }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,8 +62,7 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// Rows that a job's sources leave out are told of when it is closed, and not where there
-// are none.
+// The rows that a job's sources have skipped are reported when it is closed, if there are any.
 func TestSkippedRows(t *testing.T) {
 	for _, c := range []struct {
 		why, rows string
@@ -84,7 +83,7 @@ func TestSkippedRows(t *testing.T) {
 		e.Source.File.Loop, e.Source.File.OnBadRow = false, stream.BadRowSkip
 		for _, name := range []string{Sim, Local} {
 			told, got, example := 0, int64(0), error(nil)
-			job, err := OpenWith(&e, name, scheme(t, "hash", e.Job.Workers), Options{Skipped: func(rows int64, err error) {
+			job, err := Open(&e, name, scheme(t, "hash", e.Job.Workers), Options{Skipped: func(rows int64, err error) {
 				told, got, example = told+1, rows, err
 			}})
 			if err != nil {
@@ -112,7 +111,7 @@ func TestSimIsPure(t *testing.T) {
 	e.Rate.Rate = 2000
 	var counts [2][]int64
 	for i := range counts {
-		job, err := OpenWith(&e, Sim, scheme(t, "wchoices", e.Job.Workers), Options{})
+		job, err := Open(&e, Sim, scheme(t, "wchoices", e.Job.Workers), Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -155,7 +154,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"Flink, but no cluster", &good, Flink, scheme(t, "hash", 8), "cluster"},
 		{"no partitioner", &good, Local, partition.Scheme{}, "partitioner"},
 	} {
-		if job, err := OpenWith(c.e, c.engine, c.s, Options{}); err == nil || !strings.Contains(err.Error(), c.want) {
+		if job, err := Open(c.e, c.engine, c.s, Options{}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: job %v, error %v", c.why, job, err)
 		}
 	}

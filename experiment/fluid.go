@@ -15,20 +15,20 @@ import (
 	"github.com/saspart/saspart/stream"
 )
 
-// fluidSample is how many records of the source the fluid model of an experiment is
-// made of.
+// fluidSample is how many records of the source the fluid model of an experiment is made
+// from.
 const fluidSample = 200_000
 
-// Fluid is the model in closed form of the job of e: the keys with the frequencies
-// that the first records of its source have, its workers' speeds, its rate at the
-// start and what its records cost. The work that a job does once per window (emitting
-// and merging panes) and the queues are not in it.
+// Fluid returns the model in closed form of the job of e. It has the keys and frequencies of
+// the first records of the source, the workers' speeds, the initial rate and the costs of
+// records. It leaves out queues, and the work that a job does once per window (emitting and
+// merging panes).
 //
-// Where the experiment asks for the reference's simulated environment, it is that.
+// If the experiment asks for the prototype's simulated environment, the model is that.
 func Fluid(e *config.Experiment) (fluid.Config, error) {
 	if e.Fluid.Model == fluid.ReferenceModel {
 		if e.Job.Speeds.Change != (engine.SpeedChange{}) {
-			return fluid.Config{}, fmt.Errorf("fluid model of %s: speeds never change in the reference's environment; leave out job.speeds.change, or take fluid.model %s", e.Name, fluid.JobModel)
+			return fluid.Config{}, fmt.Errorf("fluid model of %s: speeds never change in the reference environment; leave out job.speeds.change, or set fluid.model to %s", e.Name, fluid.JobModel)
 		}
 		c := fluid.ReferenceConfig(ReferenceSpeeds(e))
 		return c, c.Validate()
@@ -51,8 +51,8 @@ func Fluid(e *config.Experiment) (fluid.Config, error) {
 	return c, c.Validate()
 }
 
-// ReferenceSpeeds is the speeds, in records per unit of time, that the experiment's
-// workers have in the reference's simulated environment.
+// ReferenceSpeeds returns the speeds of the experiment's workers in the prototype's simulated
+// environment, in records per unit of time.
 func ReferenceSpeeds(e *config.Experiment) []float64 {
 	speeds := e.Job.Speeds.Of(e.Job.Workers, e.Seed)
 	for i := range speeds {
@@ -61,8 +61,8 @@ func ReferenceSpeeds(e *config.Experiment) []float64 {
 	return speeds
 }
 
-// sampleKeys reads the first records of a source: its keys by frequency, and the mean
-// units of work in a record.
+// sampleKeys reads the first records of a source and returns its keys by frequency and the
+// mean work units of a record.
 func sampleKeys(e *config.Experiment, rate float64) (_ *fluid.KeySpace, units float64, err error) {
 	task, err := stream.NewTask(e.Task)
 	if err != nil {
@@ -97,7 +97,7 @@ func sampleKeys(e *config.Experiment, rate float64) (_ *fluid.KeySpace, units fl
 	if total == 0 {
 		return nil, 0, errors.New("its source has no records")
 	}
-	names := slices.Sorted(maps.Keys(counts)) // equal counts in an order that does not vary
+	names := slices.Sorted(maps.Keys(counts)) // a fixed order of keys with equal counts
 	weights := make([]float64, len(names))
 	for i, name := range names {
 		weights[i] = counts[name]

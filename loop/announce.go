@@ -15,11 +15,9 @@ import (
 //   - A route or a switch to another partitioner holds from the first slide that no
 //     subtask has begun. All subtasks therefore route a slide alike. Announced before the
 //     first slide, it holds from the first record.
-//   - A route replaces an earlier one for the same slide and the same router, a switch an
-//     earlier switch for the same slide together with the routes for its routers: neither
-//     was ever in force.
-//   - Announcements are adopted in the order in which they were made. A route announced
-//     after a switch is therefore for the new routers.
+//   - A route replaces an earlier one for the same slide and the same router. A switch
+//     replaces an earlier switch for the same slide, and the routes for its routers.
+//   - Announcements are adopted in order: a route behind a switch is for the new routers.
 //   - A late subtask (Late) does not wait for the boundary: inside its slide it adopts the
 //     latest route and skips the earlier ones. Routes behind a switch wait with it.
 //   - A gossip round is complete once every subtask whose source has not ended has
@@ -51,8 +49,8 @@ type gossipRound struct {
 	told      []bool
 }
 
-// Announcement is one thing for a subtask to adopt: the one of Route, Router, Gossip and
-// Window that is not nil.
+// Announcement is one thing for a subtask to adopt. Exactly one of Route, Router, Gossip and
+// Window is not nil.
 type Announcement struct {
 	Slide       int64            // the first slide it holds for; Subtask.Adopt is called with the slide at hand
 	Sequence    int              // of a route or switch: how many had been announced, this one included; 0: in force from the first record

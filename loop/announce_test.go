@@ -233,9 +233,8 @@ func TestLate(t *testing.T) {
 	}
 }
 
-// Whatever is announced when: subtasks that do not catch up route each slide by the same
-// router and route; versions only rise within one router; gossip is complete and of the
-// router that absorbs it.
+// Subtasks that do not catch up route each slide by the same router and route. A subtask's
+// versions only rise. Gossip comes from the routers that absorb it.
 func TestAnnouncementsProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 4).Draw(t, "subtasks")

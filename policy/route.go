@@ -51,6 +51,21 @@ func SlotCount(workers int) int {
 // the hash.
 func SlotOf(hash uint64, n int) int { return int(hash >> (64 - uint(bits.TrailingZeros(uint(n))))) }
 
+// SharesOf sets to[w] to the part of a key's records that the route sends to worker w, and
+// returns how many workers get any. Other elements of to keep their values.
+func (r *Route) SharesOf(hash uint64, to []float64) (workers int) {
+	for i := range r.Keys {
+		if k := &r.Keys[i]; k.Hash == hash {
+			for j, w := range k.Workers {
+				to[w] = k.Shares[j]
+			}
+			return len(k.Workers)
+		}
+	}
+	to[r.Slots[SlotOf(hash, len(r.Slots))]] = 1
+	return 1
+}
+
 // HashRoute returns the route that names no key and assigns the slots to the workers in
 // turn.
 func HashRoute(workers int) *Route {

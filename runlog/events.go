@@ -63,8 +63,7 @@ func createEvents(dir string, start time.Time, host string, number int) (*events
 	return e, nil
 }
 
-// resumed tells readers that whatever files before this one say of the given step
-// and later ones is void.
+// resumed marks the values of earlier files, from the given step on, as void.
 func (e *events) resumed(at time.Time, step int64) error {
 	e.begin(at, step)
 	e.data = protowire.AppendTag(e.data, eventSession, protowire.BytesType)

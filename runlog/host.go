@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Host is the machine that a run is on, as far as it explains speeds. What could not
-// be found out is empty or 0.
+// Host describes a run's machine, as far as it explains speeds. Unknown values are empty or
+// 0.
 type Host struct {
 	Name     string `yaml:"name"`
 	Platform string `yaml:"platform"` // operating system/architecture
@@ -18,7 +18,7 @@ type Host struct {
 	Go       string `yaml:"go"` // version that built the program
 }
 
-// ThisHost looks at this machine.
+// ThisHost describes this machine.
 func ThisHost() Host {
 	h := Host{Platform: runtime.GOOS + "/" + runtime.GOARCH, CPUs: runtime.NumCPU(), Go: runtime.Version()}
 	h.Name, _ = os.Hostname()

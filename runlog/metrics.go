@@ -209,7 +209,7 @@ func resumeTable(path string, tags []string, step int64) (t *table, seconds floa
 	return t, seconds, nil
 }
 
-// check refuses a row that has no place in the table.
+// check returns an error for a row that does not fit the table.
 func (t *table) check(step int64, values map[string]float64) error {
 	if step < t.last {
 		return fmt.Errorf("step %d follows step %d", step, t.last)
@@ -258,7 +258,7 @@ func (t *table) write(line []byte) error {
 	return nil
 }
 
-// unpath drops the path that the caller's message has already.
+// unpath drops the path from an error, because the caller's message has it.
 func unpath(err error) error {
 	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return p.Err

@@ -30,7 +30,7 @@ const (
 	RoutesFile  = "routes.json" // where a policy has put the hot keys, before and after
 )
 
-// Info is what a run was.
+// Info describes a run.
 type Info struct {
 	Name    string    `yaml:"name"`
 	Command []string  `yaml:"command"` // the program and its arguments
@@ -59,8 +59,8 @@ type Run struct {
 	stopped error
 }
 
-// Create begins a run in dir, which is made if need be; its reports will have the
-// given tags. A folder that holds a run is refused.
+// Create begins a run in dir, which is created if necessary. Its rows have the given tags.
+// A folder that holds a run is an error.
 func Create(dir string, info Info, config []byte, tags []string) (*Run, error) {
 	r := &Run{dir: dir, info: info, since: info.Started}
 	err := r.create(config, tags)
@@ -114,7 +114,7 @@ func (r *Run) resume(step int64, at time.Time, tags []string) (err error) {
 	return errors.Join(r.events.resumed(at, step+1), r.writeInfo())
 }
 
-// ReadInfo reads what the run in dir was.
+// ReadInfo reads the Info of the run in dir.
 func ReadInfo(dir string) (*Info, error) {
 	text, err := os.ReadFile(filepath.Join(dir, InfoFile))
 	if err != nil {
@@ -130,16 +130,15 @@ func ReadInfo(dir string) (*Info, error) {
 	return &info, nil
 }
 
-// Info is what the run is.
+// Info returns the run's description.
 func (r *Run) Info() Info { return r.info }
 
 // Path is the path of a name in the run's folder.
 func (r *Run) Path(name string) string { return filepath.Join(r.dir, name) }
 
-// Log reports values at a step that is no earlier than the last, by tag; tags may be
-// missing. Once it returns they are kept, also when the process is killed right
-// after. A row that cannot be written (a full disk) is an error, and what was
-// reported before it stays.
+// Log writes the values of a step, by tag; tags may be missing. Steps must not decrease. When
+// Log returns, the values survive the death of the process. After a failure to write, such
+// as a full disk, the earlier rows stay.
 func (r *Run) Log(step int64, at time.Time, values map[string]float64) error {
 	err := r.stopped
 	if err == nil {
@@ -157,7 +156,7 @@ func (r *Run) Log(step int64, at time.Time, values map[string]float64) error {
 	return nil
 }
 
-// Close ends the writing.
+// Close closes the run's files.
 func (r *Run) Close() error {
 	var errs []error
 	if r.table != nil {
@@ -178,7 +177,7 @@ func (r *Run) writeInfo() error {
 	return writeFile(r.Path(InfoFile), text)
 }
 
-// writeFile replaces a file as a whole, whenever the process is killed.
+// writeFile replaces a file atomically.
 func writeFile(path string, text []byte) error {
 	temp := path + ".new"
 	if err := os.WriteFile(temp, text, 0o666); err != nil {

@@ -49,7 +49,7 @@ func exposed(t *testing.T, s *running) string {
 }
 
 // A job gets analytic routes, and a notice, while its keys are far from those that the
-// shares policy was trained on, from its first window on if they are far from the start.
+// shares policy was trained on. That includes the first window.
 func TestJobOfOtherKeys(t *testing.T) {
 	usual, flat := newToy(4).hot, []float64{0.05, 0.04, 0.03, 0.02}
 	config := serve.Default()

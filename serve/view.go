@@ -139,26 +139,10 @@ func (j *job) current() View {
 	}
 	for _, k := range v.hot {
 		h := HotView{Name: strings.ToValidUTF8(k.Name, "\uFFFD"), Share: float64(k.Count) / float64(max(v.sent, k.Count, 1)), Route: make([]float64, j.shape.Workers)}
-		h.FanOut = placed(v.route, k.Hash, h.Route)
+		if v.route != nil {
+			h.FanOut = v.route.SharesOf(k.Hash, h.Route)
+		}
 		out.Hot = append(out.Hot, h)
 	}
 	return out
-}
-
-// placed sets to[w] to the part of a key's records that a route sends to worker w, and
-// returns how many workers get any.
-func placed(r *policy.Route, hash uint64, to []float64) int {
-	if r == nil {
-		return 0
-	}
-	for i := range r.Keys {
-		if k := &r.Keys[i]; k.Hash == hash {
-			for j, w := range k.Workers {
-				to[w] = k.Shares[j]
-			}
-			return len(k.Workers)
-		}
-	}
-	to[r.Slots[policy.SlotOf(hash, len(r.Slots))]] = 1
-	return 1
 }

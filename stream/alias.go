@@ -5,8 +5,8 @@ import (
 	"math/bits"
 )
 
-// ZipfPMF returns the probabilities of keys keys by rank, most frequent first:
-// proportional to 1/rank^exponent. Exponent 0 is uniform.
+// ZipfPMF returns the probabilities of keys keys by rank, most frequent first. They are
+// proportional to 1/rank^exponent; exponent 0 is uniform.
 func ZipfPMF(keys int, exponent float64) []float64 {
 	p := make([]float64, keys)
 	sum := 0.0
@@ -24,8 +24,8 @@ func ZipfPMF(keys int, exponent float64) []float64 {
 // Vose's construction (IEEE TSE 17, 1991). It is immutable once built.
 type alias []aliasCell
 
-// aliasCell is one of n equally likely columns: the outcome is its own index when
-// the position within the column is below threshold, else other.
+// aliasCell is one of n equally likely columns. The outcome is its own index if the position
+// within the column is below threshold, and other if not.
 type aliasCell struct {
 	threshold uint64 // probability of the cell's own index, times 2^64
 	other     uint32
@@ -64,8 +64,8 @@ func newAlias(pmf []float64) alias {
 	return t
 }
 
-// pick maps 64 random bits to an outcome: the high half of bits*n is the column,
-// the low half the position within it, so that one draw serves both.
+// pick maps 64 random bits to an outcome. The high half of bits*n is the column, the low half
+// the position within it, so that one draw is enough.
 func (t alias) pick(random uint64) uint32 {
 	column, position := bits.Mul64(random, uint64(len(t)))
 	cell := t[column]

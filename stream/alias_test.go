@@ -36,7 +36,7 @@ func TestZipfPMF(t *testing.T) {
 }
 
 // The probability that an alias table gives an outcome is the sum over its cells;
-// it must be the one that the table was built for.
+// it must equal the probability that the table was built from.
 func TestAliasProbabilities(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		weights := rapid.SliceOfN(rapid.Float64Range(0, 1), 1, 200).Draw(t, "weights")

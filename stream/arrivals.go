@@ -6,15 +6,14 @@ import (
 	"time"
 )
 
-// Arrivals yields the intended arrival times of one subtask's records: an open
-// loop, which never depends on how the job is doing. It is pure: no clock inside.
+// Arrivals yields the intended arrival times of one subtask's records, in an open loop: they
+// never depend on how the job is doing. It has no clock.
 //
-// Evenly spaced, record n of the job (from 0) arrives when the rate's integral
-// over time reaches n, and subtask s of S has the records s, s+S, ...: the
-// subtasks interleave at equal gaps. Every time is computed from the start of the
-// rate in force, not from the time before it, so that rounding never adds up.
-// With Poisson spacing every subtask has independent exponential gaps of mean
-// S/rate.
+// With even spacing, record n of the job (from 0) arrives when the integral of the rate
+// reaches n. Subtask s of S has the records s, s+S, ..., so the subtasks interleave at equal
+// gaps. Every time is computed from the start of the rate in force, not from the previous
+// time, so that rounding errors do not add up. With Poisson spacing every subtask has
+// independent exponential gaps of mean S/rate.
 type Arrivals struct {
 	cfg  RateConfig
 	rng  *rand.Rand // poisson; nil: even
@@ -26,17 +25,17 @@ type Arrivals struct {
 	taken int64         // arrivals yielded in the segment (poisson: 0)
 	step  float64       // S
 	last  int64         // latest time yielded
-	acted time.Duration // adaptive: when the rate was last thought over
+	acted time.Duration // adaptive: when the rate was last decided
 }
 
-// segment is a rate in force from a time on until the next segment starts.
+// segment is a rate from the time at which it comes into force until the next segment.
 type segment struct {
 	from int64   // ns since the job's start
 	rate float64 // records/s of the whole job
 }
 
-// NewArrivals returns the arrivals of subtask s of S. Only Poisson spacing draws
-// from the seed. cfg must be valid.
+// NewArrivals returns the arrivals of subtask s of S. Only Poisson spacing uses the seed. cfg
+// must be valid.
 func NewArrivals(cfg RateConfig, subtask, subtasks int, seed uint64) *Arrivals {
 	a := &Arrivals{cfg: cfg, first: float64(subtask), step: float64(subtasks)}
 	if cfg.Spacing == SpacingPoisson {
@@ -56,9 +55,8 @@ func NewArrivals(cfg RateConfig, subtask, subtasks int, seed uint64) *Arrivals {
 	return a
 }
 
-// Fill writes the next arrival times before until, ns since the job's start,
-// ascending, and returns how many. Fewer than len(times) mean that there are no
-// more before until.
+// Fill writes the next arrival times before until, in ns since the job's start and ascending,
+// and returns how many. If they are fewer than len(times) there are no more before until.
 func (a *Arrivals) Fill(times []int64, until int64) int {
 	n := 0
 	for {
@@ -83,7 +81,7 @@ func (a *Arrivals) Fill(times []int64, until int64) int {
 func (a *Arrivals) fill(times []int64, end int64) int {
 	from := a.segs[a.cur].from
 	limit := float64(end - from)
-	// t < limit is false for the NaN that 0 records times a pause's infinite gap is.
+	// t < limit is false for NaN, which is 0 records times the infinite gap of a pause.
 	if a.rng != nil {
 		for i := range times {
 			t := a.first * a.gap
@@ -106,22 +104,22 @@ func (a *Arrivals) fill(times []int64, end int64) int {
 	return len(times)
 }
 
-// advance enters the next segment: the records that the current one still owed at
-// its end are owed by the next.
+// advance enters the next segment. What the current segment had accumulated towards its next
+// record carries over.
 func (a *Arrivals) advance() {
 	old, now := a.segs[a.cur], a.segs[a.cur+1]
 	done := float64(now.from-old.from) / float64(time.Second) * old.rate
 	a.first = max(0, a.first+float64(a.taken)*a.step-done)
 	a.taken = 0
 	a.gap = float64(time.Second) / now.rate
-	if a.cur++; a.cur > 256 { // what lies far back is forgotten: memory stays bounded
+	if a.cur++; a.cur > 256 { // memory stays bounded: old segments are dropped
 		a.segs = slices.Delete(a.segs, 0, a.cur-64)
 		a.cur = 64
 	}
 }
 
-// RateAt is the subtask's rate in force at time t since the job's start, as far
-// as it is known by now, records/s. The rates of long ago are forgotten.
+// RateAt returns the subtask's rate at time t since the job's start, in records/s, as far as
+// it is known now. The rates of long ago are forgotten.
 func (a *Arrivals) RateAt(t time.Duration) float64 {
 	i := len(a.segs) - 1
 	for i > 0 && a.segs[i].from > int64(t) {
@@ -130,10 +128,9 @@ func (a *Arrivals) RateAt(t time.Duration) float64 {
 	return a.segs[i].rate / a.step
 }
 
-// Set changes the rate from time start on, records/s of the whole job, 0 a pause,
-// and drops later stages. Times that have been yielded stand: a change that
-// comes too late takes effect after the last of them. Every subtask must be told
-// the same.
+// Set changes the rate of the whole job from time start on, in records/s; 0 is a pause. Later
+// stages are dropped. Times that have been yielded stay, so a change that comes too late
+// takes effect after the last of them. Every subtask must get the same calls.
 func (a *Arrivals) Set(start time.Duration, rate float64) {
 	from := max(int64(start), a.last, a.segs[a.cur].from)
 	keep := a.cur + 1
@@ -143,9 +140,9 @@ func (a *Arrivals) Set(start time.Duration, rate float64) {
 	a.segs = append(a.segs[:keep], segment{from, min(max(rate, 0), maxRate)})
 }
 
-// Observe tells an adaptive rate the largest busy ratio of combiner and reducer
-// over a window that ended at end; every Interval it changes the rate from then
-// on. Other kinds take no notice. Every subtask must be told the same.
+// Observe passes an adaptive rate the largest busy ratio of workers and reducers in a window
+// that ended at end; every Interval the rate changes from then on. Other rates ignore it.
+// Every subtask must get the same calls.
 func (a *Arrivals) Observe(end time.Duration, busy float64) {
 	if a.cfg.Kind != RateAdaptive || end-a.acted < a.cfg.Adaptive.Interval {
 		return

@@ -27,7 +27,7 @@ type SourceConfig struct {
 	Kind     string         `yaml:"kind"`     // zipf, zipf-sequence, drift, file
 	Keys     int            `yaml:"keys"`     // all but file: distinct keys
 	Exponent float64        `yaml:"exponent"` // zipf, drift: probability of the key of rank r is proportional to 1/r^exponent
-	Shuffle  bool           `yaml:"shuffle"`  // all but file: keys' numbers say nothing of their ranks; false: key-0 is the most frequent
+	Shuffle  bool           `yaml:"shuffle"`  // all but file: key numbers do not follow their ranks; false: key-0 is the most frequent
 	Sequence SequenceConfig `yaml:"sequence"` // zipf-sequence
 	Drift    DriftConfig    `yaml:"drift"`    // drift
 	File     FileConfig     `yaml:"file"`     // file
@@ -38,9 +38,9 @@ type SourceConfig struct {
 
 // SequenceConfig says how the distribution of a zipf-sequence changes.
 type SequenceConfig struct {
-	Exponents []float64     `yaml:"exponents"` // in turn, from the start again after the last
-	Interval  time.Duration `yaml:"interval"`  // event time that each is in force
-	Reshuffle bool          `yaml:"reshuffle"` // deal the keys anew to the ranks at each change
+	Exponents []float64     `yaml:"exponents"` // one after the other, repeated from the first
+	Interval  time.Duration `yaml:"interval"`  // event time for which each is in force
+	Reshuffle bool          `yaml:"reshuffle"` // assign the keys to new ranks at each change
 }
 
 // DriftConfig says how the probability of the drifting key moves.
@@ -66,15 +66,15 @@ type ValueConfig struct {
 	Within    float64 `yaml:"within"`  // standard deviation of one key's values
 }
 
-// FileConfig says where records are read from and which columns matter. The
-// format is told by the content: CSV with a header line, Arrow IPC (file or
-// stream) or Parquet; CSV also gzipped.
+// FileConfig says where records are read from and which columns matter. The content decides
+// the format: CSV with a header line, Arrow IPC (file or stream) or Parquet; CSV may be
+// gzipped.
 type FileConfig struct {
 	Path      string   `yaml:"path"`
 	Key       string   `yaml:"key"`        // column of the key
-	KeyType   string   `yaml:"key_type"`   // bytes: as it stands; integer: every key is a whole number, 007 and 7 the same
+	KeyType   string   `yaml:"key_type"`   // bytes: as it is; integer: every key is a whole number, 007 and 7 are equal
 	Payload   []string `yaml:"payload"`    // wordcount: the column with the sentence; tdigest: columns with numbers; count: none needed
-	Split     string   `yaml:"split"`      // none: a record per row; words: a record per word of the key column, whose key, and sentence unless there is a payload column, is the word
+	Split     string   `yaml:"split"`      // none: a record per row; words: a record per word of the key column, with the word as key and, without a payload column, as sentence
 	Loop      bool     `yaml:"loop"`       // start again at the end
 	OnBadRow  string   `yaml:"on_bad_row"` // error: stop; skip: leave the row out and count it
 	Delimiter string   `yaml:"delimiter"`  // CSV: between the fields, one character
@@ -92,11 +92,11 @@ const (
 	BadRowSkip  = "skip"
 )
 
-// maxKeys bounds the distinct keys of a synthetic source: 16 million take about
-// 1 GB.
+// maxKeys bounds the distinct keys of a synthetic source: 16 million take about 1 GB.
 const maxKeys = 1 << 24
 
-// DefaultSource is the reference's main workload: zipf 1.5 over 10,000 keys.
+// DefaultSource is the main workload of the SaSPartitioner prototype: zipf 1.5 over 10,000
+// keys.
 func DefaultSource() SourceConfig {
 	return SourceConfig{
 		Kind: KindZipf, Keys: 10_000, Exponent: 1.5,
@@ -108,8 +108,8 @@ func DefaultSource() SourceConfig {
 	}
 }
 
-// Validate reports every impossible value by its path. Only what the kind of
-// source reads is looked at.
+// Validate reports every impossible value by its path. It checks only what the kind of source
+// reads.
 func (c *SourceConfig) Validate() error {
 	switch c.Kind {
 	case KindZipf:
@@ -125,8 +125,8 @@ func (c *SourceConfig) Validate() error {
 	return field.Errorf("kind", "is %q; %s", c.Kind, nearest.Explain(c.Kind, SourceKinds()))
 }
 
-// ValidateFor reports what would make OpenSources fail before a file is opened: cfg
-// alone, and whether it has the payload that the task reads.
+// ValidateFor reports what would make OpenSources fail before it opens a file: errors of
+// Validate, or a payload that the task cannot read.
 func (c *SourceConfig) ValidateFor(task string) error {
 	if err := c.Validate(); err != nil || c.Kind != KindFile {
 		return err

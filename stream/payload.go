@@ -16,17 +16,16 @@ const (
 	ValuesPayload         // Values: numbers
 )
 
-// Sizes of the pools that synthetic payloads are drawn from: powers of two, large
-// enough that repetition doesn't show in a state and small enough to stay in
-// cache.
+// Sizes of the pools from which synthetic payloads are drawn. They are powers of two, large
+// enough that repetition does not show in a state, and small enough to stay in cache.
 const (
 	sentencePool = 1 << 12 // sentences
 	valueClasses = 1 << 6  // value distributions; a key has one by its hash
 	valuePool    = 1 << 10 // starting points per class
 )
 
-// pools are the pre-generated payloads of a synthetic source. They are immutable
-// and shared by its subtasks, so that filling a record in allocates nothing.
+// pools are the pre-generated payloads of a synthetic source. They are immutable and shared
+// by its subtasks, so that filling a record allocates nothing.
 type pools struct {
 	kind      Payload
 	sentences []string  // sentencePool of them
@@ -64,8 +63,7 @@ func newSentences(cfg SentenceConfig, rng *rand.Rand) []string {
 	return out
 }
 
-// spelled writes number n in syllables: a distinct, pronounceable word for every
-// number.
+// spelled writes number n in syllables: every number gives another pronounceable word.
 func spelled(n int) string {
 	const consonants, vowels = "bdfghjklmnprstvz", "aeiou"
 	var word []byte

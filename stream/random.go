@@ -2,7 +2,7 @@ package stream
 
 import "math/rand/v2"
 
-// Purposes keep the random streams of one seed apart.
+// Purposes separate the random streams of one seed.
 const (
 	forKeys = iota + 1
 	forShuffle
@@ -13,9 +13,9 @@ const (
 	forArrivals
 )
 
-// newPCG is the generator of one purpose and one index within it (a subtask, a
-// phase). Seed, purpose and index are mixed first: a PCG's streams from
-// neighbouring states resemble each other.
+// newPCG returns the generator of one purpose and one index within it (a subtask, a phase).
+// Seed, purpose and index are mixed first, because the streams of a PCG from neighbouring
+// states resemble each other.
 func newPCG(seed, purpose, index uint64) *rand.PCG {
 	g := new(rand.PCG)
 	seedPCG(g, seed, purpose, index)

@@ -27,7 +27,7 @@ const (
 type RateConfig struct {
 	Kind     string         `yaml:"kind"`     // fixed, staged, adaptive
 	Rate     float64        `yaml:"rate"`     // records/s of the whole job; adaptive: at the start
-	Stages   []Stage        `yaml:"stages"`   // staged: one after the other, the last for ever
+	Stages   []Stage        `yaml:"stages"`   // staged: one after the other, the last without end
 	Adaptive AdaptiveConfig `yaml:"adaptive"` // adaptive
 	Spacing  string         `yaml:"spacing"`  // even: equal gaps; poisson: independent exponential ones
 }
@@ -35,13 +35,12 @@ type RateConfig struct {
 // Stage is a rate held for a while.
 type Stage struct {
 	Rate     float64       `yaml:"rate"`     // records/s of the whole job; 0 is a pause
-	Duration time.Duration `yaml:"duration"` // of event time; the last stage's may be 0, it lasts for ever anyway
+	Duration time.Duration `yaml:"duration"` // of event time; of the last stage it may be 0, because that never ends
 }
 
 // AdaptiveConfig is the rule of SaSPartitioner's training source (docs/algorithms.md,
-// "Sustainable rate"): every Interval, when the largest busy ratio of
-// combiner and reducer is above High the rate goes down a step, when it is below
-// Low up a step.
+// "Sustainable rate"). Every Interval the rate goes down a step if the largest busy ratio of
+// workers and reducers is above High, and up a step if it is below Low.
 type AdaptiveConfig struct {
 	Interval time.Duration `yaml:"interval"`
 	High     float64       `yaml:"high"`
@@ -115,9 +114,8 @@ func (c *AdaptiveConfig) validate() error {
 	return errors.Join(errs...)
 }
 
-// next is the rate that follows rate when busy is the largest busy ratio. It
-// never falls below a step, or the rate itself where that is lower already; NaN
-// (nothing measured) changes nothing.
+// next is the rate that follows rate when busy is the largest busy ratio. It never falls
+// below a step, or below rate if that is lower. NaN (nothing was measured) changes nothing.
 func (c *AdaptiveConfig) next(rate, busy float64) float64 {
 	step := max(c.Step, rate/50)
 	switch {

@@ -9,25 +9,23 @@ import (
 	"github.com/saspart/saspart/config/field"
 )
 
-// SourceEnv is what a job tells the sources of its partitioner subtasks.
+// SourceEnv is what a job passes to the sources of its partitioner subtasks.
 type SourceEnv struct {
 	Subtasks int    // how many sources share the stream
 	Seed     uint64 // of the job
-	Replica  uint64 // synthetic sources of another one draw other records of the same keys and payloads
-	Task     string // name of the task; the payload it reads is filled in, no other
-	// OpenFile opens sources of kind file, in subtask order: file.Open; nil: they are
-	// refused.
+	Replica  uint64 // synthetic sources of another replica draw other records of the same keys and payloads
+	Task     string // name of the task; only the payload that it reads is filled in
+	// OpenFile opens sources of kind file, in subtask order: file.Open. nil: they are refused.
 	OpenFile func(cfg FileConfig, payload Payload, subtasks int) ([]Source, error)
 }
 
-// OpenSources opens the source of every subtask, in subtask order; together they
-// are the stream that cfg describes, and they share what is immutable in it. The
-// synthetic sources draw independently of each other; of a file, subtask s of S
-// takes the rows s, s+S, .... Each source is for one goroutine. CloseSources frees
-// them.
+// OpenSources opens the source of every subtask, in subtask order. Together they are the
+// stream that cfg describes. Synthetic sources draw independently of each other and share
+// immutable tables; of a file, subtask s of S reads the rows s, s+S, .... Each source is for
+// one goroutine. CloseSources closes them.
 //
-// Errors are those of cfg.Validate, an unknown task, and for a file whatever is
-// wrong with the place, the format or the columns.
+// Errors are those of cfg.Validate, an unknown task and, for a file, an unusable path, format
+// or column.
 func OpenSources(cfg SourceConfig, env SourceEnv) ([]Source, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("source: %w", err)
@@ -56,7 +54,7 @@ func OpenSources(cfg SourceConfig, env SourceEnv) ([]Source, error) {
 	return sources, nil
 }
 
-// CloseSources closes the sources that hold something open.
+// CloseSources closes the sources that implement io.Closer.
 func CloseSources(sources []Source) error {
 	var errs []error
 	for _, s := range sources {

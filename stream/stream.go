@@ -1,6 +1,6 @@
-// Package stream holds what flows through a job: keys, records, the sources
-// that make them, the rates at which they arrive and the tasks that aggregate
-// them. It knows nothing of partitioners or engines.
+// Package stream defines what flows through a job: keys, records, the sources that make
+// records, the rates at which they arrive, and the tasks that aggregate them. It does not
+// depend on partitioners or engines.
 package stream
 
 import "github.com/twmb/murmur3"
@@ -15,13 +15,12 @@ type Record struct {
 	Values []float64 // payload of tdigest: numbers
 }
 
-// Hash is the 64-bit hash of a key that every part of the system uses: the first
-// half of MurmurHash3 x64 128 with seed 0 (the family the reference uses, and one
-// that the JVM has too).
+// Hash is the 64-bit hash of a key that every part of the system uses: the first half of
+// MurmurHash3 x64 128 with seed 0. The JVM has implementations of it too.
 func Hash(key string) uint64 { return murmur3.StringSum64(key) }
 
-// Batch is a run of records of one partitioner subtask. Hashes[i] equals
-// Records[i].Hash: routers read only this dense column.
+// Batch is consecutive records of one partitioner subtask. Hashes[i] equals Records[i].Hash;
+// routers read only this dense column.
 type Batch struct {
 	Hashes  []uint64
 	Records []Record
@@ -36,14 +35,13 @@ func (b *Batch) Resize(n int) {
 	b.Records, b.Hashes = b.Records[:n], b.Hashes[:n]
 }
 
-// Source fills in the records of one subtask. It is pure: all randomness comes
-// from the seed it was opened with, all time from the records.
+// Source makes the records of one subtask. It is deterministic: randomness comes from the seed
+// that it was opened with, time from the records.
 type Source interface {
-	// Fill sets Key, Hash, Text and Values of the batch's records, whose Time the
-	// driver has set (ascending), and the Hashes column. It returns how many it
-	// filled, from the front; fewer than asked for comes with an error: io.EOF
-	// after the last record of a source that ends, else what went wrong, where
-	// and what would mend it.
+	// Fill sets Key, Hash, Text and Values of the batch's records and the Hashes column; the
+	// driver has set Time, ascending. It fills from the front and returns how many it has
+	// filled. If it fills fewer than all it returns an error: io.EOF after the last record of a
+	// source that ends, otherwise what went wrong, where, and how to fix it.
 	Fill(b *Batch) (int, error)
 }
 
@@ -53,24 +51,23 @@ type Task interface {
 	Name() string
 	// NewState returns an empty state.
 	NewState() State
-	// Units is the amount of work in a record beyond the record itself: words
-	// of a sentence, values of a list, 0 for count.
+	// Units is the number of work units in a record beyond the record itself: words of a
+	// sentence, values of a list, 0 for count.
 	Units(r *Record) int
 }
 
 // State is the partial aggregate of one key over one pane or window.
 type State interface {
-	// Add folds a record in.
+	// Add adds a record.
 	Add(r *Record)
-	// Merge folds other, a state of the same task, in; other stays as it is.
+	// Merge adds all that other, a state of the same task, holds; other does not change.
 	Merge(other State)
-	// Reset empties the state for reuse: from then on it behaves exactly as a
-	// new one.
+	// Reset empties the state for reuse. It then behaves exactly as a new one.
 	Reset()
-	// Count is the number of records folded in.
+	// Count is the number of records added.
 	Count() int64
-	// Size is the number of entries a merge of this state has to touch: distinct
-	// words, centroids, 1 for count.
+	// Size is the number of entries that a merge of this state touches: distinct words,
+	// centroids, 1 for count.
 	Size() int
 	// AppendText appends a canonical, human-readable rendering: equal aggregates
 	// give equal bytes.

@@ -22,10 +22,9 @@ func (z *zipf) Fill(b *Batch) (int, error) {
 	return z.draw.payload(b)
 }
 
-// zipfSequence draws keys from a distribution that is exchanged every interval of
-// event time: the exponents take turns for ever, and with reshuffle the keys are
-// dealt anew to the ranks each time, so that other keys become hot. What a phase
-// looks like depends on the seed and the phase's number alone, so all subtasks
+// zipfSequence draws keys from a distribution that changes every interval of event time. The
+// exponents follow each other in a cycle; with reshuffle the keys also get new ranks, so that
+// other keys become hot. A phase depends on the seed and its number alone, so all subtasks
 // change at the same event time to the same distribution.
 type zipfSequence struct {
 	tables    []alias // one per exponent
@@ -65,9 +64,9 @@ func (z *zipfSequence) enter(phase int64) {
 	}
 }
 
-// drift gives one key a probability that moves linearly from low to high and back
-// in each period of event time; the others share the rest by a zipf law
-// (docs/algorithms.md, "Sustainable rate").
+// drift gives one key a probability that moves linearly from low to high and back in each
+// period of event time. The others share the rest by a zipf law (docs/algorithms.md,
+// "Sustainable rate").
 type drift struct {
 	table     alias
 	keys      []key // the background, by rank
@@ -104,9 +103,8 @@ func (d *drift) probability(t int64) float64 {
 	return d.low + (d.high-d.low)*(1-math.Abs(2*float64(t)/float64(d.period)-1))
 }
 
-// drawer is what the synthetic sources of one subtask have in common: a generator
-// for keys and another one for payloads, so that the records do not depend on how
-// they are batched.
+// drawer is common to the synthetic sources of one subtask. It has one generator for keys and
+// another for payloads, so that the records do not depend on the sizes of batches.
 type drawer struct {
 	rng   *rand.PCG
 	extra *rand.PCG

@@ -84,7 +84,8 @@ func TestSyntheticDeterminism(t *testing.T) {
 	}
 }
 
-// Only what the task reads is filled in, and what was in the batch before is gone.
+// Only the payload that the task reads is filled in, and the batch keeps nothing of its
+// previous records.
 func TestSyntheticPayload(t *testing.T) {
 	for _, cfg := range syntheticKinds() {
 		cfg.Sentences.Words, cfg.Values.PerRecord = 5, 3

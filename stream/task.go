@@ -17,7 +17,7 @@ const (
 	TaskTDigest   = "tdigest"
 )
 
-// taskRow is all that the rest of the program has to know of a task.
+// taskRow is everything that the rest of the program has to know of a task.
 type taskRow struct {
 	name     string
 	payload  Payload                   // the part of a record that it reads
@@ -38,8 +38,8 @@ func taskRows() []taskRow {
 	}
 }
 
-// findTask returns the task of that name; an unknown one is an error that offers the
-// nearest.
+// findTask returns the task of that name. The error for an unknown name suggests the nearest
+// known one.
 func findTask(name string) (taskRow, error) {
 	for _, t := range taskRows() {
 		if t.name == name {
@@ -70,11 +70,11 @@ func FlinkJob(task string) (class string, err error) {
 // TaskConfig chooses a task.
 type TaskConfig struct {
 	Name        string    `yaml:"name"`        // count, wordcount, tdigest
-	Compression float64   `yaml:"compression"` // tdigest: higher is more accurate, larger and slower; a digest of 10,000 values has about ten times as many centroids
-	Quantiles   []float64 `yaml:"quantiles"`   // tdigest: which ones results show
+	Compression float64   `yaml:"compression"` // tdigest: higher is more accurate, larger and slower; a digest of 10,000 values has about ten times this many centroids
+	Quantiles   []float64 `yaml:"quantiles"`   // tdigest: those that results show
 }
 
-// DefaultTask is the reference's main task.
+// DefaultTask is the main task of the SaSPartitioner prototype.
 func DefaultTask() TaskConfig {
 	return TaskConfig{Name: TaskWordcount, Compression: 20, Quantiles: []float64{0.01, 0.25, 0.5, 0.75, 0.99}}
 }
@@ -96,8 +96,7 @@ func (c *TaskConfig) validateTDigest() error {
 	return errors.Join(errs...)
 }
 
-// NewTask returns the task that cfg names; an unknown name is an error that
-// offers the nearest one.
+// NewTask returns the task that cfg names.
 func NewTask(cfg TaskConfig) (Task, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("task: %w", err)
@@ -129,10 +128,10 @@ func (c *countState) Size() int         { return 1 }
 // AppendText renders the count in decimal.
 func (c *countState) AppendText(dst []byte) []byte { return strconv.AppendInt(dst, int64(*c), 10) }
 
-// AppendExact appends the part of a state's rendering that does not depend on how
-// its records were split over partial states and in which order those were
-// merged: all of it for count and wordcount; count, minimum, maximum and sum of a
-// tdigest, whose quantiles are estimates.
+// AppendExact appends the part of a state's rendering that does not depend on how its records
+// were split over partial states and in which order those were merged. For count and
+// wordcount that is everything; for tdigest it is count, minimum, maximum and sum, because
+// quantiles are estimates.
 func AppendExact(dst []byte, s State) []byte {
 	if e, ok := s.(interface{ appendExact(dst []byte) []byte }); ok {
 		return e.appendExact(dst)
@@ -140,5 +139,5 @@ func AppendExact(dst []byte, s State) []byte {
 	return s.AppendText(dst)
 }
 
-// finite reports whether v is a number that values may have.
+// finite reports whether v is neither NaN nor infinite.
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }

@@ -108,8 +108,8 @@ func TestWordsAgainstNaive(t *testing.T) {
 	})
 }
 
-// Every state is what one state of all records is, however the records were split
-// and merged, and a state that was reset is as good as a new one.
+// Every state equals one state of all records, however the records were split and merged, and
+// a state that was reset equals a new one.
 func TestStates(t *testing.T) {
 	for _, name := range TaskNames() {
 		t.Run(name, func(t *testing.T) {
@@ -370,8 +370,7 @@ func TestWordcountOwnsItsWords(t *testing.T) {
 	}
 }
 
-// Words with equal hashes are told apart, and many of them do not get lost when
-// the index grows.
+// Words with equal hashes are distinct, and none of them gets lost when the index grows.
 func TestWordcountCollisions(t *testing.T) {
 	s := new(wordcountState)
 	const n = 1000

@@ -11,16 +11,14 @@ import (
 )
 
 // tdigestTask is the task that summarises the distribution of each key's values
-// (docs/algorithms.md, "The pipeline"), by the t-digest of Dunning and Ertl (Computing
-// Extremely Accurate Quantiles Using t-Digests, 2019) as caio/go-tdigest
-// implements it.
+// (docs/algorithms.md, "The pipeline"). It uses the t-digest of Dunning and Ertl (Computing
+// Extremely Accurate Quantiles Using t-Digests, 2019) as caio/go-tdigest implements it.
 //
-// What two states of the same records have in common, however the records were
-// split over partial states and ordered: records, values, minimum, maximum and
-// sum are equal (AppendExact shows these). Quantiles are exact while a state has
-// seen no more than exactValues values; past that they are estimates, whose rank
-// errs by some tenths of a percent in the middle and by less towards the ends at
-// the default compression. The same sequence of calls gives the same bytes.
+// Two states of the same records are equal in number of records and values, minimum, maximum
+// and sum, however the records were split over partial states and ordered (AppendExact shows
+// these). Quantiles are exact up to exactValues values. Beyond that they are estimates. At
+// the default compression their rank errs by some tenths of a percent in the middle and by
+// less towards the ends. The same sequence of calls gives the same bytes.
 type tdigestTask struct{ cfg TaskConfig }
 
 // Name implements Task.
@@ -36,9 +34,8 @@ func (t tdigestTask) NewState() State {
 // Units implements Task: the values of the list.
 func (t tdigestTask) Units(r *Record) int { return len(r.Values) }
 
-// exactValues is how many values a state keeps as they are before it starts a
-// digest, which takes 3 kB and more: most keys of a skewed stream never have as
-// many in a pane.
+// exactValues is how many values a state keeps as they are before it starts a digest. A digest
+// takes at least 3 kB, and most keys of a skewed stream have fewer values in a pane.
 const exactValues = 128
 
 // tdigestState summarises finite values.
@@ -110,15 +107,15 @@ func (s *tdigestState) spill() {
 	s.few = s.few[:0]
 }
 
-// into adds a value to the digest, which refuses NaN only: sources let none in.
+// into adds a value to the digest, which refuses only NaN; sources never make that.
 func (s *tdigestState) into(v float64) {
 	if err := s.digest.Add(v); err != nil {
 		panic("stream: adding to a t-digest: " + err.Error())
 	}
 }
 
-// Reset implements State. Memory is kept; the generator starts again, so that a
-// state that has been reset is the same as a new one.
+// Reset implements State. Memory is kept; the generator starts again, so that a state that
+// was reset equals a new one.
 func (s *tdigestState) Reset() {
 	s.records, s.values, s.sum, s.few = 0, 0, doubled{}, s.few[:0]
 	s.min, s.max = math.Inf(1), math.Inf(-1)
@@ -141,7 +138,7 @@ func (s *tdigestState) Size() int {
 	return n
 }
 
-// AppendText renders what has been seen and the quantiles asked for:
+// AppendText renders the summary and the configured quantiles:
 // "2 records: values=3 min=1 max=4 sum=7 p50=2".
 func (s *tdigestState) AppendText(dst []byte) []byte {
 	dst = s.appendExact(dst)
@@ -161,7 +158,7 @@ func (s *tdigestState) AppendText(dst []byte) []byte {
 	return dst
 }
 
-// appendExact renders all that does not depend on the order of merging.
+// appendExact renders everything that does not depend on the order of merging.
 func (s *tdigestState) appendExact(dst []byte) []byte {
 	dst = strconv.AppendInt(dst, s.records, 10)
 	dst = append(dst, " records: values="...)
@@ -194,8 +191,8 @@ func (s *tdigestState) quantile(q float64, sorted []float64) float64 {
 	return sorted[i]*(1-share) + sorted[i+1]*share
 }
 
-// doubled is a sum kept in twice the precision of a float64 (Knuth's two-sum), so
-// that its value does not depend on the order of the terms.
+// doubled is a sum in twice the precision of a float64 (Knuth's two-sum), so that its value
+// does not depend on the order of the terms.
 type doubled struct{ hi, lo float64 }
 
 func (d *doubled) add(v float64) {
@@ -208,7 +205,7 @@ func (d *doubled) add(v float64) {
 
 func (d *doubled) value() float64 { return d.hi + d.lo }
 
-// digestRNG adapts a PCG to what the t-digest draws from.
+// digestRNG adapts a PCG to the interface of the t-digest.
 type digestRNG struct{ rand.PCG }
 
 // Float32 is uniform in [0, 1).

@@ -41,9 +41,9 @@ type vectorCase struct {
 	Result   string          `json:"result"`  // of the first 100 records of each subtask, as AppendExact renders it
 }
 
-// digest sums up records: of each the time, then the key and the text, each after
-// its length, then the number of values and each of them in millionths, rounded
-// down; numbers are 8 bytes, the lowest first.
+// digest is a hash of records. Each contributes its time, then its key and its text, each
+// after its length, then the number of values and each value in millionths, rounded down.
+// Numbers are 8 bytes, little endian.
 func digest(records []stream.Record) string {
 	h := fnv.New64a()
 	var buf []byte

@@ -19,12 +19,12 @@ func (wordcount) NewState() State { return new(wordcountState) }
 // Units implements Task: the words of the sentence.
 func (wordcount) Units(r *Record) int { return countWords(r.Text) }
 
-// wordcountState counts words in a hash table of its own: hashes are computed
-// once and carried along when states merge, and a state that has grown, also one
-// that was reset, takes words in without allocating.
+// wordcountState counts words in its own hash table. Hashes are computed once and reused when
+// states merge. A state that has grown, even one that was reset since, adds words without
+// allocating.
 //
-// The index is not a hashtable.Table: there is one for each key and pane, and the cells of a Table
-// take four times as much memory.
+// The index is not a hashtable.Table: there is one for each key and pane, and the cells of a
+// Table take four times as much memory.
 type wordcountState struct {
 	records int64
 	entries []wordEntry // in order of appearance
@@ -40,9 +40,9 @@ type wordEntry struct {
 	from, to int32 // in letters
 }
 
-// fewWords is how many words are looked up by scanning; a state with more has an
-// index. Most keys of a skewed stream see few words in a pane, and an index for
-// each of them would cost more than it saves.
+// fewWords is how many words are looked up by scanning; a state with more has an index. Most
+// keys of a skewed stream see few words in a pane, and an index for each of them would cost
+// more than it saves.
 const fewWords = 8
 
 // Add implements State.
@@ -96,7 +96,7 @@ func (s *wordcountState) count(word string, hash uint64) *int64 {
 	return &s.entries[len(s.entries)-1].count
 }
 
-// is reports whether an entry is of a word.
+// is reports whether an entry holds this word.
 func (s *wordcountState) is(e *wordEntry, word string, hash uint64) bool {
 	return e.hash == hash && string(s.letters[e.from:e.to]) == word
 }

@@ -6,21 +6,20 @@ import (
 	"unsafe"
 )
 
-// Words cuts a text into its words: maximal runs of Unicode letters, digits and
-// the marks that belong to them, lower-cased. Everything else separates.
+// Words splits a text into its words: maximal runs of Unicode letters, digits and combining
+// marks, in lower case. All other characters separate words.
 type Words struct {
 	text string
 	pos  int
 	buf  []byte // a word that had to be lower-cased
 }
 
-// Start begins with a new text.
+// Start begins a new text.
 func (w *Words) Start(text string) { w.text, w.pos = text, 0 }
 
-// Next returns the next word; ok is false after the last. The word is valid until
-// the next call only: whoever keeps it makes a copy. It is cut from the text if
-// it is lower-case ASCII there already, else it lies in a buffer that is used
-// again, so that no word is allocated.
+// Next returns the next word; ok is false after the last. The word is valid until the next
+// call. It is part of the text if it is lower-case ASCII there; otherwise it lies in a buffer
+// that is reused, so that no word is allocated.
 func (w *Words) Next() (word string, ok bool) {
 	text, i := w.text, w.pos
 	for i < len(text) && !isLower(text[i]) {
@@ -78,7 +77,7 @@ func (w *Words) lower(i int) (string, bool) {
 	return unsafe.String(unsafe.SliceData(w.buf), len(w.buf)), true
 }
 
-// countWords is the number of words that next would return.
+// countWords is the number of words that Next would return.
 func countWords(text string) int {
 	n, inside := 0, false
 	for i := 0; i < len(text); {
@@ -98,7 +97,7 @@ func countWords(text string) int {
 	return n
 }
 
-// isLower reports whether an ASCII byte stands in a lower-cased word as it is.
+// isLower reports whether an ASCII byte is part of a word and already in lower case.
 func isLower(c byte) bool { return c-'a' < 26 || c-'0' < 10 }
 
 func isUpper(c byte) bool { return c-'A' < 26 }

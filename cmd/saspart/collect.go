@@ -109,7 +109,7 @@ func (a *app) runCollect(ctx context.Context, opts collectOptions) (err error) {
 	run := collect.Run{
 		Config: e.Collect.WithDefault(e.Partitioner), Workers: e.Job.Workers, Seed: e.Seed, Metrics: e.Job.Metrics,
 		Open: func(s partition.Scheme) (engine.Job, error) {
-			return experiment.OpenWith(e, opts.engine, s, experiment.Options{Flink: cluster, Skipped: left.add})
+			return experiment.Open(e, opts.engine, s, experiment.Options{Flink: cluster, Skipped: left.add})
 		},
 	}
 	meta, err := traceMeta(e, opts.engine, run.Config.Behaviours)

@@ -192,7 +192,7 @@ func (a *app) runOne(ctx context.Context, e *config.Experiment, opts runOptions,
 	run := collect.Run{
 		Config: runLimits(e), Workers: e.Job.Workers, Seed: e.Seed, Metrics: e.Job.Metrics, Sink: sink, Controller: decides,
 		Open: func(s partition.Scheme) (engine.Job, error) {
-			return experiment.OpenWith(e, opts.engine, s, experiment.Options{Results: report, Flink: cluster, Skipped: left.add})
+			return experiment.Open(e, opts.engine, s, experiment.Options{Results: report, Flink: cluster, Skipped: left.add})
 		},
 	}
 	show.begin(e, opts.engine, expectedWindows(e, run.Config))

@@ -1,6 +1,5 @@
-// Package field names the place of a bad value in a configuration, so that every
-// room can say what is wrong with its own settings and the loader can add the
-// file and the line.
+// Package field names the place of a bad value in a configuration. Every package reports what
+// is wrong with its own settings, and the loader adds the file and the line.
 package field
 
 import (

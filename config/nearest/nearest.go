@@ -1,5 +1,5 @@
-// Package nearest finds the known name that a mistyped one was probably meant to
-// be, for error messages.
+// Package nearest finds the known name that a mistyped name was probably meant to be, for
+// error messages.
 package nearest
 
 import (
@@ -10,8 +10,8 @@ import (
 	"github.com/agext/levenshtein"
 )
 
-// Nearest returns the element of known that is the fewest edits away from name,
-// case aside; the first of equals. It is empty when known is.
+// Nearest returns the element of known with the fewest edits from name, ignoring case; of
+// several the first. It is empty if known is.
 func Nearest(name string, known []string) string {
 	best, least := "", -1
 	for _, k := range known {
@@ -23,8 +23,8 @@ func Nearest(name string, known []string) string {
 	return best
 }
 
-// Explain is the remedy half of an error about an unknown name: the nearest one
-// and all that there are, sorted, such as
+// Explain is the second half of an error about an unknown name: the nearest known name, and
+// all of them sorted, as in
 //
 //	did you mean "hash"? known are cam, hash, pkg
 func Explain(name string, known []string) string {

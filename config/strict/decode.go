@@ -15,8 +15,8 @@ import (
 	"github.com/saspart/saspart/config/nearest"
 )
 
-// decoder lays YAML nodes over a struct. What a node does not mention stays as it
-// is; errors are collected, not returned, so that one run finds them all.
+// decoder sets the values of a struct from YAML nodes. What a node does not mention stays as
+// it is. Errors are collected, so that one run finds them all.
 type decoder struct {
 	root    reflect.Type
 	origins *Origins
@@ -55,7 +55,7 @@ func (d *decoder) file(name string, text []byte, dst reflect.Value) {
 	}
 }
 
-// override lays one value over the struct.
+// override sets one value of the struct.
 func (d *decoder) override(o Override, layer Layer, dst reflect.Value) {
 	d.place = Place{Layer: layer, Name: o.From}
 	steps, err := parsePath(o.Path)
@@ -77,7 +77,7 @@ func (d *decoder) override(o Override, layer Layer, dst reflect.Value) {
 	d.leaf = nil
 }
 
-// elementTag marks the mapping that an override makes of a list index.
+// elementTag marks the mapping that stands for a list index in an override.
 const elementTag = "!element"
 
 // parse reads exactly one YAML document and returns its content.
@@ -101,7 +101,7 @@ func parse(text []byte) (*yaml.Node, error) {
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:unmarshal errors:\s*)?(?:line (\d+): )?`)
 
-// syntax takes the line out of an error of the YAML library.
+// syntax separates the line from the message of an error of the YAML library.
 func syntax(err error) (line int, problem string) {
 	text := err.Error()
 	m := yamlLine.FindStringSubmatch(text)
@@ -112,8 +112,8 @@ func syntax(err error) (line int, problem string) {
 	return line, "is not YAML: " + text[len(m[0]):]
 }
 
-// plain refuses what makes a file mean something else than it seems to: keys given
-// twice, keys that are not text, aliases and merge keys.
+// plain refuses what makes a file mean something else than it appears to: keys given twice,
+// keys that are not text, aliases and merge keys.
 func (d *decoder) plain(n *yaml.Node, path string) bool {
 	before := len(d.errs)
 	switch n.Kind {
@@ -143,7 +143,7 @@ func (d *decoder) plain(n *yaml.Node, path string) bool {
 	return len(d.errs) == before
 }
 
-// decode lays n over dst.
+// decode sets dst from n.
 func (d *decoder) decode(n *yaml.Node, dst reflect.Value, path string) {
 	t := dst.Type()
 	if n == d.leaf {
@@ -208,8 +208,8 @@ func (d *decoder) structure(n *yaml.Node, dst reflect.Value, path string) {
 	}
 }
 
-// suggest is the remedy for an unknown key: the setting of that name in another block if
-// there is one, else the nearest of this block.
+// suggest is the remedy for an unknown key of the block at path: the setting of that name in
+// another block if there is one, otherwise the nearest setting of this block.
 func (d *decoder) suggest(key string, known []setting) string {
 	for _, p := range paths(d.root) {
 		if strings.HasSuffix(p, "."+key) {
@@ -275,8 +275,7 @@ func (d *decoder) mapping(n *yaml.Node, dst reflect.Value, path string) {
 	dst.Set(fresh)
 }
 
-// list replaces a list as a whole, or, for an override with an index, changes one
-// of its elements.
+// list replaces a whole list or, for an override with an index, changes one of its elements.
 func (d *decoder) list(n *yaml.Node, dst reflect.Value, path string) {
 	if n.Kind == yaml.MappingNode && n.Tag == elementTag {
 		i, _ := strconv.Atoi(n.Content[0].Value)
@@ -303,7 +302,7 @@ func (d *decoder) list(n *yaml.Node, dst reflect.Value, path string) {
 	dst.Set(fresh)
 }
 
-// setDefaults prepares a new element for what the file says of it.
+// setDefaults sets the defaults of a new element before the file's values.
 func setDefaults(v reflect.Value) {
 	if d, ok := v.Addr().Interface().(Defaulter); ok {
 		d.SetDefaults()

@@ -14,8 +14,8 @@ func Variable(prefix, path string) string {
 	return prefix + strings.ToUpper(strings.ReplaceAll(path, ".", "_"))
 }
 
-// environment turns the variables that start with the prefix into overrides, in
-// the order of their names so that the result does not depend on the shell's.
+// environment turns the variables that start with the prefix into overrides, ordered by name
+// so that the result does not depend on the shell's order.
 func (d *decoder) environment(layers Layers) []Override {
 	if layers.Prefix == "" {
 		return nil

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Layer is where a value came from; later ones win.
+// Layer is the kind of place that a value came from; later layers override earlier ones.
 type Layer int
 
 // The layers, weakest first.
@@ -54,8 +54,7 @@ func (e Error) Error() string {
 	return fmt.Sprintf("%s: %s: %s", e.Place, e.Path, e.Problem)
 }
 
-// Errors is everything wrong with a configuration, in the order of the layers and
-// of the lines.
+// Errors is everything wrong with a configuration, ordered by layer and line.
 type Errors []Error
 
 // Error gives each error a line.

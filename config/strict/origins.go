@@ -19,8 +19,8 @@ func newOrigins(name string) *Origins {
 	return &Origins{name: name, given: map[string]Place{}, blocks: map[string]int{}}
 }
 
-// Of tells where the value at path came from. A value inside a list or map has the
-// place of the whole when it has none of its own.
+// Of returns the place that gave the value at path. A value inside a list or map that has no
+// place of its own has the place of the whole.
 func (o *Origins) Of(path string) Place {
 	for p := path; p != ""; p = parent(p) {
 		if place, ok := o.given[p]; ok {
@@ -30,9 +30,8 @@ func (o *Origins) Of(path string) Place {
 	return Place{}
 }
 
-// nearest is the place to send somebody to who has to change the value at path,
-// and whether the value was given there; the place of a default is the block of
-// the file that it would stand in.
+// nearest returns where to change the value at path, and whether the value was given there.
+// For a default, that is the block of the file to which the value belongs.
 func (o *Origins) nearest(path string) (Place, bool) {
 	if place := o.Of(path); place.Layer != Default {
 		return place, true
@@ -48,8 +47,8 @@ func (o *Origins) nearest(path string) (Place, bool) {
 	return Place{Layer: File, Name: o.name}, false
 }
 
-// give records that place gave the value at path, and forgets what was known about
-// its insides.
+// give records that place gave the value at path, and drops the places of the values inside
+// it.
 func (o *Origins) give(path string, place Place) {
 	for p := range o.given {
 		if strings.HasPrefix(p, path) && len(p) > len(path) && (p[len(path)] == '.' || p[len(path)] == '[') {
@@ -59,8 +58,8 @@ func (o *Origins) give(path string, place Place) {
 	o.given[path] = place
 }
 
-// Annotate renders a configuration as YAML that Load accepts and that gives the same
-// configuration back. A comment at every value says where it came from.
+// Annotate renders a configuration as YAML that Load accepts, with a comment at every value
+// that says where it came from.
 func (o *Origins) Annotate(v any) ([]byte, error) {
 	var n yaml.Node
 	if err := n.Encode(v); err != nil {
@@ -161,5 +160,5 @@ func render(n *yaml.Node) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// oneLine keeps a flag's value from ending the comment it is quoted in.
+// oneLine removes line breaks, because a flag's value is quoted in a comment.
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

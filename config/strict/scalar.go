@@ -21,7 +21,7 @@ func (d *decoder) duration(n *yaml.Node, dst reflect.Value, path string) {
 	dst.SetInt(int64(v))
 }
 
-// reader lets a type that reads itself do so.
+// reader decodes a type that reads itself.
 func (d *decoder) reader(n *yaml.Node, dst reflect.Value, path string) {
 	var err error
 	switch p := dst.Addr().Interface().(type) {
@@ -104,7 +104,7 @@ func setScalar(n *yaml.Node, dst reflect.Value) (want string) {
 	return ""
 }
 
-// whole reads a whole number, also one that is written 1e6.
+// whole reads a whole number, which may be written as 1e6.
 func whole[T int64 | uint64](n *yaml.Node) (T, bool) {
 	minusOne := -1
 	signed := T(minusOne) < 0
@@ -113,7 +113,7 @@ func whole[T int64 | uint64](n *yaml.Node) (T, bool) {
 		var v T
 		return v, n.Decode(&v) == nil
 	case "!!float":
-		// Up to 2^53 a float is exactly the number that was meant.
+		// Up to 2^53 a float represents whole numbers exactly.
 		var f float64
 		if n.Decode(&f) != nil || f != math.Trunc(f) || math.Abs(f) >= 1<<53 || f < 0 && !signed {
 			return 0, false
@@ -146,7 +146,7 @@ func describe(n *yaml.Node) string {
 	return shorten(n.Value)
 }
 
-// shorten keeps a long value from drowning the message it stands in.
+// shorten cuts a long value in a message.
 func shorten(s string) string {
 	const limit = 60
 	if r := []rune(s); len(r) > limit {

@@ -18,8 +18,8 @@ type setting struct {
 	typ   reflect.Type
 }
 
-// settings lists the fields of a struct type that a file can set, those of inline
-// structs among them.
+// settings lists the fields of a struct type that a file can set, including those of inline
+// structs.
 func settings(t reflect.Type) []setting {
 	var out []setting
 	for i := range t.NumField() {
@@ -43,8 +43,8 @@ func settings(t reflect.Type) []setting {
 	return out
 }
 
-// paths lists every setting below a struct type by its dotted path: the values
-// themselves and, for lists and maps, the whole.
+// paths lists the dotted paths of all settings below a struct type; a list or map is one
+// setting.
 func paths(t reflect.Type) []string {
 	var out []string
 	for _, s := range settings(t) {

@@ -1,13 +1,12 @@
-// Package strict loads configuration files so that nothing in them is ignored. A
-// value that is unknown, misspelt, of the wrong type, given twice or impossible is
-// an error that names the file, the line, the setting and a remedy, and all of
-// them are reported together.
+// Package strict loads configuration files and ignores nothing in them. A value that is
+// unknown, misspelt, of the wrong type, given twice or impossible is an error. It names the
+// file, the line, the setting and a remedy; all errors are reported together.
 //
-// Four layers make a configuration, each over the one before: the defaults (what
-// the struct holds when Load is called), the file, environment variables and
-// flags. Load remembers which layer every value came from.
+// A configuration has four layers, each of which overrides the previous one: the defaults
+// (the values of the struct when Load is called), the file, environment variables, and flags.
+// Load remembers which layer each value came from.
 //
-// The package knows structs and their yaml tags, nothing of what they configure.
+// The package knows structs and their yaml tags, and nothing of what they configure.
 package strict
 
 import (
@@ -20,32 +19,30 @@ import (
 	"github.com/saspart/saspart/config/field"
 )
 
-// MaxSize bounds a configuration file, in bytes. A larger one is taken for
-// something else (a trace, a data file) rather than read into memory.
+// MaxSize bounds a configuration file, in bytes. A larger file is probably something else (a
+// trace, a data file) and is not read into memory.
 const MaxSize = 1 << 20
 
-// Validator is a configuration that knows which of its values are impossible. The
-// errors are those of package field: their paths are below the struct.
+// Validator is a configuration that reports which of its values are impossible. The errors
+// are those of package field; their paths are relative to the struct.
 type Validator interface{ Validate() error }
 
-// Defaulter is an element of a list or map, or what a pointer points at, whose
-// fields that the file leaves out are not simply zero. SetDefaults is called before
-// an element is read.
+// Defaulter is an element of a list or map, or the target of a pointer, with fields whose
+// default is not zero. SetDefaults is called before the element is read.
 type Defaulter interface{ SetDefaults() }
 
-// Override sets one value over the file.
+// Override sets one value.
 type Override struct {
 	Path  string // "job.workers", "collect.behaviours[0].weight"
 	Value string // as it would stand in the file; text needs no quotes
 	From  string // what the user wrote, for messages: "--workers 3"
 }
 
-// Layers are what lies over a file, weakest first.
+// Layers override a file, weakest first.
 type Layers struct {
-	// Env holds variables as os.Environ returns them. Those that start with
-	// Prefix set values: SASPART_JOB_WORK_RATIO and SASPART_JOB__WORK_RATIO both
-	// set job.work_ratio. The form with two underscores between levels is the one
-	// that is never ambiguous, and the one that reaches entries of maps.
+	// Env holds variables as os.Environ returns them. Those that start with Prefix set values:
+	// SASPART_JOB_WORK_RATIO and SASPART_JOB__WORK_RATIO both set job.work_ratio. Only the form
+	// with two underscores between levels is never ambiguous and reaches entries of maps.
 	Env []string
 	// Prefix of the variables; empty leaves the environment out.
 	Prefix string
@@ -73,10 +70,10 @@ func ReadFile(path string) ([]byte, error) {
 	return text, nil
 }
 
-// Load lays the text of a file and then the other layers over v, a pointer to a
-// struct that holds the defaults, and validates the result when v is a Validator.
-// file is the name that errors give; nil text means that there is no file. The
-// error is an *Errors with everything that is wrong; v is then not to be used.
+// Load sets the values of v, a pointer to a struct that holds the defaults, from the text of
+// a file and then from the other layers. If v is a Validator it validates the result. file is
+// the name that errors give; nil text means that there is no file. The error is an *Errors
+// with everything that is wrong; v must not be used then.
 func Load(file string, text []byte, v any, layers Layers) (*Origins, error) {
 	dst := reflect.ValueOf(v)
 	if dst.Kind() != reflect.Pointer || dst.Elem().Kind() != reflect.Struct {
@@ -103,9 +100,8 @@ func Load(file string, text []byte, v any, layers Layers) (*Origins, error) {
 	return d.origins, nil
 }
 
-// validate adds what v finds impossible. A value that could not be read has been
-// reported already, and still holds its default: complaints about it or what is
-// inside it are left out.
+// validate adds the values that v finds impossible. A value that could not be read has been
+// reported and still holds its default; errors about it or values inside it are left out.
 func (d *decoder) validate(v Validator) {
 	known := d.errs
 	for _, e := range field.List(v.Validate()) {

@@ -249,8 +249,8 @@ APP_SMALL: small: is 1000; it must be a whole number that fits 8 bits
 	}
 }
 
-// A default that is impossible together with another value sends the user to the
-// block it would stand in, and says that nobody wrote it.
+// If a default is impossible together with another value, the error points to the block that
+// the default belongs to, and says that it is a default.
 func TestErrorOfADefault(t *testing.T) {
 	v := defaults()
 	v.Inner.Wait = time.Hour

@@ -15,10 +15,9 @@ import (
 // Measurement is how engine.Costs are measured on this machine: with the real
 // combiner and sink, fed real records, on one goroutine.
 //
-// What is paid per record, partial result and merge is measured with the count
-// task, which does next to nothing else; what the task at hand takes beyond that
-// is the cost of its units (words, values) and entries (distinct words,
-// centroids).
+// The costs of a record, a partial result and a merge are measured with the count
+// task, which does little else. What Task takes beyond that is the cost of its units
+// (words, values) and entries (distinct words, centroids).
 type Measurement struct {
 	Task    stream.Task
 	Records []stream.Record // with the payload that Task reads; at least MinCalibration

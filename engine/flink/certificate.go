@@ -16,16 +16,16 @@ import (
 	"google.golang.org/grpc/credentials"
 )
 
-// A certificate is valid from a day before it was made, for clocks differ, and for
-// longer than a job runs.
+// A certificate is valid from a day before it was made, because clocks differ, and for longer
+// than a job runs.
 const (
 	clockSkew = 24 * time.Hour
 	validity  = 10 * 365 * 24 * time.Hour
 )
 
-// certify makes a certificate for a host, of which nobody else has the key, and returns
-// the server's end of TLS with the certificate as PEM: who trusts it alone is sure to
-// talk to this process.
+// certify makes a certificate for a host. It returns the credentials of a server and the
+// certificate as PEM. The key does not leave this process, so that clients that trust only
+// this certificate can only talk to this process.
 func certify(host string, now time.Time) (credentials.TransportCredentials, string, error) {
 	failed := func(err error) (credentials.TransportCredentials, string, error) {
 		return nil, "", fmt.Errorf("make a certificate for %s: %w", host, err)

@@ -42,7 +42,7 @@ func TestEncrypted(t *testing.T) {
 	}
 }
 
-// dial connects, and tells what the certificate shown is not.
+// dial connects, and returns an error if the server's certificate is not trusted.
 func dial(address string, trusted *x509.CertPool) error {
 	c, err := tls.Dial("tcp", address, &tls.Config{RootCAs: trusted, NextProtos: []string{"h2"}})
 	if err != nil {
@@ -51,7 +51,7 @@ func dial(address string, trusted *x509.CertPool) error {
 	return c.Close()
 }
 
-// Certificates are for names and for addresses.
+// Certificates are made for names and for addresses.
 func TestCertify(t *testing.T) {
 	for _, host := range []string{"10.0.0.5", "::1", "driver.example.org"} {
 		now := time.Unix(1_800_000_000, 0)

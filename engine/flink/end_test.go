@@ -14,7 +14,7 @@ import (
 	"github.com/saspart/saspart/stream"
 )
 
-// A job that ends by itself has ended, one that failed says why, one that is lost too.
+// Next tells a job that has finished from one that has failed or is lost, and says why.
 func TestEnds(t *testing.T) {
 	for _, c := range []struct {
 		why  string
@@ -31,7 +31,7 @@ func TestEnds(t *testing.T) {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			clear(f.jobs)
-		}, "does not know the job"},
+		}, "no longer knows the job"},
 	} {
 		t.Run(c.why, func(t *testing.T) {
 			f := newFakeFlink(t)
@@ -90,7 +90,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// A submission whose answer is lost may still be carried out: its job must not stay.
+// The cluster may carry out a submission whose answer is lost: its job must not stay.
 func TestSubmissionThatIsLateIsCancelled(t *testing.T) {
 	f := newFakeFlink(t)
 	f.late = 3 * time.Second
@@ -123,7 +123,7 @@ func TestListenRefuses(t *testing.T) {
 	}
 }
 
-// A job of which parts never report is given up, with what is known.
+// A job whose subtasks never report is given up; the error says what is known of it.
 func TestJobThatDoesNotAttach(t *testing.T) {
 	f := newFakeFlink(t)
 	f.silent = true
@@ -140,8 +140,8 @@ func TestJobThatDoesNotAttach(t *testing.T) {
 	}
 }
 
-// A cluster that has gone in mid-run is told of soon, and nobody waits for it any longer:
-// the guard cancels the job should it come back.
+// The loss of a cluster is reported soon, and nothing waits for it any longer. The guard
+// cancels the job if the cluster comes back.
 func TestClusterIsLost(t *testing.T) {
 	f := newFakeFlink(t)
 	self, err := os.Executable()
@@ -171,7 +171,7 @@ func TestClusterIsLost(t *testing.T) {
 	}
 }
 
-// The jar goes up once for all jobs, and is removed at the end.
+// The jar is uploaded once for all jobs and removed at the end.
 func TestOneUpload(t *testing.T) {
 	f := newFakeFlink(t)
 	e := engineOn(t, f, nil)
@@ -205,7 +205,7 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// A job that is to be left running is, unless it never began.
+// A detached job keeps running, unless it never started.
 func TestDetached(t *testing.T) {
 	for _, c := range []struct {
 		why    string
@@ -234,7 +234,7 @@ func TestDetached(t *testing.T) {
 	}
 }
 
-// Results come in order, by slides of the job, once it has ended.
+// Results come once the job has ended, ordered, with the slides of the job.
 func TestResults(t *testing.T) {
 	f := newFakeFlink(t)
 	var slides []int64
@@ -257,7 +257,7 @@ func TestResults(t *testing.T) {
 	if s := f.job().status(); s != "FINISHED" {
 		t.Errorf("the job is %s", s)
 	}
-	// On a busy machine the records begin a slide late, or in the one before the first window.
+	// On a busy machine the records start a slide late, or one before the first window.
 	if len(slides) < 5 || slides[0] < -1 || slides[0] > 2 || !slices.IsSorted(slides) || total != "200" {
 		t.Errorf("slides %v, result %q", slides, total)
 	}
@@ -266,7 +266,7 @@ func TestResults(t *testing.T) {
 	}
 }
 
-// Jobs of a process that dies are cancelled, and no others.
+// The guard cancels the jobs of a process that dies, and no others.
 func TestGuard(t *testing.T) {
 	f := newFakeFlink(t)
 	f.silent = true
@@ -282,7 +282,7 @@ func TestGuard(t *testing.T) {
 	}
 }
 
-// The guard is a process that ends with what it watches over.
+// The guard is a process; it ends when this one does.
 func TestGuardIsAProcess(t *testing.T) {
 	f := newFakeFlink(t)
 	f.silent = true

@@ -34,9 +34,9 @@ type fakeFlink struct {
 	mu      sync.Mutex
 	jars    map[string]int // bytes
 	jobs    map[string]*standIn
-	refuse  string        // answer to submissions; "": they are taken
+	refuse  string        // answer to submissions; "": they are accepted
 	silent  bool          // jobs never attach
-	late    time.Duration // by which jobs come after their submission has gone without an answer; 0: they are answered
+	late    time.Duration // submissions are not answered, and their jobs start after this; 0: they are answered
 	uploads int
 	submits int
 }
@@ -166,8 +166,8 @@ func (f *fakeFlink) job() *standIn {
 	return nil
 }
 
-// standIn is a job that attaches as one on Flink does: it measures what would come of
-// its rate and its route.
+// standIn is a job that attaches as one on Flink does. Its reports are computed from its rate
+// and its route.
 type standIn struct {
 	class string
 	conf  settings
@@ -248,7 +248,7 @@ func (j *standIn) run(t *testing.T) {
 			j.names = append(j.names, partitioner.Name)
 		}
 		j.mu.Unlock()
-		// What was asked for in a slide holds from the next one on.
+		// What was requested in a slide holds from the next one on.
 		if wanted.Rate != nil {
 			rate = *wanted.Rate
 		}

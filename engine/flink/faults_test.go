@@ -1,7 +1,7 @@
 //go:build flink
 
-// Whole jobs on a cluster of their own that goes wrong in every way that it should come
-// through: `make flink-test` runs them, for they need Maven, a JDK and the jobs' jar.
+// Whole jobs on their own cluster, on which everything fails that a job must survive.
+// `make flink-test` runs them: they need Maven, a JDK and the jar with the jobs.
 package flink
 
 import (
@@ -127,8 +127,7 @@ func lines(t *testing.T, dir string) int {
 	return n
 }
 
-// exact waits for a job to finish, and has its results compared with those of one
-// thread.
+// exact waits for a job to finish and compares its results with those of one thread.
 func (s *stage) exact(job string, c *settings) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(background, 4*time.Minute)
@@ -179,7 +178,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// A TaskManager that is killed takes nothing with it.
+// No result is lost when a TaskManager is killed.
 func (s *stage) losesATaskManager() {
 	t := s.t
 	partitioners := []string{"wchoices", "dalton-metrics"}
@@ -207,7 +206,7 @@ func (s *stage) losesATaskManager() {
 	}
 }
 
-// A job goes on from a savepoint with fewer workers, and with more.
+// A job resumes from a savepoint with fewer workers, and with more.
 func (s *stage) rescales() {
 	t := s.t
 	for _, workers := range []int{3, 6} {
@@ -232,8 +231,7 @@ func (s *stage) rescales() {
 	}
 }
 
-// A policy server that is killed and comes back is no matter to the job: it neither
-// begins again nor waits.
+// A job neither restarts nor waits when its policy server is killed and comes back.
 func (s *stage) losesThePolicyServer() {
 	t := s.t
 	saspart := filepath.Join(t.TempDir(), "saspart")
@@ -271,7 +269,7 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// pages is where the server of an address has its pages.
+// pages maps the address of a server to that of its pages.
 var pages sync.Map
 
 // servePolicy runs a policy server as a process, until kill is called or the test ends.

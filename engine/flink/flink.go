@@ -1,6 +1,6 @@
-// Package flink runs the jobs of experiments on a cluster of unmodified Apache Flink:
-// it submits a program of saspart-flink-jobs, which attaches to a policy server in this
-// process, takes its windows and tells it routes, rates and partitioners.
+// Package flink runs jobs on a cluster of unmodified Apache Flink. It submits a program of
+// saspart-flink-jobs, which attaches to a policy server in this process: the job sends its
+// reports there and receives routes, rates and partitioners.
 package flink
 
 import (
@@ -26,27 +26,27 @@ import (
 	"github.com/saspart/saspart/serve"
 )
 
-// Config is where jobs run.
+// Config says where jobs run.
 type Config struct {
 	Address string // of the cluster's REST interface, for example http://127.0.0.1:8081
-	Jar     string // with the jobs; "": where a checkout of saspart has it
-	// Listen is where this process listens for its jobs, host:port, as the cluster can
-	// reach it; "": any port of loopback. Jobs have to show a token, and beyond loopback
-	// connections are encrypted, with a certificate made for the job, which trusts no other.
+	Jar     string // with the jobs; "": that of a checkout of saspart
+	// Listen is the address, host:port, at which this process listens for its jobs, as the
+	// cluster can reach it; "": any port of loopback. Jobs must show a token. Beyond loopback
+	// connections are encrypted with a certificate made for the job, which trusts no other.
 	Listen string
-	// Detached is told of jobs that are closed while they run, which then go on by
-	// themselves: by their last route, at their last rate. nil: they are cancelled.
+	// Detached is called with the ID of a job that is closed while it runs. The job then
+	// continues by itself with its last route and rate. nil: such jobs are cancelled.
 	Detached func(job string)
-	Guard    []string // command that cancels jobs should this process die (RunGuard); none: nobody does
+	Guard    []string // command that cancels the jobs if this process dies (RunGuard); empty: none does
 
-	Attach time.Duration // how long a job may take from its submission until all of it reports
-	Silent time.Duration // how long a job may give no window, as when it is restarted
-	Lost   time.Duration // how long the cluster may not answer while there are no windows
+	Attach time.Duration // how long after its submission all subtasks of a job must report
+	Silent time.Duration // how long a job may be without windows, as when it restarts
+	Lost   time.Duration // how long the cluster may fail to answer while there are no windows
 	Log    *slog.Logger
 	Now    func() time.Time
 }
 
-// Default waits a minute and a half for a job, and half a minute for the cluster.
+// Default waits for a job for a minute and a half, and for the cluster for half a minute.
 func Default() Config {
 	return Config{
 		Address: "http://127.0.0.1:8081", Attach: 90 * time.Second, Silent: 90 * time.Second, Lost: 30 * time.Second,
@@ -57,21 +57,21 @@ func Default() Config {
 // JarVariable names the environment variable that says where the jar of the jobs is.
 const JarVariable = "SASPART_FLINK_JAR"
 
-// Engine is a cluster that jobs run on, one after the other or several at once. Its
-// methods may be called from any goroutine.
+// Engine is a cluster that runs jobs, one after the other or several at once. It is safe for
+// concurrent use.
 type Engine struct {
 	config Config
 	client *rest.Client
-	// encrypt has jobs on loopback connect as those beyond it do.
+	// encrypt makes jobs on loopback connect as those beyond it do.
 	encrypt bool
 	lost    atomic.Bool // the cluster has stopped answering
 
 	mu      sync.Mutex
 	program string // the uploaded jar; "": not yet
-	guard   *guard // nil: not started yet, or there is none
+	guard   *guard // nil: not started yet, or none is wanted
 }
 
-// New returns an engine. Nothing is asked of the cluster yet. It must be closed.
+// New returns an engine without contacting the cluster. It must be closed.
 func New(c Config) (*Engine, error) {
 	if err := errors.Join(rest.CheckAddress(c.Address), checkListen(c.Listen)); err != nil {
 		return nil, err
@@ -79,14 +79,14 @@ func New(c Config) (*Engine, error) {
 	return &Engine{config: c, client: rest.New(c.Address)}, nil
 }
 
-// checkListen refuses addresses that are none, and those that a job could not connect to.
+// checkListen refuses what is no address, and addresses that a job could not connect to.
 func checkListen(address string) error {
 	if address == "" {
 		return nil
 	}
 	host, _, err := net.SplitHostPort(address)
 	if ip := net.ParseIP(host); err != nil || host == "" || ip != nil && ip.IsUnspecified() {
-		return fmt.Errorf("%q does not say where the cluster finds this machine: write its name or address and a port, 0 for any that is free, as in 10.0.0.5:0", address)
+		return fmt.Errorf("%q does not say how the cluster reaches this machine: write its name or address and a port (0 for any free one), as in 10.0.0.5:0", address)
 	}
 	return nil
 }
@@ -114,7 +114,7 @@ func (e *Engine) Close() error {
 	return err
 }
 
-// prepare uploads the program and starts the guard, if that was not done before.
+// prepare uploads the program and starts the guard, unless that has been done.
 func (e *Engine) prepare(ctx context.Context) (program string, g *guard, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -140,7 +140,7 @@ func (e *Engine) prepare(ctx context.Context) (program string, g *guard, err err
 	return e.program, e.guard, nil
 }
 
-// reason is what a request failed for, without the request.
+// reason is why a request failed, without the request itself.
 func reason(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
@@ -159,14 +159,14 @@ func findJar() (string, error) {
 		return "", err
 	}
 	for {
-		found, _ := filepath.Glob(filepath.Join(dir, filepath.FromSlash(jarPattern))) // the pattern is right
+		found, _ := filepath.Glob(filepath.Join(dir, filepath.FromSlash(jarPattern))) // the pattern is valid
 		for _, jar := range found {
 			if name := filepath.Base(jar); !isExtra(name) {
 				return jar, nil
 			}
 		}
 		if _, err := os.Stat(filepath.Join(dir, "flink", "pom.xml")); err == nil {
-			return "", fmt.Errorf("%s is not there; build it with make flink", filepath.Join(dir, jarPattern))
+			return "", fmt.Errorf("%s does not exist; build it with make flink", filepath.Join(dir, jarPattern))
 		}
 		up := filepath.Dir(dir)
 		if up == dir {
@@ -176,8 +176,7 @@ func findJar() (string, error) {
 	}
 }
 
-// isExtra reports whether a jar is no program: sources, tests, or what was there before
-// its libraries were packed into it.
+// isExtra reports whether a jar is not the program: it holds sources or tests.
 func isExtra(name string) bool {
 	for _, end := range []string{"-sources.jar", "-tests.jar", "-javadoc.jar"} {
 		if len(name) > len(end) && name[len(name)-len(end):] == end {
@@ -187,7 +186,7 @@ func isExtra(name string) bool {
 	return false
 }
 
-// newID is the ID of a job, as Flink has them.
+// newID returns a job ID of the form that Flink uses.
 func newID() string {
 	id := make([]byte, 16)
 	_, _ = rand.Read(id) // never fails
@@ -200,13 +199,13 @@ type server struct {
 	feed  *serve.Feed
 	at    string
 	token string
-	// authority is the certificate, as PEM, that the server shows; "": it is in the clear.
+	// authority is the server's certificate, as PEM; "": connections are not encrypted.
 	authority string
 	over      context.CancelCauseFunc // of the feed
 	served    chan error
 }
 
-// listen has a server listen for a job.
+// listen starts a server for a job.
 func (e *Engine) listen(workers int, window time.Duration, o serve.Options) (*server, error) {
 	address := e.config.Listen
 	if address == "" {
@@ -216,7 +215,7 @@ func (e *Engine) listen(workers int, window time.Duration, o serve.Options) (*se
 	if err != nil {
 		return nil, fmt.Errorf("listen for the job (--flink-listen): %w", err)
 	}
-	host, _, err := net.SplitHostPort(address) // as the cluster knows this machine
+	host, _, err := net.SplitHostPort(address) // the name by which the cluster knows this machine
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
@@ -231,7 +230,7 @@ func (e *Engine) listen(workers int, window time.Duration, o serve.Options) (*se
 	f.Patience, f.Limit = min(f.Patience, window/4), 0
 	c := serve.Default()
 	c.Limits.Jobs, c.Limits.Workers, c.Limits.Message = 1, workers, 32<<20
-	c.Linger = time.Hour // a job that is restarted is still the job
+	c.Linger = time.Hour // a job that restarts is still the same job
 	c.Window.Deadline = max(c.Window.Deadline, min(window/2, time.Second))
 	c.Drain = time.Second
 	ctx, over := context.WithCancelCause(context.Background())
@@ -242,7 +241,7 @@ func (e *Engine) listen(workers int, window time.Duration, o serve.Options) (*se
 	return s, nil
 }
 
-// close ends the server.
+// close stops the server.
 func (s *server) close() error {
 	s.over(io.ErrClosedPipe)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)

@@ -14,16 +14,16 @@ import (
 	"github.com/saspart/saspart/engine/flink/rest"
 )
 
-// guard is a process that outlives this one, should this one be killed, and then
-// cancels the jobs that it has been told of.
+// guard is a process that outlives this one if this one is killed. It then cancels the jobs
+// that it watches.
 type guard struct {
 	mu    sync.Mutex
 	cmd   *exec.Cmd
 	tells io.WriteCloser
-	jobs  map[string]bool // watched over
+	jobs  map[string]bool // watched
 }
 
-// What a guard is told, a line each, with a job's ID behind it.
+// Messages to a guard: one a line, each followed by a job's ID.
 const (
 	watchJob  = "+"
 	forgetJob = "-"
@@ -37,13 +37,12 @@ func startGuard(command []string) (*guard, error) {
 		err = cmd.Start()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("start what watches over the jobs: %w", err)
+		return nil, fmt.Errorf("start the guard of the jobs: %w", err)
 	}
 	return &guard{cmd: cmd, tells: tells, jobs: map[string]bool{}}, nil
 }
 
-// tell has a job watched over from now on, or forgotten. It may be told of a job that
-// is not there yet.
+// tell makes the guard watch or forget a job, which need not exist yet.
 func (g *guard) tell(what, job string) error {
 	if g == nil {
 		return nil
@@ -59,8 +58,8 @@ func (g *guard) tell(what, job string) error {
 	return err
 }
 
-// close ends the guard. One that has jobs to cancel, as this process could not, is left
-// to that.
+// close ends the guard. If it has jobs to cancel, because this process could not, it stays
+// until that is done.
 func (g *guard) close() error {
 	if err := g.tells.Close(); err != nil || len(g.jobs) > 0 {
 		return errors.Join(err, g.cmd.Process.Release())
@@ -68,15 +67,15 @@ func (g *guard) close() error {
 	return g.cmd.Wait()
 }
 
-// How long a guard tries to cancel a job, and how long it takes one that the cluster
-// does not know for one that is about to come.
+// Limits of a guard: how long it tries to cancel a job, and how long it waits for a job that
+// the cluster does not know yet.
 const (
 	guardPatience = 2 * time.Minute
 	guardUnknown  = 15 * time.Second
 )
 
-// RunGuard reads from in which jobs to watch over until in ends, as it does when the
-// process at its other end does, and cancels those that are left.
+// RunGuard reads messages from in until in ends, as it does when the process at its other end
+// dies. Then it cancels the jobs that it still watches.
 func RunGuard(in io.Reader, address string) error {
 	jobs := map[string]bool{}
 	lines := bufio.NewScanner(in)
@@ -98,8 +97,8 @@ func RunGuard(in io.Reader, address string) error {
 	return errors.Join(errs...)
 }
 
-// cancelJob cancels a job and waits until it is over. One that the cluster does not
-// know is waited for a while, for it may have been submitted just now.
+// cancelJob cancels a job and waits until it has ended. A job that the cluster does not know
+// may have just been submitted; cancelJob waits for it for a while.
 func cancelJob(ctx context.Context, client *rest.Client, job string, unknown time.Duration) error {
 	came, stop := context.WithTimeout(ctx, unknown)
 	defer stop()

@@ -21,12 +21,11 @@ import (
 	"github.com/saspart/saspart/stream"
 )
 
-// Job is a job on a cluster. It is for one goroutine.
+// Job is a job on a cluster. It is not safe for concurrent use.
 //
-// It begins with a pause, until every subtask has reported: the job's time, and its
-// first window, begin when the records do. Windows end on the wall clock's multiples of
-// their length. Where the cluster has lost a part of the job for a while windows are
-// left out, and others have parts missing.
+// The job is paused until every subtask has reported. Its time and its first window start
+// with its records. Windows end at multiples of their length on the wall clock. If the
+// cluster loses a part of the job for a while, windows are missing or incomplete.
 type Job struct {
 	engine  *Engine
 	setup   Setup
@@ -37,8 +36,8 @@ type Job struct {
 
 	mu      sync.Mutex
 	scheme  partition.Scheme
-	before  partition.Scheme // the one before, which may still be in force
-	details map[int]detail   // of windows that Next has not handed out, by their numbers
+	before  partition.Scheme // the previous one, which may still be in force
+	details map[int]detail   // of windows that Next has not returned, by number
 
 	window time.Duration
 	first  int // number of the first window; 0: not known yet
@@ -59,7 +58,7 @@ func (f *Engine) Open(s Setup) (_ *Job, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("job: task.%w", err)
 	}
-	ctx := context.Background() // every request has a limit of its own
+	ctx := context.Background() // every request has its own timeout
 	program, guard, err := f.prepare(ctx)
 	if err != nil {
 		return nil, err
@@ -98,7 +97,7 @@ func (f *Engine) Open(s Setup) (_ *Job, err error) {
 	if _, err := f.client.Run(ctx, program, rest.Run{EntryClass: jobsPackage + class, Args: arguments, JobID: j.id}); err != nil {
 		unknown := cancelUnknown
 		if refused := new(rest.Refusal); !errors.As(err, &refused) {
-			unknown = guardUnknown // it may have got there, or be about to
+			unknown = guardUnknown // the cluster may have received it, or be about to
 		}
 		return nil, errors.Join(fmt.Errorf("submit the job: %w", reason(err)), j.cancel(unknown))
 	}
@@ -108,14 +107,14 @@ func (f *Engine) Open(s Setup) (_ *Job, err error) {
 	return j, nil
 }
 
-// staleAfter is when a job decides for itself. It is long, for a job whose server is
-// this process is cancelled when the server is gone.
+// staleAfter is how long a job waits for the server before it decides for itself. It is
+// long, because the job is cancelled anyway when this process is gone.
 const staleAfter = 30 * time.Second
 
-// detail is what a window does not hold.
+// detail is what is known of a window beyond the window itself.
 type detail struct {
 	missing []int                   // subtasks: workers, then partitioners, then reducers, numbered together
-	latency *hdrhistogram.Histogram // nil: none was measured, or nobody asks
+	latency *hdrhistogram.Histogram // nil: none was measured or is wanted
 }
 
 // note keeps the detail of a window.
@@ -174,7 +173,7 @@ func (j *Job) end(err error) error {
 	return err
 }
 
-// begin waits until all of the job reports, and has the records begin with a window.
+// begin waits until all subtasks report, and lets the records start with a window.
 func (j *Job) begin(ctx context.Context) error {
 	late := j.engine.config.Now().Add(j.engine.config.Attach)
 	var away []int // subtasks that were missing from every window so far
@@ -189,24 +188,25 @@ func (j *Job) begin(ctx context.Context) error {
 		}
 		away = slices.DeleteFunc(away, func(i int) bool { return !slices.Contains(missing, i) })
 		if len(away) > 0 && j.engine.config.Now().After(late) {
-			return fmt.Errorf("after %v parts of the job do not report: %s", j.engine.config.Attach, j.plight(ctx))
+			return fmt.Errorf("not all subtasks of the job report after %v: %s", j.engine.config.Attach, j.plight(ctx))
 		}
 	}
 	j.first = j.rates.start(j.engine.config.Now(), j.window)
 	if j.engine.config.Detached != nil {
-		return j.guard.tell(forgetJob, j.id) // it is to outlive this process, however that ends
+		return j.guard.tell(forgetJob, j.id) // the job is to outlive this process, however that ends
 	}
 	return nil
 }
 
-// asked is how often the cluster is asked how a job without windows is doing.
+// asked is the interval at which the cluster is asked for the state of a job that gives no
+// windows.
 const asked = time.Second
 
-// next waits for a window, as long as the job lives, but no longer than patience.
+// next waits for a window while the job lives, but no longer than patience.
 func (j *Job) next(ctx context.Context, patience time.Duration) (*policy.Window, error) {
 	late := time.NewTimer(patience)
 	defer late.Stop()
-	heard := time.Now() // of the cluster
+	heard := time.Now() // when the cluster last answered
 	for {
 		turn, cancel := context.WithTimeout(ctx, asked)
 		w, err := j.server.feed.Next(turn)
@@ -227,46 +227,46 @@ func (j *Job) next(ctx context.Context, patience time.Duration) (*policy.Window,
 			heard = time.Now()
 		} else if d := j.engine.config.Lost; time.Since(heard) > d {
 			j.engine.lost.Store(true)
-			return nil, fmt.Errorf("%w: %s has not answered for %v; should it do so within the next %v, the job is cancelled there", errLost, j.engine.config.Address, d, guardPatience)
+			return nil, fmt.Errorf("%w: %s has not answered for %v; if it does within the next %v, the job is cancelled there", errLost, j.engine.config.Address, d, guardPatience)
 		}
 		select {
 		case <-late.C:
-			return nil, fmt.Errorf("the job gave no window for %v: %s", patience.Round(time.Second), j.plight(ctx))
+			return nil, fmt.Errorf("the job has given no window for %v: %s", patience.Round(time.Second), j.plight(ctx))
 		default:
 		}
 	}
 }
 
-// errLost says that the cluster is gone, and nothing can be done about the job.
+// errLost says that the cluster is gone and nothing more can be done about the job.
 var errLost = errors.New("the Flink cluster is lost")
 
-// lives returns io.EOF if the job has finished, and why if it has ended otherwise; and
+// lives returns io.EOF if the job has finished, or why it has ended otherwise. answered says
 // whether the cluster answers.
 func (j *Job) lives(ctx context.Context) (answered bool, err error) {
 	s, err := j.engine.client.State(ctx, j.id)
 	switch {
 	case rest.Gone(err):
-		return true, fmt.Errorf("the cluster at %s does not know the job any more: its JobManager was started anew", j.engine.config.Address)
-	case err != nil || !s.Over(): // who does not answer may do so later
+		return true, fmt.Errorf("the cluster at %s no longer knows the job: its JobManager was restarted", j.engine.config.Address)
+	case err != nil || !s.Over(): // a cluster that does not answer may do so later
 		return err == nil, nil
 	case s == rest.Finished:
 		return true, io.EOF
 	}
 	cause, err := j.engine.client.Cause(ctx, j.id)
 	if err != nil || cause == "" {
-		return true, fmt.Errorf("the job on flink has ended as %s", s)
+		return true, fmt.Errorf("the job on flink ended as %s", s)
 	}
-	return true, fmt.Errorf("the job on flink has ended as %s: %s", s, cause)
+	return true, fmt.Errorf("the job on flink ended as %s: %s", s, cause)
 }
 
-// plight is what can be said of a job that is not doing what it should.
+// plight describes a job that does not make progress.
 func (j *Job) plight(ctx context.Context) string {
 	job, err := j.engine.client.Job(ctx, j.id)
 	if err != nil {
 		return reason(err).Error()
 	}
 	if cause, err := j.engine.client.Cause(ctx, j.id); err == nil && cause != "" {
-		return fmt.Sprintf("it is %s, and failed last for %s", job.State, cause)
+		return fmt.Sprintf("it is %s, and last failed with %s", job.State, cause)
 	}
 	o, err := j.engine.client.Overview(ctx)
 	if err == nil && job.Running < job.Tasks && o.Free == 0 {
@@ -275,7 +275,7 @@ func (j *Job) plight(ctx context.Context) string {
 	return fmt.Sprintf("it is %s with %d of %d subtasks running; can the cluster reach this process at %s?", job.State, job.Running, job.Tasks, j.server.at)
 }
 
-// shown is a window as a job gives it: with its own numbers and times.
+// shown is the window with the numbers and times that the job's user sees.
 func (j *Job) shown(w *policy.Window) *policy.Window {
 	zero := time.Duration(j.first) * j.window
 	out := *w
@@ -319,8 +319,8 @@ func (j *Job) Switch(s partition.Scheme) error {
 	return j.server.Control(j.setup.Name, wire.Control{Partitioner: string(text)})
 }
 
-// Close implements engine.Job. It returns when the job has ended on the cluster. Closing
-// it again does nothing.
+// Close implements engine.Job. It returns when the job has ended on the cluster. Closing a
+// job again does nothing.
 func (j *Job) Close() error {
 	if j.closed {
 		return nil
@@ -333,7 +333,7 @@ func (j *Job) Close() error {
 		return j.server.close()
 	}
 	if errors.Is(j.ended, errLost) {
-		return errors.Join(j.server.close(), j.results.remove()) // the guard goes on trying to cancel it
+		return errors.Join(j.server.close(), j.results.remove()) // the guard keeps trying to cancel it
 	}
 	var err error
 	if j.results != nil && j.first != 0 && (j.ended == nil || j.ended == io.EOF) {
@@ -343,25 +343,25 @@ func (j *Job) Close() error {
 	return errors.Join(err, j.cancel(cancelUnknown), j.server.close(), j.results.remove())
 }
 
-// How long a job may take to end, and how long one that the cluster does not know is
-// waited for.
+// Limits of cancelling: how long a job may take to end, and how long to wait for a job that
+// the cluster does not know.
 const (
 	cancelPatience = 30 * time.Second
 	cancelUnknown  = 2 * time.Second
 )
 
-// cancel ends the job on the cluster, if it has not ended, and has the guard forget it.
+// cancel ends the job on the cluster unless it has ended, and makes the guard forget it.
 func (j *Job) cancel(unknown time.Duration) error {
 	ctx, stop := context.WithTimeout(context.Background(), cancelPatience)
 	defer stop()
 	if err := cancelJob(ctx, j.engine.client, j.id, unknown); err != nil {
-		return fmt.Errorf("the job may still run, see %s/#/job/running/%s: %w", j.engine.config.Address, j.id, err) // and the guard goes on trying
+		return fmt.Errorf("the job may still run, see %s/#/job/running/%s: %w", j.engine.config.Address, j.id, err) // the guard keeps trying
 	}
 	return j.guard.tell(forgetJob, j.id)
 }
 
-// finish has the sources end, so that what they have sent is reduced and reported, and
-// hands out the results.
+// finish ends the sources, waits until all that they have sent is reduced, and reports the
+// results.
 func (j *Job) finish() error {
 	if err := j.server.Control(j.setup.Name, wire.Control{End: true}); err != nil && j.ended != io.EOF {
 		return err
@@ -370,16 +370,16 @@ func (j *Job) finish() error {
 	defer stop()
 	s, err := j.engine.client.Ended(ctx, j.id)
 	if err != nil {
-		return fmt.Errorf("the results are not all there: %w", err)
+		return fmt.Errorf("the results are incomplete: %w", err)
 	}
 	if s != rest.Finished {
 		_, err := j.lives(ctx)
-		return fmt.Errorf("the results are not all there: %w", err)
+		return fmt.Errorf("the results are incomplete: %w", err)
 	}
 	return j.results.hand(j.setup.Results, &j.setup.Config, time.Duration(j.first)*j.window)
 }
 
-// finishPatience is how long a job may take to work off what it has been sent.
+// finishPatience is how long a job may take to process what its sources have sent.
 const finishPatience = 2 * time.Minute
 
 var _ interface {

@@ -19,7 +19,7 @@ import (
 	"github.com/saspart/saspart/stream"
 )
 
-// asGuard has this test's program be a guard of the cluster at the address it names.
+// asGuard makes this test's program the guard of the cluster at the address that it names.
 const asGuard = "SASPART_TEST_GUARD"
 
 func TestMain(m *testing.M) {
@@ -32,13 +32,13 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// trial is what a test's job is made of.
+// trial is a job of a test.
 type trial struct {
 	Setup
 	Rate stream.RateConfig
 }
 
-// under is the setup with a partitioner.
+// under returns the setup with a partitioner.
 func (e *trial) under(t *testing.T, partitioner string) Setup {
 	s := e.Setup
 	s.Scheme, s.Spacing = scheme(t, partitioner, e.Config.Workers), e.Rate.Spacing
@@ -46,7 +46,7 @@ func (e *trial) under(t *testing.T, partitioner string) Setup {
 	return s
 }
 
-// usual is a job as experiments have it unless they say otherwise.
+// usual is a job with the defaults of experiments.
 func usual(name string) *trial {
 	return &trial{
 		Setup{Name: name, Seed: 1, Config: engine.Default(), Task: stream.DefaultTask(), Source: stream.DefaultSource()},
@@ -177,7 +177,7 @@ func TestJobGivesWindowsAndFollowsRoutes(t *testing.T) {
 	}
 }
 
-// What the job is told is what the experiment says.
+// The settings that the job reads are those of the setup.
 func TestSettings(t *testing.T) {
 	f := newFakeFlink(t)
 	e := quick()
@@ -204,8 +204,8 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// A job under one partitioner is told nothing of the others: the connector refuses
-// settings that it does not know.
+// A job gets the settings of its own partitioner alone: the connector refuses settings that
+// it does not know.
 func TestSettingsOfOnePartitioner(t *testing.T) {
 	e := quick()
 	setup := e.under(t, "wchoices")
@@ -219,7 +219,7 @@ func TestSettingsOfOnePartitioner(t *testing.T) {
 	}
 }
 
-// A staged rate is told on time, whole slides of each.
+// A staged rate is sent in time, each stage for whole slides.
 func TestRates(t *testing.T) {
 	f := newFakeFlink(t)
 	e := quick()

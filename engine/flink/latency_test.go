@@ -12,9 +12,9 @@ import (
 	"github.com/saspart/saspart/stream"
 )
 
-// A route shows in what workers do soon after it was announced: with the buffers of
-// `saspart flink up`, hardly any records wait that were routed before. How long that takes
-// is logged, and not asserted, for it depends on what else the machine does.
+// A route soon shows in what workers do: with the buffers of `saspart flink up`, few records
+// that were routed before are waiting. The time that this takes is logged and not asserted,
+// because it depends on what else the machine does.
 func (s *stage) followsRoutes() {
 	changes := 20
 	if testing.Short() {
@@ -23,14 +23,14 @@ func (s *stage) followsRoutes() {
 	for _, c := range []struct {
 		why       string
 		rate      float64 // records/s; each of 8 workers can do 1000
-		high, low float64 // parts of the records for the two workers that change places
-		followed  float64 // once the one that gave does no more of a slide's records than this, and the other no fewer
+		high, low float64 // parts of the records of the two workers that swap
+		followed  float64 // records of a slide: at most this many of the one worker, at least this many of the other
 	}{
-		// At 0.95 and 0.48 of what a worker can do: the route is followed once they are
-		// nearer to each other's records than to their own.
+		// At 0.95 and 0.48 of a worker's limit. The route is followed once the record counts are
+		// nearer to the new parts than to the old.
 		{"no worker is late", 5937, 0.16, 0.08, 178},
-		// One worker is sent twice what it can do, so that its queue is full and the source
-		// waits for it: the route is followed once the queue is empty.
+		// One worker gets twice what it can process, so that its queue is full and the source waits
+		// for it. The route is followed once the queue is empty.
 		{"a worker is relieved", 7600, 0.25, 0, 12},
 	} {
 		took := s.swaps(c.rate, c.high, c.low, changes, func(gave, took int64) bool {
@@ -41,10 +41,10 @@ func (s *stage) followsRoutes() {
 	}
 }
 
-// swaps runs a job of whose workers the first and the last change places so many times,
-// one with a high and one with a low part of the records. It returns how long it took
-// from announcing each route to the end of the first slide in which it is followed by the
-// records of the worker that gave and of the one that took.
+// swaps runs a job in which the first and the last worker exchange their parts of the
+// records, a high and a low one, for a number of changes. For each change it returns the time
+// from announcing the route to the end of the first slide in which the record counts of both
+// workers follow it.
 func (s *stage) swaps(rate, high, low float64, changes int, followed func(gave, took int64) bool) []time.Duration {
 	t := s.t
 	e := usual("latency")
@@ -88,7 +88,7 @@ func (s *stage) swaps(rate, high, low float64, changes int, followed func(gave, 
 	return took[1:] // the first is from hash
 }
 
-// unequal is a route that gives two workers these parts of the slots, and the others
+// unequal is a route that gives two workers these parts of the hash slots, and the others
 // equal parts of the rest.
 func unequal(workers int, version uint64, one int, high float64, other int, low float64) *policy.Route {
 	r := &policy.Route{Version: version, Workers: workers, Slots: make([]uint16, policy.SlotCount(workers))}

@@ -7,9 +7,9 @@ import (
 	"github.com/saspart/saspart/engine"
 )
 
-// rates tells a job its rate, as arrivals have it, on the wall clock. A source takes
-// another rate up when its next slide begins, so each is told early, with most of a
-// slide to get there.
+// rates sends a job its rate, as its arrivals give it, on the wall clock. A source applies a
+// rate when its next slide starts. So each rate is sent early: most of a slide before it
+// holds.
 type rates struct {
 	slide    time.Duration
 	subtasks float64
@@ -19,15 +19,15 @@ type rates struct {
 	arrivals engine.Arrivals
 
 	stop    chan struct{}
-	stopped chan struct{} // closed when nothing is told any more; nil: not begun
+	stopped chan struct{} // closed when run has returned; nil: not started
 }
 
 func newRates(a engine.Arrivals, c *engine.Config, tell func(rate float64) error) *rates {
 	return &rates{slide: c.Slide, subtasks: float64(c.Partitioners), tell: tell, arrivals: a, stop: make(chan struct{})}
 }
 
-// start begins with the next window for which there is time to tell the sources, and
-// returns its number: windows are numbered from the epoch.
+// start begins with the next window that leaves time to tell the sources, and returns its
+// number. Windows are numbered from the epoch.
 func (r *rates) start(now time.Time, window time.Duration) (first int) {
 	first = int((now.UnixNano()+int64(r.slide))/int64(window)) + 1
 	zero := time.Unix(0, int64(first)*int64(window))
@@ -36,7 +36,7 @@ func (r *rates) start(now time.Time, window time.Duration) (first int) {
 	return first
 }
 
-// run tells the rate whenever it changes, until stop is closed.
+// run sends the rate whenever it changes, until stop is closed.
 func (r *rates) run(zero time.Time) {
 	defer close(r.stopped)
 	early := r.slide * 3 / 4
@@ -48,7 +48,7 @@ func (r *rates) run(zero time.Time) {
 			r.mu.Lock()
 			rate := r.arrivals.RateAt(at) * r.subtasks
 			r.mu.Unlock()
-			// A job that is away is told when it comes back.
+			// A job that is not attached gets it when it comes back.
 			if rate != last && r.tell(rate) == nil {
 				last = rate
 			}
@@ -61,14 +61,14 @@ func (r *rates) run(zero time.Time) {
 	}
 }
 
-// observe tells the arrivals how busy the job was in a window.
+// observe passes the busy ratio of a window to the arrivals.
 func (r *rates) observe(end time.Duration, busiest float64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.arrivals.Observe(end, busiest)
 }
 
-// close returns when nothing is told any more.
+// close stops sending rates, and returns when no more are sent.
 func (r *rates) close() {
 	close(r.stop)
 	if r.stopped != nil {

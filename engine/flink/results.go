@@ -18,10 +18,10 @@ import (
 	"github.com/saspart/saspart/stream"
 )
 
-// results is where a job writes what it computes.
+// results is the folder to which a job writes its results.
 type results struct{ dir string }
 
-// resultsEvery is how often the job completes what it has written.
+// resultsEvery is the interval at which the job completes the files of its results.
 const resultsEvery = 2 * time.Second
 
 func newResults() (*results, error) {
@@ -44,12 +44,13 @@ type result struct {
 	text rendered
 }
 
-// hand reports the results of a job that has finished, in order: windows, then keys.
-// zero is when the job began, since the epoch.
+// hand reports the results of a job that has finished, ordered by window, then by key. zero
+// is when the job started, since the epoch.
 func (r *results) hand(to engine.ResultFunc, c *engine.Config, zero time.Duration) error {
 	var all []result
 	err := filepath.WalkDir(r.dir, func(path string, d fs.DirEntry, err error) error {
-		// What begins with a dot was not completed, and was written again elsewhere.
+		// Names that begin with a dot are of incomplete files, whose lines were written again
+		// elsewhere.
 		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), ".") {
 			return err
 		}
@@ -69,8 +70,8 @@ func (r *results) hand(to engine.ResultFunc, c *engine.Config, zero time.Duratio
 	return nil
 }
 
-// appendResults reads a file of results: a line each, with the end of the window in ms
-// since the epoch, the key and the result, with tabs between them.
+// appendResults reads a file of results. A line has the end of the window in ms since the
+// epoch, the key and the result, separated by tabs.
 func appendResults(to []result, file string) ([]result, error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -98,7 +99,7 @@ func readResult(line string) (x result, err error) {
 	end, rest, ok := strings.Cut(line, "\t")
 	name, text, more := strings.Cut(rest, "\t")
 	if !ok || !more {
-		return x, errors.New("is no result")
+		return x, errors.New("is not a result")
 	}
 	if x.end, err = strconv.ParseInt(end, 10, 64); err != nil {
 		return x, err
@@ -108,8 +109,8 @@ func readResult(line string) (x result, err error) {
 	return x, err
 }
 
-// unescaped is a key from its form in a line, where bytes that do not print are written
-// as \xHH.
+// unescaped returns a key from its form in a line, in which \xHH stands for a byte that does
+// not print.
 func unescaped(text string) (string, error) {
 	var key strings.Builder
 	for i := 0; i < len(text); i++ {
@@ -118,11 +119,11 @@ func unescaped(text string) (string, error) {
 			continue
 		}
 		if i+3 >= len(text) || text[i+1] != 'x' {
-			return "", fmt.Errorf("key %q is not escaped as it should be", text)
+			return "", fmt.Errorf("key %q is not escaped correctly", text)
 		}
 		b, err := strconv.ParseUint(text[i+2:i+4], 16, 8)
 		if err != nil {
-			return "", fmt.Errorf("key %q is not escaped as it should be", text)
+			return "", fmt.Errorf("key %q is not escaped correctly", text)
 		}
 		key.WriteByte(byte(b))
 		i += 3
@@ -130,7 +131,7 @@ func unescaped(text string) (string, error) {
 	return key.String(), nil
 }
 
-// rendered is a state of which there is only the text.
+// rendered is a state of which only the text is known.
 type rendered string
 
 // AppendText implements stream.State.
@@ -142,10 +143,10 @@ func (r rendered) Count() int64 { return 0 }
 // Size implements stream.State.
 func (r rendered) Size() int { return 1 }
 
-// Add implements stream.State, but nothing can be added to a text.
+// Add implements stream.State, but a text cannot take records.
 func (r rendered) Add(*stream.Record) { panic("flink: a result is final") }
 
-// Merge implements stream.State, but nothing can be merged into a text.
+// Merge implements stream.State, but texts cannot be merged.
 func (r rendered) Merge(stream.State) { panic("flink: a result is final") }
 
 // Reset implements stream.State, but a text stays.

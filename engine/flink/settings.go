@@ -26,14 +26,14 @@ type Setup struct {
 	Task     stream.TaskConfig
 	Source   stream.SourceConfig
 	Spacing  string          // of the records: stream.SpacingEven or stream.SpacingPoisson
-	Arrivals engine.Arrivals // gives the rate of one subtask; its times are not asked for
+	Arrivals engine.Arrivals // only its rate is used, that of one subtask
 	Scheme   partition.Scheme
 	Seed     uint64
 	Results  engine.ResultFunc  // nil: results are computed but not reported
 	Latency  engine.LatencyFunc // nil: the quantiles in the windows are enough
 }
 
-// validate reports what is impossible, and what a job on Flink cannot do.
+// validate reports impossible values, and values that a job on Flink does not support.
 func (s *Setup) validate() error {
 	errs := []error{field.In("task", s.Task.Validate()), field.In("job", s.Config.Validate()), runs(&s.Scheme)}
 	refuse := func(path, format string, args ...any) {
@@ -41,10 +41,10 @@ func (s *Setup) validate() error {
 	}
 	j := &s.Config
 	if j.Combine != engine.CombineNone {
-		refuse("job.combine", "is %s; on flink records are sent one by one, set it to %s", j.Combine, engine.CombineNone)
+		refuse("job.combine", "is %s; on flink records are sent one by one; set it to %s", j.Combine, engine.CombineNone)
 	}
 	if j.Speeds.Change != (engine.SpeedChange{}) {
-		refuse("job.speeds.change", "is set; on flink speeds stay as they are, leave it out")
+		refuse("job.speeds.change", "is set; on flink speeds do not change: leave it out")
 	}
 	if j.Slide%time.Millisecond != 0 || j.Window%time.Millisecond != 0 {
 		refuse("job.slide", "is %v, in windows of %v; on flink both must be whole milliseconds", j.Slide, j.Window)
@@ -60,13 +60,13 @@ func runs(s *partition.Scheme) error {
 	return field.Errorf("partitioner.name", "is %s, which does not run on flink; these do: %s", s.Name, strings.Join(registry.OnFlink(), ", "))
 }
 
-// settings is what a job is told, as the entry classes of saspart-flink-jobs read it.
+// settings is the JSON that a job of saspart-flink-jobs reads.
 type settings struct {
 	Job           string           `json:"job"`
 	Instance      string           `json:"instance"`
 	Server        string           `json:"server"`
 	Token         string           `json:"token,omitempty"`
-	Authority     string           `json:"tls_ca_pem,omitempty"` // the server's certificate; "": the server is in the clear
+	Authority     string           `json:"tls_ca_pem,omitempty"` // the server's certificate; "": connections are not encrypted
 	Task          json.RawMessage  `json:"task"`
 	Workers       int              `json:"workers"`
 	Partitioners  int              `json:"partitioners"`
@@ -85,7 +85,7 @@ type settings struct {
 	Costs         costs            `json:"costs"`
 	WorkRatio     float64          `json:"work_ratio"`
 	Seed          int64            `json:"seed"`
-	Records       int64            `json:"records"` // after which the sources end; 0: they do not
+	Records       int64            `json:"records"` // after which the sources end; 0: never
 	Results       string           `json:"results"`
 	CheckpointMS  int64            `json:"checkpoint_ms"`
 	CheckpointDir string           `json:"checkpoint_dir"`
@@ -102,8 +102,8 @@ type costs struct {
 	Entry  int64 `json:"entry_ns"`
 }
 
-// newSettings describes the job. It begins with a pause: the rate is announced once all
-// of its subtasks report.
+// newSettings describes the job. The rate is 0 at first; it is announced once all subtasks
+// report.
 func newSettings(setup *Setup) (*settings, error) {
 	source := setup.Source
 	if source.Kind == stream.KindFile {
@@ -136,7 +136,8 @@ func newSettings(setup *Setup) (*settings, error) {
 	return s, nil
 }
 
-// asJSON is a configuration as JSON, with the names and the texts of an experiment file.
+// asJSON renders a configuration as JSON with the names and value formats of an experiment
+// file.
 func asJSON(part any) (json.RawMessage, error) {
 	text, err := yaml.Marshal(part)
 	if err != nil {
@@ -149,7 +150,7 @@ func asJSON(part any) (json.RawMessage, error) {
 	return json.Marshal(tree)
 }
 
-// arguments are the settings as a job's arguments.
+// arguments returns the settings as arguments of the program.
 func (s *settings) arguments() ([]string, error) {
 	text, err := json.Marshal(s)
 	if err != nil {

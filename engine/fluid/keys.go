@@ -106,9 +106,8 @@ func ExpectedLoads(r *policy.Route, k *KeySpace, loads []float64) []float64 {
 	return loads
 }
 
-// Bound is the highest rate that workers of the given speeds can hold, in
-// records/s, when a record costs cost seconds on a worker of speed 1: the sum of
-// the speeds over the cost (docs/algorithms.md, "Measures").
+// Bound is the fluid bound in records/s: the sum of the workers' speeds over cost, the
+// seconds that a record takes on a worker of speed 1 (docs/algorithms.md, "Measures").
 func Bound(speeds []float64, cost float64) float64 {
 	sum := 0.0
 	for _, v := range speeds {

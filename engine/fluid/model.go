@@ -1,6 +1,6 @@
-// Package fluid has jobs in closed form, expected loads and busy times without records:
-// Model, which is given loads, Job, which is given routes, the population of keys they
-// are made of, and the reference's simulated environment.
+// Package fluid has jobs in closed form: expected loads and busy times, without records.
+// Model measures given loads and Job follows routes; KeySpace is the population of keys.
+// ReferenceEnv is the reference's simulated environment.
 package fluid
 
 import (
@@ -138,11 +138,10 @@ func (f *Model) beginDrift() {
 // Speeds is the speed of each worker now; not to be changed.
 func (f *Model) Speeds() []float64 { return f.speeds }
 
-// Step runs one window. loads is each worker's load, as a part of all that is
-// offered; done and busy, of the same length P, are set to the work that each
-// worker finished, in the same unit, and to its measured busy ratio, both of Delay
-// windows ago (of the first window, while there are fewer). A measured busy ratio
-// is never below a hundredth of the true one, whatever the noise.
+// Step runs one window. loads is each worker's load as a part of the offered work. Step
+// sets done to the work that each worker finished, in the same unit, and busy to its
+// measured busy ratio. Both are of Delay windows ago, or of the first window as long as
+// there are fewer. Noise never makes a busy ratio less than a hundredth of the true one.
 func (f *Model) Step(loads, done, busy []float64) {
 	if f.drift != nil {
 		f.drift(f.step, f.speeds)

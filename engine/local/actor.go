@@ -12,8 +12,8 @@ type picos = operator.Picos
 // never is after every time.
 const never = 1<<63 - 1
 
-// actor is what the goroutines of a job have in common. Wherever one waits,
-// it still answers when it is asked what it measured, and ends when the job does.
+// actor is what the goroutines of a job have in common. Wherever one waits, it still answers
+// measurements, and returns when the job is stopped.
 type actor struct {
 	clock  *wallClock
 	stop   <-chan struct{}
@@ -28,8 +28,8 @@ type wallClock struct{ start time.Time }
 
 func (c *wallClock) now() int64 { return int64(time.Since(c.start)) }
 
-// wait returns when the actor is woken, perhaps for nothing, when it has answered
-// a measurement, or when the clock reads until; false when the job has been stopped.
+// wait returns when the actor is woken, perhaps without cause, when it has answered a
+// measurement, or when the clock reads until; false when the job has been stopped.
 func (a *actor) wait(until int64) bool {
 	var timeout <-chan time.Time
 	if until != never {
@@ -81,11 +81,11 @@ func (a *actor) rest() {
 	}
 }
 
-// Emulated time. A worker's schedule is the recurrence of the sim engine; the
-// wall clock only paces it: a worker whose schedule is ahead of the clock sleeps
-// until the clock has caught up. Being woken late costs nothing, for the schedule
-// knows when things were to happen, so rates are exact in the long run. Only what
-// a machine cannot keep up with is booked in real time.
+// Emulated time. A worker's schedule is the recurrence of the sim engine, and the wall
+// clock only paces it: a worker whose schedule is ahead of the clock sleeps until the clock
+// has caught up. Waking late does no harm, because the next service starts by the schedule:
+// rates are exact in the long run. Only the delay of a machine that is too slow counts in
+// real time.
 const (
 	// ahead is how far a schedule runs ahead of the clock before its worker
 	// sleeps: long enough for the sleeps of many workers to fit few cores.
@@ -93,28 +93,28 @@ const (
 	// senderSlack is how late a partitioner subtask may send a record and still
 	// have it count as sent on time.
 	senderSlack = int64(100 * time.Millisecond)
-	// serviceSlack is how far a worker that has work may fall behind the clock
-	// and still catch up unnoticed. Both are longer than a busy machine keeps a
-	// goroutine from running, and short against what is measured; the second is
-	// the longer one, or waiting for a late subtask would look like work.
+	// serviceSlack is how far a worker with work may fall behind the clock without the
+	// delay counting as work. Both are longer than a busy machine keeps a goroutine from
+	// running, and short against a window. serviceSlack is longer than senderSlack, or
+	// waiting for a delayed subtask would look like work.
 	serviceSlack = int64(250 * time.Millisecond)
 )
 
-// labour is the working time of a worker or reducer.
-type labour struct {
+// busyTime is the working time of a worker or reducer.
+type busyTime struct {
 	emulated bool
 	begun    picos // emulated: when the last service began
 	end      picos // emulated: when it ended
 	since    int64 // native: until when busy time has been booked, ns
 	busy     picos // booked so far
 
-	told   picos // of busy, in reports
-	toldAt int64 // when the last report was made, ns
+	reported   picos // of busy, in reports
+	reportedAt int64 // when the last report was made, ns
 }
 
-// serve books the service of what was ready at a time and returns when it ends.
-// Marks too are served, at no cost: they tell that there was nothing before.
-func (l *labour) serve(ready, cost picos) picos {
+// serve adds the service of something that was ready at a time, and returns when it ends.
+// Marks are served too, at no cost, so that the schedule is never behind them.
+func (l *busyTime) serve(ready, cost picos) picos {
 	l.begun = max(ready, l.end)
 	l.end = l.begun + cost
 	l.busy += cost
@@ -122,11 +122,11 @@ func (l *labour) serve(ready, cost picos) picos {
 }
 
 // begin starts a stretch of work at time now.
-func (l *labour) begin(now int64) { l.since = now }
+func (l *busyTime) begin(now int64) { l.since = now }
 
-// settle books the work done until now: natively the time it took, emulated what
-// is too late for the schedule.
-func (l *labour) settle(now int64) {
+// settle adds the work done until now: native, the time it took; emulated, the delay
+// beyond the schedule.
+func (l *busyTime) settle(now int64) {
 	if !l.emulated {
 		l.busy += operator.FromNanos(now - l.since)
 		l.since = now
@@ -139,13 +139,13 @@ func (l *labour) settle(now int64) {
 }
 
 // ratio is the busy ratio since the last report.
-func (l *labour) ratio(now int64) float64 {
+func (l *busyTime) ratio(now int64) float64 {
 	busy := l.busy
 	if l.emulated {
 		busy -= max(0, l.end-operator.FromNanos(now))
 	}
-	length := operator.FromNanos(now - l.toldAt)
-	r := float64(busy-l.told) / float64(max(1, length))
-	l.told, l.toldAt = busy, now
+	length := operator.FromNanos(now - l.reportedAt)
+	r := float64(busy-l.reported) / float64(max(1, length))
+	l.reported, l.reportedAt = busy, now
 	return min(1, max(0, r))
 }

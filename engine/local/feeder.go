@@ -12,6 +12,7 @@ import (
 	"github.com/saspart/saspart/loop"
 	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/partition/sketch"
 	"github.com/saspart/saspart/stream"
 )
 
@@ -32,8 +33,8 @@ type item struct {
 	from          int // mark: subtask
 }
 
-// feeder is a partitioner subtask: an open loop that takes what is
-// due from its source, routes it and sends it to the workers.
+// feeder is a partitioner subtask: it takes the due records from its source, routes them
+// and sends them to the workers.
 type feeder struct {
 	actor
 	loop.Subtask
@@ -41,19 +42,19 @@ type feeder struct {
 	index  int
 	source stream.Source
 	rate   engine.Arrivals
-	seen   *operator.Observer
+	seen   *sketch.Observer
 
 	changed int64               // when the last route or router was adopted, ns
 	adopt   []loop.Announcement // memory of beginSlide
 	lanes   *operator.Lanes     // nil: records are sent as they are
 
-	ended bool  // the source has no more records
-	slide int64 // whose records are being sent
-	free  picos // emulated: when the next record can be sent
-	sent  int64 // records since the last answer
-	held  picos // time blocked since the last answer
-	since picos // of held: until when it has been booked; never: not blocked
-	told  int64 // when the last answer was, ns
+	ended    bool  // the source has no more records
+	slide    int64 // whose records are being sent
+	free     picos // emulated: when the next record can be sent
+	sent     int64 // records since the last answer
+	blocked  picos // time blocked since the last answer
+	since    picos // of blocked: until when it has been booked; never: not blocked
+	reported int64 // when the last answer was, ns
 
 	times []int64
 	batch stream.Batch
@@ -69,11 +70,10 @@ type span struct{ worker, from, to int32 }
 
 func newFeeder(j *Job, i int) *feeder {
 	s := &j.setup
-	// Head-of-line blocking holds back whole batches: they stay small against the
-	// queues.
+	// Head-of-line blocking delays whole batches, so they are small against the queues.
 	n := min(operator.BatchLength, max(1, s.Config.Queue/4))
 	return &feeder{
-		job: j, index: i, source: s.Sources[i], rate: s.Rates[i], seen: operator.NewObserver(&s.Config),
+		job: j, index: i, source: s.Sources[i], rate: s.Rates[i], seen: sketch.NewObserver(s.Config.NamedKeys(), s.Config.Workers),
 		lanes:   operator.NewLanes(&s.Config, s.Task, i),
 		Subtask: loop.Subtask{Router: s.Scheme.NewRouter(j.envs[i]), Partitioner: s.Scheme.Name},
 		changed: operator.NoSlide, since: never,
@@ -160,8 +160,8 @@ func (f *feeder) send(n int) bool {
 	return len(f.left) == 0 || f.press()
 }
 
-// schedule computes when each of n records is sent: due, its forerunners sent,
-// and not much before now, for what was not there could not be served.
+// schedule computes when each of n records is sent: not before it is due, after the
+// records before it, and not long before now, because the workers could not serve it.
 func (f *feeder) schedule(n int) {
 	t := max(f.free, operator.FromNanos(f.clock.now()-senderSlack))
 	for i := range f.batch.Records[:n] {
@@ -212,8 +212,8 @@ func (f *feeder) put(s span) (span, picos) {
 	return s, freed
 }
 
-// press waits until what is left of the batch has found room. What comes after
-// has to wait too: the head of the line blocks it.
+// press waits until the rest of the batch has found space. Later records wait too:
+// head-of-line blocking.
 func (f *feeder) press() bool {
 	f.since = operator.FromNanos(f.clock.now())
 	if f.job.emulated {
@@ -248,7 +248,7 @@ func (f *feeder) press() bool {
 		room = operator.FromNanos(f.clock.now())
 	}
 	f.free = max(f.free, room)
-	f.held += max(0, room-f.since)
+	f.blocked += max(0, room-f.since)
 	f.since = never
 	return true
 }
@@ -316,24 +316,24 @@ func (f *feeder) mark(slide int64, sequence int) {
 func (f *feeder) report() partitionerAnswer {
 	now := f.clock.now()
 	if until := operator.FromNanos(now); f.since < until {
-		f.held += until - f.since
+		f.blocked += until - f.since
 		f.since = until
 	}
-	length := max(1, now-f.told)
+	length := max(1, now-f.reported)
 	a := partitionerAnswer{
 		Partitioner: reports.Partitioner{
-			Index: f.index, Sent: f.sent, Blocked: min(1, float64(f.held)/float64(operator.FromNanos(length))),
+			Index: f.index, Sent: f.sent, Blocked: min(1, float64(f.blocked)/float64(operator.FromNanos(length))),
 			Name: f.Partitioner, StateKeys: int64(f.lanes.Held()),
 		},
 		route: f.Route, sequence: f.Sequence, changed: f.changed,
 	}
 	if !f.ended {
-		a.Offered = f.rate.RateAt(time.Duration(f.told))
+		a.Offered = f.rate.RateAt(time.Duration(f.reported))
 	}
 	if f.Route != nil {
 		a.RouteVersion = f.Route.Version
 	}
-	f.seen.Report(&a.Partitioner, f.job.shape.HotKeys())
-	f.sent, f.held, f.told = 0, 0, now
+	a.Partitioner.Hot, a.Partitioner.Slots = f.seen.Take(f.job.shape.HotKeys(), a.Partitioner.Hot, a.Partitioner.Slots)
+	f.sent, f.blocked, f.reported = 0, 0, now
 	return a
 }

@@ -1,6 +1,7 @@
-// Package local runs jobs on goroutines and the wall clock, with real queues and
-// measured times: Job, its actors (partitioner subtasks, workers, reducers, the sink),
-// and what they meet at (inboxes, announcements, the measurement of a window).
+// Package local runs jobs on goroutines and the wall clock, with real queues and measured
+// times. The goroutines of a Job are its actors: partitioner subtasks, workers, reducers and
+// the sink. They exchange records through inboxes, get announcements once per slide, and
+// answer when a window is measured.
 package local
 
 import (
@@ -18,20 +19,20 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
-// Job is a job on goroutines and the wall clock: one goroutine for each
-// partitioner subtask, worker and reducer, and one that reports the results. It
-// is the job of package sim with real queues and measured busy times.
+// Job is a job on goroutines and the wall clock: one goroutine for each partitioner
+// subtask, worker and reducer, and one for the sink. It is the job of package sim with real
+// queues and measured busy times.
 //
-// Execution is emulated or native. Emulated, it
-// does the work and then waits out the service time by the recurrence that sim
-// computes, so that many workers fit few cores and both engines agree; a machine
-// too slow for that shows as busy workers. Native, it is as fast as the machine,
-// and busy while it has something to do.
+// Execution is emulated or native. An emulated
+// worker does the work and then waits until its service time, computed by sim's
+// recurrence, is over: many workers fit on few cores, and both engines agree. If the
+// machine is too slow for that, workers show as busy. A native worker is as fast as the
+// machine, and busy while it has work.
 //
-// The clock starts with the first call of Next. Windows end at multiples of the
-// metric window, or when Next is called if that is later, and the last one when
-// the job's work is done. A window says when it began and ended; counts and busy
-// ratios are of exactly what each worker did between two reports.
+// The clock starts with the first call of Next. Windows end at multiples of the metric
+// window, or when Next is called if that is later; the last one ends with the work. A
+// window has its true start and end, and counts and busy ratios cover exactly what each
+// worker did between two reports.
 //
 // Results are reported from a goroutine of the job, in order; the last call
 // comes before Next returns io.EOF.

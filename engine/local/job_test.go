@@ -35,7 +35,7 @@ func mustLocal(t testing.TB, s engine.Setup) *Job {
 // The reduced results are those of one worker, whatever the partitioner, the
 // task, the number of subtasks and the size of queues.
 func TestLocalResultsEqualOneWorkers(t *testing.T) {
-	for name := range jobtest.Schemes(t, 2) {
+	for _, name := range jobtest.SchemeNames() {
 		jobtest.InBubble(t, name, func(t *testing.T) {
 			n := 0
 			rapid.Check(jobtest.Bubbled{T: t}, func(t *rapid.T) {
@@ -52,7 +52,7 @@ func TestLocalResultsEqualOneWorkers(t *testing.T) {
 // just as exact. Run under -race this is where goroutines meet.
 func TestLocalResultsOnTheWallClock(t *testing.T) {
 	for _, execution := range []engine.Execution{engine.Emulated, engine.Native} {
-		for name, sc := range jobtest.Schemes(t, 5) {
+		for _, name := range jobtest.SchemeNames() {
 			t.Run(string(execution)+"/"+name, func(t *testing.T) {
 				t.Parallel()
 				c := engine.Default()
@@ -61,14 +61,15 @@ func TestLocalResultsOnTheWallClock(t *testing.T) {
 					c.Combine, c.CombineKeys, c.CombineAge = engine.CombineLocal, 10, 2*time.Millisecond
 				}
 				c.Slide, c.Window, c.MetricSlides = 5*time.Millisecond, 10*time.Millisecond, 2
+				scheme := jobtest.Scheme(t, name, c.Workers)
 				records := jobtest.RandomRecords(rand.New(rand.NewPCG(3, 4)), 3000, 60, 60*time.Millisecond)
 				got := map[jobtest.ResultID]string{}
-				j, err := openLocal(jobtest.WithList(engine.Setup{Config: c, Task: jobtest.CountTask{}, Scheme: sc, Seed: 1, Results: jobtest.CollectResults(t, got)}, records))
+				j, err := openLocal(jobtest.WithList(engine.Setup{Config: c, Task: jobtest.CountTask{}, Scheme: scheme, Seed: 1, Results: jobtest.CollectResults(t, got)}, records))
 				if err != nil {
 					t.Fatal(err)
 				}
 				total := int64(0)
-				for _, w := range jobtest.RunOut(t, j, sc.Controller) {
+				for _, w := range jobtest.RunOut(t, j, scheme.Controller) {
 					total += w.Records
 				}
 				if total != int64(len(records)) {

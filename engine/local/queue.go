@@ -6,10 +6,10 @@ import (
 	"github.com/saspart/saspart/engine/internal/operator"
 )
 
-// inbox is the bounded input queue of one actor of a job: many senders, one
-// receiver. Its lock is taken once for a run of elements, not for each. Elements
-// are handed over by exchanging two buffers, so that nothing is allocated once
-// these have grown, and memory stays as small as the queue is in fact used.
+// inbox is the bounded input queue of one actor of a job: many senders, one receiver. Its
+// lock is taken once for a run of elements, not for each. Sender and receiver exchange two
+// buffers, so that nothing is allocated once these have grown, and memory stays as small
+// as the use of the queue allows.
 type inbox[T any] struct {
 	limit int
 	wake  chan<- struct{} // of the receiver
@@ -26,9 +26,9 @@ func newInbox[T any](limit int, wake chan<- struct{}) *inbox[T] {
 	return &inbox[T]{limit: limit, wake: wake}
 }
 
-// open locks the queue and returns room for up to n elements, to be written
-// before shut; a sender that got less than n is woken by what is released next.
-// freed is when that room came to be, as far as is known.
+// open locks the queue and returns space for up to n elements, to be written before
+// shut. A sender that gets less than n is woken by the next release. freed is when the
+// space was last released.
 func (q *inbox[T]) open(n int, sender chan struct{}) (room []T, freed picos) {
 	q.mu.Lock()
 	if free := q.limit - q.fill; n > free {
@@ -51,7 +51,7 @@ func (q *inbox[T]) extend(n int) []T {
 	return q.in[at:]
 }
 
-// shut unlocks the queue and wakes a receiver that waits for what is in it.
+// shut unlocks the queue and wakes a receiver that waits for elements.
 func (q *inbox[T]) shut() {
 	wake := q.idle && len(q.in) > 0
 	if wake {
@@ -63,15 +63,15 @@ func (q *inbox[T]) shut() {
 	}
 }
 
-// force puts in an element that takes no room: a mark.
+// force appends a mark, which does not count towards the limit.
 func (q *inbox[T]) force(v T) {
 	q.mu.Lock()
 	q.extend(1)[0] = v
 	q.shut()
 }
 
-// take exchanges the receiver's used buffer for what is in the queue, perhaps
-// nothing; the next element then wakes the receiver.
+// take exchanges the receiver's used buffer for the elements of the queue. If there are
+// none, the next element wakes the receiver.
 func (q *inbox[T]) take(used []T) []T {
 	q.mu.Lock()
 	out := q.in
@@ -81,8 +81,8 @@ func (q *inbox[T]) take(used []T) []T {
 	return out
 }
 
-// release makes room for n more: service of as many has begun, the last at time
-// at.
+// release makes space for n more elements: the service of n has begun, the last at the
+// given time.
 func (q *inbox[T]) release(n int, at picos) {
 	q.mu.Lock()
 	q.fill -= n

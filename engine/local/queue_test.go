@@ -12,7 +12,7 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
-// The lowest mark is the minimum of all, and a rise is told once.
+// The lowest mark is the minimum of all, and each rise is reported once.
 func TestWatermarkIsTheMinimum(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 6).Draw(t, "inputs")

@@ -11,7 +11,7 @@ import (
 // reducer merges the partial results of the split keys that are its.
 type reducer struct {
 	actor
-	labour
+	busyTime
 	job   *Job
 	index int
 	inbox *inbox[handed]
@@ -25,7 +25,7 @@ type reducer struct {
 func newReducer(j *Job, i int) *reducer {
 	c := &j.setup.Config
 	return &reducer{
-		labour: labour{emulated: j.emulated}, job: j, index: i, costs: operator.ServiceAt(c, 1),
+		busyTime: busyTime{emulated: j.emulated}, job: j, index: i, costs: operator.ServiceAt(c, 1),
 		marks: newWatermark(c.Workers), open: map[int64]map[string]*handed{}, back: newStateReturns(j),
 	}
 }

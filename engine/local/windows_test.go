@@ -16,10 +16,10 @@ import (
 	"github.com/saspart/saspart/serve/wire"
 )
 
-// One maker of windows: the reports of a sim job give the windows that the job returned
-// also when they go through this engine's measurements, through an assembler, and over the
-// wire into another one, where only latencies, which sim does not report by worker, are
-// missing.
+// Windows are made in one place: the reports of a sim job give the windows that the job
+// returned also through this engine's measurements, through an assembler, and over the wire
+// through another assembler. Over the wire latencies are missing, because sim does not
+// report them by worker.
 func TestSameReportsGiveSameWindows(t *testing.T) {
 	c := engine.Default()
 	c.Workers, c.Partitioners, c.Reducers, c.Queue, c.HotKeys = 4, 3, 2, 64, 10

@@ -24,7 +24,7 @@ type handed struct {
 // worker is one combiner subtask.
 type worker struct {
 	actor
-	labour
+	busyTime
 	job   *Job
 	index int
 	inbox *inbox[item]
@@ -57,7 +57,7 @@ type worker struct {
 func newWorker(j *Job, i int, speed float64) *worker {
 	c := &j.setup.Config
 	return &worker{
-		labour: labour{emulated: j.emulated}, job: j, index: i, costs: operator.ServiceAt(c, speed),
+		busyTime: busyTime{emulated: j.emulated}, job: j, index: i, costs: operator.ServiceAt(c, speed),
 		comb: operator.NewCombiner(j.setup.Task, c.WindowSlides()), chunk: min(256, max(1, c.Queue/4)),
 		marks: newWatermark(c.Partitioners), sequences: make([]int, c.Partitioners), changed: operator.NoSlide, out: make([][]handed, c.Reducers+1),
 		extra: j.setup.Task.NewState(), again: c.WorkRatio - 1, latency: operator.NewLatency(),
@@ -92,7 +92,7 @@ func (w *worker) run() {
 	}
 }
 
-// change takes up the speed of the metric window that now is.
+// change applies the speed of the present metric window.
 func (w *worker) change() {
 	if w.trajectory == nil {
 		return
@@ -171,9 +171,8 @@ func (w *worker) repeat(r *stream.Record) {
 	}
 }
 
-// mark takes the end of a subtask's slide or its taking up of a route inside one,
-// and emits the slides that all subtasks have ended; false when the job has been
-// stopped.
+// mark processes a mark: a subtask has ended its slide, or adopted a route inside it. It
+// emits the slides that all subtasks have ended; false when the job has been stopped.
 func (w *worker) mark(it *item) bool {
 	w.serve(it.ready, 0)
 	if w.marks.advance(it.from, it.Time) && !w.emitAll(it.ready) {
@@ -237,8 +236,8 @@ func (w *worker) hand(slide int64) bool {
 	return w.flush()
 }
 
-// flush hands on what has been emitted, and waits where a queue is full; waiting
-// is not being busy.
+// flush sends the emitted results and waits where a queue is full. Waiting is not being
+// busy.
 func (w *worker) flush() bool {
 	if !w.pace() {
 		return false
@@ -265,8 +264,8 @@ func (w *worker) flush() bool {
 	return true
 }
 
-// deliver puts a list into an inbox, and waits where that is full: waited is when
-// the room came to be that it had to wait for, 0 if it never had to.
+// deliver puts a list into an inbox and waits while the inbox is full. waited is when the
+// space it waited for was released; 0 if it did not wait.
 func (a *actor) deliver(q *inbox[handed], list []handed) (waited picos, ok bool) {
 	blocked := false
 	for len(list) > 0 {

@@ -51,7 +51,7 @@ func TestCombineEvensOut(t *testing.T) {
 	}
 }
 
-// TestCombineFlushes: bounds on what is kept, and what they do to latency.
+// TestCombineFlushes checks the bounds on kept state, and their effect on latency.
 func TestCombineFlushes(t *testing.T) {
 	run := func(change func(c *engine.Config)) *policy.Window {
 		j, err := New(jobtest.Setup(t, "count", "hash", 4000, combined(change)))

@@ -1,5 +1,5 @@
-// Package sim runs jobs on a virtual clock: Job, its senders (partitioner subtasks) and
-// its workers and reducers, whose queues and service are recurrences.
+// Package sim runs jobs on a virtual clock. Queues and service times of a Job's workers and
+// reducers are recurrences; records are real.
 package sim
 
 import (
@@ -24,18 +24,16 @@ import (
 // Job is a job on a virtual clock, deterministic from its seed and as fast as
 // the machine goes. Records are real and really processed; time is computed.
 //
-// The subtasks' records are taken in the order in which they are ready to be
-// sent: due, and their subtask not held up by an earlier one. Each goes to its
-// worker's queue at once or as soon as there is room, which is when its subtask
-// can go on. Workers and reducers are recurrences (server), so everything is
-// exact as long as no worker is more than a slide behind the others: a reducer
-// serves all partial results of a slide before those of the next.
+// Records are sent in the order in which they are ready: due, with their subtask not
+// blocked by an earlier record. Each enters its worker's queue when there is space, and
+// blocks its subtask until then. Workers and reducers are recurrences (server). Times are
+// exact as long as no worker is more than a slide behind the others: a reducer serves all
+// partial results of a slide before those of the next.
 //
-// Speeds that change do so at the start of a metric window, for what is sent from then
-// on.
+// Speeds change at the start of a metric window, for the records sent from then on.
 //
-// Latencies are booked under the window in which a record is sent, counts and
-// busy times under the one in which it is served.
+// Latencies count in the window in which a record is sent, records and busy times in the
+// window in which it is served.
 type Job struct {
 	setup    engine.Setup
 	senders  []sender
@@ -159,8 +157,8 @@ func (j *Job) begin(s *sender) bool {
 	return true
 }
 
-// earliest finds the subtask that is ready first, when that is, and until when
-// it may go on before another's turn comes.
+// earliest finds the subtask that is ready first, when that is, and when the next one is
+// ready.
 func (j *Job) earliest() (first *sender, ready, limit picos) {
 	ready, limit = math.MaxInt64, math.MaxInt64
 	for i := range j.senders {

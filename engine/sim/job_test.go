@@ -152,12 +152,12 @@ func TestSimRefusesRoutes(t *testing.T) {
 // The same seed gives the same windows, for every partitioner, with several
 // subtasks.
 func TestSimIsDeterministic(t *testing.T) {
-	for name := range jobtest.Schemes(t, 8) {
+	for _, name := range jobtest.SchemeNames() {
 		run := func() []*policy.Window {
 			c := engine.Default()
 			c.Partitioners, c.Queue = 3, 64
 			s := jobtest.Setup(t, "wordcount", "hash", 4_000, c)
-			s.Scheme = jobtest.Schemes(t, c.Workers)[name]
+			s.Scheme = jobtest.Scheme(t, name, c.Workers)
 			j, err := New(s)
 			if err != nil {
 				t.Fatal(err)
@@ -205,7 +205,7 @@ func TestSimReducersPushBack(t *testing.T) {
 	}
 }
 
-// An interrupted job goes on where it was.
+// An interrupted job resumes where it was.
 func TestSimGoesOnAfterCancel(t *testing.T) {
 	j := newSim(t, 1000, nil)
 	gone, cancel := context.WithCancel(context.Background())

@@ -74,7 +74,7 @@ func (j *Job) measured(end picos) {
 			Index: i, Sent: s.sent, Blocked: j.ratio(s.blocked.take(end).busy), StateKeys: int64(s.lanes.Held()),
 			RouteChanged: j.mixed, Name: s.Partitioner, Hot: p.Hot, Slots: p.Slots,
 		}
-		s.seen.Report(p, j.shape.HotKeys())
+		p.Hot, p.Slots = s.seen.Take(j.shape.HotKeys(), p.Hot, p.Slots)
 		if s.Route != nil {
 			p.RouteVersion = s.Route.Version
 		}

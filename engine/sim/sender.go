@@ -5,6 +5,7 @@ import (
 	"github.com/saspart/saspart/engine/internal/operator"
 	"github.com/saspart/saspart/loop"
 	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/partition/sketch"
 	"github.com/saspart/saspart/stream"
 )
 
@@ -14,7 +15,7 @@ type sender struct {
 	index   int
 	source  stream.Source
 	rate    engine.Arrivals
-	seen    *operator.Observer
+	seen    *sketch.Observer
 	cost    picos // per record
 	slide   int64 // the slide whose records are being sent
 	free    picos // when the subtask can send the next record
@@ -33,7 +34,7 @@ type sender struct {
 func newSender(s *engine.Setup, i int, window picos) sender {
 	return sender{
 		index: i, source: s.Sources[i], rate: s.Rates[i], Subtask: loop.Subtask{Router: s.Scheme.NewRouter(operator.EnvOf(s, i)), Partitioner: s.Scheme.Name},
-		seen: operator.NewObserver(&s.Config), lanes: operator.NewLanes(&s.Config, s.Task, i), cost: operator.FromNanos(s.Config.Costs.Route.Nanoseconds()),
+		seen: sketch.NewObserver(s.Config.NamedKeys(), s.Config.Workers), lanes: operator.NewLanes(&s.Config, s.Task, i), cost: operator.FromNanos(s.Config.Costs.Route.Nanoseconds()),
 		blocked: ledger{length: window, until: window},
 		times:   make([]int64, operator.BatchLength), dst: make([]partition.Dest, 0, operator.BatchLength),
 	}

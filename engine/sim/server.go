@@ -48,9 +48,8 @@ func (s *server) waiting(t picos) int {
 	return n
 }
 
-// ledger books spans of time and finished work under metric windows. Spans come
-// in order; they may lie ahead of the window being measured, by as much as the
-// queue is long.
+// ledger adds up busy time and finished work by metric window. Spans come in order, and may
+// lie in windows after the one being measured, as far as the queue is long.
 type ledger struct {
 	length picos   // of a metric window
 	until  picos   // end of the window that now is booked on
@@ -79,7 +78,7 @@ func (l *ledger) work(start, end picos) {
 	l.now.busy += end - start
 }
 
-// done books finished work; it belongs to the window of the span booked last.
+// done counts finished work in the window of the last span.
 func (l *ledger) done(units int64) {
 	l.now.records++
 	l.now.units += units

@@ -91,9 +91,8 @@ func (q *queues) run(senders [][]parcel) [][]stay {
 	}
 }
 
-// The recurrence gives the same times as real queues, for one sender and for
-// several that are served in the order in which they are ready, and books the
-// same busy time under each window.
+// The recurrence gives the same times as real queues, and the same busy time in each window,
+// for one sender and for several, served in the order in which they are ready.
 func TestServerEqualsQueues(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		workers := rapid.IntRange(1, 4).Draw(t, "workers")

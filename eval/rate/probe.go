@@ -175,7 +175,7 @@ func (g *gauge) run(ctx context.Context, e *config.Experiment, s Subject, window
 		Config: limits, Workers: e.Job.Workers, Seed: e.Seed, Metrics: e.Job.Metrics, Sink: sink,
 		Open: func(p partition.Scheme) (engine.Job, error) {
 			p.NewRouter = g.timer.wrap(p.NewRouter, s.Now)
-			return experiment.OpenWith(e, s.Engine, p, experiment.Options{Latency: g.observe, Arrivals: g.arrivals, Flink: s.Flink})
+			return experiment.Open(e, s.Engine, p, experiment.Options{Latency: g.observe, Arrivals: g.arrivals, Flink: s.Flink})
 		},
 	}.Do(ctx)
 	return err
@@ -271,7 +271,7 @@ func topKeys(w *policy.Window) []TopKey {
 			}
 		}
 		if sum == 0 && w.Route != nil {
-			place(w.Route, k.Hash, t.Workers)
+			w.Route.SharesOf(k.Hash, t.Workers)
 			sum = 1
 		}
 		if sum == 0 {
@@ -283,19 +283,6 @@ func topKeys(w *policy.Window) []TopKey {
 		out = append(out, t)
 	}
 	return out
-}
-
-// place sets the share that each worker has of a key under a route.
-func place(r *policy.Route, hash uint64, workers []float64) {
-	for _, k := range r.Keys {
-		if k.Hash == hash {
-			for i, w := range k.Workers {
-				workers[w] = k.Shares[i]
-			}
-			return
-		}
-	}
-	workers[r.Slots[policy.SlotOf(hash, len(r.Slots))]] = 1
 }
 
 // reading sums up.

@@ -107,7 +107,7 @@ func Stress(ctx context.Context, s Subject, c StressConfig, heap func() uint64, 
 		Config:  collect.Config{Windows: windows, EpisodeWindows: collect.Endless}.WithDefault(e.Partitioner),
 		Workers: e.Job.Workers, Seed: e.Seed, Metrics: e.Job.Metrics, Sink: g,
 		Open: func(p partition.Scheme) (engine.Job, error) {
-			return experiment.OpenWith(&e, s.Engine, p, experiment.Options{Latency: g.observe, Flink: s.Flink})
+			return experiment.Open(&e, s.Engine, p, experiment.Options{Latency: g.observe, Flink: s.Flink})
 		},
 	}.Do(ctx)
 	if err != nil {

@@ -22,11 +22,11 @@ func Default() Config {
 	return Config{Deadline: 250 * time.Millisecond, Ahead: 8, Silence: 5 * time.Second}
 }
 
-// ErrAhead says that a report is of a slide which the other subtasks of its job are
-// nowhere near.
+// ErrAhead says that the slide of a report is far ahead of what the other subtasks of the
+// job report.
 var ErrAhead = errors.New("the report's slide is far ahead of what the job's other subtasks report")
 
-// Counts says what became of reports: one of a subtask for a slide each.
+// Counts says what became of reports, counting one for each subtask and slide.
 type Counts struct {
 	Taken     uint64
 	Late      uint64 // of a window that has been handed out: not counted in
@@ -50,20 +50,20 @@ type Assembled struct {
 	pane *pane
 }
 
-// Release gives the window's memory to others: nobody may use it, or its lists, any
-// more. Windows that are not released are the caller's for good.
+// Release returns the window's memory for reuse: the window and its lists must not be used
+// any more. A window that is not released belongs to the caller.
 func (a *Assembled) Release() { panes.Put(a.pane) }
 
-// Complete tells whether every subtask reported every slide.
+// Complete reports whether every subtask reported every slide.
 func (a *Assembled) Complete() bool { return len(a.Workers)+len(a.Partitioners)+len(a.Reducers) == 0 }
 
 // Assembler joins the reports of a job's subtasks into windows, handed out in order.
-// A window is complete when each subtask has reported each of its slides. When a later
-// window is, it will not be, for subtasks report in order, and is handed out as it is.
-// It is overdue when Deadline has passed since any subtask ended it or was in a later one:
-// then too it is handed out, and whoever is short of a slide counts as missing.
-// What a missing worker did report is left out, because it is no measurement of the
-// window; the keys and slots that a missing partitioner counted stay in.
+// A window is complete when each subtask has reported each of its slides. Subtasks report in
+// order, so a window is returned incomplete if a later one is complete. It is overdue, and
+// returned as well, when Deadline has passed since any subtask ended it or reported a later
+// one. Subtasks that lack a slide are then missing. The counts of a missing worker are left
+// out, because they do not measure the window; the keys and slots of a missing partitioner
+// are kept.
 //
 // Memory is bounded by Config.Ahead windows, whatever is reported.
 type Assembler struct {
@@ -93,8 +93,7 @@ func NewAssembler(shape Shape, config Config) *Assembler {
 // Counts says what became of the reports so far.
 func (a *Assembler) Counts() Counts { return a.counts }
 
-// Know tells of a route that the job may say it follows, by its version. The last
-// few are kept.
+// Know adds a route that the job's reports may name by its version. The last few are kept.
 func (a *Assembler) Know(r *policy.Route) {
 	if r == nil || a.routeOf(r.Version) != nil {
 		return
@@ -113,9 +112,8 @@ func (a *Assembler) routeOf(version uint64) *policy.Route {
 	return nil
 }
 
-// Add takes in a report, which must pass Check. Its lists are not kept; its route and
-// what partitioners shared are.
-// The error is ErrAhead or nil; with ErrAhead nothing was taken in.
+// Add processes a report, which must pass Check. Its lists are not kept; its route and the
+// gossip of partitioners are. The error is nil or ErrAhead, for a report that is ignored.
 func (a *Assembler) Add(now time.Time, r *Report) error {
 	slides := uint64(a.shape.Slides)
 	n := r.Slide / slides
@@ -156,8 +154,8 @@ func (a *Assembler) Add(now time.Time, r *Report) error {
 	return nil
 }
 
-// Latest is the latest slide that was reported: subtasks are in the one after it, or
-// about to be in the next.
+// Latest is the latest reported slide. Subtasks are in the next slide, or about to begin the
+// slide after that.
 func (a *Assembler) Latest() uint64 { return a.latest }
 
 // hear notes which subtasks are there.
@@ -173,7 +171,7 @@ func (a *Assembler) hear(now time.Time, r *Report) {
 	}
 }
 
-// others tells whether subtasks that are not in r were heard of lately.
+// others reports whether subtasks that are not in r have reported within Silence.
 func (a *Assembler) others(now time.Time, r *Report) bool {
 	in := make(map[int]bool, len(r.Workers)+len(r.Partitioners)+len(r.Reducers))
 	for i := range r.Workers {
@@ -193,7 +191,7 @@ func (a *Assembler) others(now time.Time, r *Report) bool {
 	return false
 }
 
-// jump leaves the open windows behind and goes on at window n.
+// jump drops the open windows and continues at window n.
 func (a *Assembler) jump(n uint64) {
 	for _, p := range a.open {
 		if p != nil {
@@ -206,8 +204,7 @@ func (a *Assembler) jump(n uint64) {
 	a.base = n
 }
 
-// Next hands out the oldest window if it is complete or overdue, and nil if there is
-// nothing to hand out yet.
+// Next returns the oldest window if it is complete or overdue, else nil.
 func (a *Assembler) Next(now time.Time) *Assembled {
 	for {
 		p, due := a.open[0], a.due[0]
@@ -230,13 +227,13 @@ func (a *Assembler) Next(now time.Time) *Assembled {
 	}
 }
 
-// complete tells whether every subtask has reported every slide of a window.
+// complete reports whether every subtask has reported every slide of a window.
 func (a *Assembler) complete(p *pane) bool {
 	return p != nil && p.whole == a.shape.subtasks()
 }
 
-// Due is when Next has to be called again though no report comes; false: only a
-// report changes anything.
+// Due is when the oldest window is overdue and Next has to be called, even without a report;
+// false if only a report changes anything.
 func (a *Assembler) Due() (time.Time, bool) { return a.due[0], !a.due[0].IsZero() }
 
 // Join returns the window of a job whose subtasks all run in this process. r has their

@@ -87,8 +87,8 @@ func TestWindowHasWhatReducersAndLatenciesSay(t *testing.T) {
 	}
 }
 
-// What a missing worker measured is no latency of the window, in memory that was used
-// before too; beyond what is kept apart, it is counted.
+// The latencies of a missing worker do not count, also in reused memory; they do beyond the
+// number of buckets that are kept by worker.
 func TestLatenciesOfMissingWorkersAreLeftOut(t *testing.T) {
 	shape := Shape{Workers: 2, Partitioners: 1, Slides: 2, Slide: time.Second}
 	whole := &Latency{Buckets: []uint32{LatencyBucket(time.Millisecond)}, Counts: []int64{10}, Max: time.Millisecond}

@@ -51,7 +51,7 @@ type pane struct {
 	window policy.Window
 }
 
-// panes are used again, by all assemblers: a window is soon over.
+// panes are reused by all assemblers.
 var panes = sync.Pool{New: func() any { return new(pane) }}
 
 // newPane is a pane without reports.
@@ -73,7 +73,7 @@ func newPane(shape *Shape) *pane {
 	return p
 }
 
-// first tells whether this is the subtask's first report of the slide, and counts it.
+// first reports whether this is the subtask's first report of the slide, and counts it.
 func (p *pane) first(subtask, slide int, counts *Counts) bool {
 	at := subtask*p.shape.Slides + slide
 	if p.seen[at] {

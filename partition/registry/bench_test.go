@@ -9,10 +9,10 @@ import (
 	"github.com/saspart/saspart/partition/internal/routertest"
 )
 
-// BenchmarkRoute times every partitioner on a zipf 1.5 stream of 10,000 keys in
-// batches of 1024. ns/record is the fastest of many passes over a slide of 16
-// batches, and x-hash its ratio to that of `hash`, whose passes take turns with
-// the partitioner's own: what else the machine does touches both alike.
+// BenchmarkRoute times every partitioner on a zipf 1.5 stream of 10,000 keys in batches of
+// 1024. ns/record is the fastest of many passes over a slide of 16 batches. x-hash is its
+// ratio to the fastest pass of `hash`. The two alternate, so that other load on the machine
+// slows both.
 func BenchmarkRoute(b *testing.B) {
 	batches := routertest.ZipfBatches(16, 1024, 10000, 1.5, 3)
 	dst := make([]partition.Dest, 1024)

@@ -91,8 +91,7 @@ func TestOwn(t *testing.T) {
 	}
 }
 
-// Flink's connector refuses settings that it does not know, so it is sent those that it
-// reads, and no others.
+// Flink's connector refuses settings that it does not know, so it gets those that it reads.
 func TestFlinkIsToldWhatItReads(t *testing.T) {
 	for name, want := range map[string][]string{
 		"hash": nil, "pkg": nil, "cam": nil, "wchoices": {"choices"}, "dagreedy": {"dagreedy"}, "flexd": {"flexd"},

@@ -14,8 +14,8 @@ import (
 	"github.com/saspart/saspart/policy/plan"
 )
 
-// partitioner is a row of the registry: all that the rest of the program has to know of
-// a partitioner.
+// partitioner is a row of the registry. It holds everything that the rest of the program has
+// to know of a partitioner.
 type partitioner struct {
 	name   string
 	own    block // its settings; nil: it has none
@@ -29,8 +29,8 @@ type partitioner struct {
 // newRouter makes the router of a subtask.
 type newRouter func(c *Config, env partition.Env) partition.Router
 
-// partitioners lists every partitioner, in the order in which they are shown. A new one
-// adds its row here and, if it has settings, a field to Config.
+// partitioners lists every partitioner, in the order in which users see them. A new one adds
+// its row here and, if it has settings, a field to Config.
 func partitioners() []partitioner {
 	choices := newSettings("choices", rival.DefaultChoices(), func(c *Config) *rival.ChoicesConfig { return &c.Choices })
 	dagreedy := newSettings("dagreedy", dalton.DefaultDAGreedy(), func(c *Config) *dalton.DAGreedyConfig { return &c.DAGreedy })
@@ -42,7 +42,7 @@ func partitioners() []partitioner {
 	learned := newSettings("saspartitioner", table.DefaultSaSPartitioner(), func(c *Config) *table.SaSPartitionerConfig { return &c.SaSPartitioner })
 
 	follows := plain(table.New)
-	alone := reads(choices) // of table on Flink, whose routers are those of wchoices while no server answers
+	alone := reads(choices) // on Flink the routers of table go by wchoices while no server answers
 	return []partitioner{
 		{name: "hash", flink: reads(), router: plain(rival.NewHash)},
 		{name: "pkg", flink: reads(), router: plain(rival.NewPKG)},
@@ -70,7 +70,7 @@ func plain(make func(env partition.Env) partition.Router) newRouter {
 	return func(_ *Config, env partition.Env) partition.Router { return make(env) }
 }
 
-// set is for routers that have settings of their own.
+// set is for routers that have settings.
 func set[S any, P validator[S]](own *settings[S, P], make func(c S, env partition.Env, published bool) partition.Router) newRouter {
 	return func(c *Config, env partition.Env) partition.Router { return make(*own.of(c), env, c.Published) }
 }
@@ -115,9 +115,9 @@ func names(which func(p *partitioner) bool) []string {
 	return names
 }
 
-// New makes the partitioner that c describes for a job of workers workers. An
-// unknown name is answered with the nearest known one, impossible settings with
-// their paths.
+// New makes the partitioner that c describes for a job of so many workers. The error for an
+// unknown name suggests the nearest known one; errors for impossible settings have their
+// paths.
 func New(c Config, workers int) (partition.Scheme, error) {
 	if err := c.Validate(); err != nil {
 		return partition.Scheme{}, err
@@ -129,7 +129,7 @@ func New(c Config, workers int) (partition.Scheme, error) {
 	return p.scheme(c, workers)
 }
 
-// scheme makes the partitioner for a job of workers workers. c must be valid.
+// scheme makes the partitioner for a job of so many workers. c must be valid.
 func (p *partitioner) scheme(c Config, workers int) (partition.Scheme, error) {
 	s := partition.Scheme{
 		Name:      p.name,
@@ -146,8 +146,8 @@ func (p *partitioner) scheme(c Config, workers int) (partition.Scheme, error) {
 	return s, nil
 }
 
-// onFlink is what Flink's connector is told of the partitioner: its name and the settings
-// that the connector reads, for it refuses any that it does not know.
+// onFlink describes the partitioner to Flink's connector: its name and the settings that the
+// connector reads. The connector refuses all others.
 func (p *partitioner) onFlink(c *Config) map[string]any {
 	if p.flink == nil {
 		return nil

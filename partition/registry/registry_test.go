@@ -149,7 +149,7 @@ func play(t *rapid.T, name string, published bool, workers int, steps []step) []
 			}
 			dst := slices.Repeat([]partition.Dest{1<<31 - 1}, len(s.batches[i].Hashes))
 			r.Route(s.batches[i], dst)
-			r.Route(&stream.Batch{}, nil) // nothing to route is nothing to do
+			r.Route(&stream.Batch{}, nil) // an empty batch
 			out = append(out, dst)
 		}
 		for _, r := range routers {
@@ -174,7 +174,7 @@ func play(t *rapid.T, name string, published bool, workers int, steps []step) []
 }
 
 // Every partitioner routes every record to a worker that there is, whatever the
-// hashes, at any P, and does it again the same way.
+// hashes, at any P, and routes them the same way again.
 func TestEveryPartitionerRoutesEveryRecord(t *testing.T) {
 	for _, name := range Names() {
 		t.Run(name, func(t *testing.T) {
@@ -198,8 +198,7 @@ func TestEveryPartitionerRoutesEveryRecord(t *testing.T) {
 	}
 }
 
-// No partitioner allocates per record. A slide may cost something; what routes
-// between two slides doesn't.
+// No partitioner allocates per record. The end of a slide may allocate.
 func TestNoPartitionerAllocatesPerRecord(t *testing.T) {
 	batches := routertest.ZipfBatches(64, 512, 10000, 1.2, 1)
 	dst := make([]partition.Dest, 512)

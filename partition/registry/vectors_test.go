@@ -24,8 +24,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the vectors in testdata/routing")
 
-// The vectors in testdata/routing say what the routers do, record by record, for
-// the routers of other languages to be compared with:
+// The vectors in testdata/routing record what the routers do, record by record, to compare
+// the routers of other languages with them:
 //
 //   - streams.json.gz: records, by the name of the stream,
 //   - routes.json.gz: routes, by name,
@@ -71,8 +71,8 @@ type vectorCase struct {
 	Digests      [][]string      `json:"digests"` // by step and subtask: FNV-1a of the destinations, 4 bytes each, the lowest first
 }
 
-// vectorStep is a slide in the order in which things happen: routes, busy ratios
-// and shares are taken in, records are routed, the slide ends, shares are taken.
+// vectorStep is a slide. Routes, busy ratios and gossip are handed over, then records are
+// routed, the slide ends, and gossip is collected.
 type vectorStep struct {
 	Slide   int64      `json:"slide"`
 	Follow  string     `json:"follow,omitempty"`  // a route's name
@@ -208,9 +208,9 @@ func signed(dst []partition.Dest) []int32 {
 	return out
 }
 
-// TestVectors fails when a router does something else than the vectors say: then
-// either it is wrong, or the vectors are to be rewritten (-update) and the Java
-// routers to follow.
+// TestVectors fails when a router does not do what the vectors say. Then either the router is
+// wrong, or the vectors are to be rewritten (-update) and the Java routers to be changed
+// accordingly.
 func TestVectors(t *testing.T) {
 	streams, routes := vectorStreams(), vectorRoutes()
 	checkVectors(t, "streams.json.gz", lines(t, streams))

@@ -19,7 +19,7 @@ type ChoicesConfig struct {
 	Head     float64 `yaml:"head"`     // keys with at least 1/(Head*P) of the records are head keys
 	Epsilon  float64 `yaml:"epsilon"`  // tolerated imbalance, as a share of all records (dchoices)
 	Counters int     `yaml:"counters"` // size of the sketch; 0 for 4 per key that could be a head key: 4*Head*P
-	Refresh  float64 `yaml:"refresh"`  // the number of choices is computed anew when the records have grown by this share (dchoices)
+	Refresh  float64 `yaml:"refresh"`  // growth of the stream, as a share, after which the number of choices is recomputed (dchoices)
 }
 
 // DefaultChoices has the published constants: head 5, epsilon 1e-4.
@@ -45,8 +45,8 @@ func (c *ChoicesConfig) counters(workers int) int {
 	return int(math.Ceil(min(4*max(c.Head, 1)*float64(workers), 1<<20)))
 }
 
-// choicesRouter is `dchoices` and `wchoices`: the few head keys get as many
-// workers as balance needs, all others two.
+// choicesRouter is `dchoices` and `wchoices`: the few head keys get as many workers as
+// balance needs, all others two.
 //
 // Source: Nasir, De Francisci Morales, Kourtellis, Serafini: When two choices are
 // not enough (ICDE 2016); docs/algorithms.md, "dchoices and wchoices".
@@ -203,9 +203,8 @@ func headChoices(head []float64, workers int, epsilon float64) int {
 	return workers
 }
 
-// balances reports whether d choices satisfy the inequality of headChoices for
-// every prefix of the head. all is the frequency of the whole head, tail of the
-// rest.
+// balances reports whether d choices satisfy the inequality of headChoices for every prefix
+// of the head. all is the frequency of the whole head, tail that of all other keys.
 func balances(head []float64, all, tail float64, d, workers int, epsilon float64) bool {
 	p := float64(workers)
 	missedBy := math.Pow((p-1)/p, float64(d)) // chance that a worker is none of a key's d choices

@@ -16,13 +16,13 @@ import (
 type FishConfig struct {
 	Counters int           `yaml:"counters"` // keys counted at a time
 	Epoch    int           `yaml:"epoch"`    // records in an epoch
-	Decay    float64       `yaml:"decay"`    // counts are multiplied with it at an epoch's end
+	Decay    float64       `yaml:"decay"`    // factor of all counts at the end of an epoch
 	Hot      float64       `yaml:"hot"`      // a key is hot above the frequency 1/(hot*P)
-	MinWork  int           `yaml:"min_work"` // workers of a hot key at least
-	Interval time.Duration `yaml:"interval"` // time between two inferences of the workers' backlogs
+	MinWork  int           `yaml:"min_work"` // least number of workers of a hot key
+	Interval time.Duration `yaml:"interval"` // time between two updates of the workers' backlogs
 }
 
-// DefaultFish gives the defaults.
+// DefaultFish has the constants below.
 func DefaultFish() FishConfig {
 	return FishConfig{Counters: 1000, Epoch: 1000, Decay: 0.2, Hot: 4, MinWork: 2, Interval: 10 * time.Second}
 }
@@ -88,8 +88,8 @@ type fish struct {
 	merge   partition.Dest
 	strides []uint32 // below P and prime to it
 	clock   tally.SlideClock
-	every   int64   // slides between inferences
-	drain   float64 // seconds of work done per inference
+	every   int64   // slides between updates
+	drain   float64 // seconds of work done per update
 
 	index tally.Numbers
 	keys  []fishKey      // by number
@@ -99,7 +99,7 @@ type fish struct {
 	sum   float64
 	epoch int // records since its start
 
-	waiting []float64      // by worker: work sent and not done, in units of service
+	waiting []float64      // by worker: work sent and not done, in the units of service
 	service []float64      // by worker: seconds per record
 	timed   bool           // service has been measured
 	all     tally.Lightest // of waiting

@@ -15,11 +15,11 @@ import (
 type FlexDConfig struct {
 	Threshold float64       `yaml:"threshold"` // a key is hot from this frequency on
 	Growth    float64       `yaml:"growth"`    // a key's bar rises by this factor with every worker
-	Refresh   time.Duration `yaml:"refresh"`   // frequencies, bars and workers start anew so often
-	Settle    int           `yaml:"settle"`    // records below which frequencies are not trusted; published: none
+	Refresh   time.Duration `yaml:"refresh"`   // interval after which frequencies, bars and workers are reset
+	Settle    int           `yaml:"settle"`    // records that an interval counts as having at least; published: none
 }
 
-// DefaultFlexD gives the published constants.
+// DefaultFlexD has the published constants.
 func DefaultFlexD() FlexDConfig {
 	return FlexDConfig{Threshold: 0.01, Growth: 1.1, Refresh: time.Minute, Settle: 1000}
 }
@@ -215,7 +215,7 @@ func (r *flexd) admit(hash uint64) int32 {
 	e.hash, e.live, e.bar = hash, true, 0
 	e.set.Clear()
 	e.at.Clear()
-	// Its earlier records were cold and went home.
+	// Its earlier records were cold and went by hash.
 	e.at.Mark(tally.Home(hash, r.workers), r.row)
 	return k
 }

@@ -10,11 +10,11 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
-// layout holds a route so that two multiplications find the only entry that a
-// hash can be in: a perfect hash of the kind called hash and displace
-// (Belazzougui, Botelho, Dietzfelbinger: ESA 2009). A hash's slot holds the seed
-// that no two named keys of the slot collide by, with each other or with any
-// other key: mixed and multiplied by it, the hash's upper bits are the entry.
+// layout holds a route such that two multiplications find the only entry that a hash can
+// have: a perfect hash of the kind called hash and displace (Belazzougui, Botelho,
+// Dietzfelbinger: ESA 2009). A hash slot holds a seed with which no two named keys share an
+// entry. A hash is mixed and multiplied by the seed of its slot; the upper bits of the
+// product are the number of its entry.
 type layout struct {
 	slots      []slot // by the hash's top bits
 	entries    []entry
@@ -23,7 +23,8 @@ type layout struct {
 	entryShift uint             // from a mixed hash to its entry
 }
 
-// slot is where the keys go that are not named, and the way to those that are.
+// slot is the worker of the keys that the route does not name, and the seed that leads to
+// those that it names.
 type slot struct {
 	to   partition.Dest
 	seed uint32 // odd
@@ -34,18 +35,18 @@ type entry struct {
 	hash uint64
 	base uint32 // of its sequence, in choices
 	mask uint16 // length of its sequence, a power of two, less 1
-	at   uint16 // its position, modulo the length: the only thing that routing changes
+	at   uint16 // its position, modulo the length; routing changes nothing else
 }
 
 // shiftFor is the shift that leaves the top bits of a 64-bit number as an index
 // into n elements, n a power of two from 2.
 func shiftFor(n int) uint { return uint(64 - bits.TrailingZeros(uint(n))) }
 
-// tableSize is the size of a table for n keys: a power of two from 2, half as
-// many again as there are keys, so that seeds are quickly found.
+// tableSize is the size of a table for n keys: a power of two from 2, at least one and a half
+// times n, so that seeds are found quickly.
 func tableSize(n int) int { return 1 << max(1, bits.Len(uint(n+n/2))) }
 
-// home is the only entry that a hash can be in.
+// home is the only entry that a hash can have.
 func (l *layout) home(hash uint64) int {
 	seed := uint64(l.slots[hash>>l.slotShift].seed)
 	return int(hash * tally.Fib * seed >> l.entryShift)
@@ -63,8 +64,8 @@ func (l *layout) find(hash uint64) int {
 	return at
 }
 
-// layOut enters keys, no two of which have the same hash, into the layout, whose
-// slots are there already.
+// layOut enters keys, no two of which have the same hash, into the layout. The slots must be
+// set.
 func (l *layout) layOut(keys []policy.KeyRoute) {
 	hashes := make([]uint64, len(keys))
 	for i, k := range keys {
@@ -76,7 +77,7 @@ func (l *layout) layOut(keys []policy.KeyRoute) {
 	for size := tableSize(len(keys)); !l.place(hashes, size); size *= 2 {
 	}
 	l.clearEntries()
-	// An entry that is nobody's still has a choice to read.
+	// The router also reads the choice of a free entry.
 	l.choices = append(make([]partition.Dest, 0, 1+len(keys)+len(l.choices)), 0)
 	var round rounder
 	var spread sequencer
@@ -101,8 +102,8 @@ func (l *layout) layOut(keys []policy.KeyRoute) {
 // entries are taken, so a slot with g named keys takes about 3^g tries.
 const maxSeeds = 1 << 12
 
-// place finds seeds by which no two of the hashes share one of size entries;
-// false if it can't. It sorts the hashes.
+// place finds seeds with which no two of the hashes share one of size entries, and returns
+// false if it cannot. It sorts the hashes.
 func (l *layout) place(hashes []uint64, size int) bool {
 	l.entries, l.entryShift = make([]entry, size), shiftFor(size)
 	slices.Sort(hashes)
@@ -113,7 +114,7 @@ func (l *layout) place(hashes []uint64, size int) bool {
 		}
 		groups = append(groups, hashes[from:to])
 	}
-	slices.SortStableFunc(groups, func(a, b []uint64) int { // the largest first, while there is room
+	slices.SortStableFunc(groups, func(a, b []uint64) int { // the largest first, while there is space
 		return cmp.Compare(len(b), len(a))
 	})
 	taken := make([]bool, size)
@@ -125,8 +126,8 @@ func (l *layout) place(hashes []uint64, size int) bool {
 	return true
 }
 
-// placeGroup finds a seed for the hashes of one slot and takes their entries;
-// false if it can't.
+// placeGroup finds a seed for the hashes of one slot and takes their entries; it returns
+// false if it cannot.
 func (l *layout) placeGroup(group []uint64, taken []bool) bool {
 	s := &l.slots[group[0]>>l.slotShift]
 	for try := range uint32(maxSeeds) {
@@ -146,9 +147,8 @@ func (l *layout) placeGroup(group []uint64, taken []bool) bool {
 	return false
 }
 
-// clearEntries makes every entry nobody's: it gets a hash that no record there
-// can have. That is 0, which belongs to entry 0 alone, and for entry 0 one that
-// belongs elsewhere.
+// clearEntries frees every entry: it sets a hash that no record of the entry can have. That
+// is 0, which belongs to entry 0 alone, and for entry 0 a hash that belongs elsewhere.
 func (l *layout) clearEntries() {
 	clear(l.entries)
 	for l.home(l.entries[0].hash) == 0 {

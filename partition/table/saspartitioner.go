@@ -9,15 +9,15 @@ import (
 	"github.com/saspart/saspart/policy/learned"
 )
 
-// Untrained is the name, in place of a checkpoint's folder, of the capacity policy
-// before any training: a fixed smoothing of the workers' speeds.
+// Untrained names, in place of a checkpoint's folder, the capacity policy before any
+// training: a fixed smoothing of the workers' speeds.
 const Untrained = "untrained"
 
 // SaSPartitionerConfig says which policy decides, and how its decisions become
 // routes.
 type SaSPartitionerConfig struct {
 	Checkpoint     string `yaml:"checkpoint"` // folder of the checkpoint or of the training run; builtin; untrained
-	Pool           string `yaml:"pool"`       // folder of checkpoints and training runs of the shares action, of which the one is followed that was trained on the keys most like the job's; empty: checkpoint alone
+	Pool           string `yaml:"pool"`       // folder of checkpoints and training runs of the shares action; the one decides that was trained on the keys most like the job's; empty: checkpoint alone
 	learned.Config `yaml:",inline"`
 }
 
@@ -36,25 +36,25 @@ func (c *SaSPartitionerConfig) Validate() error {
 	return errors.Join(none, c.Config.Validate())
 }
 
-// NewSaSPartitioner makes the controller of the saspartitioner: its routers are those of
-// `table`, and a learned policy decides their routes. The checkpoint is read here.
+// NewSaSPartitioner makes the controller of saspartitioner and reads its checkpoint. Its
+// routers are those of `table`; a learned policy decides their routes.
 //
 // Source: docs/algorithms.md, "The capacity action"; for checkpoints of kind shares,
 // docs/algorithms.md, "The decision process".
 //
-// Rule: a shares policy gives the part of each hot key that each worker of the mask
-// gets, the keys taking the mask's places by rank; cold keys go by hash. A capacity
-// policy gives each worker's part of the whole work, and the planner assigns keys and
-// slots to match, as it does for waterfill. Of a pool of shares policies the one decides
-// that was trained on hot keys with shares nearest to the job's (learned.Adaptive).
+// Rule: a shares policy gives, for each hot key, the share of each worker in the mask; keys
+// take the rows of the mask by rank, and cold keys go by hash. A capacity policy gives each
+// worker's part of the whole work, and the planner assigns keys and slots to match, as for
+// waterfill. In a pool of shares policies, the one decides whose hot keys at training had the
+// shares nearest to the job's (learned.Adaptive).
 //
-// Constants: learned.Default, all of them options. Routing costs what it costs
-// with `table`; the network decides in less than 0.1 ms at 64 workers, planning takes
-// about a millisecond per metric window.
+// Constants: learned.Default, all of them options. Routing costs as much as with `table`; the
+// network decides in less than 0.1 ms at 64 workers, planning takes about a millisecond per
+// metric window.
 //
-// Deviations, for shares policies: keys are ranked by the sketch's counts with some
-// inertia, not by their numbers, and a new route that moves next to nothing is not
-// followed; the reference applies every one.
+// Deviations, for shares policies: keys are ranked by the sketch's counts with some inertia,
+// not by their numbers. A new route that moves next to nothing is not applied; the prototype
+// applies every one.
 func NewSaSPartitioner(c SaSPartitionerConfig, workers int) (policy.Controller, error) {
 	if c.Pool != "" {
 		pool, err := learned.LoadPool(c.Pool)

@@ -6,15 +6,15 @@ import (
 	"slices"
 )
 
-// A split key's records go round a fixed sequence of workers, made when its route
-// is taken up: turn counts that stand to each other as the shares do, spread as
-// evenly as whole turns can be.
+// The records of a split key cycle through a fixed sequence of workers, which is made when
+// its route is adopted. Each worker occurs in it in proportion to its share, spread as evenly
+// as possible. A position of the sequence is a turn of its worker.
 
 // maxTurns bounds the length of a sequence, so that a position fits 16 bits.
 const maxTurns = 1 << 16
 
-// turnsPerWorker is the finest precision of a sequence, in turns per worker: no
-// realised share is off by more than 1/128 of the mean share.
+// turnsPerWorker is the precision of a sequence, in turns per worker: no realised share is
+// off by more than 1/128 of the mean share.
 const turnsPerWorker = 128
 
 // rounder rounds shares to whole turns. Its buffers are reused.
@@ -23,10 +23,10 @@ type rounder struct {
 	order  []int
 }
 
-// turns rounds shares to counts of whole turns that sum to length. The length is
-// a power of two, as small as keeps every share within 1/turnsPerWorker of the
-// mean share, and maxTurns at most. Rounding is by largest remainder, so no
-// worker is off by a whole turn. The counts are good until the next call.
+// turns rounds shares to whole numbers of turns that sum to length. The length is a power of
+// two: the smallest, up to maxTurns, that keeps every share within 1/turnsPerWorker of the
+// mean share. Rounding is by largest remainder, so no worker is off by a whole turn. The
+// counts are valid until the next call.
 func (r *rounder) turns(shares []float64) (counts []int, length int) {
 	r.counts = zeros(r.counts, len(shares))
 	r.order = zeros(r.order, len(shares))
@@ -62,8 +62,8 @@ func (r *rounder) round(shares []float64, length int) {
 	}
 }
 
-// closeEnough reports whether every count is its share of length to within
-// 1/turnsPerWorker of the mean share.
+// closeEnough reports whether every count over length is within 1/turnsPerWorker of the mean
+// share of its share.
 func closeEnough(counts []int, shares []float64, length int) bool {
 	tolerance := float64(length) / float64(len(shares)) / turnsPerWorker
 	for i, s := range shares {
@@ -85,15 +85,13 @@ type sequencer struct {
 	chain    []int     // by worker: another one released at the same position, + 1
 }
 
-// spread appends to dst a sequence in which index i occurs counts[i] times of
-// length, such that in every prefix of n its occurrences differ by less than 1
-// from n*counts[i]/length.
+// spread appends to dst a sequence in which index i occurs counts[i] times of length, such
+// that in every prefix of n its occurrences differ by less than 1 from n*counts[i]/length.
 //
-// It schedules turns as proportionate fairness does tasks (Baruah, Cohen,
-// Plaxton, Varvel: Proportionate progress, Algorithmica 1996): the j-th turn of a
-// worker may not come before position floor((j-1)*length/count) and must come
-// before ceil(j*length/count); the earliest deadline first meets all of these
-// when only one can have a turn at a time.
+// It schedules turns as proportionate fairness schedules tasks (Baruah, Cohen, Plaxton,
+// Varvel: Proportionate progress, Algorithmica 1996). The j-th turn of a worker may not come
+// before position floor((j-1)*length/count) and must come before ceil(j*length/count). Taking
+// the earliest deadline first satisfies all of them.
 func (s *sequencer) spread(counts []int, length int, dst []int) []int {
 	s.heap = s.heap[:0]
 	s.taken = zeros(s.taken, len(counts))
@@ -113,7 +111,7 @@ func (s *sequencer) spread(counts []int, length int, dst []int) []int {
 		dst = append(dst, i)
 		s.taken[i]++
 		if s.taken[i] < counts[i] {
-			// Due at t+1 at the earliest: this position's releases are past.
+			// Due at t+1 at the earliest: this position's releases have been read.
 			at := max(t+1, s.taken[i]*length/counts[i])
 			s.chain[i] = s.released[at]
 			s.released[at] = i + 1
@@ -122,7 +120,7 @@ func (s *sequencer) spread(counts []int, length int, dst []int) []int {
 	return dst
 }
 
-// zeros is buf, n long and all zero.
+// zeros is buf with n zeros.
 func zeros(buf []int, n int) []int {
 	buf = slices.Grow(buf[:0], n)[:n]
 	clear(buf)

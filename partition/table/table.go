@@ -1,6 +1,6 @@
-// Package table has the partitioners that look each record up in a route: table, which
-// follows any, and those that compute it, waterfill by analysis and saspartitioner by a
-// learned policy.
+// Package table has the partitioners that look each record up in a route. table follows
+// any route that the job is given. The others have a controller that computes it: waterfill
+// from measurements, saspartitioner by a learned policy.
 package table
 
 import (
@@ -12,43 +12,43 @@ import (
 	"github.com/saspart/saspart/stream"
 )
 
-// router is `table`: it follows the three-tier routes of a controller
-// (docs/algorithms.md, "The route"), and starts with the route that names no key.
+// router is `table`. It follows the three-tier routes of a controller
+// (docs/algorithms.md, "The route") and starts with the route that names no key.
 //
-// Rule: a key that the route names goes round its sequence of workers (see
-// spread): a split key's follows its shares to within two records at every moment,
-// a placed key's has one worker. All other keys go to their slot's worker.
+// Rule: the records of a named key cycle through the key's sequence of workers (see
+// spread). The sequence of a split key follows its shares to within two records at every
+// moment; that of a placed key has one worker. All other keys go to the worker of their hash
+// slot.
 //
-// Cost: O(1) per record whatever P is, and no branch that depends on the record.
-// The named keys are hashed perfectly (see layout): a record's hash selects one
-// entry, which is the key's or nobody's; both the entry's worker and the slot's
-// are fetched, and the comparison of the hashes selects one. The reference scans
-// all P workers for each hot record instead (largest target share less share so
-// far), which comes to the same shares.
+// Cost: O(1) per record whatever P is, without a branch that depends on the record. A
+// perfect hash finds the named keys (see layout): a record's hash selects the only entry that
+// its key can have. The workers of the entry and of the slot are both read, and comparing the
+// hashes selects one. The SaSPartitioner prototype scans all P workers for each hot record
+// instead (largest target share less share so far), with the same resulting shares.
 //
-// Merging: a split key's records are always marked. A key that a new route moves
-// is marked while aggregation windows reach back past the move, that is for the
-// first Env.WindowSlides - 1 slides of the route; so is every key of a slot that
-// moves. A key that is no longer named stays in the table so long, for what it
-// went through is not what its slot's other keys went through.
+// Merge: a split key's records are always marked. A key that a new route moves is marked
+// while aggregation windows reach back past the move: for the first Env.WindowSlides - 1
+// slides of the route. So is every key of a slot that moves. A key that is no longer named
+// keeps its entry for as long, because its records may have been on other workers than those
+// of its slot.
 //
-// Subtasks start at staggered positions of a sequence, so that they don't send to
-// the same worker in step, and a key that stays split goes on where it was: to
-// begin anew with every route would favour the first workers.
+// Subtasks start at staggered positions of a sequence, so that they do not send to the same
+// worker at the same time. A key that stays split keeps its position, because starting over
+// with every route would favour the first workers.
 //
 // Constants: a share is kept to within 1/128 of the key's mean share.
 type router struct {
 	env partition.Env
 	layout
 	states    []keyState // by entry: what the next route's marks depend on
-	slotUntil []int64    // by slot: the first slide that needs no mark
+	slotUntil []int64    // by hash slot: the first slide that needs no mark
 	expiry    int64      // the first slide at which a mark comes off
 }
 
 // keyState is what a router has to remember of a named key.
 type keyState struct {
 	hash   uint64
-	worker int32 // -1: split
+	worker int32 // -1: several (split)
 	named  bool  // false: the entry is nobody's
 	kept   bool  // used by Follow: the new route names the key too
 	until  int64 // the first slide at which it needs no mark, unless split
@@ -76,7 +76,7 @@ func (r *router) Route(b *stream.Batch, dst []partition.Dest) {
 		s := slots[h>>slotShift]
 		e := &entries[h*tally.Fib*uint64(s.seed)>>entryShift]
 		to := choices[e.base+uint32(e.at&e.mask)]
-		// Both of these compile to a conditional move or set.
+		// Both compile to a conditional move or set.
 		turn := uint16(0)
 		if e.hash == h {
 			turn = 1
@@ -96,8 +96,8 @@ func (r *router) EndSlide(slide int64) {
 	}
 }
 
-// mark sets the Merge flag on what needs it in slide now, and takes it off the
-// rest. Split keys have it in their sequences for good.
+// mark sets the Merge flag of the entries and slots that need it in slide now and clears
+// it elsewhere. The sequences of split keys always have it.
 func (r *router) mark(now int64) {
 	r.expiry = math.MaxInt64
 	flag := func(d *partition.Dest, until int64) {
@@ -118,10 +118,10 @@ func (r *router) mark(now int64) {
 }
 
 // Follow implements Follower. The route must be valid and of as many workers as
-// the job. It takes O(slots + turns of the sequences) and allocates.
+// the job. It takes O(slots + lengths of the sequences) and allocates.
 func (r *router) Follow(route *policy.Route, slide int64) {
 	old := *r
-	// What has been routed before reaches into windows up to here.
+	// Windows up to this slide contain records that the previous route has routed.
 	straddles := slide + int64(r.env.WindowSlides) - 1
 	if slide <= 0 {
 		straddles = 0
@@ -174,8 +174,8 @@ func (r *router) Follow(route *policy.Route, slide int64) {
 	r.mark(slide)
 }
 
-// moved completes the state that a key gets by a new route: until straddles if it
-// was somewhere else by this one, else as long as by this one.
+// moved completes the state that a key gets by a new route. If the previous route had it on
+// other workers it is marked until straddles, otherwise for as long as it was to be marked.
 func (r *router) moved(s keyState, straddles int64) keyState {
 	if len(r.slots) == 0 {
 		return s
@@ -193,8 +193,8 @@ func (r *router) moved(s keyState, straddles int64) keyState {
 	return s
 }
 
-// position is where in its new sequence, of mask+1 turns, a key begins: as far as
-// it had got in the one it has now, else at the subtask's own place.
+// position is where in its new sequence, of mask+1 positions, a key starts: as far as it had
+// got in its previous sequence, or else at the subtask's own position.
 func (r *router) position(hash uint64, mask uint16) uint16 {
 	turns := int(mask) + 1
 	if at := r.find(hash); at >= 0 && r.states[at].worker == split {

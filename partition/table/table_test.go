@@ -45,8 +45,8 @@ func (n *naiveTable) follow(r *policy.Route, slide int64) {
 	n.route = r
 }
 
-// marked reports whether a record of a key in slide has to be marked: some window
-// over that slide and an earlier one would see the key on two workers.
+// marked reports whether a record of a key in slide has to be marked: whether some window
+// over that slide and an earlier one contains the key on two workers.
 func (n *naiveTable) marked(hash uint64, slide int64) bool {
 	now := workersOf(n.route, hash)
 	if len(now) > 1 {
@@ -111,9 +111,9 @@ func shareRoute(shares []float64) *policy.Route {
 	return r
 }
 
-// Wherever a subtask begins, and however often the same route is taken up anew,
-// the realised counts stay within two records of the turns' shares, and these
-// within 1/128 of the mean share of what was asked for.
+// The realised counts stay within two records of the shares of the sequence, and these within
+// 1/128 of the mean share of the route's. That holds wherever a subtask starts, and however
+// often the same route is applied again.
 func TestTableRealisesShares(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		shares := drawShares(t, 40)

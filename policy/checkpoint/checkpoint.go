@@ -30,7 +30,7 @@ const (
 	KindCapacity Kind = "capacity"
 )
 
-// Checkpoint is all that serving a learned policy needs (design.md, Files): the
+// Checkpoint is all that serving a learned policy needs (docs/design.md, "Files"): the
 // manifest, kept as JSON in manifest.json, and the policy's tensors, kept in
 // policy.safetensors under their names.
 type Checkpoint struct {

@@ -1,18 +1,16 @@
-// Package filter estimates worker speeds for the capacity action (docs/algorithms.md, The
-// capacity action). Serving, training through the model and training from rewards all run
+// Package filter estimates worker speeds for the capacity action (docs/algorithms.md,
+// "The capacity action"). Serving, training through the model and training from rewards all run
 // this one implementation; training also runs it backwards.
 //
 // A window is one Step. Observe compares the measured speeds with the estimates and
 // computes the network's inputs; the network's action then says how far Apply moves the
 // estimates. So any network is a filter, and an untrained one a fixed smoothing.
 //
-// A change of the filter is a change of this package alone:
-//   - another network input: a row of inputs, its value in Step.Observe and its derivative
-//     in Step.ObserveBack;
-//   - another rule for the innovation, the estimate or more state per worker: Step with its
-//     four methods;
-//   - another number in the action: Step.Apply, Step.ApplyBack and Actions;
-//   - what a job measures: Observation.
+// To change the filter, change this package only. Each kind of change has its places:
+//   - An input of the network: inputs, Step.Observe and Step.ObserveBack.
+//   - The innovation, the estimate or the state per worker: Step and its methods.
+//   - A number of the action: Actions, Step.Apply and Step.ApplyBack.
+//   - What a job measures: Observation.
 //
 // TestGradient compares both directions.
 package filter

@@ -208,9 +208,9 @@ const (
 	maxLogStd = 0
 )
 
-// LogStd is the log standard deviation of a worker's explored log capacity, from the
-// worker's memory and the network head's column for it, and whether it lies within its
-// bounds, so that its derivative is not 0.
+// LogStd is the log standard deviation of a worker's explored log capacity: the output of
+// the network head's column for it, within bounds. Outside them free is false and the
+// derivative is 0.
 func LogStd(memory, weight []float32, bias float32) (v float32, free bool) {
 	v = bias
 	for u, m := range memory {

@@ -10,7 +10,7 @@ import (
 	"github.com/saspart/saspart/policy/scenario"
 )
 
-// Where reports are late, nobody can follow the scenarios of capacity.md better than somebody who sees the
+// Where reports are late, nobody can follow the scenarios of docs/algorithms.md, "The scenarios" better than somebody who sees the
 // speeds of Delay windows ago without noise, knows how likely they have changed since
 // and to what, and shares out the work so that the imbalance to be expected in the next
 // window is least. That is a problem of convex optimisation over samples of what may
@@ -152,7 +152,7 @@ func least(logs, slow []float64, steps int) {
 // What bounds the built-in policy (docs/capacity.md): with all noise gone and everything
 // known but the future, most of its imbalance at 64 workers is left, and more than half
 // at 8, and no hedge takes more than a few per cent off that.
-func TestFollowersAreBounded(t *testing.T) {
+func TestPoliciesAreBounded(t *testing.T) {
 	if testing.Short() {
 		t.Skip("thousands of optimisations")
 	}

@@ -26,7 +26,7 @@ func evaluate(t testing.TB, f scenario.Starter, c scenario.Config, workers, scen
 	return scores
 }
 
-// The analytic rivals on the scenarios of capacity.md, whose figures after the first
+// The analytic rivals on the scenarios of docs/algorithms.md, "The scenarios", whose figures after the first
 // 8 windows are 0.090, 0.075, 0.086 and 0.039 for 8 workers and 0.294, 0.265, 0.292
 // and 0.188 for 64: the best fixed smoothing, the best chosen in hindsight, a Kalman
 // filter, and true speeds as late as the metrics. Its smoothings know nothing of
@@ -86,7 +86,7 @@ func TestRivalsOnTheScenarios(t *testing.T) {
 			{"untrained network", filter.After, p.fixed, 0.15},
 		} {
 			if math.Abs(v.got/v.want-1) > v.tolerance*scatter {
-				t.Errorf("%d workers, %s: %.4f, capacity.md has %.4f", p.workers, v.name, v.got, v.want)
+				t.Errorf("%d workers, %s: %.4f, the first version had %.4f", p.workers, v.name, v.got, v.want)
 			}
 		}
 		if min(aware.After, bold.After) > best.After {

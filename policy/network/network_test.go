@@ -91,7 +91,7 @@ func TestGRUEqualsNaiveTwin(t *testing.T) {
 		workers, inputs, units, actions int
 		pool                            bool
 	}{
-		{"capacity.md's at 8 workers", 8, 9, 32, filter.Actions(false), false},
+		{"the first version's at 8 workers", 8, 9, 32, filter.Actions(false), false},
 		{"a whole tile", 64, 12, 32, filter.Actions(true), false},
 		{"tiles with a rest", 200, 12, 32, filter.Actions(true), false},
 		{"gates of more than two panels", 3, 5, 100, filter.Actions(false), false},

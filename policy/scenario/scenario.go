@@ -1,6 +1,6 @@
-// Package scenario has the courses of events on which the capacity action is trained and
-// judged without a job (capacity.md, The scenarios), the followers of worker speeds that it
-// is compared with, and their scores.
+// Package scenario draws synthetic sequences of worker speeds, noise and delays, on which the
+// capacity action is trained and evaluated without a job (docs/algorithms.md, "The scenarios").
+// It also has the policies that the learned one is compared with, and their scores.
 package scenario
 
 import (
@@ -11,8 +11,8 @@ import (
 	"github.com/saspart/saspart/config/field"
 )
 
-// Config is the population that scenarios are drawn from. Pairs are the
-// bounds of a uniform distribution, drawn once per scenario unless said otherwise.
+// Config is the population of scenarios. Pairs are the bounds of a uniform distribution,
+// drawn once per scenario unless stated otherwise.
 type Config struct {
 	Windows     int        `yaml:"windows"`     // T
 	Utilisation [2]float64 `yaml:"utilisation"` // rho: work offered over what all workers can do
@@ -21,26 +21,26 @@ type Config struct {
 	Jump        [2]float64 `yaml:"jump"`        // probability that a worker jumps in a window
 	JumpTo      [2]float64 `yaml:"jump_to"`     // factor on a worker's speed from a jump to its next one, per jump
 	Noise       [2]float64 `yaml:"noise"`       // sigma: measured busy times are multiplied by 1 + sigma*normal
-	Delay       [2]int     `yaml:"delay"`       // the busy times seen were spent on work of the route of so many windows ago
-	Reports     float64    `yaml:"reports"`     // part of the scenarios in which they were measured then, too: reports are late, and not work
+	Delay       [2]int     `yaml:"delay"`       // number of windows since the work of the busy times was routed
+	Reports     float64    `yaml:"reports"`     // part of the scenarios in which reports are delayed instead of work
 	Pressure    float64    `yaml:"pressure"`    // part of the scenarios in which a saturated worker slows the whole job, as full queues do
-	Job         JobLike    `yaml:"job"`         // what some of the scenarios have of a real job
+	Job         JobLike    `yaml:"job"`         // what makes some scenarios resemble a real job
 }
 
-// JobLike is what scenarios may have of a real job, which measures with little noise
-// and at once, in which a saturated worker slows the others, and whose route can't be
-// what was asked for to the last record. The zero value is none of it.
+// JobLike makes scenarios resemble a real job. Such a job measures with little noise and
+// without delay, a saturated worker slows the others, and its route only approximates the
+// capacities that were decided. The zero value changes nothing.
 type JobLike struct {
-	Part   float64    `yaml:"part"`   // part of the scenarios that are so
+	Part   float64    `yaml:"part"`   // part of the scenarios that resemble a job
 	Noise  [2]float64 `yaml:"noise"`  // their sigma, uniform in the logarithm
-	Steady float64    `yaml:"steady"` // part of those in which speeds don't change
-	Walk   [2]float64 `yaml:"walk"`   // as Config's, in the others
-	Start  [2]float64 `yaml:"start"`  // spread of the first window's shares, before anyone decided: a standard deviation, in the log
-	Lumps  [2]float64 `yaml:"lumps"`  // the same of how the shares in force differ from those asked for: keys and slots are not divisible
-	Chance [2]float64 `yaml:"chance"` // the same of how what workers got in a window differs from those
+	Steady float64    `yaml:"steady"` // part of those in which speeds do not change
+	Walk   [2]float64 `yaml:"walk"`   // as in Config, for the others
+	Start  [2]float64 `yaml:"start"`  // standard deviation of the logarithms of the first window's shares
+	Lumps  [2]float64 `yaml:"lumps"`  // the same for the difference between capacities and shares in force: keys and slots are not divisible
+	Chance [2]float64 `yaml:"chance"` // the same for the difference between shares in force and what workers got in a window
 }
 
-// Default are those of capacity.md, The scenarios.
+// Default is the population of docs/algorithms.md, "The scenarios".
 func Default() Config {
 	return Config{
 		Windows: 64, Utilisation: [2]float64{0.5, 0.95}, Spread: [2]float64{0, 0.6}, Walk: [2]float64{0, 0.02},
@@ -82,16 +82,15 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Scenario is one course of events for P workers over T windows (capacity.md, The
-// scenarios): what nobody's decisions change. It is data, so that a differentiable
-// model can be fed the same as Run.
+// Scenario is what happens to P workers over T windows, whatever a policy decides. It is plain
+// data, used by Evaluate and by training.
 type Scenario struct {
 	Workers     int       // P
 	Windows     int       // T
 	Utilisation float64   // rho
 	Sigma       float64   // of the noise
 	Delay       int       // windows
-	Reports     bool      // it is the reports that are late, and not the work
+	Reports     bool      // reports are delayed, not work
 	Pressure    bool      // a saturated worker slows the whole job
 	Speeds      []float64 // [T,P], of mean 1 in each window
 	Noise       []float64 // [T,P], the factor on the busy times of a window
@@ -145,11 +144,11 @@ func New(c Config, workers int, seed uint64) *Scenario {
 	return s
 }
 
-// likeJob makes some scenarios like a real job, with random numbers of its own, so
-// that the others are what they are without it. It also says how much speeds walk and
-// how likely they jump.
+// likeJob makes some scenarios resemble a real job. It has its own random generator, so that
+// the other scenarios do not depend on it. For those scenarios it also sets the step of the
+// speeds' random walk and the probability of a jump.
 //
-// Lumps stay for some windows, as routes do, but for the first ones.
+// Lumps stay for some windows, as routes do, except in the first windows.
 func (s *Scenario) likeJob(c *JobLike, rng *rand.Rand, walk, jump *float64) {
 	if !(rng.Float64() < c.Part) {
 		return
@@ -180,14 +179,14 @@ func (s *Scenario) likeJob(c *JobLike, rng *rand.Rand, walk, jump *float64) {
 	}
 }
 
-// InForce sets dst to the shares in force in window t if share was asked for, and
-// returns dst.
+// InForce sets dst to the shares in force in window t under the capacities share, and returns
+// dst.
 func (s *Scenario) InForce(t int, share, dst []float64) []float64 {
 	return s.shifted(s.Lumps, t, share, dst)
 }
 
-// Got sets dst to the parts of the work that workers got in window t if share was in
-// force, and returns dst.
+// Got sets dst to the parts of the work that workers got in window t with share in force, and
+// returns dst.
 func (s *Scenario) Got(t int, share, dst []float64) []float64 {
 	return s.shifted(s.Chance, t, share, dst)
 }
@@ -207,13 +206,12 @@ func (s *Scenario) shifted(by []float64, t int, share, dst []float64) []float64 
 // SpeedsAt is the speed of each worker in window t.
 func (s *Scenario) SpeedsAt(t int) []float64 { return s.Speeds[t*s.Workers : (t+1)*s.Workers] }
 
-// Routed is the window whose route the busy times seen at the end of window t belong
-// to: they were spent on what it gave to the workers.
+// Routed is the window whose route distributed the work on which the busy times reported at
+// the end of window t were spent.
 func (s *Scenario) Routed(t int) int { return max(0, t-s.Delay) }
 
-// Measured is the window in which the busy times seen at the end of window t were
-// measured: that one, where work waits for Delay windows until it is done, and where
-// reports are late the one whose route they belong to.
+// Measured is the window in which the busy times reported at the end of window t were
+// measured. With delayed work it is t, with delayed reports it is Routed(t).
 func (s *Scenario) Measured(t int) int {
 	if s.Reports {
 		return s.Routed(t)

@@ -16,8 +16,8 @@ import (
 	"github.com/apache/arrow/go/v17/parquet/pqarrow"
 )
 
-// arrowBatchRows is how many rows of a Parquet file are decoded at a time. Arrow
-// files come in the batches that they were written in.
+// arrowBatchRows is how many rows of a Parquet file are decoded at a time. Arrow files are
+// read in the batches in which they were written.
 const arrowBatchRows = 4096
 
 // batches reads an Arrow or Parquet file batch by batch.
@@ -45,7 +45,7 @@ func openIPCStream(r *io.SectionReader, _ []string) (*batches, error) {
 	return &batches{s.Schema(), s.Read, s.Release}, nil
 }
 
-// openParquet opens a Parquet file and reads of it the columns named.
+// openParquet opens a Parquet file and reads the named columns.
 func openParquet(r *io.SectionReader, columns []string) (*batches, error) {
 	props := parquet.NewReaderProperties(memory.DefaultAllocator)
 	props.BufferedStreamEnabled = true // not whole column chunks at once
@@ -90,8 +90,7 @@ type arrowRows struct {
 	numbers    []floats
 }
 
-// texts is a column read as bytes, floats one read as numbers; ok is false for a
-// null.
+// texts reads a column as bytes, floats as numbers; ok is false for a null.
 type (
 	texts  func(i int) (s string, ok bool)
 	floats func(i int) (v float64, ok bool)
@@ -118,7 +117,7 @@ func openArrow(r *io.SectionReader, open func(*io.SectionReader, []string) (*bat
 	return a, nil
 }
 
-// emptyBatch stands in for a batch when only the types matter.
+// emptyBatch is a batch of which only the types matter.
 func emptyBatch(schema *arrow.Schema) arrow.Record {
 	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
 	defer b.Release()
@@ -224,8 +223,7 @@ func (a *arrowRows) null(column string) error {
 // close implements rows.
 func (a *arrowRows) close() { a.batches.close() }
 
-// guard turns a panic of the Arrow library, its answer to some damaged files,
-// into an error.
+// guard turns a panic into an error: some damaged files make the Arrow library panic.
 func guard(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -238,9 +236,9 @@ func guard(f func() error) (err error) {
 	return err
 }
 
-// textsOf reads a column as bytes: text and binary as they are, whole numbers,
-// booleans, dates and times as they are written, dictionaries as what they stand
-// for. It is nil for a column of any other type.
+// textsOf reads a column as bytes. Text and binary are taken as they are; whole numbers,
+// booleans, dates and times as text; dictionaries as their values. It is nil for a column of
+// any other type.
 func textsOf(column arrow.Array) texts {
 	var get func(int) string
 	switch c := column.(type) {
@@ -279,8 +277,8 @@ func textsOf(column arrow.Array) texts {
 	}
 }
 
-// floatsOf reads a column of numbers, also in a dictionary. It is nil for a
-// column of any other type.
+// floatsOf reads a column of numbers, or a dictionary of numbers. It is nil for a column of
+// any other type.
 func floatsOf(column arrow.Array) floats {
 	switch c := column.(type) {
 	case *array.Float64:

@@ -44,7 +44,7 @@ func TestBadInput(t *testing.T) {
 		{"a long row", []byte("k,v\na,1,2\n"), nil, []string{"line 2: 3 fields where the header has 2"}},
 		{"a stray quote", []byte("k,v\na,1\nb\"c,2\n"), nil, []string{`line 3: bare " in non-quoted`}},
 		{"a quote that is never closed", []byte("k,v\na,1\n\"c,2\nd,3\n"), nil, []string{"line 3", `"`}},
-		{"not a number", []byte("k,v\na,1\nb,NA\n"), nil, []string{`line 3, column "v": "NA" is not a number; mend the row`}},
+		{"not a number", []byte("k,v\na,1\nb,NA\n"), nil, []string{`line 3, column "v": "NA" is not a number; fix the row`}},
 		{"no number", []byte("k,v\na,1\nb,\n"), nil, []string{`line 3, column "v": "" is not a number`}},
 		{"NaN", []byte("k,v\na,NaN\n"), nil, []string{`line 2, column "v": NaN is not a finite number`}},
 		{"infinite", []byte("k,v\na,-1e999\n"), nil, []string{`line 2, column "v": -Inf is not a finite number`}},
@@ -70,7 +70,7 @@ func TestBadInput(t *testing.T) {
 		{"a key that is a number with a point", arrowBytes(t, "file", good), func(c *stream.FileConfig) { c.Key = "v" }, []string{`column "v" has type float64`, "cast"}},
 		{"a key that is a list", arrowBytes(t, "parquet", good), func(c *stream.FileConfig) { c.Key = "nested" }, []string{`column "nested" has type list`, "cast"}},
 		{"values that are text", arrowBytes(t, "stream", good), func(c *stream.FileConfig) { c.Payload = []string{"d"} }, []string{`column "d" has type dictionary`, "values must be numbers"}},
-		{"a null key", arrowBytes(t, "file", good), nil, []string{`row 3, column "k": there is no value (null); mend the row`}},
+		{"a null key", arrowBytes(t, "file", good), nil, []string{`row 3, column "k": there is no value (null); fix the row`}},
 		{"a null in Parquet", arrowBytes(t, "parquet", good), nil, []string{`row 3, column "k": there is no value`}},
 		{"NaN in Arrow", arrowBytes(t, "file", table([]string{"a"}, []float64{nan()})), nil, []string{`row 1, column "v": NaN is not a finite number`}},
 	} {

@@ -74,7 +74,7 @@ func (c *csvRows) next(r *row, wanted bool) error {
 	return nil
 }
 
-// failed sorts an error of the CSV reader, which had read so many fields.
+// failed classifies an error of the CSV reader, which had read so many fields.
 func (c *csvRows) failed(err error, fields int) error {
 	var bad *csv.ParseError
 	switch {
@@ -94,7 +94,7 @@ func (c *csvRows) place(column string) string {
 	return fmt.Sprintf("line %d, column %q", line, column)
 }
 
-// broken explains an error of the file below the CSV.
+// broken adds the position to an error of the data below the CSV.
 func (c *csvRows) broken(err error) error {
 	var parse *csv.ParseError
 	if errors.As(err, &parse) {

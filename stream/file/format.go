@@ -17,7 +17,7 @@ import (
 	"github.com/saspart/saspart/stream"
 )
 
-// format is a file whose format has been told by its content.
+// format is a file whose format is known from its content.
 type format struct {
 	kind fileKind
 	file *os.File
@@ -43,7 +43,7 @@ const (
 	sniffed      = 512 // bytes looked at
 )
 
-// detect tells the format of a file by its first bytes, whatever its name.
+// detect finds the format of a file from its first bytes, whatever its name.
 func detect(file *os.File) (*format, error) {
 	info, err := file.Stat()
 	switch {
@@ -90,7 +90,7 @@ func kindOf(head []byte) fileKind {
 	return csvFile
 }
 
-// check refuses what would be read as CSV for want of a better guess.
+// check refuses binary data that is none of the formats, which would be read as CSV.
 func (f *format) check(head []byte) error {
 	if (f.kind == csvFile || f.kind == gzipCSVFile) && bytes.IndexByte(head, 0) >= 0 {
 		return errors.New("is binary, but neither Arrow IPC nor Parquet nor gzip; convert it to one of them or to CSV")
@@ -130,7 +130,7 @@ func (f *format) open(cfg stream.FileConfig, cols columns) (rows, error) {
 	return openArrow(f.reader(), openIPCFile, cols)
 }
 
-// gzipError says what to do about gzip data that can't be unzipped.
+// gzipError explains an error of gzipped data.
 func gzipError(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) || err == io.EOF {
 		return fmt.Errorf("the gzip data end early (%w): the file is truncated; copy or download it again", err)

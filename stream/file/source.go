@@ -14,30 +14,29 @@ import (
 
 // rows reads a file row by row.
 type rows interface {
-	// next reads the next row, and decodes it into r if wanted. io.EOF comes after
-	// the last one, a *badRow for a row that can be left out; any other error ends
-	// the reading.
+	// next reads the next row and decodes it into r if wanted. It returns io.EOF after the last
+	// row and a *badRow for a row that can be skipped; any other error ends the reading.
 	next(r *row, wanted bool) error
-	// place names the place of a column in the row that next has just decoded.
+	// place describes where a column is in the row that next has just decoded.
 	place(column string) string
 	// close frees what the reader holds, but not the file.
 	close()
 }
 
-// row is what a source takes from a row. The strings stay valid.
+// row holds what a source reads of a row. The strings stay valid.
 type row struct {
 	key    string
 	text   string    // if the task reads sentences
 	values []float64 // if the task reads numbers: one per column, the caller's memory
 }
 
-// badRow is a row that could not be read; the rows after it can.
+// badRow is the error for a row that cannot be used, unlike the rows after it.
 type badRow struct{ place, problem string }
 
 // Error implements the error interface.
 func (b *badRow) Error() string { return b.place + ": " + b.problem }
 
-// columns says what to decode: names of columns.
+// columns names the columns to decode.
 type columns struct {
 	key      string
 	text     string   // empty: no sentences
@@ -45,7 +44,7 @@ type columns struct {
 	wordText bool     // the sentence is the word that is the key
 }
 
-// fileSource turns the rows of a file into the records of one subtask.
+// fileSource makes the records of one subtask from the rows of a file.
 type fileSource struct {
 	cfg      stream.FileConfig
 	columns  columns
@@ -55,20 +54,21 @@ type fileSource struct {
 	format   *format
 	rows     rows
 
-	err  error // once it is set, there is no more
+	err  error // set once there are no more records
 	read int64 // rows read in this pass through the file
 	gave bool  // this pass yielded a record
 
 	row     row
 	split   stream.Words // what is left of the row, split: words
 	names   interner
-	numbers []float64 // memory that the records' values are cut from
+	numbers []float64 // memory from which the records' values are taken
 	skipped int64
 	bad     error // the first of the skipped rows
 }
 
-// Open opens the file once per subtask, for a task that reads this payload. Subtask s of
-// S takes the rows s, s+S, .... It is for stream.SourceEnv, which has validated cfg.
+// Open opens the file once per subtask, for a task that reads this payload. Subtask s of S
+// reads the rows s, s+S, .... It is meant for stream.SourceEnv; cfg must be valid for the
+// payload.
 func Open(cfg stream.FileConfig, payload stream.Payload, subtasks int) ([]stream.Source, error) {
 	cols := columnsFor(&cfg, payload)
 	var sources []stream.Source
@@ -169,7 +169,7 @@ func (f *fileSource) record(r *stream.Record) error {
 	}
 }
 
-// word is the next word of the row as a key.
+// word returns the next word of the row as a key.
 func (f *fileSource) word() (key, bool) {
 	word, ok := f.split.Next()
 	if !ok {
@@ -184,8 +184,7 @@ func (f *fileSource) set(r *stream.Record, k key) {
 	f.gave = true
 }
 
-// nextRow reads this subtask's next good row, starting again at the end if the
-// file is looped.
+// nextRow reads this subtask's next good row. A looped file starts again at its end.
 func (f *fileSource) nextRow() error {
 	for {
 		mine := f.read%f.subtasks == f.subtask
@@ -213,8 +212,8 @@ func (f *fileSource) nextRow() error {
 	}
 }
 
-// leaveOut decides what becomes of a row that could not be read: nil to go on
-// without it. A bad row is the business of the subtask whose row it is.
+// leaveOut decides what happens to a row that cannot be used: it returns nil to skip the row.
+// Only the subtask that owns a bad row reports it.
 func (f *fileSource) leaveOut(err error, mine bool) error {
 	var bad *badRow
 	switch {
@@ -223,7 +222,7 @@ func (f *fileSource) leaveOut(err error, mine bool) error {
 	case !mine:
 		return nil
 	case f.cfg.OnBadRow == stream.BadRowError:
-		return f.at(fmt.Errorf("%w; mend the row or leave such rows out with on_bad_row: skip", err))
+		return f.at(fmt.Errorf("%w; fix the row, or skip such rows with on_bad_row: skip", err))
 	}
 	if f.skipped++; f.bad == nil {
 		f.bad = bad
@@ -231,7 +230,7 @@ func (f *fileSource) leaveOut(err error, mine bool) error {
 	return nil
 }
 
-// canonical writes an integer key in the one way that all equal ones have.
+// canonical rewrites an integer key, so that equal numbers are equal keys.
 func (f *fileSource) canonical() error {
 	if f.cfg.KeyType != stream.KeyInteger {
 		return nil
@@ -244,7 +243,7 @@ func (f *fileSource) canonical() error {
 	return nil
 }
 
-// endOfFile decides what comes after the last row: nil for another pass.
+// endOfFile decides what follows the last row: it returns nil to start another pass.
 func (f *fileSource) endOfFile() error {
 	switch {
 	case f.read == 0:
@@ -261,7 +260,7 @@ func (f *fileSource) endOfFile() error {
 	return f.at(f.rewind())
 }
 
-// list returns n numbers of memory that nothing else will write to.
+// list returns n numbers of memory that nothing else writes to.
 func (f *fileSource) list(n int) []float64 {
 	if n == 0 {
 		return nil
@@ -294,8 +293,8 @@ func (f *fileSource) Close() error {
 	return f.file.Close()
 }
 
-// SkippedRows is the number of bad rows that file sources have left out so far,
-// and what was wrong with one of them.
+// SkippedRows returns how many bad rows file sources have skipped so far, and the problem of
+// one of them.
 func SkippedRows(sources []stream.Source) (rows int64, example error) {
 	for _, s := range sources {
 		if f, ok := s.(*fileSource); ok {
@@ -314,9 +313,8 @@ type key struct {
 	hash uint64
 }
 
-// interner gives equal keys the same name and hash without computing them again,
-// for as many as fit its bounded memory. Names are copies, so that a key does not
-// keep the row it came from alive.
+// interner gives equal keys the same name and hash without computing them again, as far as
+// its bounded memory allows. Names are copies, so that a key does not keep its row in memory.
 type interner struct{ seen map[string]key }
 
 const (

@@ -1,9 +1,9 @@
 //go:build torch
 
-// Command builtin trains the built-in capacity checkpoint from nothing and writes it
-// to a folder; `make builtin` runs it. It trains with several seeds and keeps the policy
-// that is best on scenarios that are neither trained on nor reported. The same seed gives
-// the same checkpoint, byte for byte on one kind of machine, whatever the number of threads.
+// Command builtin trains the built-in capacity checkpoint from scratch and writes it to a
+// folder; `make builtin` runs it. It trains with several seeds and keeps the policy that is
+// best on scenarios used neither for training nor for the reported figures. The same seed
+// gives the same checkpoint, byte for byte on one kind of machine, with any number of threads.
 package main
 
 import (
@@ -36,11 +36,11 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.out, "out", filepath.Join("policy", "checkpoint", "builtin"), "folder of the checkpoint")
-	flag.Uint64Var(&o.seed, "seed", 1, "of networks and scenarios, the first of them")
-	flag.IntVar(&o.seeds, "seeds", 3, "how many to train with, of which the best is kept")
-	flag.Float64Var(&o.portion, "portion", 1, "part of the usual updates to do")
+	flag.Uint64Var(&o.seed, "seed", 1, "first seed, of networks and scenarios")
+	flag.IntVar(&o.seeds, "seeds", 3, "number of seeds to train with; the best policy is kept")
+	flag.Float64Var(&o.portion, "portion", 1, "part of the usual number of updates")
 	flag.IntVar(&o.threads, "threads", 2, "CPU threads")
-	flag.IntVar(&o.evaluate, "evaluate", 1024, "scenarios of 8 workers to evaluate on, and a part of that for more workers")
+	flag.IntVar(&o.evaluate, "evaluate", 1024, "scenarios of 8 workers to evaluate on; fewer are used for more workers")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -54,23 +54,23 @@ func main() {
 	}
 }
 
-// Seeds from which on scenarios are for choosing among trained policies, and for
-// saying how good the chosen one is. Training draws 64 random bits per scenario, so
-// that it meets one of these by a chance of 1 in 10^12.
+// The first seeds of the scenarios for the reported figures, and for choosing among trained
+// policies. Training draws 64 random bits per scenario and meets one of these with a
+// probability of 1 in 10^12.
 const (
 	heldOut   = 1_000_000
 	validated = 2_000_000
 )
 
-// sizes are the numbers of workers that are evaluated.
+// sizes are the numbers of workers to evaluate.
 var sizes = [...]int{8, 64, 200}
 
 func run(ctx context.Context, o options) error {
 	if o.seeds < 1 {
-		return errors.New("-seeds: there must be one to train with")
+		return errors.New("-seeds: must be at least 1")
 	}
 	if !(o.portion > 0) {
-		return errors.New("-portion: there must be updates to do")
+		return errors.New("-portion: must be above 0")
 	}
 	var best *checkpoint.Checkpoint
 	least := math.Inf(1)
@@ -87,7 +87,7 @@ func run(ctx context.Context, o options) error {
 		if err != nil {
 			return err
 		}
-		// Of figures so far apart, each counts by its logarithm.
+		// The figures differ in size; logarithms weigh them alike.
 		sum := 0.0
 		for i, workers := range sizes {
 			sum += math.Log(score[i].After) / float64(len(sizes))
@@ -103,7 +103,7 @@ func run(ctx context.Context, o options) error {
 	return checkpoint.Save(o.out, best)
 }
 
-// learn trains a policy from nothing, part after part.
+// learn trains a policy from scratch, part after part.
 func learn(ctx context.Context, o options, seed uint64) (*checkpoint.Checkpoint, error) {
 	parts := capacity.Parts()
 	var c *checkpoint.Checkpoint
@@ -126,13 +126,13 @@ func learn(ctx context.Context, o options, seed uint64) (*checkpoint.Checkpoint,
 	return c, nil
 }
 
-// apart is how far the seeds of a training's parts are from each other.
+// apart is the distance between the seeds of a training's parts.
 const apart = 1 << 32
 
-// part trains a policy from a checkpoint on, or from nothing.
+// part trains a policy, from a checkpoint or from scratch.
 func part(ctx context.Context, name string, cfg capacity.Config, threads int, seed uint64, start *checkpoint.Checkpoint) (*checkpoint.Checkpoint, error) {
 	cfg.Threads = threads // not part of the result
-	t, err := capacity.New(cfg, seed)
+	t, err := capacity.NewModelTrainer(cfg, seed)
 	if err != nil {
 		return nil, err
 	}
@@ -160,8 +160,8 @@ func part(ctx context.Context, name string, cfg capacity.Config, threads int, se
 	return t.Checkpoint(), nil
 }
 
-// evaluate is the mean score for each of the sizes, on the n scenarios of 8 workers
-// from a seed on, and a part of them for more workers.
+// evaluate is the mean score for each of the sizes, on n scenarios of 8 workers with
+// consecutive seeds, and on fewer for more workers.
 func evaluate(c *checkpoint.Checkpoint, from uint64, n int) (means [len(sizes)]scenario.Score, err error) {
 	for i, workers := range sizes {
 		f, err := learned.NewCapacityPolicy(c, workers)

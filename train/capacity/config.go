@@ -1,6 +1,8 @@
-// Package capacity trains the capacity action's network: Trainer by gradients through the
-// fluid model, on scenarios, and Recurrent from rewards, or by cloning, on recordings.
-// Settings are here for every build, the trainers behind the build tag torch.
+// Package capacity trains the network of the capacity action. ModelTrainer learns on
+// scenarios, by gradients through the fluid model. RecurrentSACN learns on recordings, from
+// rewards or by behaviour cloning. Both unroll the filter of package policy/filter and take
+// gradients back through it. Settings are part of every build, the trainers only of those
+// with the build tag torch.
 package capacity
 
 import (
@@ -16,20 +18,20 @@ import (
 // Config are the settings of the capacity action's training by gradients
 // through the fluid model (docs/algorithms.md, "Training through the model").
 type Config struct {
-	Inputs    []string        `yaml:"inputs"`    // what the network sees, of filter.InputNames
+	Inputs    []string        `yaml:"inputs"`    // of the network, from filter.InputNames
 	Units     int             `yaml:"units"`     // H, memory per worker
-	Hedge     bool            `yaml:"hedge"`     // whether shares may differ from the estimates (filter.Step.Apply)
+	Hedge     bool            `yaml:"hedge"`     // whether capacities may differ from the estimates (filter.Step.Apply)
 	Pool      bool            `yaml:"pool"`      // whether workers see the mean of all memories (network.GRU)
-	Scenarios scenario.Config `yaml:"scenarios"` // the population trained on
+	Scenarios scenario.Config `yaml:"scenarios"` // the population of scenarios
 	Workers   [2]int          `yaml:"workers"`   // P of a scenario, drawn between these
-	Density   float64         `yaml:"density"`   // of P, in proportion to P to this power; -1 is uniform in the logarithm
+	Density   float64         `yaml:"density"`   // the density of P is in proportion to P to this power; -1 is uniform in the logarithm
 	Batch     int             `yaml:"batch"`     // scenarios per update
-	Updates   int             `yaml:"updates"`   // over which rate and sharpness go from the first to the second value
-	Muon      bool            `yaml:"muon"`      // whether the gates' weights take steps of Muon, as long as those of Adam, which all others take
+	Updates   int             `yaml:"updates"`   // over which rate and sharpness change from the first to the second value
+	Muon      bool            `yaml:"muon"`      // whether the gates' weights are updated by Muon, the others by Adam
 	Rate      [2]float64      `yaml:"rate"`      // learning rate, falling as a cosine
 	Sharpness [2]float64      `yaml:"sharpness"` // k of the loss, rising in a straight line
 	GradClip  float64         `yaml:"grad_clip"` // longest gradient; 0 is no limit
-	Average   float64         `yaml:"average"`   // decay per update of the parameters' moving average, which is the policy; 0: it is the parameters
+	Average   float64         `yaml:"average"`   // decay per update of the moving average of the parameters, which is the policy; 0: no averaging
 	Threads   int             `yaml:"threads"`   // CPU threads; results do not depend on them
 }
 
@@ -42,31 +44,31 @@ func Prototype() Config {
 	}
 }
 
-// Default are our settings. They differ from the prototype's in
-//   - workers up to 64, not 32: what is best for many is to be seen with many. But few are
-//     drawn more often, as the inverse square of their number: they take as much less
-//     time, and as imbalances grow about as the root of P, and with them the gradients,
-//     they would hardly count otherwise;
-//   - a quarter more units, and memories pooled: how noisy and how late a job's busy
-//     times are, all its workers tell together;
-//   - steps of Muon, and five times the rate at first: what follows from rare jumps takes
-//     long to learn by Adam;
-//   - gradients cut off at some three times their usual length: an outlier would decide
-//     on the direction of twenty of Muon's steps;
-//   - half the batch, and many more updates: for the same number of scenarios, more is
-//     learned in smaller steps, and it goes on paying. The policy is the average of about
-//     the last thousand, so that the last steps need not be the smallest;
-//   - a loss that sharpens to twenty times as sharp: with a soft one, imbalances of a few
-//     per cent, all there is where measurements are good, hardly count;
-//   - one scenario in ten in which reports are late, and not work;
-//   - one in five in which a saturated worker slows the whole job down, as in a real
-//     one: there its busy time is what it should be, elsewhere too little;
-//   - one in four that are like a real job in more (scenario.JobLike), with bounds around
-//     what ready experiments measure: noise from next to none, and speeds that stay, or
-//     wander faster than elsewhere;
-//   - a hedge, so that shares need not be what the estimates say, and five more inputs:
-//     how far a worker stands out, on two scales, how busy all are, how many there are,
-//     and how small a small surprise is.
+// Default are our settings. They differ from the prototype's as follows.
+//   - workers: Up to 64, since a policy for many workers must be trained with many. Few
+//     workers are drawn more often, with the inverse square of P. They take that much less
+//     time. Imbalances and gradients grow about as the root of P, so few workers would
+//     otherwise hardly count.
+//   - units, pool: A quarter more units, and pooled memories. All workers of a job together
+//     show how noisy and how delayed its busy times are.
+//   - muon: With five times the first rate. Adam takes long to learn from rare jumps.
+//   - grad_clip: About three times the usual length of a gradient. An outlier would decide
+//     the direction of twenty of Muon's steps.
+//   - batch, updates: Half the batch and many more updates. For the same number of
+//     scenarios, smaller steps learn more, and more steps still help.
+//   - average: The policy is the average of about the last thousand updates, so that the
+//     last steps need not be small.
+//   - sharpness: The loss becomes twenty times as sharp. A soft one hardly counts imbalances
+//     of a few per cent, and good measurements allow no larger ones.
+//   - reports: One scenario in ten has delayed reports instead of delayed work.
+//   - pressure: In one in five, a saturated worker slows the whole job, as in a real one. Its
+//     own busy time is then right, and the others' are too small.
+//   - job: One in four resembles a real job in other ways too (scenario.JobLike). The bounds
+//     lie around what the ready experiments measure. Noise starts at almost none, and speeds
+//     are constant or wander faster than elsewhere.
+//   - hedge: Capacities may differ from the estimates.
+//   - inputs: Five more. They say how far a worker stands out, on two scales, how busy all
+//     workers are, how many there are, and how small a small surprise is.
 func Default() Config {
 	c := Prototype()
 	c.Workers, c.Density = [2]int{4, 64}, -2
@@ -84,11 +86,13 @@ func Default() Config {
 	return c
 }
 
-// Parts are the settings that the built-in policy is trained with, one after the other, each
-// from the policy on that the one before ended with: Default; then some 8 workers, which take
-// little time, and half as many scenarios of the kinds that the prototype's are not, as what is
-// left to learn is small and comes only by many of them; and at the end, a third as long, the
-// prototype's alone. With more of that, what was learned of the other kinds would be lost.
+// Parts are the settings with which the built-in policy is trained, one after the other, each
+// starting from the policy of the previous part.
+//  1. Default.
+//  2. About 8 workers, which take little time, and half as many scenarios of the kinds that
+//     the prototype does not have: the remaining gains are small and need many scenarios.
+//  3. A third as long, only the prototype's scenarios. A longer part would unlearn the other
+//     kinds.
 func Parts() []Config {
 	few := Default()
 	few.Workers = [2]int{4, 16}
@@ -118,7 +122,7 @@ func (c *Config) Validate() error {
 		field.Whole("threads", c.Threads, 1, 1024),
 	}
 	if len(c.Inputs) == 0 {
-		errs = append(errs, field.Errorf("inputs", "are empty; the network must see something"))
+		errs = append(errs, field.Errorf("inputs", "are empty; the network needs at least one"))
 	}
 	if err := filter.CheckInputs(c.Inputs); err != nil {
 		errs = append(errs, field.Errorf("inputs", "%v", err))
@@ -126,8 +130,8 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// workers is P of a scenario, u being uniform in 0..1. Between the bounds a and b+1,
-// P to the power k = density + 1 is uniform; where k is 0, its logarithm is.
+// workers is P of a scenario, for u uniform in 0..1. Between the bounds a and b+1, P to the
+// power k = density + 1 is uniform, or its logarithm if k is 0.
 func (c *Config) workers(u float64) int {
 	a, b, k := float64(c.Workers[0]), float64(c.Workers[1])+1, c.Density+1
 	p := a * math.Pow(b/a, u)
@@ -137,7 +141,7 @@ func (c *Config) workers(u float64) int {
 	return min(max(int(p), c.Workers[0]), c.Workers[1])
 }
 
-// Stats are what one update did.
+// Stats describe one update.
 type Stats struct {
 	Update    uint64  // its number, from 1
 	Loss      float64 // mean over scenarios and windows of log(sum(exp(k * time/mean time)))/k

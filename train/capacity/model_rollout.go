@@ -11,11 +11,11 @@ import (
 )
 
 // rollout runs the filter through a scenario and back: scenario.ScoreOf with a
-// learned.CapacityPolicy, but differentiable. Per window t:
+// learned.CapacityPolicy, but differentiable. In each window t it computes
 //
-//	v     = capacities by the filter (in the first window: s.Start)
-//	loss  = log(sum(exp(k*x)))/k, x = time/mean time, time = v/speed
-//	busy  = the scenario's, for what the workers got in the window that it reports
+//	v     the filter's capacities; in the first window s.Start
+//	loss  log(sum(exp(k*x)))/k with x = time/mean time and time = v/speed
+//	busy  what the scenario measures for the work that the workers got
 //
 // Slices are [T,P] unless stated otherwise. Gradients with respect to capacities are kept
 // with respect to their logarithms, in which the model is nearly linear.
@@ -64,10 +64,10 @@ func (c *rollout) capacities(t int) {
 	c.s.Got(t, c.s.InForce(t, v, c.at(c.force, t)), c.at(c.got, t))
 }
 
-// loss is the loss of window t, and its imbalance; weight times its gradient is added
-// to byLogV.
+// loss returns the loss of window t, and its imbalance, and adds weight times its gradient
+// to byLogV:
 //
-//	by log v_j: q_j x_j - x_j/P * sum(q x), q = softmax(k*x)
+//	d loss / d log v_j = q_j x_j - x_j/P * sum(q x), q = softmax(k*x)
 func (c *rollout) loss(t int, k, weight float64) (loss, imbalance float64) {
 	x, workers := c.x, float64(c.s.Workers)
 	sum := 0.0

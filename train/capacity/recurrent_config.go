@@ -10,25 +10,24 @@ import (
 	"github.com/saspart/saspart/train"
 )
 
-// RecurrentConfig are the settings of the capacity action's training from rewards,
-// or by cloning (Recurrent).
+// RecurrentConfig are the settings of RecurrentSACN.
 type RecurrentConfig struct {
 	Algorithm train.Algorithm `yaml:"algorithm"`
-	Inputs    []string        `yaml:"inputs"` // what the policy sees, of filter.InputNames; those of the checkpoint that it starts from count instead
-	Units     int             `yaml:"units"`  // H, the policy's memory per worker; the checkpoint's counts instead
-	Hedge     bool            `yaml:"hedge"`  // whether shares may differ from the estimates (filter.Step.Apply); the checkpoint's counts instead
-	Pool      bool            `yaml:"pool"`   // whether workers see the mean of all memories (network.GRU); the checkpoint's counts instead
+	Inputs    []string        `yaml:"inputs"` // of the network, from filter.InputNames; a checkpoint to start from has its own
+	Units     int             `yaml:"units"`  // H, memory per worker; a checkpoint to start from has its own
+	Hedge     bool            `yaml:"hedge"`  // whether capacities may differ from the estimates (filter.Step.Apply); a checkpoint to start from has its own
+	Pool      bool            `yaml:"pool"`   // whether workers see the mean memory (network.GRU); a checkpoint to start from has its own
 
 	Critics int   `yaml:"critics"` // N
 	Encoder []int `yaml:"encoder"` // widths of a critic's hidden layers per worker
 	Pooled  int   `yaml:"pooled"`  // numbers per worker that are pooled over the workers, by mean and by maximum
 	Hidden  []int `yaml:"hidden"`  // widths of a critic's hidden layers behind the pools
 
-	Rows    int     `yaml:"rows"`    // workers in an update: as many stretches as have so many, at least 2
-	BurnIn  int     `yaml:"burn_in"` // windows that the policy sees before a stretch, to fill its memory
-	Stretch int     `yaml:"stretch"` // L, windows of a stretch that are learned from
+	Rows    int     `yaml:"rows"`    // workers in an update, all stretches together; there are at least 2 stretches
+	BurnIn  int     `yaml:"burn_in"` // windows before a stretch that fill the policy's memory
+	Stretch int     `yaml:"stretch"` // L, windows of a stretch to learn from
 	Gamma   float64 `yaml:"gamma"`   // discount per window
-	Tau     float64 `yaml:"tau"`     // share of the way that target critics move per update
+	Tau     float64 `yaml:"tau"`     // part of the way that target critics move per update
 
 	ActorRate  float64 `yaml:"actor_rate"` // Adam's learning rates
 	CriticRate float64 `yaml:"critic_rate"`
@@ -36,12 +35,12 @@ type RecurrentConfig struct {
 	GradClip   float64 `yaml:"grad_clip"` // longest gradient, of the policy and of all critics together; 0 is no limit
 
 	InitialAlpha float64 `yaml:"initial_alpha"` // weight of the entropy at the start
-	EntropyEach  float64 `yaml:"entropy_each"`  // target entropy of each worker's log share
+	EntropyEach  float64 `yaml:"entropy_each"`  // target entropy of each worker's log capacity
 	HuberDelta   float64 `yaml:"huber_delta"`   // TD errors beyond it count linearly
 
 	CQL          RecurrentCQL `yaml:"cql"`
-	CloneUpdates int          `yaml:"clone_updates"` // first updates in which the policy is cloned instead of improved
-	WaitUpdates  int          `yaml:"wait_updates"`  // first updates in which the critics learn and the policy waits for them
+	CloneUpdates int          `yaml:"clone_updates"` // number of first updates that clone the policy instead of improving it
+	WaitUpdates  int          `yaml:"wait_updates"`  // number of first updates in which only the critics learn
 
 	Threads int `yaml:"threads"` // CPU threads; results do not depend on them
 }
@@ -51,25 +50,24 @@ type RecurrentCQL struct {
 	Actions     int     `yaml:"actions"`     // K samples each from uniform, policy at s and policy at s'
 	Temperature float64 `yaml:"temperature"` // of the soft maximum, per worker
 	Weight      float64 `yaml:"weight"`      // of the term against the TD loss
-	Box         float64 `yaml:"box"`         // uniform log shares lie within ± this of those seen
-	Gap         float64 `yaml:"gap"`         // the term rests in updates whose mean gap is no larger
+	Box         float64 `yaml:"box"`         // uniform log capacities lie within ± this of the recorded ones
+	Gap         float64 `yaml:"gap"`         // the term is off in updates whose mean gap is no larger
 }
 
 // DefaultRecurrent are our settings.
-//   - The policy sees everything but "change" of filter.InputNames: recordings
-//     tell what share a worker got, not what it was to get.
-//   - gamma 0.5: what shares do shows in their own window; the next ones depend on
-//     them only through queues, and a longer view adds noise to every target.
-//   - target entropy -1.5 for each worker's log share, a standard deviation of 0.054:
-//     it is learned what is best under that noise.
-//   - CQL's term rests while the critics value what the policy might do no higher than
-//     what was done: then they believe in nothing unseen. Unbounded, it goes on pushing
-//     every value down but those of the data, and a policy better than its data becomes
-//     its clone.
-//   - the policy waits for 200 updates: it starts as a fixed smoothing, or better, and
-//     what critics tell who know nothing yet would only spoil that.
-//   - stretches of 16 windows after 16 that fill the memory: a fixed smoothing of 0.15
-//     forgets in 6.
+//   - inputs: All but "change". Recordings hold what each worker got, not the capacity that
+//     was decided for it.
+//   - gamma: A capacity shows its effect in its own window. Later windows depend on it only
+//     through queues, and a longer horizon adds noise to every target.
+//   - entropy_each: A standard deviation of 0.054. The policy learns what is best under that
+//     noise.
+//   - cql.gap: The term is off while the critics value the policy's actions no higher than
+//     the recorded ones. Unseen actions are then not overestimated. If the term always
+//     counted, it would lower all values but those of the data. A policy better than its
+//     data would turn into its clone.
+//   - wait_updates: The policy starts as a fixed smoothing or better, and untrained critics
+//     would make it worse.
+//   - burn_in, stretch: A fixed smoothing of 0.15 forgets in 6 windows.
 func DefaultRecurrent() RecurrentConfig {
 	return RecurrentConfig{
 		Algorithm: train.SACNCQL,
@@ -114,7 +112,7 @@ func (c *RecurrentConfig) Validate() error {
 		errs = append(errs, field.Errorf("algorithm", "is %q; it must be %s, %s, %s or %s", c.Algorithm, train.SACN, train.SACNCQL, train.BC, train.Model))
 	}
 	if len(c.Inputs) == 0 {
-		errs = append(errs, field.Errorf("inputs", "are empty; the network must see something"))
+		errs = append(errs, field.Errorf("inputs", "are empty; the network needs at least one"))
 	}
 	if err := filter.CheckInputs(c.Inputs); err != nil {
 		errs = append(errs, field.Errorf("inputs", "%v", err))

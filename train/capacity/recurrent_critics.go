@@ -12,12 +12,11 @@ import (
 	"github.com/saspart/saspart/train/recording"
 )
 
-// pooled is an ensemble of critics for any number of workers (Zaheer et al. 2017,
-// "Deep Sets", arXiv 1703.06114, theorem 2): a network for each worker, the same for
-// all, of what is known of the worker, of all workers, and the worker's part of the
-// action; the mean and the maximum of what it puts out over the workers; and a network
-// of these and what is known of all workers, which puts out the value. Which worker is
-// which makes no difference.
+// pooled is an ensemble of critics for any number of workers (Zaheer et al. 2017, "Deep
+// Sets", arXiv 1703.06114, theorem 2). An encoder, the same for every worker, sees the
+// worker's state, the common state and the worker's part of the action. Its outputs are
+// pooled over the workers by mean and by maximum. A second network computes the value from
+// the pools and the common state. The order of the workers makes no difference.
 type pooled struct {
 	each *nn.MLP // N members
 	all  *nn.MLP // of one member, used once for each

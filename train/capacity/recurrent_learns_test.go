@@ -11,10 +11,10 @@ import (
 	"github.com/saspart/saspart/train/recording"
 )
 
-// From what a job of unequal workers did under shares that wander around some that go
-// a third of the way to the best, the learned policy
-// balances other jobs at the speeds that they recorded: better than what was recorded,
-// better than the clone of it, and better than the poor policy that both start from.
+// TestRecurrentLearns: the data is of jobs with unequal workers whose capacities wander around
+// a third of the way from equal ones to the best. On the speeds recorded of other jobs, the
+// learned policy must be better than three others: the recorded behaviour, its clone, and
+// the fixed smoothing that training starts from.
 func TestRecurrentLearns(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes some seconds")
@@ -40,7 +40,7 @@ func TestRecurrentLearns(t *testing.T) {
 		c := DefaultRecurrent()
 		c.Algorithm, c.Critics, c.Encoder, c.Hidden, c.Rows = a, 2, []int{16}, []int{16}, 48
 		c.ActorRate, c.CriticRate, c.WaitUpdates = 2e-3, 3e-3, 50
-		r, err := NewRecurrent(c, start, 1)
+		r, err := NewRecurrentSACN(c, start, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -65,7 +65,7 @@ func TestRecurrentValues(t *testing.T) {
 	}
 	c := DefaultRecurrent()
 	c.Algorithm, c.Rows, c.ActorRate = train.SACN, 64, 1e-9 // the policy stays a fixed smoothing
-	r, err := NewRecurrent(c, nil, 1)
+	r, err := NewRecurrentSACN(c, nil, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

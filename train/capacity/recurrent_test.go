@@ -139,22 +139,22 @@ func TestPooledGradient(t *testing.T) {
 }
 
 // CQL's gap by hand, and its gradient by differences.
-func TestConserve(t *testing.T) {
+func TestCQLGap(t *testing.T) {
 	q, density := []float32{1, 2, 0.5}, []float64{math.Log(0.5), math.Log(2)}
 	dq := make([]float32, 3)
-	gap := conserve(q, density, 1, 0.1, dq)
+	gap := cqlGap(q, density, 1, 0.1, dq)
 	if want := math.Log(math.Exp(2)/0.5+math.Exp(0.5)/2) - 1; math.Abs(gap-want) > 1e-6 {
 		t.Errorf("gap %v, want %v", gap, want)
 	}
 	for _, temperature := range []float64{0.2, 1, 3} {
 		clear(dq)
-		conserve(q, density, temperature, 0.1, dq)
+		cqlGap(q, density, temperature, 0.1, dq)
 		for i := range q {
 			was, scratch := q[i], make([]float32, 3)
 			q[i] = was + 1e-2
-			up := conserve(q, density, temperature, 0, scratch)
+			up := cqlGap(q, density, temperature, 0, scratch)
 			q[i] = was - 1e-2
-			down := conserve(q, density, temperature, 0, scratch)
+			down := cqlGap(q, density, temperature, 0, scratch)
 			q[i] = was
 			if want := 0.1 * (up - down) / 2e-2; math.Abs(want-float64(dq[i])) > 1e-4 {
 				t.Errorf("temperature %v: gradient by value %d is %v, differences give %v", temperature, i, dq[i], want)
@@ -164,7 +164,7 @@ func TestConserve(t *testing.T) {
 }
 
 // entered is a trainer with a batch of which it has walked the policy's way.
-func entered(t *testing.T, a train.Algorithm) (*Recurrent, *room, func()) {
+func entered(t *testing.T, a train.Algorithm) (*RecurrentSACN, *workspace, func()) {
 	t.Helper()
 	rec := recorded(t, scenarioOf(4, 20, 1), 1e9, 2)
 	r := newRecurrent(t, tinyRecurrent(a), 3)
@@ -175,7 +175,7 @@ func entered(t *testing.T, a train.Algorithm) (*Recurrent, *room, func()) {
 		r.unroll.forward(&w)
 	}
 	walk()
-	return r, r.enter(batch), walk
+	return r, r.workspaceFor(batch), walk
 }
 
 // differences compares the gradient that is in p with differences of a loss, but where
@@ -210,8 +210,8 @@ func differences(t *testing.T, what string, p *nn.Params, loss func() float64) {
 // The critics' loss, the policy's and that of cloning: their gradients are what
 // finite differences say, with all that is drawn at random held fast.
 func TestRecurrentLosses(t *testing.T) {
-	r, room, walk := entered(t, train.SACNCQL)
-	usable := r.gather(room)
+	r, space, walk := entered(t, train.SACNCQL)
+	usable := r.gather(space)
 	seed, err := r.pcg.MarshalBinary()
 	if err != nil {
 		t.Fatal(err)
@@ -220,31 +220,31 @@ func TestRecurrentLosses(t *testing.T) {
 		if err := r.pcg.UnmarshalBinary(seed); err != nil {
 			t.Fatal(err)
 		}
-		return r.draw(room)
+		return r.draw(space)
 	}
 	draw()
 	alpha := 0.3
-	r.aim(room, alpha, &train.Stats{})
+	r.targets(space, alpha, &train.Stats{})
 	criticise := func() float64 {
 		var s train.Stats
-		r.criticise(room, usable, &s)
+		r.criticLoss(space, usable, &s)
 		return float64(r.cfg.Critics) * (s.TD + r.cfg.CQL.Weight*s.CQL)
 	}
 	r.cfg.CQL.Weight, r.cfg.CQL.Gap = 0.5, -1e9
 	criticise()
-	room.values.backward(r.pool, r.critic.W, room.dq, r.critic.Grad, false)
+	space.values.backward(r.pool, r.critic.W, space.dq, r.critic.Grad, false)
 	differences(t, "critics", r.critic, criticise)
 
 	improve := func() float64 {
 		walk()
 		entropy := draw()
 		var s train.Stats
-		clear(room.byShare)
-		clear(room.byLogStd)
-		r.climb(room, usable, &s)
+		clear(space.byShare)
+		clear(space.byLogStd)
+		r.policyLoss(space, usable, &s)
 		r.eachTransition(func(_, row int, _ bool) {
-			for w := range room.workers {
-				room.byLogStd[row+w] -= float32(alpha / float64(usable*room.workers))
+			for w := range space.workers {
+				space.byLogStd[row+w] -= float32(alpha / float64(usable*space.workers))
 			}
 		})
 		return -alpha*entropy - s.PolicyValue
@@ -254,17 +254,17 @@ func TestRecurrentLosses(t *testing.T) {
 	}
 	improve()
 	w, g := r.net.Views(r.actor.W), r.net.Views(r.actor.Grad)
-	r.unroll.backward(&w, &g, room.byShare, room.byLogStd)
+	r.unroll.backward(&w, &g, space.byShare, space.byLogStd)
 	differences(t, "policy", r.actor, improve)
 
 	clone := func() float64 {
 		walk()
-		clear(room.byShare)
-		clear(room.byLogStd)
-		return -r.likelihood(room, usable)
+		clear(space.byShare)
+		clear(space.byLogStd)
+		return -r.likelihood(space, usable)
 	}
 	clone()
-	r.unroll.backward(&w, &g, room.byShare, room.byLogStd)
+	r.unroll.backward(&w, &g, space.byShare, space.byLogStd)
 	differences(t, "clone", r.actor, clone)
 }
 
@@ -277,7 +277,7 @@ func source(t testing.TB, windows int, workers ...int) recording.Recordings {
 	return all
 }
 
-func updates(t testing.TB, r *Recurrent, src recording.Stretches, n int) (last train.Stats) {
+func updates(t testing.TB, r *RecurrentSACN, src recording.Stretches, n int) (last train.Stats) {
 	t.Helper()
 	for range n {
 		var err error
@@ -292,7 +292,7 @@ func updates(t testing.TB, r *Recurrent, src recording.Stretches, n int) (last t
 func TestRecurrentResumesExactly(t *testing.T) {
 	src := source(t, 24, 3, 6, 3)
 	for _, a := range []train.Algorithm{train.SACN, train.SACNCQL, train.BC} {
-		fresh := func(threads int, seed uint64) *Recurrent {
+		fresh := func(threads int, seed uint64) *RecurrentSACN {
 			c := tinyRecurrent(a)
 			c.Threads, c.CloneUpdates = threads, 2
 			return newRecurrent(t, c, seed)
@@ -350,7 +350,7 @@ func TestRecurrentStarts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := NewRecurrent(tinyRecurrent(train.SACN), start, 1)
+	r, err := NewRecurrentSACN(tinyRecurrent(train.SACN), start, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -371,7 +371,7 @@ func TestRecurrentStarts(t *testing.T) {
 		t.Errorf("shares %v, those of the checkpoint that it started from are %v", b, a)
 	}
 	start.Kind = checkpoint.KindShares
-	if _, err := NewRecurrent(tinyRecurrent(train.SACN), start, 1); err == nil || !strings.Contains(err.Error(), "kind shares") {
+	if _, err := NewRecurrentSACN(tinyRecurrent(train.SACN), start, 1); err == nil || !strings.Contains(err.Error(), "kind shares") {
 		t.Errorf("a shares policy to start from: %v", err)
 	}
 }

@@ -4,12 +4,12 @@ package capacity
 
 import "github.com/saspart/saspart/train/recording"
 
-// valuesMost is how many transitions of one recording are looked at.
+// valuesMost is the largest number of transitions evaluated in one recording.
 const valuesMost = 256
 
-// Values are the means, over up to about most transitions of recordings, of the least
-// critic's value of what was done and of the policy's most likely action.
-func (t *Recurrent) Values(recordings recording.Recordings, most int) (data, own float64) {
+// Values are the means, over about most transitions of recordings, of the smallest critic's
+// value: of the recorded action, and of the policy's most likely one.
+func (t *RecurrentSACN) Values(recordings recording.Recordings, most int) (data, own float64) {
 	n := 0
 	for _, r := range recordings {
 		if n >= most {
@@ -24,8 +24,8 @@ func (t *Recurrent) Values(recordings recording.Recordings, most int) (data, own
 	return data / float64(n), own / float64(n)
 }
 
-// values sums up over the first transitions of a recording, and counts them.
-func (t *Recurrent) values(r *recording.Recording, steps int) (data, own float64, n int) {
+// values sums over the first transitions of a recording, and counts them.
+func (t *RecurrentSACN) values(r *recording.Recording, steps int) (data, own float64, n int) {
 	if steps < 1 {
 		return 0, 0, 0
 	}

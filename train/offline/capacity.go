@@ -14,13 +14,13 @@ func newCapacityLearner(c *CapacityTraining, seed uint64) (learner, error) {
 	if c.Config.Learner.Algorithm == train.Model {
 		return newModelLearner(c, seed)
 	}
-	t, err := capacity.NewRecurrent(c.Config.Learner, c.Start, seed)
+	t, err := capacity.NewRecurrentSACN(c.Config.Learner, c.Start, seed)
 	return &recurrentLearner{t, &c.Config.Learner, c.Data}, err
 }
 
 // recurrentLearner trains from rewards, or by cloning.
 type recurrentLearner struct {
-	*capacity.Recurrent
+	*capacity.RecurrentSACN
 	config *capacity.RecurrentConfig
 	data   *recording.Data
 }
@@ -44,7 +44,7 @@ func (l *recurrentLearner) estimate() (train.Estimates, error) {
 // modelLearner trains by gradients through what shares would have led to at the
 // speeds that were recorded.
 type modelLearner struct {
-	*capacity.Trainer
+	*capacity.ModelTrainer
 	config *CapacityConfig
 	data   *recording.Data
 }
@@ -63,7 +63,7 @@ func newModelLearner(c *CapacityTraining, seed uint64) (*modelLearner, error) {
 		start := c.Start.Capacity
 		cfg.Inputs, cfg.Units, cfg.Hedge, cfg.Pool = start.Inputs, start.Units, start.Hedge, start.Pool
 	}
-	t, err := capacity.New(cfg, seed)
+	t, err := capacity.NewModelTrainer(cfg, seed)
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // CapacityTrainer updates a policy of the capacity action from stretches of windows.
-// capacity.Recurrent is one.
+// capacity.RecurrentSACN is one.
 type CapacityTrainer interface {
 	trainer
 	Update(src recording.Stretches) (train.Stats, error)

@@ -68,7 +68,7 @@ func Default() Config {
 }
 
 // Reference are the reference's own settings, its observation of equal counts included
-// (reference.md, "The agent"): 500 iterations of 100 windows at most, an update for
+// (docs/algorithms.md, "Published settings"): 500 iterations of 100 windows at most, an update for
 // each, a checkpoint every 10 iterations.
 func Reference() Config {
 	c := Default()

@@ -12,7 +12,7 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
-// Recording is an unbroken run of windows of a job as Recurrent learns from it. A
+// Recording is an unbroken run of windows of a job as capacity.RecurrentSACN learns from it. A
 // transition is a window t and the one after it:
 //
 //	state   what had been measured up to the end of t
@@ -229,7 +229,7 @@ type Stretch struct {
 	From      int
 }
 
-// Stretches is where a Recurrent gets its batches.
+// Stretches is where capacity.RecurrentSACN gets its batches.
 type Stretches interface {
 	// Sample returns stretches of length transitions each, all of the same number of
 	// workers P: count(P) of them, in memory that the source may use again. It draws

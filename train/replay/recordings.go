@@ -19,7 +19,7 @@ import (
 )
 
 // Recordings remembers the newest windows of running jobs for a trainer that learns
-// from stretches of them (capacity.Recurrent). Each job's windows are kept as segments in
+// from stretches of them (capacity.RecurrentSACN). Each job's windows are kept as segments in
 // their order; when there are too many, the oldest segment goes as a whole. It is a
 // recording.Stretches that draws every place alike: a recurrent policy is learned from
 // windows whose error depends on those before, so that none has a priority of its own.

@@ -90,7 +90,7 @@ func (b *onlineBuild) open(i int) (func() (online.Job, error), error) {
 	e.Partitioner.Name = "table"
 	scheme, err := registry.New(e.Partitioner, e.Job.Workers)
 	return func() (online.Job, error) {
-		job, err := experiment.OpenWith(&e, b.Engine, scheme, experiment.Options{Replica: uint64(i), Flink: b.Flink})
+		job, err := experiment.Open(&e, b.Engine, scheme, experiment.Options{Replica: uint64(i), Flink: b.Flink})
 		if err != nil {
 			return nil, err
 		}

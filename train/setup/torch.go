@@ -16,5 +16,5 @@ func newShares(c train.Config, mask policy.Mask, p0 float64, seed uint64) (onlin
 }
 
 func newCapacity(c capacity.RecurrentConfig, from *checkpoint.Checkpoint, seed uint64) (online.CapacityTrainer, error) {
-	return capacity.NewRecurrent(c, from, seed)
+	return capacity.NewRecurrentSACN(c, from, seed)
 }

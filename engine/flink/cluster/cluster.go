@@ -1,6 +1,6 @@
-// Package cluster runs a standalone cluster of unmodified Apache Flink on this machine,
-// for users without one: a JobManager and TaskManagers, each in a JVM of its own, from
-// the artifacts on Maven Central. It listens on loopback only.
+// Package cluster runs a standalone cluster of unmodified Apache Flink on this machine, for
+// users who have none. The JobManager and each TaskManager run in their own JVM, from the
+// artifacts on Maven Central. The cluster listens on loopback only.
 package cluster
 
 import (
@@ -19,17 +19,17 @@ import (
 	"github.com/saspart/saspart/engine/flink/rest"
 )
 
-// Config is what a cluster is like.
+// Config describes a cluster.
 type Config struct {
-	Dir          string // holds logs, checkpoints, and who was started
+	Dir          string // for logs, checkpoints and the state
 	Port         int    // of the REST interface; 0: any that is free
 	TaskManagers int
-	TaskSlots    int // of each TaskManager: with as many subtasks of each operator as workers, P are needed in all
-	Heap         int // MiB for tasks, of each TaskManager
+	TaskSlots    int // of each TaskManager; a job needs one for each worker
+	Heap         int // MiB for the Flink tasks of each TaskManager
 	Patience     time.Duration
 }
 
-// Default is two TaskManagers for up to 32 workers.
+// Default has two TaskManagers, for up to 32 workers.
 func Default() Config {
 	return Config{Dir: defaultDir(), Port: 8081, TaskManagers: 2, TaskSlots: 16, Heap: 512, Patience: 2 * time.Minute}
 }
@@ -60,37 +60,36 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Status is how a cluster is doing.
+// Status is the state of a cluster.
 type Status struct {
-	Running      bool   `json:"running"` // every process is there, and the JobManager answers
+	Running      bool   `json:"running"` // every process runs, and the JobManager answers
 	Address      string `json:"address,omitempty"`
 	Version      string `json:"version,omitempty"`
-	JobManager   int    `json:"jobmanager,omitempty"`   // process ID; 0: not there
-	TaskManagers []int  `json:"taskmanagers,omitempty"` // process IDs of those that are there
+	JobManager   int    `json:"jobmanager,omitempty"`   // process ID; 0: not running
+	TaskManagers []int  `json:"taskmanagers,omitempty"` // process IDs of those that run
 	Wanted       int    `json:"wanted,omitempty"`       // TaskManagers
 	Registered   int    `json:"registered"`             // TaskManagers, at the JobManager
 	TaskSlots    int    `json:"slots"`
-	Free         int    `json:"free"` // slots
+	Free         int    `json:"free"` // task slots
 	Jobs         int    `json:"jobs"` // that run
 	Logs         string `json:"logs,omitempty"`
 }
 
-// jobManager and taskManager are the names of processes, with a number for the second.
+// Names of processes; a number is appended to that of a TaskManager.
 const (
 	jobManager  = "jobmanager"
 	taskManager = "taskmanager-"
 )
 
-// Cluster is a cluster in a folder, whether it runs or not.
+// Cluster is the cluster of a folder, running or not.
 type Cluster struct {
 	config Config
-	log    io.Writer // narration
+	log    io.Writer // of progress
 }
 
-// New returns the cluster of a folder. config must be valid; log is told what is being
-// done.
+// New returns the cluster of a folder. config must be valid; progress is written to log.
 func New(config Config, log io.Writer) (*Cluster, error) {
-	dir, err := filepath.Abs(config.Dir) // processes have a working directory of their own
+	dir, err := filepath.Abs(config.Dir) // processes have another working directory
 	if err != nil {
 		return nil, err
 	}
@@ -104,9 +103,9 @@ func (c *Cluster) path(names ...string) string {
 
 func (c *Cluster) say(format string, args ...any) { fmt.Fprintf(c.log, format+"\n", args...) }
 
-// Up starts what is not there, and returns when every TaskManager has registered. A
-// cluster that runs stays as it is, but for processes that have died, which are started
-// anew. What was started is ended again when it does not come up.
+// Up starts the processes that are missing and returns when every TaskManager has registered.
+// Processes that run are left alone. If the cluster does not come up, Up ends the processes
+// that it has started.
 func (c *Cluster) Up(ctx context.Context) (Status, error) {
 	if err := os.MkdirAll(c.config.Dir, 0o755); err != nil {
 		return Status{}, err
@@ -129,7 +128,7 @@ func (c *Cluster) Up(ctx context.Context) (Status, error) {
 		return Status{}, err
 	}
 	if s.process(jobManager) == nil {
-		// TaskManagers of a JobManager that has died would look for it at its old address.
+		// TaskManagers would look for a JobManager that has died at its old address.
 		if err := c.end(s); err != nil {
 			return Status{}, err
 		}
@@ -182,11 +181,11 @@ func (c *Cluster) Up(ctx context.Context) (Status, error) {
 	return c.Status(ctx)
 }
 
-// fresh describes a cluster that is about to be started, and writes its configuration.
+// fresh describes a cluster to be started, and writes its configuration.
 func (c *Cluster) fresh() (*state, error) {
 	port, err := freePort(c.config.Port)
 	if err != nil {
-		return nil, fmt.Errorf("port %d cannot be had; name another with --port, or 0 for any: %w", c.config.Port, err)
+		return nil, fmt.Errorf("port %d is not free; name another with --port, or 0 for any: %w", c.config.Port, err)
 	}
 	rpc, err := freePort(0)
 	if err != nil {
@@ -209,11 +208,11 @@ func (c *Cluster) fresh() (*state, error) {
 	return s, c.write(s)
 }
 
-// Ports to choose from: below those that systems give to connections, any of which
-// might be taken before a JVM gets to listen.
+// Ports to choose from. They are below those that systems give to connections, any of which
+// might be taken before a JVM listens.
 const firstPort, lastPort = 20_000, 32_000
 
-// freePort is the port itself if nobody listens there, or any that is free for 0.
+// freePort returns the port if it is free; for 0, some free port.
 func freePort(port int) (int, error) {
 	for try := 0; ; try++ {
 		p := port
@@ -230,7 +229,7 @@ func freePort(port int) (int, error) {
 	}
 }
 
-// await waits until a condition holds, all processes being alive.
+// await waits until a condition holds, while all processes are alive.
 func (c *Cluster) await(ctx context.Context, s *state, holds func() bool) error {
 	ticks := time.NewTicker(200 * time.Millisecond)
 	defer ticks.Stop()
@@ -245,7 +244,7 @@ func (c *Cluster) await(ctx context.Context, s *state, holds func() bool) error 
 		select {
 		case <-ticks.C:
 		case <-late.C:
-			return fmt.Errorf("the cluster is not up after %v; its logs are in %s", c.config.Patience, c.path("log"))
+			return fmt.Errorf("the cluster did not come up in %v; its logs are in %s", c.config.Patience, c.path("log"))
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -253,7 +252,7 @@ func (c *Cluster) await(ctx context.Context, s *state, holds func() bool) error 
 	return nil
 }
 
-// Down ends the cluster's processes, and no others.
+// Down ends the cluster's processes and no others.
 func (c *Cluster) Down() (ended int, err error) {
 	if _, err := os.Stat(c.config.Dir); errors.Is(err, os.ErrNotExist) {
 		return 0, nil
@@ -271,7 +270,7 @@ func (c *Cluster) Down() (ended int, err error) {
 	return ended, c.end(s)
 }
 
-// end ends all processes, the JobManager last, and forgets them.
+// end ends all processes, the JobManager last, and removes the state.
 func (c *Cluster) end(s *state) error {
 	var errs []error
 	for i := len(s.Processes) - 1; i >= 0; i-- {
@@ -286,7 +285,7 @@ func (c *Cluster) end(s *state) error {
 	return nil
 }
 
-// Status tells what runs of the cluster.
+// Status reports which parts of the cluster run.
 func (c *Cluster) Status(ctx context.Context) (Status, error) {
 	s, err := c.read()
 	if err != nil || len(s.Processes) == 0 {

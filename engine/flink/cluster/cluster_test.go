@@ -26,7 +26,7 @@ func newCluster(t *testing.T) *Cluster {
 	return c
 }
 
-// sleeper is a process that does nothing, and the way to tell it from others.
+// sleeper is a process that does nothing; its mark tells it from others.
 func sleeper(t *testing.T, mark string) (*exec.Cmd, process) {
 	t.Helper()
 	cmd := exec.Command("sleep", mark)
@@ -45,8 +45,8 @@ func sleeper(t *testing.T, mark string) (*exec.Cmd, process) {
 	return cmd, process{Name: taskManager + "1", ID: cmd.Process.Pid, Mark: mark}
 }
 
-// What a cluster started is ended, and nothing else: an ID may have gone to another
-// process meanwhile.
+// Down ends what the cluster has started and nothing else: an ID may belong to another
+// process by then.
 func TestOnlyWhatWasStartedIsEnded(t *testing.T) {
 	c := newCluster(t)
 	_, ours := sleeper(t, "61.0625")
@@ -78,7 +78,7 @@ func TestOnlyWhatWasStartedIsEnded(t *testing.T) {
 	}
 }
 
-// A process that ends while the cluster comes up is told of, with what it said.
+// If a process ends while the cluster comes up, the error has the end of its log.
 func TestProcessThatEnds(t *testing.T) {
 	c := newCluster(t)
 	cmd, p := sleeper(t, "63.0625")
@@ -111,7 +111,7 @@ func TestAwaitHasAnEnd(t *testing.T) {
 	}
 }
 
-// A port that somebody listens at is told of, not taken.
+// A port that is in use is an error.
 func TestPortIsTaken(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -125,7 +125,7 @@ func TestPortIsTaken(t *testing.T) {
 	}
 }
 
-// The settings are YAML, and say what was asked for.
+// The settings are valid YAML with the values of the configuration.
 func TestSettings(t *testing.T) {
 	c := newCluster(t)
 	var got map[string]string

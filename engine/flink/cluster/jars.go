@@ -19,15 +19,16 @@ import (
 //go:embed pom.xml
 var pom []byte
 
-// copyPlugin is what copies them.
+// copyPlugin is the Maven plugin that copies them.
 const copyPlugin = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 
-// version is Flink's.
+// version is the version of Flink.
 func version() string {
 	return string(regexp.MustCompile(`<flink.version>(.*)</flink.version>`).FindSubmatch(pom)[1])
 }
 
-// ClassPath is what the cluster's processes run from; Maven fetches it the first time.
+// ClassPath returns the class path of the cluster's processes. Maven fetches it the first
+// time.
 func (c *Cluster) ClassPath(ctx context.Context) (classpath string, err error) {
 	// One copy serves all clusters of a user.
 	shared := defaultDir()
@@ -45,7 +46,7 @@ func (c *Cluster) ClassPath(ctx context.Context) (classpath string, err error) {
 	return filepath.Join(dir, "*"), nil
 }
 
-// fetch has Maven copy the artifacts to a folder, all or nothing.
+// fetch copies the artifacts to a folder with Maven, all or none.
 func (c *Cluster) fetch(ctx context.Context, dir string) error {
 	mvn, err := exec.LookPath("mvn")
 	if err != nil {

@@ -18,11 +18,11 @@ import (
 type process struct {
 	Name string `json:"name"`
 	ID   int    `json:"pid"`
-	Mark string `json:"mark"` // in its arguments, and in no other process's; the ID of a TaskManager
+	Mark string `json:"mark"` // occurs in the arguments of this process alone; the ID of a TaskManager
 }
 
-// newMark tells a process from those before it, also from others that come by its ID
-// after it has ended.
+// newMark returns a mark that tells a process from earlier ones and from a later one with the
+// same ID.
 func newMark(name string) string { return fmt.Sprintf("%s-%x", name, time.Now().UnixNano()) }
 
 // start starts a JVM that outlives this process. args begin with its main class.
@@ -31,7 +31,7 @@ func (c *Cluster) start(name, mark, java, classpath string, jvm, args []string) 
 	if err != nil {
 		return nil, err
 	}
-	defer out.Close() // the child has its own
+	defer out.Close() // the child has its own copy
 	p := &process{Name: name, Mark: mark}
 	all := append([]string{
 		"-Dsaspart.process=" + mark, "-XX:+UseSerialGC", "-Dlog4j2.configurationFile=" + c.path("conf", "log4j2.properties"),
@@ -45,7 +45,7 @@ func (c *Cluster) start(name, mark, java, classpath string, jvm, args []string) 
 		return nil, fmt.Errorf("start the %s: %w", name, err)
 	}
 	p.ID = cmd.Process.Pid
-	go func() { _ = cmd.Wait() }() // so that it is no zombie when it ends before this process
+	go func() { _ = cmd.Wait() }() // so that it does not become a zombie if it ends before this process
 	return p, nil
 }
 
@@ -55,7 +55,7 @@ func (p *process) alive() bool {
 	return err == nil && strings.Contains(line, p.Mark)
 }
 
-// commandLine is how a process was called.
+// commandLine returns the command line of a process.
 func commandLine(id int) (string, error) {
 	if text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(id), "cmdline")); err == nil || onProc() {
 		return string(bytes.ReplaceAll(text, []byte{0}, []byte{' '})), err
@@ -70,7 +70,8 @@ func onProc() bool {
 	return err == nil
 }
 
-// How long a process may take to end by itself, and to be gone once it was killed.
+// Limits of ending a process: how long it may take to end by itself, and to be gone once it
+// was killed.
 const (
 	politely = 15 * time.Second
 	killed   = 5 * time.Second
@@ -104,7 +105,7 @@ func (p *process) end() error {
 
 func (c *Cluster) logOf(name string) string { return c.path("log", name+".log") }
 
-// tail is the last lines of a file, without the frames of stack traces.
+// tail returns the last lines of a file, without the frames of stack traces.
 func tail(file string) string {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -118,7 +119,7 @@ func tail(file string) string {
 	return strings.Join(lines[max(0, len(lines)-15):], "\n")
 }
 
-// findJava is the java of JAVA_HOME, or of PATH.
+// findJava returns the java of JAVA_HOME, or of PATH.
 func findJava() (string, error) {
 	if home := os.Getenv("JAVA_HOME"); home != "" {
 		return filepath.Join(home, "bin", "java"), nil

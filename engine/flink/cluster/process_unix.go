@@ -8,11 +8,11 @@ import (
 	"syscall"
 )
 
-// apart keeps a child out of this process's session: an interrupt at the terminal is
-// not for it.
+// apart keeps a child out of this process's session, so that an interrupt at the terminal
+// does not reach it.
 func apart() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
 
-// lock waits until nobody else starts or ends the cluster.
+// lock waits until no other command is starting or ending the cluster.
 func lock(file string) (unlock func(), err error) {
 	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {

@@ -7,23 +7,23 @@ import (
 	"strings"
 )
 
-// Memory of the JVMs in MiB, besides the heap for tasks.
+// Memory of the JVMs in MiB, besides the heap for Flink tasks.
 const (
 	jobManagerHeap = 448
 	frameworkHeap  = 128
 	frameworkOff   = 128
-	taskOff        = 128 // what the connector's gRPC client has off the heap
+	taskOff        = 128 // off-heap memory of the connector's gRPC client
 	network        = 64
 	managed        = 16  // no operator uses any
-	metaspace      = 384 // each job brings classes of 10, which are let go when this is full
+	metaspace      = 384 // each job loads classes of 10 MiB, which are unloaded when this is full
 	overhead       = 128
 )
 
-// settings is Flink's configuration. What is bounded under taskmanager.network and
-// segment-size is Flink's read-ahead: with more of it, a worker that is relieved stays
-// busy with what it has been sent for seconds, and a change of route shows that late.
-// Debloating fills buffers only so far that they are worked off within its target, however
-// small records are, or how many partitioners there are that each have buffers.
+// settings is Flink's configuration. The settings under taskmanager.network and segment-size
+// bound Flink's read-ahead. With more of it, a worker that is relieved stays busy for seconds
+// with records that it has been sent before, and a new route shows late. Debloating fills
+// buffers only as far as they can be processed within its target, however small records are
+// and however many partitioners there are.
 func (c *Cluster) settings(s *state, port, rpc int) string {
 	mib := func(n int) string { return strconv.Itoa(n) + "m" }
 	folder := func(name string) string { return "file://" + filepath.ToSlash(c.path(name)) }
@@ -65,8 +65,8 @@ func (c *Cluster) settings(s *state, port, rpc int) string {
 		{"taskmanager.network.memory.buffer-debloat.period", "100 ms"},
 		{"taskmanager.network.memory.buffer-debloat.samples", "4"},
 
-		// A process that was killed is noticed within seconds, and one that was only slow
-		// on a busy machine is not given up.
+		// The death of a process is noticed within seconds; a process that is only slow on a busy
+		// machine is not given up.
 		{"heartbeat.interval", "2000"},
 		{"heartbeat.timeout", "30000"},
 		{"slot.request.timeout", "30000"},
@@ -76,7 +76,7 @@ func (c *Cluster) settings(s *state, port, rpc int) string {
 	return b.String()
 }
 
-// logging sends what Flink says to standard output, which goes to a file.
+// logging writes Flink's log to standard output, which goes to a file.
 const logging = `rootLogger.level = INFO
 rootLogger.appenderRef.out.ref = out
 appender.out.name = out
@@ -103,8 +103,7 @@ func taskManagerJVM(heap int) []string {
 	}
 }
 
-// taskManagerArgs gives a TaskManager an ID that no other has had, so that one that died
-// is not taken for the one in its place.
+// taskManagerArgs gives a TaskManager a new ID, so that it is not taken for one that died.
 func taskManagerArgs(id string) []string {
 	return []string{"org.apache.flink.runtime.taskexecutor.TaskManagerRunner", "-D", "taskmanager.resource-id=" + id}
 }

@@ -8,10 +8,10 @@ import (
 	"slices"
 )
 
-// stateFile says in a cluster's folder what was started.
+// stateFile is the file in a cluster's folder that holds its state.
 const stateFile = "cluster.json"
 
-// state is what a cluster's folder remembers of it.
+// state describes a cluster that was started.
 type state struct {
 	Address      string    `json:"address"` // of the REST interface
 	Version      string    `json:"version"` // of Flink
@@ -21,7 +21,7 @@ type state struct {
 	Processes    []process `json:"processes"` // in the order in which they were started
 }
 
-// process is the process of a name, nil if it is not there.
+// process returns the process of that name, nil if there is none.
 func (s *state) process(name string) *process {
 	for i := range s.Processes {
 		if s.Processes[i].Name == name {
@@ -31,7 +31,7 @@ func (s *state) process(name string) *process {
 	return nil
 }
 
-// registered is how many of the TaskManagers that are alive are among ids.
+// registered is the number of TaskManagers that are alive and among ids.
 func (s *state) registered(ids []string) int {
 	n := 0
 	for i := range s.Processes {
@@ -42,7 +42,7 @@ func (s *state) registered(ids []string) int {
 	return n
 }
 
-// read returns what is known of the cluster, with those of its processes that are alive.
+// read returns the state of the cluster with those of its processes that are alive.
 func (c *Cluster) read() (*state, error) {
 	text, err := os.ReadFile(c.path(stateFile))
 	if errors.Is(err, os.ErrNotExist) {
@@ -65,7 +65,7 @@ func (c *Cluster) read() (*state, error) {
 	return s, nil
 }
 
-// write keeps what is known, so that a reader sees either all of it or none.
+// write replaces the state file, so that a reader sees all of the old state or all of the new.
 func (c *Cluster) write(s *state) error {
 	text, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package rest talks to the REST interface of an Apache Flink cluster: it uploads a
-// program, runs it as a job, and tells how the job is doing until it ends.
+// Package rest is a client of the REST interface of an Apache Flink cluster. It uploads a
+// program, runs it as a job, and follows the job until it ends.
 package rest
 
 import (
@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// How long one request may take, and one that moves a program or starts a job.
+// Timeouts of a request, and of one that moves a program or starts a job.
 const (
 	quick = 15 * time.Second
 	slow  = 2 * time.Minute
@@ -28,17 +28,17 @@ const (
 // mostAnswer bounds what is read of an answer, in bytes.
 const mostAnswer = 16 << 20
 
-// Client talks to one cluster. Its methods may be called from any goroutine.
+// Client is a client of one cluster. It is safe for concurrent use.
 type Client struct {
 	base string
 	http http.Client
 }
 
-// CheckAddress reports an address that is none of a REST interface.
+// CheckAddress returns an error if an address cannot be that of a REST interface.
 func CheckAddress(address string) error {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return fmt.Errorf("%q is no address of a Flink cluster; it should be like http://127.0.0.1:8081", address)
+		return fmt.Errorf("%q is not the address of a Flink cluster; it must be like http://127.0.0.1:8081", address)
 	}
 	return nil
 }
@@ -46,13 +46,13 @@ func CheckAddress(address string) error {
 // New returns a client of the cluster at an address such as http://127.0.0.1:8081.
 func New(address string) *Client { return &Client{base: strings.TrimRight(address, "/")} }
 
-// Address is where the cluster is.
+// Address is the address of the cluster.
 func (c *Client) Address() string { return c.base }
 
-// Close ends the connections that are kept for later requests.
+// Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Refusal is an answer of the cluster that is an error.
+// Refusal is an error that the cluster answered with.
 type Refusal struct {
 	Code int    // HTTP status
 	Text string // the innermost causes that Flink names
@@ -61,7 +61,7 @@ type Refusal struct {
 // Error implements error.
 func (r *Refusal) Error() string { return fmt.Sprintf("flink answers %d: %s", r.Code, r.Text) }
 
-// Gone reports whether an error says that the cluster does not know what was asked about.
+// Gone reports whether err says that the cluster does not know the job or the program.
 func Gone(err error) bool {
 	var r *Refusal
 	return errors.As(err, &r) && r.Code == http.StatusNotFound
@@ -94,7 +94,7 @@ func (c *Client) do(ctx context.Context, patience time.Duration, method, where, 
 		return nil
 	}
 	if err := json.Unmarshal(text, to); err != nil {
-		return fmt.Errorf("%s%s is not answered as by Flink; is it another service? %w", c.base, where, err)
+		return fmt.Errorf("%s%s does not answer as Flink does; is it another service? %w", c.base, where, err)
 	}
 	return nil
 }
@@ -111,13 +111,13 @@ func (c *Client) post(ctx context.Context, patience time.Duration, where string,
 	return c.do(ctx, patience, http.MethodPost, where, "application/json", bytes.NewReader(text), to)
 }
 
-// explain is the text of an error: of the stack traces that Flink answers with, the
-// innermost cause.
+// explain returns the text of an error: the innermost cause in the stack traces that Flink
+// answers with.
 func explain(text []byte) string {
 	var answer struct{ Errors []string }
 	if json.Unmarshal(text, &answer) != nil || len(answer.Errors) == 0 {
 		line, _, _ := strings.Cut(strings.TrimSpace(string(text[:min(len(text), 500)])), "\n")
-		return line + " (which is not how Flink answers; is it another service?)"
+		return line + " (not an answer of Flink; is it another service?)"
 	}
 	return RootCause(strings.Join(answer.Errors, "\n"))
 }
@@ -131,7 +131,7 @@ type Overview struct {
 	Running      int    `json:"jobs-running"`
 }
 
-// Overview tells how the cluster is doing.
+// Overview asks for the state of the cluster.
 func (c *Client) Overview(ctx context.Context) (o Overview, err error) {
 	return o, c.get(ctx, "/overview", &o)
 }
@@ -147,14 +147,14 @@ func (c *Client) TaskManagers(ctx context.Context) ([]string, error) {
 	return ids, err
 }
 
-// Upload sends a program, a jar file, and returns what the cluster calls it.
+// Upload sends a program, a jar file, and returns the cluster's name for it.
 func (c *Client) Upload(ctx context.Context, file string) (program string, err error) {
 	jar, err := os.Open(file)
 	if err != nil {
 		return "", fmt.Errorf("the program for Flink: %w", err)
 	}
 	defer jar.Close()
-	// The body is written as it is sent, for a program may be large.
+	// The body is written while it is sent, because a program may be large.
 	r, w := io.Pipe()
 	form := multipart.NewWriter(w)
 	done := make(chan struct{})
@@ -181,11 +181,11 @@ func (c *Client) Delete(ctx context.Context, program string) error {
 	return c.do(ctx, quick, http.MethodDelete, "/jars/"+url.PathEscape(program), "", nil, nil)
 }
 
-// Run is how a program is to be run.
+// Run says how to run a program.
 type Run struct {
 	EntryClass    string            `json:"entryClass,omitempty"`
 	Args          []string          `json:"programArgsList,omitempty"`
-	JobID         string            `json:"jobId,omitempty"` // 32 hexadecimal digits; "": the cluster makes one up
+	JobID         string            `json:"jobId,omitempty"` // 32 hexadecimal digits; "": the cluster chooses one
 	Savepoint     string            `json:"savepointPath,omitempty"`
 	Parallelism   int               `json:"parallelism,omitempty"`
 	Configuration map[string]string `json:"flinkConfiguration,omitempty"`

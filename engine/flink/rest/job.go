@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// State is what Flink says of a job.
+// State is a job's state as Flink names it.
 type State string
 
-// The states that matter here.
+// States that a client distinguishes.
 const (
 	Running  State = "RUNNING"
 	Finished State = "FINISHED"
@@ -19,19 +19,19 @@ const (
 	Canceled State = "CANCELED"
 )
 
-// Over reports whether a job of the state has ended, and will not begin again.
+// Over reports whether a job in the state has ended and will not restart.
 func (s State) Over() bool { return s == Finished || s == Failed || s == Canceled || s == "SUSPENDED" }
 
-// Job is a job's state and those of its subtasks.
+// Job is the state of a job and of its subtasks.
 type Job struct {
 	Name     string
 	State    State
 	Tasks    int // subtasks
-	Running  int // of them, those that run
+	Running  int // subtasks that run
 	Finished int
 }
 
-// Job tells how a job is doing.
+// Job asks for the state of a job and of its subtasks.
 func (c *Client) Job(ctx context.Context, job string) (Job, error) {
 	var answer struct {
 		Name     string
@@ -53,15 +53,15 @@ func (c *Client) Job(ctx context.Context, job string) (Job, error) {
 	return out, nil
 }
 
-// State is the state of a job alone, which is a small answer.
+// State asks for the state of a job alone, which is a small answer.
 func (c *Client) State(ctx context.Context, job string) (State, error) {
 	var answer struct{ Status State }
 	err := c.get(ctx, "/jobs/"+job+"/status", &answer)
 	return answer.Status, err
 }
 
-// Cause is why a job failed, or failed last: the innermost cause that Flink knows, ""
-// if there is none.
+// Cause returns why a job failed or last failed: the innermost cause that Flink knows, "" if
+// there is none.
 func (c *Client) Cause(ctx context.Context, job string) (string, error) {
 	var answer struct {
 		Root    string `json:"root-exception"`
@@ -85,8 +85,8 @@ func (c *Client) Cause(ctx context.Context, job string) (string, error) {
 	return RootCause(answer.Root), nil
 }
 
-// RootCause is the innermost cause in a Java stack trace, its lines in one, with its
-// class without the package.
+// RootCause returns the innermost cause in a Java stack trace, on one line, its class without
+// the package.
 func RootCause(trace string) string {
 	cause, told := "", false // told: its frames have begun
 	for _, line := range strings.Split(trace, "\n") {
@@ -114,12 +114,12 @@ func RootCause(trace string) string {
 	return class + ": " + text
 }
 
-// Cancel has a job end at once.
+// Cancel ends a job at once.
 func (c *Client) Cancel(ctx context.Context, job string) error {
 	return c.do(ctx, quick, http.MethodPatch, "/jobs/"+job+"?mode=cancel", "", nil, nil)
 }
 
-// Ended waits until a job is over.
+// Ended waits until a job has ended.
 func (c *Client) Ended(ctx context.Context, job string) (State, error) {
 	for {
 		s, err := c.State(ctx, job)
@@ -132,8 +132,8 @@ func (c *Client) Ended(ctx context.Context, job string) (State, error) {
 	}
 }
 
-// Stop ends a job with a savepoint in a folder, "" for the cluster's, and returns where
-// the savepoint is.
+// Stop ends a job with a savepoint in a folder, "" for the cluster's, and returns the path of
+// the savepoint.
 func (c *Client) Stop(ctx context.Context, job, folder string) (savepoint string, err error) {
 	ask := map[string]any{"drain": false}
 	if folder != "" {
@@ -162,10 +162,10 @@ func (c *Client) Stop(ctx context.Context, job, folder string) (savepoint string
 		case answer.Operation.Location != "":
 			return answer.Operation.Location, nil
 		case answer.Status.ID == "COMPLETED":
-			return "", fmt.Errorf("no savepoint was made: %s", RootCause(answer.Operation.Failure.Trace))
+			return "", fmt.Errorf("making a savepoint failed: %s", RootCause(answer.Operation.Failure.Trace))
 		}
 		if err := pause(ctx, 100*time.Millisecond); err != nil {
-			return "", fmt.Errorf("the savepoint is not there: %w", err)
+			return "", fmt.Errorf("wait for the savepoint: %w", err)
 		}
 	}
 }

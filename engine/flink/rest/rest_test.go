@@ -19,8 +19,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var background = context.Background()
 
-// answering is a cluster that answers requests, by method and path, with texts, each in
-// turn and the last for ever.
+// answering is a cluster that answers requests, by method and path, with texts in order; the
+// last one is repeated.
 func answering(t *testing.T, answers map[string][]string) (*Client, *[]string) {
 	t.Helper()
 	var asked []string

@@ -12,26 +12,28 @@ import (
 	"github.com/saspart/saspart/stream"
 )
 
-// Schemes are all partitioners there are, and the worst there could be.
-func Schemes(t tester, workers int) map[string]partition.Scheme {
-	out := map[string]partition.Scheme{"scatter": Scatter()}
-	for _, name := range registry.Names() {
-		cfg := registry.Default()
-		cfg.Name = name
-		s, err := registry.New(cfg, workers)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out[name] = s
-	}
-	hash := out["hash"]
-	hash.Name = Combining
-	out[Combining] = hash
-	return out
-}
-
 // Combining is the name of hash behind aggregation at the senders (CombineLocal).
 const Combining = "combining"
+
+// SchemeNames are all partitioners, Combining, and one that splits keys without saying so.
+func SchemeNames() []string { return append(registry.Names(), "scatter", Combining) }
+
+// Scheme makes the partitioner of a name.
+func Scheme(t tester, name string, workers int) partition.Scheme {
+	cfg := registry.Default()
+	switch cfg.Name = name; name {
+	case "scatter":
+		return Scatter()
+	case Combining:
+		cfg.Name = "hash"
+	}
+	s, err := registry.New(cfg, workers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Name = name
+	return s
+}
 
 // CheckExact runs one job of a drawn shape to its end and holds every result against the
 // naive reduction of the same records.
@@ -58,9 +60,13 @@ func CheckExact(t *rapid.T, open func(engine.Setup) (engine.Job, error), scheme,
 		c.CombineKeys = rapid.SampledFrom([]int{1, 3, 1000}).Draw(t, "combine keys")
 		c.CombineAge = time.Duration(rapid.SampledFrom([]int{1, 3, 1000}).Draw(t, "combine age")) * time.Millisecond
 	}
-	s := Schemes(t, c.Workers)[scheme]
+	s := Scheme(t, scheme, c.Workers)
 	got := map[ResultID]string{}
-	j, err := open(WithList(engine.Setup{Config: c, Task: task, Scheme: s, Seed: seed, Results: CollectResults(t, got)}, records))
+	setup := WithList(engine.Setup{Config: c, Task: task, Scheme: s, Seed: seed, Results: CollectResults(t, got)}, records)
+	if rapid.IntRange(0, 7).Draw(t, "idle") > 0 { // else there is a second of empty windows before the end
+		EndSoon(setup)
+	}
+	j, err := open(setup)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
-// FollowLog is a partitioner that notes which subtask takes up which route when.
+// FollowLog is a partitioner that records when each subtask adopts which route.
 type FollowLog struct{ Taken [][]Taken }
 
 // Taken is a route's version and the first slide routed by nothing else.

@@ -1,6 +1,6 @@
-// Package operator has the steps of a job that the engines sim and local have in common,
-// none of which knows the time: combiners and their partial results, the sink that
-// assembles results, aggregation at senders, the observers of keys, and what work costs.
+// Package operator has the parts of a job that the engines sim and local share: combiners
+// and their partial results, the sink that assembles results, aggregation at senders,
+// observers of keys, and service times. None of it has a clock.
 package operator
 
 import (
@@ -81,7 +81,7 @@ func (c *Combiner) Add(r *stream.Record, slide int64, merge bool) {
 		e.merge = max(e.merge, slide+c.slides-1)
 	}
 	if e.slide != slide {
-		c.turn(e, slide).Add(r)
+		c.other(e, slide).Add(r)
 		return
 	}
 	e.cur.Add(r)
@@ -91,7 +91,7 @@ func (c *Combiner) Add(r *stream.Record, slide int64, merge bool) {
 func (c *Combiner) Merge(p *Partial) {
 	e := c.find(&stream.Record{Key: p.Key, Hash: p.Hash})
 	if e.slide != p.Slide {
-		c.turn(e, p.Slide).Merge(p.State)
+		c.other(e, p.Slide).Merge(p.State)
 		return
 	}
 	e.cur.Merge(p.State)
@@ -123,10 +123,9 @@ func (c *Combiner) find(r *stream.Record) *entry {
 // NoSlide is before every slide.
 const NoSlide = -1 << 62
 
-// turn returns the state of a pane other than the newest: it begins a newer one
-// or finds an older one, which happens when partitioner subtasks are not equally
-// far.
-func (c *Combiner) turn(e *entry, slide int64) stream.State {
+// other returns the state of a pane other than the newest: it begins a newer pane or finds
+// an older one. Older ones get records when partitioner subtasks are in different slides.
+func (c *Combiner) other(e *entry, slide int64) stream.State {
 	if slide > e.slide {
 		if e.cur != nil {
 			e.old = append(e.old, pane{e.slide, e.cur})

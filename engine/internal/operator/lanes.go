@@ -44,10 +44,10 @@ func (l *Lanes) Turn() *Lane {
 	return n
 }
 
-// Old tells whether an instance has to be flushed by now, ns.
+// Old reports whether an instance has to be flushed because of its oldest record; now in ns.
 func (l *Lanes) Old(n *Lane, now int64) bool { return len(n.Due) > 0 && now-n.since >= l.age }
 
-// Full tells whether an instance has to be flushed for want of room.
+// Full reports whether an instance holds so many keys that it has to be flushed.
 func (l *Lanes) Full(n *Lane) bool { return len(n.Comb.entries) >= l.keys }
 
 // Fold aggregates a record at time now, ns.

@@ -5,46 +5,8 @@ import (
 
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/loop/reports"
-	"github.com/saspart/saspart/partition/sketch"
 	"github.com/saspart/saspart/policy"
-	"github.com/saspart/saspart/stream"
 )
-
-// Observer is what one partitioner subtask sees of the keys: heavy hitters and
-// slot loads. Owned by one goroutine; bounded memory.
-type Observer struct {
-	sketch *sketch.SpaceSaving
-	slots  []int64
-}
-
-// sketchSize is the number of counters behind a list of hot keys: with 16 per key
-// named, and 1024 at least, the last of 4P keys of a zipf 1.0 stream is still
-// well above the sketch's error.
-func sketchSize(hot int) int { return max(1024, 16*hot) }
-
-// NewObserver makes what sees as many keys as the job names.
-func NewObserver(cfg *engine.Config) *Observer {
-	return &Observer{
-		sketch: sketch.NewSpaceSaving(sketchSize(cfg.NamedKeys())),
-		slots:  make([]int64, policy.SlotCount(cfg.Workers)),
-	}
-}
-
-// Observe counts the records of a batch.
-func (o *Observer) Observe(b *stream.Batch) {
-	for _, h := range b.Hashes {
-		o.slots[policy.SlotOf(h, len(o.slots))]++
-	}
-	o.sketch.ObserveBatch(b)
-}
-
-// Report writes what was seen into a subtask's report, whose memory it uses again, and
-// starts over. hot is how many keys it names.
-func (o *Observer) Report(p *reports.Partitioner, hot int) {
-	p.Hot, p.Slots = o.sketch.Top(hot, p.Hot), append(p.Slots[:0], o.slots...)
-	o.sketch.Reset()
-	clear(o.slots)
-}
 
 // NewLatency is a histogram of ns from a microsecond to hours, to 1 %.
 func NewLatency() *hdrhistogram.Histogram { return hdrhistogram.New(1000, 1e14, 2) }

@@ -9,7 +9,7 @@ import (
 // and routes at a time, at most.
 const BatchLength = 512
 
-// EnvOf is what a router of the given subtask is told.
+// EnvOf is the environment of a subtask's router.
 func EnvOf(s *engine.Setup, subtask int) partition.Env {
 	c := &s.Config
 	perSlide := s.Rates[subtask].RateAt(0) * c.Slide.Seconds()

@@ -86,7 +86,7 @@ final class FileRecords implements Records {
 
     private void leaveOut(CsvReader.BadRow bad) throws IOException {
         if (!config.skipsBadRows) {
-            throw file.error(bad.getMessage() + "; mend the row or leave such rows out with on_bad_row: skip");
+            throw file.error(bad.getMessage() + "; fix the row, or skip such rows with on_bad_row: skip");
         }
         if (firstBad == null) {
             firstBad = bad.getMessage();

@@ -100,7 +100,7 @@ class FileRecordsTest {
                 Arguments.of("only a header", utf8("k\n"), k, Payload.NONE, "has no rows; at least one is needed"),
                 Arguments.of("no such column", utf8("key,v\na,1\n"), k, Payload.NONE, "no column \"k\"; did you mean \"v\"? known are key, v"),
                 Arguments.of("a column twice", utf8("k,k\na,1\n"), k, Payload.NONE, "column \"k\" is there more than once; rename all but one"),
-                Arguments.of("not a number", utf8("k,v\na,1\nb,one\n"), kv, Payload.VALUES, "line 3, column \"v\": \"one\" is not a number; mend the row or leave such rows out with on_bad_row: skip"),
+                Arguments.of("not a number", utf8("k,v\na,1\nb,one\n"), kv, Payload.VALUES, "line 3, column \"v\": \"one\" is not a number; fix the row, or skip such rows with on_bad_row: skip"),
                 Arguments.of("infinite", utf8("k,v\na,1e999\n"), kv, Payload.VALUES, "line 2, column \"v\": Infinity is not a finite number"),
                 Arguments.of("fields missing", utf8("k,v\na\n"), kv, Payload.VALUES, "line 2: 1 fields where the header has 2"),
                 Arguments.of("not a whole number", utf8("k\n1.5\n"), Map.of("key", "k", "key_type", "integer"), Payload.NONE, "\"1.5\" is not a whole number of 64 bits"),

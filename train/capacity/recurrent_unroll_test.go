@@ -91,26 +91,26 @@ func tinyRecurrent(a train.Algorithm) RecurrentConfig {
 	return c
 }
 
-func newRecurrent(t testing.TB, c RecurrentConfig, seed uint64) *Recurrent {
+func newRecurrent(t testing.TB, c RecurrentConfig, seed uint64) *RecurrentSACN {
 	t.Helper()
 	return newRecurrentFrom(t, c, nil, seed)
 }
 
 // newHedged is newRecurrent from a policy with hedges and pooled memories.
-func newHedged(t testing.TB, c RecurrentConfig, seed uint64) *Recurrent {
+func newHedged(t testing.TB, c RecurrentConfig, seed uint64) *RecurrentSACN {
 	t.Helper()
 	hedged := tinyCapacity()
 	hedged.Hedge = true
-	start, err := New(hedged, seed)
+	start, err := NewModelTrainer(hedged, seed)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return newRecurrentFrom(t, c, start.Checkpoint(), seed)
 }
 
-func newRecurrentFrom(t testing.TB, c RecurrentConfig, start *checkpoint.Checkpoint, seed uint64) *Recurrent {
+func newRecurrentFrom(t testing.TB, c RecurrentConfig, start *checkpoint.Checkpoint, seed uint64) *RecurrentSACN {
 	t.Helper()
-	r, err := NewRecurrent(c, start, seed)
+	r, err := NewRecurrentSACN(c, start, seed)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,22 +17,21 @@ import (
 	"github.com/saspart/saspart/stream"
 )
 
-// hurryCount makes a scheme's routers count the routes that they take up inside a
-// slide. Each router counts for itself, in its own goroutine.
-type hurryCount struct{ routers []*hurryRouter }
+// catchUps makes a scheme's routers count the routes that they adopt inside a slide. Each router counts for itself, in its own goroutine.
+type catchUps struct{ routers []*catchUpRouter }
 
-func (h *hurryCount) wrap(s partition.Scheme) partition.Scheme {
+func (h *catchUps) wrap(s partition.Scheme) partition.Scheme {
 	open := s.NewRouter
 	s.NewRouter = func(env partition.Env) partition.Router {
-		r := &hurryRouter{Router: open(env), ended: -1}
+		r := &catchUpRouter{Router: open(env), ended: -1}
 		h.routers = append(h.routers, r)
 		return r
 	}
 	return s
 }
 
-// inside is how many routes were taken up inside a slide, once the job has ended.
-func (h *hurryCount) inside() int {
+// inside is how many routes were adopted inside a slide, once the job has ended.
+func (h *catchUps) inside() int {
 	n := 0
 	for _, r := range h.routers {
 		n += r.inside
@@ -40,18 +39,18 @@ func (h *hurryCount) inside() int {
 	return n
 }
 
-type hurryRouter struct {
+type catchUpRouter struct {
 	partition.Router
 	ended  int64 // the last slide
 	inside int
 }
 
-func (h *hurryRouter) EndSlide(slide int64) {
+func (h *catchUpRouter) EndSlide(slide int64) {
 	h.ended = slide
 	h.Router.EndSlide(slide)
 }
 
-func (h *hurryRouter) Follow(r *policy.Route, slide int64) {
+func (h *catchUpRouter) Follow(r *policy.Route, slide int64) {
 	if slide > h.ended+1 {
 		h.inside++
 	}
@@ -87,9 +86,9 @@ func (c *randomRoutes) Decide(*policy.Window, *policy.Route) *policy.Route {
 	return r
 }
 
-// Results stay exact when routes are taken up inside slides, by subtasks that are
+// Results stay exact when routes are adopted inside slides, by subtasks that are
 // not equally far, in windows of one slide and of several; and no record is lost.
-func TestHurryKeepsResultsExact(t *testing.T) {
+func TestCatchUpKeepsResultsExact(t *testing.T) {
 	check := func(t *rapid.T, open func(engine.Setup) (engine.Job, error), slides int) int {
 		c := engine.Default()
 		c.Workers = rapid.IntRange(2, 9).Draw(t, "workers")
@@ -101,7 +100,7 @@ func TestHurryKeepsResultsExact(t *testing.T) {
 		c.Costs.Record = time.Duration(rapid.SampledFrom([]int{1, 5}).Draw(t, "cost")) * time.Millisecond
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 2))
 		records := jobtest.RandomRecords(rng, 400, 40, 60*time.Millisecond)
-		var count hurryCount
+		var count catchUps
 		got := map[jobtest.ResultID]string{}
 		j, err := open(jobtest.WithList(engine.Setup{Config: c, Task: jobtest.CountTask{}, Scheme: count.wrap(jobtest.TableScheme(t, c.Workers)), Seed: 1, Results: jobtest.CollectResults(t, got)}, records))
 		if err != nil {
@@ -203,7 +202,7 @@ func recoverFrom(t *testing.T, open func(engine.Setup) (engine.Job, error)) reco
 
 // A job that a new heavy key holds up recovers within a few windows of the route that
 // splits the key, not after the slide in which it came; sim and local agree.
-func TestHurryRelievesSource(t *testing.T) {
+func TestCatchUpRelievesSource(t *testing.T) {
 	jobtest.InBubble(t, "both", func(t *testing.T) {
 		computed := recoverFrom(t, func(s engine.Setup) (engine.Job, error) { return sim.New(s) })
 		live := recoverFrom(t, func(s engine.Setup) (engine.Job, error) { return local.New(s) })
@@ -224,9 +223,9 @@ func TestHurryRelievesSource(t *testing.T) {
 	})
 }
 
-// A subtask that is behind takes up the newest route alone, once, and no older one
-// after it; a route announced after another router waits for that.
-func TestHurryTakesNewest(t *testing.T) {
+// A late subtask adopts the latest route alone, once, and no older one after it. A route
+// behind a switch waits for the switch.
+func TestCatchUpTakesNewest(t *testing.T) {
 	for name, open := range map[string]func(engine.Setup) (engine.Job, error){
 		"sim":   func(s engine.Setup) (engine.Job, error) { return sim.New(s) },
 		"local": func(s engine.Setup) (engine.Job, error) { return local.New(s) },

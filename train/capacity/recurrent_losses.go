@@ -11,29 +11,29 @@ import (
 	"github.com/saspart/saspart/train/recording"
 )
 
-// improve is one update of SAC-N, of CQL(H) where the configuration says so: what
-// Trainer.improve says, with
+// improve is one update of SAC-N, or of CQL(H) if the configuration says so, as in package
+// sacn but for two definitions:
 //
-//	log pi(a|s)  the mean over the workers of log N(a_w; log share_w, std_w)
+//	log pi(a|s)  the mean over the workers of log N(a_w; log capacity_w, std_w)
 //	CQL_n        mean_s T/P log sum_j exp(P/T Q_n(s,a_j) - log density(a_j)) - Q_n(s,a)
 //
-// so that entropy, and with it alpha, weighs each worker alike whatever P is: with
-// sums, what is right for eight workers would let sixty-four scatter eight times as
-// much for the same gain in value.
+// So the entropy, and with it alpha, counts per worker. Summed over the workers, an alpha
+// that is right for 8 workers would let 64 scatter eight times as much for the same gain in
+// value.
 //
-// The walk is done; it has the policy at s in step BurnIn and at the last s' in its
-// last step.
-func (t *Recurrent) improve(r *room, stats *train.Stats) error {
+// The policy must be unrolled: step BurnIn is that of the first state, the last step that of
+// the last next state.
+func (t *RecurrentSACN) improve(r *workspace, stats *train.Stats) error {
 	alpha := math.Exp(float64(t.alpha.W[0]))
 	stats.Alpha = alpha
 	usable := t.gather(r)
 	if usable == 0 {
-		return fmt.Errorf("no transition of the batch has a reward; leave out the traces of workers that do not report")
+		return fmt.Errorf("no transition of the batch has a reward; leave out traces with unmeasured workers")
 	}
 	entropy := t.draw(r)
 	stats.Entropy = entropy
-	t.aim(r, alpha, stats)
-	t.criticise(r, usable, stats)
+	t.targets(r, alpha, stats)
+	t.criticLoss(r, usable, stats)
 	if loss := stats.TD + t.cfg.CQL.Weight*stats.CQL; math.IsNaN(loss) || math.IsInf(loss, 0) {
 		return fmt.Errorf("the critics' loss is %v", loss)
 	}
@@ -50,7 +50,7 @@ func (t *Recurrent) improve(r *room, stats *train.Stats) error {
 		stats.Imitation = -likely
 		stats.Actor = -alpha*entropy - likely
 	} else {
-		t.climb(r, usable, stats)
+		t.policyLoss(r, usable, stats)
 		stats.Actor = -alpha*entropy - stats.PolicyValue
 	}
 	t.eachTransition(func(i, row int, known bool) {
@@ -74,9 +74,9 @@ func (t *Recurrent) improve(r *room, stats *train.Stats) error {
 	return nil
 }
 
-// clone is one update of behaviour cloning: the log-likelihood of the data's log
-// shares goes up, and nothing else happens.
-func (t *Recurrent) clone(r *room, stats *train.Stats) error {
+// clone is one update of behaviour cloning: it raises the log-likelihood of the data's log
+// capacities.
+func (t *RecurrentSACN) clone(r *workspace, stats *train.Stats) error {
 	usable := 0
 	t.eachTransition(func(_, _ int, known bool) {
 		if known {
@@ -84,7 +84,7 @@ func (t *Recurrent) clone(r *room, stats *train.Stats) error {
 		}
 	})
 	if usable == 0 {
-		return fmt.Errorf("no transition of the batch tells what every worker got; leave out the traces of workers that do not report")
+		return fmt.Errorf("no transition of the batch has the counts of all workers; leave out traces with unmeasured workers")
 	}
 	clear(r.byShare)
 	clear(r.byLogStd)
@@ -93,9 +93,9 @@ func (t *Recurrent) clone(r *room, stats *train.Stats) error {
 	return t.learnPolicy(r, stats)
 }
 
-// learnPolicy takes the gradients by log shares and deviations back through the walk
-// and moves the policy.
-func (t *Recurrent) learnPolicy(r *room, stats *train.Stats) (err error) {
+// learnPolicy takes the gradients with respect to log capacities and deviations back through
+// time and updates the policy.
+func (t *RecurrentSACN) learnPolicy(r *workspace, stats *train.Stats) (err error) {
 	w, grad := t.net.Views(t.actor.W), t.net.Views(t.actor.Grad)
 	t.unroll.backward(&w, &grad, r.byShare, r.byLogStd)
 	if stats.ActorNorm, err = t.actor.Step(t.pool, t.cfg.ActorRate, t.updates+1, t.cfg.GradClip); err != nil {
@@ -104,9 +104,9 @@ func (t *Recurrent) learnPolicy(r *room, stats *train.Stats) (err error) {
 	return nil
 }
 
-// eachTransition calls f with every transition of the batch, where its workers begin
-// in what the walk has of its state, [S,R], and whether its action and reward are known.
-func (t *Recurrent) eachTransition(f func(i, row int, known bool)) {
+// eachTransition calls f with every transition of the batch, the first row of its state in
+// the unrolled policy's [S,R], and whether its action and reward are known.
+func (t *RecurrentSACN) eachTransition(f func(i, row int, known bool)) {
 	k := &t.unroll
 	for b, s := range k.stretches {
 		for j := range t.cfg.Stretch {
@@ -115,17 +115,17 @@ func (t *Recurrent) eachTransition(f func(i, row int, known bool)) {
 	}
 }
 
-// mostLikely is the policy's most likely log share of a row of all steps, [S,R].
+// mostLikely is the policy's most likely log capacity of a row of all steps, [S,R].
 func (k *unroll) mostLikely(row int) float64 { return k.logShare(row / k.rows())[row%k.rows()] }
 
 // of is the recording of transition i and the window of its state.
-func (t *Recurrent) of(i int) (*recording.Recording, int) {
+func (t *RecurrentSACN) of(i int) (*recording.Recording, int) {
 	s := t.unroll.stretches[i/t.cfg.Stretch]
 	return s.Recording, s.From + i%t.cfg.Stretch
 }
 
-// gather fetches what critics see, and returns how many transitions are known.
-func (t *Recurrent) gather(r *room) (usable int) {
+// gather collects the inputs of the critics and returns the number of known transitions.
+func (t *RecurrentSACN) gather(r *workspace) (usable int) {
 	see := func(state, common []float32, rec *recording.Recording, window, i int) {
 		all := rec.Common[window*recording.CommonWidth:][:recording.CommonWidth]
 		copy(common[i*recording.CommonWidth:], all)
@@ -146,10 +146,10 @@ func (t *Recurrent) gather(r *room) (usable int) {
 	return usable
 }
 
-// draw fills in the actions: of SAC at s' (first) and at s (own), and for the critics
-// the data's and CQL's samples with their log-densities. It returns the policy's
-// entropy per worker at s, as far as its own actions tell.
-func (t *Recurrent) draw(r *room) (entropy float64) {
+// draw sets the actions: SAC's at s' (first) and at s (own), and for the critics the data's
+// and CQL's samples with their log-densities. It returns the entropy per worker of the
+// policy at s, estimated from its own actions.
+func (t *RecurrentSACN) draw(r *workspace) (entropy float64) {
 	for i := range r.noise {
 		r.noise[i] = float32(t.rng.NormFloat64())
 	}
@@ -205,8 +205,8 @@ func (t *Recurrent) draw(r *room) (entropy float64) {
 	return entropy / float64(max(1, usable))
 }
 
-// centre takes the mean over the P workers out of every action [B*P,M] and brings it
-// to the size that critics see.
+// centre subtracts the mean over the P workers from every action [B*P,M] and scales it for
+// the critics.
 func centre(act []float32, workers, cols int) {
 	for from := 0; from < len(act); from += workers * cols {
 		state := act[from : from+workers*cols]
@@ -223,8 +223,8 @@ func centre(act []float32, workers, cols int) {
 	}
 }
 
-// aim computes the critics' targets y.
-func (t *Recurrent) aim(r *room, alpha float64, stats *train.Stats) {
+// targets computes the critics' targets y.
+func (t *RecurrentSACN) targets(r *workspace, alpha float64, stats *train.Stats) {
 	r.targets.forward(t.pool, t.target, r.next, r.nextCommon, r.first)
 	n, each := r.transitions, 1+t.samples()
 	stride := len(t.unroll.stretches) * r.workers
@@ -246,7 +246,7 @@ func (t *Recurrent) aim(r *room, alpha float64, stats *train.Stats) {
 	stats.Target /= usable
 }
 
-// leastOf is the least of the N values [N,n] of column i, and where it is.
+// leastOf returns the smallest of the N values [N,n] of column i, and its place.
 func leastOf(q []float32, i, n int) (least float64, at int) {
 	at = i
 	for j := i; j < len(q); j += n {
@@ -257,11 +257,11 @@ func leastOf(q []float32, i, n int) (least float64, at int) {
 	return float64(q[at]), at
 }
 
-// criticise computes the critics' loss and its gradient by their values, dq: of the
-// data's action first, then of CQL's. CQL's term is there as long as the gap is above
-// what is allowed, as in its version with a Lagrange multiplier (Kumar et al., appendix
-// F), whose multiplier is then weight or 0.
-func (t *Recurrent) criticise(r *room, usable int, stats *train.Stats) {
+// criticLoss computes the critics' loss and its gradient dq with respect to their values:
+// first of the data's action, then of CQL's samples. CQL's term counts only while the gap is
+// above cql.gap, as in the version with a Lagrange multiplier (Kumar et al., appendix F);
+// here the multiplier is either the weight or 0.
+func (t *RecurrentSACN) criticLoss(r *workspace, usable int, stats *train.Stats) {
 	r.values.forward(t.pool, t.critic.W, r.state, r.common, r.sampled)
 	n, k, critics := r.transitions, t.samples(), t.cfg.Critics
 	cols := 1 + 3*k
@@ -280,7 +280,7 @@ func (t *Recurrent) criticise(r *room, usable int, stats *train.Stats) {
 			stats.Q += float64(q[0]) * each / float64(critics)
 			dq[0] = float32(slope * each)
 			if k > 0 {
-				stats.CQL += conserve(q, r.density[i*3*k:][:3*k], perWorker, 0, dq) * each / float64(critics)
+				stats.CQL += cqlGap(q, r.density[i*3*k:][:3*k], perWorker, 0, dq) * each / float64(critics)
 			}
 		}
 	})
@@ -291,20 +291,20 @@ func (t *Recurrent) criticise(r *room, usable int, stats *train.Stats) {
 		for c := range critics {
 			at := (c*n + i) * cols
 			if known {
-				conserve(r.values.q[at:][:cols], r.density[i*3*k:][:3*k], perWorker, t.cfg.CQL.Weight*each, r.dq[at:][:cols])
+				cqlGap(r.values.q[at:][:cols], r.density[i*3*k:][:3*k], perWorker, t.cfg.CQL.Weight*each, r.dq[at:][:cols])
 			}
 		}
 	})
 }
 
-// conserve is CQL(H)'s gap in one state (Kumar et al. 2020, arXiv 2006.04779, equation
+// cqlGap is CQL(H)'s gap in one state (Kumar et al. 2020, arXiv 2006.04779, equation
 // 4 and appendix F),
 //
 //	T log sum_j exp(q_j/T - log density_j) - q_data
 //
 // where q holds the data's value and then those of the sampled actions; weight times
 // its gradient by q is added to dq.
-func conserve(q []float32, density []float64, temperature, weight float64, dq []float32) (gap float64) {
+func cqlGap(q []float32, density []float64, temperature, weight float64, dq []float32) (gap float64) {
 	most := math.Inf(-1)
 	for j, d := range density {
 		most = max(most, float64(q[1+j])/temperature-d)
@@ -320,22 +320,22 @@ func conserve(q []float32, density []float64, temperature, weight float64, dq []
 	return temperature*(most+math.Log(sum)) - float64(q[0])
 }
 
-// climb adds how the least critic's value, averaged over the batch, falls with the
-// policy's log shares and deviations, by its own actions.
-func (t *Recurrent) climb(r *room, usable int, stats *train.Stats) {
-	r.policys.forward(t.pool, t.critic.W, r.state, r.common, r.own)
+// policyLoss adds the gradient of the negative mean of the smallest critic's value with
+// respect to the policy's log capacities and deviations, through its own actions.
+func (t *RecurrentSACN) policyLoss(r *workspace, usable int, stats *train.Stats) {
+	r.policies.forward(t.pool, t.critic.W, r.state, r.common, r.own)
 	n, each := r.transitions, 1+t.samples()
 	clear(r.dOwn)
 	t.eachTransition(func(i, _ int, known bool) {
 		if known {
-			least, at := leastOf(r.policys.q, i, n)
+			least, at := leastOf(r.policies.q, i, n)
 			r.dOwn[at] = float32(1 / float64(usable))
 			stats.PolicyValue += least / float64(usable)
 		}
 	})
-	r.policys.backward(t.pool, t.critic.W, r.dOwn, nil, true)
+	r.policies.backward(t.pool, t.critic.W, r.dOwn, nil, true)
 	t.eachTransition(func(i, row int, known bool) {
-		by := r.policys.dact[i*r.workers:][:r.workers]
+		by := r.policies.dact[i*r.workers:][:r.workers]
 		mean := float32(0)
 		for _, v := range by {
 			mean += v / float32(r.workers)
@@ -350,9 +350,9 @@ func (t *Recurrent) climb(r *room, usable int, stats *train.Stats) {
 	})
 }
 
-// likelihood is the mean over known transitions and workers of the log-density of the
-// data's log shares; its gradient is subtracted from byShare and byLogStd.
-func (t *Recurrent) likelihood(r *room, usable int) (mean float64) {
+// likelihood is the mean over known transitions and workers of the log-density of the data's
+// log capacities. It subtracts its gradient from byShare and byLogStd.
+func (t *RecurrentSACN) likelihood(r *workspace, usable int) (mean float64) {
 	weight := 1 / float64(usable*r.workers)
 	t.eachTransition(func(i, row int, known bool) {
 		if !known {

@@ -16,20 +16,20 @@ import (
 	"github.com/saspart/saspart/train/internal/nn"
 )
 
-// Trainer trains the network of the capacity action by gradients through the fluid
-// model (docs/algorithms.md, "Training through the model"): whole scenarios are run under the network, and
-// the loss of every window is taken back through shares, estimates and memories to
-// the parameters. Nothing is sampled but the scenarios, so that minutes suffice where
-// learning from rewards takes hours. It is for one goroutine at a time.
+// ModelTrainer trains the network of the capacity action by gradients through the fluid
+// model (docs/algorithms.md, "Training through the model"). Whole scenarios run under the
+// network, and the loss of every window is taken back through capacities, estimates and
+// memories to the parameters. Only the scenarios are random, so that training takes minutes
+// where training from rewards takes hours. It is for one goroutine at a time.
 //
-// The way back is written out, by hand and in float64 outside the network: with
-// autograd a window of a few hundred workers is some hundred small operations, each
-// of which costs more to start than to do.
-type Trainer struct {
+// The backward pass is written by hand, and in float64 outside the network. Under autograd a
+// window of a few hundred workers is some hundred small operations, and starting one costs
+// more than its work.
+type ModelTrainer struct {
 	cfg     Config
 	net     nn.GRU
 	params  *nn.Params
-	policy  *nn.Params // where the policy is an average: its parameters; else params
+	policy  *nn.Params // the moving average, if the policy is one; else params
 	inputs  filter.Inputs
 	pool    *nn.Pool
 	pcg     *rand.PCG
@@ -39,8 +39,8 @@ type Trainer struct {
 	muon    nn.Muon
 }
 
-// group is a part of a batch that one thread takes through all windows. How a batch
-// falls into groups does not depend on the threads.
+// group is a part of a batch that one thread runs through all windows. How a batch is
+// divided does not depend on the threads.
 type group struct {
 	rollouts  []rollout
 	jobs      []int // workers of each
@@ -50,13 +50,12 @@ type group struct {
 	imbalance float64
 }
 
-// groupScenarios is how many scenarios a group has: with some ten workers each, rows
-// enough for BLAS, and few enough for the caches.
+// groupScenarios is the number of scenarios in a group: with some ten workers each, enough
+// rows for BLAS, and few enough for the caches.
 const groupScenarios = 6
 
-// New makes a trainer with a fresh network. Everything random in its life
-// follows from seed.
-func New(cfg Config, seed uint64) (*Trainer, error) {
+// NewModelTrainer makes a trainer with a new network. Everything random follows from seed.
+func NewModelTrainer(cfg Config, seed uint64) (*ModelTrainer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("training configuration: %w", err)
 	}
@@ -66,7 +65,7 @@ func New(cfg Config, seed uint64) (*Trainer, error) {
 	}
 	nn.SingleThread()
 	pcg := rand.NewPCG(seed, 0xca9ac171)
-	t := &Trainer{
+	t := &ModelTrainer{
 		cfg: cfg, net: nn.GRU{Inputs: inputs.Len(), Units: cfg.Units, Actions: filter.Actions(cfg.Hedge), Pool: cfg.Pool}, inputs: inputs,
 		pool: &nn.Pool{Threads: cfg.Threads}, pcg: pcg, rng: rand.New(pcg),
 	}
@@ -87,14 +86,14 @@ func New(cfg Config, seed uint64) (*Trainer, error) {
 }
 
 // Updates is the number of updates done.
-func (t *Trainer) Updates() uint64 { return t.updates }
+func (t *ModelTrainer) Updates() uint64 { return t.updates }
 
-// Generator is what everything random in the trainer's life is drawn from; it is part of
-// the trainer's state, so that what else draws from it is resumed with it.
-func (t *Trainer) Generator() *rand.Rand { return t.rng }
+// Generator is the trainer's random generator. It is part of the trainer's state, so a caller
+// that draws from it resumes with it.
+func (t *ModelTrainer) Generator() *rand.Rand { return t.rng }
 
 // Update draws a batch of scenarios and learns from it, as UpdateOn does.
-func (t *Trainer) Update() (Stats, error) {
+func (t *ModelTrainer) Update() (Stats, error) {
 	batch := make([]*scenario.Scenario, t.cfg.Batch)
 	workers, seeds := make([]int, len(batch)), make([]uint64, len(batch))
 	for i := range batch {
@@ -104,10 +103,10 @@ func (t *Trainer) Update() (Stats, error) {
 	return t.UpdateOn(batch)
 }
 
-// UpdateOn learns from a batch of scenarios, of any P, as many and as long as the
-// configuration says: recorded ones, for instance (recording.Scenario). An error from a
-// gradient that is not finite leaves the parameters as they were.
-func (t *Trainer) UpdateOn(batch []*scenario.Scenario) (Stats, error) {
+// UpdateOn learns from a batch of scenarios of any P, for instance recorded ones
+// (recording.Scenario). Their number and length must be those of the configuration. A
+// gradient that is not finite is an error and leaves the parameters unchanged.
+func (t *ModelTrainer) UpdateOn(batch []*scenario.Scenario) (Stats, error) {
 	stats := Stats{Update: t.updates + 1}
 	if len(batch) != t.cfg.Batch {
 		return stats, fmt.Errorf("update %d: %d scenarios, where the configuration's batch has %d", stats.Update, len(batch), t.cfg.Batch)
@@ -152,8 +151,8 @@ func (t *Trainer) UpdateOn(batch []*scenario.Scenario) (Stats, error) {
 	return stats, nil
 }
 
-// step moves the parameters along their gradient, and returns its length.
-func (t *Trainer) step(rate float64) (float64, error) {
+// step updates the parameters and returns the length of their gradient.
+func (t *ModelTrainer) step(rate float64) (float64, error) {
 	p, number := t.params, t.updates+1
 	if !t.cfg.Muon {
 		return p.Step(t.pool, rate, number, t.cfg.GradClip)
@@ -183,9 +182,9 @@ func (t *Trainer) step(rate float64) (float64, error) {
 	return norm, nil
 }
 
-// pass takes a group's scenarios through all windows and back, and leaves loss,
-// imbalance and gradient in the group.
-func (t *Trainer) pass(g *group, w *[nn.GRUTensors]nn.Matrix, k float64) {
+// pass runs a group's scenarios through all windows and back, and sets the group's loss,
+// imbalance and gradient.
+func (t *ModelTrainer) pass(g *group, w *[nn.GRUTensors]nn.Matrix, k float64) {
 	windows := t.cfg.Scenarios.Windows
 	g.jobs = g.jobs[:0]
 	for i := range g.rollouts {
@@ -206,7 +205,7 @@ func (t *Trainer) pass(g *group, w *[nn.GRUTensors]nn.Matrix, k float64) {
 			}
 		})
 		if s == windows-1 {
-			break // what is decided now has no consequences
+			break // a decision after the last window has no effect
 		}
 		tape.Forward(w, s)
 		g.each(func(c *rollout, from int) { c.filter.Steps[s].Apply(c.rows(tape.At(tape.A, s, t.net.Actions), from)) })
@@ -241,7 +240,7 @@ func (g *group) each(f func(c *rollout, from int)) {
 }
 
 // Checkpoint is the policy as it is now; it shares no memory with the trainer.
-func (t *Trainer) Checkpoint() *checkpoint.Checkpoint {
+func (t *ModelTrainer) Checkpoint() *checkpoint.Checkpoint {
 	c := &checkpoint.Checkpoint{
 		Format: checkpoint.Format, Kind: checkpoint.KindCapacity, CreatedBy: "saspart",
 		Capacity:      &checkpoint.CapacitySpec{Inputs: slices.Clone(t.cfg.Inputs), Units: t.cfg.Units, Hedge: t.cfg.Hedge, Pool: t.cfg.Pool},
@@ -253,19 +252,19 @@ func (t *Trainer) Checkpoint() *checkpoint.Checkpoint {
 	return c
 }
 
-// State returns a copy of everything that an exact resumption needs.
-func (t *Trainer) State() (train.State, error) {
+// State returns a copy of everything needed to resume exactly.
+func (t *ModelTrainer) State() (train.State, error) {
 	return nn.TakeState(t.updates, t.pcg, t.tensors())
 }
 
-// Restore makes the trainer what it was when s was taken. A state of another network
-// is refused and changes nothing.
-func (t *Trainer) Restore(s train.State) error {
+// Restore sets the trainer to a state that State returned. A state of another network is an
+// error and changes nothing.
+func (t *ModelTrainer) Restore(s train.State) error {
 	return nn.PutState(s, &t.updates, t.pcg, t.tensors())
 }
 
 // tensors are all that the trainer learns, in its own memory.
-func (t *Trainer) tensors() []train.Tensor {
+func (t *ModelTrainer) tensors() []train.Tensor {
 	all := t.params.Named("capacity")
 	if t.policy != t.params {
 		all = append(all, train.Tensor{Name: "capacity.average", Shape: []int{len(t.policy.W)}, Data: t.policy.W})
@@ -273,9 +272,9 @@ func (t *Trainer) tensors() []train.Tensor {
 	return all
 }
 
-// StartFrom takes over the network of a checkpoint, of the same inputs and units, whose
-// inputs may be of other scales. One that takes means out of them is an error.
-func (t *Trainer) StartFrom(c *checkpoint.Checkpoint) error {
+// StartFrom sets the network to that of a checkpoint with the same inputs and units. Its
+// inputs may have other scales; one that subtracts means from them is an error.
+func (t *ModelTrainer) StartFrom(c *checkpoint.Checkpoint) error {
 	takeOver(t.params, c)
 	w := t.net.Views(t.params.W)[nn.InputWeight]
 	for i, to := range t.inputs.Scale {
@@ -284,7 +283,7 @@ func (t *Trainer) StartFrom(c *checkpoint.Checkpoint) error {
 			mean, scale = n.Mean[i], n.Scale[i]
 		}
 		if mean != 0 {
-			return fmt.Errorf("start from a checkpoint: %q has mean %v taken out, which training by the model has no place for", c.Capacity.Inputs[i], mean)
+			return fmt.Errorf("start from a checkpoint: %q has mean %v subtracted, which training through the model does not support", c.Capacity.Inputs[i], mean)
 		}
 		for j := range w.Cols {
 			w.V[i*w.Stride+j] *= scale / to

@@ -24,7 +24,7 @@ func tinyCapacity() Config {
 }
 
 // perturb moves all parameters, so that no gradient is zero by the head's.
-func perturb(t *Trainer, seed uint64) {
+func perturb(t *ModelTrainer, seed uint64) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	for i := range t.params.W {
 		t.params.W[i] += float32(0.2 * rng.NormFloat64())
@@ -33,7 +33,7 @@ func perturb(t *Trainer, seed uint64) {
 
 // rolloutOf runs one scenario under the trainer's network and returns loss, imbalance
 // per window summed over the windows, and the gradient.
-func rolloutOf(t *Trainer, s *scenario.Scenario, k float64) *group {
+func rolloutOf(t *ModelTrainer, s *scenario.Scenario, k float64) *group {
 	g := &group{rollouts: make([]rollout, 1), grad: make([]float32, len(t.params.W))}
 	g.rollouts[0].begin(s)
 	w := t.net.Views(t.params.W)
@@ -63,7 +63,7 @@ func TestRolloutIsThePolicys(t *testing.T) {
 	} {
 		cfg := tinyCapacity()
 		c.change(&cfg.Scenarios)
-		trainer, err := New(cfg, 1)
+		trainer, err := NewModelTrainer(cfg, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -105,7 +105,7 @@ func TestCapacityGradient(t *testing.T) {
 			cfg.Scenarios.Job = scenario.JobLike{Part: 1, Noise: around, Start: around, Lumps: around, Chance: around}
 		}
 		cfg.Batch = 1
-		trainer, err := New(cfg, 3)
+		trainer, err := NewModelTrainer(cfg, 3)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -147,7 +147,7 @@ func TestCapacityGradient(t *testing.T) {
 }
 
 // learn does so many updates.
-func learn(t *testing.T, c *Trainer, updates int) {
+func learn(t *testing.T, c *ModelTrainer, updates int) {
 	t.Helper()
 	for range updates {
 		if _, err := c.Update(); err != nil {
@@ -158,10 +158,10 @@ func learn(t *testing.T, c *Trainer, updates int) {
 
 // Interrupted or not, on one thread or three: the same parameters, bit for bit.
 func TestCapacityResumesExactly(t *testing.T) {
-	fresh := func(threads int, seed uint64) *Trainer {
+	fresh := func(threads int, seed uint64) *ModelTrainer {
 		cfg := tinyCapacity()
 		cfg.Batch, cfg.Threads, cfg.Average = 2*groupScenarios+1, threads, 0.9
-		c, err := New(cfg, seed)
+		c, err := NewModelTrainer(cfg, seed)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -192,12 +192,12 @@ func TestCapacityResumesExactly(t *testing.T) {
 // The policy is the moving average of the parameters, which it does not change.
 func TestPolicyIsTheAverage(t *testing.T) {
 	cfg := tinyCapacity()
-	plain, err := New(cfg, 1)
+	plain, err := NewModelTrainer(cfg, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg.Average = 0.75
-	averaged, err := New(cfg, 1)
+	averaged, err := NewModelTrainer(cfg, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +221,7 @@ func TestPolicyIsTheAverage(t *testing.T) {
 			at++
 		}
 	}
-	again, err := New(cfg, 2)
+	again, err := NewModelTrainer(cfg, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +234,7 @@ func TestPolicyIsTheAverage(t *testing.T) {
 }
 
 func TestCapacityRestoreRefuses(t *testing.T) {
-	c, err := New(tinyCapacity(), 1)
+	c, err := NewModelTrainer(tinyCapacity(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +265,7 @@ func TestCapacityLearns(t *testing.T) {
 	}
 	cfg := Prototype()
 	cfg.Workers, cfg.Batch, cfg.Updates, cfg.Rate = [2]int{4, 12}, 24, 120, [2]float64{1e-2, 1e-3}
-	c, err := New(cfg, 1)
+	c, err := NewModelTrainer(cfg, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -301,7 +301,7 @@ func TestCapacityLearns(t *testing.T) {
 func TestCapacityUpdateOn(t *testing.T) {
 	cfg := tinyCapacity()
 	cfg.Batch, cfg.Rate = 2, [2]float64{1e-2, 1e-2}
-	c, err := New(cfg, 1)
+	c, err := NewModelTrainer(cfg, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -334,7 +334,7 @@ func TestCapacityUpdateOn(t *testing.T) {
 
 // A gradient that is not finite stops the run and leaves the network as it was.
 func TestCapacityStopsAtNaN(t *testing.T) {
-	c, err := New(tinyCapacity(), 1)
+	c, err := NewModelTrainer(tinyCapacity(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
