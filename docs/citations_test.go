@@ -1,4 +1,4 @@
-// Package docs checks that what comments and documents cite exists.
+// Package docs tests the documents: citations resolve, and tables follow the code.
 package docs
 
 import (
@@ -248,7 +248,7 @@ func anchorOf(title string) string {
 	}, title)
 }
 
-// TestCitationForms shows what is read as a citation and what is not.
+// TestCitationForms shows the forms of citations.
 func TestCitationForms(t *testing.T) {
 	for _, test := range []struct {
 		why, file, text string

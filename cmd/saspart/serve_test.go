@@ -170,7 +170,7 @@ func TestServeWatches(t *testing.T) {
 		t.Errorf("exit code %d, %s", code, narration)
 	}
 	until("/metrics", `saspart_fallbacks_total{job="other",reason="workers"} 19`)
-	if code, log := stop(); code != codeOK || !strings.Contains(log, "the one before it serves on") {
+	if code, log := stop(); code != codeOK || !strings.Contains(log, "the previous one stays") {
 		t.Errorf("the server left with %d and logged %s", code, log)
 	}
 }

@@ -168,14 +168,23 @@ func (g *gauge) waiting(w *policy.Window) {
 	}
 }
 
-// run runs the job of e for so many windows under its partitioner.
+// run runs the job of e and gives its windows to sink.
 func (g *gauge) run(ctx context.Context, e *config.Experiment, s Subject, windows int, sink collect.Sink) error {
-	limits := collect.Config{Windows: windows, EpisodeWindows: collect.Endless}.WithDefault(e.Partitioner)
+	return s.run(ctx, e, windows, sink, experiment.Options{Latency: g.observe, Arrivals: g.arrivals}, g.timer)
+}
+
+// run runs the job of e under its partitioner for a number of windows. timer, if not nil,
+// times its routers.
+func (s Subject) run(ctx context.Context, e *config.Experiment, windows int, sink collect.Sink, o experiment.Options, timer *routeTimer) error {
+	o.Flink = s.Flink
 	_, err := collect.Run{
-		Config: limits, Workers: e.Job.Workers, Seed: e.Seed, Metrics: e.Job.Metrics, Sink: sink,
+		Config:  collect.Config{Windows: windows, EpisodeWindows: collect.Endless}.WithDefault(e.Partitioner),
+		Workers: e.Job.Workers, Seed: e.Seed, Metrics: e.Job.Metrics, Sink: sink,
 		Open: func(p partition.Scheme) (engine.Job, error) {
-			p.NewRouter = g.timer.wrap(p.NewRouter, s.Now)
-			return experiment.Open(e, s.Engine, p, experiment.Options{Latency: g.observe, Arrivals: g.arrivals, Flink: s.Flink})
+			if timer != nil {
+				p.NewRouter = timer.wrap(p.NewRouter, s.Now)
+			}
+			return experiment.Open(e, s.Engine, p, o)
 		},
 	}.Do(ctx)
 	return err

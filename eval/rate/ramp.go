@@ -21,7 +21,7 @@ func (res *Result) ramp(ctx context.Context, s Subject, c Config, take func(Read
 	}
 	each := int(math.Round(float64(c.Ramp.Interval) / float64(e.Job.MetricWindow())))
 	if each < 1 || time.Duration(each)*e.Job.MetricWindow() != c.Ramp.Interval {
-		return fmt.Errorf("ramp: its interval of %v is no multiple of the job's metric window of %v", c.Ramp.Interval, e.Job.MetricWindow())
+		return fmt.Errorf("ramp: the interval of %v is not a multiple of the job's metric window of %v", c.Ramp.Interval, e.Job.MetricWindow())
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -36,25 +36,26 @@ func (res *Result) ramp(ctx context.Context, s Subject, c Config, take func(Read
 	err := g.run(ctx, &e, s, c.Warmup+each*c.Ramp.Steps, g)
 	switch {
 	case g.failed > 0 && g.last.Rate == 0:
-		return fmt.Errorf("ramp: not even the rate it starts with, %.0f records/s, is held; start lower (ramp.start)", start)
+		return fmt.Errorf("ramp: the first rate, %.0f records/s, is not sustained; start lower (ramp.start)", start)
 	case g.failed > 0:
 		res.Held, res.Failed, res.At = g.last.Rate, g.failed, g.last
 		return nil
 	case err != nil:
 		return err
 	}
-	return fmt.Errorf("ramp: after %d steps, at %.0f records/s, the job still keeps up; take larger ones (ramp.step)", c.Ramp.Steps, g.last.Rate)
+	return fmt.Errorf("ramp: after %d steps the job sustains %.0f records/s; use larger steps (ramp.step)", c.Ramp.Steps, g.last.Rate)
 }
 
-// next is the rate that follows rate when the mean busiest worker or reducer is busy:
+// next returns the rate after an interval. busy is the mean busy ratio of the busiest worker
+// or reducer:
 //
 //	rate + max(step, min(most, (rate*0.9/busy - rate)/10))
 func (c *RampConfig) next(rate, busy float64) float64 {
 	return rate + max(c.Step, min(c.Most, (rate*0.9/max(busy, 1e-3)-rate)/10))
 }
 
-// rampArrivals go up an interval at a time. All subtasks see the same windows, and so
-// change alike.
+// rampArrivals raise the rate after each interval. All subtasks see the same windows, so their
+// rates are equal.
 type rampArrivals struct {
 	*stream.Arrivals
 	warm, each int // windows
@@ -69,7 +70,7 @@ func (a *rampArrivals) Observe(end time.Duration, busiest float64) {
 	if a.seen++; a.seen <= a.warm {
 		return
 	}
-	if busiest == busiest { // NaN: nobody reported
+	if busiest == busiest { // not NaN
 		a.busy += busiest
 	}
 	if (a.seen-a.warm)%a.each == 0 {
@@ -79,12 +80,12 @@ func (a *rampArrivals) Observe(end time.Duration, busiest float64) {
 	}
 }
 
-// rampGauge reads the windows of a ramp, an interval at a time.
+// rampGauge measures the intervals of a ramp.
 type rampGauge struct {
 	*gauge
 	warm, each int // windows
 	last       Reading
-	failed     float64 // the rate that was not held
+	failed     float64 // the rate that was not sustained
 	take       func(Reading)
 	stop       func()
 }
@@ -105,7 +106,7 @@ func (g *rampGauge) Write(w *policy.Window) error {
 	}
 	g.rate = g.due
 	r := g.reading()
-	// The interval before was held if this one sends no less than was due in it.
+	// The previous rate is sustained if this interval sends at least what was due in it.
 	r.Held = r.Sent >= max(g.last.Rate, g.rate*(1-10*g.slack))*(1-g.slack)
 	g.take(r)
 	if !r.Held {

@@ -10,12 +10,9 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
-	"github.com/saspart/saspart/collect"
 	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/config/field"
-	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/experiment"
-	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/stream"
 )
@@ -103,14 +100,7 @@ func Stress(ctx context.Context, s Subject, c StressConfig, heap func() uint64, 
 		return nil, fmt.Errorf("stress: the warm-up of %d windows leaves nothing of %v, which is %d", c.Warmup, c.Duration, windows)
 	}
 	g := &strain{res: &Stressed{Bounds: bounds}, warmup: c.Warmup, heap: heap, each: each, latency: hdrhistogram.New(1000, 1e14, 2)}
-	_, err = collect.Run{
-		Config:  collect.Config{Windows: windows, EpisodeWindows: collect.Endless}.WithDefault(e.Partitioner),
-		Workers: e.Job.Workers, Seed: e.Seed, Metrics: e.Job.Metrics, Sink: g,
-		Open: func(p partition.Scheme) (engine.Job, error) {
-			return experiment.Open(&e, s.Engine, p, experiment.Options{Latency: g.observe, Flink: s.Flink})
-		},
-	}.Do(ctx)
-	if err != nil {
+	if err := s.run(ctx, &e, windows, g, experiment.Options{Latency: g.observe}, nil); err != nil {
 		return nil, err
 	}
 	if g.counted == 0 {

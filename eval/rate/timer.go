@@ -11,18 +11,18 @@ import (
 	"github.com/saspart/saspart/stream"
 )
 
-// routeTimer times the routing of batches, of all subtasks of a job.
+// routeTimer times the routing of batches in all subtasks of a job.
 type routeTimer struct {
 	mu      sync.Mutex
 	routers []*timed
 }
 
-// leastTimed is how long a batch must be for its time to be worth something: reading
-// the clock twice takes as long as routing some records.
+// leastTimed is the least length of a batch that is timed: reading the clock twice takes as
+// long as routing some records.
 const leastTimed = 64
 
-// perRecord is the median over batches of the time to route a record, in ns; 0 if no
-// batch was long enough. Called when the job is closed.
+// perRecord returns the median over batches of the time to route a record, in ns; 0 if no
+// batch was long enough. It is called after the job was closed.
 func (t *routeTimer) perRecord() float64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -36,10 +36,10 @@ func (t *routeTimer) perRecord() float64 {
 	return float64(all.ValueAtQuantile(50)) / 1000
 }
 
-// newTimes is a histogram of ps per record.
+// newTimes returns a histogram of ps per record.
 func newTimes() *hdrhistogram.Histogram { return hdrhistogram.New(100, 1e12, 3) }
 
-// wrap has the routers that open makes timed.
+// wrap times the routers that open makes.
 func (t *routeTimer) wrap(open func(partition.Env) partition.Router, now func() time.Time) func(partition.Env) partition.Router {
 	return func(env partition.Env) partition.Router {
 		r := &timed{Router: open(env), now: now, times: newTimes()}
@@ -47,14 +47,14 @@ func (t *routeTimer) wrap(open func(partition.Env) partition.Router, now func() 
 		t.routers = append(t.routers, r)
 		t.mu.Unlock()
 		if s, ok := r.Router.(partition.Gossiper); ok {
-			return &timedSharer{r, s}
+			return &timedGossiper{r, s}
 		}
 		return r
 	}
 }
 
-// timed is a router whose batches are timed. It follows and learns if the router
-// inside does.
+// timed is a router whose batches are timed. It follows routes and learns from windows if the
+// router inside does.
 type timed struct {
 	partition.Router
 	now   func() time.Time
@@ -69,7 +69,7 @@ func (t *timed) Route(b *stream.Batch, dst []partition.Dest) {
 	}
 	start := t.now()
 	t.Router.Route(b, dst)
-	// What lies outside of the histogram, hours for a record, does not count.
+	// Times outside of the histogram, hours for a record, do not count.
 	_ = t.times.RecordValue(t.now().Sub(start).Nanoseconds() * 1000 / int64(len(dst)))
 }
 
@@ -87,8 +87,8 @@ func (t *timed) Observe(w *policy.Window) {
 	}
 }
 
-// timedSharer is a timed router that shares what it learned.
-type timedSharer struct {
+// timedGossiper is a timed router that gossips.
+type timedGossiper struct {
 	*timed
 	partition.Gossiper
 }

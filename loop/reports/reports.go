@@ -80,6 +80,10 @@ func (s *Shape) HotKeys() int {
 	return max(64, 4*s.Workers)
 }
 
+// KeyLimit is the number of keys that the bounds on lists in reports are multiples of. It
+// does not fall with Named, because partitioners may split keys that no window names.
+func (s *Shape) KeyLimit() int { return max(64, 4*s.Workers, s.Named) }
+
 // Report is what subtasks of a job measured in one slide. One that measured nothing
 // is left out.
 type Report struct {

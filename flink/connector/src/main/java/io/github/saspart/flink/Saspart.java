@@ -43,10 +43,10 @@ public final class Saspart {
 
     /**
      * Sends each record to the worker that is chosen for it. Records of one key may go to several
-     * workers, and to others later: who aggregates them has to merge by key afterwards.
+     * workers, and to others later: an operator that aggregates them must merge by key afterwards.
      *
-     * <p>Slides, with which partitioners take up what is new, are of the records' timestamps if they
-     * have them, and otherwise of the clock.
+     * <p>Partitioners adopt new routes with slides. Slides are of the records' timestamps if they have
+     * them, and otherwise of the clock.
      *
      * @return the records, at a parallelism of {@code options.workers()}; what is chained to it runs
      *     where the records are
@@ -68,21 +68,20 @@ public final class Saspart {
      * Aggregates a stream by key over sliding windows of event time, with heavy keys split over several
      * workers and merged afterwards. The stream needs timestamps and watermarks.
      *
-     * <p>Each key and window with records has exactly one result, which equals that of one worker fed
-     * with all of them, whatever the partitioner does, also when workers fail with checkpoints on, and
-     * when the job is restored with another number of subtasks. A record is late, counted in {@code
-     * numLateRecordsDropped} and left out when a watermark has ended its slide before it comes: also of
-     * windows that contain the slide and have not ended. The results are never marked idle.
+     * <p>Each key and window with records has exactly one result. It equals the result of one worker fed
+     * with all records, under every partitioner. This holds if workers fail while checkpoints are
+     * enabled, and if the job is restored with another number of subtasks. A record is late if a
+     * watermark has ended its slide before it arrives. It is then dropped and counted in {@code
+     * numLateRecordsDropped}, also for windows that have not ended. The results are never marked idle.
      *
-     * <p>Only late records can have a key and window counted in two results, which together are whole:
-     * those of a source that was idle and comes back behind the others' watermarks, under partitioners
-     * that decide for each subtask by itself ({@code dagreedy}, {@code dalton-original}, {@code
-     * dalton-metrics}); and after a restore from an unaligned checkpoint. Who has such sources gives
-     * watermarks the time that they may be late.
+     * <p>A key and window can be divided into two results only by late records in two cases. One is a
+     * source that was idle and resumes behind the others' watermarks, under partitioners that decide in
+     * each subtask separately ({@code dagreedy}, {@code dalton-original}, {@code dalton-metrics}). The
+     * other is a restore from an unaligned checkpoint. With such sources, give watermarks enough delay.
      *
      * @param function whose accumulators of the same key can be merged in any order
-     * @return for each key and window with records: the key, the end of the window in ms (exclusive),
-     *     and the result, with the window's last ms as its timestamp
+     * @return the key, the end of the window in ms (exclusive) and the result, for each key and window
+     *     with records; the timestamp is the window's last ms
      */
     public static <T, K, ACC, OUT> DataStream<Tuple3<K, Long, OUT>> aggregate(
             DataStream<T> stream,
@@ -143,7 +142,7 @@ public final class Saspart {
                 : merged(split.keyBy(p -> p.f0, keyType), plan, cleaned, partialType, outType));
     }
 
-    /** The stream behind a partitioner, whose output is of a type. */
+    /** The output stream of a partitioner. */
     private static <T, K, OUT> SingleOutputStreamOperator<OUT> routed(
             DataStream<T> stream, PartitionOperator<T, K, OUT> partitioner, TypeInformation<OUT> type, SaspartOptions options) {
         return stream

@@ -12,12 +12,11 @@ import java.util.Map;
 /**
  * How {@link Saspart} partitions a stream. Made by {@link #builder}; immutable.
  *
- * <p>Two settings of the Flink cluster matter more than any of these: how many records may wait in
- * front of a worker. They were routed before the route in force, so a new one shows only when they are
- * done. With {@code taskmanager.memory.segment-size: 4kb}, {@code
- * taskmanager.network.memory.max-buffers-per-channel: 4}, {@code buffers-per-channel: 2} and {@code
- * floating-buffers-per-gate: 4} that takes less than a second instead of ten where a record takes a
- * millisecond, at the cost of most of the peak throughput of a job that does next to nothing per record.
+ * <p>The buffers of the Flink cluster matter more than any of these options: they bound how many records
+ * wait in front of a worker. Those records were routed earlier, so a new route shows only when they are
+ * processed. With the settings of docs/flink.md, "On a cluster", this takes less than a second instead of
+ * ten where a record takes a millisecond. They cost most of the peak throughput of a job that does next to
+ * nothing per record.
  */
 public final class SaspartOptions implements Serializable {
     private static final long serialVersionUID = 1;
@@ -138,12 +137,12 @@ public final class SaspartOptions implements Serializable {
         return is.keyBytes;
     }
 
-    /** Is told of each piece of work; null: nobody. */
+    /** Called with each piece of work; may be null. */
     public WorkFunction<?, ?> work() {
         return is.work;
     }
 
-    /** Hears what the server's owner wants; null: nobody. */
+    /** Receives control messages of the server's owner; may be null. */
     public ControlListener control() {
         return is.control;
     }

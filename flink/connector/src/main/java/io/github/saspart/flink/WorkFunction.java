@@ -4,8 +4,8 @@ import java.io.Serializable;
 import java.util.function.LongSupplier;
 
 /**
- * Is told of each piece of work that an aggregation does, on the thread that does it, so that it may
- * count or lengthen it: whatever time it takes counts as the worker's. Each subtask has its own copy.
+ * Called with each piece of work of an aggregation, on the thread that does it. It may count or lengthen
+ * the work: its own time counts as the worker's. Each subtask has its own copy.
  *
  * @param <T> the type of records
  * @param <ACC> the type of accumulators
@@ -14,8 +14,8 @@ public interface WorkFunction<T, ACC> extends Serializable {
     /**
      * A subtask begins.
      *
-     * @param busyNanos how long the subtask has been busy by now, in ns, as reports have it: all time but
-     *     that it waited for records or for who takes its results
+     * @param busyNanos how long the subtask has been busy so far, in ns, as in reports: all time except
+     *     waiting for records or for the consumers of its results
      */
     default void open(LongSupplier busyNanos) {}
 

@@ -22,7 +22,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import java.util.function.Predicate;
 
-/** A policy server on loopback that welcomes everybody, keeps what it is told, and says what a test wants. */
+/** A policy server on loopback that welcomes every client, keeps all messages, and answers as a test wants. */
 final class FakeServer extends PolicyServiceGrpc.PolicyServiceImplBase implements AutoCloseable {
     private static final long PATIENCE_SECONDS = 120;
 

@@ -17,7 +17,7 @@ class PageViewsTest {
         env.getConfig().enableObjectReuse();
         Map<String, Long> last = new TreeMap<>();
         int results = 0;
-        // Nobody listens at that address: the job does without.
+        // There is no server at that address: the job runs without.
         try (CloseableIterator<Tuple3<String, Long, Long>> it = PageViews.counts(
                         env.fromData(new View("/", 0), new View("/about", 1_200), new View("/", 1_700)), "127.0.0.1:9")
                 .executeAndCollect()) {

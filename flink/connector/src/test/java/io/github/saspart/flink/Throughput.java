@@ -30,11 +30,11 @@ import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 import org.apache.flink.util.MathUtils;
 
 /**
- * Prints what the connector costs with next to no work per record: the same source and the same counting
- * behind keyBy, behind partitionCustom by hash, and behind the connector with the partitioner hash,
- * without a server and with one to observe for. Ways to send take turns, several times, and each is compared
- * with partitionCustom and with keyBy in the same round. CPU time is of the whole process, and is what
- * other processes disturb least.
+ * Prints the cost of the connector with next to no work per record. The same source and the same counting
+ * run behind keyBy, behind partitionCustom by hash, and behind the connector with the partitioner hash,
+ * without a server and with one to observe for. There are several rounds of all, and each is compared with
+ * partitionCustom and with keyBy in the same round. CPU time covers the whole process; other processes
+ * disturb it least.
  *
  * <p>Arguments: records, rounds, workers, names of ways.
  */

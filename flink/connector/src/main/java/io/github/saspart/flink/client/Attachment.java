@@ -52,9 +52,9 @@ public final class Attachment implements AutoCloseable {
     /**
      * Prepares an attachment.
      *
-     * @param hello how the stream begins, but for the route
-     * @param route in force if it is not the one that jobs start with, else null
-     * @param staleAfterMillis after so long without an answer the subtask is alone
+     * @param hello the stream's first message, without the route
+     * @param route in force; null for the initial route
+     * @param staleAfterMillis without an answer for so long, the subtask is unattended
      */
     public Attachment(Server server, Hello hello, Route route, long staleAfterMillis, Listener listener) {
         this.server = server;

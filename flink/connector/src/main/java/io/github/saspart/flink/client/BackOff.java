@@ -3,9 +3,8 @@ package io.github.saspart.flink.client;
 import java.util.Random;
 
 /**
- * How long to wait before trying again: from 0.1 s, half as much again each time up to 5 s, each
- * within a fifth by chance, so that those attached to a server that comes back do not come all at
- * once.
+ * The intervals between attempts: 0.1 s at first, growing by half up to 5 s. Each is varied randomly by
+ * a fifth, so that clients do not return to a restarted server all at once.
  */
 final class BackOff {
     private static final double FIRST_MILLIS = 100;

@@ -1,8 +1,8 @@
 package io.github.saspart.flink.client;
 
 /**
- * Tells whether the server still decides: not when its last answer is older than it may be. The time
- * is passed in. Windows that are answered later than that do not count as answered.
+ * Determines whether the server still decides. It does not if its last answer is too old. The time is
+ * passed in. Windows that are answered too late do not count as answered.
  */
 final class Freshness {
     private final long staleAfter; // ms

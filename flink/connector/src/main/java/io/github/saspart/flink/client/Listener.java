@@ -4,7 +4,7 @@ import io.github.saspart.flink.routing.Route;
 import io.github.saspart.v1.Control;
 import java.util.List;
 
-/** Hears what a partitioner subtask has to take up. Called on the background thread. */
+/** Receives what a partitioner subtask has to adopt. Called on the background thread. */
 public interface Listener {
     /** A route to follow from slide {@code start} on, or from the next one if that has begun; 0: the next. */
     void route(Route route, long start);

@@ -38,11 +38,11 @@ public final class Server implements Serializable {
      * Describes a server.
      *
      * @param address host:port
-     * @param token shown to it; empty: none
+     * @param token bearer token; may be empty
      * @param tls whether the connection is encrypted
-     * @param authorities PEM file of whom to trust, or its text; empty: whom the JVM trusts
-     * @param certificate PEM file of the certificate shown; empty: none
-     * @param key PEM file of its key
+     * @param authorities trusted certificates, a PEM file or its text; empty: those of the JVM
+     * @param certificate client certificate, a PEM file; may be empty
+     * @param key PEM file of the certificate's key
      */
     public Server(String address, String token, boolean tls, String authorities, String certificate, String key) {
         this.address = address;

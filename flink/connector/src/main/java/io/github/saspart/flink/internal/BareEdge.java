@@ -5,9 +5,9 @@ import org.apache.flink.api.common.functions.Partitioner;
 import org.apache.flink.api.java.functions.KeySelector;
 
 /**
- * Sends records where the {@link BarePartitioner} before it says. Where there is none, which is at a
- * worker that is restored from an unaligned checkpoint with another number of workers, and asks which
- * of the records in flight are its own, a record is its key's home's: of all workers, just one takes it.
+ * Sends records where the {@link BarePartitioner} before it says. There is none at a worker that is
+ * restored from an unaligned checkpoint with another number of workers. Such a worker asks which of the
+ * records in flight are its own: a record then belongs to its key's home, so exactly one worker takes it.
  *
  * @param <T> the type of records
  * @param <K> the type of keys

@@ -176,8 +176,8 @@ public final class CombineOperator<T, K, ACC, OUT> extends AbstractStreamOperato
     }
 
     /**
-     * Is told to nobody: a reducer would not wait for this worker while it seems idle, although it may be
-     * behind the others, and have yet to learn that there are records again.
+     * Is not forwarded. A reducer would not wait for this worker while it seems idle, although the worker
+     * may be behind the others and not know yet that there are records again.
      */
     @Override
     public void processWatermarkStatus(WatermarkStatus status) {}

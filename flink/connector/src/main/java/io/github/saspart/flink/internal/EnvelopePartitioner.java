@@ -21,8 +21,8 @@ import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 import org.apache.flink.streaming.runtime.watermarkstatus.WatermarkStatus;
 
 /**
- * A partitioner before workers that aggregate: sends each record in an envelope, with what the worker
- * needs to know of it, and tells workers what they need to finish keys alone (see {@link NoticeBoard}).
+ * A partitioner before workers that aggregate. It sends each record in an envelope with its hash and
+ * destination, and sends workers the notices with which they finish keys alone ({@link NoticeBoard}).
  *
  * @param <T> the type of records
  * @param <K> the type of keys
@@ -63,8 +63,8 @@ public final class EnvelopePartitioner<T, K> extends PartitionOperator<T, K, Env
             log.mark(hash); // other workers may have records of the key
             destination |= Router.MERGE;
         }
-        // Not one that is reused: to store a new record in an old object takes G1 a fence, and longer than
-        // to make an envelope, which is as young as the record.
+        // Envelopes are not reused: G1 needs a fence to store a new record in an old object, which takes
+        // longer than a new envelope.
         output.collect(record.replace(new Envelope<T>().of(destination, hash, record.getValue()))); // with its timestamp
     }
 

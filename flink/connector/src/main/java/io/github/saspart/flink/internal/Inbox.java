@@ -14,7 +14,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * What a partitioner subtask has to take up with its next slide. The background thread puts it in, and
+ * What a partitioner subtask has to adopt with its next slide. The background thread puts it in, and
  * the subtask's thread looks at one field per slide; of two of a kind the newer one counts.
  */
 final class Inbox implements Listener {
@@ -99,7 +99,7 @@ final class Inbox implements Listener {
     }
 
     /** Hands over the route that waits for a slide to begin; null without one, and if it waits behind another partitioner. */
-    synchronized Route hurry() {
+    synchronized Route catchUp() {
         if (route == null || partitioner != null) {
             return null;
         }

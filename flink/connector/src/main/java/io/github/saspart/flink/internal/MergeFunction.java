@@ -18,10 +18,10 @@ import org.apache.flink.streaming.api.functions.KeyedProcessFunction;
 import org.apache.flink.util.Collector;
 
 /**
- * A reducer: merges the partial results of a key and window, all of which are there when the watermark
- * reaches the window's end, for each worker hands them on before it lets the watermark pass.
+ * A reducer: merges the partial results of a key and window. All of them have arrived when the watermark
+ * reaches the window's end, because each worker emits them before it forwards the watermark.
  *
- * @param <R> the type of what reducers are keyed by
+ * @param <R> the type by which reducers are keyed
  * @param <K> the type of keys
  * @param <ACC> the type of accumulators
  * @param <OUT> the type of results

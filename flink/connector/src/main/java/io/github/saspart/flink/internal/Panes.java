@@ -42,7 +42,7 @@ final class Panes<T, K, ACC> {
     static final class Entry<K, ACC> {
         final long hash;
         final K key;
-        /** Records since {@link Panes#takeSplit}, of those that may be split. */
+        /** Records since {@link Panes#takeSplit}, if the key may be split. */
         long split;
 
         private Pane<ACC> newest;
@@ -147,7 +147,7 @@ final class Panes<T, K, ACC> {
             if (work != null && slides > 1) {
                 work.pane(worker, p.accumulator);
             }
-            // A merge may change or keep what it is given: later windows need what it was.
+            // A merge may change or keep its arguments, and later windows need the original.
             ACC own = p.slide == first ? p.accumulator : serializer.copy(p.accumulator);
             joined = joined == null ? own : function.merge(joined, own);
         }

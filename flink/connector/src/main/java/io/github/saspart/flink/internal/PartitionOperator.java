@@ -38,10 +38,10 @@ import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 
 /**
- * A partitioner subtask: gives each record its destination, and takes up what the policy server
- * decides with the first record of a slide; a route inside the slide, too, while it is behind. How a
- * record gets to its destination is up to the two kinds of partitioners. Per record it takes no lock,
- * and allocates nothing.
+ * A partitioner subtask: gives each record its destination. With the first record of a slide it adopts
+ * the policy server's decisions; while it is late, it also adopts routes inside the slide. The two kinds
+ * of partitioners send records to their destinations in different ways. The record path takes no lock and
+ * allocates nothing.
  *
  * @param <T> the type of records
  * @param <K> the type of keys
@@ -117,7 +117,7 @@ public abstract class PartitionOperator<T, K, OUT> extends AbstractStreamOperato
         reenter();
         sent = new Count();
         lateRecords = getMetricGroup().counter("numLateRecordsDropped");
-        inbox = new Inbox(subtask, plan.options.control(), this::hurrySoon);
+        inbox = new Inbox(subtask, plan.options.control(), this::catchUpSoon);
         BusyTime time = new BusyTime(getMetricGroup());
         reporter = plan.reporter(
                 Role.ROLE_PARTITIONER, subtask, getContainingTask().getEnvironment().getJobID(), route, inbox, mailbox,
@@ -170,7 +170,7 @@ public abstract class PartitionOperator<T, K, OUT> extends AbstractStreamOperato
     /** Takes note that records may go by another rule, from the first record of {@code slide} on as far as is known. */
     abstract void changed(long slide);
 
-    /** Goes on from a checkpoint, if there is one, knowing {@link #newest} and the router. */
+    /** Continues from a checkpoint, if there is one; {@link #newest} and the router are set. */
     abstract void restored(StateInitializationContext context) throws Exception;
 
     /** Goes to the slide of a time, and begins it if it is later than all before. */
@@ -202,39 +202,39 @@ public abstract class PartitionOperator<T, K, OUT> extends AbstractStreamOperato
         return Slides.of(System.currentTimeMillis(), plan.length);
     }
 
-    /** Lets {@link #hurry} be called between two records. On any thread. */
-    private void hurrySoon() {
+    /** Lets {@link #catchUp} be called between two records. On any thread. */
+    private void catchUpSoon() {
         try {
-            mailbox.execute(this::hurry, "saspart route");
+            mailbox.execute(this::catchUp, "saspart route");
         } catch (RejectedExecutionException e) {
             LOG.debug("a route comes too late: the task has ended");
         }
     }
 
     /**
-     * Takes up the newest route inside the slide if the subtask is behind: if its slide should have
-     * ended more than a slide ago. Held up by one worker, it might have to wait for the slide's end for
-     * long, and it is the route that would relieve it.
+     * Adopts the latest route inside the slide if the subtask is late: if its slide should have ended
+     * more than a slide ago. Blocked by one worker, it might wait long for the slide's end, although the
+     * route would relieve that worker.
      */
-    private void hurry() {
+    private void catchUp() {
         if (newest == Slides.FIRST || !(router instanceof Follower)) {
             return;
         }
         long left = (newest + 2) * plan.length - System.currentTimeMillis();
         if (left >= 0) { // it may come to be behind
             if (inbox.hasRoute()) {
-                Background.THREAD.after(left + 1, this::hurrySoon);
+                Background.THREAD.after(left + 1, this::catchUpSoon);
             }
             return;
         }
-        Route next = inbox.hurry();
+        Route next = inbox.catchUp();
         if (next != null) {
             new Taker(newest + 1).route(next);
             reenter(); // the slide has to hear that the next record goes by another map
         }
     }
 
-    /** Takes up what has come for a slide. */
+    /** Adopts what has arrived for a slide. */
     private final class Taker implements Inbox.Taker {
         private final long slide;
 

@@ -15,7 +15,7 @@ import java.io.Serializable;
 import org.apache.flink.api.common.JobID;
 import org.apache.flink.api.common.operators.MailboxExecutor;
 
-/** What all subtasks of a job are told: its options and its size. */
+/** A job's options and size, for all of its subtasks. */
 public final class Plan implements Serializable {
     private static final long serialVersionUID = 1;
 
@@ -46,7 +46,7 @@ public final class Plan implements Serializable {
         return options;
     }
 
-    /** What a partitioner subtask's router is told. */
+    /** The environment of a partitioner subtask's router. */
     Env env(int subtask, int subtasks) {
         return new Env(
                 options.workers(), subtask, subtasks, length * 1_000_000, slides, options.metricSlides(), options.seed());
@@ -77,7 +77,8 @@ public final class Plan implements Serializable {
                         .setReducers(reducers)
                         .setSlots(slots())
                         .setSlides(options.metricSlides())
-                        .setSlideNs(length * 1_000_000))
+                        .setSlideNs(length * 1_000_000)
+                        .setHotKeys(options.hotKeys()))
                 .addSubtasks(Subtasks.newBuilder().setRole(role).setFirst(index).setCount(1))
                 .build();
         Attachment attachment = new Attachment(server, hello, route, options.staleAfterMillis(), listener);

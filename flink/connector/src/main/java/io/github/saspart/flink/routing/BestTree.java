@@ -2,9 +2,8 @@ package io.github.saspart.flink.routing;
 
 /**
  * A tournament over the values of n arms: the best arm is known at once, and a changed value costs
- * O(log n) instead of a scan. It gives what the scan gives that starts at arm first (-1: none) and
- * then goes through all arms in order, moving on only for something greater: of equals first, if it
- * is one of them, else the one with the lowest index.
+ * O(log n) instead of a scan. Of equal arms it returns {@code first} (-1: none) if it is among them,
+ * else the lowest index.
  */
 final class BestTree {
     private static final int NOBODY = -1;

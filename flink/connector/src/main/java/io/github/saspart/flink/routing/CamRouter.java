@@ -2,16 +2,16 @@ package io.github.saspart.flink.routing;
 
 /**
  * {@code cam}, cardinality-aware partitioning (Katsipoulakis, Labrinidis, Chrysanthis: A holistic
- * view of stream partitioning costs, PVLDB 2017): a key goes to the first of its two hash choices if
- * that one has seen it in the aggregation window, else to the second if that one has, else to the
- * one with fewer records in the window, of equals the second. So a key stays where it is while its
- * state lives, and new keys level the load.
+ * view of stream partitioning costs, PVLDB 2017). A key goes to the hash choice that has seen it in the
+ * aggregation window, the first before the second. A new key goes to the choice with fewer records in
+ * the window, of equals to the second. So a key stays where it is while its state lives, and new keys
+ * level the load.
  *
  * <p>In the public code neither the keys seen nor the loads ever expire, so that a key is stuck for
  * ever; that is {@code published}.
  *
- * <p>One router never sends a key to two workers within an aggregation window, so a lone subtask
- * needs no merge; several choose on their own, and then every key with two choices is marked.
+ * <p>One router never sends a key to two workers within an aggregation window, so a single subtask
+ * needs no merge. Several subtasks choose separately; then every key with two choices is marked.
  */
 final class CamRouter implements Router {
     private final int workers;

@@ -1,9 +1,9 @@
 package io.github.saspart.flink.routing;
 
 /**
- * {@code wchoices} (Nasir et al.: When two choices are not enough, ICDE 2016): a key with at least
- * 1/(5P) of this subtask's records, as SpaceSaving counts them, is a head key, whose records go to
- * the least loaded of all P workers; all others go by {@link PkgRouter}. Loads are of what this
+ * {@code wchoices} (Nasir et al.: When two choices are not enough, ICDE 2016). A key with at least
+ * 1/(5P) of this subtask's records, as SpaceSaving counts them, is a head key. Its records go to the
+ * least loaded of all P workers; all others go by {@link PkgRouter}. Loads are the records that this
  * subtask has sent since the start. O(1) amortised per record.
  *
  * <p>The published code adds the sketch's error to counts that contain it already; here that is only

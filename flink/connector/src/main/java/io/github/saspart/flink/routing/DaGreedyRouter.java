@@ -8,8 +8,8 @@ import java.util.Arrays;
  * constants and deviations are written down.
  *
  * <p>A hot record goes to the worker with the greatest a*[the key is already there] -
- * (1-a)*(load-avg)/avg. The maximum over P workers is that over two of them: the lightest of those
- * that have the key, s, and the lightest of all, b. s wins if (1-a)*(load[s]-load[b]) is below a*avg.
+ * (1-a)*(load-avg)/avg. Only two workers can be the maximum: s, the lightest that has the key, and b,
+ * the lightest of all. s wins if (1-a)*(load[s]-load[b]) is below a*avg.
  */
 final class DaGreedyRouter implements Router {
     /** Bounds the keys known at once: what a divisor of 100 needs at P 64, twice over. */

@@ -9,8 +9,8 @@ import java.util.List;
  * constants and deviations are written down.
  *
  * <p>Each hot key has a value Q[w] for every worker. A hot record goes to the worker with the
- * greatest Q (of equals to the key's home, else the first); with probability epsilon it explores
- * instead: a random worker, or once the key has reached maxSplit workers, a random one of those. The
+ * greatest Q, of equals to the key's home, else the first. With probability epsilon it explores a random
+ * worker instead, or, once the key has reached maxSplit workers, a random one of its workers. The
  * reward, and with it Q, falls with the worker's load and the number of the key's workers. maxSplit
  * rises whenever enough of the hot keys have reached it. A key that stays cold for a slide forgets
  * its Q. Cold keys go by hash.
@@ -143,7 +143,7 @@ class DaltonRouter implements Router, Sharer {
         }
     }
 
-    /** Tells whether the entry's key is hot and has arms. */
+    /** Whether the entry's key is hot and has arms. */
     private boolean learning(int entry) {
         KnownKey k = hot.entry(entry);
         return k.live && hot.isHot(k) && arms[entry].term == k.term;
@@ -207,8 +207,8 @@ class DaltonRouter implements Router, Sharer {
     }
 
     /**
-     * x^n by squaring, from the lowest bit of n on, as Go's math.Pow does: to the last bit the same
-     * for x from 0 to 1, unless the result is below the normal numbers.
+     * x^n by squaring, from the lowest bit of n on, as in Go's math.Pow. For x from 0 to 1 the results
+     * are bit for bit the same, except for subnormal ones.
      */
     static double power(double x, long n) {
         double result = 1;

@@ -11,12 +11,12 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * What a subtask of {@link DaltonRouter} tells the others: its heaviest hot keys.
+ * The gossip of a subtask of {@link DaltonRouter}: its heaviest hot keys.
  *
- * <p>As bytes: the format's number (a byte), the number of workers (an int), the Q of an arm that
- * was never tried (a double), then until the end the keys, heaviest first: hash, term, until
- * (longs), weight (a double), how many arms follow (an unsigned short), and of each of these the worker (a
- * short), Q (a double) and the number of its updates (an int). Big-endian.
+ * <p>As bytes, big-endian: the format's number (a byte), the number of workers (an int), the Q of an arm
+ * that was never tried (a double), then the keys, heaviest first. A key has hash, term and until (longs),
+ * weight (a double) and the number of its arms (an unsigned short). An arm has the worker (a short), Q (a
+ * double) and the number of its updates (an int).
  */
 final class DaltonShare {
     /** The most bytes of a share that the policy server passes on. */

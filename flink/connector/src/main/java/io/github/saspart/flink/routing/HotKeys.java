@@ -3,17 +3,17 @@ package io.github.saspart.flink.routing;
 import java.util.Arrays;
 
 /**
- * Tells hot keys from cold ones and remembers where hot keys went, for the rules of the Dalton paper
+ * Separates hot keys from cold ones and remembers where hot keys went, for the rules of the Dalton paper
  * (dagreedy, dalton-original, dalton-metrics).
  *
- * <p>A key is hot once its records in a slide outnumber the previous slide's total divided by
- * divisor, and stays so to the end of the slide after the last one in which it did. In the first
- * slide nothing is hot; a slide without records leaves the threshold as it is.
+ * <p>A key is hot in a slide once its records exceed the previous slide's total divided by divisor. It
+ * stays hot through the next slide. In the first slide no key is hot; a slide without records leaves the
+ * threshold unchanged.
  *
- * <p>A key that is hot, or was within the aggregation window, is known: it has an entry with the set
- * of workers it went to since; of its cold records before that, those of the same slide count.
- * Entries are recycled and numbered densely, so that routers keep what they learn of a key in arrays
- * beside. There are at most limit of them; a key that would need one more stays cold.
+ * <p>A key that is hot, or was hot within the aggregation window, is known. It has an entry with the set
+ * of its workers since then, and since the beginning of the slide in which it became hot. Entries are
+ * recycled and numbered densely, so that routers can keep their values of a key in parallel arrays. There
+ * are at most limit entries; a key that would need one more stays cold.
  */
 final class HotKeys {
     private final int workers;
@@ -116,7 +116,7 @@ final class HotKeys {
         return k < 0 ? null : keys[k];
     }
 
-    /** Tells whether the key is hot in the current slide. */
+    /** Whether the key is hot in the current slide. */
     boolean isHot(KnownKey e) {
         return e.until >= clock.now();
     }
@@ -156,7 +156,7 @@ final class HotKeys {
         }
     }
 
-    /** Notes that the key went to a worker, and tells whether that is news to the rule. */
+    /** Notes that the key went to a worker, and returns whether the rule did not know it. */
     boolean mark(KnownKey e, int worker) {
         return e.at.mark(worker, row);
     }

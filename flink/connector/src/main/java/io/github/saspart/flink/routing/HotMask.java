@@ -4,9 +4,9 @@ import java.util.Arrays;
 
 /**
  * The (hot key, worker) pairs that a rule may use. Keys are known by rank: 0 is the heaviest. The
- * workers are laid out as a line of length P which the true hot keys past the first spread divide in
- * proportion to their weights; a key may use every worker that its stretch touches, so neighbours
- * share the worker in which one ends and the next begins.
+ * workers form a line of length P. The true hot keys past the first spread divide it in proportion to
+ * their weights. A key may use every worker that its stretch touches, so neighbours share the worker in
+ * which one ends and the next begins.
  */
 final class HotMask {
     private HotMask() {}
@@ -15,9 +15,9 @@ final class HotMask {
      * The allowed workers of every true hot key by rank, ascending, at least one each.
      *
      * @param weights of the hot keys, descending, of any scale
-     * @param spread the first so many keys may use every worker
-     * @param trueHot how many keys are truly hot; 0 derives the number from the weights
-     * @param published derive it as the published code does, faults included
+     * @param spread how many of the first keys may use every worker
+     * @param trueHot the number of true hot keys; 0 derives it from the weights
+     * @param published derive it as in the published code, faults included
      */
     static int[][] allowed(
             double[] weights, int workers, int spread, int trueHot, boolean published) {
@@ -47,9 +47,8 @@ final class HotMask {
 
     /**
      * The automatic number of true hot keys: the first index i with P*weights[i] at most weights[0] +
-     * ... + weights[i], which means that key i is no heavier than what the keys down to it put on a
-     * worker when they are spread over all of them. Where no index qualifies, the published code
-     * answers 0, no key at all; we answer all of them.
+     * ... + weights[i]. Key i is then no heavier than a worker's part of the keys down to it, spread over
+     * all workers. Where no index qualifies, the published code answers 0; this code answers all of them.
      */
     static int trueHot(double[] weights, int workers, boolean published) {
         double sum = 0;

@@ -7,9 +7,9 @@ import java.util.List;
 
 /**
  * A route laid out so that two multiplications find the only entry that a hash can be in: a perfect
- * hash of the kind called hash and displace (Belazzougui, Botelho, Dietzfelbinger: ESA 2009). A
- * hash's slot holds the seed that no two named keys of the slot collide by, with each other or with
- * any other key: mixed and multiplied by it, the hash's upper bits are the entry.
+ * hash of the kind called hash and displace (Belazzougui, Botelho, Dietzfelbinger: ESA 2009). A slot
+ * holds a seed. A hash multiplied by its slot's seed has its entry in the upper bits. The seed is chosen
+ * so that the slot's named keys collide neither with each other nor with any other named key.
  */
 final class Layout {
     /**
@@ -22,8 +22,8 @@ final class Layout {
 
     private final long[] slots; // by the hash's top bits: seed << 32 | destination of keys not named
     private final int slotShift;
-    // Two elements an entry: the hash; and where its sequence begins in choices << 32 | the length,
-    // a power of two, less 1, << 16 | the position, the only thing that routing changes.
+    // An entry has two elements: the hash, and start << 32 | (length - 1) << 16 | position of its sequence
+    // in choices. The length is a power of two. Routing changes the position alone.
     private final long[] entries;
     private final int entryShift;
     private final int[] choices; // the sequences of all keys, end to end
@@ -46,8 +46,8 @@ final class Layout {
         }
         entryShift = Bits.shiftFor(size);
         entries = new long[2 * size];
-        // An entry that is nobody's has a hash that no record there can have. That is 0, which
-        // belongs to entry 0 alone, and for entry 0 one that belongs elsewhere.
+        // A free entry has a hash that no record there can have: 0, which belongs to entry 0 alone, and
+        // for entry 0 a hash that belongs elsewhere.
         while (home(entries[0]) == 0) {
             entries[0]++;
         }

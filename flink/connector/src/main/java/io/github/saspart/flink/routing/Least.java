@@ -1,10 +1,10 @@
 package io.github.saspart.flink.routing;
 
 /**
- * Finds the smallest of a row of counters that only ever grow. It is a clock hand that sweeps the
- * row, looking for counters that still stand at the level of the sweep, the smallest value there is,
- * and gathers the level of the next sweep on its way. Every sweep raises the level by at least 1, so
- * finding costs no more than one inspection per unit ever counted: O(1), amortised.
+ * Finds the smallest of a row of counters that only grow. A clock hand sweeps the row for counters at the
+ * level of the sweep, which is the smallest value. On its way it finds the level of the next sweep. Every
+ * sweep raises the level by at least 1, so the search costs at most one inspection per unit counted: O(1)
+ * amortised.
  */
 final class Least {
     private long level; // no counter is below it

@@ -5,13 +5,12 @@ import java.util.Arrays;
 /**
  * Finds the least loaded worker of a set, the lowest index among equals.
  *
- * <p>It is a heap over the loads as they were when last looked at: as long as loads only grow, a
- * remembered load is a lower bound, so a top whose load is still right is the least of all. Adding a
- * record to a worker costs nothing here; a query pays O(log n) for each worker that has left the top
- * since the last one: little for the set of all workers, which is asked for often. The set of one
- * key is not, and where loads are level every load that its heap remembers is out of date by then;
- * so once that shows, or from the start if the set is small, it is scanned. After loads have shrunk,
- * refresh.
+ * <p>It is a heap over remembered loads. While loads only grow, a remembered load is a lower bound, so a
+ * top with a current load is the least of all. Adding a record to a worker costs nothing here. A query
+ * costs O(log n) for each worker that has left the top since the last query. That is little for the set
+ * of all workers, which is queried often. The set of one key is queried seldom, and with level loads
+ * every load in its heap is outdated by then. Such a set is scanned, and so is every small set. After
+ * loads have shrunk, refresh.
  */
 final class Lightest {
     private static final int FEW = 8; // workers, which is all that most keys get

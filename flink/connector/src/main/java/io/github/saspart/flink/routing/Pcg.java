@@ -22,7 +22,7 @@ public final class Pcg {
         lo = seed2;
     }
 
-    /** The high half of the state, which goes on from here when a generator starts from both halves. */
+    /** The high half of the state; a generator that starts from both halves continues the sequence. */
     public long high() {
         return hi;
     }

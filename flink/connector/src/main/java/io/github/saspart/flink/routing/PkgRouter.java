@@ -1,9 +1,9 @@
 package io.github.saspart.flink.routing;
 
 /**
- * {@code pkg}, partial key grouping (Nasir et al.: The power of both choices, ICDE 2015): a record
- * goes to the one of its key's two hash choices that this subtask has sent fewer records to so far,
- * of equals the first. A key whose two choices agree has one worker; all others have to be merged.
+ * {@code pkg}, partial key grouping (Nasir et al.: The power of both choices, ICDE 2015). Of its key's
+ * two hash choices, a record goes to the worker to which this subtask has sent fewer records so far, of
+ * equals the first. A key whose two choices agree has one worker; all others have to be merged.
  */
 final class PkgRouter implements Router {
     private final long[] loads; // records sent to each worker by this subtask

@@ -47,7 +47,7 @@ final class RankedKey {
         }
     }
 
-    /** The arm to exploit: one drawn from the softmax, at temperature 0 the one of the greatest Q. */
+    /** The arm to exploit: drawn from the softmax, or at temperature 0 the arm with the greatest Q. */
     int exploit(Pcg random) {
         return soft == null ? best.best() : soft.draw(random.nextDouble());
     }
@@ -81,8 +81,7 @@ final class RankedKey {
     }
 
     // StrictMath gives the same on every machine. Go's math.Exp on amd64 differs from it by a unit or
-    // two in the last place for every sixth argument, which makes a draw, the only thing that weights
-    // decide, end otherwise about once in 10^14 records.
+    // two in the last place for every sixth argument. A draw then differs about once in 10^14 records.
     private double weight(double value) {
         return StrictMath.exp((value - shift) / temperature);
     }

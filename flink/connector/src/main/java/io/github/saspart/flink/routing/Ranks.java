@@ -73,9 +73,9 @@ final class Ranks {
     }
 
     /**
-     * Takes in the counts of a slide with records and tells whether the mask should follow: the order
-     * changed, or a key's stretch of the line of P workers did by more than one worker and more than
-     * the hysteresis.
+     * Processes the counts of a slide with records, and returns whether the mask should follow. It should
+     * if the order changed, or if a key's stretch of the line of P workers changed by more than one worker
+     * and more than the hysteresis.
      */
     boolean measure(SpaceSaving slide) {
         double total = slide.total();
@@ -99,7 +99,7 @@ final class Ranks {
         return true;
     }
 
-    /** Tells whether a key outweighs a better ranked one by the hysteresis, or a rank is free. */
+    /** Whether a key outweighs a better ranked key by the hysteresis, or a rank is free. */
     private boolean disordered() {
         if (hot < Math.min(limit, keys.size())) {
             return true;

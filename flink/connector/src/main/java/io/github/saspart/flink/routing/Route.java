@@ -23,12 +23,13 @@ public final class Route implements Serializable {
     private final int[] slots;
 
     /**
-     * Holds a route; an {@link IllegalArgumentException} tells the first thing that is wrong with it.
+     * Holds a route.
      *
-     * @param version grows with every route of a job; 0 is the route a job starts with
+     * @param version grows with every route of a job, from 0 for the initial route
      * @param workers P
      * @param keys split and placed keys, no hash twice
-     * @param slots worker of each slot of the hash's top bits; a power of two of them, 2 to 2^24
+     * @param slots worker of each hash slot; a power of two, 2 to 2^24
+     * @throws IllegalArgumentException for the first error in it
      */
     public Route(long version, int workers, List<Key> keys, int[] slots) {
         this.version = version;
@@ -148,8 +149,7 @@ public final class Route implements Serializable {
         private final double[] shares;
 
         /**
-         * Holds a key's workers and shares; an {@link IllegalArgumentException} tells what is wrong
-         * with them.
+         * Holds a key's workers and shares. Throws an {@link IllegalArgumentException} if they are invalid.
          *
          * @param hash of the key
          * @param workers distinct, ascending, at least one

@@ -17,7 +17,7 @@ public interface Router {
      * Routes a record of the current slide, and allocates nothing.
      *
      * @param hash the key's {@link Hashing#hash}
-     * @param key holds the key's bytes, of which names for people are made; they are copied if kept
+     * @param key holds the key's bytes, for readable names; they are copied if kept
      * @param offset of the key in {@code key}
      * @param length of the key in bytes
      * @return the worker's index, with {@link #MERGE} set or not
@@ -25,7 +25,7 @@ public interface Router {
     int route(long hash, byte[] key, int offset, int length);
 
     /**
-     * Tells that the subtask's event time has passed the end of a slide; the next record belongs to
+     * Called when the subtask's event time has passed the end of a slide; the next record belongs to
      * a later one. Slides without records may be left out.
      *
      * @param slide the slide's number, not below 0

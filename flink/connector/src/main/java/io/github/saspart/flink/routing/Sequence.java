@@ -5,8 +5,8 @@ import java.util.Comparator;
 import java.util.stream.IntStream;
 
 /**
- * The fixed sequence of workers that a split key's records go round: turn counts that stand to each
- * other as the shares do, spread as evenly as whole turns can be.
+ * The fixed sequence of workers through which a split key's records cycle. Each worker occurs in it in
+ * proportion to its share, spread as evenly as possible.
  */
 final class Sequence {
     /** Bounds the length of a sequence, so that a position fits 16 bits. */
@@ -71,10 +71,10 @@ final class Sequence {
      * A sequence in which index i occurs counts[i] times, such that in every prefix of n its
      * occurrences differ by less than 1 from its part of n.
      *
-     * <p>It schedules turns as proportionate fairness does tasks (Baruah, Cohen, Plaxton, Varvel:
-     * Proportionate progress, Algorithmica 1996): the j-th turn may not come before position
-     * floor((j-1)*length/count) and must come before ceil(j*length/count); the earliest deadline
-     * first meets all of these when only one can have a turn at a time.
+     * <p>It schedules occurrences as proportionate fairness schedules tasks (Baruah, Cohen, Plaxton,
+     * Varvel: Proportionate progress, Algorithmica 1996). The j-th occurrence may not be before position
+     * floor((j-1)*length/count) and must be before ceil(j*length/count). Scheduling the earliest deadline
+     * first meets all of these.
      */
     static int[] spread(int[] counts) {
         int length = Arrays.stream(counts).sum();

@@ -121,7 +121,7 @@ public final class Settings {
         known.add(name);
     }
 
-    /** Adds an error: {@code what} says what is wrong with the value, and what would be right. */
+    /** Adds an error: {@code what} describes the value's error and the possible values. */
     public void problem(String name, String what) {
         problems.add(at(name) + ": " + what);
     }
@@ -129,8 +129,7 @@ public final class Settings {
     /**
      * Ends the reading.
      *
-     * @throws IllegalArgumentException with a line for everything that was wrong, names that nobody
-     *     asked for among it
+     * @throws IllegalArgumentException with a line for each error, unknown names included
      */
     public void finish() {
         findUnknown();

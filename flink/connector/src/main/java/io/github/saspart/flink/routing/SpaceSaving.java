@@ -9,9 +9,9 @@ import java.util.Comparator;
  *
  * <p>There are m counters, each with a key, a count and an error. A record of a key that has a
  * counter raises its count. Any other key takes over the counter with the smallest count (of equals
- * the first): the count goes on from where it stood, and what it stood at becomes the error. After N
- * records count &gt;= the true count &gt;= count - error for every key with a counter, every key with
- * more than N/m records has one, and no key without one has had more than {@link #floor} records.
+ * the first). It continues the count, and the old count becomes the error. After N records, count &gt;=
+ * the true count &gt;= count - error for every key with a counter. Every key with more than N/m records
+ * has one, and no key without one has had more than {@link #floor} records.
  *
  * <p>Counting allocates nothing. Not for concurrent use.
  */

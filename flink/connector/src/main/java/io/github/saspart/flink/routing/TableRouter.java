@@ -5,21 +5,21 @@ import java.util.List;
 
 /**
  * {@code table}: follows the three-tier routes of a controller, and starts with the route that names
- * no key. A key that the route names goes round its {@link Sequence} of workers, which keeps its
- * shares to within two records at every moment; a placed key's has one worker. All other keys go to
- * their slot's worker. O(1) per record whatever P is, by way of a {@link Layout}.
+ * no key. A named key's records cycle through its {@link Sequence} of workers, which keeps its shares to
+ * within two records at every moment; a placed key's sequence has one worker. All other keys go to
+ * their slot's worker. A {@link Layout} makes this O(1) per record whatever P is.
  *
- * <p>A split key's records are always marked to be merged. A key that a new route moves is marked
- * while aggregation windows reach back past the move, that is for the first windowSlides - 1 slides
- * of the route; so is every key of a slot that moves. A key that is no longer named stays in the
- * table so long, for what it went through is not what its slot's other keys went through.
+ * <p>A split key's records are always marked to be merged. A moved key is marked while aggregation
+ * windows straddle the move: for the first windowSlides - 1 slides of the route. So is every key of a
+ * moved slot. A key that is no longer named stays in the table for as long, because its history differs
+ * from that of its slot's other keys.
  *
  * <p>Subtasks start at staggered positions of a sequence, so that they don't send to the same worker
- * in step, and a key that stays split goes on where it was: to begin anew with every route would
- * favour the first workers.
+ * in step. A key that stays split continues at its position: restarting with every route would favour
+ * the first workers.
  *
- * <p>While it is unattended, keys that the route does not name go by {@link ChoicesRouter}, which
- * also counts what the named ones load the workers with.
+ * <p>While it is unattended, keys that the route does not name go by {@link ChoicesRouter}, which also
+ * counts the records of named keys.
  */
 final class TableRouter implements Router, Follower, Unattended {
     /** In place of a worker: the key has several. */
@@ -157,8 +157,8 @@ final class TableRouter implements Router, Follower, Unattended {
     }
 
     /**
-     * Completes what a key is to have by a new route: its mark lasts until {@code straddles} if the
-     * key was somewhere else by this route, else as long as by this one.
+     * Completes the state of a key for a new route. Its mark lasts until {@code straddles} if the key had
+     * another worker in this route, else as long as in this route.
      */
     private Placed moved(Placed s, long straddles) {
         if (layout == null) {

@@ -13,9 +13,9 @@ final class WorkerSet {
     private int size; // workers in known
 
     /**
-     * An empty set of up to workers workers, for windows of slides slides. keep is the published
-     * behaviour: the public code clears the wrong bit when a slide expires, so that what a rule knows
-     * of a key stays for ever.
+     * An empty set of up to {@code workers} workers, for windows of {@code slides} slides. With {@code
+     * keep} the rule never forgets a worker, as in the public code, which clears the wrong bit when a
+     * slide expires.
      */
     WorkerSet(int workers, int slides, boolean keep) {
         int words = (workers + 63) / 64;
@@ -29,7 +29,7 @@ final class WorkerSet {
         return size;
     }
 
-    /** Adds a worker in the slide of that row, and tells whether the rule did not know of it. */
+    /** Adds a worker in the slide of that row, and returns whether the rule did not know it. */
     boolean mark(int worker, int row) {
         int word = worker >>> 6;
         long bit = 1L << worker; // shifts are modulo 64
@@ -43,7 +43,7 @@ final class WorkerSet {
         return news;
     }
 
-    /** Tells whether the key went nowhere but to that worker within the window. */
+    /** Whether the key went to that worker alone within the window. */
     boolean only(int worker) {
         for (int i = 0; i < used.length; i++) {
             long others = i == worker >>> 6 ? used[i] & ~(1L << worker) : used[i];

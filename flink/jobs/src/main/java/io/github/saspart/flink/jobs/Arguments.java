@@ -15,8 +15,8 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMap
 
 /**
  * The arguments of a job: {@code --conf} with base64url of JSON, or {@code --conf-file} with the path of
- * JSON, and settings one by one by their path ({@code --workers 8}, {@code --source.kind drift}), which
- * win over the file. Texts need no quotes.
+ * JSON. Single settings by their path ({@code --workers 8}, {@code --source.kind drift}) override the
+ * file. Strings need no quotes.
  */
 public final class Arguments {
     private static final ObjectMapper JSON = new ObjectMapper()
@@ -29,8 +29,8 @@ public final class Arguments {
     /**
      * Reads the arguments of a job.
      *
-     * @param task what the job computes if they don't say
-     * @throws IllegalArgumentException saying what is wrong, with which argument, and what would be right
+     * @param task the default task
+     * @throws IllegalArgumentException naming each wrong argument and its possible values
      */
     public static JobConfig parse(String[] args, String task) {
         return JobConfig.of(tree(args), task);

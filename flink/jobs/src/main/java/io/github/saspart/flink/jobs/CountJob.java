@@ -1,6 +1,6 @@
 package io.github.saspart.flink.jobs;
 
-/** The job for counts of each key's records; {@link Arguments} says how it is told what to do. */
+/** The job for counts of each key's records; {@link Arguments} has its arguments. */
 public final class CountJob {
     private CountJob() {}
 

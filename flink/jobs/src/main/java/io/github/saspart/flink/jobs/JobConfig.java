@@ -13,7 +13,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** Everything that a job is told. */
+/** The configuration of a job. */
 public final class JobConfig {
     private static final List<String> SPACINGS = List.of("even", "poisson");
     private static final double MAX_RATE = 1e9; // records/s: one a nanosecond

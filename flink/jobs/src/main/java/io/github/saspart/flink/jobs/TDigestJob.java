@@ -1,6 +1,6 @@
 package io.github.saspart.flink.jobs;
 
-/** The job for summaries of the distribution of each key's values; {@link Arguments} says how it is told what to do. */
+/** The job for summaries of the distribution of each key's values; {@link Arguments} has its arguments. */
 public final class TDigestJob {
     private TDigestJob() {}
 

@@ -1,6 +1,6 @@
 package io.github.saspart.flink.jobs;
 
-/** The job for word counts of each key's sentences; {@link Arguments} says how it is told what to do. */
+/** The job for word counts of each key's sentences; {@link Arguments} has its arguments. */
 public final class WordCountJob {
     private WordCountJob() {}
 

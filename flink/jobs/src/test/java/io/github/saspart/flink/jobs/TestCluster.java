@@ -37,7 +37,7 @@ final class TestCluster implements AutoCloseable {
         cluster.start();
     }
 
-    /** Submits a job, which goes on from a savepoint unless that is null. */
+    /** Submits a job, which resumes from a savepoint unless that is null. */
     JobID submit(JobConfig config, String savepoint) throws Exception {
         Configuration conf = new Configuration();
         conf.set(RestartStrategyOptions.RESTART_STRATEGY, "fixed-delay");

@@ -10,17 +10,18 @@ import java.util.stream.IntStream;
  * record. A key without a counter is given one, if it may have had more records than the
  * <em>floor</em>, which is 0 at first. When no counter is free, at least half of them are taken away at
  * once, those with the smallest counts, and the largest of these becomes the floor. Keys without a
- * counter are counted all the same, but together with all whose hash begins alike: only when that
- * count has reached the floor does a record give its key a counter, which goes on from there and keeps
- * the floor as its error. So most keys that come once or twice pass by at the cost of an addition.
+ * counter are counted too, together with all keys whose hashes have the same first bits. When that count
+ * reaches the floor, the next record gives its key a counter. The counter starts at that count and has
+ * the floor as its error. So most keys with one or two records cost only an addition.
  *
  * <p>After N records with m counters, count &gt;= the true count &gt;= count - error for every key with a
- * counter, no key without one has had more than the floor, and the floor is at most 2N/m: a record
- * raises the sum of what counters are above the floor by at most 1, and raising the floor by d lowers it
- * by dm/2 or more, as half the counters were d above it or more. (The idea is that of Misra and Gries,
- * Finding repeated elements, 1982, many decrements at a time as in Anderson et al., A high-performance
- * algorithm for identifying frequent items in data streams, 2017, behind a filter as in Homem and
- * Carvalho, Finding top-k elements in data streams, 2010.)
+ * counter. No key without a counter has had more than the floor, and the floor is at most 2N/m. Consider
+ * the sum of the counters' excess over the floor. A record raises it by at most 1. Raising the floor by d
+ * lowers it by dm/2 or more, as half the counters exceeded it by d or more.
+ *
+ * <p>The idea is that of Misra and Gries, Finding repeated elements, 1982. Many decrements at a time are
+ * from Anderson et al., A high-performance algorithm for identifying frequent items in data streams,
+ * 2017. The filter is from Homem and Carvalho, Finding top-k elements in data streams, 2010.
  *
  * <p>Counting allocates nothing once the memory for names has grown to the longest. Has one owner.
  */

@@ -34,7 +34,7 @@ public final class Observer {
         keys.see(hash, key, Math.min(length, MOST_NAME));
     }
 
-    /** Reports what was seen since the last call; {@code name} makes of a key's bytes what people read. */
+    /** Reports the keys and slots since the last call; {@code name} turns a key's bytes into a readable name. */
     public void report(PartitionerReport.Builder to, UnaryOperator<byte[]> name) {
         for (HeavyKeys.Key k : keys.top(hot)) {
             to.addHot(HotKey.newBuilder()

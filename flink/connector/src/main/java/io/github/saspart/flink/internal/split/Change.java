@@ -16,7 +16,7 @@ final class Change {
     final long until;
     /** The map's {@link RouteMap#id}. */
     final long map;
-    /** What the map has elsewhere than the one before. */
+    /** The keys that the map has elsewhere than the previous map. */
     final Moves moves;
 
     Change(long number, long from, long earliest, long until, long map, Moves moves) {

@@ -4,8 +4,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Keeps what a partitioner subtask has to tell the workers (see {@link NoticeBoard}): by slide, which
- * keys may have been at several workers, and when it went over to which map.
+ * Keeps the notices of a partitioner subtask for the workers ({@link NoticeBoard}): for each slide, the
+ * keys that may have been at several workers, and the changes of the map.
  */
 public final class Ledger {
     private final long incarnation;
@@ -27,7 +27,7 @@ public final class Ledger {
      * Makes a ledger.
      *
      * @param slides in an aggregation window
-     * @param from the first slide that is told of: of earlier ones others may have had records
+     * @param from the first slide with a notice; others may have had records of earlier slides
      * @param map in force
      */
     public Ledger(long incarnation, int subtask, int subtasks, int slides, long from, RouteMap map) {

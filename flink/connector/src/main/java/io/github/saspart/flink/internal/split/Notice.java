@@ -22,7 +22,7 @@ public final class Notice {
     final int subtasks;
     /** The first slide that the subtask tells of in this incarnation. */
     final long from;
-    /** The last slide of which all is told. */
+    /** The last slide that is complete. */
     final long through;
     /** The subtask has no records until it says otherwise. */
     final boolean idle;
@@ -47,7 +47,7 @@ public final class Notice {
         this.slides = slides;
     }
 
-    /** What is told of one slide. */
+    /** The notice of one slide. */
     static final class Slide {
         final long slide;
         final boolean all;

@@ -7,17 +7,17 @@ import java.util.Map;
 import java.util.TreeMap;
 
 /**
- * Where a worker learns which keys it may finish alone, without a reducer: those of which no other
- * worker can have a record in the same window.
+ * Where a worker learns which keys it may finish alone, without a reducer: keys of which no other worker
+ * can have a record in the same window.
  *
- * <p>Every partitioner subtask tells, before it lets a watermark pass that ends a slide, by which maps
- * of keys to workers it routed the slide, which keys it may have sent elsewhere, and which ones a
- * change of maps moved ({@link Ledger}). A key is finished alone if all subtasks have told of all
- * slides of the window, went by one and the same map in each, and none of them named the key. A slide
- * in which a subtask changed maps counts as routed by either, for the keys that the change moved are
- * named. If any of this is missing, as it is after a restore for the slides that had begun before, all
- * keys are merged. So results rest neither on what routers promise nor on all subtasks taking up a
- * route at once.
+ * <p>Before it forwards a watermark that ends a slide, every partitioner subtask sends a notice ({@link
+ * Ledger}). The notice has the maps of keys to workers by which the slide was routed, the keys that may
+ * have been sent elsewhere, and the keys that a change of maps moved. A key is finished alone if all
+ * subtasks have sent notices of all slides of the window, routed each by the same map, and none of them
+ * named the key. A slide in which a subtask changed maps counts as routed by either, because the moved
+ * keys are named. If a notice is missing, as after a restore for slides that had begun before, all keys
+ * are merged. So results depend neither on routers' promises nor on all subtasks adopting a route
+ * together.
  */
 public final class NoticeBoard {
     private final long incarnation;

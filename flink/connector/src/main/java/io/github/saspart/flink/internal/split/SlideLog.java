@@ -1,12 +1,12 @@
 package io.github.saspart.flink.internal.split;
 
 /**
- * What one partitioner subtask sent in one slide, as far as it matters to who may finish a key alone:
- * every key of which a record did not go where the maps say, or may not, is in {@link #split} or moved
- * by a change whose windows the slide is in; or {@link #all} is set.
+ * What one partitioner subtask sent in one slide, as far as it decides whether a worker may finish a key
+ * alone. A record may go elsewhere than the maps say. Its key is then in {@link #split}, or was moved by
+ * a change whose windows contain the slide, or {@link #all} is set.
  */
 public final class SlideLog {
-    /** Keys that are told one by one; of more, all are merged. */
+    /** The most keys that are named; with more, all keys are merged. */
     static final int MOST_SPLIT = 4096;
 
     final long slide;

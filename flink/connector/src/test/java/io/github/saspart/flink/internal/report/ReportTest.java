@@ -35,7 +35,7 @@ class ReportTest {
         assertNull(latencies.take(), "they are counted anew");
     }
 
-    /** A gauge says what it has measured; what it still measures is added, also past its own updates. */
+    /** A gauge returns completed measurements; the current one is added, also past the gauge's updates. */
     @Test
     void gaugesAreReadWhileTheyMeasure() {
         ManualClock clock = new ManualClock(1_000_000_000); // at 0 a gauge takes itself for stopped

@@ -1,2 +1,2 @@
-/** Tells whether the results of a job are what a computation on one thread gives. */
+/** Compares the results of a job with a computation on one thread. */
 package io.github.saspart.flink.jobs.check;

@@ -6,12 +6,12 @@ import java.io.DataOutput;
 import java.io.IOException;
 
 /**
- * The intended arrival times of one split's records: an open loop, which never depends on how the job is
- * doing. Pure: no clock inside.
+ * The intended arrival times of one split's records: an open loop, which never depends on the state of the
+ * job. Pure: no clock inside.
  *
- * <p>Evenly spaced, record n of the job (from 0) arrives when the rate's integral over time reaches n,
- * and split s of S has the records s, s+S, ...: the splits interleave at equal gaps. Every time is
- * computed from when the rate in force began, so that rounding never adds up. With Poisson spacing every
+ * <p>With even spacing, record n of the job (from 0) arrives when the rate's integral over time reaches n.
+ * Split s of S has the records s, s+S, ...: the splits interleave at equal gaps. Every time is computed
+ * from the beginning of the current rate, so rounding errors do not accumulate. With Poisson spacing every
  * split has independent exponential gaps of mean S/rate.
  */
 final class Arrivals {
@@ -56,7 +56,7 @@ final class Arrivals {
         return next;
     }
 
-    /** Takes the next record: the one after it comes next. */
+    /** Takes the next record, and advances to its successor. */
     void take() {
         last = next;
         if (rng != null) {

@@ -99,7 +99,7 @@ final class CsvReader implements Closeable {
         return c == delimiter || c == '\n' || c == END;
     }
 
-    /** Skips what is left of the line. */
+    /** Skips the rest of the line. */
     private BadRow bad(String problem) throws IOException {
         while (peek() != '\n' && peek() != END) {
             take();

@@ -6,9 +6,9 @@ import java.util.Objects;
 import org.apache.flink.api.common.typeinfo.TypeInfo;
 
 /**
- * A record of the stream: a key and the payload that the task reads. Nobody writes to it or to its
- * arrays once it is made, so that sources share keys and payloads between records. Its event time is
- * that of the stream record around it.
+ * A record of the stream: a key and the payload that the task reads. It is immutable, and so are its
+ * arrays: sources share keys and payloads between records. Its event time is that of the stream record
+ * around it.
  */
 @TypeInfo(EventType.Factory.class)
 public final class Event {

@@ -6,7 +6,7 @@ import java.util.Map;
 import org.apache.flink.api.common.typeinfo.TypeInfoFactory;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 
-/** How Flink is told of {@link EventSerializer}. */
+/** The type information that gives Flink the {@link EventSerializer}. */
 final class EventType {
     private EventType() {}
 

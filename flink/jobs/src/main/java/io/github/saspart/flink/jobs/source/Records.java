@@ -23,7 +23,7 @@ interface Records extends Closeable {
     /** Writes the position. */
     void save(DataOutput out) throws IOException;
 
-    /** Takes up a position that {@link #save} has written. */
+    /** Resumes at a position that {@link #save} has written. */
     void restore(DataInput in) throws IOException;
 
     /** Frees what is held open. */

@@ -5,9 +5,9 @@ import io.github.saspart.flink.OfferedRate;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * Connects the sources of a job with its partitioners: orders of the policy server's owner reach the
- * source that shares its JVM, and its number, with the partitioner that was told, and that partitioner
- * reports what is due at the source.
+ * Connects the sources of a job with its partitioners. Control messages of the policy server's owner reach
+ * a partitioner, which passes them to the source with the same number in its JVM. That partitioner also
+ * reports the rate that is due at the source.
  *
  * <p>Both are made from the same job but know nothing of each other, so they meet by the job's id in a
  * table of the JVM's. What is in it ends with the sources.

@@ -13,9 +13,9 @@ import org.apache.flink.api.connector.source.SplitEnumeratorContext;
 import org.apache.flink.core.io.SimpleVersionedSerializer;
 
 /**
- * Deals the splits out to the sources. The stream starts when all of them are there, so that none of it
- * is due before the job runs, and at the start of a slide, so that its windows depend on nothing but the
- * records.
+ * Assigns the splits to the sources. The stream starts when all sources are registered, so no record is due
+ * before the job runs. It starts at the beginning of a slide, so that its windows depend on the records
+ * alone.
  */
 final class StreamEnumerator implements SplitEnumerator<StreamSplit, StreamEnumerator.State> {
     private final SplitEnumeratorContext<StreamSplit> context;

@@ -112,7 +112,7 @@ final class StreamReader implements SourceReader<Event, StreamSplit>, Steering.S
         return InputStatus.NOTHING_AVAILABLE;
     }
 
-    /** A source without splits ends with the others if they end, and else nobody waits for it. */
+    /** A source without splits ends with the others if they end; otherwise it is idle. */
     private InputStatus pollNothing(ReaderOutput<Event> output) {
         if (complete && (ending || plan.ends())) {
             return InputStatus.END_OF_INPUT;

@@ -4,8 +4,8 @@ import io.github.saspart.flink.routing.Pcg;
 
 /**
  * Normal and exponential numbers by the ziggurat method (Marsaglia and Tsang, Journal of Statistical
- * Software 5/8, 2000), in the precision and order of draws of Go's {@code math/rand/v2}, so that the
- * same generator gives the same numbers.
+ * Software 5/8, 2000). Precision and order of draws are those of Go's {@code math/rand/v2}: the same
+ * generator gives the same numbers.
  *
  * <p>The density is covered by layers of equal area: layer {@code i} is as wide as {@code x[i]}, and
  * what lies left of {@code x[i-1]} is below the density for certain.

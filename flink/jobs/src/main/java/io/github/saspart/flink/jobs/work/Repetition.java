@@ -4,7 +4,7 @@ import io.github.saspart.flink.WorkFunction;
 import io.github.saspart.flink.jobs.source.Event;
 import io.github.saspart.flink.jobs.task.Task;
 
-/** Workers as fast as the machine, which do the work of a record over again as often as a ratio says. */
+/** Native workers that repeat the work of a record as often as a ratio says. */
 public final class Repetition<ACC> implements WorkFunction<Event, ACC> {
     private static final long serialVersionUID = 1;
 

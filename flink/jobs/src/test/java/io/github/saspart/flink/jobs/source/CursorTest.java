@@ -15,7 +15,7 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Reading splits: what is read, where it goes on after a restore, and what a change of the rate does. */
+/** Reading splits, resuming after a restore, and changing the rate. */
 class CursorTest {
     private static final long SECOND = 1_000_000_000;
 
