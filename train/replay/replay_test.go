@@ -302,7 +302,7 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// constant fills a batch with its number and notes what it is told.
+// constant fills a batch with its number and records the errors it is given.
 type constant struct {
 	value  float32
 	errors []float32
