@@ -71,9 +71,9 @@ func TestMaskOptions(t *testing.T) {
 	}
 }
 
-// Whatever the distribution, every true hot key has a worker, all of them in
-// range and ascending, and the keys that are not spread cover all workers with at
-// most one pair more per key.
+// For any distribution, every true hot key has a worker, and its workers are in range and
+// ascending. The keys that are not spread cover all workers with at most one additional pair
+// per key.
 func TestMaskProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := rapid.IntRange(1, 257).Draw(t, "workers")
