@@ -75,6 +75,7 @@ func (o *serverOptions) connect(ctx context.Context, a *app, e *config.Experimen
 	// The job is one process that measures in whole windows.
 	c.Shape = reports.Shape{
 		Workers: e.Job.Workers, Partitioners: 1, Slots: policy.SlotCount(e.Job.Workers), Slides: 1, Slide: e.Job.MetricWindow(),
+		Named: e.Job.HotKeys,
 	}
 	if engine != experiment.Flink { // where buffers hold what waits, and are no queues of so many records
 		c.Shape.Queue = e.Job.Queue

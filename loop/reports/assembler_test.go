@@ -341,6 +341,25 @@ func TestHotKeysAreBounded(t *testing.T) {
 	}
 }
 
+// A window names as many keys as its job asks for, the heaviest of all subtasks.
+func TestNamedKeys(t *testing.T) {
+	shape := small
+	shape.Named, shape.Slides = 2, 1
+	a := NewAssembler(shape, quick)
+	for p := range 2 {
+		if err := a.Add(time.Time{}, keys(p, 0, 0, policy.HotKey{Hash: 1, Count: 5}, policy.HotKey{Hash: 2, Count: 4}, policy.HotKey{Hash: uint64(3 + p), Count: 9})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := a.Add(time.Time{}, report(0, 1, 0, 1)); err != nil {
+		t.Fatal(err)
+	}
+	want := []policy.HotKey{{Hash: 1, Count: 10}, {Hash: 3, Count: 9}}
+	if got := a.Next(time.Time{}).Window.Hot; !slices.Equal(got, want) {
+		t.Errorf("the window names %v, want %v", got, want)
+	}
+}
+
 func TestShapeRefuses(t *testing.T) {
 	for _, c := range []struct {
 		why  string
@@ -354,6 +373,7 @@ func TestShapeRefuses(t *testing.T) {
 		{"a negative number of slots", func(s *Shape) { s.Slots = -4 }},
 		{"windows without slides", func(s *Shape) { s.Slides = 0 }},
 		{"slides of no length", func(s *Shape) { s.Slide = 0 }},
+		{"a negative number of hot keys", func(s *Shape) { s.Named = -1 }},
 		{"more reports in a window than memory is meant for", func(s *Shape) { s.Workers, s.Slides = 30000, 1000 }},
 	} {
 		s := small
@@ -368,7 +388,7 @@ func TestShapeRefuses(t *testing.T) {
 }
 
 // A window of a job in one process comes back as it went.
-func TestOfWindow(t *testing.T) {
+func TestSetWindow(t *testing.T) {
 	shape := Shape{Workers: 3, Partitioners: 1, Slots: 4, Slides: 1, Slide: time.Second}
 	w := &policy.Window{
 		Step: 2, Start: 2 * time.Second, End: 3 * time.Second, Records: 30, OfferedRate: 40, ActualRate: 35, Backpressured: 0.25,
@@ -377,7 +397,8 @@ func TestOfWindow(t *testing.T) {
 		Realised: []policy.RealisedShare{{Hash: 5, Worker: 0, Count: 4}, {Hash: 5, Worker: 1, Count: 5}},
 	}
 	a := NewAssembler(shape, quick)
-	r := OfWindow(w, &shape)
+	r := &Report{}
+	r.SetWindow(w, &shape)
 	if err := errors.Join(r.Check(&shape), a.Add(time.Time{}, r)); err != nil {
 		t.Fatal(err)
 	}

@@ -91,7 +91,7 @@ func (p *pane) first(subtask, slide int, counts *Counts) bool {
 // add takes in a report of the window's slide of that number.
 func (p *pane) add(r *Report, slide int, counts *Counts) {
 	p.of = r.Whole
-	mostShares, mostKeys := mostRealised*p.shape.HotKeys(), 4*p.shape.HotKeys()
+	mostShares, mostKeys := mostRealised*p.shape.KeyLimit(), 4*p.shape.KeyLimit()
 	if p.of != nil { // the job bounds its own lists
 		mostShares, mostKeys = math.MaxInt, math.MaxInt/2
 	}

@@ -80,6 +80,10 @@ func (s *Shape) HotKeys() int {
 	return max(64, 4*s.Workers)
 }
 
+// KeyLimit is the number of keys that the bounds on lists in reports are multiples of. It
+// does not fall with Named, because partitioners may split keys that no window names.
+func (s *Shape) KeyLimit() int { return max(64, 4*s.Workers, s.Named) }
+
 // Report is what subtasks of a job measured in one slide. One that measured nothing
 // is left out.
 type Report struct {
@@ -151,16 +155,9 @@ type Partitioner struct {
 	Late      bool  // as of Worker
 }
 
-// OfWindow is the report of a job whose subtasks all live in this process and which
-// measures in whole windows: those of its shape have one slide. Workers that did not
-// report are left out. The window's route is the caller's to tell of.
-func OfWindow(w *policy.Window, shape *Shape) *Report {
-	r := &Report{}
-	r.SetWindow(w, shape)
-	return r
-}
-
-// SetWindow is OfWindow into a report whose memory is used again.
+// SetWindow makes r the report of a job whose subtasks all run in this process and which
+// measures in whole windows: its shape has one slide per window. It uses r's memory again.
+// Unmeasured workers are left out. The caller sets the route.
 func (r *Report) SetWindow(w *policy.Window, shape *Shape) {
 	r.Slide = uint64(max(0, w.Step))
 	var realised map[int][]Realised

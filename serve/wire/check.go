@@ -26,7 +26,7 @@ func (d *decoder) checkWorker(w *reports.Worker, realised, buckets, times int) {
 		if err := errors.Join(counts(w.Records, w.Units, w.Bypassed, w.StateKeys), ratios(&w.Busy, &w.Queue, &w.CPU)); err != nil {
 			return err
 		}
-		if most := maxLists * d.hello.Shape.HotKeys(); realised > most {
+		if most := maxLists * d.hello.Shape.KeyLimit(); realised > most {
 			return fmt.Errorf("%d realised shares; at most %d are possible", realised, most)
 		}
 		if w.Latency != nil {
@@ -78,7 +78,7 @@ func (d *decoder) checkPartitioner(p *reports.Partitioner, hot, slots, longest i
 		if slots != 0 && slots != s.Slots {
 			return fmt.Errorf("%d slots; the job has %d", slots, s.Slots)
 		}
-		if most := maxLists * s.HotKeys(); hot > most {
+		if most := maxLists * s.KeyLimit(); hot > most {
 			return fmt.Errorf("%d hot keys; at most %d are possible", hot, most)
 		}
 		if longest > maxKey {

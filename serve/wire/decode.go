@@ -82,7 +82,7 @@ func join(before, more []byte) []byte {
 }
 
 func (d *decoder) decodeWorker(b []byte, w *reports.Worker) bool {
-	realised := reuse(w.Realised, maxLists*d.hello.Shape.HotKeys())
+	realised := reuse(w.Realised, maxLists*d.hello.Shape.KeyLimit())
 	latency, buckets, counts := w.Latency, bounded[uint32]{}, bounded[int64]{}
 	*w = reports.Worker{}
 	f := fields{rest: b}
@@ -163,7 +163,7 @@ func decodeLatency(b []byte, buckets *bounded[uint32], counts *bounded[int64], l
 }
 
 func (d *decoder) decodePartitioner(b []byte, p *reports.Partitioner) bool {
-	hot := reuse(p.Hot, maxLists*d.hello.Shape.HotKeys())
+	hot := reuse(p.Hot, maxLists*d.hello.Shape.KeyLimit())
 	slots := reuse(p.Slots, d.hello.Shape.Slots)
 	name := p.Name // that the memory had before, likely the same
 	*p = reports.Partitioner{}

@@ -46,7 +46,7 @@ func (h *Hello) HotKeys() int {
 	for _, r := range h.Partitioners {
 		n += r.Count
 	}
-	return min(n, 1) * h.Shape.HotKeys()
+	return min(n, 1) * h.Shape.KeyLimit()
 }
 
 // Ranges is a set of indices.
@@ -91,7 +91,7 @@ func ReadHello(m *pb.Hello) (*Hello, error) {
 	h := &Hello{Client: m.GetClient(), Job: m.GetJob(), Instance: m.GetInstance()}
 	h.Shape = reports.Shape{
 		Workers: int(s.GetWorkers()), Partitioners: int(s.GetPartitioners()), Slots: int(s.GetSlots()), Slides: int(s.GetSlides()),
-		Reducers: int(s.GetReducers()), Queue: int(s.GetQueue()),
+		Reducers: int(s.GetReducers()), Queue: int(s.GetQueue()), Named: int(s.GetHotKeys()),
 		Slide: time.Duration(min(s.GetSlideNs(), math.MaxInt64)),
 	}
 	if err := h.Shape.Validate(); err != nil {
@@ -146,7 +146,7 @@ func WriteHello(h *Hello) *pb.Hello {
 		Protocol: Protocol, Client: h.Client, Job: h.Job, Instance: h.Instance,
 		Shape: &pb.Shape{
 			Workers: uint32(h.Shape.Workers), Partitioners: uint32(h.Shape.Partitioners), Slots: uint32(h.Shape.Slots),
-			Slides: uint32(h.Shape.Slides), SlideNs: uint64(h.Shape.Slide), Reducers: uint32(h.Shape.Reducers), Queue: uint32(h.Shape.Queue),
+			Slides: uint32(h.Shape.Slides), SlideNs: uint64(h.Shape.Slide), Reducers: uint32(h.Shape.Reducers), Queue: uint32(h.Shape.Queue), HotKeys: uint32(h.Shape.Named),
 		},
 	}
 	for _, of := range []struct {

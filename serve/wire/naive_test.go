@@ -33,7 +33,7 @@ func naiveReport(b []byte, h *Hello) (*reports.Report, error) {
 			CPU: min(w.Cpu, 1), Bypassed: int64(w.Bypassed), StateKeys: int64(w.StateKeys),
 		}
 		ok = ok && h.Workers.Has(to.Index) && between(0, maxCount, w.Records, w.Units, w.Bypassed, w.StateKeys) &&
-			between(0, busiest, w.Busy, w.Queue, w.Cpu) && len(w.Realised) <= maxLists*s.HotKeys()
+			between(0, busiest, w.Busy, w.Queue, w.Cpu) && len(w.Realised) <= maxLists*s.KeyLimit()
 		var all []uint64
 		for _, n := range w.Realised {
 			all = append(all, n.Count)
@@ -56,7 +56,7 @@ func naiveReport(b []byte, h *Hello) (*reports.Report, error) {
 			RouteChanged: p.RouteChanged, Share: p.Share, Name: p.Partitioner,
 		}
 		ok = ok && h.Partitioners.Has(to.Index) && between(0, maxCount, p.Sent) && between(0, maxRate, p.Offered) && between(0, busiest, p.Blocked) &&
-			(len(p.Slots) == 0 || len(p.Slots) == s.Slots) && sums(p.Slots) && len(p.Hot) <= maxLists*s.HotKeys() && len(p.Share) <= maxShare &&
+			(len(p.Slots) == 0 || len(p.Slots) == s.Slots) && sums(p.Slots) && len(p.Hot) <= maxLists*s.KeyLimit() && len(p.Share) <= maxShare &&
 			(p.Partitioner == "" || checkName("", p.Partitioner) == nil)
 		for _, n := range p.Slots {
 			to.Slots = append(to.Slots, int64(n))

@@ -420,7 +420,7 @@ func TestUsedMemoryDoesNotGrow(t *testing.T) {
 		return err
 	}
 	r := &reports.Report{Workers: make([]reports.Worker, workers)}
-	long := make([]reports.Realised, maxLists*h.Shape.HotKeys())
+	long := make([]reports.Realised, maxLists*h.Shape.KeyLimit())
 	for i := range r.Workers {
 		r.Workers[i] = reports.Worker{Index: i, Realised: long}
 		if err := take(AppendReport(nil, r)); err != nil {

@@ -17,7 +17,7 @@ import (
 func hello() *Hello {
 	return &Hello{
 		Client: "test 1", Job: "clicks", Instance: "a1",
-		Shape:   reports.Shape{Workers: 4, Partitioners: 2, Slots: 8, Slides: 2, Slide: 50 * time.Millisecond, Reducers: 2, Queue: 256},
+		Shape:   reports.Shape{Workers: 4, Partitioners: 2, Slots: 8, Slides: 2, Slide: 50 * time.Millisecond, Reducers: 2, Queue: 256, Named: 10},
 		Workers: Ranges{{0, 2}, {3, 1}}, Partitioners: Ranges{{1, 1}}, Reducers: Ranges{{0, 1}},
 	}
 }

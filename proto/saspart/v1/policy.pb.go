@@ -431,6 +431,7 @@ type Shape struct {
 	SlideNs       uint64                 `protobuf:"varint,5,opt,name=slide_ns,json=slideNs,proto3" json:"slide_ns,omitempty"` // length of what one report covers
 	Reducers      uint32                 `protobuf:"varint,6,opt,name=reducers,proto3" json:"reducers,omitempty"`              // reducer subtasks; 0: none report
 	Queue         uint32                 `protobuf:"varint,7,opt,name=queue,proto3" json:"queue,omitempty"`                    // records that fit a worker's input queue; 0: not known
+	HotKeys       uint32                 `protobuf:"varint,8,opt,name=hot_keys,json=hotKeys,proto3" json:"hot_keys,omitempty"` // heavy keys that windows name; 0: four per worker, at least 64
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -510,6 +511,13 @@ func (x *Shape) GetReducers() uint32 {
 func (x *Shape) GetQueue() uint32 {
 	if x != nil {
 		return x.Queue
+	}
+	return 0
+}
+
+func (x *Shape) GetHotKeys() uint32 {
+	if x != nil {
+		return x.HotKeys
 	}
 	return 0
 }
@@ -1656,7 +1664,7 @@ const file_saspart_v1_policy_proto_rawDesc = "" +
 	"\binstance\x18\x04 \x01(\tR\binstance\x12'\n" +
 	"\x05shape\x18\x05 \x01(\v2\x11.saspart.v1.ShapeR\x05shape\x120\n" +
 	"\bsubtasks\x18\x06 \x03(\v2\x14.saspart.v1.SubtasksR\bsubtasks\x12'\n" +
-	"\x05route\x18\a \x01(\v2\x11.saspart.v1.RouteR\x05route\"\xc0\x01\n" +
+	"\x05route\x18\a \x01(\v2\x11.saspart.v1.RouteR\x05route\"\xdb\x01\n" +
 	"\x05Shape\x12\x18\n" +
 	"\aworkers\x18\x01 \x01(\rR\aworkers\x12\"\n" +
 	"\fpartitioners\x18\x02 \x01(\rR\fpartitioners\x12\x14\n" +
@@ -1664,7 +1672,8 @@ const file_saspart_v1_policy_proto_rawDesc = "" +
 	"\x06slides\x18\x04 \x01(\rR\x06slides\x12\x19\n" +
 	"\bslide_ns\x18\x05 \x01(\x04R\aslideNs\x12\x1a\n" +
 	"\breducers\x18\x06 \x01(\rR\breducers\x12\x14\n" +
-	"\x05queue\x18\a \x01(\rR\x05queue\"\\\n" +
+	"\x05queue\x18\a \x01(\rR\x05queue\x12\x19\n" +
+	"\bhot_keys\x18\b \x01(\rR\ahotKeys\"\\\n" +
 	"\bSubtasks\x12$\n" +
 	"\x04role\x18\x01 \x01(\x0e2\x10.saspart.v1.RoleR\x04role\x12\x14\n" +
 	"\x05first\x18\x02 \x01(\rR\x05first\x12\x14\n" +

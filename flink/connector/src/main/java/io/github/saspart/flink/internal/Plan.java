@@ -77,7 +77,8 @@ public final class Plan implements Serializable {
                         .setReducers(reducers)
                         .setSlots(slots())
                         .setSlides(options.metricSlides())
-                        .setSlideNs(length * 1_000_000))
+                        .setSlideNs(length * 1_000_000)
+                        .setHotKeys(options.hotKeys()))
                 .addSubtasks(Subtasks.newBuilder().setRole(role).setFirst(index).setCount(1))
                 .build();
         Attachment attachment = new Attachment(server, hello, route, options.staleAfterMillis(), listener);
