@@ -38,10 +38,10 @@ func (a *app) collectCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "collect",
 		Short: "Run a job under a behaviour partitioner and record its windows as a trace",
-		Long: `Runs the experiment's job and writes each metric window to a trace. However the run
-ends, every complete window is kept. The experiment's collect section says how much is
-recorded and under which behaviours. Several behaviours, with different exploration
-rates, alternate by episode.
+		Long: `Runs the experiment's job and writes each metric window to a trace. However the run ends,
+every complete window stays. The experiment's collect section says how much is recorded
+and under which behaviours: for instance several with different exploration rates, which
+alternate by episode.
 
 The trace is DIR/NAME-PARTITIONER-SEED.arrow. It is never overwritten.`,
 		Example: `  saspart collect --config wordcount-zipf --partitioner dalton-offline
@@ -60,7 +60,7 @@ The trace is DIR/NAME-PARTITIONER-SEED.arrow. It is never overwritten.`,
 	cmd.Flags().StringVar(&opts.out, "out", opts.out, "`folder` for the trace")
 	cmd.MarkFlagsMutuallyExclusive("windows", "duration")
 	engineName := &choice{value: experiment.Sim, allowed: experiment.Engines()}
-	choiceFlag(cmd, engineName, "engine", "", "what runs the job")
+	choiceFlag(cmd, engineName, "engine", "", "engine that runs the job")
 	opts.flink.add(cmd)
 	output := outputFlag(cmd, "text", "json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -16,9 +16,9 @@ func (a *app) configShowCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show",
 		Short: "Print an experiment with all its values and their origins",
-		Long: `Prints the experiment as a run would use it: every value, and whether it is a default
-or comes from the file, an environment variable or a flag. The output is itself a
-configuration file.`,
+		Long: `Prints the experiment as a run would see it: every value, and whether it is a
+default or comes from the file, an environment variable or a flag. The output is
+itself a configuration file.`,
 		Example: `  saspart config show > my.yaml
   saspart config show --config wordcount-zipf --set job.workers=16
   SASPART_SEED=7 saspart config show --config drift -o json`,

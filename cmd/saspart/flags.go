@@ -70,8 +70,8 @@ func (f *experimentFlags) add(cmd *cobra.Command) {
 
 // policies adds --checkpoint and --pool, which select the policy of saspartitioner.
 func (f *experimentFlags) policies(cmd *cobra.Command) {
-	f.short(cmd, "checkpoint", "partitioner.saspartitioner.checkpoint", "folder", "checkpoint or training run whose policy decides for saspartitioner")
-	f.short(cmd, "pool", "partitioner.saspartitioner.pool", "folder", "checkpoints and training runs; for saspartitioner the policy decides that was trained on the keys most like the job's")
+	f.short(cmd, "checkpoint", "partitioner.saspartitioner.checkpoint", "folder", "checkpoint or training run that saspartitioner follows")
+	f.short(cmd, "pool", "partitioner.saspartitioner.pool", "folder", "checkpoints and training runs; saspartitioner follows the policy trained on the keys most similar to the job's")
 	cmd.MarkFlagsMutuallyExclusive("checkpoint", "pool")
 }
 

@@ -22,11 +22,11 @@ func (a *app) matrixCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "matrix",
 		Short: "Measure partitioners over a whole matrix of experiments",
-		Long: `Measures every partitioner of a matrix on every cell of its grids, with every seed. It
-shows the best partitioner of each cell and its lead, or that the lead is within the
-noise. Every measurement is saved in the run's folder as soon as it is made. One that
-fails is recorded as failed, and the study continues. --resume continues a study that
-was interrupted or killed, and retries what failed.
+		Long: `Measures every partitioner of a matrix on every cell of its grids, with every seed. Names
+the best of each cell and its margin, and no winner within the noise. Every measurement
+is kept in the run's folder as it is made. A measurement that fails becomes a row with
+the error, and the others continue. --resume continues a study that was interrupted or
+killed, and repeats failed measurements.
 
 A matrix file names partitioners, seeds and grids. A grid is an experiment, settings in
 the form of --set, and axes whose values are settings too. There are ready ones: smoke

@@ -30,15 +30,14 @@ func (a *app) reportCommand() *cobra.Command {
 	var opts reportOptions
 	cmd := &cobra.Command{
 		Use:   "report DIR",
-		Short: "Make a report of a study: the best partitioners, their lead and their price",
-		Long: `Makes report.html and report.md in the folder of a study that throughput, stress or
-matrix wrote with --out. They show whether the learned policy pays off there, the best
-partitioner of each cell, its distance from the optimum and its price, how jobs
-recovered from shifts, and how to run the study again. The page is one self-contained
-file for screen, phone and print. A report can be made at any time, also while the study
-runs.
+		Short: "Write the report page of a study or a training run",
+		Long: `Writes report.html and report.md in the folder of a study that throughput, stress or
+matrix kept with --out. The report says whether the learned policy is worth it, who
+wins each cell, how far from the bounds and at what price, and how jobs recovered from
+shifts. It has the command that repeats the study. The page is a single file, readable
+on a phone and in print. It can be written at any time, also while a study is running.
 
-In the folder of a training run it makes report.html again.`,
+In the folder of a training run it replaces report.html.`,
 		Example: `  saspart report runs/smoke
   saspart report runs/smoke --training runs/first`,
 		Args: func(_ *cobra.Command, args []string) error {

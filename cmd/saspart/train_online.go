@@ -94,7 +94,7 @@ reaching the target exits with 4.`,
 	flags.StringVar(&opts.training, "train-config", "", "training configuration, a `file` or the name of a ready one")
 	complete(cmd, "train-config", configs.OnlineNames())
 	flags.StringVar(&opts.checkpoint, "checkpoint", "", "start from this checkpoint or training run, a `folder`, or from builtin")
-	flags.StringSliceVar(&opts.data, "data", nil, "traces to learn from as well, a `glob`")
+	flags.StringSliceVar(&opts.data, "data", nil, "further traces to learn from, a `glob`")
 	flags.StringVar(&opts.out, "out", "", "`folder` of the run, for example runs/second")
 	flags.BoolVar(&opts.resume, "resume", false, "continue from the run's last checkpoint")
 	flags.Uint64Var(&opts.seed, "seed", opts.seed, "seed of the training's randomness")
@@ -108,7 +108,7 @@ reaching the target exits with 4.`,
 	action := &choice{value: string(checkpoint.KindShares), allowed: []string{string(checkpoint.KindShares), string(checkpoint.KindCapacity)}}
 	choiceFlag(cmd, action, "action", "", "the policy's action")
 	engineName := &choice{value: setup.ClosedForm, allowed: append([]string{setup.ClosedForm}, experiment.Engines()...)}
-	choiceFlag(cmd, engineName, "engine", "", "what runs the job")
+	choiceFlag(cmd, engineName, "engine", "", "engine that runs the job")
 	opts.addServer(cmd)
 	opts.flink.add(cmd)
 	output := outputFlag(cmd, "text", "json")
