@@ -137,7 +137,7 @@ func (a *app) runCollect(ctx context.Context, opts collectOptions) (err error) {
 	if trace.writer == nil {
 		return err
 	}
-	// What was collected is told also when the run did not get to its end.
+	// The summary is printed also if the run did not reach its end.
 	return errors.Join(err, a.printCollected(path, sum.Summary(), err == nil || errors.Is(err, context.Canceled), opts.output))
 }
 
