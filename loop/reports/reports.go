@@ -32,7 +32,7 @@ type Shape struct {
 // Bounds of a shape besides policy.MaxWorkers.
 const (
 	mostPartitioners = 1 << 12
-	mostSlots        = 1 << 19 // policy.SlotCount(policy.MaxWorkers): beyond it nobody plans
+	mostSlots        = 1 << 19 // policy.SlotCount(policy.MaxWorkers): no larger table is planned
 	mostSlides       = 1 << 10
 	mostQueue        = 1 << 24
 	mostNamed        = 1 << 16
@@ -91,7 +91,7 @@ type Report struct {
 	Workers      []Worker
 	Partitioners []Partitioner
 	Reducers     []Reducer
-	Route        *policy.Route // the route in force where nobody else can know it; else nil
+	Route        *policy.Route // the route in force if the receiver may not know it; else nil
 	Whole        *Whole        // what a job in this process knows; nil: the job runs elsewhere
 }
 
@@ -157,7 +157,7 @@ type Partitioner struct {
 
 // OfWindow is the report of a job whose subtasks all live in this process and which
 // measures in whole windows: those of its shape have one slide. Workers that did not
-// report are left out. The window's route is the caller's to tell of.
+// report are left out. The caller adds the route.
 func OfWindow(w *policy.Window, shape *Shape) *Report {
 	r := &Report{}
 	r.SetWindow(w, shape)
