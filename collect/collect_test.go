@@ -237,10 +237,13 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// counter answers every window with a route.
-type counter struct{}
+// counter answers every window with a route, and notes the versions of the latest routes.
+type counter struct{ latest []uint64 }
 
-func (counter) Decide(*policy.Window, *policy.Route) *policy.Route { return policy.HashRoute(2) }
+func (c *counter) Decide(_ *policy.Window, latest *policy.Route) *policy.Route {
+	c.latest = append(c.latest, latest.Version)
+	return policy.HashRoute(2)
+}
 
 // TestVersionsGrow checks the promise of policy.Route that a job's routes have
 // growing versions, also when two controllers take turns.
@@ -248,9 +251,9 @@ func TestVersionsGrow(t *testing.T) {
 	job := &fakeJob{}
 	c := Config{Episodes: 6, EpisodeWindows: 3, Behaviours: []Behaviour{behaviour("hash", 1, 0), behaviour("pkg", 1, 0)}}
 	col := collector{Run: Run{Config: c, Sink: &list{}}, plan: newSchedule(c.Behaviours, 1), job: job, switcher: job, res: Result{Episodes: 1},
-		schemes: []partition.Scheme{{Name: "a", Controller: counter{}}, {Name: "b", Controller: counter{}}}}
+		schemes: []partition.Scheme{{Name: "a", Controller: &counter{}}, {Name: "b", Controller: &counter{}}}}
 	col.now = col.plan.next()
-	col.control = loop.New(loop.Config{Workers: 2, Controller: counter{}})
+	col.control = loop.New(loop.Config{Workers: 2, Controller: col.controller()})
 	if err := col.run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -260,6 +263,16 @@ func TestVersionsGrow(t *testing.T) {
 	for i := 1; i < len(job.applied); i++ {
 		if job.applied[i] <= job.applied[i-1] {
 			t.Fatalf("versions %v do not grow", job.applied)
+		}
+	}
+	// The routers of each episode start with the hash route, also when a behaviour returns.
+	for _, s := range col.schemes {
+		latest := s.Controller.(*counter).latest
+		for i, version := range latest {
+			if first := i%2 == 0; first != (version == 0) {
+				t.Errorf("behaviour %s: the latest routes are %v; each episode begins with 0", s.Name, latest)
+				break
+			}
 		}
 	}
 }

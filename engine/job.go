@@ -37,9 +37,9 @@ type Switcher interface {
 }
 
 // ResultFunc receives the result of one key over one aggregation window, which ends with
-// the given slide. Windows come in order, the keys of a window in byte order. The state is
+// the given slide. Windows come in order, the keys of a window in byte order. The result is
 // only valid during the call.
-type ResultFunc func(slide int64, key string, s stream.State)
+type ResultFunc func(slide int64, key string, r stream.Result)
 
 // Busiest is the largest busy ratio of the measured workers and reducers; NaN if none was
 // measured.

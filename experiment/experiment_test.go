@@ -37,7 +37,7 @@ func TestOpen(t *testing.T) {
 	e.Job.Partitioners = 2
 	for _, name := range []string{Sim, Local} {
 		counted := int64(0)
-		job, err := Open(&e, name, scheme(t, "pkg", e.Job.Workers), Options{Results: func(_ int64, _ string, s stream.State) { counted += s.Count() }})
+		job, err := Open(&e, name, scheme(t, "pkg", e.Job.Workers), Options{Results: func(int64, string, stream.Result) { counted++ }})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -40,7 +40,7 @@ func (s *Shares) Route(action []float64) (*Route, error) {
 }
 
 // Loads sets loads[w] to the load that worker w gets from the hot keys under the route of an
-// action: the sum of d[rank] * share. d has one element per hot key, on any scale. Keys
+// action, the sum of d[rank] * share. d has one element per hot key, on any scale. Keys
 // beyond the mask's are spread evenly. Simulated environments call Loads for every window:
 // it does not allocate, and does not check the action.
 func (m *Mask) Loads(loads, d, action []float64) {

@@ -35,7 +35,7 @@ func results(t *testing.T, e *config.Experiment, engine, partitioner string, win
 		t.Fatal(err)
 	}
 	out := map[string]string{}
-	job, err := experiment.Open(e, engine, scheme, experiment.Options{Results: func(slide int64, key string, s stream.State) {
+	job, err := experiment.Open(e, engine, scheme, experiment.Options{Results: func(slide int64, key string, s stream.Result) {
 		out[fmt.Sprint(slide, " ", key)] = string(s.AppendText(nil))
 	}})
 	if err != nil {

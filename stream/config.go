@@ -135,7 +135,7 @@ func (c *SourceConfig) ValidateFor(task string) error {
 	if err != nil {
 		return err
 	}
-	return field.In("file", c.File.validatePayload(t.payload))
+	return field.In("file", c.File.validatePayload(&t))
 }
 
 func (c *SourceConfig) validateKeys(least int) error {
@@ -206,12 +206,12 @@ func (c *FileConfig) validate() error {
 }
 
 // validatePayload checks the columns against what the task reads.
-func (c *FileConfig) validatePayload(kind Payload) error {
+func (c *FileConfig) validatePayload(t *taskRow) error {
 	switch n := len(c.Payload); {
-	case kind == TextPayload && n != 1 && (n != 0 || c.Split != SplitWords):
-		return field.Errorf("payload", "names %d columns; wordcount reads one with sentences: [sentence]", n)
-	case kind == ValuesPayload && n == 0:
-		return field.Errorf("payload", "is empty; tdigest reads one or more columns with numbers: [delay]")
+	case t.payload == TextPayload && n != 1 && (n != 0 || c.Split != SplitWords):
+		return field.Errorf("payload", "names %d columns; %s reads one with sentences: [sentence]", n, t.name)
+	case t.payload == ValuesPayload && n == 0:
+		return field.Errorf("payload", "is empty; %s reads one or more columns with numbers: [delay]", t.name)
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ func OpenSources(cfg SourceConfig, env SourceEnv) ([]Source, error) {
 		return nil, fmt.Errorf("source: %d subtasks; at least 1 is needed", env.Subtasks)
 	}
 	if cfg.Kind == KindFile {
-		if err := field.In("file", cfg.File.validatePayload(task.payload)); err != nil {
+		if err := field.In("file", cfg.File.validatePayload(&task)); err != nil {
 			return nil, fmt.Errorf("source: %w", err)
 		}
 		if env.OpenFile == nil {

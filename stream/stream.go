@@ -69,6 +69,11 @@ type State interface {
 	// Size is the number of entries that a merge of this state touches: distinct words,
 	// centroids, 1 for count.
 	Size() int
+	Result
+}
+
+// Result is the aggregate of one key over one window, to be read.
+type Result interface {
 	// AppendText appends a canonical, human-readable rendering: equal aggregates
 	// give equal bytes.
 	AppendText(dst []byte) []byte

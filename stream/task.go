@@ -128,15 +128,15 @@ func (c *countState) Size() int         { return 1 }
 // AppendText renders the count in decimal.
 func (c *countState) AppendText(dst []byte) []byte { return strconv.AppendInt(dst, int64(*c), 10) }
 
-// AppendExact appends the part of a state's rendering that does not depend on how its records
+// AppendExact appends the part of a result's rendering that does not depend on how its records
 // were split over partial states and in which order those were merged. For count and
 // wordcount that is everything; for tdigest it is count, minimum, maximum and sum, because
 // quantiles are estimates.
-func AppendExact(dst []byte, s State) []byte {
-	if e, ok := s.(interface{ appendExact(dst []byte) []byte }); ok {
+func AppendExact(dst []byte, r Result) []byte {
+	if e, ok := r.(interface{ appendExact(dst []byte) []byte }); ok {
 		return e.appendExact(dst)
 	}
-	return s.AppendText(dst)
+	return r.AppendText(dst)
 }
 
 // finite reports whether v is neither NaN nor infinite.

@@ -22,6 +22,9 @@ func (wordcount) Units(r *Record) int { return countWords(r.Text) }
 // wordcountState counts words in its own hash table. Hashes are computed once and reused when
 // states merge. A state that has grown, even one that was reset since, adds words without
 // allocating.
+//
+// The index is not a hashtable.Table: there is one for each key and pane, and the cells of a
+// Table take four times as much memory.
 type wordcountState struct {
 	records int64
 	entries []wordEntry // in order of appearance

@@ -53,9 +53,8 @@ type Source interface {
 // Listener is a Source that wants to know what was learned from its batch, as
 // prioritised replay does.
 type Listener interface {
-	// Learned is called once the critics have taken their step, in the order of the
-	// batch's rows: errors [B] are |Q(s,a) - y| before that step, the mean over the
-	// critics, without the rows' weights. The slice is the trainer's; copy what must
-	// outlive the call. Behaviour cloning has no critics and does not call it.
+	// Learned is called after the critics' step. errors [B], in the order of the batch's
+	// rows, are the means over the critics of |Q(s,a) - y| before that step, without the
+	// rows' weights. The slice belongs to the trainer and is valid only during the call. Behaviour cloning has no critics and does not call it.
 	Learned(errors []float32)
 }

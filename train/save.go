@@ -76,7 +76,7 @@ func (s Saved) Write(folder string) error {
 	return os.WriteFile(filepath.Join(folder, resumeFile), append(text, '\n'), 0o644)
 }
 
-// HasSaved tells whether the checkpoint in folder is one that can be gone on with.
+// HasSaved reports whether training can resume from the checkpoint in folder.
 func HasSaved(folder string) bool {
 	_, err := os.Stat(filepath.Join(folder, resumeFile))
 	return err == nil

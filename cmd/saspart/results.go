@@ -52,14 +52,14 @@ func createResults(path string, slide time.Duration) (*resultFile, error) {
 }
 
 // add is an engine.ResultFunc.
-func (r *resultFile) add(slide int64, key string, s stream.State) {
+func (r *resultFile) add(slide int64, key string, result stream.Result) {
 	if slide != r.last {
 		r.flush()
 		r.last = slide
 	}
 	r.any = true
 	end := time.Duration(slide+1) * r.slide
-	r.text = s.AppendText(r.text[:0])
+	r.text = result.AppendText(r.text[:0])
 	_ = r.rows.Write([]string{ // into memory
 		strconv.FormatFloat(end.Seconds(), 'f', -1, 64), escaped(key), string(r.text),
 	})

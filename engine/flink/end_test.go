@@ -240,9 +240,9 @@ func TestResults(t *testing.T) {
 	var slides []int64
 	var total string
 	e := quick()
-	e.Results = func(slide int64, key string, s stream.State) {
+	e.Results = func(slide int64, key string, r stream.Result) {
 		slides = append(slides, slide)
-		total = string(s.AppendText(nil))
+		total = string(r.AppendText(nil))
 		if key != "key\t0" && key != "key\t1" {
 			t.Errorf("key %q", key)
 		}

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/saspart/saspart/engine"
-	"github.com/saspart/saspart/stream"
 )
 
 // results is the folder to which a job writes its results.
@@ -131,23 +130,8 @@ func unescaped(text string) (string, error) {
 	return key.String(), nil
 }
 
-// rendered is a state of which only the text is known.
+// rendered is the text of a result.
 type rendered string
 
-// AppendText implements stream.State.
+// AppendText implements stream.Result.
 func (r rendered) AppendText(dst []byte) []byte { return append(dst, r...) }
-
-// Count implements stream.State; how many records are in the text is not known.
-func (r rendered) Count() int64 { return 0 }
-
-// Size implements stream.State.
-func (r rendered) Size() int { return 1 }
-
-// Add implements stream.State, but a text cannot take records.
-func (r rendered) Add(*stream.Record) { panic("flink: a result is final") }
-
-// Merge implements stream.State, but texts cannot be merged.
-func (r rendered) Merge(stream.State) { panic("flink: a result is final") }
-
-// Reset implements stream.State, but a text stays.
-func (r rendered) Reset() { panic("flink: a result is final") }

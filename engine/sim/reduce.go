@@ -1,9 +1,8 @@
 package sim
 
 import (
-	"container/heap"
-
 	"github.com/saspart/saspart/engine/internal/operator"
+	"github.com/saspart/saspart/internal/minheap"
 )
 
 // emission is a worker on its way through the partial results of a slide.
@@ -17,23 +16,24 @@ type emission struct {
 // its panes and hands its partial results on, one after the other, waiting where
 // a reducer's queue is full. Results are complete when all have.
 func (j *Job) emit(slide int64, now picos) {
-	var order emissions
+	emissions := make([]emission, len(j.workers))
+	var order minheap.Heap[picos, int] // workers, by when they are ready
 	for i := range j.workers {
 		w := &j.workers[i]
-		e := emission{worker: i, at: max(now, w.end)}
+		e := &emissions[i]
+		e.worker, e.at = i, max(now, w.end)
 		w.comb.Emit(slide, int32(i), func(p operator.Partial) {
 			e.parts = append(e.parts, p)
 		})
 		if len(e.parts) > 0 {
-			j.forward(&e)
-			order = append(order, e)
+			j.forward(e)
+			order.Push(e.at, i)
 		}
 	}
-	heap.Init(&order)
 	for len(order) > 0 {
-		e := &order[0]
+		e := &emissions[order[0].ID]
 		if len(e.parts) == 0 {
-			heap.Pop(&order)
+			order.Pop()
 			continue
 		}
 		p := e.parts[0]
@@ -44,7 +44,8 @@ func (j *Job) emit(slide int64, now picos) {
 		j.workers[e.worker].end = e.at
 		j.sink.Add(p)
 		j.forward(e)
-		heap.Fix(&order, 0)
+		order[0].Key = e.at
+		order.FixFirst()
 	}
 	j.plan = operator.PlanReducers(len(j.reducers), j.sink.Finish(slide))
 }
@@ -78,20 +79,4 @@ func (j *Job) forward(e *emission) {
 
 func (j *Job) mergeCost(p *operator.Partial) picos {
 	return j.merging.Merge + picos(p.State.Size())*j.merging.Entry
-}
-
-// emissions is a heap by time, then worker.
-type emissions []emission
-
-func (h emissions) Len() int { return len(h) }
-func (h emissions) Less(a, b int) bool {
-	return h[a].at < h[b].at || h[a].at == h[b].at && h[a].worker < h[b].worker
-}
-func (h emissions) Swap(a, b int) { h[a], h[b] = h[b], h[a] }
-func (h *emissions) Push(x any)   { *h = append(*h, x.(emission)) }
-func (h *emissions) Pop() any {
-	old := *h
-	x := old[len(old)-1]
-	*h = old[:len(old)-1]
-	return x
 }

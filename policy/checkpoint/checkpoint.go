@@ -1,6 +1,6 @@
-// Package checkpoint is the format in which a learned policy is kept: what it was made for,
-// its tensors, how a folder of it is found, read and replaced as a whole, and the checkpoint
-// that is built in.
+// Package checkpoint defines the files in which a learned policy is kept: a manifest and the
+// tensors of its network. It finds, reads and atomically replaces folders of them, and holds
+// the built-in checkpoint.
 package checkpoint
 
 import (
@@ -86,7 +86,7 @@ func (n *Normalisation) Apply(x []float32) {
 	}
 }
 
-// Bounds of what a checkpoint may say, far above what anyone trains.
+// Limits of a checkpoint, far above any practical network.
 const (
 	mostWidth      = 1 << 14
 	mostLayers     = 16

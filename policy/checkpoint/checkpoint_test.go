@@ -121,8 +121,8 @@ func TestCheckpointGolden(t *testing.T) {
 	sameCheckpoint(t, want, got)
 }
 
-// A crash while a checkpoint is written leaves the one before, and no trace in the
-// end; so does an error.
+// After a crash or an error during writing, the previous checkpoint is intact, and the next
+// call removes all remains.
 func TestCheckpointSurvivesInterruption(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "best")
 	if err := Save(dir, sharesCheckpoint()); err != nil {

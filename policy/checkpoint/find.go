@@ -8,9 +8,8 @@ import (
 	"path/filepath"
 )
 
-// Find returns the folder of the checkpoint that dir means: dir itself, or
-// where dir is the folder of a training run, the run's best checkpoint, or its last
-// when there is no best one yet.
+// Find returns the checkpoint folder that dir refers to. That is dir itself or, for the folder
+// of a training run, its best checkpoint, or its last if there is no best one yet.
 func Find(dir string) (string, error) {
 	for _, name := range []string{".", "checkpoints/best", "checkpoints/last"} {
 		folder := filepath.Join(dir, name)

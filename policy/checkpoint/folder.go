@@ -19,10 +19,10 @@ const (
 	policyFile   = "policy.safetensors"
 )
 
-// Save writes a checkpoint to the folder dir, in place of the one that may
-// be there: whoever looks, at any moment, and after a crash at any moment, finds the
-// old one or the new one. It sets Format and Digest. More may be written into the
-// same folder by extra, which is given a folder that will become dir.
+// Save writes a checkpoint to the folder dir and replaces an existing one. At any
+// moment, also after a crash, the folder holds either the old checkpoint or the new one. Save
+// sets Format and Digest. The functions extra may write more files into the folder that will
+// become dir.
 func Save(dir string, c *Checkpoint, extra ...func(folder string) error) error {
 	c.Format = Format
 	if err := errors.Join(c.Validate(), c.Network()); err != nil {
@@ -122,10 +122,10 @@ func digest(data []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// replaceFolder fills a new folder and puts it in the place of dir, made durable. The
-// new folder is a hidden sibling of dir, always of the same name, so that what a crash
-// leaves is cleared away by the next call. Two processes must not replace one folder
-// at once. A folder that holds anything but a checkpoint is not replaced.
+// replaceFolder fills a new folder, makes it durable and puts it in the place of dir. The new
+// folder is a hidden sibling of dir with a fixed name, so that the next call removes the
+// remains of a crash. Two processes must not replace one folder at once. A folder that holds
+// anything but a checkpoint is not replaced.
 func replaceFolder(dir string, write func(folder string) error) error {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -152,7 +152,7 @@ func replaceFolder(dir string, write func(folder string) error) error {
 	if err == nil {
 		err = swap(folder, dir)
 	}
-	// After the swap this is what was in dir, after an error what was begun.
+	// After the swap, folder is the old checkpoint; after an error, an unfinished one.
 	return errors.Join(err, os.RemoveAll(folder), syncFile(parent))
 }
 

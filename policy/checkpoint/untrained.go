@@ -8,9 +8,9 @@ import (
 	"github.com/saspart/saspart/policy/network"
 )
 
-// UntrainedCapacity is a capacity policy of the given memory per worker before any
-// training: its memory works, but its head puts out a gain of 0.27 and no correction
-// whatever it sees, which is a fixed smoothing.
+// UntrainedCapacity is an untrained capacity policy with the given memory per worker. Its
+// memory works, but its head always puts out a gain of 0.27 and no correction: it is a fixed
+// smoothing.
 func UntrainedCapacity(units int, seed uint64) *Checkpoint {
 	rng := rand.New(rand.NewPCG(seed, 0xca9ac17))
 	inputs, actions := filter.InputNames(), filter.Actions(false)

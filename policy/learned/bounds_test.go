@@ -10,14 +10,14 @@ import (
 	"github.com/saspart/saspart/policy/scenario"
 )
 
-// Where reports are late, nobody can follow the scenarios of docs/algorithms.md, "The scenarios" better than somebody who sees the
-// speeds of Delay windows ago without noise, knows how likely they have changed since
-// and to what, and shares out the work so that the imbalance to be expected in the next
-// window is least. That is a problem of convex optimisation over samples of what may
-// have come; its optimum over the samples is, in the mean, below what can be reached,
-// and the shares found there, scored on other samples, above it.
+// A bound for scenarios with delayed reports (docs/algorithms.md, "The scenarios"). The best
+// possible policy knows the speeds of Delay windows ago without noise, and the distribution
+// of their changes since then. It chooses the capacities with the least expected imbalance
+// in the next window. That is a convex optimisation over samples
+// of possible speeds. Its optimum over the samples lies, on average, below what can be
+// reached. The capacities that it finds, scored on other samples, lie above.
 
-// bound is what followers without noise reach, each the mean of expected imbalances.
+// bound is what policies without noise reach, as means of expected imbalances.
 type bound struct {
 	below, above float64 // what the least possible lies between
 	plain        float64 // of shares in proportion to the speeds last seen
@@ -149,9 +149,9 @@ func least(logs, slow []float64, steps int) {
 	copy(logs, mean)
 }
 
-// What bounds the built-in policy (docs/capacity.md): with all noise gone and everything
-// known but the future, most of its imbalance at 64 workers is left, and more than half
-// at 8, and no hedge takes more than a few per cent off that.
+// TestPoliciesAreBounded shows what bounds the built-in policy (docs/capacity.md). Without
+// noise, and knowing everything but the future, most of its imbalance at 64 workers
+// remains, and more than half at 8. No hedge lowers that by more than a few per cent.
 func TestPoliciesAreBounded(t *testing.T) {
 	if testing.Short() {
 		t.Skip("thousands of optimisations")
@@ -164,7 +164,7 @@ func TestPoliciesAreBounded(t *testing.T) {
 		workers, scenarios, samples int
 		low, high                   float64 // the bound lies between
 	}{{8, 96, 400, 0.038, 0.048}, {64, 16, 600, 0.17, 0.24}, {200, 10, 1000, 0.35, 0.60}} {
-		follower, err := NewCapacityPolicy(c, p.workers)
+		capacity, err := NewCapacityPolicy(c, p.workers)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -179,7 +179,7 @@ func TestPoliciesAreBounded(t *testing.T) {
 			checkSpeeds(t, h)
 			got := h.bounds(p.samples, 150, 14, rand.New(rand.NewPCG(seed, 99)))
 			b.below, b.above, b.plain = b.below+got.below/n, b.above+got.above/n, b.plain+got.plain/n
-			score, err := scenario.ScoreOf(follower, h.Scenario)
+			score, err := scenario.ScoreOf(capacity, h.Scenario)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -201,7 +201,7 @@ func TestPoliciesAreBounded(t *testing.T) {
 	}
 }
 
-// checkSpeeds checks that what was uncovered is what the scenario's speeds are made of.
+// checkSpeeds checks that walk and level, as redrawn here, give the scenario's speeds.
 func checkSpeeds(t *testing.T, h *hidden) {
 	t.Helper()
 	for n := range h.Windows {
@@ -217,8 +217,8 @@ func checkSpeeds(t *testing.T, h *hidden) {
 	}
 }
 
-// Where the optimum is known it is found: of two workers, one of which may be half as
-// fast, and a gradient that is that of the difference quotient.
+// The optimum is found where it is known, for two workers of which one may be half as fast.
+// The gradient agrees with difference quotients.
 func TestLeastImbalance(t *testing.T) {
 	slow := []float64{1, 1, 1, 2, 1, 2, 1, 2}
 	logs := []float64{0, 0}

@@ -9,19 +9,18 @@ import (
 	"github.com/saspart/saspart/policy/scenario"
 )
 
-// learnedCapacity is the controller of a capacity policy: what waterfill is, with the
-// network in place of its estimate of the speeds. Keys and slots are counted in every
-// window; the policy decides only where one route was in force throughout, and of windows
-// of two routes its last shares are followed, for the sake of the queues.
+// learnedCapacity is the controller of a capacity policy: waterfill with a policy in place of
+// its estimate of the speeds. It counts keys and slots in every window. The policy does not
+// decide in mixed windows; if backlog counts, the last capacities are then planned again.
 //
-// What a worker's busy time was spent on is measured: the records that it finished in
-// the same window. So a delay, or a route that moves work later than announced, does
-// not mislead the estimate; the route only says what share a worker is to get.
+// The filter compares busy times with the records that a worker finished in the same window.
+// A delay, or a route that moves work later than announced, therefore does not mislead it.
+// The route only says what part of the work a worker is expected to get.
 type learnedCapacity struct {
 	config   Config
 	policy   scenario.Policy
 	loads    *plan.Loads
-	share    []float64 // the policy's newest; nil before
+	share    []float64 // the latest capacities; nil before the first
 	measured scenario.Measured
 }
 

@@ -55,7 +55,7 @@ func FuzzCheckpoint(f *testing.F) {
 	f.Add([]byte(`{"format":1,"kind":"capacity","capacity":{"inputs":["busy"],"units":1}}`), []byte("\x02\x00\x00\x00\x00\x00\x00\x00{}"))
 	f.Add([]byte(`{"format":1,"kind":"shares","shares":{"workers":1,"mask":[[0]],"hot_keys":1,"hidden":[1]}}`), []byte{})
 	f.Fuzz(func(t *testing.T, manifest, tensors []byte) {
-		// The digest belongs to whatever was drawn: what it is for is not what is tested.
+		// The digest is made to match: digests have a test of their own.
 		c, err := checkpoint.Read(fstest.MapFS{
 			"manifest.json": {Data: withDigest(manifest, tensors)}, "policy.safetensors": {Data: tensors},
 		})

@@ -1,6 +1,6 @@
-// Package learned makes controllers of checkpoints: of the shares action (its view of a
-// job, and the pool of Adaptive), and of the capacity action (its state, its network, and
-// how its capacities become routes), exploring or not.
+// Package learned makes controllers of checkpoints. For the shares action it has the view of
+// a job and the pool of Adaptive. For the capacity action it has the policy, with and without
+// exploration, and the controller that turns capacities into routes.
 package learned
 
 import (

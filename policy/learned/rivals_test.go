@@ -26,11 +26,14 @@ func evaluate(t testing.TB, f scenario.Starter, c scenario.Config, workers, scen
 	return scores
 }
 
-// The analytic rivals on the scenarios of docs/algorithms.md, "The scenarios", whose figures after the first
-// 8 windows are 0.090, 0.075, 0.086 and 0.039 for 8 workers and 0.294, 0.265, 0.292
-// and 0.188 for 64: the best fixed smoothing, the best chosen in hindsight, a Kalman
-// filter, and true speeds as late as the metrics. Its smoothings know nothing of
-// saturated workers; those that do are the better rivals.
+// TestRivalsOnTheScenarios compares the analytic policies on the scenarios of
+// docs/algorithms.md, "The scenarios". Their imbalances after the first 8 windows should be:
+//
+//	workers  best smoothing  best in hindsight  Kalman filter  delayed true speeds
+//	8        0.090           0.075              0.086          0.039
+//	64       0.294           0.265              0.292          0.188
+//
+// These smoothings ignore saturation; those that use it are better.
 func TestRivalsOnTheScenarios(t *testing.T) {
 	scenarios, scatter := 512, 1.0
 	if testing.Short() {
@@ -95,11 +98,11 @@ func TestRivalsOnTheScenarios(t *testing.T) {
 	}
 }
 
-// bestScores is the score of the best follower for each scenario and mean: the best
+// bestScores is the score of the best policy for each scenario and mean: the best
 // setting in hindsight. The lists have the same scenarios.
-func bestScores(followers ...[]scenario.Score) []scenario.Score {
-	best := append([]scenario.Score(nil), followers[0]...)
-	for _, scores := range followers[1:] {
+func bestScores(policies ...[]scenario.Score) []scenario.Score {
+	best := append([]scenario.Score(nil), policies[0]...)
+	for _, scores := range policies[1:] {
 		for i, s := range scores {
 			best[i].First = min(best[i].First, s.First)
 			best[i].After = min(best[i].After, s.After)

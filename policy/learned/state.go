@@ -8,22 +8,21 @@ import (
 	"github.com/saspart/saspart/policy/plan"
 )
 
-// CapacityController is a Controller that can be kept, without its follower, which has
-// a state of its own.
+// CapacityController is a Controller whose state can be saved, except for that of its policy.
 type CapacityController interface {
 	policy.Controller
-	// State is a copy of what the controller has to remember.
+	// State returns a copy of the controller's state.
 	State() ControllerState
-	// Restore makes the controller what it was when s was taken. A state of another
-	// number of workers is refused and changes nothing.
+	// Restore sets the controller to a state that State returned. A state of another number
+	// of workers is an error and changes nothing.
 	Restore(s ControllerState) error
 }
 
-// ControllerState is everything that a CapacityController needs to go on as if it had
-// never stopped, apart from its configuration and its follower.
+// ControllerState is all that a CapacityController needs to resume, apart from its
+// configuration and its policy.
 type ControllerState struct {
 	Loads plan.LoadsState
-	Share []float64 // the follower's newest; none before
+	Share []float64 // the latest capacities; none before the first
 }
 
 // State implements CapacityController.

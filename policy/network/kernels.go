@@ -7,9 +7,9 @@ import (
 	"gonum.org/v1/gonum/blas/gonum"
 )
 
-// tile and panel are how many rows and columns a matrix product takes at a time: so
-// few that gonum needs no goroutines for it and its operands stay in the caches, so
-// many that a weight is fetched once for many rows.
+// tile and panel are the numbers of rows and columns that a matrix product handles at a time.
+// They are small enough for gonum to use no goroutines and for the operands to stay in the
+// caches, and large enough to fetch a weight once for many rows.
 const (
 	tile  = 64
 	panel = 128
@@ -36,9 +36,9 @@ func repeat(c, row []float32) {
 // logistics replaces each x by base + height / (1 + e^(-slope*x)): the sigmoid with
 // 1, 1, 0, tanh with 2, 2, -1. The error is below 1e-6 times height. NaN stays NaN.
 //
-// With n + f = -slope*x / ln 2, n whole and |f| <= 1/2, the power is 2^n, made from
-// n's bits, times a polynomial 1 + f*q(f), q the one that equals
-// (2^f - 1)/f at five Chebyshev nodes: 2^f to within 2e-7, and exact at 0.
+// Let n + f = -slope*x / ln 2, with n whole and |f| <= 1/2. The power is 2^n, made from n's
+// bits, times a polynomial 1 + f*q(f), where q interpolates (2^f - 1)/f at five Chebyshev
+// nodes. The polynomial is 2^f to within 2e-7, and exact at 0.
 func logistics(x []float32, slope, height, base float32) {
 	const (
 		c1 = 0.69314718056

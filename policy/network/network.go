@@ -1,6 +1,6 @@
-// Package network is the forward pass of the two policies' networks in plain Go: tensors,
-// the multilayer perceptron of the shares action and the recurrent unit of the capacity
-// action, with the kernels that their time goes into. Training has its own in train/internal/nn.
+// Package network evaluates policies' networks in plain Go: the multilayer perceptron of the
+// shares action and the recurrent unit of the capacity action. Training has its own passes in
+// train/internal/nn.
 package network
 
 import (
@@ -110,9 +110,9 @@ func (n *MLP) linear(obs []float32) []float32 {
 }
 
 // GRU is the network of the capacity action (docs/algorithms.md, "The network"): a gated
-// recurrent unit (Cho et al. 2014) that all workers share, each with its own memory,
-// and a squashed Gaussian head of A numbers per worker, of which the most likely
-// ones are taken: tanh of the means. It is for one goroutine and allocates nothing
+// recurrent unit (Cho et al. 2014) that all workers share, each with its own memory. Its
+// head is a squashed Gaussian of A numbers per worker, and the action is the most likely
+// one: tanh of the means. It is for one goroutine and allocates nothing
 // after NewGRU, whatever the number of workers.
 //
 // With a worker's inputs x and memory h, as rows, and the columns of the gates in
@@ -137,8 +137,8 @@ type GRU struct {
 	common                 []float32 // [3H] scratch: mean Wp + bx
 }
 
-// gruTile is how many workers take a step at a time: so few that what is between input
-// and memory stays in the nearest cache.
+// gruTile is the number of workers that take a step at a time, small enough for the gates to
+// stay in the nearest cache.
 const gruTile = 16
 
 // NewGRU makes the network of so many inputs, units and actions from its tensors:

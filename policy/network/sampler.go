@@ -11,9 +11,9 @@ const (
 	mostLogStd  = 2
 )
 
-// Sampler draws actions of the shares form from a policy without libtorch: the whole
-// squashed Gaussian head (Haarnoja et al. 2018, arXiv 1812.05905, appendix C) of which
-// MLP takes the most likely action only. It is for one goroutine and allocates nothing
+// Sampler draws actions from a shares policy without libtorch. It has the whole squashed
+// Gaussian head (Haarnoja et al. 2018, arXiv 1812.05905, appendix C), of which MLP uses only
+// the most likely action. It is for one goroutine and allocates nothing
 // after NewSampler.
 type Sampler struct {
 	network *MLP

@@ -181,9 +181,9 @@ func (p *Planner) splitKeys(dry bool) (changed bool) {
 	return changed
 }
 
-// giver chooses the key whose load x moves from worker o to u, and its part at o. In
-// order of preference, this is a key that is also at u (no new pair), a key that is already
-// split, the lightest key whose part is enough, and the key with the heaviest part.
+// giver chooses the key whose load x moves from worker o to u, and its part at o. It
+// prefers a key that is also at u, which adds no pair, and then a key that is already split.
+// Otherwise it takes the lightest key whose part is enough, or the heaviest part.
 func (p *Planner) giver(o, u uint16, x int64) (best *namedKey, at int) {
 	grade := 0
 	for i := range p.named {

@@ -85,8 +85,8 @@ func (l *modelLearner) update() (train.Stats, error) {
 	return train.Stats{Update: s.Update, Actor: s.Loss, ActorNorm: s.Norm}, err
 }
 
-// attempts is how often a part of a recording is drawn again in which at some time
-// nobody was measured.
+// attempts is the number of draws of a part of a recording; parts with a window without any
+// measured worker are drawn again.
 const attempts = 100
 
 // draw takes a part of a recording, its metrics late or not.

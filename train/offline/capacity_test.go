@@ -34,7 +34,7 @@ func tinyCapacityOffline(t *testing.T, path, dir string, algorithm train.Algorit
 	return &Training{Capacity: &CapacityTraining{Config: c, Data: data, Start: start}, Seed: 1, Dir: dir}
 }
 
-// 10 + 13 updates are 23, from nothing and from a checkpoint, with every algorithm.
+// 10 + 13 updates are 23, from scratch and from a checkpoint, with every algorithm.
 func TestOfflineCapacityResumes(t *testing.T) {
 	path := fluidTrace(t, 4, 20)
 	for _, c := range []struct {
@@ -138,8 +138,7 @@ func TestLoadCapacity(t *testing.T) {
 	}
 }
 
-// The configuration that is ready holds what the package says, and its faults are told
-// by their path.
+// The ready configuration holds the package's defaults, and errors name their path.
 func TestCapacityOfflineConfig(t *testing.T) {
 	c := DefaultCapacity()
 	if err := c.Validate(); err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/saspart/saspart/train"
 )
 
-// Available tells whether this build can train.
+// Available reports whether this build can train.
 const Available = false
 
 // Run needs libtorch: it returns train.ErrUnavailable.

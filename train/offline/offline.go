@@ -14,7 +14,7 @@ import (
 	"github.com/saspart/saspart/train"
 )
 
-// Available tells whether this build can train.
+// Available reports whether this build can train.
 const Available = true
 
 // learner is what a training from traces trains, with its data.

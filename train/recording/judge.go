@@ -18,9 +18,9 @@ func (d *Data) Held() Recordings {
 	return d.Train
 }
 
-// measured is what a policy sees of window t: as learned.New's controller has
-// it, but for the share that a worker was to get, which a recording doesn't tell and
-// which is taken to be the one that it got. Slices of m are used again.
+// measured is what a policy sees of window t, as with the controller of learned.New. A
+// recording does not hold the capacity in force; it is assumed to be what the worker got.
+// Slices of m are reused.
 func (r *Recording) measured(t int, m *scenario.Measured) {
 	p := r.Raw.Workers
 	m.Seen, m.Busy, m.Queue = resize(m.Seen, p), resize(m.Busy, p), resize(m.Queue, p)
@@ -45,11 +45,11 @@ func resize(v []float64, n int) []float64 {
 	return v[:n]
 }
 
-// Judge says of a capacity policy what recordings tell without its critics: how far
-// its log shares are from those recorded, and how it would have done with the speeds
-// recorded, beside what was done, in the mean over the recordings of imbalances after
-// the first windows. Recordings that are too short or in which at some time nobody was
-// measured have no such imbalance, NaN if that is all of them.
+// Judge evaluates a capacity policy on recordings, without critics. It compares the policy's
+// log capacities with the recorded ones, and its imbalance at the recorded speeds with the
+// recorded imbalance, both after the first windows and as means over the recordings.
+// Recordings that are too short, or have a window without any measured worker, have no
+// imbalance.
 func Judge(c *checkpoint.Checkpoint, recordings Recordings) (e train.Estimates, err error) {
 	square, numbers, scored := 0.0, 0, 0.0
 	imbalance, behaviour := 0.0, 0.0

@@ -1,6 +1,6 @@
-// Package recording is what the capacity action is learned from off-line and on jobs:
-// recordings of windows, made of traces or while a job runs, the scenarios they tell of, and
-// what they tell of a policy without running it.
+// Package recording holds the training data of the capacity action: recordings of windows,
+// made from traces or while a job runs. It makes scenarios of them and evaluates policies on
+// them without running a job.
 package recording
 
 import (
@@ -12,16 +12,16 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
-// Recording is an unbroken run of windows of a job as capacity.RecurrentSACN learns from it. A
-// transition is a window t and the one after it:
+// Recording is a run of consecutive windows of a job, for capacity.RecurrentSACN. A transition
+// is a window t and the next one:
 //
 //	state   what had been measured up to the end of t
 //	action  log of each worker's part of the records of t+1, less the mean over the workers
 //	reward  of t+1 (policy.Reward)
 //
-// A trace tells the action whatever partitioner it is of: what the workers got is
-// what counts, not who decided it and how. That is why the trainer's action is the
-// log share, and not the gain and correction that the network puts out.
+// The action is what the workers got, whatever partitioner decided it and how, so every trace
+// has it. That is why the trainer's action is the log capacity and not the gain and correction
+// that the network puts out.
 //
 // It grows by Add. The trainer only reads it.
 type Recording struct {
@@ -39,8 +39,8 @@ type Recording struct {
 	smooth [len(smoothings)][]float64 // [P] log speeds
 }
 
-// smoothings are those of the log speeds that critics see, as fast as one may want
-// them and as slow: together they tell what a policy's memory may know.
+// smoothings are those of the log speeds that critics see, from fast to slow. Together they
+// approximate what a policy's memory may hold.
 var smoothings = [...]float64{0.5, 0.15, 0.05}
 
 // What critics see of a worker, in this order: the smoothed log speeds, then these.

@@ -9,22 +9,19 @@ import (
 	"github.com/saspart/saspart/policy/scenario"
 )
 
-// Scenario makes a scenario of windows [from, from+windows) of a recorded
-// job: what the capacity action learns from off-line. The workers' speeds are those
-// that were measured,
+// Scenario makes a scenario of windows [from, from+windows) of a recorded job, for training
+// through the model. The workers' speeds are the measured ones,
 //
 //	speed = units finished / busy ratio (records, where units were not measured),
 //
-// divided by their mean, with all their noise and all their changes, and the
-// utilisation is the mean over the windows of what was offered over what the workers
-// could have done. As the fluid model says what any shares would have led to at these
-// speeds, nothing needs to be known of the behaviour that collected the trace, and
-// none of its actions to be weighed against others.
+// divided by their mean, with all their noise and changes. The utilisation is the mean over
+// the windows of the offered work over what the workers could have done. The fluid model
+// gives the effect of any capacities at these speeds. So the behaviour that collected the
+// trace does not matter, and its actions need no weights.
 //
-// delay is how many windows late the metrics are to be seen. A worker that was not
-// measured, or did nothing, keeps its last speed, and has the mean of the others
-// before its first. A window in which nobody was measured is an error, as is a part
-// that the sequence does not have.
+// delay is the delay of the metrics in windows. An unmeasured or idle worker keeps its last
+// speed, and before its first measurement has the mean of the others. A window without any
+// measured worker is an error, as is a part that the sequence does not have.
 func Scenario(s *dataset.Sequence, from, windows, delay int) (*scenario.Scenario, error) {
 	if from < 0 || windows < 1 || from+windows > s.Windows {
 		return nil, fmt.Errorf("trace %s, episode %d: windows %d to %d asked for, of %d from step %d on", s.File, s.Episode, from, from+windows, s.Windows, s.First)

@@ -9,9 +9,8 @@ import (
 )
 
 // Mix is a source over two: the first Share of each batch's rows, rounded, are the
-// first's, the others the second's. What was learned goes back to whichever listens.
-// With half and half it is the batch of online learning that goes on from offline
-// data (Ball et al. 2023, "Efficient Online Reinforcement Learning with Offline Data",
+// first's, the others the second's. Errors go back to the sources that are Listeners.
+// Half and half is the batch of online learning with offline data (Ball et al. 2023, "Efficient Online Reinforcement Learning with Offline Data",
 // arXiv 2302.02948, section 4.1).
 type Mix struct {
 	First, Second train.Source

@@ -50,7 +50,7 @@ func NewRecordings(capacity, workers int, p0 float64) *Recordings {
 // Windows is how many windows it holds.
 func (r *Recordings) Windows() int { return r.windows }
 
-// Add remembers a window of a job, which must follow the one before.
+// Add stores a window of a job, which must follow the previous one.
 func (r *Recordings) Add(job int, w *policy.Window) error {
 	s := r.growing(job)
 	if s == nil {

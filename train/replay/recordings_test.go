@@ -22,7 +22,7 @@ func window(step int, n int64) *policy.Window {
 }
 
 // TestRecordings: segments of each job in their order, the oldest windows forgotten,
-// and what is read is what was written.
+// and a restored one equals the saved one.
 func TestRecordings(t *testing.T) {
 	const capacity = 700
 	r := NewRecordings(capacity, 2, policy.DefaultP0)

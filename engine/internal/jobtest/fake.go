@@ -125,7 +125,7 @@ type ResultID struct {
 // or out of order.
 func CollectResults(t tester, into map[ResultID]string) engine.ResultFunc {
 	last, lastKey := int64(math.MinInt64), ""
-	return func(slide int64, key string, s stream.State) {
+	return func(slide int64, key string, r stream.Result) {
 		if slide < last || slide == last && key <= lastKey {
 			t.Errorf("result %d/%q after %d/%q", slide, key, last, lastKey)
 		}
@@ -134,7 +134,7 @@ func CollectResults(t tester, into map[ResultID]string) engine.ResultFunc {
 		if _, twice := into[id]; twice {
 			t.Errorf("result %d/%q is reported twice", slide, key)
 		}
-		into[id] = string(stream.AppendExact(nil, s))
+		into[id] = string(stream.AppendExact(nil, r))
 	}
 }
 

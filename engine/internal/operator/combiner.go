@@ -23,7 +23,9 @@ type Combiner struct {
 }
 
 // probe is a cell of the index: part of the hash beside the entry's number plus
-// one, so that most misses end without a look at the entry.
+// one, so that most misses end without a look at the entry. A hashtable.Table has
+// cells twice as large and no place for two keys with the same hash; with it,
+// routing split keys in sim is 4 % slower.
 type probe struct {
 	tag uint32
 	ref int32 // 0 is empty
