@@ -26,7 +26,7 @@ func (s *jobStudy) add(cmd *cobra.Command, verb string) *choice {
 	s.contenders.add(cmd, "hash", "wchoices", "waterfill", "saspartitioner")
 	cmd.Flags().IntVar(&s.repeat, "repeat", 1, verb+" so many `times`, with the experiment's seed and those after it")
 	engine := &choice{value: experiment.Sim, allowed: experiment.Engines()}
-	choiceFlag(cmd, engine, "engine", "", "what runs the job")
+	choiceFlag(cmd, engine, "engine", "", "engine that runs the job")
 	s.study.add(cmd, "keep results in this `folder`, for --resume and saspart report")
 	return engine
 }

@@ -388,7 +388,7 @@ func TestShapeRefuses(t *testing.T) {
 }
 
 // A window of a job in one process comes back as it went.
-func TestOfWindow(t *testing.T) {
+func TestSetWindow(t *testing.T) {
 	shape := Shape{Workers: 3, Partitioners: 1, Slots: 4, Slides: 1, Slide: time.Second}
 	w := &policy.Window{
 		Step: 2, Start: 2 * time.Second, End: 3 * time.Second, Records: 30, OfferedRate: 40, ActualRate: 35, Backpressured: 0.25,
@@ -397,7 +397,8 @@ func TestOfWindow(t *testing.T) {
 		Realised: []policy.RealisedShare{{Hash: 5, Worker: 0, Count: 4}, {Hash: 5, Worker: 1, Count: 5}},
 	}
 	a := NewAssembler(shape, quick)
-	r := OfWindow(w, &shape)
+	r := &Report{}
+	r.SetWindow(w, &shape)
 	if err := errors.Join(r.Check(&shape), a.Add(time.Time{}, r)); err != nil {
 		t.Fatal(err)
 	}

@@ -155,16 +155,9 @@ type Partitioner struct {
 	Late      bool  // as of Worker
 }
 
-// OfWindow is the report of a job whose subtasks all live in this process and which
-// measures in whole windows: those of its shape have one slide. Workers that did not
-// report are left out. The window's route is the caller's to tell of.
-func OfWindow(w *policy.Window, shape *Shape) *Report {
-	r := &Report{}
-	r.SetWindow(w, shape)
-	return r
-}
-
-// SetWindow is OfWindow into a report whose memory is used again.
+// SetWindow makes r the report of a job whose subtasks all run in this process and which
+// measures in whole windows: its shape has one slide per window. It uses r's memory again.
+// Unmeasured workers are left out. The caller sets the route.
 func (r *Report) SetWindow(w *policy.Window, shape *Shape) {
 	r.Slide = uint64(max(0, w.Step))
 	var realised map[int][]Realised
