@@ -22,7 +22,7 @@ func TestMaskReferenceCheck(t *testing.T) {
 		t.Errorf("the published mask, 64 workers (-want +got):\n%s", diff)
 	}
 	if n := m.Pairs(); n != 73 {
-		t.Errorf("64 workers: %d pairs; the reference's action has 73", n)
+		t.Errorf("64 workers: %d pairs; the published action has 73", n)
 	}
 	m = policy.NewMask(d, 8, policy.MaskConfig{TrueHot: 10})
 	if n := m.Pairs(); n != 17 {
@@ -42,7 +42,7 @@ func TestTrueHot(t *testing.T) {
 		{"the scale of d does not matter", []float64{5, 4, 1}, 4, false, 2},
 		{"one worker: 1*d[0] <= d[0], nothing to split", []float64{0.5, 0.5}, 1, false, 0},
 		{"every key is heavy: all of them", toy.Zipf(10000, 1.5)[:10], 64, false, 10},
-		{"the reference answers 0 there", toy.Zipf(10000, 1.5)[:10], 64, true, 0},
+		{"SaSPartitioner's prototype answers 0 there", toy.Zipf(10000, 1.5)[:10], 64, true, 0},
 		{"no keys", nil, 8, false, 0},
 	} {
 		if got := policy.TrueHot(tc.d, tc.workers, tc.published); got != tc.want {

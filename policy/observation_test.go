@@ -27,7 +27,7 @@ func TestObservation(t *testing.T) {
 			[]float64{2, 4, 4, 4, 5, 5, 7, 9}, []float64{0, 0.25, 0.5, 0.75, 0.999, 1, 1.3, nan},
 			[]float64{0.7, 0.9, 0.9, 0.9, 1, 1, 1.2, 1.4, 0, 0.25, 0.5, 0.75, 0.999, 2, 2, 2}},
 		{"equal counts: the middle", false, []float64{3, 3}, []float64{0.5, 0.5}, []float64{1, 1, 0.5, 0.5}},
-		{"equal counts: the reference's 2", true, []float64{3, 3}, []float64{0.5, 0.5}, []float64{2, 2, 0.5, 0.5}},
+		{"equal counts: the published 2", true, []float64{3, 3}, []float64{0.5, 0.5}, []float64{2, 2, 0.5, 0.5}},
 		{"equal thirds: rounding is no spread", false, []float64{0.1, 0.1, 0.1}, []float64{0, 0, 0}, []float64{1, 1, 1, 0, 0, 0}},
 		{"nothing happened", false, []float64{0, 0}, []float64{0, 0}, []float64{1, 1, 0, 0}},
 	} {

@@ -44,8 +44,8 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "saspart",
 		Short: "Learn how to partition skewed keyed streams",
-		Long: `saspart learns how to split the heavy keys of a keyed stream over its workers,
-and measures what that buys against every other partitioner.
+		Long: `saspart learns to split the heavy keys of a keyed stream over its workers, by
+reinforcement learning, and compares the policy with other partitioners.
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 interrupted,
 4 a required threshold was not met.`,

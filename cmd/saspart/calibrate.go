@@ -28,11 +28,11 @@ func (a *app) calibrateCommand() *cobra.Command {
 	opts := calibrateOptions{repeats: 5, records: 1 << 15}
 	cmd := &cobra.Command{
 		Use:   "calibrate",
-		Short: "Measure what a job's work costs on this machine",
+		Short: "Measure the costs of a job's work on this machine",
 		Long: `Feeds records of the experiment's source to the real combiner and reducer on one
-core, and prints what a record, a work unit (word, value), an emitted partial result
-and a merged one cost, as a snippet to paste into an experiment. The range behind
-each is that of the repeats: where it is wide, the machine had other things to do.`,
+core. Prints the costs of a record, a work unit (word, value), an emitted partial
+result and a merged one, as a snippet for an experiment. The range behind each cost
+is over the repeats; a wide range means that the machine had other load.`,
 		Example: `  saspart calibrate --config flights-tdigest
   saspart calibrate --config wordcount-zipf -o json`,
 		Args: noArgs,
@@ -95,7 +95,7 @@ func (a *app) runCalibrate(ctx context.Context, opts calibrateOptions) error {
 	return result.write(a.out)
 }
 
-// sample takes up to n records from the beginning of the experiment's source.
+// sample returns up to n records from the beginning of the experiment's source.
 func sample(e *config.Experiment, n int) (records []stream.Record, err error) {
 	sources, err := experiment.OpenSources(e, 1, 0)
 	if err != nil {

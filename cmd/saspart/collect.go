@@ -38,10 +38,10 @@ func (a *app) collectCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "collect",
 		Short: "Run a job under a behaviour partitioner and record its windows as a trace",
-		Long: `Runs the experiment's job and writes what is measured to a trace, window by window:
-whatever ends the run, every complete window stays. The experiment's collect section
-says how much is recorded and under which behaviours, which may be several with
-different exploration rates, taking turns by the episode.
+		Long: `Runs the experiment's job and writes each metric window to a trace. However the run ends,
+every complete window stays. The experiment's collect section says how much is recorded
+and under which behaviours: for instance several with different exploration rates, which
+alternate by episode.
 
 The trace is DIR/NAME-PARTITIONER-SEED.arrow. It is never overwritten.`,
 		Example: `  saspart collect --config wordcount-zipf --partitioner dalton-offline
@@ -54,13 +54,13 @@ The trace is DIR/NAME-PARTITIONER-SEED.arrow. It is never overwritten.`,
 	opts.experiment.short(cmd, "partitioner", "partitioner.name", "name", "collect under this partitioner alone")
 	complete(cmd, "partitioner", registry.Names())
 	opts.experiment.policies(cmd)
-	opts.experiment.short(cmd, "windows", "collect.windows", "n", "stop after so many metric windows")
-	opts.experiment.short(cmd, "duration", "collect.duration", "duration", "stop after so much of the job's time")
-	opts.experiment.short(cmd, "episodes", "collect.episodes", "n", "stop after so many episodes")
+	opts.experiment.short(cmd, "windows", "collect.windows", "n", "stop after this many metric windows")
+	opts.experiment.short(cmd, "duration", "collect.duration", "duration", "stop after this much of the job's time")
+	opts.experiment.short(cmd, "episodes", "collect.episodes", "n", "stop after this many episodes")
 	cmd.Flags().StringVar(&opts.out, "out", opts.out, "`folder` for the trace")
 	cmd.MarkFlagsMutuallyExclusive("windows", "duration")
 	engineName := &choice{value: experiment.Sim, allowed: experiment.Engines()}
-	choiceFlag(cmd, engineName, "engine", "", "what runs the job")
+	choiceFlag(cmd, engineName, "engine", "", "engine that runs the job")
 	opts.flink.add(cmd)
 	output := outputFlag(cmd, "text", "json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -137,7 +137,7 @@ func (a *app) runCollect(ctx context.Context, opts collectOptions) (err error) {
 	if trace.writer == nil {
 		return err
 	}
-	// What was collected is told also when the run did not get to its end.
+	// The summary is printed also if the run did not reach its end.
 	return errors.Join(err, a.printCollected(path, sum.Summary(), err == nil || errors.Is(err, context.Canceled), opts.output))
 }
 

@@ -15,9 +15,9 @@ func (a *app) configShowCommand() *cobra.Command {
 	var opts configShowOptions
 	cmd := &cobra.Command{
 		Use:   "show",
-		Short: "Print an experiment with all its values and where each came from",
+		Short: "Print an experiment with all its values and their origins",
 		Long: `Prints the experiment as a run would see it: every value, and whether it is a
-default or came from the file, an environment variable or a flag. What it prints is
+default or comes from the file, an environment variable or a flag. The output is
 itself a configuration file.`,
 		Example: `  saspart config show > my.yaml
   saspart config show --config wordcount-zipf --set job.workers=16

@@ -14,9 +14,9 @@ type configValidateOptions struct{ files []string }
 func (a *app) configValidateCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "validate FILE...",
-		Short: "Check experiment files and report everything that is wrong with them",
-		Long: `Checks each file as it stands, without environment variables and flags, and
-reports all that is wrong with it. Exit code 2 when a file is not valid.`,
+		Short: "Check experiment files and report all errors",
+		Long: `Checks each file without environment variables and flags, and reports all errors.
+The exit code is 2 if a file is not valid.`,
 		Example: "  saspart config validate configs/*.yaml",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {

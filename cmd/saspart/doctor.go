@@ -27,11 +27,11 @@ type finding struct {
 func (a *app) doctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Say what this machine has and lacks, and how to mend it",
-		Long: `Looks for what building, training, checking and the Flink connector need: the Go
-toolchain, a C++ compiler, libtorch, the Python readers, a JDK with Maven. For what is
-missing it says what to do. Running jobs, serving and all commands but training need
-nothing beside this binary. Python is looked for in .venv of the current folder.`,
+		Short: "Check what this machine needs for building and training",
+		Long: `Looks for the tools of building, training, checking and the Flink connector: the Go
+toolchain, a C++ compiler, libtorch, the Python readers, a JDK with Maven. For each
+missing tool it says what to do. All commands but training need only this binary.
+Python is expected in .venv of the current folder.`,
 		Args: noArgs,
 	}
 	output := outputFlag(cmd, "text", "json")

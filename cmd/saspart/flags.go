@@ -71,7 +71,7 @@ func (f *experimentFlags) add(cmd *cobra.Command) {
 // policies adds --checkpoint and --pool, what the saspartitioner follows.
 func (f *experimentFlags) policies(cmd *cobra.Command) {
 	f.short(cmd, "checkpoint", "partitioner.saspartitioner.checkpoint", "folder", "checkpoint or training run that saspartitioner follows")
-	f.short(cmd, "pool", "partitioner.saspartitioner.pool", "folder", "checkpoints and training runs of which saspartitioner follows the one trained on the keys most like the job's")
+	f.short(cmd, "pool", "partitioner.saspartitioner.pool", "folder", "checkpoints and training runs; saspartitioner follows the policy trained on the keys most similar to the job's")
 	cmd.MarkFlagsMutuallyExclusive("checkpoint", "pool")
 }
 

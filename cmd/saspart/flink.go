@@ -13,13 +13,13 @@ import (
 func (a *app) flinkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "flink",
-		Short: "Start, end and look at an Apache Flink cluster on this machine",
+		Short: "Start, stop and inspect an Apache Flink cluster on this machine",
 		Long: `Runs a standalone cluster of unmodified Apache Flink on this machine, for users without
-one: a JobManager and TaskManagers, each a process of its own, that listen on loopback
-only. Maven fetches Flink the first time. Jobs run there with --engine flink.
+one: a JobManager and TaskManagers, each in its own process, which listen on loopback
+only. Maven downloads Flink the first time. Jobs run there with --engine flink.
 
-Logs, checkpoints and what says which processes were started are in the folder --dir,
-saspart/flink in the user's cache unless it is given; Flink itself is there in any case.`,
+Logs, checkpoints and the list of processes are in the folder --dir, by default
+saspart/flink in the user's cache. Flink itself is always there.`,
 		Example: `  saspart flink up
   saspart collect --config wordcount-zipf --engine flink --partitioner hash
   saspart flink down`,
@@ -34,20 +34,20 @@ saspart/flink in the user's cache unless it is given; Flink itself is there in a
 func (a *app) flinkUpCommand(config *cluster.Config) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "up",
-		Short: "Start the cluster, or what is missing of it",
-		Long: `Starts the cluster and waits until it is there. One that runs stays as it is, but for
-processes that have died, which are started again; to change how many there are, take
-it down first.`,
+		Short: "Start the cluster, or its missing processes",
+		Long: `Starts the cluster and waits until it is ready. A running cluster is left as it is, but
+processes that have died are restarted. To change the number of processes, stop it
+first.`,
 		Example: `  saspart flink up
   saspart flink up --port 0 --slots 64 -o json`,
 		Args: noArgs,
 	}
 	f := cmd.Flags()
-	f.IntVar(&config.Port, "port", config.Port, "`port` of the REST interface and the web page; 0: any that is free")
+	f.IntVar(&config.Port, "port", config.Port, "`port` of the REST interface and the web page; 0: any free port")
 	f.IntVar(&config.TaskManagers, "taskmanagers", config.TaskManagers, "TaskManagers, `n` processes")
-	f.IntVar(&config.TaskSlots, "slots", config.TaskSlots, "task slots of each TaskManager: in all, at least as `many` as a job has workers")
+	f.IntVar(&config.TaskSlots, "slots", config.TaskSlots, "task slots of each TaskManager; together at least as `many` as a job has workers")
 	f.IntVar(&config.Heap, "heap", config.Heap, "`MiB` of heap for the work of each TaskManager")
-	f.DurationVar(&config.Patience, "wait", config.Patience, "how long it may take to come up, without fetching Flink")
+	f.DurationVar(&config.Patience, "wait", config.Patience, "how long to wait for the cluster, not counting the download of Flink")
 	output := outputFlag(cmd, "text", "json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := a.cluster(config)
@@ -66,8 +66,8 @@ it down first.`,
 func (a *app) flinkDownCommand(config *cluster.Config) *cobra.Command {
 	return &cobra.Command{
 		Use:   "down",
-		Short: "End the cluster, with the jobs that run there",
-		Long:  `Ends the processes that saspart flink up has started, and no others.`,
+		Short: "Stop the cluster, with the jobs that run there",
+		Long:  `Stops the processes that saspart flink up has started, and no others.`,
 		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			c, err := a.cluster(config)
@@ -86,7 +86,7 @@ func (a *app) flinkDownCommand(config *cluster.Config) *cobra.Command {
 func (a *app) flinkStatusCommand(config *cluster.Config) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Tell whether the cluster runs, and with which processes",
+		Short: "Show whether the cluster is running, and its processes",
 		Args:  noArgs,
 	}
 	output := outputFlag(cmd, "text", "json")

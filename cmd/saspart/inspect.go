@@ -26,10 +26,10 @@ func (a *app) inspectCommand() *cobra.Command {
 	var opts inspectOptions
 	cmd := &cobra.Command{
 		Use:   "inspect FILE",
-		Short: "Show what a trace holds: its run, hot keys and imbalance over time",
-		Long: `Reads a trace to its end and shows what it holds. A trace whose run was killed is
-read up to its last complete window; --repair closes it, so that other programs can
-read it too. The format is described in dataset/FORMAT.md.`,
+		Short: "Show a trace: its run, hot keys and imbalance over time",
+		Long: `Reads a trace and shows its contents. A trace whose run was killed is read up to its
+last complete window; --repair closes it, so that other programs can read it too.
+The format is documented in dataset/FORMAT.md.`,
 		Example: `  saspart inspect traces/wordcount-zipf-dalton-offline-1.arrow
   saspart inspect -o json traces/drift-pkg-7.arrow | jq .imbalance.mean`,
 		Args: func(cmd *cobra.Command, args []string) error {

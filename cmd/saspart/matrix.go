@@ -22,11 +22,11 @@ func (a *app) matrixCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "matrix",
 		Short: "Measure partitioners over a whole matrix of experiments",
-		Long: `Measures every partitioner of a matrix on every cell of its grids, with every seed, and
-says who is best in each cell, by how much, and where nobody is beyond the noise. Every
-measurement is kept in the run's folder as it is made. One that fails becomes a row that
-says so, and the rest goes on; --resume goes on with a study that was interrupted or
-killed, and tries again what failed.
+		Long: `Measures every partitioner of a matrix on every cell of its grids, with every seed. Names
+the best of each cell and its margin, and no winner within the noise. Every measurement
+is kept in the run's folder as it is made. A measurement that fails becomes a row with
+the error, and the others continue. --resume continues a study that was interrupted or
+killed, and repeats failed measurements.
 
 A matrix file names partitioners, seeds and grids; a grid is an experiment, settings as
 --set takes them, and axes whose values are settings too. Ready ones: smoke takes two

@@ -30,14 +30,14 @@ func (a *app) reportCommand() *cobra.Command {
 	var opts reportOptions
 	cmd := &cobra.Command{
 		Use:   "report DIR",
-		Short: "Make a page of what was measured: who wins, by how much, at what price",
-		Long: `Makes report.html and report.md in the folder of a study that throughput, stress or
-matrix kept with --out: whether the learned policy is worth it there, who wins each
-cell, how far from what is possible, at what price, how jobs came through shifts, what
-was run and how to run it again. The page is one file that needs nothing else; it can be
-read on a phone and printed. It can be made at any moment, also of a study that goes on.
+		Short: "Write the report page of a study or a training run",
+		Long: `Writes report.html and report.md in the folder of a study that throughput, stress or
+matrix kept with --out. The report says whether the learned policy is worth it, who
+wins each cell, how far from the bounds and at what price, and how jobs recovered from
+shifts. It has the command that repeats the study. The page is a single file, readable
+on a phone and in print. It can be written at any time, also while a study is running.
 
-In the folder of a training run it makes report.html anew.`,
+In the folder of a training run it replaces report.html.`,
 		Example: `  saspart report runs/smoke
   saspart report runs/smoke --training runs/first`,
 		Args: func(_ *cobra.Command, args []string) error {

@@ -39,18 +39,17 @@ func (a *app) runCommand() *cobra.Command {
 	var opts runOptions
 	cmd := &cobra.Command{
 		Use:   "run",
-		Short: "Run a job under one or several partitioners and watch it, window by window",
-		Long: `Runs the experiment's job and shows each metric window as it ends: records due and
-sent on per second, how much of the time the source was blocked, how busy the workers
-were, how many workers a key was spread over, the latency from when a record was due
-to the end of its service, and the heaviest keys. A table at the end sums it up; with
-several partitioners the job is run under each in turn, from its beginning, and the
-table compares them.
+		Short: "Run a job under one or several partitioners and show each window",
+		Long: `Runs the experiment's job and shows each metric window as it ends: records due and sent
+per second, the part of the time that the source was blocked, busy ratios, fan-out, the
+latency from when a record was due to the end of its service, and the heaviest keys. A
+table at the end sums it up. With several partitioners the job runs under each in turn,
+from its beginning, and the table compares them.
 
---results writes what the job computes: a row for each key of each aggregation window
-with when the window ends in seconds, the key (what does not print escaped as in Go:
-\x00, \n) and its result. The file is called FILE.partial until the run has ended or
-was interrupted, then takes the place of FILE; it only ever has whole windows.`,
+--results writes the job's results: a row for each key of each aggregation window, with
+the window's end in seconds, the key (unprintable bytes escaped as in Go: \x00, \n) and
+its result. The file is called FILE.partial until the run ends or is interrupted, and
+then replaces FILE. It has complete windows only.`,
 		Example: `  saspart run --config flights-tdigest
   saspart run --config wordcount-zipf --partitioner hash,wchoices,waterfill --warmup 10 -o table
   saspart run --config sotu-wordcount --set source.file.loop=false --windows 0 --results words.csv
@@ -63,13 +62,13 @@ was interrupted, then takes the place of FILE; it only ever has whole windows.`,
 	cmd.Flags().StringSliceVar(&opts.partitioners, "partitioner", nil, "run under these partitioners, by `name`, one after the other")
 	complete(cmd, "partitioner", registry.Names())
 	opts.experiment.policies(cmd)
-	opts.experiment.short(cmd, "windows", "collect.windows", "n", "stop after so many metric windows (default "+runWindows+"); 0: when the source ends")
-	opts.experiment.short(cmd, "duration", "collect.duration", "duration", "stop after so much of the job's time")
+	opts.experiment.short(cmd, "windows", "collect.windows", "n", "stop after this many metric windows (default "+runWindows+"); 0: when the source ends")
+	opts.experiment.short(cmd, "duration", "collect.duration", "duration", "stop after this much of the job's time")
 	cmd.Flags().StringVar(&opts.results, "results", "", "write the reduced results to this CSV `file`")
-	cmd.Flags().IntVar(&opts.warmup, "warmup", 0, "leave so many `windows` at the beginning out of the table")
+	cmd.Flags().IntVar(&opts.warmup, "warmup", 0, "`windows` at the beginning that the table leaves out")
 	cmd.MarkFlagsMutuallyExclusive("windows", "duration")
 	engineName := &choice{value: experiment.Sim, allowed: experiment.Engines()}
-	choiceFlag(cmd, engineName, "engine", "", "what runs the job")
+	choiceFlag(cmd, engineName, "engine", "", "engine that runs the job")
 	output := outputFlag(cmd, "text", "table", "json")
 	opts.server.add(cmd)
 	opts.flink.add(cmd)
@@ -165,8 +164,8 @@ func (o *runOptions) load(a *app) ([]*config.Experiment, error) {
 	return out, nil
 }
 
-// runOne runs the job of e as a collection of a single episode that nobody
-// records, and sums up what it came to.
+// runOne runs the job of e as a collection of a single episode without a trace, and returns
+// the summary.
 func (a *app) runOne(ctx context.Context, e *config.Experiment, opts runOptions, cluster *flink.Engine, show watcher) (_ dataset.Summary, err error) {
 	sink := &runSink{
 		sum:  dataset.NewSummariser(dataset.Meta{Workers: e.Job.Workers, Seed: e.Seed, Engine: opts.engine, Partitioner: e.Partitioner.Name}),

@@ -35,9 +35,9 @@ func (o *serverOptions) add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.address, "server", "", "let the policy server at this `address` decide for "+served)
 	f.StringVar(&o.job, "server-job", "", "the job's `name` at the server (default the experiment's)")
-	f.StringVar(&o.tokenFile, "server-token", "", "`file` with the token to show to it")
-	f.StringVar(&o.ca, "server-ca", "", "connect by TLS; who must have signed the server's certificate, a PEM `file`")
-	f.StringVar(&o.cert, "server-cert", "", "certificate to show to it, a PEM `file`")
+	f.StringVar(&o.tokenFile, "server-token", "", "`file` with the token for the server")
+	f.StringVar(&o.ca, "server-ca", "", "connect by TLS; certificate authorities of the server, a PEM `file`")
+	f.StringVar(&o.cert, "server-cert", "", "client certificate, a PEM `file`")
 	f.StringVar(&o.key, "server-key", "", "its key, a PEM `file`")
 	f.DurationVar(&o.staleAfter, "server-stale", client.Default().StaleAfter, "without an answer for so long of the job's time, routes are analytic")
 }

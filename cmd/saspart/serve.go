@@ -30,26 +30,26 @@ func (a *app) serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Decide for jobs in other processes: the policy server",
-		Long: `Answers the metric windows of jobs in other processes with routes, as the policy of a
-checkpoint decides, until it is ended by SIGTERM or an interrupt: then it tells the
-jobs, ends their streams and leaves with exit code 0. Jobs go on without it.
+		Long: `Answers the metric windows of jobs in other processes with the routes of a checkpoint's
+policy. SIGTERM or an interrupt stops it: it notifies the jobs, ends their streams and
+exits with code 0. Jobs continue without it.
 
-A job for which the checkpoint was not made gets analytic routes, as waterfill plans
-them, and is told so. A shares policy fits one number of workers, and keys like those
-that it was trained on: --key-distance is how far the heaviest keys' parts of the
-records may be from theirs, rank by rank (the root of the summed squares). From zipf
-1.5 to 1.4 that is 0.06, to 1.0 it is 0.30, and about as much is the imbalance that
-the policy then comes to. When keys are as they were, the model decides again.
+A job that the checkpoint does not fit gets waterfill's analytic routes and a notice. A
+shares policy fits one number of workers, and keys like those at training. --key-distance
+is the largest distance between the parts of the records that the heaviest keys have, rank
+by rank (the root of the summed squares). From zipf 1.5 to 1.4 the distance is 0.06, to
+1.0 it is 0.30; the policy's imbalance is then about as large. When the keys fit again,
+the policy decides again.
 
-At least 32 MiB of garbage pile up before they are collected, since that delays answers.
+Garbage is collected when there are at least 32 MiB, since collections delay answers.
 
 The second address serves a live page, /metrics for Prometheus, /healthz and /readyz.
 
-Both addresses are of this machine only by default. Any other needs a certificate
-(--tls-cert, --tls-key; --client-ca asks clients for one too) or --insecure. Clients
-show the token of --token-file, if there is one, and browsers as a password.
+By default both addresses accept connections from this machine only. Other addresses need
+a certificate (--tls-cert, --tls-key; --client-ca requires client certificates too) or
+--insecure. Clients send the token of --token-file, browsers send it as a password.
 
-serve/PROTOCOL.md describes what jobs send; package serve/client does it for Go.`,
+serve/PROTOCOL.md documents the protocol; package serve/client implements it for Go.`,
 		Example: `  saspart serve
   saspart serve --checkpoint runs/first --watch
   saspart serve --listen 0.0.0.0:7070 --tls-cert server.pem --tls-key server.key --client-ca jobs.pem --token-file token
@@ -58,9 +58,9 @@ serve/PROTOCOL.md describes what jobs send; package serve/client does it for Go.
 	}
 	f := cmd.Flags()
 	f.StringVar(&opts.checkpoint, "checkpoint", checkpoint.BuiltinName, "checkpoint or training run that decides: a `folder`, or builtin")
-	f.StringVar(&opts.pool, "pool", "", "`folder` of checkpoints and training runs, of which the one decides that was trained on the keys most like a job's")
-	f.BoolVar(&opts.watch, "watch", false, "take up newer checkpoints as they are written to that folder")
-	f.DurationVar(&opts.watchEvery, "watch-every", 2*time.Second, "how often to look for one")
+	f.StringVar(&opts.pool, "pool", "", "`folder` of checkpoints and training runs; the policy trained on the keys most similar to a job's decides")
+	f.BoolVar(&opts.watch, "watch", false, "load newer checkpoints as they are written to that folder")
+	f.DurationVar(&opts.watchEvery, "watch-every", 2*time.Second, "how often to look for a newer checkpoint")
 	opts.add(cmd)
 	f.Float64Var(&c.KeyDistance, "key-distance", c.KeyDistance, "how far a job's hot keys may be from those that a shares policy was trained on, from 0 to 1.41; 0: any `distance`")
 	f.IntVar(&c.Limits.Jobs, "max-jobs", c.Limits.Jobs, "at most `N` jobs at a time")
@@ -86,7 +86,7 @@ func (a *app) runServe(ctx context.Context, opts serveOptions) error {
 	if err != nil {
 		return err
 	}
-	defer serve.MakeRoom()()
+	defer serve.RelaxCollector()()
 	learned := learned.Default()
 	load := func() (*serve.Model, error) { return serve.LoadModel(opts.checkpoint, learned) }
 	if opts.pool != "" {

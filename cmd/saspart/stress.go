@@ -24,14 +24,14 @@ func (a *app) stressCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "stress",
 		Short: "Run a fixed rate through a shifting distribution, under each partitioner",
-		Long: `Runs the experiment's job at a fixed rate while the distribution of its keys shifts,
-and sums up, for each partitioner, imbalance, how long the source had to wait, latency,
-state and memory, and how many windows it took after each shift to settle again.
+		Long: `Runs the experiment's job at a fixed rate while the distribution of its keys shifts. For
+each partitioner it sums up imbalance, the time the source was blocked, latency, state and
+memory, and the number of windows until the job had settled after each shift.
 
 The source should be a sequence of zipf exponents (source.kind zipf-sequence; its
 changes are the shifts), a key that drifts (drift) or a file whose keys change. A job
-is settled when, for two windows, its imbalance is near what the phase ends with and its
-source hardly waits. Memory is that of the whole process.`,
+has settled if, for two windows, its imbalance is near the phase's final imbalance and
+its source hardly waits. Memory is that of the whole process.`,
 		Example: `  saspart stress --config zipf-sequence --partitioner hash,wchoices,waterfill,saspartitioner
   saspart stress --config drift --load 0.8 --duration 5m --repeat 3 --out runs/drift
   saspart stress --config zipf-sequence --require 'saspartitioner.recovery<=5'`,
@@ -42,7 +42,7 @@ source hardly waits. Memory is that of the whole process.`,
 	flags.Float64Var(&opts.stress.Load, "load", opts.stress.Load, "the rate, as a `part` of the fluid bound; 0: the experiment's own")
 	flags.Float64Var(&opts.rate, "rate", 0, "the rate, in `records/s`")
 	flags.DurationVar(&opts.stress.Duration, "duration", opts.stress.Duration, "how long, of the job's time")
-	flags.IntVar(&opts.stress.Warmup, "warmup", opts.stress.Warmup, "leave so many metric `windows` at the beginning out of the sums")
+	flags.IntVar(&opts.stress.Warmup, "warmup", opts.stress.Warmup, "metric `windows` at the beginning that the sums leave out")
 	cmd.MarkFlagsMutuallyExclusive("load", "rate")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		opts.engine = engineName.value

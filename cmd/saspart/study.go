@@ -32,8 +32,8 @@ type studyFlags struct {
 func (f *studyFlags) add(cmd *cobra.Command, out string) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.out, "out", "", out)
-	flags.BoolVar(&f.resume, "resume", false, "go on with the study in --out: what it has is not measured again, what failed is")
-	flags.IntVar(&f.parallel, "parallel", 0, "measure so many `jobs` at a time; 0: as many as there are processors on sim, one on local and flink or when memory is measured")
+	flags.BoolVar(&f.resume, "resume", false, "continue the study in --out: measure what is missing or failed")
+	flags.IntVar(&f.parallel, "parallel", 0, "`jobs` measured at a time; 0: one per processor on sim, one on local and flink or when memory is measured")
 	flags.StringArrayVar(&f.require, "require", nil, "exit with 4 unless this `condition` is met, for example 'saspartitioner/hash>=2' (repeatable)")
 	f.output = outputFlag(cmd, "table", "json", "csv")
 	f.flink.add(cmd)

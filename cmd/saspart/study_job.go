@@ -26,13 +26,13 @@ func (s *jobStudy) add(cmd *cobra.Command, verb string) *choice {
 	s.contenders.add(cmd, "hash", "wchoices", "waterfill", "saspartitioner")
 	cmd.Flags().IntVar(&s.repeat, "repeat", 1, verb+" so many `times`, with the experiment's seed and those after it")
 	engine := &choice{value: experiment.Sim, allowed: experiment.Engines()}
-	choiceFlag(cmd, engine, "engine", "", "what runs the job")
+	choiceFlag(cmd, engine, "engine", "", "engine that runs the job")
 	s.study.add(cmd, "keep results in this `folder`, for --resume and saspart report")
 	return engine
 }
 
-// runJobStudy measures the contenders in the one cell that the experiment is, whose
-// kind and settings cell has. loaded, if not nil, is told of the experiment.
+// runJobStudy measures the contenders in a single cell, the experiment. cell has its kind
+// and settings. loaded, if not nil, is called with the experiment.
 func (a *app) runJobStudy(ctx context.Context, s *jobStudy, settings interface{ Validate() error }, cell study.Cell, loaded func(*config.Experiment)) error {
 	if s.repeat < 1 {
 		return usagef("--repeat is %d; it must be at least 1", s.repeat)

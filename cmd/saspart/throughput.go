@@ -21,19 +21,17 @@ func (a *app) throughputCommand() *cobra.Command {
 		Use:   "throughput",
 		Short: "Find the highest rate that a job holds under each partitioner",
 		Long: `Finds, for each partitioner, the highest rate that the experiment's job holds without
-backpressure, and what that takes: how far it is from the fluid bound (the sum of the
-workers' speeds over what a record costs) and from the best split there is for keys and
-speeds that are known, how busy workers are spread, how many workers a key and the
-heaviest key are spread over, how many (key, worker) pairs have state, what routing a
-record costs, and latencies at 80 % of its own highest rate.
+backpressure. Compares it with the fluid bound (the sum of the workers' speeds over the
+cost of a record) and with the best split for known keys and speeds. Shows its price:
+imbalance, fan-out of all keys and of the heaviest, (key, worker) pairs with state, the
+time to route a record, and latencies at 80 % of the partitioner's highest rate.
 
-A rate is held if a job that is a little behind falls no further behind: all but 0.5 % of
-what is due is sent, and no queue grows. The search
-(--method bracket) starts a fresh job at each rate and closes in on the limit; the
-reference's test (--method ramp) raises the rate of one job until it falls behind.
-The experiment's own rate does not matter, unless its workers are native. On flink,
-where processes wait for each other and for the machine, up to 2 % may be left over, and
-the search ends at a tolerance of 5 % unless another is given.
+A rate is held if a job that is a little behind falls no further behind: all due records
+but 0.5 % are sent, and no queue grows. The search (--method bracket) starts a new job at
+each rate and closes in on the limit. SaSPartitioner's test (--method ramp) raises the
+rate of one job until it falls behind. The experiment's own rate does not matter, unless
+its workers are native. On flink, where processes wait for each other, 2 % may be left
+over, and the search ends at a tolerance of 5 % unless another is given.
 
 --repeat measures with several seeds: the table shows means and, with ±, 95 %
 confidence intervals, and nobody is called the best within the noise.`,
@@ -50,7 +48,7 @@ confidence intervals, and nobody is called the best within the noise.`,
 	flags.Float64Var(&opts.rate.Tolerance, "tolerance", opts.rate.Tolerance, "how far the lowest rate not held may lie above the highest held, as a `part` of it")
 	flags.Float64SliceVar(&opts.rate.LatencyAt, "latency-at", opts.rate.LatencyAt, "measure latencies at these `parts` of the highest rate; tables show those at 0.8")
 	method := &choice{value: string(opts.rate.Method), allowed: []string{string(rate.Bracketed), string(rate.Ramped)}}
-	choiceFlag(cmd, method, "method", "", "how the highest rate is looked for")
+	choiceFlag(cmd, method, "method", "", "how the highest rate is found")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		opts.engine, opts.rate.Method = engineName.value, rate.Method(method.value)
 		if opts.engine == experiment.Flink {

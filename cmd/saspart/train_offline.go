@@ -49,21 +49,20 @@ func (a *app) trainOfflineCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "train-offline",
 		Short: "Learn a policy from traces, without running a job",
-		Long: `Learns from the traces that collect wrote how to split the heavy keys, and keeps what
-it comes to in the run's folder: checkpoints (the best and the last), metrics.csv,
-TensorBoard events and report.html.
+		Long: `Learns a policy from the traces of collect. The run's folder gets checkpoints (the best
+and the last), metrics.csv, TensorBoard events and report.html.
 
 With --config the policy is rolled out on the fluid model of that experiment at every
-checkpoint, and the best is the one that balances its workers best. Without it nothing
-that is known can tell a good shares policy: the best is the last. A capacity policy is
-scored at the speeds of the workers that held-out recordings tell.
+checkpoint; the checkpoint with the least imbalance is the best. Without it a shares
+policy cannot be evaluated, and the last checkpoint is the best. A capacity policy is
+scored at the worker speeds of held-out recordings.
 
---action shares learns where the heavy keys of one job go, for its number of workers.
---action capacity learns how much each worker gets, for any number of workers, from
-traces of any partitioners and any numbers of workers together.
+--action shares learns the shares of the heavy keys of one job, for its number of workers.
+--action capacity learns each worker's share of the work, for any number of workers, from
+traces of any partitioners and numbers of workers together.
 
-A run that was interrupted, or killed, goes on with --resume from its last checkpoint
-and ends with the same policy, bit for bit, as one that was not.`,
+--resume continues a run that was interrupted or killed from its last checkpoint. It ends
+with the same policy, bit for bit, as an uninterrupted run.`,
 		Example: `  saspart train-offline --data 'traces/*.arrow' --out runs/first --config wordcount-zipf
   saspart train-offline --data 'traces/*.arrow' --out runs/first --resume
   saspart train-offline --data 'traces/*.arrow' --out runs/clone --algo bc --steps 2000
@@ -74,7 +73,7 @@ and ends with the same policy, bit for bit, as one that was not.`,
 	flags := cmd.Flags()
 	flags.StringSliceVar(&opts.data, "data", nil, "traces to learn from, a `glob`")
 	flags.StringVar(&opts.out, "out", "", "`folder` of the run, for example runs/first")
-	flags.BoolVar(&opts.resume, "resume", false, "go on from the run's last checkpoint")
+	flags.BoolVar(&opts.resume, "resume", false, "continue from the run's last checkpoint")
 	flags.StringVar(&opts.config, "train-config", "", "training configuration, a `file` or the name of a ready one")
 	complete(cmd, "train-config", append(configs.TrainNames(), configs.CapacityNames()...))
 	flags.StringVar(&opts.checkpoint, "checkpoint", "", "with --action capacity: start from this checkpoint or training run, a `folder`, or builtin")
@@ -83,7 +82,7 @@ and ends with the same policy, bit for bit, as one that was not.`,
 	flags.Uint64Var(&opts.seed, "seed", opts.seed, "seed of all randomness")
 	settings := &experimentFlags{}
 	flags.Var(&setFlag{settings}, "set", "set a value of the training configuration, for example learner.gamma=0.9 (repeatable)")
-	settings.short(cmd, "steps", "updates", "n", "end after so many updates")
+	settings.short(cmd, "steps", "updates", "n", "end after this many updates")
 	settings.short(cmd, "threads", "learner.threads", "n", "CPU threads; results do not depend on them")
 	action := &choice{value: string(checkpoint.KindShares), allowed: []string{string(checkpoint.KindShares), string(checkpoint.KindCapacity)}}
 	choiceFlag(cmd, action, "action", "", "what the policy decides on: the shares of each heavy key, or each worker's part of the work")
@@ -290,8 +289,8 @@ func (a *app) trainOffline(ctx context.Context, opts trainOfflineOptions, c *set
 	return t.Run(ctx)
 }
 
-// openRun makes the folder of a training's run, or goes on with it from a checkpoint
-// after so many steps. info lacks what every run has.
+// openRun makes the folder of a training's run, or resumes it from a checkpoint after the
+// given number of steps. It adds to info the fields that every run has.
 func (a *app) openRun(out string, resume bool, info runlog.Info, text []byte, done uint64, metrics []string) (*runlog.Run, error) {
 	if _, err := os.Stat(filepath.Join(out, runlog.InfoFile)); resume && err == nil {
 		return runlog.Resume(out, int64(done), a.now(), metrics)

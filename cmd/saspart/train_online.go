@@ -49,32 +49,31 @@ func (a *app) trainOnlineCommand() *cobra.Command {
 	opts := trainOnlineOptions{seed: 1, server: listenOptions{config: trainingServerConfig()}}
 	cmd := &cobra.Command{
 		Use:   "train-online",
-		Short: "Learn a policy while the job runs, from every window of it",
-		Long: `Runs the experiment's job under the policy that is being trained: the policy tries
-things out, every window teaches it, and from time to time an episode without trying
-things out tells how good it is by now. It starts from nothing or from a checkpoint of
-train-offline, and may go on learning from its traces in half of each batch.
+		Short: "Learn a policy from every window of a running job",
+		Long: `Runs the experiment's job under the policy in training. The policy explores and learns
+from every window; from time to time an episode without exploration evaluates it.
+Training starts from scratch or from a checkpoint of train-offline. With --data, half of
+each batch comes from traces.
 
-It ends when no window of an evaluation (of 128 windows on fluid, 32 elsewhere, unless
-evaluate.windows says otherwise) is above the target imbalance, when the windows or the
-time are used up, or when evaluations have brought nothing better for long. The
-run's folder holds what it came to: checkpoints (the best and the last), metrics.csv,
-TensorBoard events and report.html.
+It ends when no window of an evaluation (128 windows on fluid, 32 elsewhere, unless
+evaluate.windows is set) is above the target imbalance, when windows or time run out, or
+when evaluations have not improved for long. The run's folder gets checkpoints (the best
+and the last), metrics.csv, TensorBoard events and report.html.
 
-On fluid (the job in closed form) and sim a run is the same every time; on local and
-flink the job runs on the wall clock and never waits for the learner, which works beside
-it; there a route may move but a tenth of the hot keys' records at a time, and a window that gets
-too bad brings the last good route back (safety, which --set changes).
-A run that was interrupted, or killed, goes on with --resume from its last checkpoint:
-on fluid it ends with the same policy, bit for bit, as one that was not; elsewhere the
-learner goes on and the job begins anew.
+On fluid (the job in closed form) and sim a run is deterministic. On local and flink the
+job runs on the wall clock and never waits for the learner. There a route moves at most a
+tenth of the hot keys' records at a time, and a window that is too bad restores the last
+good route (--set safety.max_step=... and others).
+--resume continues a run that was interrupted or killed from its last checkpoint. On fluid
+it ends with the same policy, bit for bit, as an uninterrupted run; elsewhere the learner
+continues and the job restarts.
 
-With --listen the job runs in another process, which attaches as it would to saspart
-serve (saspart run --partitioner saspartitioner --server ADDRESS, or package
-serve/client): the windows of the training are the job's, and its routes go back to
-it, within the bounds of local. It is one job at a time, of as many workers as the
-experiment says, and for --action shares of keys like the experiment's. When it leaves,
-the training waits for it, or for another. --http serves the live page and /metrics.
+With --listen the job runs in another process and attaches as to saspart serve (saspart
+run --partitioner saspartitioner --server ADDRESS, or package serve/client). The training
+learns from its windows and sends it routes, within the same bounds as on local. One job
+at a time may attach. It must have the experiment's number of workers and, for --action
+shares, similar keys. When it leaves, the training waits for the next. --http serves the
+live page and /metrics.
 
 --set takes values of the training (updates_per_window=4) and of the experiment
 (job.workers=16), which have no name in common. With --target-imbalance a run that ends
@@ -94,21 +93,21 @@ without reaching it exits with 4.`,
 	flags.StringVar(&opts.training, "train-config", "", "training configuration, a `file` or the name of a ready one")
 	complete(cmd, "train-config", configs.OnlineNames())
 	flags.StringVar(&opts.checkpoint, "checkpoint", "", "start from this checkpoint or training run, a `folder`, or from builtin")
-	flags.StringSliceVar(&opts.data, "data", nil, "traces to learn from as well, a `glob`")
+	flags.StringSliceVar(&opts.data, "data", nil, "further traces to learn from, a `glob`")
 	flags.StringVar(&opts.out, "out", "", "`folder` of the run, for example runs/second")
-	flags.BoolVar(&opts.resume, "resume", false, "go on from the run's last checkpoint")
+	flags.BoolVar(&opts.resume, "resume", false, "continue from the run's last checkpoint")
 	flags.Uint64Var(&opts.seed, "seed", opts.seed, "seed of the training's randomness")
 	settings := &experimentFlags{}
 	flags.Var(&setFlag{settings}, "set", "set a value of the training or the experiment, for example learner.gamma=0.9 (repeatable)")
 	settings.short(cmd, "target-imbalance", "target_imbalance", "x", "end when no window of an evaluation is worse")
-	settings.short(cmd, "max-windows", "windows", "n", "end after so many exploring windows; 0: never")
-	settings.short(cmd, "max-time", "time", "duration", "end after so much time")
+	settings.short(cmd, "max-windows", "windows", "n", "end after this many windows with exploration; 0: never")
+	settings.short(cmd, "max-time", "time", "duration", "end after this much time")
 	settings.short(cmd, "parallel", "parallel", "n", "jobs that feed the learner at once, on fluid and sim")
 	threads := flags.Int("threads", 0, "CPU `threads` of the learner; results do not depend on them")
 	action := &choice{value: string(checkpoint.KindShares), allowed: []string{string(checkpoint.KindShares), string(checkpoint.KindCapacity)}}
 	choiceFlag(cmd, action, "action", "", "what the policy decides on")
 	engineName := &choice{value: setup.ClosedForm, allowed: append([]string{setup.ClosedForm}, experiment.Engines()...)}
-	choiceFlag(cmd, engineName, "engine", "", "what runs the job")
+	choiceFlag(cmd, engineName, "engine", "", "engine that runs the job")
 	opts.addServer(cmd)
 	opts.flink.add(cmd)
 	output := outputFlag(cmd, "text", "json")

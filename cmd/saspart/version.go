@@ -65,7 +65,7 @@ type versionOptions struct{ output string }
 func (a *app) versionCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version",
-		Short: "Say which version this is and how it was built",
+		Short: "Print the version and how it was built",
 		Args:  noArgs,
 	}
 	output := outputFlag(cmd, "text", "json")

@@ -164,7 +164,7 @@ func TestPoliciesAreBounded(t *testing.T) {
 		workers, scenarios, samples int
 		low, high                   float64 // the bound lies between
 	}{{8, 96, 400, 0.038, 0.048}, {64, 16, 600, 0.17, 0.24}, {200, 10, 1000, 0.35, 0.60}} {
-		follower, err := NewCapacityPolicy(c, p.workers)
+		capacity, err := NewCapacityPolicy(c, p.workers)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -179,7 +179,7 @@ func TestPoliciesAreBounded(t *testing.T) {
 			checkSpeeds(t, h)
 			got := h.bounds(p.samples, 150, 14, rand.New(rand.NewPCG(seed, 99)))
 			b.below, b.above, b.plain = b.below+got.below/n, b.above+got.above/n, b.plain+got.plain/n
-			score, err := scenario.ScoreOf(follower, h.Scenario)
+			score, err := scenario.ScoreOf(capacity, h.Scenario)
 			if err != nil {
 				t.Fatal(err)
 			}

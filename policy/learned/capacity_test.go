@@ -134,7 +134,7 @@ func TestCapacityKeepsMemory(t *testing.T) {
 	}
 }
 
-func TestFollowAllocatesNothing(t *testing.T) {
+func TestDecideAllocatesNothing(t *testing.T) {
 	f, err := NewCapacityPolicy(checkpoint.UntrainedCapacity(32, 1), 100)
 	if err != nil {
 		t.Fatal(err)

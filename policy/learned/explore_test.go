@@ -99,7 +99,7 @@ func TestExploringAdopts(t *testing.T) {
 	}
 }
 
-// A controller made of a follower decides as the one made of its checkpoint.
+// A controller made of a policy decides as the one made of its checkpoint.
 func TestCapacityControllerIsTheLearned(t *testing.T) {
 	if _, err := NewCapacityController(nil, Default(), 0); err == nil {
 		t.Error("a job without workers was taken")
@@ -108,12 +108,12 @@ func TestCapacityControllerIsTheLearned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	follower, err := NewCapacityPolicy(c, 3)
+	capacity, err := NewCapacityPolicy(c, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
 	one, errOne := New(c, Default(), 3)
-	other, errOther := NewCapacityController(follower, Default(), 3)
+	other, errOther := NewCapacityController(capacity, Default(), 3)
 	if errOne != nil || errOther != nil {
 		t.Fatal(errOne, errOther)
 	}

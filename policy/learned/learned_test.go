@@ -93,7 +93,7 @@ func hotWindow(workers, keys, offset int, n int64) *policy.Window {
 }
 
 // The route of a shares policy is, number by number, that of its network's output for
-// the reference's observation.
+// the published observation.
 func TestLearnedSharesRoute(t *testing.T) {
 	c := sharesPolicy()
 	f := controllerOf(t, c, 3)

@@ -98,11 +98,11 @@ func TestRivalsOnTheScenarios(t *testing.T) {
 	}
 }
 
-// bestScores is the score of the best follower for each scenario and mean: the best
+// bestScores is the score of the best policy for each scenario and mean: the best
 // setting in hindsight. The lists have the same scenarios.
-func bestScores(followers ...[]scenario.Score) []scenario.Score {
-	best := append([]scenario.Score(nil), followers[0]...)
-	for _, scores := range followers[1:] {
+func bestScores(policies ...[]scenario.Score) []scenario.Score {
+	best := append([]scenario.Score(nil), policies[0]...)
+	for _, scores := range policies[1:] {
 		for i, s := range scores {
 			best[i].First = min(best[i].First, s.First)
 			best[i].After = min(best[i].After, s.After)

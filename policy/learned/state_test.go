@@ -14,11 +14,11 @@ import (
 	"github.com/saspart/saspart/policy/internal/toy"
 )
 
-// kept is a controller with its follower and the generator that it explores with.
+// kept is a controller with its policy and the generator of its exploration.
 type kept struct {
 	CapacityController
-	follower *ExploringPolicy
-	pcg      *rand.PCG
+	policy *ExploringPolicy
+	pcg    *rand.PCG
 }
 
 func newKept(t *testing.T, c *checkpoint.Checkpoint, workers int) kept {
@@ -48,7 +48,7 @@ func through[T any](t *testing.T, s T) (read T) {
 	return read
 }
 
-// TestControllerState: a controller and its follower that were written, read and
+// TestControllerState: a controller and its policy that were written, read and
 // restored decide as those that never stopped, to the last bit.
 func TestControllerState(t *testing.T) {
 	hedged, err := checkpoint.Builtin()
@@ -91,11 +91,11 @@ func TestControllerState(t *testing.T) {
 			if err := other.Restore(through(t, one.State())); err != nil {
 				t.Fatal(err)
 			}
-			if err := other.follower.Restore(through(t, one.follower.State())); err != nil {
+			if err := other.policy.Restore(through(t, one.policy.State())); err != nil {
 				t.Fatal(err)
 			}
 			*other.pcg = *one.pcg
-			if diff := cmp.Diff(one.follower.State(), other.follower.State()); diff != "" {
+			if diff := cmp.Diff(one.policy.State(), other.policy.State()); diff != "" {
 				t.Errorf("restored at once (-never stopped +restored):\n%s", diff)
 			}
 			routes := 0
@@ -116,7 +116,7 @@ func TestControllerState(t *testing.T) {
 			if diff := cmp.Diff(one.State(), other.State()); diff != "" {
 				t.Errorf("(-never stopped +restored):\n%s", diff)
 			}
-			if diff := cmp.Diff(one.follower.State(), other.follower.State()); diff != "" {
+			if diff := cmp.Diff(one.policy.State(), other.policy.State()); diff != "" {
 				t.Errorf("(-never stopped +restored):\n%s", diff)
 			}
 			if routes < 3 {
@@ -147,13 +147,13 @@ func TestControllerRestoreRefuses(t *testing.T) {
 			t.Errorf("a state %s changes the controller (-before +after):\n%s", why, diff)
 		}
 	}
-	memory := through(t, k.follower.State())
+	memory := through(t, k.policy.State())
 	for why, other := range map[string]kept{"workers": newKept(t, checkpoint.UntrainedCapacity(6, 1), 4), "units": newKept(t, checkpoint.UntrainedCapacity(7, 1), 5)} {
-		if err := k.follower.Restore(other.follower.State()); err == nil {
+		if err := k.policy.Restore(other.policy.State()); err == nil {
 			t.Errorf("the memory of a network of other %s is taken", why)
 		}
 	}
-	if diff := cmp.Diff(memory, k.follower.State()); diff != "" {
-		t.Errorf("a refused memory changes the follower (-before +after):\n%s", diff)
+	if diff := cmp.Diff(memory, k.policy.State()); diff != "" {
+		t.Errorf("a refused memory changes the policy (-before +after):\n%s", diff)
 	}
 }

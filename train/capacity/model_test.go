@@ -68,12 +68,12 @@ func TestRolloutIsThePolicys(t *testing.T) {
 			t.Fatal(err)
 		}
 		perturb(trainer, 2)
-		follower, err := learned.NewCapacityPolicy(trainer.Checkpoint(), c.workers)
+		capacity, err := learned.NewCapacityPolicy(trainer.Checkpoint(), c.workers)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for seed := range uint64(4) {
-			scores, err := scenario.Evaluate(follower, cfg.Scenarios, c.workers, []uint64{seed})
+			scores, err := scenario.Evaluate(capacity, cfg.Scenarios, c.workers, []uint64{seed})
 			if err != nil {
 				t.Fatal(err)
 			}

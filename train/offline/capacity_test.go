@@ -138,8 +138,7 @@ func TestLoadCapacity(t *testing.T) {
 	}
 }
 
-// The configuration that is ready holds what the package says, and its faults are told
-// by their path.
+// The ready configuration holds the package's defaults, and errors name their path.
 func TestCapacityOfflineConfig(t *testing.T) {
 	c := DefaultCapacity()
 	if err := c.Validate(); err != nil {

@@ -29,9 +29,8 @@ func Default() Config {
 	return c
 }
 
-// Reference are the reference's settings, faults of its data included
-// (docs/algorithms.md, "Published settings"): 500 iterations of 100 updates,
-// a checkpoint every 25 iterations.
+// Reference are the published settings, with the faults of their data (docs/algorithms.md,
+// "Published settings"): 500 iterations of 100 updates, a checkpoint every 25 iterations.
 func Reference() Config {
 	c := Config{
 		Schedule: Schedule{Updates: 50_000, LogEvery: 100, CheckpointEvery: 2500},

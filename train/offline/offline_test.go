@@ -250,8 +250,8 @@ func TestOfflineRefuses(t *testing.T) {
 	}
 }
 
-// TestBest: without rollouts the newest is the best; with them the one of the least
-// imbalance.
+// TestBest: with rollouts the best checkpoint is that of the least imbalance, without them
+// the newest.
 func TestBest(t *testing.T) {
 	path := fluidTrace(t, 4, 20)
 	for _, c := range []struct {

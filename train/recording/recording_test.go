@@ -47,15 +47,15 @@ func drive(t *testing.T, controller policy.Controller, windows int) ([]*policy.W
 
 // A recording of a running job equals one made from its trace.
 func TestRecordingOfAJob(t *testing.T) {
-	follower, err := learned.NewExploringPolicy(checkpoint.UntrainedCapacity(8, 1), 4, rand.New(rand.NewPCG(1, 1)))
+	capacity, err := learned.NewExploringPolicy(checkpoint.UntrainedCapacity(8, 1), 4, rand.New(rand.NewPCG(1, 1)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	controller, err := learned.NewCapacityController(follower, learned.Default(), 4)
+	controller, err := learned.NewCapacityController(capacity, learned.Default(), 4)
 	if err != nil {
 		t.Fatal(err)
 	}
-	follower.Explore = true
+	capacity.Explore = true
 	windows, got := drive(t, controller, 30)
 	q := &dataset.Sequence{Workers: 4, Windows: len(windows)}
 	for _, w := range windows {

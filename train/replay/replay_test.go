@@ -226,9 +226,8 @@ func filled(t testing.TB, cfg Config, dims train.Dims, n int) *Buffer {
 	return b
 }
 
-// TestRestoredGoesOnTheSame: what is read is what was written, and draws as it would
-// have.
-func TestRestoredGoesOnTheSame(t *testing.T) {
+// TestRestoredContinues: the restored buffer equals the saved one and draws the same batches.
+func TestRestoredContinues(t *testing.T) {
 	dims := train.Dims{Obs: 3, Act: 2}
 	cfg := Default()
 	for _, tc := range []struct {
