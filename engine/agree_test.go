@@ -112,9 +112,8 @@ func within(t testing.TB, what string, got, want float64) {
 	}
 }
 
-// The engines sim and local agree on the highest rate and, at seven tenths of it, on busy
-// ratios: both on the wall clock and on a virtual clock, which stands still while
-// goroutines work.
+// The engines sim and local agree on the highest rate and, at 0.7 of it, on busy ratios:
+// on the wall clock, and on a virtual clock that stands still while goroutines work.
 func TestSimAndLocalAgree(t *testing.T) {
 	for _, a := range agreements() {
 		c := engine.Default()

@@ -24,7 +24,7 @@ type Config struct {
 	HotKeys      int               `yaml:"hot_keys"`      // heaviest keys named in each metric window; 0: four per worker, at least 64
 	Speeds       Speeds            `yaml:"speeds"`
 	Costs        Costs             `yaml:"costs"`
-	WorkRatio    float64           `yaml:"work_ratio"` // scales the work per record (the reference's combinerWorkloadRatio)
+	WorkRatio    float64           `yaml:"work_ratio"` // scales the work per record (the prototype's combinerWorkloadRatio)
 	Execution    Execution         `yaml:"capacity"`   // how the local engine spends service time
 
 	Combine     Combine       `yaml:"combine"`      // none; local: aggregate at the senders first
@@ -61,7 +61,7 @@ type Speeds struct {
 type Costs struct {
 	Record time.Duration `yaml:"record"` // combiner, per record
 	Unit   time.Duration `yaml:"unit"`   // combiner, per work unit of a record (word, value)
-	Emit   time.Duration `yaml:"emit"`   // combiner, per partial result handed on at a slide's end
+	Emit   time.Duration `yaml:"emit"`   // combiner, per partial result emitted at a slide's end
 	Pane   time.Duration `yaml:"pane"`   // combiner, per entry (word, centroid) merged when panes are joined to a window
 	Merge  time.Duration `yaml:"merge"`  // reducer, per partial result merged
 	Entry  time.Duration `yaml:"entry"`  // reducer, per entry (word, centroid) of a partial result

@@ -16,7 +16,7 @@ import (
 	"github.com/saspart/saspart/stream"
 )
 
-// sharing shares its subtask's index, and notes what it is handed.
+// sharing gossips its subtask's index, and records what it absorbs.
 type sharing struct {
 	partition.Router
 	subtask int

@@ -26,8 +26,8 @@ type Setup struct {
 }
 
 // LatencyFunc receives the latencies of the records of one metric window, before Next
-// returns the window: for each record the time in ns from when it was due to the end of its
-// service. The histogram is only valid during the call.
+// returns the window. A latency is the time in ns from when a record was due until its
+// service ended. The histogram is only valid during the call.
 type LatencyFunc func(h *hdrhistogram.Histogram)
 
 // ReportFunc receives what the subtasks of a job measured in one metric window, before Next

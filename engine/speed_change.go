@@ -14,9 +14,9 @@ import (
 //
 //	speed = first * exp(walk + level)
 //
-// at the start of each metric window walk takes a normal step, and level, 0 at first,
-// may be replaced by the log of a factor. Unlike in the scenarios the mean of all speeds
-// changes too: real workers do not make up for each other.
+// At the start of each metric window, walk takes a normally distributed step. level is 0 at
+// first; at a jump it becomes the log of a random factor. Unlike in the scenarios, the mean
+// of all speeds changes too, because real workers do not compensate for each other.
 type SpeedChange struct {
 	Walk float64 `yaml:"walk,omitempty"` // standard deviation of a log speed's step per metric window
 	Jump float64 `yaml:"jump,omitempty"` // probability that a worker jumps in a metric window
@@ -24,8 +24,8 @@ type SpeedChange struct {
 	High float64 `yaml:"high,omitempty"` //
 }
 
-// mostWalk is how far a log speed walks from where it began, so that an endless job
-// stays possible: there the walk turns back.
+// mostWalk bounds how far the random walk of a log speed goes from its start, so that speeds
+// stay reasonable in a job of any length: the walk is reflected there.
 const mostWalk = math.Ln2
 
 func (c *SpeedChange) validate() error {

@@ -9,23 +9,26 @@ import (
 )
 
 // Announcements passes routes, routers, gossip and windows to the partitioner subtasks of
-// one job, each of which adopts them when it begins a slide. The rules, which jobs in
-// other processes follow too (testdata/loop/announcements.json has them as cases):
+// one job, each of which adopts them when it begins a slide. The file
+// testdata/loop/announcements.json has its rules as cases, for implementations in other
+// languages.
 //
-//   - A route or a switch to another partitioner holds from the first slide that no
-//     subtask has begun. All subtasks therefore route a slide alike. Announced before the
-//     first slide, it holds from the first record.
-//   - A route replaces an earlier one for the same slide and the same router. A switch
-//     replaces an earlier switch for the same slide, and the routes for its routers.
-//   - Announcements are adopted in order: a route behind a switch is for the new routers.
-//   - A late subtask (Late) does not wait for the boundary: inside its slide it adopts the
-//     latest route and skips the earlier ones. Routes behind a switch wait with it.
-//   - A gossip round is complete once every subtask whose source has not ended has
-//     contributed. Each subtask absorbs it when it begins its next slide. Rounds of the
-//     routers before a switch are dropped, and so is a round that a later one overtakes.
-//   - A window to learn from is adopted with each subtask's next slide.
+// A route or a switch to another partitioner holds from the first slide that no subtask has
+// begun, so that all subtasks route a slide alike. What is announced before the first slide
+// holds from the first record. A route replaces an earlier route for the same slide and the
+// same router. A switch replaces an earlier switch for the same slide, and the routes for
+// its routers. Announcements are adopted in order: a route behind a switch is for the new
+// routers.
 //
-// Announcements is not safe for concurrent use: a job on several goroutines calls it under
+// A late subtask (Late) does not wait for the boundary. It adopts the latest route inside
+// its slide and skips the earlier ones. Routes behind a switch wait for the switch.
+//
+// A gossip round is complete once every subtask whose source has not ended has contributed.
+// Each subtask absorbs it when it begins its next slide. Rounds of the routers before a
+// switch are dropped, and so is a round that a later one overtakes. Windows to learn from
+// are adopted with each subtask's next slide.
+//
+// Announcements is not safe for concurrent use. A job on several goroutines calls it under
 // one lock, so that an announcement chooses its slide while no subtask begins one.
 type Announcements struct {
 	begun    int64 // the latest slide that any subtask has begun; -1: none
@@ -52,7 +55,7 @@ type gossipRound struct {
 // Announcement is one thing for a subtask to adopt. Exactly one of Route, Router, Gossip and
 // Window is not nil.
 type Announcement struct {
-	Slide       int64            // the first slide it holds for; Subtask.Adopt is called with the slide at hand
+	Slide       int64            // the first slide it holds for
 	Sequence    int              // of a route or switch: how many had been announced, this one included; 0: in force from the first record
 	Route       *policy.Route    // to follow
 	Router      partition.Router // to route by
@@ -216,10 +219,9 @@ type Subtask struct {
 	Sequence    int           // of the last route or switch adopted
 }
 
-// Adopt applies an announcement to the router. slide is the first slide that the router
-// routes by nothing else: the one that begins, or for a late subtask the next one. The
-// result reports whether records are routed differently from here on: by another router
-// or another route.
+// Adopt applies an announcement to the router. slide is the slide that begins or, for a late
+// subtask, the next slide: the first that is routed by a new route alone. The result reports
+// whether records are routed differently from here on, by another router or another route.
 func (s *Subtask) Adopt(n *Announcement, slide int64) bool {
 	switch {
 	case n.Router != nil:

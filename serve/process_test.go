@@ -53,7 +53,7 @@ func serveProcess(address string) {
 			os.Exit(1)
 		}
 	}
-	defer serve.MakeRoom()() // as the command does
+	defer serve.RelaxCollector()() // as the command does
 	m, err := serve.LoadModel(checkpoint.BuiltinName, learned.Default())
 	fail(err)
 	config := serve.Default()

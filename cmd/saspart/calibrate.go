@@ -95,7 +95,7 @@ func (a *app) runCalibrate(ctx context.Context, opts calibrateOptions) error {
 	return result.write(a.out)
 }
 
-// sample reads the first n records of the experiment's source, or all if there are fewer.
+// sample returns up to n records from the beginning of the experiment's source.
 func sample(e *config.Experiment, n int) (records []stream.Record, err error) {
 	sources, err := experiment.OpenSources(e, 1, 0)
 	if err != nil {

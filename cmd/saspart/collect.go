@@ -137,7 +137,7 @@ func (a *app) runCollect(ctx context.Context, opts collectOptions) (err error) {
 	if trace.writer == nil {
 		return err
 	}
-	// Print the summary of an unfinished run too.
+	// The summary is printed also if the run did not reach its end.
 	return errors.Join(err, a.printCollected(path, sum.Summary(), err == nil || errors.Is(err, context.Canceled), opts.output))
 }
 

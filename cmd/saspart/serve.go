@@ -86,7 +86,7 @@ func (a *app) runServe(ctx context.Context, opts serveOptions) error {
 	if err != nil {
 		return err
 	}
-	defer serve.MakeRoom()()
+	defer serve.RelaxCollector()()
 	learned := learned.Default()
 	load := func() (*serve.Model, error) { return serve.LoadModel(opts.checkpoint, learned) }
 	if opts.pool != "" {

@@ -25,7 +25,7 @@ type Measurement struct {
 	Repeats int             // each gives an estimate of every cost
 	Least   time.Duration   // a single measurement takes at least this, so that the clock's grain stays small beside it
 	Now     func() time.Time
-	Step    func() // called after each repeat; nil: nobody asks
+	Step    func() // called after each repeat; may be nil
 }
 
 // MinRecords is the least number of records that says something about a

@@ -1,6 +1,6 @@
 // Package fluid has jobs in closed form: expected loads and busy times, without records.
 // Model measures given loads and Job follows routes; KeySpace is the population of keys.
-// ReferenceEnv is the reference's simulated environment.
+// ReferenceEnv is the simulated environment of SaSPartitioner's prototype.
 package fluid
 
 import (
@@ -21,7 +21,7 @@ type Overload string
 
 const (
 	// Open reports the work that arrived, busy ratios above 1 included: the
-	// reference's simulated environment, which has no queues.
+	// simulated environment of SaSPartitioner's prototype, which has no queues.
 	Open Overload = "open"
 	// Clip reports busy ratios up to 1 and all of the work as done: the model that
 	// the capacity action was first tried on.
@@ -38,7 +38,7 @@ type Config struct {
 	Utilisation float64       // offered work over what all workers together can do at the start
 	Overload    Overload      // what happens past a worker's capacity
 	Noise       float64       // standard deviation of the factor on measured busy times
-	Delay       int           // the measurements handed out belong to so many windows ago
+	Delay       int           // how many windows old measurements are
 	Records     int64         // offered per window; scales the counts
 	Window      time.Duration // length of a metric window
 	HotKeys     int           // heaviest keys named in each window
@@ -84,8 +84,8 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Model is the model itself, for those who step it millions of times: given the
-// load of each worker it measures one window. It allocates nothing after NewFluid
+// Model measures one window at a time, given the load of each worker. It is fast enough for
+// millions of steps. It allocates nothing after NewFluid
 // and is for one goroutine.
 //
 //	busy[w] = Utilisation * sum(speeds) * load[w] / speed[w], loads summing to 1
@@ -176,5 +176,5 @@ func (f *Model) Step(loads, done, busy []float64) {
 	copy(busy, seen.busy)
 }
 
-// seen is the step whose measurements the last Step handed out.
+// seen is the step whose measurements the last Step returned.
 func (f *Model) seen() int { return max(0, f.step-len(f.past)) }

@@ -22,7 +22,7 @@ import (
 
 var nearly = cmpopts.EquateApprox(1e-9, 1e-12)
 
-// referenceSpeeds reads the speeds that the reference's generator draws.
+// referenceSpeeds reads the speeds drawn by the generator of SaSPartitioner's prototype.
 func referenceSpeeds(t testing.TB, workers int) []float64 {
 	f, err := os.Open(filepath.Join("..", "..", "testdata", "reference_env", fmt.Sprintf("speeds_%d.csv", workers)))
 	if err != nil {
@@ -77,18 +77,16 @@ func TestReferenceEnv(t *testing.T) {
 			_, got := e.Step(action, obs)
 			mean += got / steps
 		}
-		// Single steps spread by 0.4: the reference's figure is a mean of some hundreds.
+		// Single steps spread by 0.4: the prototype's figure is a mean of some hundreds.
 		if math.Abs(mean-tc.random) > 0.03 {
 			t.Errorf("%d workers, uniform random: imbalance %.4f, want %v", tc.workers, mean, tc.random)
 		}
 	}
 }
 
-// The environment, step by step on two workers, by hand: one key of 10 split 3:1 by
-// an action of (0.75, 0.25) has loads 7.5 and 2.5; speeds 10 and 5, times 0.75 and
-// 0.5, busy 0.84 * time = 0.63 and 0.42. Mean time 0.625; imbalance 0.125/0.625 =
-// 0.2, nmad 0.2; perf 0.2, f = 2/3, reward (5/3)^2 - 1. Standard deviation of the
-// times 0.125: observed (+-0.125)/(0.625) + 1 = 1.2 and 0.8.
+// The environment on two workers, computed by hand. One key of 10 records is split 3:1 by an
+// action of (0.75, 0.25): loads 7.5 and 2.5. Speeds of 10 and 5 give times 0.75 and 0.5, and
+// busy ratios of 0.84 * time = 0.63 and 0.42.
 func TestReferenceEnvStep(t *testing.T) {
 	e := NewReferenceEnv([]float64{10, 5})
 	e.counts = []float64{10}
@@ -209,7 +207,7 @@ func TestModelNoise(t *testing.T) {
 	}
 }
 
-// With a delay of 2, windows tell of the route two windows ago and name it.
+// With a delay of 2, windows measure the route of two windows ago, and name it.
 func TestModelDelayAndChange(t *testing.T) {
 	c := Default([]float64{1, 1})
 	c.Delay, c.Overload = 2, Open

@@ -12,7 +12,7 @@ type ModelName string
 const (
 	// JobModel is the experiment's own job: its keys, speeds, rate and costs.
 	JobModel ModelName = "job"
-	// ReferenceModel is the reference's simulated environment (ReferenceEnv): ten hot
+	// ReferenceModel is the simulated environment of the prototype (ReferenceEnv): ten hot
 	// keys and no cold ones, workers of the job's speeds, a speed of 1 being 1e6
 	// records per unit of time.
 	ReferenceModel ModelName = "reference"
@@ -20,7 +20,7 @@ const (
 
 // Options say how the model in closed form of an experiment is made.
 type Options struct {
-	Model ModelName `yaml:"model"` // job; reference: the reference's simulated environment, which has neither noise nor delay
+	Model ModelName `yaml:"model"` // job; reference: the prototype's simulated environment, which has neither noise nor delay
 	Noise float64   `yaml:"noise"` // standard deviation of the factor on measured busy times
 	Delay int       `yaml:"delay"` // windows by which measurements are late
 }

@@ -21,7 +21,7 @@ type ReferenceEnv struct {
 	busy        []float64
 }
 
-// ReferenceCounts is the records of the reference's hot keys: 1e6 times the ten
+// ReferenceCounts is the records of the prototype's hot keys: 1e6 times the ten
 // largest of 10,000 zipf probabilities of exponent 1.5, as whole numbers.
 func ReferenceCounts() []float64 {
 	counts := make([]float64, 10)

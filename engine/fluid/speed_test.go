@@ -7,8 +7,8 @@ import (
 	"github.com/saspart/saspart/engine/internal/jobtest"
 )
 
-// Models in closed form have the same trajectories, each from its own beginning, and one that
-// is restored goes on where it was.
+// Models in closed form have the same trajectories. Each starts from the beginning, and a
+// restored one resumes where it was.
 func TestFluidChangingSpeeds(t *testing.T) {
 	speeds := jobtest.Changing()
 	c := Default(speeds.Of(4, 1))

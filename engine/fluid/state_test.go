@@ -22,8 +22,8 @@ func shifted(workers, by int, heaviest policy.HotKey) *policy.Route {
 	return r
 }
 
-// TestJobState: a job that was written, read and restored measures what the one
-// that never stopped does, to the last bit.
+// A job that was written, read and restored measures what an uninterrupted job measures, to
+// the last bit.
 func TestJobState(t *testing.T) {
 	other := ZipfKeys(50, 1, policy.SlotCount(3))
 	for _, tc := range []struct {

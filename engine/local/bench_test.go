@@ -10,9 +10,9 @@ import (
 	"github.com/saspart/saspart/engine/internal/jobtest"
 )
 
-// BenchmarkLocalNative is the most that the goroutines of a native job get
-// through: count, 8 workers, zipf 1.5 over 10,000 keys, far more offered than
-// can be done. cpu-ns/record also holds on a busy machine.
+// BenchmarkLocalNative measures the highest rate of a native job: count, 8 workers, zipf 1.5
+// over 10,000 keys, far more offered than can be done. cpu-ns/record also holds on a busy
+// machine.
 func BenchmarkLocalNative(b *testing.B) {
 	for _, name := range []string{"hash", "table", "wchoices"} {
 		b.Run(name, func(b *testing.B) { benchmarkNative(b, name) })

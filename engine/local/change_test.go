@@ -83,8 +83,8 @@ func changeWhileRunning(t *testing.T, execution engine.Execution) *jobtest.Follo
 	return log
 }
 
-// Every partitioner may follow every other in a running job, with what its
-// subtasks tell each other and its routes under way.
+// Every partitioner may follow every other in a running job, while gossip and routes are
+// pending.
 func TestLocalSwitchesThroughAll(t *testing.T) {
 	jobtest.InBubble(t, "all", func(t *testing.T) {
 		c := engine.Default()

@@ -15,7 +15,7 @@ import (
 	"github.com/saspart/saspart/stream"
 )
 
-// Whatever a job is doing, it ends when told to: TestMain sees what stays behind.
+// Whatever a job is doing, it ends when it is closed: TestMain fails on goroutines that remain.
 func TestLocalEnds(t *testing.T) {
 	c := engine.Default()
 	c.Queue, c.Slide, c.Window, c.MetricSlides = 4, 5*time.Millisecond, 5*time.Millisecond, 1

@@ -62,7 +62,7 @@ type feeder struct {
 	ready []picos // emulated: when each record of the batch is sent
 	order []int32 // the batch's records by worker
 	first []int32 // where each worker's records begin in order
-	left  []span  // what did not find room
+	left  []span  // what did not find space
 }
 
 // span is a run of the batch's order, for one worker.
@@ -142,7 +142,7 @@ func (f *feeder) load(until int64) (n int, err error) {
 }
 
 // send hands the batch's n records to the workers, and waits until all have found
-// room; false when the job has been stopped.
+// space; false when the job has been stopped.
 func (f *feeder) send(n int) bool {
 	if f.job.emulated {
 		f.schedule(n)
@@ -193,8 +193,8 @@ func (f *feeder) sort(n int) {
 	first[0] = 0
 }
 
-// put hands records of the batch to their worker, as many as find room, and
-// returns those left over and when the room came to be.
+// put sends records of the batch to their worker, as far as there is space. It returns the
+// remaining ones and when the space was released.
 func (f *feeder) put(s span) (span, picos) {
 	q := f.job.workers[s.worker].inbox
 	room, freed := q.open(int(s.to-s.from), f.wake)
@@ -287,7 +287,7 @@ func (f *feeder) catchUp() {
 	}
 }
 
-// take adopts an announcement and notes when records were last routed differently.
+// take adopts an announcement and records when routing last changed.
 func (f *feeder) take(n *loop.Announcement, slide int64) bool {
 	before := f.Sequence
 	adopted := f.Adopt(n, slide)

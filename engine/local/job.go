@@ -202,7 +202,7 @@ func (j *Job) end(err error) error {
 }
 
 // Apply implements Job. The route holds from the first slide that no subtask has
-// begun, and at once for a subtask that is behind.
+// begun, and at once for a late subtask.
 func (j *Job) Apply(r *policy.Route) error {
 	if err := r.Validate(); err != nil {
 		return err

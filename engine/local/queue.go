@@ -19,7 +19,7 @@ type inbox[T any] struct {
 	fill    int             // elements that count and whose service has not begun
 	freed   picos           // when service of the last one released began
 	idle    bool            // the receiver has found nothing and waits
-	blocked []chan struct{} // senders that wait for room
+	blocked []chan struct{} // senders that wait for space
 }
 
 func newInbox[T any](limit int, wake chan<- struct{}) *inbox[T] {

@@ -80,7 +80,7 @@ func (r *reducer) merge(p *handed) {
 	keys[p.Key] = &own
 }
 
-// hand passes the slides that all workers have handed on to the sink.
+// hand sends the slides that all workers have completed to the sink.
 func (r *reducer) hand() bool {
 	slides := slices.Sorted(maps.Keys(r.open))
 	r.out = r.out[:0]
@@ -167,7 +167,7 @@ func (s *sink) finish() {
 	}
 }
 
-// stateReturns collects states to be given back to the workers they came from.
+// stateReturns collects states to be returned to the workers they came from.
 type stateReturns struct {
 	job   *Job
 	lists [][]stream.State // by worker

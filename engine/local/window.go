@@ -52,7 +52,7 @@ func newMeasurement(workers, partitioners, reducers int) *measurement {
 	}
 }
 
-// arrive notes that an actor has answered.
+// arrive records that an actor has answered.
 func (m *measurement) arrive(actor int) {
 	m.answered[actor] = true
 	m.waiting--

@@ -16,9 +16,8 @@ import (
 	"github.com/saspart/saspart/serve/wire"
 )
 
-// Windows are made in one place: the reports of a sim job give the windows that the job
-// returned also through this engine's measurements, through an assembler, and over the wire
-// through another assembler. Over the wire latencies are missing, because sim does not
+// Windows are made in one place. The reports of a sim job give the windows that the job
+// returned through this engine's measurements, an assembler, and the wire. Over the wire latencies are missing, because sim does not
 // report them by worker.
 func TestSameReportsGiveSameWindows(t *testing.T) {
 	c := engine.Default()

@@ -13,11 +13,11 @@ import (
 )
 
 // handed is what the inboxes of reducers and of the sink hold: a partial result,
-// or the mark that a worker or reducer has handed on all of a slide.
+// or the mark that a worker or reducer has sent everything of a slide.
 type handed struct {
 	operator.Partial
 	ready picos // emulated: when it was sent
-	from  int   // mark: who
+	from  int   // mark: the sender
 	mark  bool  // slide is the partial's
 }
 
@@ -228,7 +228,7 @@ func (w *worker) emit(slide int64, ready picos) bool {
 	return true
 }
 
-// hand tells reducers and sink that all of a slide is theirs.
+// hand marks the end of a slide at reducers and sink.
 func (w *worker) hand(slide int64) bool {
 	for to := range w.out {
 		w.out[to] = append(w.out[to], handed{Partial: operator.Partial{Slide: slide}, from: w.index, mark: true})

@@ -28,7 +28,7 @@ func BenchmarkSim(b *testing.B) {
 			c := engine.Default()
 			c.Workers, c.Reducers, c.Slide, c.Window = 64, 4, time.Second, time.Second
 			c.MetricSlides = 1
-			c.Costs.Record = 2 * time.Nanosecond // nobody waits: what is timed is the machinery
+			c.Costs.Record = 2 * time.Nanosecond // nothing waits: the engine itself is timed
 			j, err := New(jobtest.Words(b, k.task, k.partitioner, 1e6, c, k.words))
 			if err != nil {
 				b.Fatal(err)

@@ -31,17 +31,17 @@ func (j *Job) combine(s *sender, limit picos) {
 	}
 }
 
-// enter waits until a worker's queue has room, and returns when that is.
+// enter waits until a worker's queue has space, and returns when that is.
 func (s *sender) enter(w *worker, t picos) picos {
-	at := w.room(t)
+	at := w.space(t)
 	if at > t {
 		s.blocked.work(t, at)
 	}
 	return at
 }
 
-// flush sends what an instance has to the keys' workers, from time t on, and returns
-// when the last of it found room. The latency of a record ends when its partial result
+// flush sends the partial results of an instance to the keys' workers, from time t on, and
+// returns when the last one found space. The latency of a record ends when its partial result
 // has been merged.
 func (j *Job) flush(s *sender, n *operator.Lane, t picos) picos {
 	done := j.workers[n.Worker].end

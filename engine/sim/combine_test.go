@@ -22,7 +22,7 @@ func combined(change func(c *engine.Config)) engine.Config {
 }
 
 // TestCombineEvensOut: what a heavy key costs is spread over all workers, and held by
-// the slowest of them, to whom as many records are dealt as to the others.
+// the slowest of them, which gets as many records as the others.
 func TestCombineEvensOut(t *testing.T) {
 	for _, test := range []struct {
 		why    string

@@ -205,7 +205,7 @@ func (j *Job) send(s *sender, limit picos) {
 		d := s.dst[s.pos]
 		s.pos++
 		w := &j.workers[d.Worker()]
-		if at := w.room(t); at > t {
+		if at := w.space(t); at > t {
 			s.blocked.work(t, at)
 			t = at
 		}
@@ -299,7 +299,7 @@ func (j *Job) empty() bool {
 	return true
 }
 
-// idle reports whether all service lies behind.
+// idle reports whether all service has ended.
 func (j *Job) idle() bool {
 	for i := range j.workers {
 		if j.workers[i].end > j.now {
@@ -315,7 +315,7 @@ func (j *Job) idle() bool {
 }
 
 // Apply implements Job. The route holds from the first slide that no subtask has
-// begun, and at once for a subtask that is behind.
+// begun, and at once for a late subtask.
 func (j *Job) Apply(r *policy.Route) error {
 	if err := r.Validate(); err != nil {
 		return err

@@ -96,7 +96,7 @@ func TestSimBackpressure(t *testing.T) {
 }
 
 // A route announced between two windows holds for the whole next one; announced
-// to a job that is behind, the window in which it takes hold says so.
+// to a late job, the window in which it comes into force is mixed.
 func TestSimRouteTakesHold(t *testing.T) {
 	for _, c := range []struct {
 		why   string

@@ -39,7 +39,7 @@ func (j *Job) emit(slide int64, now picos) {
 		p := e.parts[0]
 		e.parts = e.parts[1:]
 		r := &j.reducers[j.plan.Of(p.Hash)]
-		e.at = r.room(e.at) // waiting for a reducer is not being busy
+		e.at = r.space(e.at) // waiting for a reducer is not being busy
 		r.serve(e.at, j.mergeCost(&p))
 		j.workers[e.worker].end = e.at
 		j.sink.Add(p)
@@ -71,7 +71,7 @@ func (j *Job) forward(e *emission) {
 		cost := j.mergeCost(&p)
 		if j.sink.Add(p) {
 			r := &j.reducers[j.plan.Of(p.Hash)]
-			r.serve(r.room(e.at), cost)
+			r.serve(r.space(e.at), cost)
 		}
 	}
 	e.parts = nil

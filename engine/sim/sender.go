@@ -20,7 +20,7 @@ type sender struct {
 	slide   int64 // the slide whose records are being sent
 	free    picos // when the subtask can send the next record
 	over    bool  // the source has ended
-	end     error // what the source said behind the last batch
+	end     error // of the source, after the last batch
 	sent    int64 // records in the window being measured
 	blocked ledger
 	lanes   *operator.Lanes // nil: records are sent as they are

@@ -5,10 +5,10 @@ import "github.com/saspart/saspart/engine/internal/operator"
 // picos is time on the job's clock.
 type picos = operator.Picos
 
-// server is the service of one worker or reducer as a recurrence: first in,
-// first out, one at a time, behind a bounded queue. The n-th arrival begins when
-// it is there and the one before it has ended; it finds room in the queue once
-// arrival n-Q has begun. That is exact, and needs no event heap.
+// server is the service of one worker or reducer as a recurrence: first in, first out, one
+// at a time, behind a queue of size Q. The service of arrival n begins when that of arrival
+// n-1 has ended. Arrival n finds space in the queue once the service of arrival n-Q has
+// begun. That is exact and needs no event heap.
 type server struct {
 	begun []picos // when each of the last Q arrivals began, a ring
 	next  int     // the ring's cell of the oldest, which the next arrival overwrites
@@ -20,11 +20,10 @@ func newServer(queue int, window picos) server {
 	return server{begun: make([]picos, queue), ledger: ledger{length: window, until: window}}
 }
 
-// room is the earliest time, not before t, at which the queue has room.
-func (s *server) room(t picos) picos { return max(t, s.begun[s.next]) }
+// space is the earliest time, not before t, at which the queue has space.
+func (s *server) space(t picos) picos { return max(t, s.begun[s.next]) }
 
-// serve takes an arrival at t, a time at which there is room, and returns when
-// its service ends.
+// serve adds an arrival at t, when the queue has space, and returns when its service ends.
 func (s *server) serve(t, cost picos) picos {
 	start := max(t, s.end)
 	s.begun[s.next] = start

@@ -26,7 +26,7 @@ type queues struct {
 	costs   map[*stay]picos
 }
 
-// run plays the parcels of each sender, who sends one after the other.
+// run plays the parcels of each sender, which sends one after the other.
 func (q *queues) run(senders [][]parcel) [][]stay {
 	out := make([][]stay, len(senders))
 	next := make([]int, len(senders))
@@ -131,7 +131,7 @@ func TestServerEqualsQueues(t *testing.T) {
 			}
 			p := senders[first][next[first]]
 			w := &servers[p.worker]
-			free[first] = w.room(ready)
+			free[first] = w.space(ready)
 			end := w.serve(free[first], p.cost)
 			if in := want[first][next[first]]; free[first] != in.accepted || end != in.ended {
 				t.Fatalf("parcel %d of sender %d: accepted %d, ended %d; the queues say %+v", next[first], first, free[first], end, in)

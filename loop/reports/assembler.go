@@ -12,9 +12,9 @@ import (
 
 // Config says how long windows wait for reports.
 type Config struct {
-	Deadline time.Duration // from the first report that shows a window to be over, until it is handed out without the rest
+	Deadline time.Duration // from the first report that shows a window to be over, until it is returned incomplete
 	Ahead    int           // windows that are open at a time, at most
-	Silence  time.Duration // subtasks unheard for so long have no say in which window it is
+	Silence  time.Duration // a subtask that has not reported for this long does not hold the job to its window
 }
 
 // Default waits a quarter of a second, with eight windows open.
@@ -29,10 +29,10 @@ var ErrAhead = errors.New("the report's slide is far ahead of what the job's oth
 // Counts says what became of reports, counting one for each subtask and slide.
 type Counts struct {
 	Taken     uint64
-	Late      uint64 // of a window that has been handed out: not counted in
+	Late      uint64 // of a window that had been returned: ignored
 	Duplicate uint64 // the subtask had reported the slide before
-	Missing   uint64 // subtasks that had not reported, or not every slide, when their window was handed out
-	Skipped   uint64 // windows that nobody reported, or that the job left behind
+	Missing   uint64 // subtasks that had not reported, or not every slide, when their window was returned
+	Skipped   uint64 // windows that no subtask reported, or that the job has jumped over
 }
 
 // Assembled is a window that is over, until Release.
@@ -44,8 +44,8 @@ type Assembled struct {
 	Reducers     []int          // missing reducers
 
 	CPU     []float64               // share of the window that each worker's thread was on a core; 0: unknown
-	Latency *hdrhistogram.Histogram // of the records finished; nil: nobody measured any
-	Shares  [][]byte                // the last that each partitioner subtask shared; nil: nobody did; not given away by Release
+	Latency *hdrhistogram.Histogram // of the records finished; nil: not measured
+	Shares  [][]byte                // the latest gossip of each partitioner subtask; nil: none; kept by Release
 
 	pane *pane
 }
@@ -57,7 +57,7 @@ func (a *Assembled) Release() { panes.Put(a.pane) }
 // Complete reports whether every subtask reported every slide.
 func (a *Assembled) Complete() bool { return len(a.Workers)+len(a.Partitioners)+len(a.Reducers) == 0 }
 
-// Assembler joins the reports of a job's subtasks into windows, handed out in order.
+// Assembler joins the reports of a job's subtasks into windows, returned in order.
 // A window is complete when each subtask has reported each of its slides. Subtasks report in
 // order, so a window is returned incomplete if a later one is complete. It is overdue, and
 // returned as well, when Deadline has passed since any subtask ended it or reported a later
@@ -72,7 +72,7 @@ type Assembler struct {
 	counts Counts
 
 	begun  bool
-	base   uint64      // the oldest window not handed out
+	base   uint64      // the oldest window not returned
 	open   []*pane     // of base and the next ones; nil: no report yet
 	due    []time.Time // when each is overdue; zero: it is not over yet
 	heard  []time.Time // of each subtask
@@ -158,7 +158,7 @@ func (a *Assembler) Add(now time.Time, r *Report) error {
 // slide after that.
 func (a *Assembler) Latest() uint64 { return a.latest }
 
-// hear notes which subtasks are there.
+// hear records which subtasks have reported.
 func (a *Assembler) hear(now time.Time, r *Report) {
 	for i := range r.Workers {
 		a.heard[r.Workers[i].Index] = now

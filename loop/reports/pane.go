@@ -35,9 +35,9 @@ type pane struct {
 	changed      bool
 	last         int    // latest slide that a partitioner reported
 	version      uint64 // in force at its end
-	name         string // of the partitioner, as far as told
+	name         string // of the partitioner, as far as reported
 	hot          hotKeys
-	slots        []int64  // none: nobody counted them
+	slots        []int64  // empty: not counted
 	shares       [][]byte // by partitioner subtask; nil: none yet
 	shared       int      // bytes in them
 
@@ -170,7 +170,7 @@ func (p *pane) count(slots []int64) {
 	}
 }
 
-// share keeps the last that a partitioner subtask shared, if there is room for it.
+// share keeps the latest gossip of a partitioner subtask, if it fits the bound.
 func (p *pane) share(n *Partitioner) {
 	if len(n.Share) == 0 {
 		return

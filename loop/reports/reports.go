@@ -32,7 +32,7 @@ type Shape struct {
 // Bounds of a shape besides policy.MaxWorkers.
 const (
 	mostPartitioners = 1 << 12
-	mostSlots        = 1 << 19 // policy.SlotCount(policy.MaxWorkers): beyond it nobody plans
+	mostSlots        = 1 << 19 // policy.SlotCount(policy.MaxWorkers): no larger table is planned
 	mostSlides       = 1 << 10
 	mostQueue        = 1 << 24
 	mostNamed        = 1 << 16
@@ -91,7 +91,7 @@ type Report struct {
 	Workers      []Worker
 	Partitioners []Partitioner
 	Reducers     []Reducer
-	Route        *policy.Route // the route in force where nobody else can know it; else nil
+	Route        *policy.Route // the route in force if the receiver may not know it; else nil
 	Whole        *Whole        // what a job in this process knows; nil: the job runs elsewhere
 }
 

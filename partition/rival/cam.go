@@ -74,7 +74,10 @@ func (r *camRouter) Route(b *stream.Batch, dst []partition.Dest) {
 			dst[i] = partition.Dest(first)
 			continue
 		}
-		last := r.seen.find(hash, now, r.window)
+		last := r.seen.last.Find(hash)
+		if last == nil {
+			last = r.seen.add(hash, now, r.window)
+		}
 		to := sighting(1)
 		if last.alive(now, r.window) {
 			to = *last & 1
@@ -114,8 +117,9 @@ func (s sighting) alive(now, window uint32) bool {
 	return s != 0 && (now-uint32(s>>1))&math.MaxInt32 < window // slides wrap around after 2^31
 }
 
-// find returns where the last sighting of the key is kept, for the caller to overwrite.
-func (s *seenKeys) find(hash uint64, now, window uint32) *sighting {
+// add returns where the last sighting of the key is kept, after adding the key if it is new. The
+// caller overwrites it.
+func (s *seenKeys) add(hash uint64, now, window uint32) *sighting {
 	last := s.last.Add(hash)
 	if last == nil {
 		s.makeRoom(now, window)

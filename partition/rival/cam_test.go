@@ -161,10 +161,10 @@ func TestSeenKeysStayBounded(t *testing.T) {
 			mine := key
 			for range c.perSlide {
 				key++
-				*s.find(key, now, window) = sighting(now) << 1
+				*s.add(key, now, window) = sighting(now) << 1
 			}
 			for h := mine + 1; h <= key; h++ {
-				last := s.find(h, now, window)
+				last := s.add(h, now, window)
 				lost = lost || !last.alive(now, window)
 				*last = sighting(now) << 1
 			}

@@ -1,6 +1,5 @@
 // Package operator has the parts of a job that the engines sim and local share: combiners
-// and their partial results, the sink that assembles results, aggregation at senders,
-// observers of keys, and service times. None of it has a clock.
+// and partial results, the sink, aggregation at senders, and service times. None has a clock.
 package operator
 
 import (
@@ -12,7 +11,7 @@ import (
 
 // Combiner is the keyed sliding-window state of one worker. Records are folded
 // into panes of one slide each; when a slide ends, the panes of the window that
-// ends with it are joined and handed on as one partial result per key. Owned by
+// ends with it are joined and emitted as one partial result per key. Owned by
 // one goroutine.
 type Combiner struct {
 	task    stream.Task
@@ -40,7 +39,7 @@ type entry struct {
 	cur   stream.State
 	key   string
 	old   []pane // earlier panes, by slide ascending
-	sent  int64  // records since the last realised(), of keys that may be split
+	sent  int64  // records since the last Realised, of keys that may be split
 	merge int64  // partials of windows up to this slide pass a reducer
 }
 
@@ -54,14 +53,14 @@ type Partial struct {
 	Hash    uint64
 	Slide   int64 // the last slide of the window
 	Key     string
-	State   stream.State // owned by the receiver, given back with recycle
+	State   stream.State // owned by the receiver, returned with Recycle
 	Worker  int32
 	Merge   bool // has to pass a reducer
 	Entries int  // entries merged to join the panes: what the emission cost
 	Merged  int  // partials of other workers that are merged in already
 }
 
-// NewCombiner makes an empty one, for windows of so many slides.
+// NewCombiner makes an empty combiner for aggregation windows of the given slides.
 func NewCombiner(task stream.Task, slides int) *Combiner {
 	c := &Combiner{task: task, slides: int64(slides)}
 	c.rebuild(64)
@@ -220,8 +219,7 @@ func (c *Combiner) Keys() int {
 	return n
 }
 
-// Realised hands out, and starts anew, the record counts of keys that may be
-// split.
+// Realised passes the record counts of keys that may be split to out, and resets them.
 func (c *Combiner) Realised(out func(hash uint64, count int64)) {
 	for i := range c.entries {
 		if e := &c.entries[i]; e.sent > 0 {

@@ -9,7 +9,7 @@ import (
 type Lanes struct {
 	All  []Lane
 	next int
-	keys int   // flushed when there are so many
+	keys int   // flushed at this number of keys
 	age  int64 // and when the first record has been there so long, ns
 }
 

@@ -15,7 +15,7 @@ type Sink struct {
 	Open    map[int64]*reduced
 	spare   []*reduced                         // emptied ones, for reuse
 	recycle func(worker int32, s stream.State) // gives a merged or reported state back
-	results engine.ResultFunc                  // nil: nobody asked
+	results engine.ResultFunc                  // nil: not reported
 	Fan     FanOut
 }
 
@@ -29,7 +29,7 @@ type result struct {
 	key     string
 	hash    uint64
 	state   stream.State
-	worker  int32 // who gets the state back
+	worker  int32 // that the state returns to
 	workers int32 // that had partial results of the key
 }
 
@@ -96,7 +96,7 @@ func (s *Sink) Finish(slide int64) map[uint64]int {
 		}
 		s.recycle(r.worker, r.state)
 	}
-	// A map keeps the room it once had: one that held far more is not kept.
+	// A map never shrinks: one that held far more is not kept.
 	if n := len(w.all); 4*n >= cap(w.all) {
 		clear(w.keys)
 		clear(w.all)
@@ -106,7 +106,7 @@ func (s *Sink) Finish(slide int64) map[uint64]int {
 	return split
 }
 
-// ReducerPlan deals keys out to reducers: those known to be split by fan-out,
+// ReducerPlan assigns keys to reducers: those known to be split by fan-out,
 // each to the reducer with the least so far (docs/algorithms.md, "The pipeline"), all
 // others by hash.
 type ReducerPlan struct {

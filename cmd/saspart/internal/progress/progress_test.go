@@ -106,7 +106,7 @@ func TestTerminal(t *testing.T) {
 	}
 }
 
-// A line never gets wider than the terminal, which is 80 columns where nobody knows.
+// A line is never wider than the terminal, or than 80 columns if the width is unknown.
 func TestTerminalsWidth(t *testing.T) {
 	var out bytes.Buffer
 	c := &clock{now: time.Unix(0, 0)}
