@@ -102,7 +102,7 @@ func TestOfflineCapacityRefuses(t *testing.T) {
 	}
 	o = tinyCapacityOffline(t, fluidTrace(t, 4, 21), dir, train.BC, nil)
 	o.Resume = true
-	if _, err := o.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "other transitions") {
+	if _, err := o.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "on other data") {
 		t.Errorf("another trace: %v", err)
 	}
 	shares := checkpoint.UntrainedCapacity(5, 1)

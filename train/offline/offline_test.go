@@ -221,7 +221,7 @@ func TestOfflineRefuses(t *testing.T) {
 		edit func(o *Training)
 		want string
 	}{
-		{"other data", func(o *Training) { o.Data.Stats.Rows++ }, "other transitions"},
+		{"other data", func(o *Training) { o.Data.Stats.Rows++ }, "on other data"},
 		{"another network", func(o *Training) { o.Config.Learner.Hidden = []int{8} }, "configuration it was trained with"},
 		{"no critics", func(o *Training) { o.Config.Learner.Critics = 0 }, "critics"},
 		{"half a checkpoint", func(o *Training) {
@@ -233,7 +233,7 @@ func TestOfflineRefuses(t *testing.T) {
 			if err := os.Remove(filepath.Join(dir, train.Last, "trainer.json")); err != nil {
 				t.Fatal(err)
 			}
-		}, "can't be gone on with"},
+		}, "cannot be resumed"},
 	} {
 		o, err := tinyOffline(path, dir, train.SACNCQL, 9)
 		if err != nil {

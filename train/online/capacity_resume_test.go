@@ -68,6 +68,7 @@ func TestCapacityResumeIsExact(t *testing.T) {
 		{"within bounds", 2, late, Safety{MaxStep: 0.05, MaxImbalance: 0.35}, 90, 180},
 	} {
 		t.Run(tc.why, func(t *testing.T) {
+			t.Parallel() // it mostly waits for the disk
 			dir := t.TempDir()
 			run := func(name string, windows int, resume bool) Outcome {
 				c := quick()

@@ -156,22 +156,25 @@ func TestTimeWithoutWindows(t *testing.T) {
 		{"none comes in an evaluation", 0, 9, 1, 20, ""},
 		{"there never was one", 1, 1, 0, 0, "no window"},
 	} {
-		c1 := quick()
-		c1.Windows, c1.Time = 0, time.Second
-		s := &idle{}
-		evaluations := 0
-		l := &Training{Config: c1, Learner: s, Dir: "runs/x", Now: time.Now,
-			Envs: []Env{&stalling{after: c.explored}}, EvalEnv: &stalling{after: c.judged},
-			Evaluated: func(Evaluation, RouteMap) error { evaluations++; return nil },
-		}
-		out, err := l.Run(t.Context())
-		reason := Time
-		if c.want != "" {
-			reason = Failed
-		}
-		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) || out.Reason != reason || out.Windows != c.windows || evaluations != c.tells || len(s.saved) == 0 {
-			t.Errorf("%s: %s after %d windows and %d evaluations, saved %v, error %v", c.why, out.Reason, out.Windows, evaluations, s.saved, err)
-		}
+		t.Run(c.why, func(t *testing.T) {
+			t.Parallel() // it waits for the wall clock
+			c1 := quick()
+			c1.Windows, c1.Time = 0, time.Second
+			s := &idle{}
+			evaluations := 0
+			l := &Training{Config: c1, Learner: s, Dir: "runs/x", Now: time.Now,
+				Envs: []Env{&stalling{after: c.explored}}, EvalEnv: &stalling{after: c.judged},
+				Evaluated: func(Evaluation, RouteMap) error { evaluations++; return nil },
+			}
+			out, err := l.Run(t.Context())
+			reason := Time
+			if c.want != "" {
+				reason = Failed
+			}
+			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) || out.Reason != reason || out.Windows != c.windows || evaluations != c.tells || len(s.saved) == 0 {
+				t.Errorf("%s: %s after %d windows and %d evaluations, saved %v, error %v", c.why, out.Reason, out.Windows, evaluations, s.saved, err)
+			}
+		})
 	}
 }
 
