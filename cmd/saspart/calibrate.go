@@ -95,7 +95,7 @@ func (a *app) runCalibrate(ctx context.Context, opts calibrateOptions) error {
 	return result.write(a.out)
 }
 
-// sample takes up to n records from the beginning of the experiment's source.
+// sample returns the first n records of the experiment's source, fewer if it has fewer.
 func sample(e *config.Experiment, n int) (records []stream.Record, err error) {
 	sources, err := experiment.OpenSources(e, 1, 0)
 	if err != nil {

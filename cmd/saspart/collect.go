@@ -137,7 +137,7 @@ func (a *app) runCollect(ctx context.Context, opts collectOptions) (err error) {
 	if trace.writer == nil {
 		return err
 	}
-	// What was collected is told also when the run did not get to its end.
+	// Report what was collected even if the run was interrupted.
 	return errors.Join(err, a.printCollected(path, sum.Summary(), err == nil || errors.Is(err, context.Canceled), opts.output))
 }
 

@@ -289,8 +289,8 @@ func (a *app) trainOffline(ctx context.Context, opts trainOfflineOptions, c *set
 	return t.Run(ctx)
 }
 
-// openRun makes the folder of a training's run, or goes on with it from a checkpoint
-// after so many steps. info lacks what every run has.
+// openRun creates the folder of a training run, or resumes the run after done steps. info
+// lacks the fields that are the same for every run.
 func (a *app) openRun(out string, resume bool, info runlog.Info, text []byte, done uint64, metrics []string) (*runlog.Run, error) {
 	if _, err := os.Stat(filepath.Join(out, runlog.InfoFile)); resume && err == nil {
 		return runlog.Resume(out, int64(done), a.now(), metrics)

@@ -37,8 +37,8 @@ func TestReadyTrainings(t *testing.T) {
 	}
 }
 
-// TestTrainOfflineRefuses: what is wrong is told before anything is read or written.
-// Without libtorch the answer is always the same sentence.
+// Errors in options are reported before anything is read or written. Without libtorch the
+// error is always the same sentence.
 func TestTrainOfflineRefuses(t *testing.T) {
 	dir := t.TempDir()
 	taken := filepath.Join(dir, "taken")

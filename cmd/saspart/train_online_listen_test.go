@@ -78,8 +78,8 @@ func TestTrainOnlineListens(t *testing.T) {
 	}
 }
 
-// With the shares action too; an interrupt saves while the training waits, and it goes
-// on from there.
+// The shares action listens too. An interrupt saves while the training waits, and the training
+// can be resumed from there.
 func TestTrainOnlineListensAgain(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "shares")
 	args := []string{"--out", dir, "--max-windows", "1000", "--set", "learner.critics=2"}

@@ -66,9 +66,8 @@ func resumesExactly(t *testing.T, dir string, more ...string) {
 	}
 }
 
-// TestTrainOnlineCapacity: of the capacity action, too, a run that was interrupted and
-// resumed ends with the same files, with noise and delay; and one goes on with fewer
-// jobs, though not with the same files.
+// A training of the capacity action that was interrupted and resumed ends with the same files,
+// with noise and delay too. It can also be resumed with fewer jobs; then its files differ.
 func TestTrainOnlineCapacity(t *testing.T) {
 	dir := t.TempDir()
 	job := []string{"--config", "wordcount-zipf", "--action", "capacity", "--checkpoint", "builtin", "--set", "fluid.noise=0.1", "--set", "fluid.delay=2"}

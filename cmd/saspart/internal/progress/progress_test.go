@@ -106,7 +106,7 @@ func TestTerminal(t *testing.T) {
 	}
 }
 
-// A line never gets wider than the terminal, which is 80 columns where nobody knows.
+// A line is never wider than the terminal; a terminal of unknown width has 80 columns.
 func TestTerminalsWidth(t *testing.T) {
 	var out bytes.Buffer
 	c := &clock{now: time.Unix(0, 0)}
