@@ -25,14 +25,14 @@ func (f *flinkFlags) add(cmd *cobra.Command) {
 	own := pflag.NewFlagSet("flink", pflag.ContinueOnError)
 	own.StringVar(&f.address, "flink", flink.Default().Address, "`address` of the Flink cluster's REST interface (with --engine flink)")
 	own.StringVar(&f.jar, "jar", "", "`file` with the jobs for Flink (with --engine flink; default $"+flink.JarVariable+", or the checkout's)")
-	own.StringVar(&f.listen, "flink-listen", "", "`address` of this machine that the cluster can reach, host:0, where it is not on this machine; the connection is encrypted (with --engine flink)")
+	own.StringVar(&f.listen, "flink-listen", "", "`address`, host:port, at which a cluster on other machines reaches this one; connections to it are encrypted (with --engine flink)")
 	own.VisitAll(func(flag *pflag.Flag) { flag.Value = &noted{flag.Value, flag.Name, &f.set} })
 	cmd.Flags().AddFlagSet(own)
 }
 
 // addDetach adds the flag of a command that may leave its job running.
 func (f *flinkFlags) addDetach(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&f.detach, "detach", false, "leave the job running on the cluster when the command ends, by its last route and rate (with --engine flink)")
+	cmd.Flags().BoolVar(&f.detach, "detach", false, "leave the job running with its last route and rate when the command ends (with --engine flink)")
 	flag := cmd.Flags().Lookup("detach")
 	flag.Value = &noted{flag.Value, flag.Name, &f.set}
 	cmd.MarkFlagsMutuallyExclusive("detach", "results")

@@ -34,7 +34,7 @@ its workers are native. On flink, where processes wait for each other, 2 % may b
 over, and the search ends at a tolerance of 5 % unless another is given.
 
 --repeat measures with several seeds: the table shows means and, with ±, 95 %
-confidence intervals, and nobody is called the best within the noise.`,
+confidence intervals, and differences within the noise are not called a win.`,
 		Example: `  saspart throughput --config wordcount-zipf --partitioner hash,wchoices,waterfill,saspartitioner
   saspart throughput --config flights-tdigest --partitioner all --repeat 3 --out runs/flights
   saspart throughput --config straggler --require 'saspartitioner/hash>=1.5' --require 'saspartitioner.p99<=50ms'
@@ -45,7 +45,7 @@ confidence intervals, and nobody is called the best within the noise.`,
 	flags := cmd.Flags()
 	flags.IntVar(&opts.rate.Warmup, "warmup", opts.rate.Warmup, "metric `windows` before those measured, at each rate")
 	flags.IntVar(&opts.rate.Windows, "windows", opts.rate.Windows, "metric `windows` measured, at each rate")
-	flags.Float64Var(&opts.rate.Tolerance, "tolerance", opts.rate.Tolerance, "how far the lowest rate not held may lie above the highest held, as a `part` of it")
+	flags.Float64Var(&opts.rate.Tolerance, "tolerance", opts.rate.Tolerance, "stop when the lowest rate not held is above the highest held by at most this `part` of it")
 	flags.Float64SliceVar(&opts.rate.LatencyAt, "latency-at", opts.rate.LatencyAt, "measure latencies at these `parts` of the highest rate; tables show those at 0.8")
 	method := &choice{value: string(opts.rate.Method), allowed: []string{string(rate.Bracketed), string(rate.Ramped)}}
 	choiceFlag(cmd, method, "method", "", "how the highest rate is found")

@@ -76,7 +76,7 @@ shares, similar keys. When it leaves, the training waits for the next. --http se
 live page and /metrics.
 
 --set takes values of the training (updates_per_window=4) and of the experiment
-(job.workers=16), which have no name in common. With --target-imbalance a run that ends
+(job.workers=16); no name is in both. With --target-imbalance a run that ends
 without reaching it exits with 4.`,
 		Example: `  saspart train-online --config reference-8 --engine fluid --out runs/r8
   saspart train-online --config straggler --engine sim --checkpoint runs/first --out runs/second

@@ -32,7 +32,7 @@ func (o *trainOnlineOptions) addServer(cmd *cobra.Command) {
 	before := map[string]bool{}
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { before[f.Name] = true })
 	o.server.add(cmd)
-	cmd.Flags().DurationVar(&o.wait, "wait", 10*time.Minute, "how long to wait for a job to attach or return; 0: for ever")
+	cmd.Flags().DurationVar(&o.wait, "wait", 10*time.Minute, "how long to wait for a job to attach or return; 0: without limit")
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if !before[f.Name] && f.Name != "listen" {
 			f.Usage += " (with --listen)"
