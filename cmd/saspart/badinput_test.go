@@ -145,7 +145,7 @@ func TestUnwritable(t *testing.T) {
 	}
 }
 
-// A full disk ends the command and is reported once.
+// A full disk ends the command, and is reported once.
 func TestFullDisk(t *testing.T) {
 	for _, output := range []string{"text", "table", "json"} {
 		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)

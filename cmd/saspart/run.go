@@ -164,8 +164,8 @@ func (o *runOptions) load(a *app) ([]*config.Experiment, error) {
 	return out, nil
 }
 
-// runOne runs the job of e as a collection of one episode that is not recorded, and returns
-// its summary.
+// runOne runs the job of e as a collection of a single episode without a trace, and returns
+// the summary.
 func (a *app) runOne(ctx context.Context, e *config.Experiment, opts runOptions, cluster *flink.Engine, show watcher) (_ dataset.Summary, err error) {
 	sink := &runSink{
 		sum:  dataset.NewSummariser(dataset.Meta{Workers: e.Job.Workers, Seed: e.Seed, Engine: opts.engine, Partitioner: e.Partitioner.Name}),

@@ -166,9 +166,9 @@ func readResults(t *testing.T, file string) map[string]string {
 	return got
 }
 
-// oddInput writes n rows, each with a sentence, with keys of every kind. It returns the file
-// and the results that a naive computation gives for rows at rate/s and windows of a second
-// that slide by half a second.
+// oddInput writes n rows with keys of every kind and a sentence each. It returns the file
+// and the results of a naive computation: the rows arrive at rate/s, and windows of a second
+// slide by half a second.
 func oddInput(t *testing.T, n int, rate float64) (file string, want map[string]string) {
 	t.Helper()
 	keys := []string{"", "plain", "two words", "comma,quote\"", "line\nbreak", "\xff\xfe", "\x00", `back\slash`, "ключ", "'", "plain", "plain"}

@@ -130,8 +130,8 @@ func TestRunWithoutItsServer(t *testing.T) {
 	}
 }
 
-// A newer checkpoint is loaded and one that cannot be read is not. A job that it does not fit
-// gets an error.
+// A newer checkpoint is loaded, an unreadable one is not, and a job that it does not fit
+// gets a notice.
 func TestServeWatches(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "mine")
 	save := func(c *checkpoint.Checkpoint) {

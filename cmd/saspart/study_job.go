@@ -31,8 +31,8 @@ func (s *jobStudy) add(cmd *cobra.Command, verb string) *choice {
 	return engine
 }
 
-// runJobStudy measures the contenders on one experiment, with the kind and the settings of
-// cell. loaded, if not nil, is called with the experiment.
+// runJobStudy measures the contenders in a single cell, the experiment. cell has its kind
+// and settings. loaded, if not nil, is called with the experiment.
 func (a *app) runJobStudy(ctx context.Context, s *jobStudy, settings interface{ Validate() error }, cell study.Cell, loaded func(*config.Experiment)) error {
 	if s.repeat < 1 {
 		return usagef("--repeat is %d; it must be at least 1", s.repeat)

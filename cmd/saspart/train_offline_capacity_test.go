@@ -29,7 +29,7 @@ func TestReadyCapacityTraining(t *testing.T) {
 	}
 }
 
-// Errors in options are reported before traces are read.
+// TestTrainCapacityRefuses: errors are reported before traces are read.
 func TestTrainCapacityRefuses(t *testing.T) {
 	if !offline.Available {
 		t.Skip("built without libtorch")

@@ -37,8 +37,8 @@ func TestReadyTrainings(t *testing.T) {
 	}
 }
 
-// Errors in options are reported before anything is read or written. Without libtorch the
-// error is always the same sentence.
+// TestTrainOfflineRefuses: errors are reported before anything is read or written. Without
+// libtorch the answer is always the same sentence.
 func TestTrainOfflineRefuses(t *testing.T) {
 	dir := t.TempDir()
 	taken := filepath.Join(dir, "taken")

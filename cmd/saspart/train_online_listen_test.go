@@ -78,15 +78,15 @@ func TestTrainOnlineListens(t *testing.T) {
 	}
 }
 
-// The shares action listens too. An interrupt saves while the training waits, and the training
-// can be resumed from there.
+// With the shares action too. An interrupt saves while the training waits, and the training
+// resumes from there.
 func TestTrainOnlineListensAgain(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "shares")
 	args := []string{"--out", dir, "--max-windows", "1000", "--set", "learner.critics=2"}
 	at, _, stop := startTraining(t, args...)
 	attach(t, at, "30")
 	code, said := stop()
-	if code != codeInterrupted || !strings.Contains(said, "--resume goes on from here") {
+	if code != codeInterrupted || !strings.Contains(said, "--resume continues from here") {
 		t.Fatalf("exit code %d\n%s", code, said)
 	}
 	at, wait, _ := startTraining(t, append(args, "--resume", "--wait", "1s")...)

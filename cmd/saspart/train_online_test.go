@@ -66,8 +66,9 @@ func resumesExactly(t *testing.T, dir string, more ...string) {
 	}
 }
 
-// A training of the capacity action that was interrupted and resumed ends with the same files,
-// with noise and delay too. It can also be resumed with fewer jobs; then its files differ.
+// TestTrainOnlineCapacity: with the capacity action too, an interrupted and resumed run ends
+// with the same files, with noise and delay. A run may be resumed with fewer jobs, but then
+// ends with other files.
 func TestTrainOnlineCapacity(t *testing.T) {
 	dir := t.TempDir()
 	job := []string{"--config", "wordcount-zipf", "--action", "capacity", "--checkpoint", "builtin", "--set", "fluid.noise=0.1", "--set", "fluid.delay=2"}

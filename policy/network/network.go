@@ -123,9 +123,9 @@ func (n *MLP) linear(obs []float32) []float32 {
 //	n = tanh(i_n + r * m_n)      h' = (1 - z) * n + z * h
 //	action = tanh(h' Wo + bo), its first A columns
 //
-// Where it pools memories, each worker also sees the mean of all workers' memories:
-// i = x Wx + mean(h) Wp + bx. What a job's scenario is like, how noisy its busy times
-// are and how late, all workers have in common, and together they tell it better.
+// If it pools memories, each worker also sees the mean of all workers' memories:
+// i = x Wx + mean(h) Wp + bx. All workers share the job's noise and delay, and together
+// estimate them better.
 type GRU struct {
 	inputs, units, actions int
 	in, memory             dense     // Wx [I,3H], bx [3H]; Wh [H,3H], bh [3H]

@@ -106,7 +106,7 @@ func TestTerminal(t *testing.T) {
 	}
 }
 
-// A line is never wider than the terminal; a terminal of unknown width has 80 columns.
+// A line is never wider than the terminal, or than 80 columns if the width is unknown.
 func TestTerminalsWidth(t *testing.T) {
 	var out bytes.Buffer
 	c := &clock{now: time.Unix(0, 0)}
