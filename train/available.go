@@ -2,5 +2,5 @@ package train
 
 import "errors"
 
-// ErrUnavailable is the answer of a build without libtorch to whoever wants to train.
-var ErrUnavailable = errors.New("this binary was built without libtorch and cannot train; on Linux x86_64 `make setup build` makes one that can, and `saspart doctor` says what is missing")
+// ErrUnavailable is returned by trainings in a build without libtorch.
+var ErrUnavailable = errors.New("this binary was built without libtorch and cannot train; on Linux x86_64, `make setup build` builds one that can, and `saspart doctor` reports what is missing")

@@ -2,13 +2,13 @@ package train
 
 import "github.com/saspart/saspart/runlog"
 
-// Averages are the means of updates' stats, for a row of metrics.
+// Averages accumulates the stats of updates for a row of metrics.
 type Averages struct {
 	n   int
 	sum Stats
 }
 
-// Add takes in an update.
+// Add adds the stats of an update.
 func (a *Averages) Add(s Stats) {
 	a.n++
 	a.sum.TD += s.TD
@@ -25,8 +25,8 @@ func (a *Averages) Add(s Stats) {
 	a.sum.PolicyValue += s.PolicyValue
 }
 
-// Take returns the means of what an algorithm computes, by their names, and starts
-// anew.
+// Take returns the means of the stats that the algorithm computes, by metric name, and
+// resets a.
 func (a *Averages) Take(c *Config) map[string]float64 {
 	s, n := a.sum, float64(a.n)
 	*a = Averages{}

@@ -19,12 +19,12 @@ const (
 	SACNCQL Algorithm = "sacn-cql"
 	// BC clones the behaviour in the data: the control run.
 	BC Algorithm = "bc"
-	// Model learns the capacity action by gradients through the fluid model, at the
-	// speeds that traces recorded: neither critics nor rewards.
+	// Model learns the capacity action by gradients through the fluid model, at
+	// recorded speeds, with neither critics nor rewards.
 	Model Algorithm = "model"
 )
 
-// Values says whether the algorithm trains critics, which know what actions are worth.
+// Values reports whether the algorithm trains critics, which estimate values.
 func (a Algorithm) Values() bool { return a != BC && a != Model }
 
 // Config are the hyper-parameters.
@@ -34,24 +34,23 @@ type Config struct {
 	Critics   int       `yaml:"critics"` // N
 	Batch     int       `yaml:"batch"`   // B, transitions per update
 	Gamma     float64   `yaml:"gamma"`   // discount per window
-	Tau       float64   `yaml:"tau"`     // share of the way that target critics move per update
+	Tau       float64   `yaml:"tau"`     // part of the way that target critics move per update
 
 	ActorRate  float64 `yaml:"actor_rate"` // Adam's learning rates
 	CriticRate float64 `yaml:"critic_rate"`
 	AlphaRate  float64 `yaml:"alpha_rate"`
-	// LoadsRate is the learning rate of the loads that the critics of the shares action
-	// estimate. Loads turn an action into busy times, and these into a reward. With 0,
-	// critics are plain networks, as in SaSPartitioner's prototype.
+	// LoadsRate is the learning rate of the critics' model of loads (docs/algorithms.md,
+	// "Critics that know loads"). 0: critics are plain networks, as published.
 	LoadsRate float64 `yaml:"loads_rate"`
-	GradClip  float64 `yaml:"grad_clip"` // longest gradient, of the policy and of all critics together; 0 is no limit
+	GradClip  float64 `yaml:"grad_clip"` // largest gradient norm, of the policy and of all critics together; 0: no limit
 
 	InitialAlpha  float64  `yaml:"initial_alpha"`  // weight of the entropy at the start
-	TargetEntropy *float64 `yaml:"target_entropy"` // entropy that alpha is steered to; null is entropy_each times the action dimension
-	EntropyEach   float64  `yaml:"entropy_each"`   // target entropy for each number of an action, where target_entropy is null
-	HuberDelta    float64  `yaml:"huber_delta"`    // TD errors beyond it count linearly
+	TargetEntropy *float64 `yaml:"target_entropy"` // null: entropy_each times the action dimension
+	EntropyEach   float64  `yaml:"entropy_each"`   // target entropy of each number of an action, if target_entropy is null
+	HuberDelta    float64  `yaml:"huber_delta"`    // larger TD errors count linearly
 
 	CQL          CQL     `yaml:"cql"`
-	CloneUpdates int     `yaml:"clone_updates"` // first updates in which the policy is cloned instead of improved
+	CloneUpdates int     `yaml:"clone_updates"` // first updates, in which the policy clones behaviour
 	CloneEdge    float64 `yaml:"clone_edge"`    // actions are cloned from [-1+edge, 1-edge]: at ±1 the density is infinite
 
 	Threads int `yaml:"threads"` // CPU threads; results do not depend on them
@@ -62,15 +61,15 @@ type CQL struct {
 	Actions     int     `yaml:"actions"`     // K samples each from uniform, policy at s and policy at s'
 	Temperature float64 `yaml:"temperature"` // of the soft maximum
 	Weight      float64 `yaml:"weight"`      // of the term against the TD loss
-	// Density is the density per dimension that importance weighting takes uniform
-	// actions to have. They come from [-1,1], so 0.5 is right.
+	// Density is the density per dimension that importance weighting assumes for uniform
+	// actions. They are drawn from [-1,1], so 0.5 is correct.
 	Density float64 `yaml:"density"`
 }
 
-// Reference are SaSPartitioner's offline settings (docs/algorithms.md, "Published
+// Reference are the published offline settings (docs/algorithms.md, "Published
 // settings").
 func Reference() Config {
-	entropy := -73.0 // minus the action dimension at 64 workers, in use at any number
+	entropy := -73.0 // minus the action dimension at 64 workers, but used for any number
 	return Config{
 		Algorithm: SACNCQL, Hidden: []int{256, 256}, Critics: 2, Batch: 128, Gamma: 0.99, Tau: 1e-5,
 		ActorRate: 1e-5, CriticRate: 1e-5, AlphaRate: 1e-3,
@@ -80,7 +79,7 @@ func Reference() Config {
 	}
 }
 
-// ReferenceOnline are the reference's online settings.
+// ReferenceOnline are the published online settings.
 func ReferenceOnline() Config {
 	c := Reference()
 	c.Algorithm = SACN
@@ -90,30 +89,30 @@ func ReferenceOnline() Config {
 	return c
 }
 
-// Default are our settings, chosen together on one workload (wordcount-zipf). The reasons
-// say why each was tried; their effects were not measured one by one. They differ from the
-// published settings as follows.
-//   - gamma: 0.5, not 0.99. A route shows its effect in its own window. Later windows depend
-//     on it only through the queues it leaves. With 0.99 a better route is a hundredth of
-//     the value, less than the critics' errors.
-//   - entropy_each: -3 for each number of an action, not -73 in all or -1 each. At -1 the
-//     policy must scatter over half of the range of a share, and learns what is best under
-//     that noise.
-//   - critics and cql.weight: Four critics, not two, and 0.02, not 0.05. The minimum of four
-//     is also cautious, and does not lower the values of good actions.
-//   - cql.actions: Four for each of CQL's samples, not ten: a third of the time.
-//   - hidden: 64 units in a layer, not 256. That is faster, and enough for a few thousand
-//     windows.
-//   - tau: 5e-3, not 1e-5. With 1e-5 a target critic has moved by 5 % after 5,000 updates,
-//     so that the critics learn hardly more than the reward.
-//   - actor_rate and critic_rate: 3e-4 and 5e-4, not 1e-5. At 1e-5 a weight moves by at most
-//     0.1 in 10,000 steps of Adam.
-//   - cql.density: 0.5, not 1. In A dimensions the difference is A*log 2 in the exponent,
-//     and without it uniform actions hardly count.
-//   - grad_clip: 10, One batch with a rare saturated window must not spoil the critics.
-//   - clone_edge: 1e-3. A share of zero is an action of exactly -1, common in the data.
-//     Cloning it to within 1e-6 gives the policy a mean of -7 before the tanh, where its
-//     gradient is almost zero.
+// Default are our settings. They were chosen together on one workload, wordcount-zipf:
+// each reason below is why a value was tried, not a measurement of its effect. The
+// differences from the published ones:
+//   - Gamma 0.5 instead of 0.99. A route affects its own window, and later windows only
+//     through the queues that it leaves. With 0.99, a better route changes the value by a
+//     hundredth, less than the critics' errors.
+//   - Target entropy -3 for each number of an action, instead of -73 in total. At -1 the
+//     policy must vary each share over half of its range. It then learns the best actions
+//     under that noise, which differ from the best actions without it.
+//   - Four critics instead of two, and a CQL weight of 0.02 instead of 0.05. The minimum
+//     over four keeps values low too, and spares good actions.
+//   - Four actions for each of CQL's samples instead of ten, for a third of the time.
+//   - 64 units in a hidden layer instead of 256, for speed. There are only a few thousand
+//     windows to learn from.
+//   - Tau 5e-3 instead of 1e-5. With 1e-5, 5,000 updates move a target critic by 5 %, and
+//     the learned value is hardly more than the reward.
+//   - Rates of 3e-4 for the policy and 5e-4 for the critics instead of 1e-5. With 1e-5, a
+//     weight moves by at most 0.1 in 10,000 steps of Adam.
+//   - Density 0.5 instead of 1. In A dimensions this changes the exponent by A*log 2;
+//     without it, uniform actions hardly count.
+//   - Gradients clipped at 10, against batches with a rare saturated window.
+//   - Clone edge 1e-3. A share of zero is an action of exactly -1 and common in the data.
+//     Cloning it to within 1e-6 drives the policy's mean to -7 before the tanh, where
+//     gradients vanish.
 func Default() Config {
 	c := Reference()
 	c.Hidden, c.Critics = []int{64, 64}, 4
@@ -126,19 +125,20 @@ func Default() Config {
 	return c
 }
 
-// DefaultOnline are our settings for training on a running job, from scratch or from a
-// checkpoint. They differ from Default as follows.
-//   - loads_rate: 5e-3. The critics know that an action's reward comes from loads, which
-//     they fit to measured busy times. Nothing else has nearly as large an effect: on the
-//     published environment 8 workers are at 0.05 after 300 windows. With plain critics they
-//     are not after 3,000. At 1e-3 it takes twice the windows.
-//   - algorithm: No CQL. Exploration tries actions that the critics overestimate.
-//   - gamma: 0. A window's reward is the effect of its route (0.99 is as fast there).
-//   - actor_rate and critic_rate: 1e-3. With 1e-4 for the policy it takes two thirds more
-//     windows; the critics' rate makes no difference.
-//   - initial_alpha and alpha_rate: 1e-3 and 3e-3. They make no difference on 8 workers. From
-//     1e-2 at 1e-3, 64 workers stay at 0.015, scattered by their entropy.
-//   - critics: Two, not four: as many windows, in two thirds of the time.
+// DefaultOnline are our settings for learning while the job runs, from scratch or from a
+// checkpoint. The differences from Default:
+//   - A loads_rate of 5e-3. Critics fit a model of loads to measured busy times, and compute
+//     the reward from it. This matters most: in the published simulated environment with
+//     8 workers, the imbalance reaches 0.05 after 300 windows. With plain critics, all else
+//     equal, it does not within 3,000. With 1e-3, it takes twice as many windows.
+//   - No CQL: exploration corrects values that are too high.
+//   - Gamma 0. A window's reward depends on its own route; 0.99 is equally fast here.
+//   - Rates of 1e-3 for policy and critics. With 1e-4 for the policy, learning takes two
+//     thirds more windows; the rate of the critics makes no difference.
+//   - Alpha from 1e-3, with a rate of 3e-3. With 8 workers this makes no difference. With
+//     64 workers and alpha from 1e-2 at 1e-3, the imbalance stays at 0.015 because of the
+//     entropy.
+//   - Two critics instead of four: as many windows in two thirds of the time.
 func DefaultOnline() Config {
 	c := Default()
 	c.Algorithm, c.Critics = SACN, 2

@@ -1,8 +1,9 @@
-// Package train is what all learning of policies has in common: the settings of learners of
-// the shares action, batches, metrics, and states that a training is gone on with from.
+// Package train holds what the trainings of all policies share: the settings of learners of
+// the shares action, batches, metrics, and the state from which a training resumes.
 //
-// sacn learns the shares action and capacity the capacity action; offline drives them from
-// traces (recording, dataset) and online on a running job (replay). The learning itself
-// needs libtorch and is behind the build tag torch: scripts/libtorch.sh installs libtorch,
-// and `scripts/libtorch.sh exec go test -tags torch ./train/...` runs the tests.
+// Packages sacn and capacity train the shares and the capacity action. Package offline
+// drives them with traces, package online on a running job, and package setup builds both
+// from their configurations. Training needs libtorch and is behind the build tag torch:
+// scripts/libtorch.sh installs libtorch, and
+// `scripts/libtorch.sh exec go test -tags torch ./train/...` runs the tests.
 package train

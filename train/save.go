@@ -16,11 +16,11 @@ import (
 
 // Names of the two checkpoints that a training keeps in its folder.
 const (
-	Last = "last" // the newest; the only one that a training can be gone on from
+	Last = "last" // the newest, and the only one that a training can resume from
 	Best = "best" // the one with the best score
 )
 
-// The files that a checkpoint has beside the policy's, for going on with a training.
+// The files for resuming a training, beside the policy's in a checkpoint.
 const (
 	trainerFile = "trainer.safetensors" // every tensor of State
 	resumeFile  = "trainer.json"        // the rest of Saved
@@ -29,7 +29,7 @@ const (
 // savedFormat is the version of the two files.
 const savedFormat = 1
 
-// Saved is a training that can be gone on with.
+// Saved is the state of a training that can be resumed.
 type Saved struct {
 	State State
 	Data  string   // fingerprint of the transitions trained on
@@ -47,8 +47,8 @@ type savedManifest struct {
 	Best      *float64 `json:"best,omitempty"`
 }
 
-// Write writes s into a checkpoint's folder. It is for checkpoint.Save's extra,
-// which makes the whole folder appear at once or not at all.
+// Write writes s into a checkpoint's folder. Pass it to checkpoint.Save as extra: the
+// whole folder then appears at once or not at all.
 func (s Saved) Write(folder string) error {
 	m := savedManifest{
 		Format: savedFormat, Updates: s.State.Updates, Generator: s.State.Generator, Data: s.Data, Best: s.Best,
@@ -76,18 +76,18 @@ func (s Saved) Write(folder string) error {
 	return os.WriteFile(filepath.Join(folder, resumeFile), append(text, '\n'), 0o644)
 }
 
-// HasSaved reports whether training can resume from the checkpoint in folder.
+// HasSaved reports whether the training of the checkpoint in folder can be resumed.
 func HasSaved(folder string) bool {
 	_, err := os.Stat(filepath.Join(folder, resumeFile))
 	return err == nil
 }
 
-// ReadSaved reads what Write has written. Without a checkpoint in the folder the
+// ReadSaved reads what Write has written. If there is no checkpoint in the folder, the
 // error is fs.ErrNotExist.
 func ReadSaved(folder string) (Saved, error) {
 	s, err := readSaved(folder)
 	if err != nil {
-		return Saved{}, fmt.Errorf("go on from checkpoint %s: %w", folder, err)
+		return Saved{}, fmt.Errorf("resume from checkpoint %s: %w", folder, err)
 	}
 	return s, nil
 }
@@ -96,7 +96,7 @@ func readSaved(folder string) (s Saved, err error) {
 	text, err := os.ReadFile(filepath.Join(folder, resumeFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, other := os.Stat(folder); other == nil {
-			return s, fmt.Errorf("it has no %s: it serves, but its training can't be gone on with", resumeFile)
+			return s, fmt.Errorf("it has no %s: it can serve, but its training cannot be resumed", resumeFile)
 		}
 	}
 	if err != nil {
@@ -107,7 +107,7 @@ func readSaved(folder string) (s Saved, err error) {
 		return s, fmt.Errorf("%s: %w", resumeFile, err)
 	}
 	if m.Format != savedFormat {
-		return s, fmt.Errorf("%s: is of format %d; this version reads %d: train anew", resumeFile, m.Format, savedFormat)
+		return s, fmt.Errorf("%s: is of format %d; this version reads %d: train from scratch", resumeFile, m.Format, savedFormat)
 	}
 	data, err := os.ReadFile(filepath.Join(folder, trainerFile))
 	if err != nil {

@@ -38,8 +38,8 @@ is over the repeats; a wide range means that the machine had other load.`,
 		Args: noArgs,
 	}
 	opts.experiment.add(cmd)
-	cmd.Flags().IntVar(&opts.repeats, "repeats", opts.repeats, "how often everything is measured")
-	cmd.Flags().IntVar(&opts.records, "records", opts.records, "how many records of the source to measure with")
+	cmd.Flags().IntVar(&opts.repeats, "repeats", opts.repeats, "number of repeats")
+	cmd.Flags().IntVar(&opts.records, "records", opts.records, "number of the source's records to measure with")
 	output := outputFlag(cmd, "yaml", "json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		opts.output = output.value
@@ -48,7 +48,7 @@ is over the repeats; a wide range means that the machine had other load.`,
 	return cmd
 }
 
-// calibration is the result as programs read it.
+// calibration is the JSON output.
 type calibration struct {
 	Task    string           `json:"task"`
 	Records int              `json:"records"`

@@ -85,7 +85,7 @@ func (o *collectOptions) unlimit(cmd *cobra.Command) {
 	}
 }
 
-// collected is the result as programs read it.
+// collected is the JSON output.
 type collected struct {
 	Trace   string          `json:"trace"`
 	Bytes   int64           `json:"bytes"`
@@ -144,7 +144,7 @@ func (a *app) runCollect(ctx context.Context, opts collectOptions) (err error) {
 func (a *app) printCollected(path string, s dataset.Summary, closed bool, output string) error {
 	info, err := os.Stat(path)
 	if err != nil {
-		return fmt.Errorf("look at the trace: %w", err)
+		return fmt.Errorf("stat the trace: %w", err)
 	}
 	s.Complete = closed
 	if output == "json" {
@@ -157,13 +157,13 @@ func (a *app) printCollected(path string, s dataset.Summary, closed bool, output
 	return err
 }
 
-// leftOut is what the sources of a command's jobs left out, by on_bad_row: skip.
+// leftOut counts the rows that the sources of a command's jobs skipped (on_bad_row: skip).
 type leftOut struct {
 	rows    int64
 	example error
 }
 
-// add takes in what the sources of one job left out.
+// add adds the skipped rows of one job.
 func (l *leftOut) add(rows int64, example error) {
 	l.rows += rows
 	if l.example == nil {
@@ -171,7 +171,7 @@ func (l *leftOut) add(rows int64, example error) {
 	}
 }
 
-// tell says so, where there is anything to say.
+// tell prints the count, unless it is 0.
 func (l *leftOut) tell(a *app) {
 	if l.rows > 0 {
 		a.narrate("%s left out; the first: %v", plural(int(l.rows), "bad row"), l.example)

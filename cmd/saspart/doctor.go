@@ -16,12 +16,12 @@ import (
 	"github.com/saspart/saspart/train/offline"
 )
 
-// finding is what doctor found out about one thing.
+// finding is the result of one check.
 type finding struct {
 	Thing  string `json:"thing"`
 	Needed string `json:"needed_for"`
 	Found  string `json:"found,omitempty"` // empty: missing
-	Fix    string `json:"fix,omitempty"`   // what to do when it is missing
+	Fix    string `json:"fix,omitempty"`   // how to get it, if it is missing
 }
 
 func (a *app) doctorCommand() *cobra.Command {
@@ -63,7 +63,7 @@ type doctor struct {
 	env []string
 }
 
-// patience is how long doctor waits for a program to tell its version.
+// patience is how long doctor waits for a program to print its version.
 const patience = 20 * time.Second
 
 // examine looks at everything.

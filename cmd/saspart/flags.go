@@ -13,7 +13,7 @@ import (
 	"github.com/saspart/saspart/configs"
 )
 
-// choice is the value of a flag that takes one of a few words.
+// choice is the value of a flag that takes one of several words.
 type choice struct {
 	value   string
 	allowed []string
@@ -68,7 +68,7 @@ func (f *experimentFlags) add(cmd *cobra.Command) {
 	cmd.Flags().Var(&setFlag{f}, "set", "set a value of the experiment, for example job.workers=16 (repeatable)")
 }
 
-// policies adds --checkpoint and --pool, what the saspartitioner follows.
+// policies adds --checkpoint and --pool, which select the policy of saspartitioner.
 func (f *experimentFlags) policies(cmd *cobra.Command) {
 	f.short(cmd, "checkpoint", "partitioner.saspartitioner.checkpoint", "folder", "checkpoint or training run that saspartitioner follows")
 	f.short(cmd, "pool", "partitioner.saspartitioner.pool", "folder", "checkpoints and training runs; saspartitioner follows the policy trained on the keys most similar to the job's")

@@ -123,7 +123,7 @@ func (a *app) printCluster(s cluster.Status, output string) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s  Flink %s", s.Address, s.Version)
 	if !s.Running {
-		b.WriteString("  INCOMPLETE: saspart flink up starts what is missing")
+		b.WriteString("  INCOMPLETE: saspart flink up starts the missing processes")
 	}
 	fmt.Fprintf(&b, "\n%d of %d task slots free, %s\n", s.Free, s.TaskSlots, plural(s.Jobs, "job"))
 	fmt.Fprintf(&b, "JobManager %d, TaskManagers %s (%d of %d registered)\n", s.JobManager, strings.Trim(fmt.Sprint(s.TaskManagers), "[]"), s.Registered, s.Wanted)

@@ -25,20 +25,20 @@ func (f *flinkFlags) add(cmd *cobra.Command) {
 	own := pflag.NewFlagSet("flink", pflag.ContinueOnError)
 	own.StringVar(&f.address, "flink", flink.Default().Address, "`address` of the Flink cluster's REST interface (with --engine flink)")
 	own.StringVar(&f.jar, "jar", "", "`file` with the jobs for Flink (with --engine flink; default $"+flink.JarVariable+", or the checkout's)")
-	own.StringVar(&f.listen, "flink-listen", "", "`address` of this machine that the cluster can reach, host:0, where it is not on this machine; the connection is encrypted (with --engine flink)")
+	own.StringVar(&f.listen, "flink-listen", "", "`address` of this machine that the cluster can reach, host:0, if the cluster is on another machine; the connection is encrypted (with --engine flink)")
 	own.VisitAll(func(flag *pflag.Flag) { flag.Value = &noted{flag.Value, flag.Name, &f.set} })
 	cmd.Flags().AddFlagSet(own)
 }
 
 // addDetach adds the flag of a command that may leave its job running.
 func (f *flinkFlags) addDetach(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&f.detach, "detach", false, "leave the job running on the cluster when the command ends, by its last route and rate (with --engine flink)")
+	cmd.Flags().BoolVar(&f.detach, "detach", false, "leave the job running on the cluster when the command ends, with its last route and rate (with --engine flink)")
 	flag := cmd.Flags().Lookup("detach")
 	flag.Value = &noted{flag.Value, flag.Name, &f.set}
 	cmd.MarkFlagsMutuallyExclusive("detach", "results")
 }
 
-// noted is a flag's value that notes that it was set.
+// noted is a flag's value that records that it was set.
 type noted struct {
 	pflag.Value
 	name string
@@ -51,8 +51,8 @@ func (n *noted) Set(text string) error {
 	return n.Value.Set(text)
 }
 
-// open is where the jobs of an engine run, nil for those that run here. It must be
-// closed.
+// open returns the cluster for the jobs of an engine, which must be closed; nil if they
+// run in this process.
 func (f *flinkFlags) open(a *app, engine string) (*flink.Engine, error) {
 	if engine != experiment.Flink {
 		if len(f.set) > 0 {
@@ -64,7 +64,7 @@ func (f *flinkFlags) open(a *app, engine string) (*flink.Engine, error) {
 	return e, asUsageIf(err)
 }
 
-// config is where the flags, and the environment, say that jobs run.
+// config is the cluster that the flags and the environment name.
 func (f *flinkFlags) config(a *app) flink.Config {
 	c := flink.Default()
 	c.Address, c.Jar, c.Listen, c.Now = f.address, f.jar, f.listen, a.now
@@ -76,7 +76,7 @@ func (f *flinkFlags) config(a *app) flink.Config {
 	}
 	if f.detach {
 		c.Detached = func(job string) {
-			a.narrate("the job goes on: %s/#/job/running/%s has it, and a button that cancels it", f.address, job)
+			a.narrate("the job keeps running: see %s/#/job/running/%s, where it can be cancelled", f.address, job)
 		}
 	}
 	if len(a.self) > 0 {
@@ -93,10 +93,10 @@ func closeFlink(e *flink.Engine) error {
 	return e.Close()
 }
 
-// guardName is the command that watches over jobs.
+// guardName is the command that cancels jobs after this process has died.
 const guardName = "guard"
 
-// flinkGuardCommand is for this program alone.
+// flinkGuardCommand is called only by this program.
 func (a *app) flinkGuardCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:    guardName + " ADDRESS",

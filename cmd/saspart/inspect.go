@@ -66,7 +66,7 @@ func (a *app) runInspect(ctx context.Context, opts inspectOptions) (err error) {
 	if errors.Is(readErr, context.Canceled) {
 		return readErr
 	}
-	// What could be read is shown also when a later part is corrupt.
+	// Show what could be read, even if a later part is corrupt.
 	if opts.output == "json" {
 		err = writeJSON(a.out, s)
 	} else {
@@ -80,7 +80,7 @@ func traceText(file string, s *dataset.Summary) string {
 	var b strings.Builder
 	state := ""
 	if !s.Complete {
-		state = " (never closed: its run was killed or still goes on)"
+		state = " (never closed: its run was killed or is still running)"
 	}
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	line := func(name, format string, args ...any) { fmt.Fprintf(t, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }

@@ -28,9 +28,9 @@ is kept in the run's folder as it is made. A measurement that fails becomes a ro
 the error, and the others continue. --resume continues a study that was interrupted or
 killed, and repeats failed measurements.
 
-A matrix file names partitioners, seeds and grids; a grid is an experiment, settings as
---set takes them, and axes whose values are settings too. Ready ones: smoke takes two
-minutes, paper half an hour on two processors.`,
+A matrix file names partitioners, seeds and grids. A grid is an experiment, settings in
+the form of --set, and axes whose values are settings too. There are ready ones: smoke
+takes two minutes, paper half an hour on two processors.`,
 		Example: `  saspart matrix --file smoke --out runs/smoke
   saspart matrix --file configs/matrix/paper.yaml --out runs/paper --resume
   saspart matrix --file paper --out runs/quick --set 'seeds=[1]' --require 'waterfill/bound>=0.9'`,

@@ -18,7 +18,7 @@ import (
 // bytes; strconv.Unquote of the field between double quotes gives them back.
 //
 // Windows reach the file whole. Until it is closed it goes by another name, so that
-// no reader takes a run that goes on, failed or was killed for a whole one.
+// no reader mistakes a running, failed or killed run for a complete one.
 type resultFile struct {
 	path  string
 	slide time.Duration

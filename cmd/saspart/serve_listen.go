@@ -159,7 +159,7 @@ func (o *listenOptions) pages(s *serve.Server, secured security, ended chan<- er
 	}()
 	return address, func(ctx context.Context) error {
 		err := pages.Shutdown(ctx)
-		if errors.Is(err, context.DeadlineExceeded) { // whoever still reads is cut off
+		if errors.Is(err, context.DeadlineExceeded) { // readers that remain are cut off
 			err = pages.Close()
 		}
 		<-done

@@ -47,7 +47,7 @@ type studied struct {
 	cells      []study.Cell
 	contenders []study.Contender
 	seeds      []uint64
-	matrix     any // what it was made of, for the record
+	matrix     any // its origin, for the record
 }
 
 // contenderFlags are the flags that name the partitioners of a study.
@@ -97,7 +97,7 @@ func (a *app) runStudy(ctx context.Context, s studied, f *studyFlags) (err error
 		return usagef("--parallel is %d; it must not be negative", f.parallel)
 	}
 	if f.resume && f.out == "" {
-		return usagef("--resume goes on with a study that was kept; say where, with --out")
+		return usagef("--resume continues a saved study; name its folder with --out")
 	}
 	// What is wrong with a job under its first partitioner is wrong with the command.
 	for i := range s.cells {

@@ -33,8 +33,8 @@ rate of one job until it falls behind. The experiment's own rate does not matter
 its workers are native. On flink, where processes wait for each other, 2 % may be left
 over, and the search ends at a tolerance of 5 % unless another is given.
 
---repeat measures with several seeds: the table shows means and, with ±, 95 %
-confidence intervals, and nobody is called the best within the noise.`,
+--repeat measures with several seeds. The table then shows means with 95 % confidence
+intervals after ±, and names no best partitioner within the noise.`,
 		Example: `  saspart throughput --config wordcount-zipf --partitioner hash,wchoices,waterfill,saspartitioner
   saspart throughput --config flights-tdigest --partitioner all --repeat 3 --out runs/flights
   saspart throughput --config straggler --require 'saspartitioner/hash>=1.5' --require 'saspartitioner.p99<=50ms'

@@ -36,7 +36,7 @@ type trainOfflineOptions struct {
 	out        string   // the run's folder
 	resume     bool
 	action     checkpoint.Kind
-	checkpoint string // to start from, of the capacity action; empty: from nothing
+	checkpoint string // to start from, of the capacity action; empty: from scratch
 	config     string // of the training: file or name of a ready one
 	experiment string // to roll out on the fluid model of; empty: none
 	seed       uint64
@@ -49,20 +49,21 @@ func (a *app) trainOfflineCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "train-offline",
 		Short: "Learn a policy from traces, without running a job",
-		Long: `Learns a policy from the traces of collect. The run's folder gets checkpoints (the best
-and the last), metrics.csv, TensorBoard events and report.html.
+		Long: `Learns how to split the heavy keys from the traces that collect has written. The run's
+folder holds the best and the last checkpoint, metrics.csv, TensorBoard events and
+report.html.
 
-With --config the policy is rolled out on the fluid model of that experiment at every
-checkpoint; the checkpoint with the least imbalance is the best. Without it a shares
-policy cannot be evaluated, and the last checkpoint is the best. A capacity policy is
-scored at the worker speeds of held-out recordings.
+With --config, the policy is rolled out on the fluid model of that experiment at every
+checkpoint, and the best checkpoint is the one with the lowest imbalance. Without it, a
+shares policy cannot be scored, and the last checkpoint counts as the best. A capacity
+policy is then scored at the worker speeds of held-out recordings.
 
---action shares learns the shares of the heavy keys of one job, for its number of workers.
---action capacity learns each worker's share of the work, for any number of workers, from
-traces of any partitioners and numbers of workers together.
+--action shares learns where the heavy keys of one job go, for its number of workers.
+--action capacity learns how much work each worker gets, for any number of workers. Its
+traces may be of any partitioners and of different numbers of workers.
 
---resume continues a run that was interrupted or killed from its last checkpoint. It ends
-with the same policy, bit for bit, as an uninterrupted run.`,
+--resume continues a run that was interrupted or killed from its last checkpoint. The
+run then ends with the same policy, bit for bit, as an uninterrupted one.`,
 		Example: `  saspart train-offline --data 'traces/*.arrow' --out runs/first --config wordcount-zipf
   saspart train-offline --data 'traces/*.arrow' --out runs/first --resume
   saspart train-offline --data 'traces/*.arrow' --out runs/clone --algo bc --steps 2000
@@ -82,12 +83,12 @@ with the same policy, bit for bit, as an uninterrupted run.`,
 	flags.Uint64Var(&opts.seed, "seed", opts.seed, "seed of all randomness")
 	settings := &experimentFlags{}
 	flags.Var(&setFlag{settings}, "set", "set a value of the training configuration, for example learner.gamma=0.9 (repeatable)")
-	settings.short(cmd, "steps", "updates", "n", "end after this many updates")
+	settings.short(cmd, "steps", "updates", "n", "stop after this many updates")
 	settings.short(cmd, "threads", "learner.threads", "n", "CPU threads; results do not depend on them")
 	action := &choice{value: string(checkpoint.KindShares), allowed: []string{string(checkpoint.KindShares), string(checkpoint.KindCapacity)}}
-	choiceFlag(cmd, action, "action", "", "what the policy decides on: the shares of each heavy key, or each worker's part of the work")
+	choiceFlag(cmd, action, "action", "", "the policy's action: the shares of each heavy key, or each worker's capacity")
 	algo := &choice{allowed: []string{"bc", "cql", "sacn-cql", string(train.Model)}}
-	choiceFlag(cmd, algo, "algo", "", "bc: clone the behaviour; cql: with two critics; sacn-cql: with learner.critics; model: by gradients at recorded speeds, for capacity alone")
+	choiceFlag(cmd, algo, "algo", "", "bc: clone the behaviour; cql: with two critics; sacn-cql: with learner.critics; model: by gradients at recorded speeds, only for capacity")
 	output := outputFlag(cmd, "text", "json")
 	for _, name := range []string{"data", "out"} {
 		if err := cmd.MarkFlagRequired(name); err != nil {
@@ -102,7 +103,7 @@ with the same policy, bit for bit, as an uninterrupted run.`,
 	return cmd
 }
 
-// algorithm is what --algo sets.
+// algorithm returns the settings of --algo.
 func algorithm(name string) []strict.Override {
 	set := func(path, value string) strict.Override {
 		return strict.Override{Path: path, Value: value, From: "--algo " + name}
@@ -116,7 +117,7 @@ func algorithm(name string) []strict.Override {
 	return []strict.Override{set("learner.algorithm", name)}
 }
 
-// trained is the result as programs read it.
+// trained is the JSON output.
 type trained struct {
 	Run        string          `json:"run"`
 	Checkpoint string          `json:"checkpoint"` // the best
@@ -155,16 +156,16 @@ func (a *app) runTrainOffline(ctx context.Context, opts trainOfflineOptions) err
 	return errors.Join(err, bad, a.printTrained(opts, outcome))
 }
 
-// checkRun refuses early what would be refused after the traces are read.
+// checkRun reports early what openRun would report after the traces are read.
 func (a *app) checkRun(out string, resume bool) error {
 	_, err := os.Stat(filepath.Join(out, runlog.InfoFile))
 	if resume || errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("look at the run: %w", err)
+		return fmt.Errorf("stat the run: %w", err)
 	}
-	return usagef("%s holds a run already; go on with it with --resume, or name another --out", out)
+	return usagef("%s already holds a run; continue it with --resume, or name another --out", out)
 }
 
 // loadTraining resolves the configuration of the action's training.
@@ -188,8 +189,8 @@ func (a *app) loadTraining(opts trainOfflineOptions) (any, error) {
 	return &c, err
 }
 
-// findTraining returns the text of a training's configuration, a file or one of the
-// ready ones, and the name to give it in messages.
+// findTraining returns the text of a training's configuration, which is a file or a ready
+// one, and its name for messages.
 func findTraining(name string, ready []string) (file string, text []byte, err error) {
 	if name == "" {
 		return "", nil, nil
@@ -289,8 +290,8 @@ func (a *app) trainOffline(ctx context.Context, opts trainOfflineOptions, c *set
 	return t.Run(ctx)
 }
 
-// openRun makes the folder of a training's run, or resumes it from a checkpoint after the
-// given number of steps. It adds to info the fields that every run has.
+// openRun makes the folder of a training's run, or resumes it at a checkpoint after done
+// steps. It completes info with what all runs have in common.
 func (a *app) openRun(out string, resume bool, info runlog.Info, text []byte, done uint64, metrics []string) (*runlog.Run, error) {
 	if _, err := os.Stat(filepath.Join(out, runlog.InfoFile)); resume && err == nil {
 		return runlog.Resume(out, int64(done), a.now(), metrics)

@@ -32,7 +32,7 @@ type trainOnlineOptions struct {
 	training   string // configuration: file or name of a ready one
 	engine     string
 	action     checkpoint.Kind
-	checkpoint string   // to start from; empty: from nothing
+	checkpoint string   // to start from; empty: from scratch
 	data       []string // patterns of traces to learn from as well
 	out        string   // the run's folder
 	resume     bool
@@ -50,34 +50,35 @@ func (a *app) trainOnlineCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "train-online",
 		Short: "Learn a policy from every window of a running job",
-		Long: `Runs the experiment's job under the policy in training. The policy explores and learns
-from every window; from time to time an episode without exploration evaluates it.
-Training starts from scratch or from a checkpoint of train-offline. With --data, half of
+		Long: `Runs the experiment's job under the policy that is being trained. The policy explores,
+every window is learned from, and episodes without exploration evaluate it regularly.
+Training starts from scratch or from a checkpoint of train-offline. With --data, part of
 each batch comes from traces.
 
-It ends when no window of an evaluation (128 windows on fluid, 32 elsewhere, unless
-evaluate.windows is set) is above the target imbalance, when windows or time run out, or
-when evaluations have not improved for long. The run's folder gets checkpoints (the best
-and the last), metrics.csv, TensorBoard events and report.html.
+Training ends when no window of an evaluation (128 windows on fluid, 32 elsewhere,
+unless evaluate.windows is set) is above the target imbalance, when the windows or the
+time are used up, or when evaluations have not improved for long. The run's folder holds
+the best and the last checkpoint, metrics.csv, TensorBoard events and report.html.
 
-On fluid (the job in closed form) and sim a run is deterministic. On local and flink the
-job runs on the wall clock and never waits for the learner. There a route moves at most a
-tenth of the hot keys' records at a time, and a window that is too bad restores the last
-good route (--set safety.max_step=... and others).
---resume continues a run that was interrupted or killed from its last checkpoint. On fluid
-it ends with the same policy, bit for bit, as an uninterrupted run; elsewhere the learner
-continues and the job restarts.
+On fluid (the job in closed form) and sim, runs are reproducible. On local and flink the
+job runs on the wall clock and never waits for the learner, which runs beside it. There,
+a route may move only a tenth of the hot keys' records at a time, and after a bad window
+the last good route returns (safety, which --set changes).
+--resume continues a run that was interrupted or killed from its last checkpoint. On
+fluid it ends with the same policy, bit for bit, as an uninterrupted run. Elsewhere the
+learner resumes and the job restarts.
 
-With --listen the job runs in another process and attaches as to saspart serve (saspart
-run --partitioner saspartitioner --server ADDRESS, or package serve/client). The training
-learns from its windows and sends it routes, within the same bounds as on local. One job
-at a time may attach. It must have the experiment's number of workers and, for --action
-shares, similar keys. When it leaves, the training waits for the next. --http serves the
-live page and /metrics.
+With --listen the job runs in another process, which attaches as it would to saspart
+serve (saspart run --partitioner saspartitioner --server ADDRESS, or package
+serve/client). The training learns from the job's windows and returns routes, within the
+safety limits of local. It takes one job at a time, with as many workers as the
+experiment says, and for --action shares with keys like the experiment's. When the job
+leaves, the training waits for it or for another one. --http serves the live page and
+/metrics.
 
 --set takes values of the training (updates_per_window=4) and of the experiment
-(job.workers=16), which have no name in common. With --target-imbalance a run that ends
-without reaching it exits with 4.`,
+(job.workers=16); no name is in both. With --target-imbalance, a run that ends without
+reaching the target exits with 4.`,
 		Example: `  saspart train-online --config reference-8 --engine fluid --out runs/r8
   saspart train-online --config straggler --engine sim --checkpoint runs/first --out runs/second
   saspart train-online --config wordcount-zipf --engine sim --data 'traces/*.arrow' --out runs/mixed
@@ -99,13 +100,13 @@ without reaching it exits with 4.`,
 	flags.Uint64Var(&opts.seed, "seed", opts.seed, "seed of the training's randomness")
 	settings := &experimentFlags{}
 	flags.Var(&setFlag{settings}, "set", "set a value of the training or the experiment, for example learner.gamma=0.9 (repeatable)")
-	settings.short(cmd, "target-imbalance", "target_imbalance", "x", "end when no window of an evaluation is worse")
-	settings.short(cmd, "max-windows", "windows", "n", "end after this many windows with exploration; 0: never")
-	settings.short(cmd, "max-time", "time", "duration", "end after this much time")
-	settings.short(cmd, "parallel", "parallel", "n", "jobs that feed the learner at once, on fluid and sim")
+	settings.short(cmd, "target-imbalance", "target_imbalance", "x", "stop when no window of an evaluation is above it")
+	settings.short(cmd, "max-windows", "windows", "n", "stop after this many exploring windows; 0: never")
+	settings.short(cmd, "max-time", "time", "duration", "stop after this much time")
+	settings.short(cmd, "parallel", "parallel", "n", "jobs explored at the same time, on fluid and sim")
 	threads := flags.Int("threads", 0, "CPU `threads` of the learner; results do not depend on them")
 	action := &choice{value: string(checkpoint.KindShares), allowed: []string{string(checkpoint.KindShares), string(checkpoint.KindCapacity)}}
-	choiceFlag(cmd, action, "action", "", "what the policy decides on")
+	choiceFlag(cmd, action, "action", "", "the policy's action")
 	engineName := &choice{value: setup.ClosedForm, allowed: append([]string{setup.ClosedForm}, experiment.Engines()...)}
 	choiceFlag(cmd, engineName, "engine", "", "engine that runs the job")
 	opts.addServer(cmd)
@@ -135,7 +136,7 @@ without reaching it exits with 4.`,
 	return cmd
 }
 
-// learnedOnline is the result as programs read it.
+// learnedOnline is the JSON output.
 type learnedOnline struct {
 	Run        string         `json:"run"`
 	Checkpoint string         `json:"checkpoint,omitempty"` // the best
@@ -165,8 +166,8 @@ func (a *app) runTrainOnline(ctx context.Context, opts trainOnlineOptions) error
 	return err
 }
 
-// loadOnline resolves the configurations. What is set goes to the experiment if it has
-// a value of that name, else to the training.
+// loadOnline resolves the configurations. A setting applies to the experiment if it has a
+// value of that name, and otherwise to the training.
 func (a *app) loadOnline(opts trainOnlineOptions) (*setup.Online, error) {
 	c := &setup.Online{Seed: opts.seed, Engine: opts.engine, Action: opts.action, Checkpoint: opts.checkpoint, Data: opts.data, Training: online.Default()}
 	var training, job []strict.Override
@@ -179,7 +180,7 @@ func (a *app) loadOnline(opts trainOnlineOptions) (*setup.Online, error) {
 		}
 	}
 	if opts.engine != setup.ClosedForm {
-		c.Training.Evaluate.Windows = 32 // of real records, so many take their time
+		c.Training.Evaluate.Windows = 32 // windows of real records take longer
 	}
 	if c.RealTime() {
 		c.Training.Safety = online.CarefulSafety()
@@ -223,12 +224,11 @@ func (a *app) trainOnline(ctx context.Context, opts trainOnlineOptions, c *setup
 	if err != nil {
 		return out, setupError(err)
 	}
-	loop := &t.Loop
 	done, most := uint64(0), c.Training.Time
-	if loop.Status != nil {
-		done = loop.Status.Windows
+	if t.Status != nil {
+		done = t.Status.Windows
 		if most > 0 {
-			most = max(1, most-time.Duration(loop.Status.Seconds*float64(time.Second)))
+			most = max(1, most-time.Duration(t.Status.Seconds*float64(time.Second)))
 		}
 	}
 	run, err := a.openRun(opts.out, opts.resume, runlog.Info{Seed: c.Seed, Steps: "windows"}, text, done, train.OnlineMetrics())
@@ -241,18 +241,18 @@ func (a *app) trainOnline(ctx context.Context, opts trainOnlineOptions, c *setup
 	})
 	defer meter.Stop()
 	meter.Skip(int64(done))
-	loop.Record = func(windows uint64, values map[string]float64) error {
+	t.Record = func(windows uint64, values map[string]float64) error {
 		return run.Log(int64(windows), a.now(), values)
 	}
-	loop.Evaluated = setup.RouteFile(filepath.Join(opts.out, runlog.RoutesFile)).Evaluated
-	loop.Watch = (&watchOnline{app: a, meter: meter, windows: done}).watch
+	t.Evaluated = setup.RouteFile(filepath.Join(opts.out, runlog.RoutesFile)).Evaluated
+	t.Watch = (&watchOnline{app: a, meter: meter, windows: done}).watch
 	if err := server.open(); err != nil {
 		return out, err
 	}
-	return loop.Run(ctx)
+	return t.Run(ctx)
 }
 
-// watchOnline shows how a training on a running job goes.
+// watchOnline shows the progress of a training on a running job.
 type watchOnline struct {
 	*app
 	meter   *progress.Meter
@@ -299,7 +299,7 @@ func told(v float64) string {
 func (a *app) printOnline(opts trainOnlineOptions, c *setup.Online, o online.Outcome) error {
 	best, err := checkpoint.Find(opts.out)
 	if err != nil {
-		best = "" // it ended before anything was saved
+		best = "" // nothing was saved
 	}
 	if opts.output == "json" {
 		return writeJSON(a.out, learnedOnline{Run: opts.out, Checkpoint: best, Outcome: o})

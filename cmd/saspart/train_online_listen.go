@@ -24,7 +24,7 @@ func trainingServerConfig() serve.Config {
 	return c
 }
 
-// serverFlags annotates the flags that only mean something with --listen.
+// serverFlags annotates the flags that need --listen.
 const serverFlags = "with --listen"
 
 // addServer adds the flags of the server.
@@ -32,7 +32,7 @@ func (o *trainOnlineOptions) addServer(cmd *cobra.Command) {
 	before := map[string]bool{}
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { before[f.Name] = true })
 	o.server.add(cmd)
-	cmd.Flags().DurationVar(&o.wait, "wait", 10*time.Minute, "how long to wait for a job to attach or return; 0: for ever")
+	cmd.Flags().DurationVar(&o.wait, "wait", 10*time.Minute, "how long to wait for a job to attach, or to return; 0: forever")
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if !before[f.Name] && f.Name != "listen" {
 			f.Usage += " (with --listen)"
@@ -43,7 +43,7 @@ func (o *trainOnlineOptions) addServer(cmd *cobra.Command) {
 	cmd.MarkFlagsMutuallyExclusive("listen", "engine")
 }
 
-// withoutServer refuses flags of a server where there is none.
+// withoutServer reports flags of a server that were given without --listen.
 func withoutServer(cmd *cobra.Command) error {
 	var wrong []string
 	cmd.Flags().Visit(func(f *pflag.Flag) {
@@ -52,7 +52,7 @@ func withoutServer(cmd *cobra.Command) error {
 		}
 	})
 	if len(wrong) > 0 {
-		return usagef("nobody can attach to a job that runs here: %s only with --listen", strings.Join(wrong, ", "))
+		return usagef("the job runs in this process, so no other can attach: %s only with --listen", strings.Join(wrong, ", "))
 	}
 	return nil
 }
@@ -88,7 +88,7 @@ func (a *app) trainingServer(ctx context.Context, opts trainOnlineOptions, c *se
 	feed.Tell = func(gone bool) {
 		switch {
 		case !gone:
-			a.narrate("windows come again")
+			a.narrate("windows arrive again")
 		case opts.wait > 0:
 			a.narrate("no window for %v: the training waits up to %v for a job of %d workers", feed.Quiet, opts.wait, feed.Workers)
 		default:
@@ -104,7 +104,7 @@ func (a *app) trainingServer(ctx context.Context, opts trainOnlineOptions, c *se
 	return b, nil
 }
 
-// open has the server listen.
+// open starts to listen.
 func (b *trainingServer) open() (err error) {
 	if b.feed == nil {
 		return nil
@@ -123,7 +123,7 @@ func (b *trainingServer) open() (err error) {
 	return nil
 }
 
-// close ends the server, if there is one, and says what the training saw of it.
+// close stops the server, if there is one, and reports how the training ended with it.
 func (b *trainingServer) close(ctx context.Context, out online.Outcome) error {
 	if b.feed == nil {
 		return nil

@@ -86,7 +86,7 @@ func TestTrainOnlineListensAgain(t *testing.T) {
 	at, _, stop := startTraining(t, args...)
 	attach(t, at, "30")
 	code, said := stop()
-	if code != codeInterrupted || !strings.Contains(said, "--resume goes on from here") {
+	if code != codeInterrupted || !strings.Contains(said, "--resume continues from here") {
 		t.Fatalf("exit code %d\n%s", code, said)
 	}
 	at, wait, _ := startTraining(t, append(args, "--resume", "--wait", "1s")...)

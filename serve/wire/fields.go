@@ -110,7 +110,11 @@ func packed[T uint32 | int64](to *bounded[T], b []byte) bool {
 	n := to.n
 	for len(b) > 0 {
 		v, size := uint64(b[0]), 1
-		if v >= 0x80 { // most counts are small
+		switch { // most counts are small
+		case v < 0x80:
+		case len(b) > 1 && b[1] < 0x80:
+			v, size = v&0x7f|uint64(b[1])<<7, 2
+		default:
 			if v, size = protowire.ConsumeVarint(b); size < 0 {
 				return false
 			}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/saspart/saspart/policy"
@@ -150,9 +151,11 @@ func (r *rawRoute) route(workers int) (*policy.Route, error) {
 func varints(to *[]uint32, b []byte) bool {
 	list := *to
 	for len(b) > 0 {
-		v, size := uvarint(b)
-		if size < 0 {
-			return false
+		v, size := uint64(b[0]), 1
+		if v >= 0x80 {
+			if v, size = protowire.ConsumeVarint(b); size < 0 {
+				return false
+			}
 		}
 		list, b = append(list, uint32(v)), b[size:]
 	}

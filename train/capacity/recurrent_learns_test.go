@@ -30,7 +30,7 @@ func TestRecurrentLearns(t *testing.T) {
 	start := checkpoint.UntrainedCapacity(8, 1)
 	start.Tensors[5].Data[0] = -2.5 // a gain of 0.007: it hardly follows
 	score := func(c *checkpoint.Checkpoint) train.Estimates {
-		e, err := recording.Judge(c, held)
+		e, err := recording.Evaluate(c, held)
 		if err != nil {
 			t.Fatal(err)
 		}

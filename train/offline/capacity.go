@@ -9,7 +9,7 @@ import (
 	"github.com/saspart/saspart/train/recording"
 )
 
-// newCapacityLearner makes what trains the capacity action on recordings.
+// newCapacityLearner makes the learner of the capacity action.
 func newCapacityLearner(c *CapacityTraining, seed uint64) (learner, error) {
 	if c.Config.Learner.Algorithm == train.Model {
 		return newModelLearner(c, seed)
@@ -33,7 +33,7 @@ func (l *recurrentLearner) algorithm() *train.Config {
 }
 
 func (l *recurrentLearner) estimate() (train.Estimates, error) {
-	e, err := recording.Judge(l.Checkpoint(), l.data.Held())
+	e, err := recording.Evaluate(l.Checkpoint(), l.data.Held())
 	if err != nil || l.config.Algorithm == train.BC {
 		return e, err
 	}
@@ -41,8 +41,7 @@ func (l *recurrentLearner) estimate() (train.Estimates, error) {
 	return e, nil
 }
 
-// modelLearner trains by gradients through what shares would have led to at the
-// speeds that were recorded.
+// modelLearner trains by gradients through the fluid model at recorded speeds.
 type modelLearner struct {
 	*capacity.ModelTrainer
 	config *CapacityConfig
@@ -85,11 +84,11 @@ func (l *modelLearner) update() (train.Stats, error) {
 	return train.Stats{Update: s.Update, Actor: s.Loss, ActorNorm: s.Norm}, err
 }
 
-// attempts is the number of draws of a part of a recording; parts with a window without any
-// measured worker are drawn again.
+// attempts limits how often draw tries to find a part of a recording in which some worker
+// is measured in every window.
 const attempts = 100
 
-// draw takes a part of a recording, its metrics late or not.
+// draw draws a part of a recording and the delay of its metrics.
 func (l *modelLearner) draw() (*scenario.Scenario, error) {
 	m, one := &l.config.Model, func(int) int { return 1 }
 	for try := 1; ; try++ {
@@ -108,5 +107,5 @@ func (l *modelLearner) draw() (*scenario.Scenario, error) {
 func (l *modelLearner) fingerprint() string      { return l.data.Fingerprint }
 func (l *modelLearner) algorithm() *train.Config { return &train.Config{Algorithm: train.Model} }
 func (l *modelLearner) estimate() (train.Estimates, error) {
-	return recording.Judge(l.Checkpoint(), l.data.Held())
+	return recording.Evaluate(l.Checkpoint(), l.data.Held())
 }

@@ -23,9 +23,9 @@ type CapacityConfig struct {
 // and threads, which it shares with the others.
 type ModelConfig struct {
 	Batch    int     `yaml:"batch"`     // parts of recordings in an update
-	Windows  int     `yaml:"windows"`   // of a part
-	Delay    int     `yaml:"delay"`     // metrics are up to so many windows late, each number as often as any other
-	Rate     float64 `yaml:"rate"`      // Adam's learning rate at first, falling as a cosine
+	Windows  int     `yaml:"windows"`   // in a part
+	Delay    int     `yaml:"delay"`     // largest delay of metrics in windows, drawn uniformly from 0
+	Rate     float64 `yaml:"rate"`      // Adam's learning rate at the start; it follows a cosine
 	LastRate float64 `yaml:"last_rate"` // and at the end
 }
 
@@ -54,7 +54,7 @@ func (c *CapacityConfig) Validate() error {
 	)
 }
 
-// Least is how many windows in a row a recording needs to be of use.
+// Least is how many windows in a row a recording must have.
 func (c *CapacityConfig) Least() int {
 	if c.Learner.Algorithm == train.Model {
 		return c.Model.Windows
@@ -62,7 +62,7 @@ func (c *CapacityConfig) Least() int {
 	return c.Learner.Stretch + 1
 }
 
-// CapacityTraining is what an Offline of the capacity action learns from.
+// CapacityTraining is what a Training of the capacity action learns from.
 type CapacityTraining struct {
 	Config CapacityConfig
 	Data   *recording.Data

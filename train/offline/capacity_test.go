@@ -34,7 +34,7 @@ func tinyCapacityOffline(t *testing.T, path, dir string, algorithm train.Algorit
 	return &Training{Capacity: &CapacityTraining{Config: c, Data: data, Start: start}, Seed: 1, Dir: dir}
 }
 
-// 10 + 13 updates are 23, from scratch and from a checkpoint, with every algorithm.
+// 10 + 13 updates equal 23, from scratch and from a checkpoint, with every algorithm.
 func TestOfflineCapacityResumes(t *testing.T) {
 	path := fluidTrace(t, 4, 20)
 	for _, c := range []struct {
@@ -81,8 +81,8 @@ func TestModelStarts(t *testing.T) {
 		t.Fatal(err)
 	}
 	held := o.Capacity.Data.Held()
-	one, errOne := recording.Judge(start, held)
-	other, errOther := recording.Judge(l.Checkpoint(), held)
+	one, errOne := recording.Evaluate(start, held)
+	other, errOther := recording.Evaluate(l.Checkpoint(), held)
 	if errOne != nil || errOther != nil || math.Abs(*one.Recorded-*other.Recorded) > 1e-6 || math.Abs(one.Distance-other.Distance) > 1e-6 {
 		t.Errorf("%+v and %+v, %v, %v", one, other, errOne, errOther)
 	}
@@ -138,7 +138,7 @@ func TestLoadCapacity(t *testing.T) {
 	}
 }
 
-// The ready configuration holds the package's defaults, and errors name their path.
+// The ready configuration equals the default, and errors name the path of a value.
 func TestCapacityOfflineConfig(t *testing.T) {
 	c := DefaultCapacity()
 	if err := c.Validate(); err != nil {

@@ -8,18 +8,18 @@ import (
 	"github.com/saspart/saspart/train"
 )
 
-// Config is a training from traces: what is learned from, how and for how
-// long. configs/train has two ready ones.
+// Config is the configuration of a training of the shares action from traces: the data,
+// the learner and the schedule. configs/train has two ready ones.
 type Config struct {
 	Schedule  `yaml:",inline"`
-	Normalise bool `yaml:"normalise"` // observations get mean 0 and standard deviation 1 over the traces
+	Normalise bool `yaml:"normalise"` // scale observations to mean 0 and standard deviation 1 over the traces
 
 	Learner train.Config             `yaml:"learner"`
 	Data    dataset.TransitionConfig `yaml:"data"`
 }
 
-// Default are our settings: those of Default, with critics that know of loads.
-// From 768 windows of wordcount-zipf these learned a policy of half the imbalance.
+// Default are our settings: train.Default, with critics that know loads. With them, 768
+// windows of wordcount-zipf gave a policy of half the imbalance.
 func Default() Config {
 	c := Config{
 		Schedule: Schedule{Updates: 5000, LogEvery: 100, CheckpointEvery: 500},
@@ -29,8 +29,9 @@ func Default() Config {
 	return c
 }
 
-// Reference are the published settings, with the faults of their data (docs/algorithms.md,
-// "Published settings"): 500 iterations of 100 updates, a checkpoint every 25 iterations.
+// Reference are the published settings, including the faults of the published data
+// (docs/algorithms.md, "Published settings"): 500 iterations of 100 updates,
+// a checkpoint every 25 iterations.
 func Reference() Config {
 	c := Config{
 		Schedule: Schedule{Updates: 50_000, LogEvery: 100, CheckpointEvery: 2500},
@@ -44,7 +45,7 @@ func Reference() Config {
 func (c *Config) Validate() error {
 	var loads error
 	if c.Learner.LoadsRate > 0 && (c.Normalise || c.Data.Published) {
-		loads = field.Errorf("learner.loads_rate", "is %v; critics that know of loads need busy ratios and actions as they are: set normalise and data.published to false, or it to 0", c.Learner.LoadsRate)
+		loads = field.Errorf("learner.loads_rate", "is %v; critics that know loads need unscaled busy ratios and actions: set normalise and data.published to false, or this to 0", c.Learner.LoadsRate)
 	}
 	return errors.Join(loads,
 		c.Schedule.Validate(),

@@ -17,19 +17,19 @@ import (
 // Available reports whether this build can train.
 const Available = true
 
-// learner is what a training from traces trains, with its data.
+// learner is a trainer with the data that it learns from.
 type learner interface {
 	update() (train.Stats, error)
 	Updates() uint64
 	State() (train.State, error)
 	Restore(train.State) error
 	fingerprint() string      // of the data
-	algorithm() *train.Config // which means there are of the updates' stats
+	algorithm() *train.Config // determines which stats there are
 	estimate() (train.Estimates, error)
 	Checkpoint() *checkpoint.Checkpoint // kind, network and normalisation
 }
 
-// offline is an Offline under way.
+// offline is a Training under way.
 type offline struct {
 	*Training
 	Schedule
@@ -39,10 +39,10 @@ type offline struct {
 	out     Outcome
 }
 
-// Run trains until all updates are done. When ctx is cancelled it ends the update,
-// saves and returns an error that is context.Canceled. A run that was interrupted or
-// killed and then resumed any number of times ends with the same networks, bit for
-// bit, as one that was not.
+// Run trains until all updates are done. If ctx is cancelled, Run finishes the update,
+// saves, and returns an error that wraps context.Canceled. A run that was interrupted or
+// killed and then resumed, any number of times, gives the same networks, bit for bit, as
+// an uninterrupted run.
 func (r *Training) Run(ctx context.Context) (Outcome, error) {
 	o := &offline{Training: r}
 	if err := o.begin(); err != nil {
@@ -51,7 +51,7 @@ func (r *Training) Run(ctx context.Context) (Outcome, error) {
 	every := func(n int) bool { return o.learner.Updates()%uint64(n) == 0 }
 	for o.learner.Updates() < uint64(o.Updates) {
 		if ctx.Err() != nil {
-			err := fmt.Errorf("interrupted after %d updates; --resume goes on from here: %w", o.learner.Updates(), ctx.Err())
+			err := fmt.Errorf("interrupted after %d updates; --resume continues from here: %w", o.learner.Updates(), ctx.Err())
 			return o.out, errors.Join(err, o.flush(), o.save(train.Last))
 		}
 		stats, err := o.learner.update()
@@ -104,19 +104,19 @@ func (o *offline) begin() (err error) {
 func (o *offline) restore() error {
 	s, err := train.ReadSaved(filepath.Join(o.Dir, train.Last))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // ended before its first checkpoint
+		return nil // it ended before its first checkpoint
 	}
 	if err != nil {
 		return err
 	}
 	if s.Data != o.learner.fingerprint() {
-		return fmt.Errorf("the training in %s was on other transitions; name the same traces, in the same state, with the same settings, or another --out", o.Dir)
+		return fmt.Errorf("the training in %s was on other data; name the same unchanged traces, with the same settings, or another --out", o.Dir)
 	}
 	o.out.Best = s.Best
 	return o.learner.Restore(s.State)
 }
 
-// flush records the mean of the updates since the last time.
+// flush records the means of the updates since the last row.
 func (o *offline) flush() error {
 	o.out.Updates = o.learner.Updates()
 	return o.record(o.mean.Take(o.learner.algorithm()))
@@ -162,7 +162,7 @@ func (o *offline) evaluate(ctx context.Context) error {
 	if err := o.record(values); err != nil {
 		return err
 	}
-	// The best first: what a kill between the two leaves behind is repeated.
+	// Save the best first: if the process is killed in between, this evaluation is repeated.
 	if better {
 		if err := o.save(train.Best); err != nil {
 			return err
@@ -171,7 +171,7 @@ func (o *offline) evaluate(ctx context.Context) error {
 	return o.save(train.Last)
 }
 
-// policy is the trained policy by now.
+// policy is the current policy.
 func (o *offline) policy() *checkpoint.Checkpoint {
 	c := o.learner.Checkpoint()
 	c.CreatedBy, c.Configuration, c.Parent = o.CreatedBy, o.Configuration, o.Parent
@@ -187,10 +187,10 @@ func (o *offline) policy() *checkpoint.Checkpoint {
 	return c
 }
 
-// save writes the checkpoint of that name.
+// save writes a checkpoint.
 func (o *offline) save(name string) error {
 	if name == train.Last && o.saved == o.learner.Updates() {
-		return nil // nothing has happened since
+		return nil // it is already saved
 	}
 	var extra []func(string) error
 	if name == train.Last {

@@ -250,8 +250,8 @@ func TestOfflineRefuses(t *testing.T) {
 	}
 }
 
-// TestBest: with rollouts the best checkpoint is that of the least imbalance, without them
-// the newest.
+// TestBest: without rollouts the newest checkpoint is the best; with them, that of the
+// lowest imbalance.
 func TestBest(t *testing.T) {
 	path := fluidTrace(t, 4, 20)
 	for _, c := range []struct {

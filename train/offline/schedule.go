@@ -7,10 +7,10 @@ import (
 	"github.com/saspart/saspart/config/field"
 )
 
-// Schedule is how long a training takes and when it tells of itself.
+// Schedule is how long a training takes, and how often it logs and saves.
 type Schedule struct {
-	Updates         int `yaml:"updates"`          // how many updates the training takes
-	LogEvery        int `yaml:"log_every"`        // updates that a row of metrics averages
+	Updates         int `yaml:"updates"`          // in the whole training
+	LogEvery        int `yaml:"log_every"`        // updates averaged in a row of metrics
 	CheckpointEvery int `yaml:"checkpoint_every"` // updates between two checkpoints, each with an evaluation
 }
 

@@ -6,26 +6,18 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 
 	"github.com/saspart/saspart/dataset"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/checkpoint"
 	"github.com/saspart/saspart/policy/network"
 	"github.com/saspart/saspart/train"
+	"github.com/saspart/saspart/train/replay"
 	"github.com/saspart/saspart/train/sacn"
 )
 
-// estimated is how many held-out transitions an evaluation looks at.
+// estimated is how many held-out transitions an evaluation uses.
 const estimated = 2048
-
-// transitions is a store as a trainer's source.
-type transitions struct{ store *dataset.Store }
-
-// Sample implements Source.
-func (s transitions) Sample(rng *rand.Rand, b *train.Batch) error {
-	return s.store.Sample(rng, &dataset.Columns{Obs: b.Obs, Act: b.Act, Reward: b.Reward, Next: b.Next, Terminal: b.Terminal})
-}
 
 // sharesLearner trains the shares action on transitions.
 type sharesLearner struct {
@@ -61,9 +53,11 @@ func newSharesLearner(c *Config, data *dataset.Transitions, seed uint64) (*share
 	return l, err
 }
 
-func (l *sharesLearner) update() (train.Stats, error) { return l.Update(transitions{l.data.Train}) }
-func (l *sharesLearner) fingerprint() string          { return l.print }
-func (l *sharesLearner) algorithm() *train.Config     { return &l.config.Learner }
+func (l *sharesLearner) update() (train.Stats, error) {
+	return l.Update(replay.Recorded{Store: l.data.Train})
+}
+func (l *sharesLearner) fingerprint() string      { return l.print }
+func (l *sharesLearner) algorithm() *train.Config { return &l.config.Learner }
 
 func (l *sharesLearner) estimate() (train.Estimates, error) {
 	held := l.data.HeldOut

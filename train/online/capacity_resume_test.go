@@ -14,7 +14,7 @@ import (
 )
 
 // capacityResumed loads what an earlier loop saved in its folder.
-func capacityResumed(t *testing.T, l *Loop, s *CapacityLearner) *Loop {
+func capacityResumed(t *testing.T, l *Training, s *CapacityLearner) *Training {
 	t.Helper()
 	status, err := s.Load(filepath.Join(l.Dir, Last), 600, 4, l.Config.P0)
 	if err != nil {
@@ -97,8 +97,8 @@ func TestCapacityResumeIsExact(t *testing.T) {
 	}
 }
 
-// TestCapacitySaved: whatever a job is in the middle of, with bounds that are often
-// reached, what was loaded is what was saved, and the window after it is the same.
+// TestCapacitySaved: in any state of a job, with limits that are often reached, loading
+// restores what was saved, and the next window is the same.
 func TestCapacitySaved(t *testing.T) {
 	c := quick()
 	c.Safety = Safety{MaxStep: 0.05, MaxImbalance: 0.35}
@@ -150,8 +150,8 @@ func TestCapacitySaved(t *testing.T) {
 	}
 }
 
-// TestCapacityKilled: a run that is killed between two checkpoints goes on from the
-// first and ends as if nothing had happened.
+// TestCapacityKilled: a run that is killed between two checkpoints resumes from the first and
+// ends as an uninterrupted run.
 func TestCapacityKilled(t *testing.T) {
 	c := quick() // with a checkpoint every 50 windows
 	c.Windows = 130
@@ -184,12 +184,12 @@ func TestCapacityKilled(t *testing.T) {
 	sameFiles(t, dir, "whole", "parts")
 }
 
-// unkept is a job that can't be kept, as those on records.
+// unkept is a job without state to save, as those that process records.
 type unkept struct{ Job }
 
-// TestCapacityBeginsAnew: a job that can't be kept begins anew, and its windows do not
-// go on with a stretch of before; the learner does go on.
-func TestCapacityBeginsAnew(t *testing.T) {
+// TestCapacityRestarts: a job without state to save restarts, and its windows start a new
+// segment; the learner resumes.
+func TestCapacityRestarts(t *testing.T) {
 	for _, tc := range []struct {
 		why   string
 		saved []byte // of the job; nil: what it saves
@@ -200,7 +200,7 @@ func TestCapacityBeginsAnew(t *testing.T) {
 		c := quick()
 		c.Windows = 60
 		dir := t.TempDir()
-		loop := func() (*Loop, *CapacityLearner) {
+		loop := func() (*Training, *CapacityLearner) {
 			l, s := capacityLoopOn(t, dir, c, 1, func(*fluid.Config) {})
 			for _, e := range append(l.Envs, l.EvalEnv) {
 				env := e.(*capacityEnv)

@@ -68,17 +68,17 @@ func (n *nudger) Checkpoint() *checkpoint.Checkpoint {
 }
 
 // capacityLoop is a loop on jobs in closed form with noise.
-func capacityLoop(t *testing.T, dir string, c Config, parallel int) (*Loop, *CapacityLearner) {
+func capacityLoop(t *testing.T, dir string, c Config, parallel int) (*Training, *CapacityLearner) {
 	t.Helper()
 	return capacityLoopOn(t, dir, c, parallel, func(c *fluid.Config) { c.Noise = 0.05 })
 }
 
 // capacityLoopOn is a loop on jobs in closed form, each with a seed of its own.
-func capacityLoopOn(t *testing.T, dir string, c Config, parallel int, change func(*fluid.Config)) (*Loop, *CapacityLearner) {
+func capacityLoopOn(t *testing.T, dir string, c Config, parallel int, change func(*fluid.Config)) (*Training, *CapacityLearner) {
 	t.Helper()
 	config, _ := fluidJob(t, change)
 	s := &CapacityLearner{Trainer: newNudger(5), Windows: replay.NewRecordings(600, 4, c.P0), Least: 9}
-	l := &Loop{Config: c, Learner: s, Dir: dir, Now: clock()}
+	l := &Training{Config: c, Learner: s, Dir: dir, Now: clock()}
 	for i := range parallel + 1 {
 		config := config
 		config.Seed = uint64(i)

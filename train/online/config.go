@@ -12,25 +12,24 @@ import (
 	"github.com/saspart/saspart/train/replay"
 )
 
-// Config is a training on a running job: for how long, how much is learned from each
-// window, and what exploring may do to the job. configs/train has ready ones.
+// Config is the configuration of a training on a running job. configs/train has ready ones.
 type Config struct {
-	Windows         int           `yaml:"windows"`          // end after so many exploring windows; 0: never
-	Time            time.Duration `yaml:"time"`             // end after so much time, on the wall clock; 0: never
-	TargetImbalance float64       `yaml:"target_imbalance"` // end when no window of an evaluation is worse; 0: never
-	Patience        int           `yaml:"patience"`         // end after so many evaluations without a better one; 0: never
+	Windows         int           `yaml:"windows"`          // stop after this many exploring windows; 0: never
+	Time            time.Duration `yaml:"time"`             // stop after this much wall time; 0: never
+	TargetImbalance float64       `yaml:"target_imbalance"` // stop when no window of an evaluation is above it; 0: never
+	Patience        int           `yaml:"patience"`         // stop after this many evaluations without a better one; 0: never
 
-	UpdatesPerWindow int              `yaml:"updates_per_window"` // gradient steps for each exploring window
-	LearningStarts   int              `yaml:"learning_starts"`    // windows before the first of them
-	OfflineShare     float64          `yaml:"offline_share"`      // part of each batch that is of recorded transitions, where there are some
-	Episode          int              `yaml:"episode"`            // windows that a return sums rewards over
+	UpdatesPerWindow int              `yaml:"updates_per_window"` // updates for each exploring window
+	LearningStarts   int              `yaml:"learning_starts"`    // windows before the first update
+	OfflineShare     float64          `yaml:"offline_share"`      // part of each batch drawn from recorded transitions, if there are any
+	Episode          int              `yaml:"episode"`            // windows over which a return sums rewards
 	Evaluate         EvaluationConfig `yaml:"evaluate"`
 	CheckpointEvery  int              `yaml:"checkpoint_every"` // windows between two checkpoints
 	LogEvery         int              `yaml:"log_every"`        // windows that a row of metrics averages
-	Parallel         int              `yaml:"parallel"`         // jobs that feed the learner, on fluid and sim
+	Parallel         int              `yaml:"parallel"`         // jobs explored at the same time, on fluid and sim
 
-	HotKeys   int     `yaml:"hot_keys"`  // keys that a new policy knows, heaviest first; the mask takes the true hot ones of them
-	Published bool    `yaml:"published"` // observations as the reference's code has them, faults included
+	HotKeys   int     `yaml:"hot_keys"`  // keys that a new policy knows, heaviest first; the mask covers the true hot keys among them
+	Published bool    `yaml:"published"` // observations as in the published code, including its faults
 	P0        float64 `yaml:"p0"`        // performance that earns reward 0
 
 	Replay  replay.Config `yaml:"replay"`
@@ -40,22 +39,22 @@ type Config struct {
 	Capacity capacity.RecurrentConfig `yaml:"capacity"` // of the capacity action
 }
 
-// EvaluationConfig is how the policy is evaluated: in episodes of their own, in which it
-// does what it thinks best and nothing is learned.
+// EvaluationConfig says how the policy is evaluated: in episodes of their own, in which
+// it takes its most likely action and nothing is learned.
 type EvaluationConfig struct {
 	Every   int `yaml:"every"`   // exploring windows between two evaluations
 	Windows int `yaml:"windows"` // length of an episode
-	Settle  int `yaml:"settle"`  // its first windows, which do not count: the policy leaves the route it found
+	Settle  int `yaml:"settle"`  // first windows, which do not count: the policy is still leaving the previous route
 }
 
-// Default are our settings. Only the last 1,000 windows are learned from: after a shift
-// of keys or speeds it takes about as many windows until what was true before is
-// forgotten, and with the published 100,000 many times that.
+// Default are our settings. The replay holds only the last 1,000 windows: after a shift of
+// keys or speeds, the policy needs about as many windows to forget the old ones. With the
+// published 100,000 it needs a hundred times as many.
 func Default() Config {
 	recent := replay.Default()
 	recent.Capacity = 1000
 	capacity := capacity.DefaultRecurrent()
-	capacity.Algorithm = train.SACN // the policy tries out what it overrates
+	capacity.Algorithm = train.SACN // no CQL: exploration corrects values that are too high
 	return Config{
 		Windows: 20_000, TargetImbalance: 0.01,
 		UpdatesPerWindow: 1, LearningStarts: 100, OfflineShare: 0.5, Episode: 128,
@@ -67,9 +66,9 @@ func Default() Config {
 	}
 }
 
-// Reference are the reference's own settings, its observation of equal counts included
-// (docs/algorithms.md, "Published settings"): 500 iterations of 100 windows at most, an update for
-// each, a checkpoint every 10 iterations.
+// Reference are the published settings, including the observation of equal counts
+// (docs/algorithms.md, "Published settings"): at most 500 iterations of 100 windows, an
+// update for each window, a checkpoint every 10 iterations.
 func Reference() Config {
 	c := Default()
 	c.Windows, c.CheckpointEvery = 50_000, 1000
@@ -85,7 +84,7 @@ func (c *Config) Validate() error {
 	}
 	for path, algorithm := range map[string]train.Algorithm{"learner.algorithm": c.Learner.Algorithm, "capacity.algorithm": c.Capacity.Algorithm} {
 		if algorithm == train.BC {
-			errs = append(errs, field.Errorf(path, "is %s, which copies recorded behaviour; a running job is learned from by %s or %s", train.BC, train.SACN, train.SACNCQL))
+			errs = append(errs, field.Errorf(path, "is %s, which copies recorded behaviour; to learn from a running job use %s or %s", train.BC, train.SACN, train.SACNCQL))
 		}
 	}
 	return errors.Join(append(errs,

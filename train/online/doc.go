@@ -1,12 +1,13 @@
-// Package online is the loop of docs/design.md, "The loop", with the policy that is
-// being trained as the controller:
+// Package online trains a policy while a job runs under it. The loop around the job
+// (docs/design.md, "The loop") has the policy as its controller, and every window is also
+// learned from:
 //
 //	job --window--> policy --route--> job
-//	         \--> replay --> trainer --> policy
+//	         \--> replay --> learner --> policy
 //
-// A Loop explores, learns, evaluates, saves and knows when to stop. It does not know
-// which form of action is learned nor what kind of job runs: an Env is a job under one
-// form of action, a Student what learns it. Jobs in closed form and on a virtual clock
-// (fluid, sim) wait for the student, so that a run is the same every time; one on the
-// wall clock (local) does not: its student learns in the background.
+// A Training explores, learns, evaluates, saves and decides when to stop. It knows neither
+// the form of the actions nor the kind of job: an Env is a job under one form of action,
+// and a Learner improves the policy. Jobs in closed form or on a virtual clock (fluid,
+// sim) wait for the learner, so a run is reproducible. Jobs on the wall clock (local,
+// flink) do not wait: their learner runs in the background.
 package online

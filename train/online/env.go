@@ -46,8 +46,7 @@ type Learner interface {
 	// Learn does so many updates, or allows them to be done in the background. It calls
 	// each for every update done since the last call.
 	Learn(updates int, each func(train.Stats)) error
-	// Freeze stops the acting policy from following what is learned, or lets it follow
-	// again.
+	// Freeze(true) keeps the acting policy as it is, until Freeze(false).
 	Freeze(on bool)
 	// Save writes a checkpoint of the policy to a folder. With full it also writes the
 	// learner's state and status, which Load returns, so that the training can be

@@ -147,7 +147,7 @@ func quick() Config {
 	return c
 }
 
-// script is an Env that measures what it is told to.
+// script is an Env with scripted results.
 type script struct {
 	measure func(window int) StepResult
 	delay   func() // in Run
@@ -187,7 +187,7 @@ func (s *script) Observe(learn bool) (StepResult, error) {
 	return s.measure(s.window), nil
 }
 
-// idle is a Student that learns nothing and notes what it is told to save.
+// idle is a Learner that learns nothing and records what it saves.
 type idle struct {
 	updates uint64
 	saved   []string

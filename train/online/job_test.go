@@ -27,7 +27,7 @@ func fluidJob(t testing.TB, change func(*fluid.Config)) (fluid.Config, func() (J
 }
 
 // jobLoop is a loop on such a job.
-func jobLoop(t *testing.T, dir string, c Config) *Loop {
+func jobLoop(t *testing.T, dir string, c Config) *Training {
 	t.Helper()
 	config, open := fluidJob(t, func(c *fluid.Config) { c.Noise = 0.05 })
 	mask := policy.NewMask(config.Keys.Weights()[:4], 4, policy.MaskConfig{TrueHot: 3})
@@ -38,7 +38,7 @@ func jobLoop(t *testing.T, dir string, c Config) *Loop {
 			t.Error(err)
 		}
 	})
-	return &Loop{Config: c, Learner: s, Envs: []Env{env}, EvalEnv: env, Dir: dir, Now: clock()}
+	return &Training{Config: c, Learner: s, Envs: []Env{env}, EvalEnv: env, Dir: dir, Now: clock()}
 }
 
 // late is a job whose routes come into force late and whose windows are mixed when
@@ -158,9 +158,9 @@ func TestMissingWorkers(t *testing.T) {
 		Open: func() (Job, error) { return &stuck{}, nil }, Spec: s.Template.Shares, Loads: plan.DefaultLoad(), P0: 1, Agent: s, Safety: DefaultSafety(),
 	})
 	c := quick()
-	l := &Loop{Config: c, Learner: s, Envs: []Env{env}, EvalEnv: env, Dir: t.TempDir(), Now: clock()}
+	l := &Training{Config: c, Learner: s, Envs: []Env{env}, EvalEnv: env, Dir: t.TempDir(), Now: clock()}
 	_, err := l.Run(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "no window of the episode could be judged") || s.Replay.Len() != 0 {
+	if err == nil || !strings.Contains(err.Error(), "no window of the episode is usable") || s.Replay.Len() != 0 {
 		t.Errorf("error %v, %d transitions", err, s.Replay.Len())
 	}
 }

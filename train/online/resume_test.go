@@ -80,22 +80,22 @@ func TestResumeIsExact(t *testing.T) {
 // begins with when it is resumed.
 func TestInterruptedEvaluation(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	judge := &script{}
-	judge.measure = func(window int) StepResult {
-		if judge.begun == 2 && window == 9 { // in the middle of the second one
+	evalEnv := &script{}
+	evalEnv.measure = func(window int) StepResult {
+		if evalEnv.begun == 2 && window == 9 { // in the middle of the second one
 			cancel()
 		}
 		return StepResult{Clean: true, Imbalance: 1}
 	}
-	l := &Loop{Config: quick(), Learner: &idle{}, Envs: []Env{&script{}}, EvalEnv: judge, Dir: "runs/x", Now: clock()}
+	l := &Training{Config: quick(), Learner: &idle{}, Envs: []Env{&script{}}, EvalEnv: evalEnv, Dir: "runs/x", Now: clock()}
 	out, err := l.Run(ctx)
-	if !errors.Is(err, context.Canceled) || out.Windows != 20 || out.Last.Windows != 0 || judge.window != 9 {
-		t.Fatalf("%+v after %d windows of evaluations, error %v", out, judge.window, err)
+	if !errors.Is(err, context.Canceled) || out.Windows != 20 || out.Last.Windows != 0 || evalEnv.window != 9 {
+		t.Fatalf("%+v after %d windows of evaluations, error %v", out, evalEnv.window, err)
 	}
 	l.Config.Windows = 30
 	out, err = l.Run(t.Context())
-	if err != nil || judge.begun != 4 || out.Last.Windows != 30 {
-		t.Errorf("%+v after %d evaluations, error %v", out, judge.begun, err)
+	if err != nil || evalEnv.begun != 4 || out.Last.Windows != 30 {
+		t.Errorf("%+v after %d evaluations, error %v", out, evalEnv.begun, err)
 	}
 }
 
@@ -112,8 +112,8 @@ func (k *killed) Save(folder string, whole bool, status []byte, metrics map[stri
 	return k.Learner.Save(folder, whole, status, metrics)
 }
 
-// TestKilled: a run that is killed goes on from its last checkpoint and ends as if
-// nothing had happened.
+// TestKilled: a run that is killed resumes from its last checkpoint and ends as an
+// uninterrupted run.
 func TestKilled(t *testing.T) {
 	c := quick() // with a checkpoint every 50 windows
 	c.Windows = 130

@@ -9,9 +9,9 @@ import (
 	"github.com/saspart/saspart/runlog"
 )
 
-// stepAll takes every env through a window: decisions first, one after the other, then
-// all windows at once, then what they measured, one after the other again. So the
-// order of everything that is drawn and learned does not depend on which job is fast.
+// stepAll runs every env for one window. Decisions are made one after the other, then
+// all windows run concurrently, then the results are processed one after the other. So
+// the order of everything drawn and learned does not depend on which job is fastest.
 func stepAll(ctx context.Context, envs []Env, explore bool) ([]StepResult, error) {
 	for i, e := range envs {
 		if err := e.Act(explore); err != nil {
@@ -43,29 +43,29 @@ func stepAll(ctx context.Context, envs []Env, explore bool) ([]StepResult, error
 	return out, nil
 }
 
-// check refuses what is not finite: a training must not go on from it.
+// check refuses numbers that are not finite. Training must not continue from them.
 func (m StepResult) check() error {
 	for _, v := range []struct {
 		name  string
 		value float64
 	}{{"imbalance", m.Imbalance}, {"reward", m.Reward}, {"backpressure", m.Backpressured}} {
 		if math.IsNaN(v.value) || math.IsInf(v.value, 0) {
-			return fmt.Errorf("the %s is %v: what the job measured makes no sense, and nothing is learned from it; look at its metrics, and --resume goes on from the window before", v.name, v.value)
+			return fmt.Errorf("the %s is %v: the job's measurements are wrong, and nothing is learned from them; check its metrics, then --resume from the previous window", v.name, v.value)
 		}
 	}
 	return nil
 }
 
-// row gathers what the next row of metrics averages.
+// row accumulates the next row of metrics.
 type row struct {
 	clean           int
 	imbalance, back float64
 	windows         int
 	latest          float64 // imbalance of the last clean window
-	rollout         *Evaluation
+	evaluation      *Evaluation
 }
 
-// count takes in an exploring window.
+// count processes the result of an exploring window.
 func (r *run) count(m StepResult) error {
 	r.row.windows++
 	r.row.back += m.Backpressured
@@ -106,11 +106,11 @@ func (r *run) flush() error {
 	w := r.row
 	r.row = row{latest: w.latest}
 	seconds := r.took().Seconds()
-	if updates := r.Updates - r.at.updates; updates > 0 && seconds > r.at.seconds {
-		values[runlog.UpdateRate] = float64(updates) / (seconds - r.at.seconds)
+	if updates := r.Updates - r.lastRow.updates; updates > 0 && seconds > r.lastRow.seconds {
+		values[runlog.UpdateRate] = float64(updates) / (seconds - r.lastRow.seconds)
 	}
-	r.at = rate{r.Updates, seconds}
-	if w.windows == 0 && w.rollout == nil || r.Record == nil {
+	r.lastRow = progressMark{r.Updates, seconds}
+	if w.windows == 0 && w.evaluation == nil || r.Record == nil {
 		return nil
 	}
 	values[runlog.Updates] = float64(r.Updates)
@@ -124,7 +124,7 @@ func (r *run) flush() error {
 	if r.Returned != nil {
 		values[runlog.ExploreReturn] = *r.Returned
 	}
-	if e := w.rollout; e != nil {
+	if e := w.evaluation; e != nil {
 		values[runlog.Imbalance], values[runlog.WorstImbalance], values[runlog.Reward] = e.Imbalance, e.Worst, e.Reward
 	}
 	return r.Record(r.Windows, values)

@@ -52,9 +52,9 @@ func (l *actionLimits) reset(action []float64) {
 	l.last, l.good, l.returning = slices.Clone(action), nil, false
 }
 
-// apply maps the policy's action from [-1,1] to the environment's [0,1], limits it, and
-// sets act to the action that results, so that learning credits what was done. loads are
-// the masked keys' parts of the records. An action that is not finite is an error.
+// apply maps the policy's action act from [-1,1] to the environment's [0,1], and limits it.
+// If the action changes, act follows it: learning credits the action taken. loads are the
+// masked keys' parts of the records. An action that is not finite is an error.
 func (l *actionLimits) apply(act []float32, action, loads []float64) (limited bool, err error) {
 	for i, a := range act {
 		if !(math.Abs(float64(a)) <= 1) {

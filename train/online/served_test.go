@@ -21,7 +21,7 @@ import (
 	"github.com/saspart/saspart/train/replay"
 )
 
-// noted is a filter that notes what it is told.
+// noted is an agent that records its calls.
 type noted struct{ calls []string }
 
 func (n *noted) Policy() (*checkpoint.Checkpoint, uint64) { return nil, 0 }
@@ -73,7 +73,7 @@ func TestServedJob(t *testing.T) {
 	over, stop := context.WithCancel(t.Context())
 	jobs := make(chan uint64, 1)
 	go func() { jobs <- runJobs(over, t, l.Addr().String(), closed) }()
-	training := &Loop{Config: c, Learner: learner, Envs: []Env{env}, EvalEnv: env, Dir: t.TempDir(), Now: time.Now}
+	training := &Training{Config: c, Learner: learner, Envs: []Env{env}, EvalEnv: env, Dir: t.TempDir(), Now: time.Now}
 	out, err := training.Run(t.Context())
 	stop()
 	answers := <-jobs

@@ -9,73 +9,64 @@ import (
 type Reason string
 
 const (
-	Target        Reason = "target"         // the target imbalance was held over an evaluation
+	Target        Reason = "target"         // no window of an evaluation was above the target imbalance
 	Windows       Reason = "windows"        // the window budget is used up
-	Time          Reason = "time"           // the time budget is
-	NoImprovement Reason = "no improvement" // Patience evaluations brought nothing better
+	Time          Reason = "time"           // the time budget is used up
+	NoImprovement Reason = "no improvement" // no better evaluation for Patience evaluations
 	Ended         Reason = "ended"          // the job's source has ended
 	Interrupted   Reason = "interrupted"
 	Failed        Reason = "failed" // something was not finite, or the job broke
 )
 
-// Evaluation is what an evaluation came to.
+// Evaluation is the result of an evaluation.
 type Evaluation struct {
 	Windows   uint64  `json:"windows"` // exploring windows before it
 	Updates   uint64  `json:"updates"`
 	Seconds   float64 `json:"seconds"`
-	Imbalance float64 `json:"imbalance"` // mean over the episode
-	Worst     float64 `json:"worst"`     // of its windows
+	Imbalance float64 `json:"imbalance"` // mean over the episode; evaluations are compared by it
+	Worst     float64 `json:"worst"`     // imbalance of the worst window
 	Reward    float64 `json:"reward"`    // mean
 }
 
-// score orders evaluations: less is better. It is the mean imbalance, the figure that
-// throughput follows from.
-func (e *Evaluation) score() float64 { return e.Imbalance }
-
-// rules are the stop rules, apart from the loop that they end.
-type rules struct {
-	cfg   *Config
-	best  *Evaluation
-	since int // evaluations since the best
-}
-
-// evaluated takes in an evaluation; best tells whether it is the best so far.
-func (r *rules) evaluated(e Evaluation) (best bool, stop Reason) {
-	r.since++
-	if best = r.best == nil || e.score() < r.best.score(); best {
-		r.best, r.since = &e, 0
+// evaluated records an evaluation. It reports whether it is the best so far, and the
+// reason to stop, if there is one.
+func (s *Status) evaluated(c *Config, e Evaluation) (best bool, stop Reason) {
+	s.Last = &e
+	s.Since++
+	if best = s.Best == nil || e.Imbalance < s.Best.Imbalance; best {
+		s.Best, s.Since = &e, 0
 	}
 	switch {
-	case r.cfg.TargetImbalance > 0 && e.Worst <= r.cfg.TargetImbalance:
+	case c.TargetImbalance > 0 && e.Worst <= c.TargetImbalance:
 		return best, Target
-	case r.cfg.Patience > 0 && r.since >= r.cfg.Patience:
+	case c.Patience > 0 && s.Since >= c.Patience:
 		return best, NoImprovement
 	}
 	return best, ""
 }
 
-// spent tells whether a budget is used up.
-func (r *rules) spent(windows uint64, took time.Duration) Reason {
+// spent returns the reason to stop if a budget is used up.
+func (c *Config) spent(windows uint64, took time.Duration) Reason {
 	switch {
-	case r.cfg.Windows > 0 && windows >= uint64(r.cfg.Windows):
+	case c.Windows > 0 && windows >= uint64(c.Windows):
 		return Windows
-	case r.cfg.Time > 0 && took >= r.cfg.Time:
+	case c.Time > 0 && took >= c.Time:
 		return Time
 	}
 	return ""
 }
 
-// Explain says a reason in words.
+// Explain puts a reason into words.
 func (c *Config) Explain(r Reason) string {
 	switch r {
 	case Target:
-		return fmt.Sprintf("the target imbalance of %v was held over a whole evaluation", c.TargetImbalance)
+		return fmt.Sprintf("no window of an evaluation was above the target imbalance of %v", c.TargetImbalance)
 	case Windows:
 		return fmt.Sprintf("the budget of %d windows is used up", c.Windows)
 	case Time:
 		return fmt.Sprintf("the budget of %v is used up", c.Time)
 	case NoImprovement:
-		return fmt.Sprintf("%d evaluations brought nothing better", c.Patience)
+		return fmt.Sprintf("no better evaluation in %d evaluations", c.Patience)
 	case Ended:
 		return "the job's source has ended"
 	}

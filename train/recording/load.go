@@ -18,10 +18,10 @@ import (
 // Config says how traces become recordings.
 type Config struct {
 	P0      float64 `yaml:"p0"`       // performance that earns reward 0
-	HeldOut float64 `yaml:"held_out"` // part of the recordings kept from training
+	HeldOut float64 `yaml:"held_out"` // part of the recordings that is held out from training
 }
 
-// Default hold out a tenth.
+// Default holds out a tenth of the recordings.
 func Default() Config {
 	return Config{P0: policy.DefaultP0, HeldOut: 0.1}
 }
@@ -31,18 +31,18 @@ func (c *Config) Validate() error {
 	return errors.Join(field.Finite("p0", c.P0, 1e-6, 1e6), field.Finite("held_out", c.HeldOut, 0, 0.9))
 }
 
-// Data is what traces hold for learning the capacity action. All of it is in
-// memory, at some 70 bytes per window and worker.
+// Data is the recordings of traces, for training the capacity action. They are in memory,
+// at about 70 bytes per window and worker.
 type Data struct {
-	Train, HeldOut Recordings // HeldOut is empty where no recording could be spared
+	Train, HeldOut Recordings // HeldOut is empty if no recording could be spared
 	Windows        int64      // in both
-	Workers        []int      // every P that there is, in the order of the traces
+	Workers        []int      // each P that occurs, in the order of the traces
 	Fingerprint    string     // of the recordings and of how they were split
 }
 
-// Load reads the episodes of traces, of any P, as far as they have at least
-// so many windows in a row. The same files and seed give the same split. watch, if
-// not nil, is called with the windows read so far.
+// Load reads the episodes of traces, for any P, and leaves out those with fewer than least
+// windows in a row. The same files and seed give the same split. watch, if not nil, is
+// called with the number of windows read so far.
 func Load(ctx context.Context, c Config, files []string, least int, seed uint64, watch func(windows int64)) (*Data, error) {
 	d := &Data{}
 	var all Recordings
@@ -90,7 +90,7 @@ func (d *Data) see(workers int) {
 	d.Workers = append(d.Workers, workers)
 }
 
-// split holds out at least one recording, where there are two and any is asked for.
+// split holds out at least one recording, if part is positive and there are two.
 func (d *Data) split(all Recordings, part float64, seed uint64) {
 	n := 0
 	if part > 0 && len(all) > 1 {

@@ -1,6 +1,6 @@
-// Package recording holds the training data of the capacity action: recordings of windows,
-// made from traces or while a job runs. It makes scenarios of them and evaluates policies on
-// them without running a job.
+// Package recording holds the data that the capacity action is trained on: recordings of
+// windows, made from traces or while a job runs. A recording becomes a scenario for training
+// through the model, and a policy can be evaluated on it without a job.
 package recording
 
 import (
@@ -12,20 +12,20 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
-// Recording is a run of consecutive windows of a job, for capacity.RecurrentSACN. A transition
-// is a window t and the next one:
+// Recording is a sequence of consecutive windows of a job, as capacity.RecurrentSACN learns
+// from it. A transition is two successive windows, t and t+1:
 //
-//	state   what had been measured up to the end of t
+//	state   everything measured up to the end of t
 //	action  log of each worker's part of the records of t+1, less the mean over the workers
 //	reward  of t+1 (policy.Reward)
 //
-// The action is what the workers got, whatever partitioner decided it and how, so every trace
-// has it. That is why the trainer's action is the log capacity and not the gain and correction
-// that the network puts out.
+// The action is what the workers got, so a trace of any partitioner holds actions,
+// however they were decided. That is why the trainer's action is the log share, and not
+// the gain and correction that the network outputs.
 //
-// It grows by Add. The trainer only reads it.
+// Add appends windows. The trainer only reads.
 type Recording struct {
-	Raw dataset.Sequence // the windows as measured; what a recording is made again from
+	Raw dataset.Sequence // the windows as measured, from which Of makes the recording again
 
 	p0     float64
 	Logs   []float64 // [T,P] log(part of the records * P), NaN where unknown
@@ -33,20 +33,20 @@ type Recording struct {
 	Share  []float32 // [T,P] the action
 	Reward []float32 // [T]
 	Usable []bool    // [T] whether action and reward are known
-	State  []float32 // [T,P,StateWidth] what critics see of a worker
-	Common []float32 // [T,CommonWidth] and of all
+	State  []float32 // [T,P,StateWidth] input of critics, per worker
+	Common []float32 // [T,CommonWidth] input of critics, of all workers
 
 	smooth [len(smoothings)][]float64 // [P] log speeds
 }
 
-// smoothings are those of the log speeds that critics see, from fast to slow. Together they
-// approximate what a policy's memory may hold.
+// smoothings are the factors of the smoothed log speeds that critics see, from fast to
+// slow. Together they cover what the policy's memory can hold.
 var smoothings = [...]float64{0.5, 0.15, 0.05}
 
-// What critics see of a worker, in this order: the smoothed log speeds, then these.
+// The critics' inputs of a worker: the smoothed log speeds, then these.
 const (
-	atDeviation = len(smoothings) + iota // newest log speed less the middle smoothing
-	atShare                              // log share, less the mean
+	atDeviation = len(smoothings) + iota // newest log speed minus the middle smoothing
+	atShare                              // log share minus the mean
 	atBusy
 	atSaturated
 	atQueue
@@ -54,7 +54,7 @@ const (
 	StateWidth
 )
 
-// And of all workers.
+// The critics' inputs of all workers.
 const (
 	atMean     = iota // busy ratio
 	atBusiest         // busy ratio
@@ -63,11 +63,11 @@ const (
 	CommonWidth
 )
 
-// LogScale brings log speeds and log shares to sizes near 1: a tenth is much.
+// LogScale scales log speeds and log shares, of which a tenth is much, to about 1.
 const LogScale = 4
 
-// leastLogShare is the least log of a share times P that counts: no capacity policy
-// gives less.
+// leastLogShare is a lower bound on the log of a share times P: no capacity policy gives
+// less.
 var leastLogShare = math.Log(0.02)
 
 // New returns an empty recording of a job of P workers. p0 is the
@@ -80,8 +80,8 @@ func New(workers int, p0 float64) *Recording {
 	return r
 }
 
-// Of makes a recording of a sequence, which it takes over. One without counts
-// or busy ratios of all its windows is an error that names its trace.
+// Of makes a recording of a sequence, and keeps it. A sequence without counts or busy
+// ratios of all its windows is an error that names its trace.
 func Of(s *dataset.Sequence, p0 float64) (*Recording, error) {
 	n := s.Windows * s.Workers
 	if s.Workers < 1 || len(s.Counts) != n || len(s.Busy) != n || len(s.Mixed) != s.Windows || s.Queue != nil && len(s.Queue) != n {
@@ -98,7 +98,7 @@ func Of(s *dataset.Sequence, p0 float64) (*Recording, error) {
 // Windows is T.
 func (r *Recording) Windows() int { return len(r.Reward) }
 
-// Add appends a window. One of another number of workers is an error.
+// Add appends a window. Another number of workers is an error.
 func (r *Recording) Add(w *policy.Window) error {
 	s := &r.Raw
 	if len(w.Counts) != s.Workers || len(w.Busy) != s.Workers {
@@ -120,7 +120,7 @@ func (r *Recording) Add(w *policy.Window) error {
 	return nil
 }
 
-// take works out what there is to know of window t, all before it being done.
+// take computes everything about window t from the windows up to it.
 func (r *Recording) take(t int) {
 	workers := r.Raw.Workers
 	counts, busy := r.Raw.Row(r.Raw.Counts, t), r.Raw.Row(r.Raw.Busy, t)
@@ -190,8 +190,8 @@ func (r *Recording) take(t int) {
 	r.Common = append(r.Common, float32(total/max(n, 1)), float32(busiest), float32(LogScale*surprise), float32(math.Log(float64(workers))/2))
 }
 
-// follow moves a smoothing by the newest log speeds, of n workers, and returns by how
-// much they had been off.
+// follow updates a smoothing with the newest log speeds, of n workers, and returns their
+// deviations from it.
 func (r *Recording) follow(i int, alpha float64, inst []float64, n float64) []float64 {
 	s, off := r.smooth[i], make([]float64, len(r.smooth[i]))
 	mean := 0.0
@@ -214,7 +214,7 @@ func (r *Recording) follow(i int, alpha float64, inst []float64, n float64) []fl
 	return off
 }
 
-// Finite is v, or 0 where it is no finite number.
+// Finite returns v, or 0 if v is not finite.
 func Finite(v float64) float64 {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return 0
@@ -222,23 +222,22 @@ func Finite(v float64) float64 {
 	return v
 }
 
-// Stretch is a place in a recording to learn from: the transitions of so many windows
-// from window From on.
+// Stretch is a part of a recording to learn from: transitions from window From on.
 type Stretch struct {
 	Recording *Recording
 	From      int
 }
 
-// Stretches is where capacity.RecurrentSACN gets its batches.
+// Stretches is a source of batches for capacity.RecurrentSACN.
 type Stretches interface {
-	// Sample returns stretches of length transitions each, all of the same number of
-	// workers P: count(P) of them, in memory that the source may use again. It draws
-	// from rng alone, which is part of the trainer's state.
+	// Sample returns count(P) stretches of length transitions each, all for the same
+	// number of workers P, in memory that the source may reuse. It draws only from rng,
+	// which is part of the trainer's state.
 	Sample(rng *rand.Rand, length int, count func(workers int) int) ([]Stretch, error)
 }
 
-// Recordings is a source of stretches: every place in every recording is as likely as
-// any other, as far as P allows.
+// Recordings is a source of stretches. It draws the first stretch of a batch uniformly from
+// all places in all recordings, and the others from those with the same P.
 type Recordings []*Recording
 
 // Sample implements Stretches.
@@ -262,7 +261,7 @@ func (r Recordings) Sample(rng *rand.Rand, length int, count func(workers int) i
 			}
 			at -= n
 		}
-		panic("train: a place behind the last recording")
+		panic("recording: a place after the last recording")
 	}
 	all := places(0)
 	if all == 0 {

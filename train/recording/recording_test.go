@@ -45,7 +45,7 @@ func drive(t *testing.T, controller policy.Controller, windows int) ([]*policy.W
 	return all, r
 }
 
-// A recording of a running job equals one made from its trace.
+// A recording of a running job equals the recording made from its trace.
 func TestRecordingOfAJob(t *testing.T) {
 	capacity, err := learned.NewExploringPolicy(checkpoint.UntrainedCapacity(8, 1), 4, rand.New(rand.NewPCG(1, 1)))
 	if err != nil {
@@ -76,7 +76,7 @@ func TestRecordingOfAJob(t *testing.T) {
 	}
 }
 
-// A recording of a few windows, worked out by hand.
+// The values of a recording, computed by hand.
 func TestRecording(t *testing.T) {
 	q := &dataset.Sequence{
 		File: "x.arrow", Workers: 2, Windows: 3, Mixed: make([]bool, 3),

@@ -10,21 +10,21 @@ import (
 )
 
 // Scenario makes a scenario of windows [from, from+windows) of a recorded job, for training
-// through the model. The workers' speeds are the measured ones,
+// the capacity action offline. The workers' speeds are the measured ones,
 //
-//	speed = units finished / busy ratio (records, where units were not measured),
+//	speed = work units finished / busy ratio (records, if units were not measured),
 //
-// divided by their mean, with all their noise and changes. The utilisation is the mean over
-// the windows of the offered work over what the workers could have done. The fluid model
-// gives the effect of any capacities at these speeds. So the behaviour that collected the
-// trace does not matter, and its actions need no weights.
+// divided by their mean, with their noise and changes. The utilisation is the offered work
+// over the work that the workers could have done, as a mean over the windows. The fluid
+// model computes the result of any shares at these speeds, so neither the behaviour that
+// collected the trace nor its actions matter.
 //
-// delay is the delay of the metrics in windows. An unmeasured or idle worker keeps its last
-// speed, and before its first measurement has the mean of the others. A window without any
-// measured worker is an error, as is a part that the sequence does not have.
+// delay is the delay of the metrics, in windows. An unmeasured or idle worker keeps its last
+// speed; before its first, it has the mean of the others. A window in which no worker was
+// measured is an error, and so is a range that the sequence does not have.
 func Scenario(s *dataset.Sequence, from, windows, delay int) (*scenario.Scenario, error) {
 	if from < 0 || windows < 1 || from+windows > s.Windows {
-		return nil, fmt.Errorf("trace %s, episode %d: windows %d to %d asked for, of %d from step %d on", s.File, s.Episode, from, from+windows, s.Windows, s.First)
+		return nil, fmt.Errorf("trace %s, episode %d: no windows %d to %d among the %d from step %d on", s.File, s.Episode, from, from+windows, s.Windows, s.First)
 	}
 	r := &scenario.Scenario{
 		Workers: s.Workers, Windows: windows, Delay: delay,
@@ -54,7 +54,7 @@ func Scenario(s *dataset.Sequence, from, windows, delay int) (*scenario.Scenario
 			return nil, fmt.Errorf("trace %s, episode %d: no worker was measured in step %d; leave that part out", s.File, s.Episode, s.First+from+t)
 		}
 		r.Utilisation += all / sum / float64(windows)
-		// Those not measured keep their speed against the mean of all.
+		// Unmeasured workers keep their speed relative to the mean of all.
 		total := 0.0
 		for w := range speeds {
 			switch {

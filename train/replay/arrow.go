@@ -16,7 +16,7 @@ import (
 	"github.com/saspart/saspart/train"
 )
 
-// File is the name of a buffer in a checkpoint's folder.
+// File is the name of a replay in a checkpoint's folder.
 const File = "replay.arrow"
 
 // version is that of the file's format.
@@ -24,7 +24,7 @@ const version = "1"
 
 // Names of the metadata. The columns are obs, act, next (fixed-size lists of float32),
 // reward, terminal (float32) and priority (float64, p^alpha), a row per transition, in
-// the order of the ring's places.
+// the order of the ring.
 const (
 	metaVersion = "saspart.replay"
 	metaAt      = "saspart.replay.at"
@@ -50,7 +50,7 @@ func (b *Buffer) schema() *arrow.Schema {
 	}, &md)
 }
 
-// Write writes all that the buffer remembers to w, an Arrow IPC file.
+// Write writes the buffer to w, as an Arrow IPC file.
 func (b *Buffer) Write(w io.WriteSeeker) error {
 	schema := b.schema()
 	file, err := ipc.NewFileWriter(w, ipc.WithSchema(schema))
@@ -88,9 +88,8 @@ func (b *Buffer) record(schema *arrow.Schema, from, to int, priority []float64) 
 	}, int64(n))
 }
 
-// Read makes a buffer what it was when data was written. A file of other widths, of
-// more transitions than the configuration's capacity, or with numbers that no buffer
-// has, is refused.
+// Read returns the buffer that Write has written. Other widths, more transitions than the
+// configured capacity, and invalid numbers are errors.
 func Read(data []byte, cfg Config, dims train.Dims) (b *Buffer, err error) {
 	// The Arrow reader panics on some damaged files.
 	defer func() {

@@ -9,13 +9,13 @@ import (
 	"github.com/saspart/saspart/train"
 )
 
-// Transition is what a window came to.
+// Transition is one transition: observation, action, reward, next observation.
 type Transition struct {
-	Obs      []float32 // [O] what was seen
-	Act      []float32 // [A] what was done, in [-1,1]
+	Obs      []float32 // [O] observation
+	Act      []float32 // [A] action, in [-1,1]
 	Reward   float32
-	Next     []float32 // [O] what was seen then
-	Terminal float32   // 1 where nothing comes after
+	Next     []float32 // [O] next observation
+	Terminal float32   // 1 if the episode ends here
 }
 
 // Buffer is a ring of the newest transitions, a train.Source that draws them by
@@ -23,12 +23,12 @@ type Transition struct {
 //
 //	P(i) = p_i^alpha / sum_k p_k^alpha,  p_i = |TD error of i| + epsilon
 //
-// of all draws is i's, and its weight in the loss is
+// of all draws goes to i, and its weight in the loss is
 //
 //	w_i = (N P(i))^-beta / the batch's largest
 //
 // (Schaul et al. 2016, sections 3.3 and 3.4, proportional priorities). A new
-// transition has the largest priority there was, so that each is soon learned from.
+// transition gets the largest priority so far, so each is soon learned from.
 // Draws are stratified: one from each of B equal parts of the sum. For one goroutine.
 type Buffer struct {
 	cfg  Config
@@ -37,8 +37,8 @@ type Buffer struct {
 	obs, act, next   []float32 // [N,O], [N,A], [N,O]
 	reward, terminal []float32 // [N]
 	tree             *sumTree  // p^alpha
-	at               int       // where the next transition goes
-	most             float64   // largest p there was
+	at               int       // index of the next transition
+	most             float64   // largest p so far
 	updates          uint64    // batches drawn
 
 	drawn []int // rows of the last batch
@@ -52,8 +52,8 @@ func New(cfg Config, dims train.Dims) *Buffer {
 // Len is N, the number of transitions it holds.
 func (b *Buffer) Len() int { return len(b.reward) }
 
-// Add remembers a copy of t, in place of the oldest when it is full. Lengths that do
-// not fit and numbers that are not finite are errors, and nothing is remembered.
+// Add stores a copy of t, in place of the oldest if the buffer is full. Wrong lengths and
+// numbers that are not finite are errors, and nothing is stored.
 func (b *Buffer) Add(t Transition) error {
 	if len(t.Obs) != b.dims.Obs || len(t.Next) != b.dims.Obs || len(t.Act) != b.dims.Act {
 		return fmt.Errorf("replay: a transition of %d, %d and %d numbers, where %d, %d and %d belong",
@@ -84,7 +84,7 @@ func (b *Buffer) Add(t Transition) error {
 	return nil
 }
 
-// beta is how far weights make up for the priorities by now.
+// beta is the current exponent of the weights.
 func (b *Buffer) beta() float64 {
 	if b.cfg.BetaUpdates == 0 {
 		return b.cfg.Beta
@@ -95,7 +95,7 @@ func (b *Buffer) beta() float64 {
 // Sample implements train.Source.
 func (b *Buffer) Sample(rng *rand.Rand, batch *train.Batch) error {
 	if b.Len() == 0 {
-		return errors.New("replay: nothing is remembered yet")
+		return errors.New("replay: there are no transitions yet")
 	}
 	rows := len(batch.Reward)
 	b.drawn = b.drawn[:0]
@@ -119,13 +119,13 @@ func (b *Buffer) Sample(rng *rand.Rand, batch *train.Batch) error {
 	return nil
 }
 
-// Learned implements train.Listener: the batch drawn last gets priorities by its
-// errors. A row drawn twice keeps the later one, which is the same.
+// Learned implements train.Listener: the last batch gets priorities from its errors. A row
+// drawn twice has the same error twice.
 func (b *Buffer) Learned(errors []float32) {
 	for row, i := range b.drawn {
 		p := math.Abs(float64(errors[row])) + b.cfg.Epsilon
 		if math.IsNaN(p) || math.IsInf(p, 0) {
-			continue // the trainer says so, and stops
+			continue // the trainer reports it and stops
 		}
 		b.most = max(b.most, p)
 		b.tree.set(i, math.Pow(p, b.cfg.Alpha))

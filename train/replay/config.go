@@ -6,17 +6,17 @@ import (
 	"github.com/saspart/saspart/config/field"
 )
 
-// Config says how much is remembered and how it is sampled.
+// Config is the size of a replay buffer, and how it is sampled.
 type Config struct {
-	Capacity    int     `yaml:"capacity"`     // transitions; the oldest go first
-	Alpha       float64 `yaml:"alpha"`        // how much priorities count: 0 samples uniformly, 1 in proportion to the error
-	Beta        float64 `yaml:"beta"`         // how far importance weights make up for that at the start, 0..1
-	BetaUpdates int     `yaml:"beta_updates"` // updates over which beta rises to 1; 0: it stays
-	Epsilon     float64 `yaml:"epsilon"`      // added to every error, so that none is never sampled again
+	Capacity    int     `yaml:"capacity"`     // in transitions; the oldest are dropped
+	Alpha       float64 `yaml:"alpha"`        // exponent of priorities: 0 samples uniformly, 1 in proportion to the error
+	Beta        float64 `yaml:"beta"`         // exponent of the importance weights at the start, 0..1
+	BetaUpdates int     `yaml:"beta_updates"` // updates over which beta rises to 1; 0: it stays constant
+	Epsilon     float64 `yaml:"epsilon"`      // added to every error, so that every transition can be sampled again
 }
 
-// Default is the published size, 100,000 (docs/algorithms.md, "Published settings"), with the
-// paper's constants for proportional priorities (Schaul et al. 2016, section 4).
+// Default has the published size, 100,000 (docs/algorithms.md, "Published settings"), and
+// the constants for proportional priorities of Schaul et al. 2016, section 4.
 func Default() Config {
 	return Config{Capacity: 100_000, Alpha: 0.6, Beta: 0.4, BetaUpdates: 100_000, Epsilon: 1e-3}
 }

@@ -8,10 +8,11 @@ import (
 	"github.com/saspart/saspart/train"
 )
 
-// Mix is a source over two: the first Share of each batch's rows, rounded, are the
-// first's, the others the second's. Errors go back to the sources that are Listeners.
-// Half and half is the batch of online learning with offline data (Ball et al. 2023, "Efficient Online Reinforcement Learning with Offline Data",
-// arXiv 2302.02948, section 4.1).
+// Mix draws from two sources: the first Share of each batch's rows, rounded, come from
+// First, the others from Second. Errors go back to those that are listeners. With a Share
+// of one half it is the batch of online learning with offline data (Ball et al. 2023,
+// "Efficient Online Reinforcement Learning with Offline Data", arXiv 2302.02948,
+// section 4.1).
 type Mix struct {
 	First, Second train.Source
 	Share         float64 // 0..1
@@ -45,7 +46,7 @@ func (m Mix) Learned(errors []float32) {
 	}
 }
 
-// at is the number of rows that are the first's.
+// at is the number of rows that come from First.
 func (m Mix) at(rows int) int { return int(math.Round(m.Share * float64(rows))) }
 
 // split returns the two parts of a batch, which share its memory.
@@ -61,7 +62,7 @@ func (m Mix) split(b *train.Batch) (first, second *train.Batch) {
 	return part(0, at), part(at, rows)
 }
 
-// Recorded is a store of recorded transitions as a source, each as likely as any.
+// Recorded draws recorded transitions uniformly from a store.
 type Recorded struct{ Store *dataset.Store }
 
 // Sample implements train.Source.

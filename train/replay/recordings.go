@@ -18,12 +18,12 @@ import (
 	"github.com/saspart/saspart/train/recording"
 )
 
-// Recordings remembers the newest windows of running jobs for a trainer that learns
-// from stretches of them (capacity.RecurrentSACN). Each job's windows are kept as segments in
-// their order; when there are too many, the oldest segment goes as a whole. It is a
-// recording.Stretches that draws every place alike: a recurrent policy is learned from
-// windows whose error depends on those before, so that none has a priority of its own.
-// For one goroutine.
+// Recordings stores the newest windows of running jobs, for a trainer that learns from
+// stretches of them (capacity.RecurrentSACN). Each job's windows are kept in order, in segments.
+// If there are too many windows, the oldest segment is dropped. Recordings implements
+// recording.Stretches and draws uniformly: the error of a recurrent policy in a window
+// depends on earlier windows, so windows have no priorities of their own. It must not be
+// used concurrently.
 type Recordings struct {
 	workers, capacity int
 	p0                float64
@@ -31,26 +31,26 @@ type Recordings struct {
 	windows           int
 }
 
-// segment is an unbroken run of windows of one job.
+// segment is a sequence of consecutive windows of one job.
 type segment struct {
 	job       int
 	open      bool // it grows
 	recording *recording.Recording
 }
 
-// segmentWindows is how many windows a segment grows to.
+// segmentWindows is the length of a full segment.
 const segmentWindows = 256
 
-// NewRecordings remembers up to capacity windows, and a segment more, of jobs of P
-// workers. p0 is the performance that earns reward 0.
+// NewRecordings returns a store for capacity windows, and up to one segment more, of jobs
+// with the given number of workers. p0 is the performance that earns reward 0.
 func NewRecordings(capacity, workers int, p0 float64) *Recordings {
 	return &Recordings{workers: workers, capacity: capacity, p0: p0}
 }
 
-// Windows is how many windows it holds.
+// Windows is the number of windows stored.
 func (r *Recordings) Windows() int { return r.windows }
 
-// Add stores a window of a job, which must follow the previous one.
+// Add stores a window of a job. It must follow the job's last one, unless Cut was called.
 func (r *Recordings) Add(job int, w *policy.Window) error {
 	s := r.growing(job)
 	if s == nil {
@@ -71,7 +71,7 @@ func (r *Recordings) Add(job int, w *policy.Window) error {
 	return nil
 }
 
-// growing is the segment that a job's next window belongs to; nil: a new one.
+// growing is the segment that a job's next window belongs to; nil: a new one must begin.
 func (r *Recordings) growing(job int) *segment {
 	for i := range r.segments {
 		if s := &r.segments[i]; s.open && s.job == job {
@@ -81,7 +81,7 @@ func (r *Recordings) growing(job int) *segment {
 	return nil
 }
 
-// Cut ends the segment of a job: what comes next of it does not follow what was.
+// Cut ends the segment of a job: its next window does not follow the last one.
 func (r *Recordings) Cut(job int) {
 	if s := r.growing(job); s != nil {
 		s.open = false
@@ -106,12 +106,12 @@ func (r *Recordings) Sample(rng *rand.Rand, length int, count func(workers int) 
 	return all.Sample(rng, length, count)
 }
 
-// metaSegments holds, as JSON, what the segments are; the file has a record batch for
-// each, a row per window.
+// metaSegments is the metadata that describes the segments, as JSON. The file has a record
+// batch for each segment, and a row for each window.
 const metaSegments = "saspart.replay.segments"
 
-// kept is a segment's description in the file.
-type kept struct {
+// segmentInfo describes a segment in the file.
+type segmentInfo struct {
 	Job  int  `json:"job"`
 	Open bool `json:"open"`
 }
@@ -124,11 +124,11 @@ func (r *Recordings) schema(md *arrow.Metadata) *arrow.Schema {
 	}, md)
 }
 
-// Write writes all that is remembered to w, an Arrow IPC file.
+// Write writes all windows to w, as an Arrow IPC file.
 func (r *Recordings) Write(w io.WriteSeeker) error {
-	segments := make([]kept, len(r.segments))
+	segments := make([]segmentInfo, len(r.segments))
 	for i, s := range r.segments {
-		segments[i] = kept{s.job, s.open}
+		segments[i] = segmentInfo{s.job, s.open}
 	}
 	text, err := json.Marshal(segments)
 	if err != nil {
@@ -169,7 +169,7 @@ func (s segment) record(schema *arrow.Schema) arrow.Record {
 	return array.NewRecord(schema, columns, int64(raw.Windows))
 }
 
-// floats and lists are Arrow's views of float32 numbers, all and n lists of them.
+// floats and lists are Arrow's views of float32 numbers: as one array, and as n lists.
 func floats(v []float32) arrow.ArrayData {
 	data := memory.NewBufferBytes(arrow.Float32Traits.CastToBytes(v))
 	return array.NewData(arrow.PrimitiveTypes.Float32, len(v), []*memory.Buffer{nil, data}, nil, 0, 0)
@@ -179,7 +179,7 @@ func lists(of arrow.DataType, n int, v []float32) arrow.Array {
 	return array.MakeFromData(array.NewData(of, n, []*memory.Buffer{nil}, []arrow.ArrayData{floats(v)}, 0, 0))
 }
 
-// ReadRecordings makes what Write wrote again.
+// ReadRecordings returns the recordings that Write has written.
 func ReadRecordings(data []byte, capacity, workers int, p0 float64) (r *Recordings, err error) {
 	// The Arrow reader panics on some damaged files.
 	defer func() {
@@ -207,7 +207,7 @@ func (r *Recordings) read(data []byte) error {
 	if i := md.FindKey(metaVersion); i < 0 || md.Values()[i] != version {
 		return fmt.Errorf("it is of another format than %s", version)
 	}
-	var segments []kept
+	var segments []segmentInfo
 	if i := md.FindKey(metaSegments); i >= 0 {
 		if err := json.Unmarshal([]byte(md.Values()[i]), &segments); err != nil {
 			return fmt.Errorf("segments: %w", err)

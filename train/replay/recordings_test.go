@@ -21,8 +21,8 @@ func window(step int, n int64) *policy.Window {
 	}
 }
 
-// TestRecordings: segments of each job in their order, the oldest windows forgotten,
-// and a restored one equals the saved one.
+// TestRecordings: segments of each job are in order, the oldest windows are dropped, and
+// reading returns what was written.
 func TestRecordings(t *testing.T) {
 	const capacity = 700
 	r := NewRecordings(capacity, 2, policy.DefaultP0)

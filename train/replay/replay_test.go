@@ -226,8 +226,9 @@ func filled(t testing.TB, cfg Config, dims train.Dims, n int) *Buffer {
 	return b
 }
 
-// TestRestoredContinues: the restored buffer equals the saved one and draws the same batches.
-func TestRestoredContinues(t *testing.T) {
+// TestRestoredGoesOnTheSame: a buffer that was read equals the written one, and draws the
+// same.
+func TestRestoredGoesOnTheSame(t *testing.T) {
 	dims := train.Dims{Obs: 3, Act: 2}
 	cfg := Default()
 	for _, tc := range []struct {
@@ -301,7 +302,7 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// constant fills a batch with its number and records the errors it is given.
+// constant fills a batch with its number and records its errors.
 type constant struct {
 	value  float32
 	errors []float32

@@ -1,9 +1,9 @@
 package replay
 
-// sumTree is a binary tree whose leaves are weights and whose nodes are the sums of
-// their two children: finding the leaf at which the running sum reaches a value takes
-// log2(leaves) steps. Every node is computed from its children alone, so that a tree
-// of the same leaves is the same tree, bit for bit, whatever they were before.
+// sumTree is a binary tree whose leaves are weights and whose nodes are the sums of their
+// two children. Finding the leaf at which the running sum reaches a value takes
+// log2(leaves) steps. A node depends on its children alone, so the same leaves give the
+// same tree, bit for bit, whatever their earlier values.
 type sumTree struct {
 	node []float64 // node[1] is the root, node[i]'s children are node[2i] and node[2i+1]
 	at   int       // of the first leaf
@@ -32,8 +32,8 @@ func (t *sumTree) set(leaf int, weight float64) {
 	}
 }
 
-// find is the leaf in whose part of [0, total) the value lies. It never is a leaf of
-// weight 0 while there is another, whatever is rounded on the way.
+// find is the leaf in whose part of [0, total) the value lies. Rounding never makes it a
+// leaf of weight 0 if there is another.
 func (t *sumTree) find(value float64) int {
 	i := 1
 	for i < t.at {

@@ -13,7 +13,7 @@ import (
 
 // envs makes the jobs to explore and the one to evaluate on. A job in real time is both.
 func (b *onlineBuild) envs() error {
-	loop := &b.training.Loop
+	t := b.training
 	if n := b.Training.Parallel; b.RealTime() && n > 1 {
 		return usagef("--parallel %d: a job on the engine %s runs in real time, one at a time; use %s or %s", n, b.Engine, ClosedForm, experiment.Sim)
 	}
@@ -23,20 +23,20 @@ func (b *onlineBuild) envs() error {
 			return err
 		}
 		b.closes(env)
-		loop.Envs = append(loop.Envs, env)
+		t.Envs = append(t.Envs, env)
 	}
 	if b.RealTime() {
-		loop.EvalEnv = loop.Envs[0]
+		t.EvalEnv = t.Envs[0]
 		return nil
 	}
 	var err error
-	if loop.EvalEnv, err = b.env(b.Training.Parallel, online.DefaultSafety()); err == nil {
-		b.closes(loop.EvalEnv)
+	if t.EvalEnv, err = b.env(b.Training.Parallel, online.DefaultSafety()); err == nil {
+		b.closes(t.EvalEnv)
 	}
 	return err
 }
 
-// env makes the i-th job; the one after the last is evaluated on.
+// env makes the i-th job. Job number Parallel is for evaluations.
 func (b *onlineBuild) env(i int, s online.Safety) (online.Env, error) {
 	switch {
 	case b.Action == checkpoint.KindCapacity:

@@ -49,7 +49,7 @@ type CapacityTrainers func(c capacity.RecurrentConfig, from *checkpoint.Checkpoi
 
 // OnlineTraining is a training that is ready to run.
 type OnlineTraining struct {
-	Loop    online.Loop
+	online.Training
 	closers []io.Closer
 }
 
@@ -85,7 +85,7 @@ func (c *Online) Build(ctx context.Context, o Options) (*OnlineTraining, error) 
 	if o.NewCapacity == nil {
 		o.NewCapacity = newCapacity
 	}
-	t := &OnlineTraining{Loop: online.Loop{Dir: o.Dir, Now: o.Now}}
+	t := &OnlineTraining{Training: online.Training{Dir: o.Dir, Now: o.Now}}
 	b := &onlineBuild{Online: c, Options: o, training: t}
 	var err error
 	if b.model, err = experiment.Fluid(c.Experiment); err != nil {
@@ -101,7 +101,7 @@ func (c *Online) Build(ctx context.Context, o Options) (*OnlineTraining, error) 
 	} else {
 		err = b.sharesLearner(ctx)
 	}
-	t.Loop.Config = c.Training // the checkpoint to start from may have set some of it
+	t.Config = c.Training // the checkpoint to start from may have set some of it
 	if err == nil {
 		err = b.envs()
 	}
@@ -135,15 +135,15 @@ func (b *onlineBuild) sharesLearner(ctx context.Context) error {
 	if err := b.resume(func(folder string) (*online.Status, error) { return l.Load(folder, b.Training.Replay, dims) }); err != nil {
 		return err
 	}
-	b.training.Loop.Learner, b.shares = l, l
+	b.training.Learner, b.shares = l, l
 	if b.RealTime() {
 		background, err := online.NewBackgroundShares(l, b.Seed)
 		if err != nil {
 			return err
 		}
-		b.training.Loop.Learner, b.shares = background, background
+		b.training.Learner, b.shares = background, background
 	}
-	b.training.closers = append([]io.Closer{b.training.Loop.Learner}, b.training.closers...)
+	b.training.closers = append([]io.Closer{b.training.Learner}, b.training.closers...)
 	return nil
 }
 
@@ -167,20 +167,20 @@ func (b *onlineBuild) capacityLearner(ctx context.Context) error {
 	if err := b.resume(func(folder string) (*online.Status, error) { return l.Load(folder, c.Replay.Capacity, workers, c.P0) }); err != nil {
 		return err
 	}
-	if s := b.training.Loop.Status; s != nil {
+	if s := b.training.Status; s != nil {
 		for job := c.Parallel; job < len(s.Jobs); job++ {
 			l.Cut(job) // the run had more jobs before
 		}
 	}
-	b.training.Loop.Learner, b.capacity = l, l
+	b.training.Learner, b.capacity = l, l
 	if b.RealTime() {
 		background, err := online.NewBackgroundCapacity(l)
 		if err != nil {
 			return err
 		}
-		b.training.Loop.Learner, b.capacity = background, background
+		b.training.Learner, b.capacity = background, background
 	}
-	b.closes(b.training.Loop.Learner)
+	b.closes(b.training.Learner)
 	return nil
 }
 
@@ -190,7 +190,7 @@ func (b *onlineBuild) resume(load func(folder string) (*online.Status, error)) (
 	if !b.Resume {
 		return nil
 	}
-	b.training.Loop.Status, err = load(filepath.Join(b.Dir, train.Last))
+	b.training.Status, err = load(filepath.Join(b.Dir, train.Last))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

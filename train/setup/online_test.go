@@ -77,10 +77,10 @@ func TestBuildAndResume(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := len(training.Loop.Envs); n != 2 || training.Loop.EvalEnv == training.Loop.Envs[0] {
+		if n := len(training.Envs); n != 2 || training.EvalEnv == training.Envs[0] {
 			t.Errorf("%d jobs to explore, and the evaluation on one of them; want 2 and another one", n)
 		}
-		out, err := training.Loop.Run(t.Context())
+		out, err := training.Run(t.Context())
 		if err := errors.Join(err, training.Close()); err != nil {
 			t.Fatal(err)
 		}

@@ -20,7 +20,7 @@ type routes struct {
 	After  *online.RouteMap `json:"after,omitempty"`
 }
 
-// Evaluated is for online.Loop: it writes the file after an evaluation.
+// Evaluated is for online.Training: it writes the file after an evaluation.
 func (f RouteFile) Evaluated(_ online.Evaluation, now online.RouteMap) error {
 	var r routes
 	text, err := os.ReadFile(string(f))

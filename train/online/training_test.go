@@ -19,14 +19,14 @@ import (
 )
 
 // fluidLoop is a loop on a job in closed form with noise and delay, under a climber.
-func fluidLoop(t *testing.T, dir string, c Config, parallel int) *Loop {
+func fluidLoop(t *testing.T, dir string, c Config, parallel int) *Training {
 	t.Helper()
 	config := fluid.Default([]float64{1, 0.5, 1, 2})
 	config.Noise, config.Delay, config.Records = 0.1, 2, 10_000
 	config.Keys = fluid.ZipfKeys(100, 1.5, policy.SlotCount(4))
 	mask := policy.NewMask(config.Keys.Weights()[:4], 4, policy.MaskConfig{TrueHot: 3})
 	s := learner(newClimber(mask, 7), 200)
-	l := &Loop{Config: c, Learner: s, Dir: dir, Now: clock()}
+	l := &Training{Config: c, Learner: s, Dir: dir, Now: clock()}
 	for i := range parallel + 1 {
 		config.Seed = uint64(i)
 		m, err := fluid.NewSharesEnv(config, mask, 4, false, c.P0)
@@ -49,7 +49,7 @@ func fluidLoop(t *testing.T, dir string, c Config, parallel int) *Loop {
 }
 
 // resumed loads what an earlier loop saved in its folder.
-func resumed(t *testing.T, l *Loop) *Loop {
+func resumed(t *testing.T, l *Training) *Training {
 	t.Helper()
 	s := l.Learner.(*SharesLearner)
 	cfg := l.Config.Replay
@@ -113,22 +113,22 @@ func TestStop(t *testing.T) {
 			c.Windows = 0
 			tc.change(&c)
 			evaluation := 0
-			judge := &script{}
+			evalEnv := &script{}
 			begun := 0
-			judge.measure = func(int) StepResult {
-				if judge.begun > begun {
-					begun, judge.window, evaluation = judge.begun, 1, evaluation+1
+			evalEnv.measure = func(int) StepResult {
+				if evalEnv.begun > begun {
+					begun, evalEnv.window, evaluation = evalEnv.begun, 1, evaluation+1
 				}
 				m := StepResult{Clean: true, Imbalance: tc.eval(evaluation)}
-				if judge.window == 1 {
+				if evalEnv.window == 1 {
 					m.Imbalance = 100 // settling does not count
-				} else if judge.window == 6 {
+				} else if evalEnv.window == 6 {
 					m.Imbalance = max(m.Imbalance, tc.worst)
 				}
 				return m
 			}
 			env := tc.env
-			l := &Loop{Config: c, Learner: &idle{}, Envs: []Env{&env}, EvalEnv: judge, Dir: t.TempDir(), Now: clock()}
+			l := &Training{Config: c, Learner: &idle{}, Envs: []Env{&env}, EvalEnv: evalEnv, Dir: t.TempDir(), Now: clock()}
 			out, err := l.Run(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -148,7 +148,7 @@ func TestTimeWithoutWindows(t *testing.T) {
 	for _, c := range []struct {
 		why           string
 		explored      int // windows before there are none; 0: any number
-		judged, tells int // windows of the judge before there are none, and that a whole evaluation has told of
+		judged, tells int // windows of the evalEnv before there are none, and that a whole evaluation has told of
 		windows       uint64
 		want          string // error; "": none
 	}{
@@ -160,7 +160,7 @@ func TestTimeWithoutWindows(t *testing.T) {
 		c1.Windows, c1.Time = 0, time.Second
 		s := &idle{}
 		evaluations := 0
-		l := &Loop{Config: c1, Learner: s, Dir: "runs/x", Now: time.Now,
+		l := &Training{Config: c1, Learner: s, Dir: "runs/x", Now: time.Now,
 			Envs: []Env{&stalling{after: c.explored}}, EvalEnv: &stalling{after: c.judged},
 			Evaluated: func(Evaluation, RouteMap) error { evaluations++; return nil },
 		}
@@ -200,11 +200,11 @@ func TestNotFinite(t *testing.T) {
 		}
 	}
 	for _, tc := range []struct {
-		why   string
-		env   script
-		judge script
-		fail  uint64
-		want  []string
+		why     string
+		env     script
+		evalEnv script
+		fail    uint64
+		want    []string
 	}{
 		{"a reward", script{measure: at(17, StepResult{Clean: true, Reward: math.NaN()})}, script{}, 0, []string{"window 17", "job 0", "reward is NaN", "--resume"}},
 		{"an imbalance", script{measure: at(3, StepResult{Clean: true, Imbalance: math.Inf(1)})}, script{}, 0, []string{"window 3", "imbalance is +Inf"}},
@@ -212,7 +212,7 @@ func TestNotFinite(t *testing.T) {
 		{"a loss", script{}, script{}, 5, []string{"after window 15", "loss is NaN"}},
 	} {
 		s := &idle{fail: tc.fail}
-		l := &Loop{Config: quick(), Learner: s, Envs: []Env{&tc.env}, EvalEnv: &tc.judge, Dir: "runs/x", Now: clock()}
+		l := &Training{Config: quick(), Learner: s, Envs: []Env{&tc.env}, EvalEnv: &tc.evalEnv, Dir: "runs/x", Now: clock()}
 		out, err := l.Run(t.Context())
 		if err == nil || out.Reason != Failed {
 			t.Errorf("%s: %s, error %v", tc.why, out.Reason, err)
@@ -247,7 +247,7 @@ func TestInterrupt(t *testing.T) {
 			cancel()
 		}
 	}}
-	l := &Loop{Config: quick(), Learner: s, Envs: []Env{env}, EvalEnv: &script{}, Dir: "runs/x", Now: clock()}
+	l := &Training{Config: quick(), Learner: s, Envs: []Env{env}, EvalEnv: &script{}, Dir: "runs/x", Now: clock()}
 	out, err := l.Run(ctx)
 	if !errors.Is(err, context.Canceled) || out.Reason != Interrupted || out.Windows != 33 {
 		t.Errorf("%+v, error %v", out, err)
@@ -262,7 +262,7 @@ func TestOrder(t *testing.T) {
 	c := quick()
 	c.Windows = 40
 	var order []string
-	l := &Loop{Config: c, Learner: &idle{}, EvalEnv: &script{}, Dir: t.TempDir(), Now: clock()}
+	l := &Training{Config: c, Learner: &idle{}, EvalEnv: &script{}, Dir: t.TempDir(), Now: clock()}
 	for i := range 4 {
 		l.Envs = append(l.Envs, &script{
 			delay:   func() { time.Sleep(time.Duration(3-i) * time.Millisecond) },
@@ -292,8 +292,8 @@ func TestMetrics(t *testing.T) {
 	env := &script{measure: func(w int) StepResult {
 		return StepResult{Clean: w%2 == 0, Imbalance: 0.25, Reward: 2, Backpressured: 0.5, Returned: w == 7, Limited: w%10 == 0}
 	}}
-	judge := &script{measure: func(int) StepResult { return StepResult{Clean: true, Imbalance: 0.125, Reward: 3} }}
-	l := &Loop{Config: c, Learner: &idle{}, Envs: []Env{env}, EvalEnv: judge, Dir: t.TempDir(), Now: clock()}
+	evalEnv := &script{measure: func(int) StepResult { return StepResult{Clean: true, Imbalance: 0.125, Reward: 3} }}
+	l := &Training{Config: c, Learner: &idle{}, Envs: []Env{env}, EvalEnv: evalEnv, Dir: t.TempDir(), Now: clock()}
 	rows := map[uint64]map[string]float64{}
 	l.Record = func(windows uint64, values map[string]float64) error {
 		rows[windows] = values

@@ -10,7 +10,7 @@ import (
 	"github.com/saspart/saspart/train"
 )
 
-// Held are the recordings to judge by: those held out, or all where none is.
+// Held are the recordings to evaluate on: the held-out ones, or all if there are none.
 func (d *Data) Held() Recordings {
 	if len(d.HeldOut) > 0 {
 		return d.HeldOut
@@ -18,9 +18,9 @@ func (d *Data) Held() Recordings {
 	return d.Train
 }
 
-// measured is what a policy sees of window t, as with the controller of learned.New. A
-// recording does not hold the capacity in force; it is assumed to be what the worker got.
-// Slices of m are reused.
+// measured sets m to what a policy sees of window t, as the controller of learned.New
+// measures it. A recording does not hold the share that the route gave a worker; m has the
+// share that the worker got instead. It reuses the slices of m.
 func (r *Recording) measured(t int, m *scenario.Measured) {
 	p := r.Raw.Workers
 	m.Seen, m.Busy, m.Queue = resize(m.Seen, p), resize(m.Busy, p), resize(m.Queue, p)
@@ -45,12 +45,13 @@ func resize(v []float64, n int) []float64 {
 	return v[:n]
 }
 
-// Judge evaluates a capacity policy on recordings, without critics. It compares the policy's
-// log capacities with the recorded ones, and its imbalance at the recorded speeds with the
-// recorded imbalance, both after the first windows and as means over the recordings.
-// Recordings that are too short, or have a window without any measured worker, have no
-// imbalance.
-func Judge(c *checkpoint.Checkpoint, recordings Recordings) (e train.Estimates, err error) {
+// Evaluate evaluates a capacity policy on recordings, without critics. It measures how far
+// the policy's log shares are from the recorded ones. It also computes the imbalance after
+// the first windows at the recorded speeds, of the policy and of the recorded behaviour,
+// as means over the recordings. Recordings that are too short, or have a window in which
+// no worker was measured, have no such imbalance. If no recording has one, Recorded and
+// Behaviour are nil.
+func Evaluate(c *checkpoint.Checkpoint, recordings Recordings) (e train.Estimates, err error) {
 	square, numbers, scored := 0.0, 0, 0.0
 	imbalance, behaviour := 0.0, 0.0
 	for _, r := range recordings {
