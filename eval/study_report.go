@@ -258,7 +258,7 @@ func (r *Report) addRun(dir string, info *study.Info, results []study.Result) er
 		words[i] = quoted(w)
 	}
 	r.Sections = append(r.Sections, Section{
-		Heading: "Run it again", Text: "The first command repeats the study, with another folder to write to; the second makes this page anew.",
+		Heading: "Run it again", Text: "The first command repeats the study, with another folder to write to; the second writes this page again.",
 		Code: strings.Join(words, " ") + "\nsaspart report " + quoted(filepath.Clean(dir)),
 	})
 	if info.Matrix == nil {

@@ -28,7 +28,7 @@ const fluidSample = 200_000
 func Fluid(e *config.Experiment) (fluid.Config, error) {
 	if e.Fluid.Model == fluid.ReferenceModel {
 		if e.Job.Speeds.Change != (engine.SpeedChange{}) {
-			return fluid.Config{}, fmt.Errorf("fluid model of %s: speeds never change in the reference environment; leave out job.speeds.change, or set fluid.model to %s", e.Name, fluid.JobModel)
+			return fluid.Config{}, fmt.Errorf("fluid model of %s: speeds never change in SaSPartitioner's environment; leave out job.speeds.change, or set fluid.model to %s", e.Name, fluid.JobModel)
 		}
 		c := fluid.ReferenceConfig(ReferenceSpeeds(e))
 		return c, c.Validate()

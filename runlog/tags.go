@@ -46,34 +46,34 @@ const (
 func Tags() []Tag {
 	return []Tag{
 		{Imbalance, "Imbalance in rollouts", "Mean of (max - mean) / mean of the busy ratios when the policy runs a job; 0 is perfect."},
-		{Reward, "Reward in rollouts", "Mean reward per window when the policy runs a job; 3 is the most there is."},
-		{WorstImbalance, "Worst imbalance in rollouts", "Of the window of a rollout in which the workers were busy least alike; the first windows do not count."},
+		{Reward, "Reward in rollouts", "Mean reward per window when the policy runs a job; at most 3."},
+		{WorstImbalance, "Worst imbalance in rollouts", "Of the worst window of a rollout; the first windows do not count."},
 		{ExploreImbalance, "Imbalance while exploring", "Mean of (max - mean) / mean of the busy ratios over the windows that were learned from."},
 		{ExploreReturn, "Return while exploring", "Sum of the rewards over the last whole episode."},
 		{ExploreBackpressure, "Backpressure while exploring", "Part of the time that the source was blocked."},
-		{Returns, "Returns to the last good route", "How often since the start a window was beyond the limits and the last good route was taken up again."},
+		{Returns, "Returns to the last good route", "How often since the start a window was beyond the limits and the last good route was restored."},
 		{Limited, "Shortened steps", "How often since the start the route could not move as far as the policy wanted."},
 		{ActionDistance, "Distance of actions to the data", "Root mean square, over held-out windows, of the policy's action less the data's, both in [-1, 1]."},
-		{HeldOutValue, "Value of held-out actions", "What the critics think of what was done in episodes that they were not trained on."},
-		{HeldOutPolicy, "Value of the policy's actions there", "What the critics think of what the policy would have done instead; above the data's is what they promise themselves of it."},
+		{HeldOutValue, "Value of held-out actions", "The critics' estimate for the recorded actions of episodes that they were not trained on."},
+		{HeldOutPolicy, "Value of the policy's actions there", "The critics' estimate for the policy's actions in the same windows; the difference to the data's is the gain they expect."},
 		{LossCritic, "Loss of the critics", "Huber loss of the critics against their targets."},
-		{LossLoads, "Loss of the loads", "Half the mean squared error of what the critics know of loads against measured busy ratios, both relative to their mean."},
-		{LossCQL, "Conservative gap", "Soft maximum of the value over sampled actions less the value of the data's: how much better unseen actions look."},
-		{LossActor, "Loss of the policy", "Entropy's price less the value of the policy's own actions."},
+		{LossLoads, "Loss of the loads", "Half the mean squared error of the critics' loads against measured busy ratios, both relative to their mean."},
+		{LossCQL, "Conservative gap", "Soft maximum of the value over sampled actions less the value of the data's: how much better unseen actions seem."},
+		{LossActor, "Loss of the policy", "The weighted log-probability less the value of the policy's own actions."},
 		{LossClone, "Loss of cloning", "Minus the log-probability that the policy gives the data's actions."},
 		{ValueData, "Value of the data's actions", "Mean over the batch and the critics."},
-		{ValueTarget, "Target of the values", "What values are learned towards: the reward and the discounted value of what follows."},
+		{ValueTarget, "Target of the values", "The critics' target: the reward and the discounted value of the next state."},
 		{ValuePolicy, "Value of the policy's actions", "Least among the critics, mean over the batch."},
-		{Alpha, "Weight of the entropy", "Alpha, steered so that the entropy comes to its target."},
+		{Alpha, "Weight of the entropy", "Alpha, adjusted so that the entropy approaches its target."},
 		{Entropy, "Entropy of the policy", "Minus the mean log-probability of the policy's actions."},
 		{GradCritic, "Gradient of the critics", "Its length before clipping."},
 		{GradActor, "Gradient of the policy", "Its length before clipping."},
 		{Updates, "Updates", "Gradient steps since the start."},
-		{UpdateRate, "Updates per second", "Updates since the row before, over the time that they took."},
+		{UpdateRate, "Updates per second", "Updates since the previous row, over the time that they took."},
 	}
 }
 
-// Describe finds what is known of a tag; an unknown one has its name as title.
+// Describe returns the description of a tag; an unknown one has its name as title.
 func Describe(name string) Tag {
 	for _, t := range Tags() {
 		if t.Name == name {

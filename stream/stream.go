@@ -40,8 +40,9 @@ func (b *Batch) Resize(n int) {
 type Source interface {
 	// Fill sets Key, Hash, Text and Values of the batch's records and the Hashes column; the
 	// driver has set Time, ascending. It fills from the front and returns how many it has
-	// filled. If it fills fewer than all it returns an error: io.EOF after the last record of a
-	// source that ends, otherwise what went wrong, where, and how to fix it.
+	// filled. If it fills fewer than all it returns an error. That is io.EOF after the last
+	// record of a source that ends; other errors say what went wrong, where, and how to fix
+	// it.
 	Fill(b *Batch) (int, error)
 }
 

@@ -65,7 +65,7 @@ then replaces FILE. It has complete windows only.`,
 	opts.experiment.short(cmd, "windows", "collect.windows", "n", "stop after this many metric windows (default "+runWindows+"); 0: when the source ends")
 	opts.experiment.short(cmd, "duration", "collect.duration", "duration", "stop after this much of the job's time")
 	cmd.Flags().StringVar(&opts.results, "results", "", "write the reduced results to this CSV `file`")
-	cmd.Flags().IntVar(&opts.warmup, "warmup", 0, "`windows` at the beginning that the table leaves out")
+	cmd.Flags().IntVar(&opts.warmup, "warmup", 0, "`windows` at the beginning that are not counted")
 	cmd.MarkFlagsMutuallyExclusive("windows", "duration")
 	engineName := &choice{value: experiment.Sim, allowed: experiment.Engines()}
 	choiceFlag(cmd, engineName, "engine", "", "engine that runs the job")

@@ -39,7 +39,7 @@ func (o *serverOptions) add(cmd *cobra.Command) {
 	f.StringVar(&o.ca, "server-ca", "", "connect by TLS; certificate authorities of the server, a PEM `file`")
 	f.StringVar(&o.cert, "server-cert", "", "client certificate, a PEM `file`")
 	f.StringVar(&o.key, "server-key", "", "its key, a PEM `file`")
-	f.DurationVar(&o.staleAfter, "server-stale", client.Default().StaleAfter, "without an answer for so long of the job's time, routes are analytic")
+	f.DurationVar(&o.staleAfter, "server-stale", client.Default().StaleAfter, "use analytic routes when the server has not answered for this much of the job's time")
 }
 
 // check refuses combinations that cannot be meant.

@@ -38,12 +38,12 @@ func (o *listenOptions) add(cmd *cobra.Command) {
 	f.BoolVar(&o.insecure, "insecure", false, "listen without TLS on addresses that other machines can reach")
 	f.DurationVar(&c.Window.Deadline, "window-deadline", c.Window.Deadline, "how long a window waits for missing subtasks")
 	f.DurationVar(&c.Drain, "drain", c.Drain, "how long streams may take to end when the server stops")
-	f.IntVar(&c.Limits.Message, "max-message", c.Limits.Message, "`bytes` in one message")
-	f.IntVar(&c.Limits.Connections, "max-connections", c.Limits.Connections, "connections at a `time`")
-	f.IntVar(&c.Limits.Streams, "max-streams", c.Limits.Streams, "streams at a `time`, over all connections")
-	f.IntVar(&c.Limits.PerClient, "max-streams-per-client", c.Limits.PerClient, "streams on one connection")
-	f.Float64Var(&c.Limits.Reports, "max-reports", c.Limits.Reports, "reports per second and stream")
-	f.Float64Var(&c.Limits.PerSecond, "max-reports-per-client", c.Limits.PerSecond, "reports per second over all streams of a connection")
+	f.IntVar(&c.Limits.Message, "max-message", c.Limits.Message, "at most this many `bytes` in one message")
+	f.IntVar(&c.Limits.Connections, "max-connections", c.Limits.Connections, "at most `N` connections at a time")
+	f.IntVar(&c.Limits.Streams, "max-streams", c.Limits.Streams, "at most `N` streams at a time, over all connections")
+	f.IntVar(&c.Limits.PerClient, "max-streams-per-client", c.Limits.PerClient, "at most `N` streams on one connection")
+	f.Float64Var(&c.Limits.Reports, "max-reports", c.Limits.Reports, "at most this many reports per second and stream")
+	f.Float64Var(&c.Limits.PerSecond, "max-reports-per-client", c.Limits.PerSecond, "at most this many reports per second over all streams of a connection")
 }
 
 // security is what keeps others out.

@@ -42,7 +42,7 @@ its source hardly waits. Memory is that of the whole process.`,
 	flags.Float64Var(&opts.stress.Load, "load", opts.stress.Load, "the rate, as a `part` of the fluid bound; 0: the experiment's own")
 	flags.Float64Var(&opts.rate, "rate", 0, "the rate, in `records/s`")
 	flags.DurationVar(&opts.stress.Duration, "duration", opts.stress.Duration, "how long, of the job's time")
-	flags.IntVar(&opts.stress.Warmup, "warmup", opts.stress.Warmup, "metric `windows` at the beginning that the sums leave out")
+	flags.IntVar(&opts.stress.Warmup, "warmup", opts.stress.Warmup, "metric `windows` at the beginning that are not counted")
 	cmd.MarkFlagsMutuallyExclusive("load", "rate")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		opts.engine = engineName.value

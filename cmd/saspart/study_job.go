@@ -24,7 +24,7 @@ type jobStudy struct {
 func (s *jobStudy) add(cmd *cobra.Command, verb string) *choice {
 	s.experiment.add(cmd)
 	s.contenders.add(cmd, "hash", "wchoices", "waterfill", "saspartitioner")
-	cmd.Flags().IntVar(&s.repeat, "repeat", 1, verb+" so many `times`, with the experiment's seed and those after it")
+	cmd.Flags().IntVar(&s.repeat, "repeat", 1, verb+" this many `times`, with the experiment's seed and the following ones")
 	engine := &choice{value: experiment.Sim, allowed: experiment.Engines()}
 	choiceFlag(cmd, engine, "engine", "", "engine that runs the job")
 	s.study.add(cmd, "keep results in this `folder`, for --resume and saspart report")

@@ -60,7 +60,7 @@ func (s *Store) create(info Info, resume bool) error {
 	before, err := ReadInfo(s.dir)
 	switch {
 	case err == nil && !resume:
-		return errors.New("the folder holds a study already: go on with it (--resume), or choose another name")
+		return errors.New("the folder already holds a study: continue it with --resume, or choose another name")
 	case err == nil:
 		info.Resumed = append(before.Resumed, info.Started)
 		info.Started = before.Started

@@ -182,7 +182,7 @@ const mostNamed = 3
 func (r *Result) Winner() string {
 	switch {
 	case len(r.Best) == 0:
-		return "nobody was measured"
+		return "no measurement"
 	case len(r.Best) == 1 && r.Margin > 0:
 		return fmt.Sprintf("%s +%s", r.Best[0], percent(r.Margin-1))
 	case len(r.Best) == len(r.Entries) && len(r.Best) > 1:

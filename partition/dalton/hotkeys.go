@@ -162,7 +162,7 @@ func (h *hotKeys) endSlide(slide int64) {
 		}
 		h.row = (h.row + 1) % h.slides
 		h.hot = 0
-		// Published: what is known of a cold key is only given up for room.
+		// Published: what is known of a cold key is only given up for space.
 		spare := !h.keep || h.index.Len() == h.limit
 		for k := range h.keys {
 			e := &h.keys[k]

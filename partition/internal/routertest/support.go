@@ -75,16 +75,16 @@ func Env(workers int) partition.Env {
 }
 
 // ThreeTiers is a route like those a planner makes for a zipf stream: keys
-// heavier than a worker's room split over several, four per worker placed, the
+// heavier than a worker's capacity split over several, four per worker placed, the
 // slots dealt out.
 func ThreeTiers(workers, keys int, z float64) *policy.Route {
 	r := policy.HashRoute(workers)
 	names, hashes := Keys(keys)
-	room := 1 / float64(workers)
+	capacity := 1 / float64(workers)
 	at := 0
 	for i, p := range ZipfWeights(10000, z)[:min(keys, 4*workers+16)] {
 		k := policy.KeyRoute{Hash: hashes[i], Name: names[i]}
-		n := min(1+int(p/room), workers)
+		n := min(1+int(p/capacity), workers)
 		first := at % workers
 		for j := range n {
 			k.Workers = append(k.Workers, uint16((first+j)%workers))
