@@ -236,7 +236,7 @@ func (s *SpaceSaving) Merge(other *SpaceSaving) {
 // Reset forgets everything, the names too.
 func (s *SpaceSaving) Reset() {
 	s.index.Clear()
-	clear(s.names)
-	clear(s.counts)
+	clear(s.names[:s.used])
+	clear(s.counts[:s.used])
 	s.used, s.total, s.least = 0, 0, tally.Least{}
 }
