@@ -62,9 +62,9 @@ func TestReferenceEnv(t *testing.T) {
 		{8, 0.62, 0.86, 0.005},
 		{64, 0.92, 1.61, 0.005},
 	} {
-		e := NewReferenceEnv(referenceSpeeds(t, tc.workers))
-		obs, action := make([]float64, 2*tc.workers), constant(e.Mask.Pairs(), 1)
-		if _, got := e.Step(action, obs); math.Abs(got-tc.ones) > tc.slop {
+		e := NewReferenceEnv(referenceSpeeds(t, tc.workers), false)
+		obs, action := make([]float64, 2*tc.workers), constant(e.mask.Pairs(), 1)
+		if got, _, _ := e.Step(action, obs); math.Abs(got-tc.ones) > tc.slop {
 			t.Errorf("%d workers, all ones: imbalance %.4f, want %v", tc.workers, got, tc.ones)
 		}
 		rng := rand.New(rand.NewPCG(1, 1))
@@ -74,7 +74,7 @@ func TestReferenceEnv(t *testing.T) {
 			for i := range action {
 				action[i] = rng.Float64()
 			}
-			_, got := e.Step(action, obs)
+			got, _, _ := e.Step(action, obs)
 			mean += got / steps
 		}
 		// Single steps spread by 0.4: the prototype's figure is a mean of some hundreds.
@@ -88,11 +88,11 @@ func TestReferenceEnv(t *testing.T) {
 // action of (0.75, 0.25): loads 7.5 and 2.5. Speeds of 10 and 5 give times 0.75 and 0.5, and
 // busy ratios of 0.84 * time = 0.63 and 0.42.
 func TestReferenceEnvStep(t *testing.T) {
-	e := NewReferenceEnv([]float64{10, 5})
+	e := NewReferenceEnv([]float64{10, 5}, false)
 	e.counts = []float64{10}
-	e.Mask = policy.NewMask(e.counts, 2, policy.MaskConfig{TrueHot: 1})
+	e.mask = policy.NewMask(e.counts, 2, policy.MaskConfig{TrueHot: 1})
 	obs := make([]float64, 4)
-	reward, imbalance := e.Step([]float64{0.75, 0.25}, obs)
+	imbalance, reward, _ := e.Step([]float64{0.75, 0.25}, obs)
 	if diff := cmp.Diff([]float64{1.2, 0.8, 0.63, 0.42}, obs, nearly); diff != "" {
 		t.Errorf("observation (-want +got):\n%s", diff)
 	}
@@ -106,12 +106,12 @@ func TestReferenceEnvStep(t *testing.T) {
 func TestReferenceFluid(t *testing.T) {
 	for _, workers := range []int{8, 64} {
 		speeds := referenceSpeeds(t, workers)
-		e := NewReferenceEnv(speeds)
+		e := NewReferenceEnv(speeds, false)
 		job, err := NewJob(ReferenceConfig(speeds))
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := policy.Shares{Mask: e.Mask, Hot: job.config.Keys.Keys()}
+		s := policy.Shares{Mask: e.mask, Hot: job.config.Keys.Keys()}
 		obs, action := make([]float64, 2*workers), make([]float64, s.Dim())
 		rng := rand.New(rand.NewPCG(7, 7))
 		for range 20 {
@@ -129,7 +129,7 @@ func TestReferenceFluid(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, imbalance := e.Step(action, obs)
+			imbalance, _, _ := e.Step(action, obs)
 			if diff := cmp.Diff(e.busy, w.Busy, nearly); diff != "" {
 				t.Fatalf("%d workers, busy (-environment +job):\n%s", workers, diff)
 			}
@@ -363,8 +363,8 @@ func TestModelRefusals(t *testing.T) {
 func BenchmarkFluidStep(b *testing.B) {
 	for _, p := range []int{8, 64} {
 		b.Run(fmt.Sprintf("reference/P=%d", p), func(b *testing.B) {
-			e := NewReferenceEnv(referenceSpeeds(b, p))
-			action, obs := constant(e.Mask.Pairs(), 0.5), make([]float64, 2*p)
+			e := NewReferenceEnv(referenceSpeeds(b, p), false)
+			action, obs := constant(e.mask.Pairs(), 0.5), make([]float64, 2*p)
 			b.ReportAllocs()
 			for b.Loop() {
 				e.Step(action, obs)

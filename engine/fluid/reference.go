@@ -1,6 +1,10 @@
 package fluid
 
-import "github.com/saspart/saspart/policy"
+import (
+	"fmt"
+
+	"github.com/saspart/saspart/policy"
+)
 
 // ReferenceEnv is SaSPartitioner's simulated environment (docs/algorithms.md, "The
 // simulated environment"), for comparisons on the same work: ten hot keys, no cold
@@ -12,9 +16,7 @@ import "github.com/saspart/saspart/policy"
 // Observation, reward and imbalance are computed from the times, busy ratios at or
 // past 1 being observed as 2. Job measures the same with ReferenceConfig.
 type ReferenceEnv struct {
-	Mask        policy.Mask        // the pairs an action weighs
-	Observation policy.Observation // published or mended
-
+	sharesAction
 	counts      []float64
 	speeds      []float64
 	loads, time []float64
@@ -31,30 +33,49 @@ func ReferenceCounts() []float64 {
 	return counts
 }
 
-// NewReferenceEnv makes the environment for workers of the given speeds (records
-// per unit of time), with all ten keys in the mask.
-func NewReferenceEnv(speeds []float64) *ReferenceEnv {
-	p := len(speeds)
-	d := ReferenceCounts()
-	return &ReferenceEnv{
-		Mask:   policy.NewMask(d, p, policy.MaskConfig{TrueHot: len(d)}),
+// NewReferenceEnv makes the environment for workers of the given speeds (records per unit
+// of time), with all ten keys in the mask and observations as published or as corrected.
+func NewReferenceEnv(speeds []float64, published bool) *ReferenceEnv {
+	p, d, all := len(speeds), ReferenceCounts(), 0.0
+	for _, n := range d {
+		all += n
+	}
+	e := &ReferenceEnv{
 		counts: d, speeds: speeds,
 		loads: make([]float64, p), time: make([]float64, p), busy: make([]float64, p),
 	}
+	e.mask = policy.NewMask(d, p, policy.MaskConfig{TrueHot: len(d)})
+	e.observation.Published = published
+	for i, n := range d {
+		e.names, e.hot = append(e.names, fmt.Sprintf("rank %d", i)), append(e.hot, n/all)
+	}
+	return e
 }
 
-// Step takes an action, a number in [0, 1] per pair of the mask; obs is set to the
-// next observation, 2P numbers.
-func (e *ReferenceEnv) Step(action, obs []float64) (reward, imbalance float64) {
-	e.Mask.Loads(e.loads, e.counts, action)
+// Delay is 0: measurements are never late.
+func (e *ReferenceEnv) Delay() int { return 0 }
+
+// Reset does nothing: the environment has no memory.
+func (e *ReferenceEnv) Reset() {}
+
+// Step takes an action, a number in [0, 1] per pair of the mask, and sets obs to the
+// next observation, 2P numbers. The source is never backpressured.
+func (e *ReferenceEnv) Step(action, obs []float64) (imbalance, reward, backpressured float64) {
+	e.mask.Loads(e.loads, e.counts, action)
 	ratio := 0.42 * float64(len(e.speeds))
 	for w, load := range e.loads {
 		e.time[w] = load / e.speeds[w]
 		e.busy[w] = e.time[w] * ratio
 	}
-	e.Observation.Of(obs[:0], e.time, e.busy)
-	return policy.Reward(policy.Perf(e.time), policy.DefaultP0), policy.Imbalance(e.time)
+	e.observation.Of(obs[:0], e.time, e.busy)
+	return policy.Imbalance(e.time), policy.Reward(policy.Perf(e.time), policy.DefaultP0), 0
 }
+
+// MarshalBinary returns nothing: there is no state.
+func (e *ReferenceEnv) MarshalBinary() ([]byte, error) { return nil, nil }
+
+// UnmarshalBinary ignores data: there is no state.
+func (e *ReferenceEnv) UnmarshalBinary([]byte) error { return nil }
 
 // ReferenceConfig is the fluid job that measures what ReferenceEnv does: its keys,
 // its speeds, and the utilisation that its factor on busy times comes to.

@@ -8,19 +8,37 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
+// sharesAction is what the environments of the shares action have in common: the hot keys,
+// the pairs an action weighs and the form of an observation.
+type sharesAction struct {
+	mask        policy.Mask
+	observation policy.Observation
+	hot         []float64 // part of the records of each hot key
+	names       []string
+}
+
+// Mask is the pairs of key and worker that an action weighs.
+func (a *sharesAction) Mask() policy.Mask { return a.mask }
+
+// KeyShares is each hot key's part of the records, heaviest first.
+func (a *sharesAction) KeyShares() []float64 { return a.hot }
+
+// Names are the names of the hot keys, heaviest first.
+func (a *sharesAction) Names() []string { return a.names }
+
+// Observations is the length of an observation.
+func (a *sharesAction) Observations() int { return a.observation.Size(a.mask.Workers) }
+
 // SharesEnv is a job in closed form under the shares action: it measures what Job
 // measures under the routes that such actions become, without making routes or windows.
 // A step takes some microseconds.
 type SharesEnv struct {
-	config      Config
-	model       *Model
-	mask        policy.Mask
-	observation policy.Observation
-	p0          float64
+	sharesAction
+	config Config
+	model  *Model
+	p0     float64
 
-	hot               []float64 // part of the records of each hot key
 	cold              []float64 // load of each worker by all other keys
-	names             []string
 	loads, done, busy []float64
 }
 
@@ -42,8 +60,9 @@ func NewSharesEnv(c Config, mask policy.Mask, hotKeys int, published bool, p0 fl
 	}
 	p := mask.Workers
 	e := &SharesEnv{
-		config: c, model: model, mask: mask, observation: policy.Observation{Published: published}, p0: p0,
-		hot: weights[:hotKeys], cold: make([]float64, p),
+		sharesAction: sharesAction{mask: mask, observation: policy.Observation{Published: published}, hot: weights[:hotKeys]},
+		config:       c, model: model, p0: p0,
+		cold:  make([]float64, p),
 		loads: make([]float64, p), done: make([]float64, p), busy: make([]float64, p),
 	}
 	route := policy.HashRoute(p)
@@ -56,18 +75,6 @@ func NewSharesEnv(c Config, mask policy.Mask, hotKeys int, published bool, p0 fl
 	}
 	return e, nil
 }
-
-// Mask is the pairs of key and worker that an action weighs.
-func (e *SharesEnv) Mask() policy.Mask { return e.mask }
-
-// KeyShares is each hot key's part of the records, heaviest first.
-func (e *SharesEnv) KeyShares() []float64 { return e.hot }
-
-// Names are the names of the hot keys, heaviest first.
-func (e *SharesEnv) Names() []string { return e.names }
-
-// Observations is the length of an observation.
-func (e *SharesEnv) Observations() int { return e.observation.Size(e.mask.Workers) }
 
 // Delay is how many windows late measurements are.
 func (e *SharesEnv) Delay() int { return e.config.Delay }
@@ -115,56 +122,3 @@ func (e *SharesEnv) UnmarshalBinary(data []byte) error {
 	}
 	return e.model.Restore(s)
 }
-
-// ReferenceSharesEnv is ReferenceEnv with the methods of SharesEnv.
-type ReferenceSharesEnv struct {
-	env   *ReferenceEnv
-	names []string
-	hot   []float64
-}
-
-// NewReferenceSharesEnv makes the published simulated environment for workers of the
-// given speeds, with observations as published or as corrected.
-func NewReferenceSharesEnv(speeds []float64, published bool) *ReferenceSharesEnv {
-	e := &ReferenceSharesEnv{env: NewReferenceEnv(speeds)}
-	e.env.Observation.Published = published
-	counts, all := ReferenceCounts(), 0.0
-	for _, n := range counts {
-		all += n
-	}
-	for i, n := range counts {
-		e.names = append(e.names, fmt.Sprintf("rank %d", i))
-		e.hot = append(e.hot, n/all)
-	}
-	return e
-}
-
-// Mask is the pairs of key and worker that an action weighs.
-func (e *ReferenceSharesEnv) Mask() policy.Mask { return e.env.Mask }
-
-// KeyShares is each hot key's part of the records, heaviest first.
-func (e *ReferenceSharesEnv) KeyShares() []float64 { return e.hot }
-
-// Names are the names of the hot keys, heaviest first.
-func (e *ReferenceSharesEnv) Names() []string { return e.names }
-
-// Observations is the length of an observation.
-func (e *ReferenceSharesEnv) Observations() int { return e.env.Observation.Size(e.env.Mask.Workers) }
-
-// Delay is 0: measurements are never late.
-func (e *ReferenceSharesEnv) Delay() int { return 0 }
-
-// Reset does nothing: the environment has no memory.
-func (e *ReferenceSharesEnv) Reset() {}
-
-// Step does what SharesEnv's does; the source is never blocked.
-func (e *ReferenceSharesEnv) Step(action, obs []float64) (imbalance, reward, backpressured float64) {
-	reward, imbalance = e.env.Step(action, obs)
-	return imbalance, reward, 0
-}
-
-// MarshalBinary returns nothing: there is no state.
-func (e *ReferenceSharesEnv) MarshalBinary() ([]byte, error) { return nil, nil }
-
-// UnmarshalBinary ignores data: there is no state.
-func (e *ReferenceSharesEnv) UnmarshalBinary([]byte) error { return nil }

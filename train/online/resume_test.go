@@ -159,7 +159,7 @@ func BenchmarkWindow(b *testing.B) {
 			for i := range speeds {
 				speeds[i] = 1e6 * (1 + float64(i%5)/50)
 			}
-			m := fluid.NewReferenceSharesEnv(speeds, false)
+			m := fluid.NewReferenceEnv(speeds, false)
 			s := learner(newClimber(m.Mask(), 1), 10_000)
 			e, err := NewClosedFormEnv(m, s, nil, DefaultSafety())
 			if err != nil {

@@ -186,21 +186,21 @@ func TestLoadsLearnFaster(t *testing.T) {
 		speeds[i] *= 9e5
 	}
 	learnt := func(rate float64) float64 {
-		env := fluid.NewReferenceEnv(speeds)
+		env := fluid.NewReferenceEnv(speeds, false)
 		cfg := small(train.SACN)
 		cfg.Batch, cfg.Gamma, cfg.ActorRate, cfg.CriticRate, cfg.LoadsRate = 64, 0, 1e-3, 3e-3, rate
-		tr, err := NewShares(cfg, env.Mask, policy.DefaultP0, 1)
+		tr, err := NewShares(cfg, env.Mask(), policy.DefaultP0, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
-		action, obs := make([]float64, env.Mask.Pairs()), make([]float64, 8)
+		action, obs := make([]float64, env.Mask().Pairs()), make([]float64, 8)
 		trained(t, tr, sourceFunc(func(rng *rand.Rand, b *train.Batch) {
 			for i := range b.Reward {
 				for j := range action {
 					b.Act[i*len(action)+j] = 2*rng.Float32() - 1
 					action[j] = float64(b.Act[i*len(action)+j]+1) / 2
 				}
-				reward, _ := env.Step(action, obs)
+				_, reward, _ := env.Step(action, obs)
 				b.Reward[i] = float32(reward)
 				copy(b.Obs[8*i:8*i+8], b.Next[8*i:])
 				for j, v := range obs {
@@ -213,7 +213,7 @@ func TestLoadsLearnFaster(t *testing.T) {
 		for j, a := range act {
 			action[j] = float64(a+1) / 2
 		}
-		_, imbalance := env.Step(action, obs)
+		imbalance, _, _ := env.Step(action, obs)
 		return imbalance
 	}
 	plain, known := learnt(0), learnt(1e-2)

@@ -120,7 +120,7 @@ func (j *blurred) Next(ctx context.Context) (*policy.Window, error) {
 // sharesModel makes the i-th job in closed form under the shares action.
 func (b *onlineBuild) sharesModel(i int) (online.Model, error) {
 	if b.Experiment.Fluid.Model == fluid.ReferenceModel {
-		return fluid.NewReferenceSharesEnv(experiment.ReferenceSpeeds(b.Experiment), b.Training.Published), nil
+		return fluid.NewReferenceEnv(experiment.ReferenceSpeeds(b.Experiment), b.Training.Published), nil
 	}
 	c := b.model
 	c.Seed += uint64(i)
