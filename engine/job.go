@@ -6,6 +6,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"math"
 
 	"github.com/saspart/saspart/partition"
@@ -34,6 +35,17 @@ type Job interface {
 // that no subtask has begun.
 type Switcher interface {
 	Switch(s partition.Scheme) error
+}
+
+// CheckRoute reports why a job of so many workers cannot follow a route.
+func CheckRoute(r *policy.Route, workers int) error {
+	if err := r.Validate(); err != nil {
+		return err
+	}
+	if r.Workers != workers {
+		return fmt.Errorf("route: made for %d workers, the job has %d", r.Workers, workers)
+	}
+	return nil
 }
 
 // ResultFunc receives the result of one key over one aggregation window, which ends with

@@ -3,7 +3,6 @@ package fluid
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"time"
 
@@ -66,21 +65,10 @@ func (j *Job) enforce(r *policy.Route, k *KeySpace) {
 
 // Apply implements Job: the route is in force from the next window.
 func (j *Job) Apply(r *policy.Route) error {
-	if err := j.fits(r); err != nil {
+	if err := engine.CheckRoute(r, len(j.config.Speeds)); err != nil {
 		return err
 	}
 	j.enforce(r, j.now.keys)
-	return nil
-}
-
-// fits reports what keeps a route from being followed.
-func (j *Job) fits(r *policy.Route) error {
-	if err := r.Validate(); err != nil {
-		return err
-	}
-	if r.Workers != len(j.config.Speeds) {
-		return fmt.Errorf("route: made for %d workers, the job has %d", r.Workers, len(j.config.Speeds))
-	}
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/policy"
 )
 
@@ -103,7 +104,7 @@ func (j *Job) Restore(s JobState) error {
 		if r == nil {
 			return errors.New("restore the fluid job: a route is missing")
 		}
-		if err := j.fits(r); err != nil {
+		if err := engine.CheckRoute(r, len(j.config.Speeds)); err != nil {
 			return fmt.Errorf("restore the fluid job: %w", err)
 		}
 	}

@@ -256,7 +256,7 @@ func (f *feeder) press() bool {
 // endSlide ends the slide and begins the next.
 func (f *feeder) endSlide() {
 	if snapshot := f.EndSlide(f.slide); snapshot != nil {
-		f.job.shared.gossip(f.index, f.slide, snapshot)
+		f.job.shared.announce(func(a *loop.Announcements) { a.Gossip(f.index, f.slide, snapshot) })
 	}
 	ended := f.slide
 	f.slide++
@@ -266,7 +266,7 @@ func (f *feeder) endSlide() {
 
 // beginSlide adopts what has been announced for the slide.
 func (f *feeder) beginSlide() {
-	f.adopt = f.job.shared.begin(f.index, f.slide, f.adopt[:0])
+	f.job.shared.announce(func(a *loop.Announcements) { f.adopt = a.Begin(f.index, f.slide, f.adopt[:0]) })
 	for i := range f.adopt {
 		n := &f.adopt[i]
 		if w := n.Window; w != nil {
@@ -282,7 +282,10 @@ func (f *feeder) catchUp() {
 	if !loop.Late(f.slide, time.Duration(f.job.slide), time.Duration(f.clock.now())) {
 		return
 	}
-	if n, ok := f.job.shared.catchUp(f.index); ok && f.take(&n, f.slide+1) {
+	var n loop.Announcement
+	var ok bool
+	f.job.shared.announce(func(a *loop.Announcements) { n, ok = a.CatchUp(f.index) })
+	if ok && f.take(&n, f.slide+1) {
 		f.mark(f.slide-1, f.Sequence)
 	}
 }

@@ -7,13 +7,13 @@ package local
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"sync"
 	"time"
 
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/engine/internal/operator"
+	"github.com/saspart/saspart/loop"
 	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/policy"
@@ -204,13 +204,10 @@ func (j *Job) end(err error) error {
 // Apply implements Job. The route holds from the first slide that no subtask has
 // begun, and at once for a late subtask.
 func (j *Job) Apply(r *policy.Route) error {
-	if err := r.Validate(); err != nil {
+	if err := engine.CheckRoute(r, j.setup.Config.Workers); err != nil {
 		return err
 	}
-	if r.Workers != j.setup.Config.Workers {
-		return fmt.Errorf("route: made for %d workers, the job has %d", r.Workers, j.setup.Config.Workers)
-	}
-	j.shared.route(r)
+	j.shared.announce(func(a *loop.Announcements) { a.Route(r) })
 	return nil
 }
 
@@ -223,7 +220,7 @@ func (j *Job) Switch(sc partition.Scheme) error {
 	for _, env := range j.envs {
 		routers = append(routers, sc.NewRouter(env))
 	}
-	j.shared.change(sc.Name, routers)
+	j.shared.announce(func(a *loop.Announcements) { a.Switch(sc.Name, routers) })
 	return nil
 }
 

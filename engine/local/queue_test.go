@@ -96,33 +96,34 @@ func TestShared(t *testing.T) {
 		return out
 	}
 	b := newShared(2, 3)
-	b.begin(0, 0, nil)
-	b.begin(1, 0, nil)
-	b.begin(0, 1, nil)
-	b.route(route(1))
-	b.route(route(2))
-	if got := b.begin(1, 1, nil); len(got) != 0 {
+	a := b.announcements // no other goroutine runs
+	a.Begin(0, 0, nil)
+	a.Begin(1, 0, nil)
+	a.Begin(0, 1, nil)
+	a.Route(route(1))
+	a.Route(route(2))
+	if got := a.Begin(1, 1, nil); len(got) != 0 {
 		t.Errorf("subtask 1 adopts %v in a slide that subtask 0 had begun before", versions(got))
 	}
 	for i := range 2 {
-		if got := versions(b.begin(i, 2, nil)); !slices.Equal(got, []uint64{2}) {
+		if got := versions(a.Begin(i, 2, nil)); !slices.Equal(got, []uint64{2}) {
 			t.Errorf("subtask %d adopts routes %v in slide 2; the second was announced for the same slide", i, got)
 		}
 	}
 
-	b.gossip(0, 2, "a")
-	if got := b.begin(0, 3, nil); len(got) != 0 {
+	a.Gossip(0, 2, "a")
+	if got := a.Begin(0, 3, nil); len(got) != 0 {
 		t.Errorf("%v is adopted before subtask 1 has contributed", got)
 	}
-	b.gossip(1, 2, "b")
+	a.Gossip(1, 2, "b")
 	for i := range 2 {
-		if got := b.begin(i, 4, nil); len(got) != 1 || !slices.Equal(got[0].Gossip, []any{"a", "b"}) {
+		if got := a.Begin(i, 4, nil); len(got) != 1 || !slices.Equal(got[0].Gossip, []any{"a", "b"}) {
 			t.Errorf("subtask %d adopts %+v, want both snapshots in the order of subtasks", i, got)
 		}
 	}
 	b.end(0)
-	b.gossip(1, 4, "c")
-	if got := b.begin(1, 5, nil); len(got) != 1 || !slices.Equal(got[0].Gossip, []any{nil, "c"}) {
+	a.Gossip(1, 4, "c")
+	if got := a.Begin(1, 5, nil); len(got) != 1 || !slices.Equal(got[0].Gossip, []any{nil, "c"}) {
 		t.Errorf("subtask 1 adopts %+v, want its snapshot in its place: the other's source has ended", got)
 	}
 

@@ -6,8 +6,6 @@ import (
 
 	"github.com/saspart/saspart/engine/internal/operator"
 	"github.com/saspart/saspart/loop"
-	"github.com/saspart/saspart/partition"
-	"github.com/saspart/saspart/policy"
 )
 
 // shared is what the goroutines of a job share, under one lock that each takes about once
@@ -34,47 +32,11 @@ func newShared(subtasks, reducers int) *shared {
 	}
 }
 
-// begin appends what a subtask adopts with a slide to dst.
-func (b *shared) begin(subtask int, slide int64, dst []loop.Announcement) []loop.Announcement {
+// announce calls do with the announcements under the lock.
+func (b *shared) announce(do func(*loop.Announcements)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.announcements.Begin(subtask, slide, dst)
-}
-
-// catchUp returns the route that a late subtask adopts inside its slide, and false if
-// there is none.
-func (b *shared) catchUp(subtask int) (loop.Announcement, bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.announcements.CatchUp(subtask)
-}
-
-// route announces a route.
-func (b *shared) route(r *policy.Route) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.announcements.Route(r)
-}
-
-// change announces the routers of another partitioner.
-func (b *shared) change(name string, routers []partition.Router) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.announcements.Switch(name, routers)
-}
-
-// learn announces a window to learn from.
-func (b *shared) learn(w *policy.Window) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.announcements.Window(w)
-}
-
-// gossip records what a subtask's router shares at the end of a slide.
-func (b *shared) gossip(subtask int, slide int64, snapshot any) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.announcements.Gossip(subtask, slide, snapshot)
+	do(b.announcements)
 }
 
 // end says that a subtask's source has ended.

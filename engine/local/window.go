@@ -8,6 +8,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/saspart/saspart/engine/internal/operator"
+	"github.com/saspart/saspart/loop"
 	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/policy"
 )
@@ -89,7 +90,7 @@ func (j *Job) measure() *policy.Window {
 	j.late = slices.DeleteFunc(append(j.late, m), func(m *measurement) bool {
 		return m.waiting == 0 && !slices.Contains(m.answered, true)
 	})
-	j.shared.learn(w)
+	j.shared.announce(func(a *loop.Announcements) { a.Window(w) })
 	return w
 }
 

@@ -317,11 +317,8 @@ func (j *Job) idle() bool {
 // Apply implements Job. The route holds from the first slide that no subtask has
 // begun, and at once for a late subtask.
 func (j *Job) Apply(r *policy.Route) error {
-	if err := r.Validate(); err != nil {
+	if err := engine.CheckRoute(r, j.setup.Config.Workers); err != nil {
 		return err
-	}
-	if r.Workers != j.setup.Config.Workers {
-		return fmt.Errorf("route: made for %d workers, the job has %d", r.Workers, j.setup.Config.Workers)
 	}
 	j.announcements.Route(r)
 	return nil

@@ -199,14 +199,7 @@ func (c *Combiner) join(p *Partial, s stream.State) {
 }
 
 // Empty reports whether no pane is left.
-func (c *Combiner) Empty() bool {
-	for i := range c.entries {
-		if c.entries[i].cur != nil || len(c.entries[i].old) > 0 {
-			return false
-		}
-	}
-	return true
-}
+func (c *Combiner) Empty() bool { return c.Keys() == 0 }
 
 // Keys is the number of keys with state.
 func (c *Combiner) Keys() int {
