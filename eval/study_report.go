@@ -3,8 +3,6 @@ package eval
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -69,22 +67,7 @@ func WriteStudyReport(dir, training string) (html, markdown string, err error) {
 		return "", "", err
 	}
 	html, markdown = filepath.Join(dir, runlog.ReportFile), filepath.Join(dir, MarkdownFile)
-	return html, markdown, errors.Join(writeWhole(html, r.Write), writeWhole(markdown, r.WriteMarkdown))
-}
-
-// writeWhole replaces a file when all of it is written.
-func writeWhole(path string, write func(io.Writer) error) error {
-	f, err := os.Create(path + ".new")
-	if err != nil {
-		return fmt.Errorf("write report: %w", err)
-	}
-	if err = errors.Join(write(f), f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("write report: %w", err), os.Remove(f.Name()))
-	}
-	return nil
+	return html, markdown, errors.Join(writeFile(html, r.Write), writeFile(markdown, r.WriteMarkdown))
 }
 
 // winners are the table of who wins, and bars against the bound.
@@ -248,18 +231,14 @@ func (r *Report) addRun(dir string, info *study.Info, results []study.Result) er
 			failed = append(failed, results[i].Cell+": "+f)
 		}
 	}
-	r.Facts = []Fact{{"Measurements", fmt.Sprintf("%d: %s, %d partitioners, seeds: %d", measurements, cells(len(results)), len(study.Contenders(results)), len(seeds))}, {"Machine", machine(info.Host)}}
+	r.Facts = []Fact{{"Measurements", fmt.Sprintf("%d: %s, %d partitioners, seeds: %d", measurements, cells(len(results)), len(study.Contenders(results)), len(seeds))}, {"Machine", machine("", info.Host)}}
 	if len(failed) > 0 {
 		r.Facts = append(r.Facts, Fact{"Failed", fmt.Sprint(len(failed))})
 		r.Sections = append(r.Sections, Section{Heading: "What failed", Points: failed})
 	}
-	words := make([]string, len(info.Command))
-	for i, w := range info.Command {
-		words[i] = quoted(w)
-	}
 	r.Sections = append(r.Sections, Section{
 		Heading: "Run it again", Text: "The first command repeats the study, with another folder to write to; the second writes this page again.",
-		Code: strings.Join(words, " ") + "\nsaspart report " + quoted(filepath.Clean(dir)),
+		Code: quoted(info.Command...) + "\nsaspart report " + quoted(filepath.Clean(dir)),
 	})
 	if info.Matrix == nil {
 		return nil
@@ -270,14 +249,4 @@ func (r *Report) addRun(dir string, info *study.Info, results []study.Result) er
 	}
 	r.Sections = append(r.Sections, Section{Heading: "Matrix", Code: strings.TrimRight(string(text), "\n"), Folded: true})
 	return nil
-}
-
-func machine(h runlog.Host) string {
-	var parts []string
-	for _, p := range []string{h.CPU, fmt.Sprintf("%d CPUs", h.CPUs), fmt.Sprintf("%.1f GB", float64(h.MemoryMB)/1024), h.Platform, h.Go} {
-		if p != "" && p != "0 CPUs" && p != "0.0 GB" {
-			parts = append(parts, p)
-		}
-	}
-	return strings.Join(parts, ", ")
 }
