@@ -109,39 +109,33 @@ func winners(results []study.Result) []Section {
 // of each axis.
 func boundBars(results []study.Result, names []string) []Figure {
 	var out []Figure
-	add := func(title, help string, in func(*study.Result) bool) {
+	add := func(title, help string, part []study.Result) {
 		var rows []Bar
 		for _, n := range names {
-			sum, count, half, mask := 0.0, 0.0, 0.0, 0.0
-			for i := range results {
-				e := results[i].Find(n)
-				if e == nil || !in(&results[i]) {
-					continue
-				}
-				if v, ok := e.Values["bound_ratio"]; ok {
-					sum, count, half = sum+v.Mean, count+1, v.Half
-					if b := e.Records[0].Throughput; b != nil && b.Bounds.Mask > 0 {
-						mask += b.Bounds.Mask / b.Bounds.Fluid
-					}
-				}
-			}
+			mean, count := overCells(part, n, "bound_ratio")
 			if count == 0 {
 				continue
 			}
-			if count > 1 || half > sum {
-				half = 0
+			b := Bar{Name: n, Value: mean, Text: fmt.Sprintf("%.3f", mean)}
+			for r, v := range cellsOf(part, n, "bound_ratio") {
+				if count == 1 && v.Half <= v.Mean {
+					b.Half = v.Half
+				}
+				if t := r.Find(n).Records[0].Throughput; t != nil && t.Bounds.Mask > 0 {
+					b.Mark += t.Bounds.Mask / t.Bounds.Fluid / float64(count)
+				}
 			}
-			rows = append(rows, Bar{Name: n, Value: sum / count, Half: half, Mark: mask / count, Text: fmt.Sprintf("%.3f", sum/count)})
+			rows = append(rows, b)
 		}
 		if len(rows) > 0 {
 			out = append(out, Figure{Title: title, Help: help, SVG: bars(title, rows, 1, "fluid bound")})
 		}
 	}
-	add("Of the fluid bound", "Mean over all cells; a tick in red is the bound that a shares policy's mask allows.", func(*study.Result) bool { return true })
+	add("Of the fluid bound", "Mean over all cells; a tick in red is the bound that a shares policy's mask allows.", results)
 	labels := axisValues(results)
 	for _, l := range labels {
 		if len(labels) > 1 {
-			add(l.Axis+": "+l.Value, "", func(r *study.Result) bool { return slices.Contains(r.Labels, l) })
+			add(l.Axis+": "+l.Value, "", with(results, l))
 		}
 	}
 	return out
@@ -153,9 +147,7 @@ func axisValues(results []study.Result) []study.Label {
 	var out []study.Label
 	for i := range results {
 		for _, l := range results[i].Labels {
-			if !slices.Contains(axes, l.Axis) {
-				axes = append(axes, l.Axis)
-			}
+			axes = append(axes, l.Axis)
 			if !slices.Contains(out, l) {
 				out = append(out, l)
 			}
@@ -172,16 +164,15 @@ func prices(results []study.Result) Section {
 	s := Section{Heading: "At what price", Text: "Means over the cells: imbalance and state at the highest rate held, latency at 80 % of it, and the time to route a record. Latency runs from when a record was due to the end of its service."}
 	columns := []study.Column{{Head: "imbalance", Metric: "imbalance"}, {Head: "workers per key", Metric: "fan_out"}, {Head: "of the top key", Metric: "top_fan_out"},
 		{Head: "(key, worker) pairs", Metric: "pairs"}, {Head: "ns to route", Metric: "route_ns"}, {Head: "median latency", Metric: "p50"}, {Head: "99th percentile", Metric: "p99"}}
-	s.Table = metricTable(results, study.Throughput, columns)
-	lines := latencyLines(results)
-	if len(lines) > 0 {
+	s.Table = metricTable(results, columns)
+	if lines := latencyLines(results); len(lines) > 0 {
 		s.Charts = []Chart{{Title: "Latency over rate", Help: "99th percentile, in ms, at parts of each one's own highest rate.", XLabel: "part of its highest rate", Lines: lines, Zero: true}}
 	}
 	return s
 }
 
 // metricTable has a row per contender, means over the cells.
-func metricTable(results []study.Result, kind study.Kind, columns []study.Column) *Table {
+func metricTable(results []study.Result, columns []study.Column) *Table {
 	t := &Table{Head: []string{"partitioner"}}
 	for _, c := range columns {
 		t.Head = append(t.Head, c.Head)
@@ -190,7 +181,7 @@ func metricTable(results []study.Result, kind study.Kind, columns []study.Column
 		row, some := []string{n}, false
 		for _, c := range columns {
 			over := study.Entry{Values: map[string]study.Estimate{}}
-			if v, count := overCells(results, kind, n, c.Metric, everywhere); count > 0 {
+			if v, count := overCells(results, n, c.Metric); count > 0 {
 				over.Values[c.Metric] = study.Estimate{Mean: v}
 				some = true
 			}
@@ -208,7 +199,7 @@ func metricTable(results []study.Result, kind study.Kind, columns []study.Column
 
 // losses are where the rest of the bound went.
 func losses(results []study.Result) Section {
-	t := metricTable(results, study.Throughput, []study.Column{{Head: "held, of the bound", Metric: "bound_ratio"}, {Head: "done beyond it", Metric: "beyond"},
+	t := metricTable(results, []study.Column{{Head: "held, of the bound", Metric: "bound_ratio"}, {Head: "done beyond it", Metric: "beyond"},
 		{Head: "workers idle", Metric: "idle"}, {Head: "emission", Metric: "extra"}, {Head: "source blocked", Metric: "held_up"}, {Head: "busiest reducer", Metric: "reducer"}})
 	if t == nil {
 		return Section{}

@@ -182,19 +182,11 @@ func times(ratio float64) string {
 
 // shareOfBound says how near to what is possible a contender comes.
 func shareOfBound(results []study.Result, name string) string {
-	sum, n, least, cell, below := 0.0, 0, math.Inf(1), "", 0
-	for i := range results {
-		e := results[i].Find(name)
-		if e == nil {
-			continue
-		}
-		v, ok := e.Values["bound_ratio"]
-		if !ok {
-			continue
-		}
-		sum, n = sum+v.Mean, n+1
+	mean, n := overCells(results, name, "bound_ratio")
+	least, cell, below := math.Inf(1), "", 0
+	for r, v := range cellsOf(results, name, "bound_ratio") {
 		if v.Mean < least {
-			least, cell = v.Mean, results[i].Cell
+			least, cell = v.Mean, r.Cell
 		}
 		if v.Mean < 0.95 {
 			below++
@@ -203,7 +195,7 @@ func shareOfBound(results []study.Result, name string) string {
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s holds %.3f of the fluid bound on average, and %.3f at worst (%s). It is below 0.95 in %d of %s.", name, sum/float64(n), least, cell, below, cells(n))
+	return fmt.Sprintf("%s holds %.3f of the fluid bound on average, and %.3f at worst (%s). It is below 0.95 in %d of %s.", name, mean, least, cell, below, cells(n))
 }
 
 // overall says who is among the best how often.
