@@ -20,7 +20,7 @@ TORCH := scripts/libtorch.sh exec
 TRAINING := ./train/... ./cmd/...
 
 # Packages with goroutines of their own; their tests run under the race detector.
-CONCURRENT := ./cmd/... ./collect/... ./config/... ./engine/... ./eval/study/... ./experiment/... ./serve/... ./train/online/...
+CONCURRENT := ./cmd/... ./collect ./engine ./engine/local ./engine/flink/... ./eval/study ./experiment ./meter ./serve/... ./train/online ./train/setup
 
 .PHONY: help setup libtorch build test vet staticcheck format-check unit quickstart bench-route bench-train bench-learn bench-offline bench-flink results builtin proto flink flink-test clean
 
@@ -72,14 +72,17 @@ ifdef CAN_TRAIN
 	$(TORCH) $(GO) tool staticcheck -tags torch $(TRAINING)
 endif
 
-# All tests, then the short tests of concurrent packages under the race detector, which
-# is ten times slower.
+# All tests, one package at a time because some measure times; then the short tests of
+# concurrent packages under the race detector, which is ten times slower. Where libtorch
+# is available, all tests of training and of the command run with it.
 unit:
-	$(GO) test -p 1 -timeout 20m ./...
-	$(GO) test -p 1 -race -short -timeout 20m $(CONCURRENT)
 ifdef CAN_TRAIN
-	$(TORCH) $(GO) test -tags torch -timeout 30m $(TRAINING)
+	$(GO) test -p 1 -timeout 20m $$($(GO) list ./... | grep -vE '/saspart/(cmd|train)(/|$$)')
+	$(TORCH) $(GO) test -p 1 -tags torch -timeout 30m $(TRAINING)
+else
+	$(GO) test -p 1 -timeout 20m ./...
 endif
+	$(GO) test -p 1 -race -short -timeout 20m $(CONCURRENT)
 
 # Maven downloads its dependencies the first time.
 MVN := mvn -q -B -ntp -f flink/pom.xml

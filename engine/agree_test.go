@@ -155,6 +155,7 @@ func TestSimAndLocalAgree(t *testing.T) {
 		}
 		jobtest.InBubble(t, a.why+"/virtual clock", func(t *testing.T) { compare(t, true) })
 		t.Run(a.why+"/wall clock", func(t *testing.T) {
+			t.Parallel() // emulated workers wait for most of the time
 			jobtest.OnWallClock(t, func(t testing.TB) { compare(t, false) })
 		})
 	}

@@ -69,6 +69,7 @@ func TestJobSurvivesItsServer(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes 15 s of the wall clock")
 	}
+	t.Parallel()
 	e, err := config.Ready("wordcount-zipf")
 	if err != nil {
 		t.Fatal(err)

@@ -41,6 +41,7 @@ func TestSimAndLocalAgree(t *testing.T) {
 			c.LatencyAt = nil
 			sim := measure(t, e, c)
 			t.Run(why+"/"+name, func(t *testing.T) {
+				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					local, err := Measure(context.Background(), Subject{Experiment: e, Engine: experiment.Local, Now: time.Now}, nil, c, nil)
 					if err != nil {

@@ -156,6 +156,7 @@ func TestPoliciesAreBounded(t *testing.T) {
 	if testing.Short() {
 		t.Skip("thousands of optimisations")
 	}
+	t.Parallel()
 	c, err := checkpoint.Builtin()
 	if err != nil {
 		t.Fatal(err)

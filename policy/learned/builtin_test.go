@@ -17,6 +17,7 @@ import (
 // of every fixed smoothing, by nearly as much as after training: 0.75, 0.72 and 0.81 of the
 // best one's, and 0.80, 0.83 and 0.93 with delayed reports.
 func TestBuiltinBeatsSmoothing(t *testing.T) {
+	t.Parallel()
 	c, err := checkpoint.Builtin()
 	if err != nil {
 		t.Fatal(err)

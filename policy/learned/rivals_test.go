@@ -35,6 +35,7 @@ func evaluate(t testing.TB, f scenario.Starter, c scenario.Config, workers, scen
 //
 // These smoothings ignore saturation; those that use it are better.
 func TestRivalsOnTheScenarios(t *testing.T) {
+	t.Parallel()
 	scenarios, scatter := 512, 1.0
 	if testing.Short() {
 		scenarios, scatter = 128, 2
