@@ -133,7 +133,7 @@ func (c *Condition) Check(results []Result) []string {
 		}
 		switch {
 		case !ok:
-			out = append(out, fmt.Sprintf("%s: %s: not known, for want of a measurement", r.Cell, c.Text))
+			out = append(out, fmt.Sprintf("%s: %s: there is no measurement", r.Cell, c.Text))
 		case !compare(v, c.Op, c.Value):
 			out = append(out, fmt.Sprintf("%s: %s: it is %.4g", r.Cell, c.Text, v))
 		}

@@ -92,13 +92,13 @@ func (r *Result) Sentence() string {
 	case len(r.Best) == 0, len(r.Entries) == 1:
 		return ""
 	case len(r.Best) == len(r.Entries):
-		return "no difference that is more than noise"
+		return "no difference exceeds the noise"
 	case len(r.Best) == 1 && r.Margin > 0:
 		return fmt.Sprintf("%s %s, by %s", r.Best[0], what, percent(r.Margin-1))
 	case len(r.Best) == 1:
 		return fmt.Sprintf("%s %s", r.Best[0], what)
 	}
-	return fmt.Sprintf("%s: equally good, as far as the noise lets tell", strings.Join(r.Best, ", "))
+	return fmt.Sprintf("%s: the differences do not exceed the noise", strings.Join(r.Best, ", "))
 }
 
 func percent(v float64) string {
