@@ -1,7 +1,8 @@
 package dataset
 
 import (
-	"slices"
+	"cmp"
+	"strings"
 	"time"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -16,253 +17,239 @@ type row struct {
 	Index int64
 }
 
-// column is one column of the trace: its Arrow type, how a row's value is put
-// into a batch and how it is got back. FORMAT.md describes each.
-type column struct {
-	name string
+// codec stores values of type T in Arrow: their type, how a value is appended to a builder,
+// and how value i of an array is read. What get returns does not refer to the array.
+type codec[T any] struct {
 	typ  arrow.DataType
 	null bool
-	put  func(b array.Builder, r *row)
-	get  func(a arrow.Array, i int, r *row)
+	put  func(b array.Builder, v *T)
+	get  func(a arrow.Array, i int, v *T)
+}
+
+// column is a named part of a T: a column of the trace, whose T is a row, or a field of a
+// struct in one.
+type column[T any] struct {
+	name string
+	codec[T]
+}
+
+// of is the part of a T that at returns.
+func of[T, F any](name string, c codec[F], at func(*T) *F) column[T] {
+	return column[T]{name, codec[T]{c.typ, c.null,
+		func(b array.Builder, v *T) { c.put(b, at(v)) },
+		func(a arrow.Array, i int, v *T) { c.get(a, i, at(v)) },
+	}}
 }
 
 // columns lists the columns of format version 1, in their order in the file.
-func columns() []column {
-	return []column{
-		whole("window", func(r *row) *int64 { return &r.Index }),
-		whole("episode", func(r *row) *int { return &r.Episode }),
-		whole("step", func(r *row) *int { return &r.Step }),
-		text("partitioner", func(r *row) *string { return &r.Partitioner }),
-		whole("start_ns", func(r *row) *time.Duration { return &r.Start }),
-		whole("end_ns", func(r *row) *time.Duration { return &r.End }),
-		whole("records", func(r *row) *int64 { return &r.Records }),
-		real("offered_rate", func(r *row) *float64 { return &r.OfferedRate }),
-		real("actual_rate", func(r *row) *float64 { return &r.ActualRate }),
-		real("backpressured", func(r *row) *float64 { return &r.Backpressured }),
-		wholes("counts", func(r *row) *[]int64 { return &r.Counts }),
-		wholes("units", func(r *row) *[]int64 { return &r.Units }),
-		reals("busy", func(r *row) *[]float64 { return &r.Busy }),
-		reals("queue", func(r *row) *[]float64 { return &r.Queue }),
-		reals("reducer_busy", func(r *row) *[]float64 { return &r.Reducer }),
-		hotColumn(),
-		wholes("slots", func(r *row) *[]int64 { return &r.Slots }),
-		routeColumn(),
-		flag("route_new", func(r *row) *bool { return &r.RouteNew }),
-		realisedColumn(),
-		whole("pairs", func(r *row) *int { return &r.Pairs }),
-		real("fan_out", func(r *row) *float64 { return &r.FanOut }),
-		whole("latency_p50_ns", func(r *row) *time.Duration { return &r.LatencyP50 }),
-		whole("latency_p99_ns", func(r *row) *time.Duration { return &r.LatencyP99 }),
-		whole("latency_max_ns", func(r *row) *time.Duration { return &r.LatencyMax }),
+func columns() []column[row] {
+	return []column[row]{
+		of("window", whole[int64](), func(r *row) *int64 { return &r.Index }),
+		of("episode", whole[int](), func(r *row) *int { return &r.Episode }),
+		of("step", whole[int](), func(r *row) *int { return &r.Step }),
+		of("partitioner", text(), func(r *row) *string { return &r.Partitioner }),
+		of("start_ns", whole[time.Duration](), func(r *row) *time.Duration { return &r.Start }),
+		of("end_ns", whole[time.Duration](), func(r *row) *time.Duration { return &r.End }),
+		of("records", whole[int64](), func(r *row) *int64 { return &r.Records }),
+		of("offered_rate", real(), func(r *row) *float64 { return &r.OfferedRate }),
+		of("actual_rate", real(), func(r *row) *float64 { return &r.ActualRate }),
+		of("backpressured", real(), func(r *row) *float64 { return &r.Backpressured }),
+		of("counts", wholes(), func(r *row) *[]int64 { return &r.Counts }),
+		of("units", wholes(), func(r *row) *[]int64 { return &r.Units }),
+		of("busy", reals(), func(r *row) *[]float64 { return &r.Busy }),
+		of("queue", reals(), func(r *row) *[]float64 { return &r.Queue }),
+		of("reducer_busy", reals(), func(r *row) *[]float64 { return &r.Reducer }),
+		of("hot", list(hotKey()), func(r *row) *[]policy.HotKey { return &r.Hot }),
+		of("slots", wholes(), func(r *row) *[]int64 { return &r.Slots }),
+		of("route", route(), func(r *row) **policy.Route { return &r.Route }),
+		of("route_new", flag(), func(r *row) *bool { return &r.RouteNew }),
+		of("realised", list(realised()), func(r *row) *[]policy.RealisedShare { return &r.Realised }),
+		of("pairs", whole[int](), func(r *row) *int { return &r.Pairs }),
+		of("fan_out", real(), func(r *row) *float64 { return &r.FanOut }),
+		of("latency_p50_ns", whole[time.Duration](), func(r *row) *time.Duration { return &r.LatencyP50 }),
+		of("latency_p99_ns", whole[time.Duration](), func(r *row) *time.Duration { return &r.LatencyP99 }),
+		of("latency_max_ns", whole[time.Duration](), func(r *row) *time.Duration { return &r.LatencyMax }),
 	}
 }
 
-// whole is an int64 column; durations are stored as nanoseconds.
-func whole[T ~int | ~int64](name string, at func(*row) *T) column {
-	return column{name, arrow.PrimitiveTypes.Int64, false,
-		func(b array.Builder, r *row) { b.(*array.Int64Builder).Append(int64(*at(r))) },
-		func(a arrow.Array, i int, r *row) { *at(r) = T(a.(*array.Int64).Value(i)) },
+// hotKey is a heavy hitter.
+func hotKey() codec[policy.HotKey] {
+	return structOf(
+		of("name", octets(), func(k *policy.HotKey) *string { return &k.Name }),
+		of("hash", hash(), func(k *policy.HotKey) *uint64 { return &k.Hash }),
+		of("count", whole[int64](), func(k *policy.HotKey) *int64 { return &k.Count }),
+		of("error", whole[int64](), func(k *policy.HotKey) *int64 { return &k.Error }),
+	)
+}
+
+// realised is where records of a split key went.
+func realised() codec[policy.RealisedShare] {
+	return structOf(
+		of("hash", hash(), func(k *policy.RealisedShare) *uint64 { return &k.Hash }),
+		of("worker", whole[int](), func(k *policy.RealisedShare) *int { return &k.Worker }),
+		of("count", whole[int64](), func(k *policy.RealisedShare) *int64 { return &k.Count }),
+	)
+}
+
+// route is the route in force, null where the partitioner follows none. Every row has the
+// whole route, so that each stands alone: a route that did not change costs about 40 bytes
+// after compression.
+func route() codec[*policy.Route] {
+	key := structOf(
+		of("hash", hash(), func(k *policy.KeyRoute) *uint64 { return &k.Hash }),
+		of("name", octets(), func(k *policy.KeyRoute) *string { return &k.Name }),
+		of("workers", workers(), func(k *policy.KeyRoute) *[]uint16 { return &k.Workers }),
+		of("shares", reals(), func(k *policy.KeyRoute) *[]float64 { return &k.Shares }),
+	)
+	return pointerTo(
+		of("version", hash(), func(r *policy.Route) *uint64 { return &r.Version }),
+		of("workers", whole[int](), func(r *policy.Route) *int { return &r.Workers }),
+		of("keys", list(key), func(r *policy.Route) *[]policy.KeyRoute { return &r.Keys }),
+		of("slots", workers(), func(r *policy.Route) *[]uint16 { return &r.Slots }),
+	)
+}
+
+// scalar is the codec of a primitive type, from its builder's and its array's methods.
+func scalar[T any, B array.Builder, A arrow.Array](typ arrow.DataType, put func(B, T), get func(A, int) T) codec[T] {
+	return codec[T]{typ, false,
+		func(b array.Builder, v *T) { put(b.(B), *v) },
+		func(a arrow.Array, i int, v *T) { *v = get(a.(A), i) },
 	}
 }
 
-// real is a float64 column; NaN stays NaN.
-func real(name string, at func(*row) *float64) column {
-	return column{name, arrow.PrimitiveTypes.Float64, false,
-		func(b array.Builder, r *row) { b.(*array.Float64Builder).Append(*at(r)) },
-		func(a arrow.Array, i int, r *row) { *at(r) = a.(*array.Float64).Value(i) },
-	}
+// whole is an int64; durations are stored as nanoseconds.
+func whole[T ~int | ~int64]() codec[T] {
+	return scalar(arrow.PrimitiveTypes.Int64,
+		func(b *array.Int64Builder, v T) { b.Append(int64(v)) }, func(a *array.Int64, i int) T { return T(a.Value(i)) })
 }
 
-// flag is a boolean column.
-func flag(name string, at func(*row) *bool) column {
-	return column{name, arrow.FixedWidthTypes.Boolean, false,
-		func(b array.Builder, r *row) { b.(*array.BooleanBuilder).Append(*at(r)) },
-		func(a arrow.Array, i int, r *row) { *at(r) = a.(*array.Boolean).Value(i) },
-	}
+// real is a float64; NaN stays NaN.
+func real() codec[float64] {
+	return scalar(arrow.PrimitiveTypes.Float64, (*array.Float64Builder).Append, (*array.Float64).Value)
 }
 
-// text is a UTF-8 column.
-func text(name string, at func(*row) *string) column {
-	return column{name, arrow.BinaryTypes.String, false,
-		func(b array.Builder, r *row) { b.(*array.StringBuilder).Append(*at(r)) },
-		func(a arrow.Array, i int, r *row) { *at(r) = string([]byte(a.(*array.String).Value(i))) },
-	}
+// hash is a uint64.
+func hash() codec[uint64] {
+	return scalar(arrow.PrimitiveTypes.Uint64, (*array.Uint64Builder).Append, (*array.Uint64).Value)
 }
 
-// wholes is a list<int64> column; a nil list is stored as an empty one and read
-// back as nil.
-func wholes(name string, at func(*row) *[]int64) column {
-	return column{name, arrow.ListOfNonNullable(arrow.PrimitiveTypes.Int64), false,
-		func(b array.Builder, r *row) { startList(b).(*array.Int64Builder).AppendValues(*at(r), nil) },
-		func(a arrow.Array, i int, r *row) {
-			values, from, to := listAt(a, i)
-			*at(r) = cut(values.(*array.Int64).Int64Values(), from, to)
-		},
-	}
+func flag() codec[bool] {
+	return scalar(arrow.FixedWidthTypes.Boolean, (*array.BooleanBuilder).Append, (*array.Boolean).Value)
 }
 
-// reals is a list<float64> column, nil as in wholes.
-func reals(name string, at func(*row) *[]float64) column {
-	return column{name, arrow.ListOfNonNullable(arrow.PrimitiveTypes.Float64), false,
-		func(b array.Builder, r *row) { startList(b).(*array.Float64Builder).AppendValues(*at(r), nil) },
-		func(a arrow.Array, i int, r *row) {
-			values, from, to := listAt(a, i)
-			*at(r) = cut(values.(*array.Float64).Float64Values(), from, to)
-		},
-	}
+// text is a UTF-8 string.
+func text() codec[string] {
+	return scalar(arrow.BinaryTypes.String, (*array.StringBuilder).Append,
+		func(a *array.String, i int) string { return strings.Clone(a.Value(i)) })
 }
 
-// hotColumn holds the heavy hitters: list<struct<name, hash, count, error>>.
-func hotColumn() column {
-	typ := structOf("name", arrow.BinaryTypes.Binary, "hash", arrow.PrimitiveTypes.Uint64,
-		"count", arrow.PrimitiveTypes.Int64, "error", arrow.PrimitiveTypes.Int64)
-	return column{"hot", arrow.ListOfNonNullable(typ), false,
-		func(b array.Builder, r *row) {
-			s := startList(b).(*array.StructBuilder)
-			for _, k := range r.Hot {
-				s.Append(true)
-				s.FieldBuilder(0).(*array.BinaryBuilder).AppendString(k.Name)
-				s.FieldBuilder(1).(*array.Uint64Builder).Append(k.Hash)
-				s.FieldBuilder(2).(*array.Int64Builder).Append(k.Count)
-				s.FieldBuilder(3).(*array.Int64Builder).Append(k.Error)
+// octets is a string of any bytes.
+func octets() codec[string] {
+	return scalar(arrow.BinaryTypes.Binary, (*array.BinaryBuilder).AppendString,
+		func(a *array.Binary, i int) string { return string(a.Value(i)) })
+}
+
+// list is a list of values of c; a nil list is stored as an empty one and read back as nil.
+func list[T any](c codec[T]) codec[[]T] {
+	return codec[[]T]{arrow.ListOfNonNullable(c.typ), false,
+		func(b array.Builder, v *[]T) {
+			elements := startList(b)
+			for i := range *v {
+				c.put(elements, &(*v)[i])
 			}
 		},
-		func(a arrow.Array, i int, r *row) {
-			values, from, to := listAt(a, i)
-			s := values.(*array.Struct)
+		func(a arrow.Array, i int, v *[]T) {
+			elements, from, to := listAt(a, i)
+			*v = nil
 			for j := from; j < to; j++ {
-				r.Hot = append(r.Hot, policy.HotKey{
-					Name:  string(s.Field(0).(*array.Binary).Value(j)),
-					Hash:  s.Field(1).(*array.Uint64).Value(j),
-					Count: s.Field(2).(*array.Int64).Value(j),
-					Error: s.Field(3).(*array.Int64).Value(j),
-				})
+				*v = append(*v, *new(T))
+				c.get(elements, j, &(*v)[len(*v)-1])
 			}
 		},
 	}
 }
 
-// realisedColumn holds where split keys went: list<struct<hash, worker, count>>.
-func realisedColumn() column {
-	typ := structOf("hash", arrow.PrimitiveTypes.Uint64, "worker", arrow.PrimitiveTypes.Int64, "count", arrow.PrimitiveTypes.Int64)
-	return column{"realised", arrow.ListOfNonNullable(typ), false,
-		func(b array.Builder, r *row) {
-			s := startList(b).(*array.StructBuilder)
-			for _, k := range r.Realised {
-				s.Append(true)
-				s.FieldBuilder(0).(*array.Uint64Builder).Append(k.Hash)
-				s.FieldBuilder(1).(*array.Int64Builder).Append(int64(k.Worker))
-				s.FieldBuilder(2).(*array.Int64Builder).Append(k.Count)
-			}
-		},
-		func(a arrow.Array, i int, r *row) {
-			values, from, to := listAt(a, i)
-			s := values.(*array.Struct)
-			for j := from; j < to; j++ {
-				r.Realised = append(r.Realised, policy.RealisedShare{
-					Hash:   s.Field(0).(*array.Uint64).Value(j),
-					Worker: int(s.Field(1).(*array.Int64).Value(j)),
-					Count:  s.Field(2).(*array.Int64).Value(j),
-				})
-			}
+// numbers is a list of numbers, put and read at once.
+func numbers[T any, B array.Builder, A arrow.Array](typ arrow.DataType, put func(B, []T, []bool), all func(A) []T) codec[[]T] {
+	return codec[[]T]{arrow.ListOfNonNullable(typ), false,
+		func(b array.Builder, v *[]T) { put(startList(b).(B), *v, nil) },
+		func(a arrow.Array, i int, v *[]T) {
+			elements, from, to := listAt(a, i)
+			*v = append([]T(nil), all(elements.(A))[from:to]...)
 		},
 	}
 }
 
-// routeColumn holds the route in force, null where the partitioner follows none:
-// struct<version, workers, keys: list<struct<hash, name, workers, shares>>, slots>.
-// Every row has the whole route, so that each stands alone: a route that did not
-// change costs about 40 bytes after compression.
-func routeColumn() column {
-	workers := arrow.ListOfNonNullable(arrow.PrimitiveTypes.Uint16)
-	key := structOf("hash", arrow.PrimitiveTypes.Uint64, "name", arrow.BinaryTypes.Binary,
-		"workers", workers, "shares", arrow.ListOfNonNullable(arrow.PrimitiveTypes.Float64))
-	typ := structOf("version", arrow.PrimitiveTypes.Uint64, "workers", arrow.PrimitiveTypes.Int64,
-		"keys", arrow.ListOfNonNullable(key), "slots", workers)
-	return column{"route", typ, true, putRoute, getRoute}
+func wholes() codec[[]int64] {
+	return numbers(arrow.PrimitiveTypes.Int64, (*array.Int64Builder).AppendValues, (*array.Int64).Int64Values)
 }
 
-func putRoute(b array.Builder, r *row) {
-	s := b.(*array.StructBuilder)
-	route := r.Route
-	// Append(false) would put nulls into the children, which are not nullable.
-	s.AppendValues([]bool{route != nil})
-	if route == nil {
-		route = &policy.Route{}
-	}
-	s.FieldBuilder(0).(*array.Uint64Builder).Append(route.Version)
-	s.FieldBuilder(1).(*array.Int64Builder).Append(int64(route.Workers))
-	keys := startList(s.FieldBuilder(2)).(*array.StructBuilder)
-	for _, k := range route.Keys {
-		keys.Append(true)
-		keys.FieldBuilder(0).(*array.Uint64Builder).Append(k.Hash)
-		keys.FieldBuilder(1).(*array.BinaryBuilder).AppendString(k.Name)
-		startList(keys.FieldBuilder(2)).(*array.Uint16Builder).AppendValues(k.Workers, nil)
-		startList(keys.FieldBuilder(3)).(*array.Float64Builder).AppendValues(k.Shares, nil)
-	}
-	startList(s.FieldBuilder(3)).(*array.Uint16Builder).AppendValues(route.Slots, nil)
+func reals() codec[[]float64] {
+	return numbers(arrow.PrimitiveTypes.Float64, (*array.Float64Builder).AppendValues, (*array.Float64).Float64Values)
 }
 
-func getRoute(a arrow.Array, i int, r *row) {
-	if a.IsNull(i) {
-		return
-	}
-	s := a.(*array.Struct)
-	route := &policy.Route{
-		Version: s.Field(0).(*array.Uint64).Value(i),
-		Workers: int(s.Field(1).(*array.Int64).Value(i)),
-	}
-	values, from, to := listAt(s.Field(2), i)
-	keys := values.(*array.Struct)
-	for j := from; j < to; j++ {
-		workers, wFrom, wTo := listAt(keys.Field(2), j)
-		shares, sFrom, sTo := listAt(keys.Field(3), j)
-		route.Keys = append(route.Keys, policy.KeyRoute{
-			Hash:    keys.Field(0).(*array.Uint64).Value(j),
-			Name:    string(keys.Field(1).(*array.Binary).Value(j)),
-			Workers: cut(workers.(*array.Uint16).Uint16Values(), wFrom, wTo),
-			Shares:  cut(shares.(*array.Float64).Float64Values(), sFrom, sTo),
-		})
-	}
-	slots, from, to := listAt(s.Field(3), i)
-	route.Slots = cut(slots.(*array.Uint16).Uint16Values(), from, to)
-	r.Route = route
+func workers() codec[[]uint16] {
+	return numbers(arrow.PrimitiveTypes.Uint16, (*array.Uint16Builder).AppendValues, (*array.Uint16).Uint16Values)
 }
 
-// structOf builds a struct type from name, type pairs, none nullable.
-func structOf(pairs ...any) arrow.DataType {
-	var fields []arrow.Field
-	for i := 0; i < len(pairs); i += 2 {
-		fields = append(fields, arrow.Field{Name: pairs[i].(string), Type: pairs[i+1].(arrow.DataType)})
-	}
-	return arrow.StructOf(fields...)
-}
-
-// startList begins the next list of a list builder and returns the builder of
-// its elements.
+// startList begins the next list of a list builder and returns the builder of its elements.
 func startList(b array.Builder) array.Builder {
 	l := b.(*array.ListBuilder)
 	l.Append(true)
 	return l.ValueBuilder()
 }
 
-// listAt returns the elements of list i: values[from:to]. A corrupt file may
-// claim any bounds; slicing or indexing with them panics, which the reader turns
-// into an error.
-func listAt(a arrow.Array, i int) (values arrow.Array, from, to int) {
+// listAt returns the elements of list i: elements[from:to]. A corrupt file may claim any
+// bounds and any number of elements; slicing or indexing past the elements panics, which the
+// reader turns into an error.
+func listAt(a arrow.Array, i int) (elements arrow.Array, from, to int) {
 	l := a.(*array.List)
 	start, end := l.ValueOffsets(i)
-	values = l.ListValues()
-	if start < 0 || start > end || end > int64(values.Len()) {
+	elements = l.ListValues()
+	if start < 0 || start > end || end > int64(elements.Len()) {
 		panic("list bounds outside its elements")
 	}
-	return values, int(start), int(end)
+	return elements, int(start), int(end)
 }
 
-// cut copies values[from:to], nil if empty: a window outlives its batch.
-func cut[T any](values []T, from, to int) []T {
-	if from == to {
-		return nil
+// structOf is a struct of the given fields of a T.
+func structOf[T any](fields ...column[T]) codec[T] {
+	return codec[T]{arrow.StructOf(fieldsOf(fields)...), false,
+		func(b array.Builder, v *T) { putStruct(b, true, fields, v) },
+		func(a arrow.Array, i int, v *T) {
+			for j, f := range fields {
+				f.get(a.(*array.Struct).Field(j), i, v)
+			}
+		},
 	}
-	return slices.Clone(values[from:to])
+}
+
+// pointerTo is like structOf; nil is stored as null.
+func pointerTo[T any](fields ...column[T]) codec[*T] {
+	c := structOf(fields...)
+	return codec[*T]{c.typ, true,
+		func(b array.Builder, v **T) { putStruct(b, *v != nil, fields, cmp.Or(*v, new(T))) },
+		func(a arrow.Array, i int, v **T) {
+			if !a.IsNull(i) {
+				*v = new(T)
+				c.get(a, i, *v)
+			}
+		},
+	}
+}
+
+func putStruct[T any](b array.Builder, valid bool, fields []column[T], v *T) {
+	s := b.(*array.StructBuilder)
+	s.AppendValues([]bool{valid}) // Append(false) would put nulls into the fields, which are not nullable
+	for j, f := range fields {
+		f.put(s.FieldBuilder(j), v)
+	}
+}
+
+func fieldsOf[T any](columns []column[T]) []arrow.Field {
+	fields := make([]arrow.Field, len(columns))
+	for i, c := range columns {
+		fields[i] = arrow.Field{Name: c.name, Type: c.typ, Nullable: c.null}
+	}
+	return fields
 }

@@ -25,7 +25,7 @@ import (
 // batch begins. Not for concurrent use.
 type Reader struct {
 	meta     Meta
-	cols     []column
+	cols     []column[row]
 	complete bool
 	parts    []*part // the trace, then its tail
 	files    []*os.File

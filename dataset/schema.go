@@ -49,22 +49,18 @@ type Meta struct {
 }
 
 // schemaOf is the Arrow schema of a trace with metadata m.
-func schemaOf(cols []column, m *Meta) *arrow.Schema {
-	fields := make([]arrow.Field, len(cols))
-	for i, c := range cols {
-		fields[i] = arrow.Field{Name: c.name, Type: c.typ, Nullable: c.null}
-	}
+func schemaOf(cols []column[row], m *Meta) *arrow.Schema {
 	md := arrow.NewMetadata(
 		[]string{metaFormat, metaVersion, metaWorkers, metaSeed, metaEngine, metaPartitioner, metaConfig, metaMask, metaCreated},
 		[]string{formatName, strconv.Itoa(Version), strconv.Itoa(m.Workers), strconv.FormatUint(m.Seed, 10),
 			m.Engine, m.Partitioner, m.Config, "", m.Created},
 	)
-	return arrow.NewSchema(fields, &md)
+	return arrow.NewSchema(fieldsOf(cols), &md)
 }
 
 // metaOf reads the metadata back and refuses what is not a trace of this
 // version: another kind of Arrow file, another format version, other columns.
-func metaOf(cols []column, s *arrow.Schema) (Meta, error) {
+func metaOf(cols []column[row], s *arrow.Schema) (Meta, error) {
 	md := s.Metadata()
 	value := func(name string) string {
 		v, _ := md.GetValue(name)

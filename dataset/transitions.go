@@ -31,7 +31,7 @@ type TransitionConfig struct {
 	HotKeys int               `yaml:"hot_keys"` // keys ranked, heaviest first; the mask takes the true hot ones of them
 	Mask    policy.MaskConfig `yaml:"mask"`     // how the mask is made from the traces, where the caller names none
 	Rank    Ranking           `yaml:"rank"`     // episode or window
-	// Published takes the reference's conventions, faults included: actions in [0, 1],
+	// Published takes the published system's conventions, faults included: actions in [0, 1],
 	// the last window of an episode terminal, and its observation of equal counts.
 	Published bool    `yaml:"published"`
 	P0        float64 `yaml:"p0"`         // performance that earns reward 0
@@ -79,14 +79,11 @@ type Load struct {
 }
 
 // Transitions is what traces hold for learning off-line (docs/algorithms.md,
-// "Offline data"). A transition is two windows of an episode, one right after the other:
-//
-//	obs        policy.Observation of the first window, [O], O = 2P
-//	action     policy.Shares.Action: the workers of the second window's hot records, [A]
-//	reward     policy.Reward of the second window
-//	next       policy.Observation of the second window, [O]
-//	terminal   1 in an episode's last transition, but only as published
-//	truncated  1 in an episode's last transition
+// "Offline data"). A transition is two windows of an episode, one right after the other.
+// The observation and the next one, [O] with O = 2P, are policy.Observation of the two
+// windows. The action, [A], is policy.Shares.Action: the workers of the second window's hot
+// records. The reward is policy.Reward of the second window. The last transition of an
+// episode is truncated.
 //
 // Actions lie in [-1, 1], the policy's own space: twice the environment's value less 1. As
 // published they lie in [0, 1], so a policy that copies them acts differently in a job.

@@ -31,7 +31,7 @@ import (
 type Writer struct {
 	name    string
 	workers int
-	cols    []column
+	cols    []column[row]
 	builder *array.RecordBuilder
 
 	main    *sink

@@ -2,10 +2,15 @@
 package eval
 
 import (
+	"bytes"
 	_ "embed"
 	"fmt"
 	"html/template"
 	"io"
+	"slices"
+	"strings"
+
+	"github.com/saspart/saspart/runlog"
 )
 
 // Report is a page for people: facts, plots and tables. Write makes one HTML file of
@@ -58,4 +63,35 @@ func (r *Report) Write(w io.Writer) error {
 		return fmt.Errorf("write report %q: %w", r.Title, err)
 	}
 	return nil
+}
+
+// writeFile replaces a file with what write writes.
+func writeFile(path string, write func(io.Writer) error) error {
+	var b bytes.Buffer
+	if err := write(&b); err != nil {
+		return err
+	}
+	if err := runlog.ReplaceFile(path, b.Bytes()); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	return nil
+}
+
+// machine describes a host, whose name, if any, goes first.
+func machine(name string, h runlog.Host) string {
+	parts := []string{name, h.CPU, fmt.Sprintf("%d CPUs", h.CPUs), fmt.Sprintf("%.1f GB", float64(h.MemoryMB)/1024), h.Platform, h.Go}
+	return strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" || p == "0 CPUs" || p == "0.0 GB" }), ", ")
+}
+
+// quoted writes words as a shell reads them.
+func quoted(words ...string) string {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=:,@%+"
+	out := make([]string, len(words))
+	for i, w := range words {
+		out[i] = w
+		if w == "" || strings.Trim(w, plain) != "" {
+			out[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(out, " ")
 }

@@ -122,7 +122,7 @@ func shiftSections(results []study.Result) []Section {
 			continue
 		}
 		s := Section{Heading: "Through shifts: " + r.Cell, Text: "A fixed rate, while the distribution shifts. Recovery is the mean number of windows until a job is settled after a shift."}
-		s.Table = metricTable([]study.Result{*r}, study.Stress, study.Stress.Columns())
+		s.Table = metricTable(results[i:i+1], study.Stress.Columns())
 		for _, c := range []struct {
 			chart Chart
 			of    func(m rate.Moment) float64

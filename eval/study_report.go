@@ -3,8 +3,6 @@ package eval
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -69,22 +67,7 @@ func WriteStudyReport(dir, training string) (html, markdown string, err error) {
 		return "", "", err
 	}
 	html, markdown = filepath.Join(dir, runlog.ReportFile), filepath.Join(dir, MarkdownFile)
-	return html, markdown, errors.Join(writeWhole(html, r.Write), writeWhole(markdown, r.WriteMarkdown))
-}
-
-// writeWhole replaces a file when all of it is written.
-func writeWhole(path string, write func(io.Writer) error) error {
-	f, err := os.Create(path + ".new")
-	if err != nil {
-		return fmt.Errorf("write report: %w", err)
-	}
-	if err = errors.Join(write(f), f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("write report: %w", err), os.Remove(f.Name()))
-	}
-	return nil
+	return html, markdown, errors.Join(writeFile(html, r.Write), writeFile(markdown, r.WriteMarkdown))
 }
 
 // winners are the table of who wins, and bars against the bound.
@@ -126,39 +109,33 @@ func winners(results []study.Result) []Section {
 // of each axis.
 func boundBars(results []study.Result, names []string) []Figure {
 	var out []Figure
-	add := func(title, help string, in func(*study.Result) bool) {
+	add := func(title, help string, part []study.Result) {
 		var rows []Bar
 		for _, n := range names {
-			sum, count, half, mask := 0.0, 0.0, 0.0, 0.0
-			for i := range results {
-				e := results[i].Find(n)
-				if e == nil || !in(&results[i]) {
-					continue
-				}
-				if v, ok := e.Values["bound_ratio"]; ok {
-					sum, count, half = sum+v.Mean, count+1, v.Half
-					if b := e.Records[0].Throughput; b != nil && b.Bounds.Mask > 0 {
-						mask += b.Bounds.Mask / b.Bounds.Fluid
-					}
-				}
-			}
+			mean, count := overCells(part, n, "bound_ratio")
 			if count == 0 {
 				continue
 			}
-			if count > 1 || half > sum {
-				half = 0
+			b := Bar{Name: n, Value: mean, Text: fmt.Sprintf("%.3f", mean)}
+			for r, v := range cellsOf(part, n, "bound_ratio") {
+				if count == 1 && v.Half <= v.Mean {
+					b.Half = v.Half
+				}
+				if t := r.Find(n).Records[0].Throughput; t != nil && t.Bounds.Mask > 0 {
+					b.Mark += t.Bounds.Mask / t.Bounds.Fluid / float64(count)
+				}
 			}
-			rows = append(rows, Bar{Name: n, Value: sum / count, Half: half, Mark: mask / count, Text: fmt.Sprintf("%.3f", sum/count)})
+			rows = append(rows, b)
 		}
 		if len(rows) > 0 {
 			out = append(out, Figure{Title: title, Help: help, SVG: bars(title, rows, 1, "fluid bound")})
 		}
 	}
-	add("Of the fluid bound", "Mean over all cells; a tick in red is the bound that a shares policy's mask allows.", func(*study.Result) bool { return true })
+	add("Of the fluid bound", "Mean over all cells; a tick in red is the bound that a shares policy's mask allows.", results)
 	labels := axisValues(results)
 	for _, l := range labels {
 		if len(labels) > 1 {
-			add(l.Axis+": "+l.Value, "", func(r *study.Result) bool { return slices.Contains(r.Labels, l) })
+			add(l.Axis+": "+l.Value, "", with(results, l))
 		}
 	}
 	return out
@@ -170,9 +147,7 @@ func axisValues(results []study.Result) []study.Label {
 	var out []study.Label
 	for i := range results {
 		for _, l := range results[i].Labels {
-			if !slices.Contains(axes, l.Axis) {
-				axes = append(axes, l.Axis)
-			}
+			axes = append(axes, l.Axis)
 			if !slices.Contains(out, l) {
 				out = append(out, l)
 			}
@@ -189,16 +164,15 @@ func prices(results []study.Result) Section {
 	s := Section{Heading: "At what price", Text: "Means over the cells: imbalance and state at the highest rate held, latency at 80 % of it, and the time to route a record. Latency runs from when a record was due to the end of its service."}
 	columns := []study.Column{{Head: "imbalance", Metric: "imbalance"}, {Head: "workers per key", Metric: "fan_out"}, {Head: "of the top key", Metric: "top_fan_out"},
 		{Head: "(key, worker) pairs", Metric: "pairs"}, {Head: "ns to route", Metric: "route_ns"}, {Head: "median latency", Metric: "p50"}, {Head: "99th percentile", Metric: "p99"}}
-	s.Table = metricTable(results, study.Throughput, columns)
-	lines := latencyLines(results)
-	if len(lines) > 0 {
+	s.Table = metricTable(results, columns)
+	if lines := latencyLines(results); len(lines) > 0 {
 		s.Charts = []Chart{{Title: "Latency over rate", Help: "99th percentile, in ms, at parts of each one's own highest rate.", XLabel: "part of its highest rate", Lines: lines, Zero: true}}
 	}
 	return s
 }
 
 // metricTable has a row per contender, means over the cells.
-func metricTable(results []study.Result, kind study.Kind, columns []study.Column) *Table {
+func metricTable(results []study.Result, columns []study.Column) *Table {
 	t := &Table{Head: []string{"partitioner"}}
 	for _, c := range columns {
 		t.Head = append(t.Head, c.Head)
@@ -207,7 +181,7 @@ func metricTable(results []study.Result, kind study.Kind, columns []study.Column
 		row, some := []string{n}, false
 		for _, c := range columns {
 			over := study.Entry{Values: map[string]study.Estimate{}}
-			if v, count := overCells(results, kind, n, c.Metric, everywhere); count > 0 {
+			if v, count := overCells(results, n, c.Metric); count > 0 {
 				over.Values[c.Metric] = study.Estimate{Mean: v}
 				some = true
 			}
@@ -225,7 +199,7 @@ func metricTable(results []study.Result, kind study.Kind, columns []study.Column
 
 // losses are where the rest of the bound went.
 func losses(results []study.Result) Section {
-	t := metricTable(results, study.Throughput, []study.Column{{Head: "held, of the bound", Metric: "bound_ratio"}, {Head: "done beyond it", Metric: "beyond"},
+	t := metricTable(results, []study.Column{{Head: "held, of the bound", Metric: "bound_ratio"}, {Head: "done beyond it", Metric: "beyond"},
 		{Head: "workers idle", Metric: "idle"}, {Head: "emission", Metric: "extra"}, {Head: "source blocked", Metric: "held_up"}, {Head: "busiest reducer", Metric: "reducer"}})
 	if t == nil {
 		return Section{}
@@ -248,18 +222,14 @@ func (r *Report) addRun(dir string, info *study.Info, results []study.Result) er
 			failed = append(failed, results[i].Cell+": "+f)
 		}
 	}
-	r.Facts = []Fact{{"Measurements", fmt.Sprintf("%d: %s, %d partitioners, seeds: %d", measurements, cells(len(results)), len(study.Contenders(results)), len(seeds))}, {"Machine", machine(info.Host)}}
+	r.Facts = []Fact{{"Measurements", fmt.Sprintf("%d: %s, %d partitioners, seeds: %d", measurements, cells(len(results)), len(study.Contenders(results)), len(seeds))}, {"Machine", machine("", info.Host)}}
 	if len(failed) > 0 {
 		r.Facts = append(r.Facts, Fact{"Failed", fmt.Sprint(len(failed))})
 		r.Sections = append(r.Sections, Section{Heading: "What failed", Points: failed})
 	}
-	words := make([]string, len(info.Command))
-	for i, w := range info.Command {
-		words[i] = quoted(w)
-	}
 	r.Sections = append(r.Sections, Section{
 		Heading: "Run it again", Text: "The first command repeats the study, with another folder to write to; the second writes this page again.",
-		Code: strings.Join(words, " ") + "\nsaspart report " + quoted(filepath.Clean(dir)),
+		Code: quoted(info.Command...) + "\nsaspart report " + quoted(filepath.Clean(dir)),
 	})
 	if info.Matrix == nil {
 		return nil
@@ -270,14 +240,4 @@ func (r *Report) addRun(dir string, info *study.Info, results []study.Result) er
 	}
 	r.Sections = append(r.Sections, Section{Heading: "Matrix", Code: strings.TrimRight(string(text), "\n"), Folded: true})
 	return nil
-}
-
-func machine(h runlog.Host) string {
-	var parts []string
-	for _, p := range []string{h.CPU, fmt.Sprintf("%d CPUs", h.CPUs), fmt.Sprintf("%.1f GB", float64(h.MemoryMB)/1024), h.Platform, h.Go} {
-		if p != "" && p != "0 CPUs" && p != "0.0 GB" {
-			parts = append(parts, p)
-		}
-	}
-	return strings.Join(parts, ", ")
 }

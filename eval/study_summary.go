@@ -1,7 +1,9 @@
 package eval
 
 import (
+	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -18,33 +20,41 @@ func learnedOf(results []study.Result) (name string, ok bool) {
 	return "", false
 }
 
-// overCells is the mean of a metric over the cells of a kind that in accepts, and over how
-// many.
-func overCells(results []study.Result, kind study.Kind, name, metric string, in func(*study.Result) bool) (value float64, cells int) {
-	for i := range results {
-		if results[i].Kind != kind || !in(&results[i]) {
-			continue
-		}
-		if e := results[i].Find(name); e != nil {
-			if v, ok := e.Values[metric]; ok {
-				value += v.Mean
-				cells++
+// cellsOf are the cells in which a contender has a value of a metric, with the value.
+func cellsOf(results []study.Result, name, metric string) iter.Seq2[*study.Result, study.Estimate] {
+	return func(yield func(*study.Result, study.Estimate) bool) {
+		for i := range results {
+			if e := results[i].Find(name); e != nil {
+				if v, ok := e.Values[metric]; ok && !yield(&results[i], v) {
+					return
+				}
 			}
 		}
+	}
+}
+
+// overCells is the mean of a metric over the cells that have it, and over how many.
+func overCells(results []study.Result, name, metric string) (value float64, cells int) {
+	for _, v := range cellsOf(results, name, metric) {
+		value += v.Mean
+		cells++
 	}
 	return value / max(1, float64(cells)), cells
 }
 
-func everywhere(*study.Result) bool { return true }
+// with are the cells with a label.
+func with(results []study.Result, l study.Label) []study.Result {
+	return slices.DeleteFunc(slices.Clone(results), func(r study.Result) bool { return !slices.Contains(r.Labels, l) })
+}
 
 // summary is one table: the mean rate of each contender, for each value of each axis.
 func summary(results []study.Result) Section {
 	names := study.Contenders(results)
 	t := &Table{Head: append([]string{"where"}, names...)}
-	row := func(label string, in func(*study.Result) bool) {
+	row := func(label string, part []study.Result) {
 		cells, some := []string{label}, false
 		for _, n := range names {
-			v, count := overCells(results, study.Throughput, n, "bound_ratio", in)
+			v, count := overCells(part, n, "bound_ratio")
 			text := "-"
 			if count > 0 {
 				text, some = fmt.Sprintf("%.3f", v), true
@@ -55,9 +65,9 @@ func summary(results []study.Result) Section {
 			t.Rows = append(t.Rows, cells)
 		}
 	}
-	row("all cells", everywhere)
+	row("all cells", results)
 	for _, l := range axisValues(results) {
-		row(l.Axis+" "+l.Value, func(r *study.Result) bool { return slices.Contains(r.Labels, l) })
+		row(l.Axis+" "+l.Value, with(results, l))
 	}
 	// Cells of no axis of their own would be left out of every row but the first.
 	if len(t.Rows) < 3 {
@@ -75,15 +85,8 @@ func defeats(results []study.Result) Section {
 	}
 	t := &Table{Head: []string{"cell", name, "the best", "holds", "more by", name + ": workers per key", "the best: workers per key", "others that hold more"}}
 	measured := 0
-	for i := range results {
-		r := &results[i]
+	for r := range cellsOf(results, name, "held") {
 		own := r.Find(name)
-		if r.Kind != study.Throughput || own == nil {
-			continue
-		}
-		if _, ok := own.Values["held"]; !ok {
-			continue
-		}
 		measured++
 		var ahead []*study.Entry
 		for k := range r.Entries {
@@ -97,10 +100,7 @@ func defeats(results []study.Result) Section {
 			continue
 		}
 		slices.SortStableFunc(ahead, func(a, b *study.Entry) int {
-			if a.Values["held"].Mean > b.Values["held"].Mean {
-				return -1
-			}
-			return 1
+			return cmp.Compare(b.Values["held"].Mean, a.Values["held"].Mean)
 		})
 		best := ahead[0]
 		ratio, _ := r.Kind.Lead(best, own)

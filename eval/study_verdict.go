@@ -101,7 +101,7 @@ func verdict(results []study.Result) (headline string, points []string) {
 		}
 	}
 	if d := strongest(results, name); d.cells > 0 {
-		points = append(points, "Of the others "+d.rival+" holds the most. "+d.sentence(name))
+		points = append(points, "Of the other partitioners, "+d.rival+" holds the most. "+d.sentence(name))
 	}
 	for _, rival := range rivals() {
 		if d := duelOf(results, study.Stress, name, rival); d.cells > 0 {
@@ -119,7 +119,7 @@ func verdict(results []study.Result) (headline string, points []string) {
 	case len(worse) > 0:
 		headline = fmt.Sprintf("No: %s, without training, %s more than %s over these cells.", list(worse), verb(worse, "holds", "hold"), name)
 	case len(equal) > 0 && len(better) > 0:
-		headline = fmt.Sprintf("Against %s yes; but %s, without training, %s as well over these cells.", list(better), list(equal), verb(equal, "does", "do"))
+		headline = fmt.Sprintf("Yes against %s, but %s, without training, %s as well over these cells.", list(better), list(equal), verb(equal, "does", "do"))
 	case len(equal) > 0:
 		headline = fmt.Sprintf("No: %s, without training, %s as well over these cells.", list(equal), verb(equal, "does", "do"))
 	default:
@@ -182,19 +182,11 @@ func times(ratio float64) string {
 
 // shareOfBound says how near to what is possible a contender comes.
 func shareOfBound(results []study.Result, name string) string {
-	sum, n, least, cell, below := 0.0, 0, math.Inf(1), "", 0
-	for i := range results {
-		e := results[i].Find(name)
-		if e == nil {
-			continue
-		}
-		v, ok := e.Values["bound_ratio"]
-		if !ok {
-			continue
-		}
-		sum, n = sum+v.Mean, n+1
+	mean, n := overCells(results, name, "bound_ratio")
+	least, cell, below := math.Inf(1), "", 0
+	for r, v := range cellsOf(results, name, "bound_ratio") {
 		if v.Mean < least {
-			least, cell = v.Mean, results[i].Cell
+			least, cell = v.Mean, r.Cell
 		}
 		if v.Mean < 0.95 {
 			below++
@@ -203,7 +195,7 @@ func shareOfBound(results []study.Result, name string) string {
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s holds %.3f of the fluid bound on average, and %.3f at worst (%s). It is below 0.95 in %d of %s.", name, sum/float64(n), least, cell, below, cells(n))
+	return fmt.Sprintf("%s holds %.3f of the fluid bound on average, and %.3f at worst (%s). It is below 0.95 in %d of %s.", name, mean, least, cell, below, cells(n))
 }
 
 // overall says who is among the best how often.
@@ -237,9 +229,9 @@ func overall(results []study.Result) []string {
 			single = append(single, fmt.Sprintf("%s %d", name, alone[name]))
 		}
 	}
-	s := fmt.Sprintf("Among the best, of %s: %s.", cells(n), strings.Join(among, ", "))
+	s := fmt.Sprintf("Of %s, each partitioner is among the best in: %s.", cells(n), strings.Join(among, ", "))
 	if len(single) > 0 {
-		s += fmt.Sprintf(" Alone the best: %s.", strings.Join(single, ", "))
+		s += fmt.Sprintf(" It is the only best in: %s.", strings.Join(single, ", "))
 	}
 	return []string{s}
 }

@@ -1,7 +1,6 @@
 package eval
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -57,18 +56,7 @@ func WriteTrainingReport(dir string) (path string, err error) {
 		return "", err
 	}
 	path = filepath.Join(dir, runlog.ReportFile)
-	f, err := os.Create(path + ".new")
-	if err != nil {
-		return "", fmt.Errorf("report on run %s: %w", dir, err)
-	}
-	err = errors.Join(r.Write(f), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return "", errors.Join(fmt.Errorf("report on run %s: %w", dir, err), os.Remove(f.Name()))
-	}
-	return path, nil
+	return path, writeFile(path, r.Write)
 }
 
 // steps is what the steps of a run count.
@@ -96,14 +84,7 @@ func runFacts(info *runlog.Info, m *runlog.Metrics) []Fact {
 	for _, r := range info.Resumed {
 		facts = append(facts, Fact{"Resumed", fmt.Sprintf("from %s %d, %s", strings.TrimSuffix(steps(info), "s"), r.Step, r.At.Format("2 January 2006, 15:04 MST"))})
 	}
-	h := info.Host
-	var machine []string
-	for _, part := range []string{h.Name, h.CPU, fmt.Sprintf("%d CPUs", h.CPUs), fmt.Sprintf("%.1f GB", float64(h.MemoryMB)/1024), h.Platform, h.Go} {
-		if part != "" && part != "0 CPUs" && part != "0.0 GB" {
-			machine = append(machine, part)
-		}
-	}
-	return append(facts, Fact{"Machine", strings.Join(machine, ", ")})
+	return append(facts, Fact{"Machine", machine(info.Host.Name, info.Host)})
 }
 
 // group is a section of curves: those whose tags begin with its name. Those of one
@@ -227,27 +208,9 @@ func number(v float64) string {
 
 // again says how to repeat the run and how to look at it.
 func again(dir string, info *runlog.Info) Section {
-	words := make([]string, len(info.Command))
-	for i, w := range info.Command {
-		words[i] = quoted(w)
-	}
-	var code []string
-	if len(words) > 0 {
-		code = append(code, strings.Join(words, " "))
-	}
-	code = append(code, "tensorboard --logdir "+quoted(filepath.Clean(dir)))
 	return Section{
 		Heading: "Run it again",
 		Text:    "The first command repeats the training, with another folder to write to; the second shows its curves live.",
-		Code:    strings.Join(code, "\n"),
+		Code:    strings.TrimPrefix(quoted(info.Command...)+"\ntensorboard --logdir "+quoted(filepath.Clean(dir)), "\n"),
 	}
-}
-
-// quoted writes a word as a shell reads it.
-func quoted(word string) string {
-	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=:,@%+"
-	if word != "" && strings.Trim(word, plain) == "" {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }

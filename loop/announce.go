@@ -95,6 +95,9 @@ func (a *Announcements) Route(r *policy.Route) {
 	n := Announcement{Slide: a.Next(), Sequence: a.number(), Route: r}
 	for i := range a.subtasks {
 		l := &a.subtasks[i]
+		if l.ended {
+			continue
+		}
 		l.replace(l.lastSwitch()+1, n.Slide)
 		l.pending = append(l.pending, n)
 	}
@@ -107,6 +110,9 @@ func (a *Announcements) Switch(partitioner string, routers []partition.Router) {
 	n := Announcement{Slide: a.Next(), Sequence: a.number(), Partitioner: partitioner, switches: a.switches}
 	for i, r := range routers {
 		l := &a.subtasks[i]
+		if l.ended {
+			continue
+		}
 		if last := l.lastSwitch(); last >= 0 && l.pending[last].Slide == n.Slide {
 			l.replace(last, n.Slide)
 		}

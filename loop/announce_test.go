@@ -305,3 +305,19 @@ func TestAnnouncementsProperties(t *testing.T) {
 		}
 	})
 }
+
+// A subtask that has ended adopts nothing, so that nothing may be kept for it: a job may run
+// on for days after one of its sources has ended.
+func TestNothingIsKeptForAnEndedSubtask(t *testing.T) {
+	a := NewAnnouncements(2)
+	a.End(0)
+	for slide := range int64(100) {
+		a.Begin(1, slide, nil)
+		a.Route(&policy.Route{Version: uint64(slide + 1)})
+		a.Switch("other", []partition.Router{&recorder{}, &recorder{}})
+		a.Window(&policy.Window{})
+	}
+	if n := len(a.subtasks[0].pending); n > 0 {
+		t.Errorf("%d announcements are kept for a subtask that has ended", n)
+	}
+}

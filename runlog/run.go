@@ -77,7 +77,7 @@ func (r *Run) create(config []byte, tags []string) (err error) {
 	if _, err := os.Lstat(r.Path(InfoFile)); !errors.Is(err, fs.ErrNotExist) {
 		return errors.Join(err, errors.New("the folder holds a run already: resume it, or choose another name"))
 	}
-	if err := writeFile(r.Path(ConfigFile), config); err != nil {
+	if err := ReplaceFile(r.Path(ConfigFile), config); err != nil {
 		return err
 	}
 	if r.table, err = createTable(r.Path(MetricsFile), tags); err != nil {
@@ -174,14 +174,19 @@ func (r *Run) writeInfo() error {
 	if err != nil {
 		return err
 	}
-	return writeFile(r.Path(InfoFile), text)
+	return ReplaceFile(r.Path(InfoFile), text)
 }
 
-// writeFile replaces a file atomically.
-func writeFile(path string, text []byte) error {
+// ReplaceFile replaces a file atomically: even if the process is killed, path has either the
+// earlier content or all of text.
+func ReplaceFile(path string, text []byte) error {
 	temp := path + ".new"
-	if err := os.WriteFile(temp, text, 0o666); err != nil {
-		return err
+	err := os.WriteFile(temp, text, 0o666)
+	if err == nil {
+		err = os.Rename(temp, path)
 	}
-	return os.Rename(temp, path)
+	if err != nil {
+		os.Remove(temp)
+	}
+	return err
 }

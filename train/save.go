@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -53,22 +54,19 @@ func (s Saved) Write(folder string) error {
 	m := savedManifest{
 		Format: savedFormat, Updates: s.State.Updates, Generator: s.State.Generator, Data: s.Data, Best: s.Best,
 	}
-	tensors := make([]network.Tensor, len(s.State.Tensors))
-	for i, t := range s.State.Tensors {
-		tensors[i] = network.Tensor(t)
+	for _, t := range s.State.Tensors {
 		m.Tensors = append(m.Tensors, t.Name)
 	}
 	f, err := os.Create(filepath.Join(folder, trainerFile))
 	if err != nil {
 		return err
 	}
-	err = checkpoint.WriteTensors(f, tensors)
+	sum := sha256.New()
+	err = checkpoint.WriteTensors(io.MultiWriter(f, sum), s.State.Tensors)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("%s: %w", trainerFile, err)
 	}
-	if m.Digest, err = digest(f.Name()); err != nil {
-		return err
-	}
+	m.Digest = hex.EncodeToString(sum.Sum(nil))
 	text, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
 		return fmt.Errorf("%s: %w", resumeFile, err)
@@ -130,13 +128,7 @@ func readSaved(folder string) (s Saved, err error) {
 		if !ok {
 			return s, fmt.Errorf("%s: tensor %s is missing", trainerFile, name)
 		}
-		s.State.Tensors = append(s.State.Tensors, Tensor(t))
+		s.State.Tensors = append(s.State.Tensors, t)
 	}
 	return s, nil
-}
-
-func digest(path string) (string, error) {
-	data, err := os.ReadFile(path)
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:]), err
 }

@@ -1,20 +1,9 @@
 package train
 
-// Tensor is a named array of float32, row-major.
-type Tensor struct {
-	Name  string
-	Shape []int
-	Data  []float32
-}
+import "github.com/saspart/saspart/policy/network"
 
-// Len is the number of elements of the shape.
-func (t Tensor) Len() int {
-	n := 1
-	for _, d := range t.Shape {
-		n *= d
-	}
-	return n
-}
+// Tensor is the tensor that checkpoints hold.
+type Tensor = network.Tensor
 
 // State is everything that a trainer needs to resume exactly, apart from its
 // configuration and its data.

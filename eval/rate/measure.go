@@ -13,7 +13,7 @@ import (
 type Result struct {
 	Bounds   Bounds    `json:"bounds"`
 	Held     float64   `json:"held"`   // records/s: the highest rate held
-	Failed   float64   `json:"failed"` // records/s: the lowest not held; 0: none up to the ceiling
+	Failed   float64   `json:"failed"` // records/s: the lowest not held; 0: none failed
 	Readings []Reading `json:"readings"`
 	// At is the reading at the highest rate held.
 	At Reading `json:"at"`

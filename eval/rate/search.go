@@ -19,7 +19,7 @@ type Outcome struct {
 // was not.
 type Bracket struct {
 	Held   float64 // records/s; 0: none was
-	Failed float64 // records/s, above Held; +Inf: none failed below the search's ceiling
+	Failed float64 // records/s, above Held; +Inf: none failed
 	Probes int
 }
 
@@ -30,7 +30,6 @@ func (b Bracket) Width() float64 { return b.Failed/b.Held - 1 }
 // is pure: all its knowledge comes from the probe.
 type Search struct {
 	Start     float64 // records/s of the first probe, above 0
-	Ceiling   float64 // records/s that are never exceeded; 0: no ceiling
 	Tolerance float64 // the bracket is closed when Width is at most this
 	Probes    int     // at most so many; then the bracket is returned with ErrProbes
 }
@@ -54,9 +53,6 @@ func (s Search) Find(probe func(rate float64) (Outcome, error)) (Bracket, error)
 	b := Bracket{Failed: math.Inf(1)}
 	guess, r := 0.0, s.Start
 	ups, downs := 0, 0 // rates held, and not held, in a row
-	if s.Ceiling > 0 {
-		r = min(r, s.Ceiling)
-	}
 	for {
 		if b.Probes == s.Probes {
 			return b, fmt.Errorf("%w: after %d the highest rate lies between %.0f and %.0f records/s", ErrProbes, b.Probes, b.Held, b.Failed)
@@ -75,7 +71,7 @@ func (s Search) Find(probe func(rate float64) (Outcome, error)) (Bracket, error)
 		switch {
 		case b.Failed < s.Start*floor:
 			return b, fmt.Errorf("no rate is held, not even %.3g records/s", b.Failed)
-		case b.Held > 0 && b.Width() <= s.Tolerance*(1+1e-9), s.Ceiling > 0 && b.Held >= s.Ceiling:
+		case b.Held > 0 && b.Width() <= s.Tolerance*(1+1e-9):
 			return b, nil
 		}
 		r = s.next(b, guess, ups, downs)
@@ -86,10 +82,7 @@ func (s Search) Find(probe func(rate float64) (Outcome, error)) (Bracket, error)
 // idea, and ups and downs how many rates in a row were held or not.
 func (s Search) next(b Bracket, guess float64, ups, downs int) float64 {
 	if math.IsInf(b.Failed, 1) {
-		if r := 2 * b.Held; s.Ceiling == 0 || r < s.Ceiling {
-			return r
-		}
-		return s.Ceiling
+		return 2 * b.Held
 	}
 	middle := math.Sqrt(b.Held * b.Failed)
 	closing := b.Failed / (1 + s.Tolerance)

@@ -4,11 +4,8 @@ import (
 	"cmp"
 	"math"
 	"slices"
-	"time"
 
 	"gonum.org/v1/gonum/stat/distuv"
-
-	"github.com/saspart/saspart/eval/rate"
 )
 
 // confidence of intervals.
@@ -48,7 +45,7 @@ func estimate(values []float64) Estimate {
 // with.
 type Entry struct {
 	Partitioner string              `json:"partitioner"`
-	Values      map[string]Estimate `json:"values"` // by Metric.Name
+	Values      map[string]Estimate `json:"values"` // by the metric's name
 	Errors      []string            `json:"errors,omitempty"`
 	Records     []*Record           `json:"-"`
 }
@@ -66,99 +63,6 @@ type Result struct {
 	// Margin is how much better the best one's mean is than that of the best who is not
 	// among Best, as a ratio; 0 without one.
 	Margin float64 `json:"margin,omitempty"`
-}
-
-// latencyAt is the part of its own highest rate at which latencies are compared.
-const latencyAt = 0.8
-
-// Metric is something that is compared.
-type Metric struct {
-	Name string // in conditions and files
-	Help string
-	Of   func(r *Record) (v float64, ok bool)
-}
-
-// Metrics are what entries have, in the order of tables.
-func Metrics() []Metric {
-	throughput := func(of func(r *Record) float64) func(*Record) (float64, bool) {
-		return func(r *Record) (float64, bool) {
-			if r.Throughput == nil {
-				return 0, false
-			}
-			v := of(r)
-			return v, !math.IsNaN(v) && !math.IsInf(v, 0)
-		}
-	}
-	stress := func(of func(r *Record) float64) func(*Record) (float64, bool) {
-		return func(r *Record) (float64, bool) {
-			if r.Stress == nil {
-				return 0, false
-			}
-			v := of(r)
-			return v, !math.IsNaN(v) && !math.IsInf(v, 0)
-		}
-	}
-	latency := func(of func(r *rate.Reading) time.Duration) func(*Record) (float64, bool) {
-		return throughput(func(r *Record) float64 {
-			for i := range r.Throughput.Latency {
-				if l := &r.Throughput.Latency[i]; math.Abs(l.Part-latencyAt) < 1e-9 {
-					return of(&l.Reading).Seconds()
-				}
-			}
-			return math.NaN()
-		})
-	}
-	return []Metric{
-		{"held", "highest rate held, records/s", throughput(func(r *Record) float64 { return r.Throughput.Held })},
-		{"bound_ratio", "of the fluid bound", throughput(func(r *Record) float64 { return r.Throughput.Held / r.Throughput.Bounds.Fluid })},
-		{"analytic_ratio", "of the best analytic split", throughput(func(r *Record) float64 { return r.Throughput.Held / r.Throughput.Bounds.Analytic })},
-		{"imbalance", "(max - mean) / mean of the busy ratios, at the highest rate", throughput(func(r *Record) float64 { return r.Throughput.At.Imbalance })},
-		{"fan_out", "workers per key, mean", throughput(func(r *Record) float64 { return r.Throughput.At.FanOut })},
-		{"top_fan_out", "workers of the heaviest key", throughput(func(r *Record) float64 { return r.Throughput.At.TopFanOut })},
-		{"pairs", "(key, worker) pairs with state", throughput(func(r *Record) float64 { return r.Throughput.At.Pairs })},
-		{"route_ns", "to route a record, ns", throughput(func(r *Record) float64 { return measured(r.Throughput.At.RouteNS) })},
-		{"p50", "median latency at 80 % of its own highest rate, s", latency(func(r *rate.Reading) time.Duration { return r.P50 })},
-		{"p99", "99th percentile of the same, s", latency(func(r *rate.Reading) time.Duration { return r.P99 })},
-		{"idle", "part of the bound lost to idle workers", loss(func(r *Record) float64 { return r.Throughput.Loss.Idle })},
-		{"extra", "part of the bound lost to emission", loss(func(r *Record) float64 { return r.Throughput.Loss.Extra })},
-		{"beyond", "part of the bound done beyond the rate held: what was left over and caught up with", loss(func(r *Record) float64 {
-			return r.Throughput.Loss.Used - r.Throughput.Held/r.Throughput.Bounds.Fluid
-		})},
-		{"held_up", "part of the time that the source was blocked", throughput(func(r *Record) float64 { return r.Throughput.At.Blocked })},
-		{"reducer", "busy ratio of the busiest reducer", throughput(func(r *Record) float64 { return r.Throughput.At.Reducer })},
-		{"stress_imbalance", "imbalance under stress, mean", stress(func(r *Record) float64 { return r.Stress.Imbalance })},
-		{"blocked", "time that the source had to wait, s", stress(func(r *Record) float64 { return r.Stress.Blocked.Seconds() })},
-		{"stress_p99", "99th percentile of latency under stress, s", stress(func(r *Record) float64 { return r.Stress.P99.Seconds() })},
-		{"stress_pairs", "(key, worker) pairs under stress, mean", stress(func(r *Record) float64 { return r.Stress.Pairs })},
-		{"heap", "memory of the process, MB, most", stress(func(r *Record) float64 { return float64(r.Stress.HeapMost) / (1 << 20) })},
-		{"recovery", "windows until settled after a shift, mean", stress(recovery)},
-	}
-}
-
-// measured returns a time, or NaN if it is 0: jobs in other processes do not measure the
-// cost of routing.
-func measured(ns float64) float64 {
-	if ns == 0 {
-		return math.NaN()
-	}
-	return ns
-}
-
-func loss(of func(r *Record) float64) func(*Record) (float64, bool) {
-	return func(r *Record) (float64, bool) {
-		if r.Throughput == nil || r.Throughput.Loss == nil {
-			return 0, false
-		}
-		return of(r), true
-	}
-}
-
-func recovery(r *Record) float64 {
-	sum := 0.0
-	for _, s := range r.Stress.Shifts {
-		sum += float64(s.Windows)
-	}
-	return sum / float64(len(r.Stress.Shifts)) // NaN without any
 }
 
 // Compare sums records up, cell by cell and contender by contender, in the order in
@@ -207,15 +111,15 @@ func (r *Result) Find(name string) *Entry {
 }
 
 func (e *Entry) sum() {
-	for _, m := range Metrics() {
+	for _, m := range metrics() {
 		var values []float64
 		for _, r := range e.Records {
-			if v, ok := m.Of(r); ok {
+			if v, ok := m.of(r); ok {
 				values = append(values, v)
 			}
 		}
 		if len(values) > 0 {
-			e.Values[m.Name] = estimate(values)
+			e.Values[m.name] = estimate(values)
 		}
 	}
 }
@@ -231,16 +135,12 @@ func (k Kind) judged() (metric string, more bool) {
 // score is a record's, more being better: logarithms, of which differences are ratios.
 func (k Kind) score(r *Record) (float64, bool) {
 	name, more := k.judged()
-	for _, m := range Metrics() {
-		if m.Name == name {
-			v, ok := m.Of(r)
-			if !more {
-				v = 1 / max(v, 1e-9)
-			}
-			return math.Log(max(v, 1e-300)), ok
-		}
+	m, _ := metricOf(name)
+	v, ok := m.of(r)
+	if !more {
+		v = 1 / max(v, 1e-9)
 	}
-	return 0, false
+	return math.Log(max(v, 1e-300)), ok
 }
 
 // resolution is what two measurements of the same differ by, at the least: the

@@ -20,7 +20,7 @@ import (
 //	waterfill.p99/hash.p99<1       a ratio of metrics
 //	saspartitioner.p99<=50ms       durations may have a unit
 //
-// An operand is a partitioner, as it was named, with a metric of Metrics behind a dot,
+// An operand is a partitioner, as it was named, with a metric behind a dot,
 // or without one its highest rate; names with a dot of their own are tried first.
 type Condition struct {
 	Text        string
@@ -103,12 +103,12 @@ func parseOperand(text string, contenders []string) (operand, error) {
 	if o.name == boundName || o.name == analyticName {
 		return o, fmt.Errorf("%s has no metrics but its rate", o.name)
 	}
-	var metrics []string
-	for _, m := range Metrics() {
-		metrics = append(metrics, m.Name)
-	}
-	if !slices.Contains(metrics, o.metric) {
-		return o, fmt.Errorf("there is no metric %q; %s", o.metric, nearest.Explain(o.metric, metrics))
+	if _, ok := metricOf(o.metric); !ok {
+		var known []string
+		for _, m := range metrics() {
+			known = append(known, m.name)
+		}
+		return o, fmt.Errorf("there is no metric %q; %s", o.metric, nearest.Explain(o.metric, known))
 	}
 	return o, nil
 }
@@ -133,7 +133,7 @@ func (c *Condition) Check(results []Result) []string {
 		}
 		switch {
 		case !ok:
-			out = append(out, fmt.Sprintf("%s: %s: not known, for want of a measurement", r.Cell, c.Text))
+			out = append(out, fmt.Sprintf("%s: %s: there is no measurement", r.Cell, c.Text))
 		case !compare(v, c.Op, c.Value):
 			out = append(out, fmt.Sprintf("%s: %s: it is %.4g", r.Cell, c.Text, v))
 		}
@@ -164,8 +164,8 @@ func (r *Result) has(o operand) bool {
 	if r.Find(o.name) == nil {
 		return false
 	}
-	stressed := slices.Contains([]string{"stress_imbalance", "blocked", "stress_p99", "stress_pairs", "heap", "recovery"}, o.metric)
-	return stressed == (r.Kind == Stress)
+	m, _ := metricOf(o.metric)
+	return m.kind == r.Kind
 }
 
 // value is an operand's in a cell, a mean over seeds.

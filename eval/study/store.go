@@ -74,7 +74,7 @@ func (s *Store) create(info Info, resume bool) error {
 	if err != nil {
 		return err
 	}
-	return write(filepath.Join(s.dir, InfoFile), text)
+	return runlog.ReplaceFile(filepath.Join(s.dir, InfoFile), text)
 }
 
 // ReadInfo reads what the study in dir was.
@@ -137,7 +137,7 @@ func (s *Store) Put(run *Run, r *Record) error {
 	if err == nil {
 		var text []byte
 		if text, err = r.Marshal(); err == nil {
-			err = write(path, text)
+			err = runlog.ReplaceFile(path, text)
 		}
 	}
 	if err != nil {
@@ -159,15 +159,7 @@ func (s *Store) describe(run *Run, path string) error {
 	if err != nil {
 		return err
 	}
-	return write(path, text)
-}
-
-// write replaces a file as a whole, whenever the process is killed.
-func write(path string, text []byte) error {
-	if err := os.WriteFile(path+".new", text, 0o666); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
+	return runlog.ReplaceFile(path, text)
 }
 
 func readRecord(path string) (Record, error) {

@@ -1,33 +1,35 @@
 package study
 
 import (
+	"bytes"
 	"encoding/csv"
 	"fmt"
 	"io"
-	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
-	"time"
 )
 
 // WriteTable writes results for people: a table per cell with all that was measured,
 // or, of more than three cells, one with a line per cell.
 func WriteTable(w io.Writer, results []Result) error {
+	var b bytes.Buffer
 	if len(results) > 3 {
-		return writeOverview(w, results)
-	}
-	for i := range results {
-		if i > 0 {
-			if _, err := fmt.Fprintln(w); err != nil {
-				return err
+		writeOverview(&b, results)
+	} else {
+		for i := range results {
+			if i > 0 {
+				fmt.Fprintln(&b)
 			}
-		}
-		if err := results[i].write(w, len(results) > 1); err != nil {
-			return err
+			if len(results) > 1 {
+				fmt.Fprintln(&b, results[i].Cell)
+			}
+			results[i].write(&b)
 		}
 	}
-	return nil
+	_, err := b.WriteTo(w)
+	return err
 }
 
 // Column is a metric as tables show it.
@@ -35,22 +37,17 @@ type Column struct{ Head, Metric string }
 
 // Columns are what tables show of a kind of measurement.
 func (k Kind) Columns() []Column {
-	if k == Stress {
-		return []Column{{"imbalance", "stress_imbalance"}, {"blocked", "blocked"}, {"p99", "stress_p99"}, {"pairs", "stress_pairs"}, {"heap MB", "heap"}, {"recovery", "recovery"}}
-	}
-	return []Column{
-		{"records/s", "held"}, {"of bound", "bound_ratio"}, {"of split", "analytic_ratio"}, {"imbalance", "imbalance"},
-		{"fan-out", "fan_out"}, {"top key", "top_fan_out"}, {"pairs", "pairs"}, {"ns/record", "route_ns"}, {"p50@80%", "p50"}, {"p99@80%", "p99"},
-	}
-}
-
-func (r *Result) write(w io.Writer, title bool) error {
-	if title {
-		if _, err := fmt.Fprintf(w, "%s\n", r.Cell); err != nil {
-			return err
+	var out []Column
+	for _, m := range metrics() {
+		if m.kind == k && m.head != "" {
+			out = append(out, Column{m.head, m.name})
 		}
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	return out
+}
+
+func (r *Result) write(b *bytes.Buffer) {
+	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(t, "partitioner\t")
 	for _, c := range r.Kind.Columns() {
 		fmt.Fprintf(t, "%s\t", c.Head)
@@ -64,19 +61,13 @@ func (r *Result) write(w io.Writer, title bool) error {
 		}
 		fmt.Fprintln(t)
 	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	lines := r.Failures()
+	t.Flush()
 	if s := r.Sentence(); s != "" {
-		lines = append([]string{s}, lines...)
+		fmt.Fprintln(b, s)
 	}
-	for _, l := range lines {
-		if _, err := fmt.Fprintln(w, l); err != nil {
-			return err
-		}
+	for _, f := range r.Failures() {
+		fmt.Fprintln(b, f)
 	}
-	return nil
 }
 
 // Failures says what could not be measured in a cell, a line for each contender.
@@ -101,13 +92,13 @@ func (r *Result) Sentence() string {
 	case len(r.Best) == 0, len(r.Entries) == 1:
 		return ""
 	case len(r.Best) == len(r.Entries):
-		return "no difference that is more than noise"
+		return "no difference exceeds the noise"
 	case len(r.Best) == 1 && r.Margin > 0:
 		return fmt.Sprintf("%s %s, by %s", r.Best[0], what, percent(r.Margin-1))
 	case len(r.Best) == 1:
 		return fmt.Sprintf("%s %s", r.Best[0], what)
 	}
-	return fmt.Sprintf("%s: equally good, as far as the noise lets tell", strings.Join(r.Best, ", "))
+	return fmt.Sprintf("%s: the differences do not exceed the noise", strings.Join(r.Best, ", "))
 }
 
 func percent(v float64) string {
@@ -122,23 +113,21 @@ func percent(v float64) string {
 
 // writeOverview writes a line per cell: the highest rates as parts of the fluid bound
 // (of native workers in records/s), or latencies under stress.
-func writeOverview(w io.Writer, results []Result) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+func writeOverview(b *bytes.Buffer, results []Result) {
+	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
 	names := Contenders(results)
 	for _, k := range []Kind{Throughput, Stress} {
 		head := "of the fluid bound"
 		if k == Stress {
 			head = "p99 under stress"
 		}
-		some := false
+		if slices.ContainsFunc(results, func(r Result) bool { return r.Kind == k }) {
+			fmt.Fprintf(t, "%s\t%s\tbest\n", head, strings.Join(names, "\t"))
+		}
 		for i := range results {
 			r := &results[i]
 			if r.Kind != k {
 				continue
-			}
-			if !some {
-				fmt.Fprintf(t, "%s\t%s\tbest\n", head, strings.Join(names, "\t"))
-				some = true
 			}
 			fmt.Fprintf(t, "%s\t", r.Cell)
 			for _, n := range names {
@@ -147,17 +136,12 @@ func writeOverview(w io.Writer, results []Result) error {
 			fmt.Fprintf(t, "%s\n", r.Winner())
 		}
 	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
+	t.Flush()
 	for i := range results {
 		for _, f := range results[i].Failures() {
-			if _, err := fmt.Fprintf(w, "%s: %s\n", results[i].Cell, f); err != nil {
-				return err
-			}
+			fmt.Fprintf(b, "%s: %s\n", results[i].Cell, f)
 		}
 	}
-	return nil
 }
 
 // Short is what decides of a contender in a cell, in a word.
@@ -196,11 +180,9 @@ func (r *Result) Winner() string {
 // Contenders are the names that occur in results, in order.
 func Contenders(results []Result) []string {
 	var names []string
-	seen := map[string]bool{}
 	for i := range results {
 		for _, e := range results[i].Entries {
-			if !seen[e.Partitioner] {
-				seen[e.Partitioner] = true
+			if !slices.Contains(names, e.Partitioner) {
 				names = append(names, e.Partitioner)
 			}
 		}
@@ -218,70 +200,24 @@ func (e *Entry) Text(metric string) string {
 		}
 		return "-"
 	}
-	switch metric {
-	case "held":
-		if v.Half > v.Mean {
-			return Grouped(v.Mean) + " (seeds differ)"
-		}
-		if v.Half > 0.005*v.Mean {
-			return fmt.Sprintf("%s ±%s", Grouped(v.Mean), Grouped(v.Half))
-		}
-		return Grouped(v.Mean)
-	case "pairs", "stress_pairs", "heap":
-		return Grouped(v.Mean)
-	case "bound_ratio", "analytic_ratio", "imbalance", "stress_imbalance", "idle", "extra", "beyond", "held_up", "reducer":
-		if v.Half > max(v.Mean, 0.1) {
-			return fmt.Sprintf("%.3f (seeds differ)", v.Mean)
-		}
-		if v.Half >= 0.005 {
-			return fmt.Sprintf("%.3f ±%.3f", v.Mean, v.Half)
-		}
-		return fmt.Sprintf("%.3f", v.Mean)
-	case "fan_out":
-		return fmt.Sprintf("%.3f", v.Mean)
-	case "p50", "p99", "stress_p99", "blocked":
-		return Seconds(v.Mean)
-	}
-	return fmt.Sprintf("%.1f", v.Mean)
-}
-
-// Seconds is a duration in three digits.
-func Seconds(s float64) string {
-	d := time.Duration(s * float64(time.Second))
-	for _, unit := range []time.Duration{time.Minute, time.Second, time.Millisecond, time.Microsecond} {
-		if d >= 100*unit {
-			return d.Round(unit).String()
-		}
-		if d >= unit {
-			return d.Round(unit / 10).String()
-		}
-	}
-	return d.String()
-}
-
-// Grouped is a whole number with its thousands apart.
-func Grouped(v float64) string {
-	digits := strconv.FormatInt(int64(math.Round(v)), 10)
-	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
+	m, _ := metricOf(metric)
+	return m.text(v)
 }
 
 // WriteCSV writes a line per measurement, with everything as a number.
 func WriteCSV(w io.Writer, records []Record) error {
 	out := csv.NewWriter(w)
 	head := []string{"cell", "kind", "engine", "partitioner", "seed"}
-	for _, m := range Metrics() {
-		head = append(head, m.Name)
+	for _, m := range metrics() {
+		head = append(head, m.name)
 	}
 	lines := [][]string{append(head, "bound", "analytic", "mask_bound", "failed_at", "took_s", "error")}
 	for i := range records {
 		r := &records[i]
 		line := []string{r.Cell, string(r.Kind), r.Engine, r.Partitioner, strconv.FormatUint(r.Seed, 10)}
-		for _, m := range Metrics() {
+		for _, m := range metrics() {
 			text := ""
-			if v, ok := m.Of(r); ok {
+			if v, ok := m.of(r); ok {
 				text = decimal(v)
 			}
 			line = append(line, text)

@@ -15,11 +15,8 @@ func UntrainedCapacity(units int, seed uint64) *Checkpoint {
 	rng := rand.New(rand.NewPCG(seed, 0xca9ac17))
 	inputs, actions := filter.InputNames(), filter.Actions(false)
 	draw := func(name string, shape ...int) network.Tensor {
-		n := 1
-		for _, d := range shape {
-			n *= d
-		}
-		t := network.Tensor{Name: name, Shape: shape, Data: make([]float32, n)}
+		t := network.Tensor{Name: name, Shape: shape}
+		t.Data = make([]float32, t.Len())
 		bound := 1 / math.Sqrt(float64(units)) // as torch.nn.GRU
 		for i := range t.Data {
 			t.Data[i] = float32((2*rng.Float64() - 1) * bound)

@@ -19,7 +19,7 @@ type CapacityPolicy struct {
 
 	filter *filter.Filter
 	memory []float32 // [P,H]
-	kept   []float32 // [P,H]: the memories of unmeasured workers
+	kept   []float32 // [P,H]: memory before the window
 	action []float32 // [P,A]
 }
 
@@ -71,11 +71,7 @@ func (p *CapacityPolicy) Decide(m *scenario.Measured, capacity []float64) bool {
 	decided := p.filter.Observe(m)
 	if decided {
 		h := p.spec.Units
-		for w := range capacity {
-			if !p.filter.Measured(w) {
-				copy(p.kept[w*h:(w+1)*h], p.memory[w*h:])
-			}
-		}
+		copy(p.kept, p.memory)
 		p.network.Forward(p.filter.Features(), p.memory, p.action)
 		for w := range capacity {
 			if !p.filter.Measured(w) {

@@ -69,24 +69,14 @@ func (f *learnedCapacity) Decide(w *policy.Window, latest *policy.Route) *policy
 // measure fills in what the policy sees of a window.
 func (f *learnedCapacity) measure(w *policy.Window, p *plan.Planning) {
 	m := &f.measured
-	m.Busy, m.Records = w.Busy, 0
-	for _, n := range w.Counts {
-		m.Records += float64(max(0, n))
-	}
-	// Half a record more for each keeps workers that were busy with none, or idle,
-	// within the numbers.
+	m.Busy, m.Records = w.Busy, max(scenario.Parts(w.Counts, m.Seen), 1)
 	workers := float64(len(w.Counts))
-	all := m.Records + workers/2
 	copy(m.Share, p.Carry)
 	load := 0.0
 	for _, v := range m.Share {
 		load += v
 	}
-	for i, n := range w.Counts {
-		m.Seen[i] = (float64(n) + 0.5) / all
-		if n < 0 {
-			m.Seen[i] = -1
-		}
+	for i := range m.Share {
 		if load > 0 {
 			m.Share[i] = max(m.Share[i]/load, filter.LeastCapacity/workers/10)
 		} else {
@@ -97,5 +87,4 @@ func (f *learnedCapacity) measure(w *policy.Window, p *plan.Planning) {
 			m.Queue[i] = w.Queue[i]
 		}
 	}
-	m.Records = max(m.Records, 1)
 }

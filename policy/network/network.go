@@ -17,6 +17,15 @@ type Tensor struct {
 	Data  []float32
 }
 
+// Len is the number of elements of the shape.
+func (t Tensor) Len() int {
+	n := 1
+	for _, d := range t.Shape {
+		n *= d
+	}
+	return n
+}
+
 // MLP is the network of the shares action (docs/algorithms.md, "Published settings"): fully
 // connected, tanh between the layers, and the most likely action of its squashed
 // Gaussian head: tanh of the mean. It is for one goroutine and allocates nothing

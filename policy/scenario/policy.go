@@ -17,6 +17,23 @@ type Measured struct {
 	Age     float64   // how many windows old the busy times are
 }
 
+// Parts sets parts to each worker's part of the records that workers finished, -1 where a
+// count is negative, and returns the number of records. Half a record more for each worker
+// keeps the logarithms finite where a worker, or all of them, finished none.
+func Parts[N int64 | float32](counts []N, parts []float64) (records float64) {
+	for _, n := range counts {
+		records += float64(max(0, n))
+	}
+	all := records + float64(len(counts))/2
+	for w, n := range counts {
+		parts[w] = -1
+		if n >= 0 {
+			parts[w] = (float64(n) + 0.5) / all
+		}
+	}
+	return records
+}
+
 // Saturated is the busy ratio from which a worker counts as saturated.
 const Saturated = 0.999
 

@@ -121,15 +121,13 @@ func (k *unroll) observe(b, s int) {
 		return
 	}
 	p, o := k.workers, &k.observation
-	o.Speed, o.Share, o.Records = r.Inst[t*p:][:p], r.Logs[t*p:][:p], 0
+	o.Speed, o.Share, o.Records = r.Inst[t*p:][:p], r.Logs[t*p:][:p], r.Records[t]
 	for w, b := range r.Raw.Row(r.Raw.Busy, t) {
 		o.Busy[w], o.Seen[w], o.Queue[w] = float64(b), math.Exp(o.Share[w])/float64(p), 0
 		if r.Raw.Queue != nil {
 			o.Queue[w] = recording.Finite(float64(r.Raw.Queue[t*p+w]))
 		}
-		o.Records += math.Max(0, float64(r.Raw.Counts[t*p+w]))
 	}
-	o.Records = max(o.Records, 1)
 	step.Observe(o, &k.inputs, x)
 }
 

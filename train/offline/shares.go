@@ -6,11 +6,11 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/saspart/saspart/dataset"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/checkpoint"
-	"github.com/saspart/saspart/policy/network"
 	"github.com/saspart/saspart/train"
 	"github.com/saspart/saspart/train/replay"
 	"github.com/saspart/saspart/train/sacn"
@@ -69,15 +69,12 @@ func (l *sharesLearner) estimate() (train.Estimates, error) {
 
 // Checkpoint implements learner.
 func (l *sharesLearner) Checkpoint() *checkpoint.Checkpoint {
-	c := &checkpoint.Checkpoint{
+	return &checkpoint.Checkpoint{
 		Format: checkpoint.Format, Kind: checkpoint.KindShares, Normalisation: l.normal,
 		Shares: &checkpoint.SharesSpec{
 			Workers: l.data.Workers, Mask: l.data.Mask.Keys, HotKeys: max(l.config.Data.HotKeys, len(l.data.Mask.Keys)),
 			KeyShares: l.data.Shares, Published: l.config.Data.Published, Hidden: l.config.Learner.Hidden,
 		},
+		Tensors: slices.Clone(l.Policy()),
 	}
-	for _, t := range l.Policy() {
-		c.Tensors = append(c.Tensors, network.Tensor(t))
-	}
-	return c
 }

@@ -3,6 +3,7 @@ package recording
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/saspart/saspart/policy/checkpoint"
 	"github.com/saspart/saspart/policy/learned"
@@ -24,7 +25,6 @@ func (d *Data) Held() Recordings {
 func (r *Recording) measured(t int, m *scenario.Measured) {
 	p := r.Raw.Workers
 	m.Seen, m.Busy, m.Queue = resize(m.Seen, p), resize(m.Busy, p), resize(m.Queue, p)
-	m.Records = 0
 	for w := range p {
 		m.Seen[w], m.Busy[w], m.Queue[w] = -1, float64(r.Raw.Busy[t*p+w]), 0
 		if v := r.Logs[t*p+w]; v == v {
@@ -33,17 +33,11 @@ func (r *Recording) measured(t int, m *scenario.Measured) {
 		if r.Raw.Queue != nil {
 			m.Queue[w] = float64(r.Raw.Queue[t*p+w])
 		}
-		m.Records += math.Max(0, float64(r.Raw.Counts[t*p+w]))
 	}
-	m.Share, m.Records = m.Seen, max(m.Records, 1)
+	m.Share, m.Records = m.Seen, r.Records[t]
 }
 
-func resize(v []float64, n int) []float64 {
-	if cap(v) < n {
-		return make([]float64, n)
-	}
-	return v[:n]
-}
+func resize(v []float64, n int) []float64 { return slices.Grow(v[:0], n)[:n] }
 
 // Evaluate evaluates a capacity policy on recordings, without critics. It measures how far
 // the policy's log shares are from the recorded ones. It also computes the imbalance after

@@ -10,6 +10,7 @@ import (
 
 	"github.com/saspart/saspart/dataset"
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/scenario"
 )
 
 // Recording is a sequence of consecutive windows of a job, as capacity.RecurrentSACN learns
@@ -27,14 +28,15 @@ import (
 type Recording struct {
 	Raw dataset.Sequence // the windows as measured, from which Of makes the recording again
 
-	p0     float64
-	Logs   []float64 // [T,P] log(part of the records * P), NaN where unknown
-	Inst   []float64 // [T,P] log(part of the records * P / busy), NaN where not measured
-	Share  []float32 // [T,P] the action
-	Reward []float32 // [T]
-	Usable []bool    // [T] whether action and reward are known
-	State  []float32 // [T,P,StateWidth] input of critics, per worker
-	Common []float32 // [T,CommonWidth] input of critics, of all workers
+	p0      float64
+	Records []float64 // [T] finished records, at least 1
+	Logs    []float64 // [T,P] log(part of the records * P), NaN where unknown
+	Inst    []float64 // [T,P] log(part of the records * P / busy), NaN where not measured
+	Share   []float32 // [T,P] the action
+	Reward  []float32 // [T]
+	Usable  []bool    // [T] whether action and reward are known
+	State   []float32 // [T,P,StateWidth] input of critics, per worker
+	Common  []float32 // [T,CommonWidth] input of critics, of all workers
 
 	smooth [len(smoothings)][]float64 // [P] log speeds
 }
@@ -124,27 +126,21 @@ func (r *Recording) Add(w *policy.Window) error {
 func (r *Recording) take(t int) {
 	workers := r.Raw.Workers
 	counts, busy := r.Raw.Row(r.Raw.Counts, t), r.Raw.Row(r.Raw.Busy, t)
-	all, known := float64(workers)/2, true
-	for _, n := range counts {
-		all += math.Max(0, float64(n))
-	}
+	parts, known := make([]float64, workers), true
+	r.Records = append(r.Records, max(scenario.Parts(counts, parts), 1))
 	measures, total, busiest, n := make([]float64, workers), 0.0, 0.0, 0.0
 	mean := 0.0
 	for w, count := range counts {
-		// Half a record more for each, as scenario.Measured has it.
-		v, inst := math.Log((float64(count)+0.5)/all*float64(workers)), math.NaN()
+		v, inst := math.Log(parts[w]*float64(workers)), math.NaN() // v is NaN where unknown
 		b := float64(busy[w])
 		measures[w] = b
-		if count < 0 {
-			v, known = math.NaN(), false
-		}
 		if b > 0 && !math.IsInf(b, 1) && count >= 0 {
 			inst = v - math.Log(b)
 			total += b
 			busiest = max(busiest, b)
 			n++
 		}
-		known = known && b == b
+		known = known && count >= 0 && b == b
 		mean += max(v, leastLogShare) / float64(workers)
 		r.Logs, r.Inst = append(r.Logs, v), append(r.Inst, inst)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"math"
 	"strconv"
 
@@ -53,18 +54,29 @@ func (b *Buffer) schema() *arrow.Schema {
 // Write writes the buffer to w, as an Arrow IPC file.
 func (b *Buffer) Write(w io.WriteSeeker) error {
 	schema := b.schema()
+	return writeFile(w, schema, func(yield func(arrow.Record) bool) {
+		priority := make([]float64, 0, batchRows)
+		for from := 0; from < b.Len(); from += batchRows {
+			to := min(b.Len(), from+batchRows)
+			priority = priority[:0]
+			for i := from; i < to; i++ {
+				priority = append(priority, b.tree.get(i))
+			}
+			if !yield(b.record(schema, from, to, priority)) {
+				return
+			}
+		}
+	})
+}
+
+// writeFile writes record batches to w, as an Arrow IPC file.
+func writeFile(w io.WriteSeeker, schema *arrow.Schema, batches iter.Seq[arrow.Record]) error {
 	file, err := ipc.NewFileWriter(w, ipc.WithSchema(schema))
 	if err != nil {
 		return fmt.Errorf("write replay: %w", err)
 	}
-	priority := make([]float64, 0, batchRows)
-	for from := 0; from < b.Len(); from += batchRows {
-		to := min(b.Len(), from+batchRows)
-		priority = priority[:0]
-		for i := from; i < to; i++ {
-			priority = append(priority, b.tree.get(i))
-		}
-		if err := file.Write(b.record(schema, from, to, priority)); err != nil {
+	for batch := range batches {
+		if err := file.Write(batch); err != nil {
 			return errors.Join(fmt.Errorf("write replay: %w", err), file.Close())
 		}
 	}
@@ -72,6 +84,28 @@ func (b *Buffer) Write(w io.WriteSeeker) error {
 		return fmt.Errorf("write replay: %w", err)
 	}
 	return nil
+}
+
+// readFile passes an Arrow IPC file of a schema to rows. Metadata may differ from the schema's.
+func readFile(data []byte, want *arrow.Schema, rows func(*ipc.FileReader) error) (err error) {
+	// The Arrow reader panics on some damaged files.
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("damaged: %v", r)
+		}
+		if err != nil {
+			err = fmt.Errorf("read replay: %w", err)
+		}
+	}()
+	file, err := ipc.NewFileReader(bytes.NewReader(data))
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if got := file.Schema(); !got.Equal(want) {
+		return fmt.Errorf("its columns are %v, where %v belong: use the configuration that wrote it", got.Fields(), want.Fields())
+	}
+	return rows(file)
 }
 
 // record is a view of some rows as a record batch.
@@ -90,30 +124,15 @@ func (b *Buffer) record(schema *arrow.Schema, from, to int, priority []float64) 
 
 // Read returns the buffer that Write has written. Other widths, more transitions than the
 // configured capacity, and invalid numbers are errors.
-func Read(data []byte, cfg Config, dims train.Dims) (b *Buffer, err error) {
-	// The Arrow reader panics on some damaged files.
-	defer func() {
-		if r := recover(); r != nil {
-			b, err = nil, fmt.Errorf("read replay: damaged: %v", r)
-		}
-	}()
-	b = New(cfg, dims)
-	if err := b.read(data); err != nil {
-		return nil, fmt.Errorf("read replay: %w", err)
+func Read(data []byte, cfg Config, dims train.Dims) (*Buffer, error) {
+	b := New(cfg, dims)
+	if err := readFile(data, b.schema(), b.fill); err != nil {
+		return nil, err
 	}
 	return b, nil
 }
 
-func (b *Buffer) read(data []byte) error {
-	file, err := ipc.NewFileReader(bytes.NewReader(data))
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	want := b.schema()
-	if got := file.Schema(); !got.Equal(want) {
-		return fmt.Errorf("its columns are %v, where %v belong: use the configuration that wrote it", got.Fields(), want.Fields())
-	}
+func (b *Buffer) fill(file *ipc.FileReader) error {
 	if err := b.metadata(file.Schema().Metadata()); err != nil {
 		return err
 	}

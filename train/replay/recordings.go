@@ -1,9 +1,7 @@
 package replay
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -136,19 +134,13 @@ func (r *Recordings) Write(w io.WriteSeeker) error {
 	}
 	md := arrow.NewMetadata([]string{metaVersion, metaSegments}, []string{version, string(text)})
 	schema := r.schema(&md)
-	file, err := ipc.NewFileWriter(w, ipc.WithSchema(schema))
-	if err != nil {
-		return fmt.Errorf("write replay: %w", err)
-	}
-	for _, s := range r.segments {
-		if err := file.Write(s.record(schema)); err != nil {
-			return errors.Join(fmt.Errorf("write replay: %w", err), file.Close())
+	return writeFile(w, schema, func(yield func(arrow.Record) bool) {
+		for _, s := range r.segments {
+			if !yield(s.record(schema)) {
+				return
+			}
 		}
-	}
-	if err := file.Close(); err != nil {
-		return fmt.Errorf("write replay: %w", err)
-	}
-	return nil
+	})
 }
 
 func (s segment) record(schema *arrow.Schema) arrow.Record {
@@ -180,29 +172,15 @@ func lists(of arrow.DataType, n int, v []float32) arrow.Array {
 }
 
 // ReadRecordings returns the recordings that Write has written.
-func ReadRecordings(data []byte, capacity, workers int, p0 float64) (r *Recordings, err error) {
-	// The Arrow reader panics on some damaged files.
-	defer func() {
-		if p := recover(); p != nil {
-			r, err = nil, fmt.Errorf("read replay: damaged: %v", p)
-		}
-	}()
-	r = NewRecordings(capacity, workers, p0)
-	if err := r.read(data); err != nil {
-		return nil, fmt.Errorf("read replay: %w", err)
+func ReadRecordings(data []byte, capacity, workers int, p0 float64) (*Recordings, error) {
+	r := NewRecordings(capacity, workers, p0)
+	if err := readFile(data, r.schema(nil), r.fill); err != nil {
+		return nil, err
 	}
 	return r, nil
 }
 
-func (r *Recordings) read(data []byte) error {
-	file, err := ipc.NewFileReader(bytes.NewReader(data))
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	if got, want := file.Schema(), r.schema(nil); !got.Equal(want) {
-		return fmt.Errorf("its columns are %v, where %v belong: use the configuration that wrote it", got.Fields(), want.Fields())
-	}
+func (r *Recordings) fill(file *ipc.FileReader) error {
 	md := file.Schema().Metadata()
 	if i := md.FindKey(metaVersion); i < 0 || md.Values()[i] != version {
 		return fmt.Errorf("it is of another format than %s", version)

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/saspart/saspart/runlog"
 	"github.com/saspart/saspart/train/online"
 )
 
@@ -38,8 +39,5 @@ func (f RouteFile) Evaluated(_ online.Evaluation, now online.RouteMap) error {
 	if text, err = json.Marshal(&r); err != nil {
 		return err
 	}
-	if err := os.WriteFile(string(f)+".new", text, 0o666); err != nil {
-		return err
-	}
-	return os.Rename(string(f)+".new", string(f))
+	return runlog.ReplaceFile(string(f), text)
 }
