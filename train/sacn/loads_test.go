@@ -187,13 +187,14 @@ func TestLoadsLearnFaster(t *testing.T) {
 	}
 	learnt := func(rate float64) float64 {
 		env := fluid.NewReferenceEnv(speeds, false)
+		mask := env.Mask()
 		cfg := small(train.SACN)
 		cfg.Batch, cfg.Gamma, cfg.ActorRate, cfg.CriticRate, cfg.LoadsRate = 64, 0, 1e-3, 3e-3, rate
-		tr, err := NewShares(cfg, env.Mask(), policy.DefaultP0, 1)
+		tr, err := NewShares(cfg, mask, policy.DefaultP0, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
-		action, obs := make([]float64, env.Mask().Pairs()), make([]float64, 8)
+		action, obs := make([]float64, mask.Pairs()), make([]float64, 8)
 		trained(t, tr, sourceFunc(func(rng *rand.Rand, b *train.Batch) {
 			for i := range b.Reward {
 				for j := range action {
