@@ -11,36 +11,27 @@ import (
 
 // View is a job's data on the live page.
 type View struct {
-	Job          string     `json:"job"`
-	Workers      int        `json:"workers"`
-	Partitioners int        `json:"partitioners"`
-	Streams      int        `json:"streams"`
-	Model        string     `json:"model"`
-	Generation   uint64     `json:"generation"`
-	Analytic     string     `json:"analytic"` // why the model does not decide; "": it does
-	Windows      uint64     `json:"windows"`
-	Routes       uint64     `json:"routes"`       // windows answered with another route
-	Incomplete   uint64     `json:"incomplete"`   // windows without some of the subtasks
-	Fallbacks    uint64     `json:"fallbacks"`    // windows answered by the analytic route
-	FarKeys      uint64     `json:"far_keys"`     // of them, because of the job's keys
-	KeyDistance  *float64   `json:"key_distance"` // of the job's keys from those trained on; null: unknown, or any fit
-	Reports      Reports    `json:"reports"`
-	Rate         float64    `json:"rate"`       // records/s sent on
-	Imbalance    []float64  `json:"imbalance"`  // of the last windows, the latest last
-	Busy         []*float64 `json:"busy"`       // of each worker, null where it is missing
-	CPU          []*float64 `json:"cpu"`        // share of the window that each worker's thread was on a core, null where it is unknown
-	Version      uint64     `json:"version"`    // of the route in force
-	Hot          []HotView  `json:"hot"`        // the heaviest keys, descending
-	SlotShare    []float64  `json:"slot_share"` // part of the slots at each worker
-}
-
-// Reports counts a job's reports, each of one subtask for one slide.
-type Reports struct {
-	Taken     uint64 `json:"taken"`
-	Late      uint64 `json:"late"`
-	Duplicate uint64 `json:"duplicate"`
-	Missing   uint64 `json:"missing"`
-	Skipped   uint64 `json:"skipped"` // windows
+	Job          string         `json:"job"`
+	Workers      int            `json:"workers"`
+	Partitioners int            `json:"partitioners"`
+	Streams      int            `json:"streams"`
+	Model        string         `json:"model"`
+	Generation   uint64         `json:"generation"`
+	Analytic     string         `json:"analytic"` // why the model does not decide; "": it does
+	Windows      uint64         `json:"windows"`
+	Routes       uint64         `json:"routes"`       // windows answered with another route
+	Incomplete   uint64         `json:"incomplete"`   // windows without some of the subtasks
+	Fallbacks    uint64         `json:"fallbacks"`    // windows answered by the analytic route
+	FarKeys      uint64         `json:"far_keys"`     // of them, because of the job's keys
+	KeyDistance  *float64       `json:"key_distance"` // of the job's keys from those trained on; null: unknown, or any fit
+	Reports      reports.Counts `json:"reports"`
+	Rate         float64        `json:"rate"`       // records/s sent on
+	Imbalance    []float64      `json:"imbalance"`  // of the last windows, the latest last
+	Busy         []*float64     `json:"busy"`       // of each worker, null where it is missing
+	CPU          []*float64     `json:"cpu"`        // share of the window that each worker's thread was on a core, null where it is unknown
+	Version      uint64         `json:"version"`    // of the route in force
+	Hot          []HotView      `json:"hot"`        // the heaviest keys, descending
+	SlotShare    []float64      `json:"slot_share"` // part of the slots at each worker
 }
 
 // HotView is a heavy key and its route.
@@ -112,12 +103,12 @@ func (v *view) add(a *reports.Assembled, route *policy.Route) {
 func (j *job) current() View {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	v, c := &j.view, j.assembler.Counts()
+	v := &j.view
 	out := View{
 		Job: j.name, Workers: j.shape.Workers, Partitioners: j.shape.Partitioners, Streams: len(j.streams),
 		Model: j.decider.model.Name, Generation: j.decider.model.generation, Analytic: j.decider.analytic, KeyDistance: j.keys.distance(),
 		Windows: v.windows, Routes: v.routes, Incomplete: v.incomplete, Fallbacks: v.fallbacks, FarKeys: v.farKeys, Rate: v.rate,
-		Reports:   Reports{c.Taken, c.Late, c.Duplicate, c.Missing, c.Skipped},
+		Reports:   j.assembler.Counts(),
 		Imbalance: slices.Clone(v.imbalance[max(0, len(v.imbalance)-viewWindows):]),
 		Busy:      make([]*float64, len(v.busy)), CPU: make([]*float64, len(v.cpu)), Hot: []HotView{}, SlotShare: make([]float64, j.shape.Workers),
 	}

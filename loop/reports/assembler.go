@@ -28,11 +28,11 @@ var ErrAhead = errors.New("the report's slide is far ahead of what the job's oth
 
 // Counts says what became of reports, counting one for each subtask and slide.
 type Counts struct {
-	Taken     uint64
-	Late      uint64 // of a window that had been returned: ignored
-	Duplicate uint64 // the subtask had reported the slide before
-	Missing   uint64 // subtasks that had not reported, or not every slide, when their window was returned
-	Skipped   uint64 // windows that no subtask reported, or that the job has jumped over
+	Taken     uint64 `json:"taken"`
+	Late      uint64 `json:"late"`      // of a window that had been returned: ignored
+	Duplicate uint64 `json:"duplicate"` // the subtask had reported the slide before
+	Missing   uint64 `json:"missing"`   // subtasks that had not reported, or not every slide, when their window was returned
+	Skipped   uint64 `json:"skipped"`   // windows that no subtask reported, or that the job has jumped over
 }
 
 // Assembled is a window that is over, until Release.
@@ -160,29 +160,13 @@ func (a *Assembler) Latest() uint64 { return a.latest }
 
 // hear records which subtasks have reported.
 func (a *Assembler) hear(now time.Time, r *Report) {
-	for i := range r.Workers {
-		a.heard[r.Workers[i].Index] = now
-	}
-	for i := range r.Partitioners {
-		a.heard[a.shape.Workers+r.Partitioners[i].Index] = now
-	}
-	for i := range r.Reducers {
-		a.heard[a.shape.Workers+a.shape.Partitioners+r.Reducers[i].Index] = now
-	}
+	r.each(&a.shape, func(subtask int) { a.heard[subtask] = now })
 }
 
 // others reports whether subtasks that are not in r have reported within Silence.
 func (a *Assembler) others(now time.Time, r *Report) bool {
-	in := make(map[int]bool, len(r.Workers)+len(r.Partitioners)+len(r.Reducers))
-	for i := range r.Workers {
-		in[r.Workers[i].Index] = true
-	}
-	for i := range r.Partitioners {
-		in[a.shape.Workers+r.Partitioners[i].Index] = true
-	}
-	for i := range r.Reducers {
-		in[a.shape.Workers+a.shape.Partitioners+r.Reducers[i].Index] = true
-	}
+	in := make([]bool, len(a.heard))
+	r.each(&a.shape, func(subtask int) { in[subtask] = true })
 	for i, t := range a.heard {
 		if !t.IsZero() && now.Sub(t) < a.config.Silence && !in[i] {
 			return true

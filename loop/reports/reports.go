@@ -155,6 +155,19 @@ type Partitioner struct {
 	Late      bool  // as of Worker
 }
 
+// each calls f with each subtask in the report, as Shape.subtasks numbers them.
+func (r *Report) each(s *Shape, f func(subtask int)) {
+	for i := range r.Workers {
+		f(r.Workers[i].Index)
+	}
+	for i := range r.Partitioners {
+		f(s.Workers + r.Partitioners[i].Index)
+	}
+	for i := range r.Reducers {
+		f(s.Workers + s.Partitioners + r.Reducers[i].Index)
+	}
+}
+
 // SetWindow makes r the report of a job whose subtasks all run in this process and which
 // measures in whole windows: its shape has one slide per window. It uses r's memory again.
 // Unmeasured workers are left out. The caller sets the route.
