@@ -13,38 +13,28 @@ import (
 
 var errForeign = errors.New("is not one of this stream's")
 
-func errSubtasks(workers, partitioners, reducers int, s *reports.Shape) error {
-	return fmt.Errorf("%d workers, %d partitioners and %d reducers in one report; the job has %d, %d and %d",
-		workers, partitioners, reducers, s.Workers, s.Partitioners, s.Reducers)
-}
-
-func (d *decoder) checkWorker(w *reports.Worker, realised, buckets, times int) {
-	err := func() error {
-		if !d.hello.Workers.Has(w.Index) {
-			return errForeign
-		}
-		if err := errors.Join(counts(w.Records, w.Units, w.Bypassed, w.StateKeys), ratios(&w.Busy, &w.Queue, &w.CPU)); err != nil {
+func (d *decoder) checkWorker(w *reports.Worker, realised, buckets, times int) error {
+	if !d.hello.Workers.Has(w.Index) {
+		return errForeign
+	}
+	if err := errors.Join(counts(w.Records, w.Units, w.Bypassed, w.StateKeys), ratios(&w.Busy, &w.Queue, &w.CPU)); err != nil {
+		return err
+	}
+	if most := maxLists * d.hello.Shape.KeyLimit(); realised > most {
+		return fmt.Errorf("%d realised shares; at most %d are possible", realised, most)
+	}
+	if w.Latency != nil {
+		if err := checkLatency(w.Latency, buckets, times); err != nil {
 			return err
 		}
-		if most := maxLists * d.hello.Shape.KeyLimit(); realised > most {
-			return fmt.Errorf("%d realised shares; at most %d are possible", realised, most)
-		}
-		if w.Latency != nil {
-			if err := checkLatency(w.Latency, buckets, times); err != nil {
-				return err
-			}
-		}
-		var all total
-		for i := range w.Realised {
-			if n := w.Realised[i].Count; !all.add(n) {
-				return fmt.Errorf("%d records of one key; at most %d of all keys are possible", uint64(n), int64(maxCount))
-			}
-		}
-		return nil
-	}()
-	if err != nil {
-		d.refuse(fmt.Errorf("worker %d: %w", w.Index, err))
 	}
+	var all total
+	for i := range w.Realised {
+		if n := w.Realised[i].Count; !all.add(n) {
+			return fmt.Errorf("%d records of one key; at most %d of all keys are possible", uint64(n), int64(maxCount))
+		}
+	}
+	return nil
 }
 
 func checkLatency(l *reports.Latency, buckets, times int) error {
@@ -63,62 +53,54 @@ func checkLatency(l *reports.Latency, buckets, times int) error {
 	return nil
 }
 
-func (d *decoder) checkPartitioner(p *reports.Partitioner, hot, slots, longest int, share, name []byte) {
+func (d *decoder) checkPartitioner(p *reports.Partitioner, hot, slots, longest int, share, name []byte) error {
 	s := &d.hello.Shape
-	err := func() error {
-		if !d.hello.Partitioners.Has(p.Index) {
-			return errForeign
-		}
-		if uint64(p.Sent) > maxCount || !(p.Offered >= 0 && p.Offered <= maxRate) {
-			return fmt.Errorf("%d records sent of %v due per second; at most %d and %v are possible", uint64(p.Sent), p.Offered, int64(maxCount), maxRate)
-		}
-		if err := ratios(&p.Blocked); err != nil {
+	if !d.hello.Partitioners.Has(p.Index) {
+		return errForeign
+	}
+	if uint64(p.Sent) > maxCount || !(p.Offered >= 0 && p.Offered <= maxRate) {
+		return fmt.Errorf("%d records sent of %v due per second; at most %d and %v are possible", uint64(p.Sent), p.Offered, int64(maxCount), maxRate)
+	}
+	if err := ratios(&p.Blocked); err != nil {
+		return err
+	}
+	if slots != 0 && slots != s.Slots {
+		return fmt.Errorf("%d slots; the job has %d", slots, s.Slots)
+	}
+	if most := maxLists * s.KeyLimit(); hot > most {
+		return fmt.Errorf("%d hot keys; at most %d are possible", hot, most)
+	}
+	if longest > maxKey {
+		return fmt.Errorf("a hot key has a name of %d bytes; at most %d are possible", longest, maxKey)
+	}
+	if len(share) > maxShare {
+		return fmt.Errorf("shares %d bytes; at most %d are possible", len(share), maxShare)
+	}
+	if len(name) > 0 {
+		if err := checkName("partitioner", string(name)); err != nil {
 			return err
 		}
-		if slots != 0 && slots != s.Slots {
-			return fmt.Errorf("%d slots; the job has %d", slots, s.Slots)
-		}
-		if most := maxLists * s.KeyLimit(); hot > most {
-			return fmt.Errorf("%d hot keys; at most %d are possible", hot, most)
-		}
-		if longest > maxKey {
-			return fmt.Errorf("a hot key has a name of %d bytes; at most %d are possible", longest, maxKey)
-		}
-		if len(share) > maxShare {
-			return fmt.Errorf("shares %d bytes; at most %d are possible", len(share), maxShare)
-		}
-		if len(name) > 0 {
-			if err := checkName("partitioner", string(name)); err != nil {
-				return err
-			}
-		}
-		var all, named total
-		for i, n := range p.Slots {
-			if !all.add(n) {
-				return fmt.Errorf("%d records in slot %d; at most %d in all slots are possible", uint64(n), i, int64(maxCount))
-			}
-		}
-		for i := range p.Hot {
-			if k := &p.Hot[i]; !named.add(k.Count) || uint64(k.Error) > maxCount {
-				return fmt.Errorf("hot key %d has %d records and error %d; at most %d in all keys and as many are possible",
-					i, uint64(k.Count), uint64(k.Error), int64(maxCount))
-			}
-		}
-		return nil
-	}()
-	if err != nil {
-		d.refuse(fmt.Errorf("partitioner %d: %w", p.Index, err))
 	}
+	var all, named total
+	for i, n := range p.Slots {
+		if !all.add(n) {
+			return fmt.Errorf("%d records in slot %d; at most %d in all slots are possible", uint64(n), i, int64(maxCount))
+		}
+	}
+	for i := range p.Hot {
+		if k := &p.Hot[i]; !named.add(k.Count) || uint64(k.Error) > maxCount {
+			return fmt.Errorf("hot key %d has %d records and error %d; at most %d in all keys and as many are possible",
+				i, uint64(k.Count), uint64(k.Error), int64(maxCount))
+		}
+	}
+	return nil
 }
 
-func (d *decoder) checkReducer(n *reports.Reducer) {
-	err := errors.Join(counts(n.Keys, n.Pairs), ratios(&n.Busy))
+func (d *decoder) checkReducer(n *reports.Reducer) error {
 	if !d.hello.Reducers.Has(n.Index) {
-		err = errForeign
+		return errForeign
 	}
-	if err != nil {
-		d.refuse(fmt.Errorf("reducer %d: %w", n.Index, err))
-	}
+	return errors.Join(counts(n.Keys, n.Pairs), ratios(&n.Busy))
 }
 
 // counts refuses more than one slide can have.

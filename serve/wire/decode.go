@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"fmt"
 	"slices"
 	"time"
 	"unicode/utf8"
@@ -31,6 +32,13 @@ func (d *decoder) refuse(err error) {
 	}
 }
 
+// refuseOf notes an error in what a subtask reports, if there is one.
+func (d *decoder) refuseOf(subtask string, index int, err error) {
+	if err != nil {
+		d.refuse(fmt.Errorf("%s %d: %w", subtask, index, err))
+	}
+}
+
 func (d *decoder) decodeReport(b []byte, r *reports.Report) bool {
 	s := &d.hello.Shape
 	workers := reuse(r.Workers, s.Workers)
@@ -58,7 +66,8 @@ func (d *decoder) decodeReport(b []byte, r *reports.Report) bool {
 	}
 	r.Workers, r.Partitioners, r.Reducers = workers.list, partitioners.list, reducers.list
 	if workers.over() || partitioners.over() || reducers.over() {
-		d.refuse(errSubtasks(workers.n, partitioners.n, reducers.n, s))
+		d.refuse(fmt.Errorf("%d workers, %d partitioners and %d reducers in one report; the job has %d, %d and %d",
+			workers.n, partitioners.n, reducers.n, s.Workers, s.Partitioners, s.Reducers))
 	}
 	if route == nil {
 		return true
@@ -125,7 +134,7 @@ func (d *decoder) decodeWorker(b []byte, w *reports.Worker) bool {
 	if w.Latency != nil {
 		latency.Buckets, latency.Counts = buckets.list, counts.list
 	}
-	d.checkWorker(w, realised.n, buckets.n, counts.n)
+	d.refuseOf("worker", w.Index, d.checkWorker(w, realised.n, buckets.n, counts.n))
 	return true
 }
 
@@ -201,7 +210,7 @@ func (d *decoder) decodePartitioner(b []byte, p *reports.Partitioner) bool {
 		return false
 	}
 	p.Hot, p.Slots = hot.list, slots.list
-	d.checkPartitioner(p, hot.n, slots.n, longest, share, named)
+	d.refuseOf("partitioner", p.Index, d.checkPartitioner(p, hot.n, slots.n, longest, share, named))
 	if d.err != nil {
 		return true
 	}
@@ -254,7 +263,7 @@ func (d *decoder) decodeReducer(b []byte, n *reports.Reducer) bool {
 	if f.bad {
 		return false
 	}
-	d.checkReducer(n)
+	d.refuseOf("reducer", n.Index, d.checkReducer(n))
 	return true
 }
 

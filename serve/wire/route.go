@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 
-	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/saspart/saspart/policy"
@@ -21,10 +20,10 @@ type rawRoute struct {
 	version uint64
 	workers uint32
 	keys    []rawKey
-	slots   []uint32
-	targets []uint32  // workers of all keys
-	shares  []float64 // of these workers
-	letters int       // bytes of all names
+	slots   bounded[uint32]
+	targets bounded[uint32] // workers of all keys
+	shares  []float64       // of these workers
+	letters int             // bytes of all names
 }
 
 // rawKey is a key of a rawRoute with the numbers of its elements in the lists.
@@ -43,14 +42,17 @@ func decodeRoute(b []byte, workers int) (*policy.Route, error) {
 	if len(b) < maxRead {
 		defer rawRoutes.Put(r)
 	}
-	if !r.decode(b) {
+	if !r.decode(b, workers) {
 		return nil, ErrGarbage
 	}
 	return r.route(workers)
 }
 
-func (r *rawRoute) decode(b []byte) bool {
-	*r = rawRoute{keys: r.keys[:0], slots: r.slots[:0], targets: r.targets[:0], shares: r.shares[:0]}
+func (r *rawRoute) decode(b []byte, workers int) bool {
+	*r = rawRoute{
+		keys: r.keys[:0], shares: r.shares[:0],
+		slots: reuse(r.slots.list, 16*policy.SlotCount(workers)), targets: reuse(r.targets.list, math.MaxInt),
+	}
 	f := fields{rest: b}
 	for f.next() {
 		switch f.tag {
@@ -61,16 +63,16 @@ func (r *rawRoute) decode(b []byte) bool {
 		case 3<<3 | nested:
 			f.bad = !r.decodeKey(f.bytes)
 		case 4<<3 | nested:
-			f.bad = !varints(&r.slots, f.bytes)
+			f.bad = !packed(&r.slots, f.bytes)
 		case 4<<3 | varint:
-			r.slots = append(r.slots, uint32(f.value))
+			*r.slots.next() = uint32(f.value)
 		}
 	}
 	return !f.bad
 }
 
 func (r *rawRoute) decodeKey(b []byte) bool {
-	k := rawKey{targets: -len(r.targets), shares: -len(r.shares)}
+	k := rawKey{targets: -r.targets.n, shares: -len(r.shares)}
 	f := fields{rest: b}
 	for f.next() {
 		switch f.tag {
@@ -79,9 +81,9 @@ func (r *rawRoute) decodeKey(b []byte) bool {
 		case 2<<3 | nested:
 			k.name = f.bytes
 		case 3<<3 | nested:
-			f.bad = !varints(&r.targets, f.bytes)
+			f.bad = !packed(&r.targets, f.bytes)
 		case 3<<3 | varint:
-			r.targets = append(r.targets, uint32(f.value))
+			*r.targets.next() = uint32(f.value)
 		case 4<<3 | nested:
 			f.bad = len(f.bytes)%8 != 0
 			for v := f.bytes; len(v) >= 8; v = v[8:] {
@@ -91,7 +93,7 @@ func (r *rawRoute) decodeKey(b []byte) bool {
 			r.shares = append(r.shares, f.number())
 		}
 	}
-	k.targets, k.shares = k.targets+len(r.targets), k.shares+len(r.shares)
+	k.targets, k.shares = k.targets+r.targets.n, k.shares+len(r.shares)
 	r.keys, r.letters = append(r.keys, k), r.letters+len(k.name)
 	return !f.bad
 }
@@ -101,11 +103,11 @@ func (r *rawRoute) route(workers int) (*policy.Route, error) {
 	if int(r.workers) != workers {
 		return nil, fmt.Errorf("route: is for %d workers; the job has %d", r.workers, workers)
 	}
-	if n, most := len(r.slots), 16*policy.SlotCount(workers); n > most {
-		return nil, fmt.Errorf("route: %d slots; at most %d are possible", n, most)
+	if r.slots.over() {
+		return nil, fmt.Errorf("route: %d slots; at most %d are possible", r.slots.n, r.slots.limit)
 	}
-	to := &policy.Route{Version: r.version, Workers: workers, Keys: make([]policy.KeyRoute, len(r.keys)), Slots: make([]uint16, len(r.slots))}
-	for i, w := range r.slots {
+	to := &policy.Route{Version: r.version, Workers: workers, Keys: make([]policy.KeyRoute, len(r.keys)), Slots: make([]uint16, r.slots.n)}
+	for i, w := range r.slots.list {
 		if int(w) >= workers {
 			return nil, fmt.Errorf("route: slot %d goes to worker %d of %d", i, w, workers)
 		}
@@ -116,12 +118,12 @@ func (r *rawRoute) route(workers int) (*policy.Route, error) {
 	for i := range r.keys {
 		text.Write(r.keys[i].name)
 	}
-	names, targets, whole := text.String(), make([]uint16, len(r.targets)), []float64{1}
+	names, targets, whole := text.String(), make([]uint16, r.targets.n), []float64{1}
 	shares := append(make([]float64, 0, len(r.shares)), r.shares...)
-	for i, w := range r.targets {
+	for i, w := range r.targets.list {
 		targets[i] = uint16(w)
 	}
-	raw := r.targets
+	raw := r.targets.list
 	for i := range r.keys {
 		k, key := &r.keys[i], &to.Keys[i]
 		if len(k.name) > maxKey || k.targets > workers {
@@ -145,22 +147,6 @@ func (r *rawRoute) route(workers int) (*policy.Route, error) {
 		}
 	}
 	return to, to.Validate()
-}
-
-// varints appends the varints in b to a list. It reports false if b holds anything else.
-func varints(to *[]uint32, b []byte) bool {
-	list := *to
-	for len(b) > 0 {
-		v, size := uint64(b[0]), 1
-		if v >= 0x80 {
-			if v, size = protowire.ConsumeVarint(b); size < 0 {
-				return false
-			}
-		}
-		list, b = append(list, uint32(v)), b[size:]
-	}
-	*to = list
-	return true
 }
 
 // ReadRoute checks the route of a hello for a job of P workers.
