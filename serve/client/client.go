@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"slices"
 	"sync"
@@ -261,5 +260,3 @@ func (c *Client) Await(window uint64, patience time.Duration) {
 		}
 	}
 }
-
-func randomName() string { return rand.Text() }

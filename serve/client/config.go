@@ -9,6 +9,8 @@
 package client
 
 import (
+	"cmp"
+	crand "crypto/rand"
 	"errors"
 	"log/slog"
 	"math"
@@ -99,32 +101,16 @@ func (c *Config) hello() *wire.Hello {
 // complete sets the fields that are zero to their defaults.
 func (c *Config) complete() {
 	d := Default()
-	if c.Instance == "" {
-		c.Instance = randomName()
-	}
-	if c.StaleAfter == 0 {
-		c.StaleAfter = d.StaleAfter
-	}
-	if c.BackOff == (BackOff{}) {
-		c.BackOff = d.BackOff
-	}
-	if c.Queue == 0 {
-		c.Queue = d.Queue
-	}
-	if c.Waterfill == (plan.WaterfillConfig{}) {
-		c.Waterfill = d.Waterfill
-	}
-	if c.Window == (reports.Config{}) {
-		c.Window = d.Window
-	}
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
+	c.Instance = cmp.Or(c.Instance, crand.Text())
+	c.StaleAfter = cmp.Or(c.StaleAfter, d.StaleAfter)
+	c.BackOff = cmp.Or(c.BackOff, d.BackOff)
+	c.Queue = cmp.Or(c.Queue, d.Queue)
+	c.Waterfill = cmp.Or(c.Waterfill, d.Waterfill)
+	c.Window = cmp.Or(c.Window, d.Window)
+	c.Log = cmp.Or(c.Log, slog.New(slog.DiscardHandler))
+	c.Jitter = cmp.Or(c.Jitter, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())))
 	if c.Now == nil {
 		c.Now = time.Now
-	}
-	if c.Jitter == nil {
-		c.Jitter = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	}
 }
 
