@@ -96,9 +96,6 @@ func New(config Config, o Options) *Server {
 	return s
 }
 
-// Attach implements the service.
-func (s *Server) Attach(ps pb.PolicyService_AttachServer) error { return s.attached(ps) }
-
 // Serve takes connections from l until Stop, and then returns nil.
 func (s *Server) Serve(l net.Listener) error {
 	return s.grpc.Serve(netutil.LimitListener(l, s.config.Limits.Connections))
@@ -161,8 +158,6 @@ func (s *Server) enter() bool {
 	}
 	return true
 }
-
-func (s *Server) leave() { s.streams.Add(-1) }
 
 // jobOf returns the job of a hello; it is created if there is none. reason is the label
 // under which an error is counted.

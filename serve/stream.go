@@ -42,13 +42,13 @@ func (s *stream) end(err error) {
 	}
 }
 
-// attached runs a stream. It sends, and starts a goroutine that receives, so that neither
-// waits for the other.
-func (s *Server) attached(ps pb.PolicyService_AttachServer) error {
+// Attach implements the service: it runs a stream. It sends, and starts a goroutine that
+// receives, so that neither waits for the other.
+func (s *Server) Attach(ps pb.PolicyService_AttachServer) error {
 	if !s.enter() {
 		return s.refuse(ps.Context(), "streams", codes.ResourceExhausted, "the server has as many streams as it may; try again later")
 	}
-	defer s.leave()
+	defer s.streams.Add(-1)
 	from := peerOf(ps.Context())
 	st := &stream{out: newOutbox(), ended: make(chan error, 1), budget: budget{rate: s.config.Limits.Reports}, client: s.meet(from)}
 	defer s.part(from)
