@@ -22,7 +22,7 @@ TRAINING := ./train/... ./cmd/...
 # Packages with goroutines of their own; their tests run under the race detector.
 CONCURRENT := ./cmd/... ./collect ./engine ./engine/local ./engine/flink/... ./eval/study ./experiment ./meter ./serve/... ./train/online ./train/setup
 
-.PHONY: help setup libtorch build test vet staticcheck format-check unit quickstart bench-route bench-train bench-learn bench-offline bench-flink results builtin proto flink flink-test clean
+.PHONY: help setup libtorch build test test-long vet staticcheck format-check unit quickstart bench-route bench-train bench-learn bench-offline bench-flink results builtin proto flink flink-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -93,6 +93,11 @@ flink-test: build ## test the connector and the jobs, then everything on a clust
 	$(MVN) verify
 	$(GO) test -tags flink -run '^TestFaults$$' -short -timeout 20m ./engine/flink
 	@./scripts/flink-e2e.sh $(BIN) short
+
+test-long: test ## also fuzz every parser for a minute, and all failures and commands on a Flink cluster; half an hour
+	./scripts/fuzz.sh 60s
+	$(GO) test -tags flink -run '^TestFaults$$' -timeout 40m ./engine/flink
+	./scripts/flink-e2e.sh $(BIN)
 
 quickstart: setup build ## run jobs on real data, in a few minutes
 	@./scripts/quickstart.sh $(BIN)

@@ -91,12 +91,12 @@ type collector struct {
 }
 
 func (c *collector) run(ctx context.Context) error {
-	unhurried := context.WithoutCancel(ctx)
+	uncancelled := context.WithoutCancel(ctx)
 	for {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("interrupted after %d windows: %w", c.res.Windows, err)
 		}
-		w, err := c.job.Next(unhurried)
+		w, err := c.job.Next(uncancelled)
 		if err == io.EOF {
 			c.res.Ended = true
 			return nil

@@ -37,7 +37,7 @@ type Switcher interface {
 	Switch(s partition.Scheme) error
 }
 
-// CheckRoute reports why a job of so many workers cannot follow a route.
+// CheckRoute reports why a job with this number of workers cannot follow a route.
 func CheckRoute(r *policy.Route, workers int) error {
 	if err := r.Validate(); err != nil {
 		return err

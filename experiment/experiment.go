@@ -85,7 +85,7 @@ func Open(e *config.Experiment, name string, s partition.Scheme, o Options) (Job
 	return &running{job, sources, o.Skipped}, nil
 }
 
-// OpenSources opens the sources of e for a job of so many partitioner subtasks. Synthetic
+// OpenSources opens the sources of e for a job with the given number of partitioner subtasks. Synthetic
 // sources of another replica draw other records of the same keys.
 func OpenSources(e *config.Experiment, subtasks int, replica uint64) ([]stream.Source, error) {
 	return stream.OpenSources(e.Source, stream.SourceEnv{

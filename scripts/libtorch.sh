@@ -45,7 +45,7 @@ fetch() { # FILE COMMAND...: run COMMAND until FILE is whole, at most twice
 	for _ in 1 2; do
 		rm -f "$file"
 		note "fetching $(basename "$file")"
-		"$@" >&2 || fail "'$*' failed; check the network and run again: it goes on from here"
+		"$@" >&2 || fail "'$*' failed; check the network and run again: it resumes from here"
 		matches "$file" && return
 	done
 	fail "$file does not have the sum in $here/libtorch.sha256; what the registry sent is not what was tested"

@@ -78,7 +78,7 @@ func (e *ReferenceEnv) MarshalBinary() ([]byte, error) { return nil, nil }
 func (e *ReferenceEnv) UnmarshalBinary([]byte) error { return nil }
 
 // ReferenceConfig is the fluid job that measures what ReferenceEnv does: its keys,
-// its speeds, and the utilisation that its factor on busy times comes to.
+// its speeds, and the utilisation that its factor on busy times amounts to.
 func ReferenceConfig(speeds []float64) Config {
 	p := len(speeds)
 	d := ReferenceCounts()

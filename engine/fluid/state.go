@@ -1,8 +1,6 @@
 package fluid
 
 import (
-	"bytes"
-	"encoding/gob"
 	"errors"
 	"fmt"
 	"slices"
@@ -136,24 +134,4 @@ func (j *Job) Restore(s JobState) error {
 	}
 	j.enforce(s.Routes[s.Now], keys)
 	return nil
-}
-
-// MarshalBinary implements encoding.BinaryMarshaler with the job's state.
-func (j *Job) MarshalBinary() ([]byte, error) {
-	s, err := j.State()
-	if err != nil {
-		return nil, err
-	}
-	var b bytes.Buffer
-	err = gob.NewEncoder(&b).Encode(s) // keeps NaN and names that are not valid UTF-8
-	return b.Bytes(), err
-}
-
-// UnmarshalBinary implements encoding.BinaryUnmarshaler.
-func (j *Job) UnmarshalBinary(data []byte) error {
-	var s JobState
-	if err := gob.NewDecoder(bytes.NewReader(data)).Decode(&s); err != nil {
-		return err
-	}
-	return j.Restore(s)
 }

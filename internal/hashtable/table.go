@@ -1,7 +1,7 @@
 // Package hashtable maps 64-bit hashes of keys to small values. It is the hash table behind
 // everything that is looked up once per record or rebuilt once per window: counts of keys,
 // indexes of lists, keys seen lately. Unlike a Go map it stores a cell's hash and value side
-// by side, forgets everything in constant time, and can be told not to grow.
+// by side, forgets everything in constant time, and grows only where its owner lets it.
 package hashtable
 
 import (

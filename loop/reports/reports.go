@@ -1,7 +1,7 @@
 // Package reports makes metric windows of what the subtasks of a job report. It is
 // pure: the time is passed in, and nothing here knows of connections. The policy
 // server assembles with it what jobs in other processes send, and their client what
-// it needs to go on without a server.
+// it needs to decide without a server.
 package reports
 
 import (

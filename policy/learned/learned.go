@@ -18,7 +18,7 @@ type Config struct {
 	Load  plan.LoadConfig `yaml:"load"`
 	Plan  plan.Config     `yaml:"plan"`
 	Gain  float64         `yaml:"gain"`  // a new route must relieve the busiest worker by more than this share
-	Noise float64         `yaml:"noise"` // and by more than so many times what the busiest of P workers would seem to exceed them by the chance in the loads
+	Noise float64         `yaml:"noise"` // and by more than this many times plan.Chance of the estimated loads: how much busier than the mean the busiest worker looks by chance
 	// Backlog is the part of what waits in a worker's queue, beyond the mean queue, that
 	// the next window is to make up for; 0: queues do not count.
 	Backlog float64 `yaml:"backlog"`

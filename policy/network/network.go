@@ -150,7 +150,7 @@ type GRU struct {
 // stay in the nearest cache.
 const gruTile = 16
 
-// NewGRU makes the network of so many inputs, units and actions from its tensors:
+// NewGRU makes the network with the given numbers of inputs, units and actions from its tensors:
 // gru.input.weight [I,3H], gru.input.bias [3H], gru.memory.weight [H,3H],
 // gru.memory.bias [3H], head.weight [H,2A], head.bias [2A] and, where it pools memories,
 // gru.pool.weight [H,3H]. The head's columns are the means of the actions before they are squashed, and their log standard

@@ -2,7 +2,6 @@ package online
 
 import (
 	"bytes"
-	"encoding"
 	"encoding/gob"
 	"fmt"
 	"math"
@@ -27,10 +26,10 @@ type CapacityJob struct {
 	Seed    uint64 // of exploration
 }
 
-// capacityEnv is a job under the capacity action. A window teaches by the share of the
-// work that each worker really got in it. So no route has to be credited, and mixed
-// windows teach too.
-type capacityEnv struct {
+// capacityEnv is a job under the capacity action. S is the state of its job, if it is a
+// savedJob. A window teaches by the share of the work that each worker really got in it.
+// So no route has to be credited, and mixed windows teach too.
+type capacityEnv[S any] struct {
 	CapacityJob
 	runningJob
 	policy     *learned.ExploringPolicy
@@ -72,13 +71,15 @@ func (s *stepLimit) Decide(m *scenario.Measured, share []float64) bool {
 	return true
 }
 
-// NewCapacityEnv makes the Env of a job, which starts with the first episode.
-func NewCapacityEnv(c CapacityJob) Env {
-	return &capacityEnv{CapacityJob: c, runningJob: runningJob{workers: c.Workers, p0: c.P0}}
+// NewCapacityEnv makes the Env of a job, which starts with the first episode. S is the
+// state of jobs that can be saved: those with the methods State() (S, error) and
+// Restore(S) error.
+func NewCapacityEnv[S any](c CapacityJob) Env {
+	return &capacityEnv[S]{CapacityJob: c, runningJob: runningJob{workers: c.Workers, p0: c.P0}}
 }
 
 // Reset implements Env.
-func (e *capacityEnv) Reset() error {
+func (e *capacityEnv[S]) Reset() error {
 	if e.job != nil && !e.Restart {
 		return nil
 	}
@@ -88,7 +89,7 @@ func (e *capacityEnv) Reset() error {
 }
 
 // restart starts the job, under a policy that has seen nothing of it yet.
-func (e *capacityEnv) restart() (err error) {
+func (e *capacityEnv[S]) restart() (err error) {
 	c, version := e.Agent.Policy()
 	e.pcg = rand.NewPCG(e.Seed, 0xca9)
 	if e.policy, err = learned.NewExploringPolicy(c, e.Workers, rand.New(e.pcg)); err != nil {
@@ -107,14 +108,14 @@ func (e *capacityEnv) restart() (err error) {
 }
 
 // cut says that the job's next window does not follow the last one recorded.
-func (e *capacityEnv) cut() {
+func (e *capacityEnv[S]) cut() {
 	if e.Index >= 0 {
 		e.Agent.Cut(e.Index)
 	}
 }
 
 // Act implements Env.
-func (e *capacityEnv) Act(explore bool) error {
+func (e *capacityEnv[S]) Act(explore bool) error {
 	e.step.limited = false
 	if e.window == nil {
 		return nil
@@ -139,7 +140,7 @@ func (e *capacityEnv) Act(explore bool) error {
 }
 
 // Observe implements Env.
-func (e *capacityEnv) Observe(bool) (StepResult, error) {
+func (e *capacityEnv[S]) Observe(bool) (StepResult, error) {
 	r := e.result(!e.window.RouteNew, e.step.limited)
 	if r.Clean {
 		if r.check() != nil {
@@ -155,7 +156,7 @@ func (e *capacityEnv) Observe(bool) (StepResult, error) {
 
 // check processes the result of a window with one route, and reports whether the last
 // good route is to return.
-func (e *capacityEnv) check(r StepResult) (returning bool) {
+func (e *capacityEnv[S]) check(r StepResult) (returning bool) {
 	now := e.window.Route
 	switch {
 	case now == nil:
@@ -175,7 +176,7 @@ func (e *capacityEnv) check(r StepResult) (returning bool) {
 const mapped = 16
 
 // Routes implements Env.
-func (e *capacityEnv) Routes() RouteMap {
+func (e *capacityEnv[S]) Routes() RouteMap {
 	if e.window == nil {
 		return RouteMap{}
 	}
@@ -191,32 +192,42 @@ func (e *capacityEnv) Routes() RouteMap {
 }
 
 // savedJob is a Job whose state can be saved. fluid.Job is one.
-type savedJob interface {
-	encoding.BinaryMarshaler
-	encoding.BinaryUnmarshaler
+type savedJob[S any] interface {
+	State() (S, error)
+	Restore(s S) error
 }
 
 // capacityState is the state of a capacityEnv on a savedJob, between two windows. It is
-// saved as a gob, which keeps NaN and names that are not valid UTF-8.
-type capacityState struct {
-	Job        []byte
-	Policy     learned.PolicyState
-	Controller learned.ControllerState
-	Latest     *policy.Route // of the loop
-	Generator  []byte        // of exploration, as rand.PCG marshals it
-	Share      []float64     // of the step limit
+// saved as a gob, which keeps NaN and names that are not valid UTF-8. A gob matches fields
+// by name, so older runs can be resumed only if the names stay.
+type capacityState[S any] struct {
+	Job        S
+	Follower   learned.PolicyState
+	Controller controllerState
+	Generator  []byte    // of exploration, as rand.PCG marshals it
+	Share      []float64 // of the step limit
 	Window     *policy.Window
+	Newest     uint64 // version of the last route announced
 	Good       *policy.Route
-	Returning  bool
+	Back       bool // the next route is Good
+}
+
+// controllerState is a learned.ControllerState with the route to plan from. Older
+// versions saved there the controller's last plan, even if Good was announced in its
+// place.
+type controllerState struct {
+	Loads plan.LoadsState
+	Route *policy.Route
+	Share []float64
 }
 
 // Save implements Env: a job that processes records has no state to save.
-func (e *capacityEnv) Save() ([]byte, error) {
-	job, ok := e.job.(savedJob)
+func (e *capacityEnv[S]) Save() ([]byte, error) {
+	job, ok := e.job.(savedJob[S])
 	if !ok {
 		return nil, nil
 	}
-	state, err := job.MarshalBinary()
+	state, err := job.State()
 	if err != nil {
 		return nil, err
 	}
@@ -224,36 +235,39 @@ func (e *capacityEnv) Save() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("save the generator: %w", err)
 	}
+	latest, controller := e.loop.Latest(), e.controller.State()
 	var b bytes.Buffer
-	err = gob.NewEncoder(&b).Encode(capacityState{
-		Job: state, Policy: e.policy.State(), Controller: e.controller.State(), Latest: e.loop.Latest(), Generator: generator,
-		Share: e.step.last, Window: e.window, Good: e.good, Returning: e.returning,
+	err = gob.NewEncoder(&b).Encode(capacityState[S]{
+		Job: state, Follower: e.policy.State(), Controller: controllerState{controller.Loads, latest, controller.Share}, Generator: generator,
+		Share: e.step.last, Window: e.window, Newest: latest.Version, Good: e.good, Back: e.returning,
 	})
 	return b.Bytes(), err
 }
 
 // Load implements Env. A job that processes records starts again, whatever was saved.
-func (e *capacityEnv) Load(data []byte) error {
+func (e *capacityEnv[S]) Load(data []byte) error {
 	if err := e.restart(); err != nil {
 		return err
 	}
-	job, ok := e.job.(savedJob)
+	job, ok := e.job.(savedJob[S])
 	if !ok {
 		e.cut()
 		return nil
 	}
-	var s capacityState
+	var s capacityState[S]
 	err := gob.NewDecoder(bytes.NewReader(data)).Decode(&s)
 	for _, restore := range []func() error{
-		func() error { return job.UnmarshalBinary(s.Job) },
-		func() error { return e.policy.Restore(s.Policy) },
-		func() error { return e.controller.Restore(s.Controller) },
+		func() error { return job.Restore(s.Job) },
+		func() error { return e.policy.Restore(s.Follower) },
+		func() error {
+			return e.controller.Restore(learned.ControllerState{Loads: s.Controller.Loads, Share: s.Controller.Share})
+		},
 		func() error { return e.pcg.UnmarshalBinary(s.Generator) },
 		func() error {
-			if s.Latest == nil || s.Latest.Workers != e.Workers {
+			if r := s.Controller.Route; r == nil || r.Workers != e.Workers {
 				return fmt.Errorf("the latest route is missing, or is not for %d workers", e.Workers)
 			}
-			return s.Latest.Validate()
+			return s.Controller.Route.Validate()
 		},
 	} {
 		if err == nil {
@@ -263,7 +277,12 @@ func (e *capacityEnv) Load(data []byte) error {
 	if err != nil {
 		return fmt.Errorf("its saved state does not fit; use the experiment that the training was on: %w", err)
 	}
-	e.loop.Follow(s.Latest)
-	e.step.last, e.window, e.good, e.returning = s.Share, s.Window, s.Good, s.Returning
+	e.loop.Follow(s.Controller.Route)
+	if s.Good != nil && s.Newest > e.loop.Latest().Version {
+		announced := *s.Good
+		announced.Version = s.Newest
+		e.loop.Follow(&announced)
+	}
+	e.step.last, e.window, e.good, e.returning = s.Share, s.Window, s.Good, s.Back
 	return nil
 }

@@ -3,14 +3,18 @@ package online
 import (
 	"bytes"
 	"context"
+	"encoding/gob"
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/engine/fluid"
+	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/plan"
 )
 
 // capacityResumed loads what an earlier loop saved in its folder.
@@ -104,16 +108,16 @@ func TestCapacitySaved(t *testing.T) {
 	c := quick()
 	c.Safety = Safety{MaxStep: 0.05, MaxImbalance: 0.35}
 	late := func(c *fluid.Config) { c.Noise, c.Delay = 0.1, 3 }
-	envs := func() (*capacityEnv, *capacityEnv) {
+	envs := func() (*capacityEnv[fluid.JobState], *capacityEnv[fluid.JobState]) {
 		l, _ := capacityLoopOn(t, t.TempDir(), c, 1, late)
 		other, _ := capacityLoopOn(t, t.TempDir(), c, 1, late)
-		return l.Envs[0].(*capacityEnv), other.Envs[0].(*capacityEnv)
+		return l.Envs[0].(*capacityEnv[fluid.JobState]), other.Envs[0].(*capacityEnv[fluid.JobState])
 	}
 	one, other := envs()
 	if err := one.Reset(); err != nil {
 		t.Fatal(err)
 	}
-	saved := func(e *capacityEnv) []byte {
+	saved := func(e *capacityEnv[fluid.JobState]) []byte {
 		data, err := e.Save()
 		if err != nil {
 			t.Fatal(err)
@@ -129,7 +133,7 @@ func TestCapacitySaved(t *testing.T) {
 		if !bytes.Equal(data, saved(other)) {
 			t.Fatalf("before window %d: what is loaded is not what was saved", window)
 		}
-		for _, e := range []*capacityEnv{one, other} {
+		for _, e := range []*capacityEnv[fluid.JobState]{one, other} {
 			if _, err := stepAll(t.Context(), []Env{e}, true); err != nil {
 				t.Fatal(err)
 			}
@@ -148,6 +152,64 @@ func TestCapacitySaved(t *testing.T) {
 	}
 	if back == 0 || shares == 0 || good == 0 || announced == 0 {
 		t.Errorf("windows with a route to take up again %d, with shares %d, with a good route %d, after a new route %d: none may be 0", back, shares, good, announced)
+	}
+}
+
+// TestCapacityStateForm holds the form in which checkpoints keep a job, which a gob finds
+// by the fields' names, and how a state is read that names a returning route only by its
+// version.
+func TestCapacityStateForm(t *testing.T) {
+	type form struct {
+		Job      fluid.JobState
+		Follower struct {
+			Log, Hedge []float64
+			Memory     []float32
+		}
+		Controller struct {
+			Loads plan.LoadsState
+			Route *policy.Route
+			Share []float64
+		}
+		Generator []byte
+		Share     []float64
+		Window    *policy.Window
+		Newest    uint64
+		Good      *policy.Route
+		Back      bool
+	}
+	training, _ := capacityLoopOn(t, t.TempDir(), quick(), 1, func(*fluid.Config) {})
+	env := training.Envs[0].(*capacityEnv[fluid.JobState])
+	if err := env.Reset(); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		if _, err := stepAll(t.Context(), []Env{env}, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data, err := env.Save()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s form
+	if err := gob.NewDecoder(bytes.NewReader(data)).Decode(&s); err != nil {
+		t.Fatal(err)
+	}
+	latest := env.loop.Latest()
+	if len(s.Follower.Log) != 4 || len(s.Follower.Memory) == 0 || s.Controller.Loads.Slots == nil || len(s.Controller.Share) != 4 || len(s.Generator) == 0 ||
+		len(s.Share) != 4 || s.Window == nil || s.Newest != latest.Version || s.Newest == 0 || s.Good == nil || s.Controller.Route.Version != s.Newest || s.Job.Model.Step == 0 {
+		t.Errorf("saved %+v", s)
+	}
+	s.Newest += 3
+	var b bytes.Buffer
+	if err := gob.NewEncoder(&b).Encode(s); err != nil {
+		t.Fatal(err)
+	}
+	if err := env.Load(b.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	if got := env.loop.Latest(); got.Version != s.Newest || !slices.Equal(got.Slots, s.Good.Slots) {
+		t.Errorf("the latest route has version %d, want the good route with %d", got.Version, s.Newest)
 	}
 }
 
@@ -204,7 +266,7 @@ func TestCapacityRestarts(t *testing.T) {
 		loop := func() (*Training, *CapacityLearner) {
 			l, s := capacityLoopOn(t, dir, c, 1, func(*fluid.Config) {})
 			for _, e := range append(l.Envs, l.EvalEnv) {
-				env := e.(*capacityEnv)
+				env := e.(*capacityEnv[fluid.JobState])
 				open := env.Open
 				env.Open = func() (Job, error) {
 					job, err := open()

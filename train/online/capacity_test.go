@@ -90,7 +90,7 @@ func capacityLoopOn(t *testing.T, dir string, c Config, parallel int, change fun
 		if job.Restart {
 			job.Index = -1
 		}
-		e := NewCapacityEnv(job)
+		e := NewCapacityEnv[fluid.JobState](job)
 		t.Cleanup(func() {
 			if err := e.Close(); err != nil {
 				t.Error(err)
@@ -158,7 +158,7 @@ func TestCapacityBackground(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Learner, l.EvalEnv = b, l.Envs[0]
-	l.Envs[0].(*capacityEnv).Agent = b
+	l.Envs[0].(*capacityEnv[fluid.JobState]).Agent = b
 	_, err = l.Run(t.Context())
 	if err := errors.Join(err, b.Close()); err != nil {
 		t.Fatal(err)
@@ -196,10 +196,10 @@ func (s *scripted) Decide(_ *scenario.Measured, share []float64) bool {
 func TestCapacityReturns(t *testing.T) {
 	s := &CapacityLearner{Trainer: newNudger(5), Windows: replay.NewRecordings(600, 2, 0.6), Least: 9}
 	job := &late{}
-	e := NewCapacityEnv(CapacityJob{
+	e := NewCapacityEnv[fluid.JobState](CapacityJob{
 		Open: func() (Job, error) { return job, nil }, Workers: 2, Learned: learned.Default(), P0: 0.6, Agent: s,
 		Safety: Safety{MaxStep: 1, MaxImbalance: 0.3},
-	}).(*capacityEnv)
+	}).(*capacityEnv[fluid.JobState])
 	if err := e.Reset(); err != nil {
 		t.Fatal(err)
 	}

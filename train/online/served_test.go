@@ -66,7 +66,7 @@ func TestServedJob(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	env := NewCapacityEnv(CapacityJob{
+	env := NewCapacityEnv[fluid.JobState](CapacityJob{
 		Open: func() (Job, error) { return feed, nil }, Workers: 4, Learned: learned.Default(), P0: c.P0,
 		Agent: Consecutive(learner), Safety: c.Safety, Seed: 1,
 	})

@@ -56,7 +56,7 @@ func (b *onlineBuild) env(i int, s online.Safety) (online.Env, error) {
 		if b.Served != nil || b.Flink != nil {
 			job.Agent = online.Consecutive(job.Agent) // jobs leave and come back, and clusters lose windows
 		}
-		return online.NewCapacityEnv(job), nil
+		return online.NewCapacityEnv[fluid.JobState](job), nil
 	case b.Engine == ClosedForm:
 		model, err := b.sharesModel(i)
 		if err != nil {

@@ -3,6 +3,7 @@ package setup
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 
@@ -27,7 +28,8 @@ func (o *Options) recordings(ctx context.Context, c recording.Config, files []st
 	return recording.Load(ctx, c, files, least, seed, read)
 }
 
-// recordedWindows reads the traces that the capacity action learns from as well.
+// recordedWindows reads the traces that the capacity action learns from as well. Their
+// fingerprint is that of the counts alone, as in the checkpoints of earlier versions.
 func (b *onlineBuild) recordedWindows(ctx context.Context, l *online.CapacityLearner) error {
 	files, err := dataset.Glob(b.Data...)
 	if err != nil {
@@ -37,7 +39,13 @@ func (b *onlineBuild) recordedWindows(ctx context.Context, l *online.CapacityLea
 	if err != nil {
 		return err
 	}
-	l.Recorded, l.Data = data.Train, data.Fingerprint
+	sum := sha256.New()
+	for _, r := range data.Train {
+		if err := binary.Write(sum, binary.LittleEndian, r.Raw.Counts); err != nil {
+			return fmt.Errorf("describe the recorded windows: %w", err)
+		}
+	}
+	l.Recorded, l.Data = data.Train, fmt.Sprintf("%x", sum.Sum(nil))
 	b.log("also learning from %d recorded windows", data.Windows)
 	return nil
 }

@@ -13,7 +13,7 @@ type FollowLog struct{ Taken [][]Taken }
 // Taken is a route's version and the first slide routed by nothing else.
 type Taken struct{ Version, Slide int64 }
 
-// NewFollowLog makes the log of a job with so many partitioner subtasks.
+// NewFollowLog makes the log of a job with the given number of partitioner subtasks.
 func NewFollowLog(subtasks int) *FollowLog { return &FollowLog{make([][]Taken, subtasks)} }
 
 // Scheme is the partitioner that keeps the log: all records go to worker 0.

@@ -20,7 +20,7 @@ func Setup(tb testing.TB, task, partitioner string, rate float64, c engine.Confi
 	return Words(tb, task, partitioner, rate, c, 1000)
 }
 
-// Words is benchSetup with a vocabulary of so many words.
+// Words is benchSetup with a vocabulary of the given size.
 func Words(tb testing.TB, task, partitioner string, rate float64, c engine.Config, vocabulary int) engine.Setup {
 	tb.Helper()
 	tc := stream.DefaultTask()

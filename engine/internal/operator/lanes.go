@@ -47,7 +47,7 @@ func (l *Lanes) Turn() *Lane {
 // Old reports whether an instance has to be flushed because of its oldest record; now in ns.
 func (l *Lanes) Old(n *Lane, now int64) bool { return len(n.Due) > 0 && now-n.since >= l.age }
 
-// Full reports whether an instance holds so many keys that it has to be flushed.
+// Full reports whether an instance has reached its limit of keys and must be flushed.
 func (l *Lanes) Full(n *Lane) bool { return len(n.Comb.entries) >= l.keys }
 
 // Fold aggregates a record at time now, ns.

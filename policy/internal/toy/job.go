@@ -64,7 +64,7 @@ func (j *Job) Window() *policy.Window {
 	return w
 }
 
-// Follow takes in the routes that a controller decides on in the next windows, and returns
+// Follow applies the routes that a controller decides on in the next windows, and returns
 // how many these were.
 func (j *Job) Follow(t testing.TB, c policy.Controller, windows int) (routes int) {
 	t.Helper()

@@ -337,7 +337,7 @@ type Hello struct {
 	Instance      string                 `protobuf:"bytes,4,opt,name=instance,proto3" json:"instance,omitempty"`  // identifies this run of the job, the same for all of its subtasks
 	Shape         *Shape                 `protobuf:"bytes,5,opt,name=shape,proto3" json:"shape,omitempty"`        // the same for all subtasks of an instance
 	Subtasks      []*Subtasks            `protobuf:"bytes,6,rep,name=subtasks,proto3" json:"subtasks,omitempty"`  // the subtasks that report on this stream
-	Route         *Route                 `protobuf:"bytes,7,opt,name=route,proto3" json:"route,omitempty"`        // in force, if the stream has partitioners and the job has taken up a route
+	Route         *Route                 `protobuf:"bytes,7,opt,name=route,proto3" json:"route,omitempty"`        // in force, if the stream has partitioners and the job has adopted a route
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

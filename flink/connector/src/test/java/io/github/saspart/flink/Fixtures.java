@@ -109,7 +109,7 @@ public final class Fixtures {
         /** Records that have passed, of all subtasks and attempts; static as tests are in the same process. */
         static final AtomicLong PASSED = new AtomicLong();
 
-        private static volatile boolean hurry;
+        private static volatile boolean off;
 
         private final int perMilli; // 0: no bound
         private final long failAt; // records after which a subtask fails, in the first attempt; 0: never
@@ -123,19 +123,19 @@ public final class Fixtures {
         /** Counts anew. */
         static void reset() {
             PASSED.set(0);
-            hurry = false;
+            off = false;
         }
 
         /** Lets all that run go as fast as they can. */
-        static void hurry() {
-            hurry = true;
+        static void off() {
+            off = true;
         }
 
         @Override
         public Long map(Long number) throws Exception {
             passed++;
             PASSED.incrementAndGet();
-            if (perMilli > 0 && !hurry && passed % perMilli == 0) {
+            if (perMilli > 0 && !off && passed % perMilli == 0) {
                 Thread.sleep(1);
             }
             if (failAt > 0 && passed == failAt && getRuntimeContext().getTaskInfo().getAttemptNumber() == 0) {

@@ -135,7 +135,7 @@ class ServerTest extends OnCluster {
             }
             again.say(route(6, WORKERS));
             again.awaitPartitioners(PARTITIONERS, "the server's route is followed again", p -> p.getRouteVersion() == 6);
-            Throttle.hurry();
+            Throttle.off();
             cluster.await(job);
         }
         Committed.verify("attached", numbers.expect(new Fixtures.SumAndCount(), WINDOW));
@@ -213,7 +213,7 @@ class ServerTest extends OnCluster {
             }
             server.say(decision(decision));
             TimeUnit.MILLISECONDS.sleep(500);
-            Throttle.hurry();
+            Throttle.off();
             cluster.await(job);
         }
         Committed.verify("shares", numbers.expect(new Fixtures.SumAndCount(), WINDOW));
