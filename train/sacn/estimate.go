@@ -52,7 +52,7 @@ func (t *Trainer) estimate(rows *dataset.Columns, e *train.Estimates) {
 		d := float64(own[i]) - float64(rows.Act[i])
 		e.Distance += d * d
 	}
-	if t.cfg.Algorithm == train.BC {
+	if !t.cfg.Algorithm.Values() {
 		return
 	}
 	critics := t.ensemble.Tape(n, 1)

@@ -63,7 +63,7 @@ func New(cfg train.Config, dims train.Dims, seed uint64) (*Trainer, error) {
 // Config.LoadsRate above 0 the critics know how an action becomes loads.
 func NewShares(cfg train.Config, mask policy.Mask, p0 float64, seed uint64) (*Trainer, error) {
 	t, err := newTrainer(cfg, train.Dims{Obs: policy.Observation{}.Size(mask.Workers), Act: mask.Pairs()}, seed)
-	if err != nil || cfg.LoadsRate == 0 || cfg.Algorithm == train.BC {
+	if err != nil || cfg.LoadsRate == 0 || !cfg.Algorithm.Values() {
 		return t, err
 	}
 	t.loads = newLoads(mask, p0, cfg.Batch)
@@ -101,7 +101,7 @@ func newTrainer(cfg train.Config, dims train.Dims, seed uint64) (*Trainer, error
 	t.at = t.policy.Tape(2*rows, 1)
 	t.one = t.policy.Tape(1, 1)
 	t.dout = make([]float32, rows*2*dims.Act)
-	if cfg.Algorithm != train.BC {
+	if cfg.Algorithm.Values() {
 		t.targets, t.own = t.ensemble.Tape(rows, 1), t.ensemble.Tape(rows, 1)
 		t.values = t.ensemble.Tape(rows, 1+3*samples)
 		acts := dims.Act
@@ -143,7 +143,7 @@ func (t *Trainer) Update(src train.Source) (stats train.Stats, err error) {
 		return train.Stats{}, fmt.Errorf("update %d: sample a batch: %w", t.updates+1, err)
 	}
 	stats.Update = t.updates + 1
-	if t.cfg.Algorithm == train.BC {
+	if !t.cfg.Algorithm.Values() {
 		err = t.clone(&stats)
 	} else {
 		err = t.improve(src, &stats)
