@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-var rewrite = flag.Bool("rewrite", false, "write what the commands of testdata/*.txt print into the files, instead of comparing")
+var update = flag.Bool("update", false, "write what the commands of testdata/*.txt print into the files, instead of comparing")
 
 // Scripts are files in testdata: commands, each with what it prints.
 //
@@ -19,7 +19,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the commands of testdata/*
 //	----
 //	what the command prints
 //
-// Blocks are separated by empty lines. A test runs every script; with -rewrite it writes
+// Blocks are separated by empty lines. A test runs every script; with -update it writes
 // the output into the file, to be reviewed as a diff.
 
 // script is the state that the commands of one file share. Each part of the loop keeps its
@@ -114,8 +114,8 @@ func TestScripts(t *testing.T) {
 			if got == string(want) {
 				return
 			}
-			if !*rewrite {
-				t.Fatalf("the output differs (go test ./loop -run TestScripts -rewrite, then see the diff):\n%s", diffLines(string(want), got))
+			if !*update {
+				t.Fatalf("the output differs (go test ./loop -run TestScripts -update, then see the diff):\n%s", diffLines(string(want), got))
 			}
 			if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
 				t.Fatal(err)

@@ -1,7 +1,8 @@
 // Package hashtable maps 64-bit hashes of keys to small values. It is the hash table behind
 // everything that is looked up once per record or rebuilt once per window: counts of keys,
-// indexes of lists, keys seen lately. Unlike a Go map it stores a cell's hash and value side
-// by side, forgets everything in constant time, and grows only where its owner lets it.
+// indexes of lists, keys seen lately. Three things differ from a Go map. A cell's hash and
+// value lie side by side. Clearing takes constant time. The table grows only if its owner
+// asks for it.
 package hashtable
 
 import (

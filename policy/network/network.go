@@ -150,11 +150,12 @@ type GRU struct {
 // stay in the nearest cache.
 const gruTile = 16
 
-// NewGRU makes the network with the given numbers of inputs, units and actions from its tensors:
+// NewGRU makes a network from its tensors, whose sizes follow from the arguments:
 // gru.input.weight [I,3H], gru.input.bias [3H], gru.memory.weight [H,3H],
 // gru.memory.bias [3H], head.weight [H,2A], head.bias [2A] and, where it pools memories,
-// gru.pool.weight [H,3H]. The head's columns are the means of the actions before they are squashed, and their log standard
-// deviations, which only training needs. Weights are the transposes of libtorch's.
+// gru.pool.weight [H,3H]. The head's columns are the means of the actions before they are
+// squashed, and their log standard deviations, which only training needs. Weights are the
+// transposes of libtorch's.
 func NewGRU(tensors []Tensor, inputs, units, actions int, pool bool) (*GRU, error) {
 	n := &GRU{
 		inputs: inputs, units: units, actions: actions, i: make([]float32, gruTile*3*units), m: make([]float32, gruTile*3*units),
