@@ -20,7 +20,7 @@ TORCH := scripts/libtorch.sh exec
 TRAINING := ./train/... ./cmd/...
 
 # Packages with goroutines of their own; their tests run under the race detector.
-CONCURRENT := ./cmd/... ./collect ./engine ./engine/local ./engine/flink/... ./eval/study ./experiment ./meter ./serve/... ./train/online ./train/setup
+CONCURRENT := ./cmd/... ./collect ./engine ./engine/local ./engine/flink/... ./eval/study ./meter ./serve/... ./train/online ./train/setup
 
 .PHONY: help setup libtorch build test test-long vet staticcheck format-check unit quickstart bench-route bench-train bench-learn bench-offline bench-flink results builtin proto flink flink-test clean
 
