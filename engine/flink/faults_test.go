@@ -211,7 +211,7 @@ func (s *stage) rescales() {
 	t := s.t
 	numbers := []int{3, 6}
 	if testing.Short() {
-		numbers = numbers[1:] // the connector's own tests rescale a job too
+		numbers = numbers[1:] // AggregationJobTest rescales a job too
 	}
 	for _, workers := range numbers {
 		c := s.task("wchoices", 4, 12_000)
