@@ -295,11 +295,8 @@ func (j *Job) shown(w *policy.Window) *policy.Window {
 
 // Apply implements engine.Job.
 func (j *Job) Apply(r *policy.Route) error {
-	if err := r.Validate(); err != nil {
+	if err := engine.CheckRoute(r, j.setup.Config.Workers); err != nil {
 		return err
-	}
-	if n := j.setup.Config.Workers; r.Workers != n {
-		return fmt.Errorf("route: made for %d workers, the job has %d", r.Workers, n)
 	}
 	return j.server.feed.Apply(r)
 }

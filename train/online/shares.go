@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/saspart/saspart/policy/checkpoint"
-	"github.com/saspart/saspart/policy/network"
 	"github.com/saspart/saspart/train"
 	"github.com/saspart/saspart/train/replay"
 )
@@ -103,10 +102,7 @@ func (s *SharesLearner) snapshot() *checkpoint.Checkpoint {
 // policy is the current policy. Its tensors are the trainer's.
 func (s *SharesLearner) policy() *checkpoint.Checkpoint {
 	c := s.Template
-	c.Tensors = nil
-	for _, t := range s.Trainer.Policy() {
-		c.Tensors = append(c.Tensors, network.Tensor(t))
-	}
+	c.Tensors = slices.Clone(s.Trainer.Policy())
 	return &c
 }
 
@@ -144,7 +140,7 @@ func (s *SharesLearner) Start(c *checkpoint.Checkpoint, from *train.State) (crit
 		clear(known)
 	}
 	for _, t := range c.Tensors {
-		known["actor."+t.Name] = train.Tensor(t)
+		known["actor."+t.Name] = t
 	}
 	for _, t := range mine.Tensors {
 		is, ok := known[t.Name]
