@@ -84,7 +84,7 @@ type feedController struct {
 
 // Decide implements policy.Controller. The route has the version that the consumer's loop
 // gave it.
-func (c *feedController) Decide(w *policy.Window, _ *policy.Route) *policy.Route {
+func (c *feedController) Decide(w *policy.Window, _ *policy.Route) policy.Decision {
 	shown := w.Clone() // the consumer keeps it beyond this call
 	f := c.feed
 	f.mu.Lock()
@@ -103,7 +103,7 @@ func (c *feedController) Decide(w *policy.Window, _ *policy.Route) *policy.Route
 	f.queue = append(f.queue, shown)
 	f.wake()
 	f.mu.Unlock()
-	return f.answer()
+	return policy.Decision{Route: f.answer()}
 }
 
 // Dropped returns how many windows were dropped because the consumer was too slow.
@@ -192,10 +192,13 @@ func (f *Feed) take() (*policy.Window, <-chan struct{}) {
 }
 
 // Apply sends a route to the job with the answer to its next window.
-func (f *Feed) Apply(r *policy.Route) error {
+func (f *Feed) Apply(d policy.Decision) error {
+	if d.Route == nil {
+		return nil
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.route, f.newest = r, max(f.newest, r.Version)
+	f.route, f.newest = d.Route, max(f.newest, d.Route.Version)
 	return nil
 }
 

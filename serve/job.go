@@ -166,7 +166,7 @@ func (j *job) answer(now time.Time) {
 			j.server.watch(j.name, a)
 		}
 		j.loop.Observe(a.Window)
-		route := j.loop.Decide()
+		route := j.loop.Decide().Route
 		d := &wire.Decision{Window: a.Number, Incomplete: !a.Complete(), Busy: measured(a.Window.Busy), Shares: a.Shares}
 		if route != nil {
 			route = j.loop.Announce(route)
