@@ -135,10 +135,8 @@ func (c *Config) Validate() error {
 	} else if c.Window < c.Slide || c.Window%c.Slide != 0 {
 		errs = append(errs, field.Errorf("window", "is %v; it must be a multiple of the slide, %v", c.Window, c.Slide))
 	}
-	if c.Execution != Emulated && c.Execution != Native {
-		errs = append(errs, field.Errorf("capacity", "is %q; it must be %s or %s", c.Execution, Emulated, Native))
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, field.Check(c.Execution == Emulated || c.Execution == Native,
+		"capacity", "is %q; it must be %s or %s", c.Execution, Emulated, Native))...)
 }
 
 // validate reports the first impossible value. An impossible number of workers is reported
@@ -165,10 +163,7 @@ func (s *Speeds) validate(workers int) error {
 		if err := errors.Join(field.Positive("low", s.Low), field.Positive("high", s.High)); err != nil {
 			return err
 		}
-		if s.Low > s.High {
-			return field.Errorf("low", "is %v, above high, %v", s.Low, s.High)
-		}
-		return nil
+		return field.Range("low", s.Low, s.High)
 	case "straggler":
 		return errors.Join(field.Whole("worker", s.Worker, 0, last), field.Positive("factor", s.Factor))
 	}
@@ -181,9 +176,7 @@ func (c *Costs) validate() error {
 		path string
 		cost time.Duration
 	}{{"record", c.Record}, {"unit", c.Unit}, {"emit", c.Emit}, {"pane", c.Pane}, {"merge", c.Merge}, {"entry", c.Entry}, {"route", c.Route}} {
-		if d.cost < 0 {
-			errs = append(errs, field.Errorf(d.path, "is %v; a cost must not be negative", d.cost))
-		}
+		errs = append(errs, field.Check(d.cost >= 0, d.path, "is %v; a cost must not be negative", d.cost))
 	}
 	return errors.Join(errs...)
 }

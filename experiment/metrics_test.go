@@ -29,9 +29,9 @@ func (s *witness) Observe(w *policy.Window) {
 	s.seen = append(s.seen, w.Clone())
 }
 
-func (s *witness) Decide(w *policy.Window, _ *policy.Route) *policy.Route {
+func (s *witness) Decide(w *policy.Window, _ *policy.Route) policy.Decision {
 	s.Observe(w)
-	return nil
+	return policy.Decision{}
 }
 
 // exact records the windows as they were measured.

@@ -168,7 +168,7 @@ func (j *job) answer(now time.Time) {
 			j.server.watch(j.name, a)
 		}
 		j.loop.Observe(a.Window)
-		route := j.loop.Decide()
+		route := j.loop.Decide().Route
 		d := &wire.Decision{Window: a.Number, Incomplete: !a.Complete(), Shares: a.Shares}
 		if seen := j.learn.See(a.Window); seen != nil {
 			d.Busy = measured(seen.Busy)

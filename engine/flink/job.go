@@ -294,11 +294,11 @@ func (j *Job) shown(w *policy.Window) *policy.Window {
 }
 
 // Apply implements engine.Job.
-func (j *Job) Apply(r *policy.Route) error {
-	if err := engine.CheckRoute(r, j.setup.Config.Workers); err != nil {
+func (j *Job) Apply(d policy.Decision) error {
+	if err := engine.CheckDecision(d, j.setup.Config.Workers); err != nil {
 		return err
 	}
-	return j.server.feed.Apply(r)
+	return j.server.feed.Apply(d)
 }
 
 // Switch implements engine.Switcher.

@@ -201,13 +201,13 @@ func (j *Job) end(err error) error {
 	return err
 }
 
-// Apply implements Job. The route holds from the first slide that no subtask has
+// Apply implements Job. A route holds from the first slide that no subtask has
 // begun, and at once for a late subtask.
-func (j *Job) Apply(r *policy.Route) error {
-	if err := engine.CheckRoute(r, j.setup.Config.Workers); err != nil {
+func (j *Job) Apply(d policy.Decision) error {
+	if err := engine.CheckDecision(d, j.setup.Config.Workers); err != nil {
 		return err
 	}
-	j.shared.announce(func(a *loop.Announcements) { a.Route(r) })
+	j.shared.announce(func(a *loop.Announcements) { a.Decide(d) })
 	return nil
 }
 
