@@ -2,9 +2,11 @@ package policy
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 func TestBlurWithoutItIsTheWindow(t *testing.T) {
@@ -68,9 +70,47 @@ func TestBlurConfigValidate(t *testing.T) {
 		{"a deviation below zero", BlurConfig{Noise: -0.1}, false},
 		{"no number", BlurConfig{Noise: math.NaN()}, false},
 		{"windows that have not been", BlurConfig{Delay: -1}, false},
+		{"all workers missing", BlurConfig{Missing: 1}, true},
+		{"more than all", BlurConfig{Missing: 1.1}, false},
 	} {
 		if err := c.config.Validate(); (err == nil) != c.valid {
 			t.Errorf("%s: %v", c.why, err)
 		}
+	}
+}
+
+// A missing worker is one whose report was lost: nothing of it is in the window. The part of
+// such workers is the one asked for, noise does not depend on it, and the window that was
+// measured stays as it is.
+func TestBlurLeavesOutWorkers(t *testing.T) {
+	const windows = 2000
+	noisy, both := NewBlur(BlurConfig{Noise: 0.1}, 7), NewBlur(BlurConfig{Noise: 0.1, Missing: 0.3}, 7)
+	w := &Window{
+		Records: 18, Counts: []int64{5, 6, 7}, Units: []int64{1, 2, 3}, Busy: []float64{0.5, 0.6, 0.7}, Queue: []float64{0.1, 0.2, 0.3},
+		Realised: []RealisedShare{{Hash: 1, Worker: 0, Count: 5}, {Hash: 1, Worker: 2, Count: 7}},
+	}
+	before := w.Clone()
+	missing := 0
+	for range windows {
+		exact, got := noisy.See(w), both.See(w)
+		for i := range w.Busy {
+			if got.Busy[i] == exact.Busy[i] {
+				continue
+			}
+			missing++
+			exact.Records -= w.Counts[i]
+			exact.Counts[i], exact.Units[i] = 0, 0
+			exact.Busy[i], exact.Queue[i] = math.NaN(), math.NaN()
+			exact.Realised = slices.DeleteFunc(exact.Realised, func(s RealisedShare) bool { return s.Worker == i })
+		}
+		if d := cmp.Diff(exact, got, cmpopts.EquateNaNs(), cmpopts.EquateEmpty()); d != "" {
+			t.Fatalf("(-of the missing workers, +seen):\n%s", d)
+		}
+	}
+	if d := cmp.Diff(before, w); d != "" {
+		t.Errorf("the window changed:\n%s", d)
+	}
+	if part := float64(missing) / (3 * windows); math.Abs(part-0.3) > 0.02 {
+		t.Errorf("%.3f of the workers are missing, want 0.3", part)
 	}
 }
