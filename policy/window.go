@@ -40,6 +40,7 @@ type Window struct {
 	Realised []RealisedShare // where the keys that may be split went; sorted by hash, then worker
 
 	Pairs      int           // distinct (key, worker) pairs with state at the window's end
+	Bytes      int64         // that the state took at most during the window; 0: unknown. Traces do not have it
 	FanOut     float64       // mean workers per key over the windows reduced since the last report
 	LatencyP50 time.Duration // from intended arrival to the end of service; 0 without records
 	LatencyP99 time.Duration

@@ -83,4 +83,5 @@ func (c *countState) Merge(o stream.State)         { *c += *o.(*countState) }
 func (c *countState) Reset()                       { *c = 0 }
 func (c *countState) Count() int64                 { return int64(*c) }
 func (c *countState) Size() int                    { return 1 }
+func (c *countState) Bytes() int                   { return 8 }
 func (c *countState) AppendText(dst []byte) []byte { return fmt.Append(dst, int64(*c)) }
