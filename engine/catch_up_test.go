@@ -65,7 +65,7 @@ type randomRoutes struct {
 	keys    []uint64
 }
 
-func (c *randomRoutes) Decide(*policy.Window, *policy.Route) *policy.Route {
+func (c *randomRoutes) Decide(*policy.Window, *policy.Route) policy.Decision {
 	r := policy.HashRoute(c.workers)
 	for i := range r.Slots {
 		r.Slots[i] = uint16(c.rng.IntN(c.workers))
@@ -83,7 +83,11 @@ func (c *randomRoutes) Decide(*policy.Window, *policy.Route) *policy.Route {
 			r.Keys = append(r.Keys, s)
 		}
 	}
-	return r
+	parts := make([]float64, c.workers)
+	for w := range parts {
+		parts[w] = c.rng.Float64()
+	}
+	return policy.Decision{Route: r, Capacities: policy.CapacitiesOf(parts)}
 }
 
 // Results stay exact when routes are adopted inside slides, by subtasks that are
@@ -182,7 +186,7 @@ func recoverFrom(t *testing.T, open func(engine.Setup) (engine.Job, error)) reco
 		heavy.Workers, heavy.Shares = append(heavy.Workers, uint16(w)), append(heavy.Shares, 1/float64(c.Workers))
 	}
 	route.Keys = []policy.KeyRoute{heavy}
-	if err := j.Apply(route); err != nil {
+	if err := j.Apply(policy.Decision{Route: route}); err != nil {
 		t.Fatal(err)
 	}
 	var r recovery
@@ -243,7 +247,7 @@ func TestCatchUpTakesNewest(t *testing.T) {
 			apply := func(version uint64) {
 				r := policy.HashRoute(c.Workers)
 				r.Version = version
-				if err := j.Apply(r); err != nil {
+				if err := j.Apply(policy.Decision{Route: r}); err != nil {
 					t.Fatal(err)
 				}
 			}

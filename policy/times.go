@@ -44,6 +44,18 @@ func (t *Times) Clone() Times {
 // Reset empties t and keeps its memory.
 func (t *Times) Reset() { *t = Times{Keys: t.Keys[:0], Slots: t.Slots[:0]} }
 
+// scale multiplies the times by a factor.
+func (t *Times) scale(factor float64) {
+	by := func(d *time.Duration) { *d = time.Duration(float64(*d) * factor) }
+	by(&t.Total)
+	for i := range t.Keys {
+		by(&t.Keys[i].Total)
+	}
+	for i := range t.Slots {
+		by(&t.Slots[i].Total)
+	}
+}
+
 // Add adds what the worker timed at another time. Nothing of o is kept.
 func (t *Times) Add(o *Times) {
 	if o.Records == 0 {

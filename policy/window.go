@@ -83,12 +83,12 @@ func SortRealised(list []RealisedShare) {
 	})
 }
 
-// Controller turns windows into routes.
+// Controller turns windows into decisions: routes, and the capacities of the workers.
 type Controller interface {
-	// Decide returns the route to announce next, or nil to keep the latest one, which is
-	// the last that was announced to the job: it may not be in force yet. The loop gives
-	// the new route its version. Decide must not change w or latest, nor keep w.
-	Decide(w *Window, latest *Route) *Route
+	// Decide answers a window. latest is the last route that was announced to the job: it may
+	// not be in force yet. The loop gives a new route its version, and fills in what waits at
+	// the workers. Decide must not change w or latest, nor keep w.
+	Decide(w *Window, latest *Route) Decision
 }
 
 // Imbalance is (max - mean) / (mean + 1e-6) of the busy ratios

@@ -91,8 +91,12 @@ func checkListen(address string) error {
 	return nil
 }
 
-// Close removes what was uploaded. Jobs must be closed before.
+// Close removes what was uploaded. Jobs must be closed before. A nil engine has nothing to
+// close.
 func (e *Engine) Close() error {
+	if e == nil {
+		return nil
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	defer e.client.Close()

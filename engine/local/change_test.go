@@ -63,7 +63,7 @@ func changeWhileRunning(t *testing.T, execution engine.Execution) *jobtest.Follo
 			version++
 			r := policy.HashRoute(c.Workers)
 			r.Version = version
-			if err := j.Apply(r); err != nil {
+			if err := j.Apply(policy.Decision{Route: r}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -113,10 +113,8 @@ func TestLocalSwitchesThroughAll(t *testing.T) {
 				t.Fatal(err)
 			}
 			inForce[w.Partitioner] = true
-			if r := l.Step(w); r != nil {
-				if err := j.Apply(r); err != nil {
-					t.Fatal(err)
-				}
+			if err := j.Apply(l.Step(w)); err != nil {
+				t.Fatal(err)
 			}
 			if len(names) > 0 {
 				current := all[names[0]]
@@ -147,7 +145,7 @@ func TestLocalRouteNew(t *testing.T) {
 		route := func(v uint64) {
 			r := policy.HashRoute(c.Workers)
 			r.Version = v
-			if err := j.Apply(r); err != nil {
+			if err := j.Apply(policy.Decision{Route: r}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -136,8 +136,8 @@ func TestLocalLateNext(t *testing.T) {
 func TestLocalRefuses(t *testing.T) {
 	j := mustLocal(t, jobtest.SteadySetup(engine.Default(), jobtest.FixedScheme(0), 1000, 1))
 	for name, err := range map[string]error{
-		"a route for another number of workers": j.Apply(policy.HashRoute(3)),
-		"a route that is none":                  j.Apply(&policy.Route{Workers: 8}),
+		"a route for another number of workers": j.Apply(policy.Decision{Route: policy.HashRoute(3)}),
+		"a route that is none":                  j.Apply(policy.Decision{Route: &policy.Route{Workers: 8}}),
 		"a scheme without routers":              j.Switch(partition.Scheme{}),
 	} {
 		if err == nil {

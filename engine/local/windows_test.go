@@ -81,7 +81,7 @@ func TestSameReportsGiveSameWindows(t *testing.T) {
 			mixed++
 		}
 		if step == 2 {
-			if err := job.Apply(route); err != nil {
+			if err := job.Apply(policy.Decision{Route: route}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -115,7 +115,7 @@ func TestSimRouteTakesHold(t *testing.T) {
 			r.Slots[i] = 2
 		}
 		r.Version = 1
-		if err := j.Apply(r); err != nil {
+		if err := j.Apply(policy.Decision{Route: r}); err != nil {
 			t.Fatal(err)
 		}
 		mixed := false
@@ -143,7 +143,7 @@ func TestSimRefusesRoutes(t *testing.T) {
 	bad := policy.HashRoute(4)
 	bad.Keys = []policy.KeyRoute{{Workers: []uint16{0}, Shares: []float64{math.NaN()}}}
 	for why, r := range map[string]*policy.Route{"made for another P": policy.HashRoute(5), "a share that is no number": bad} {
-		if j.Apply(r) == nil {
+		if j.Apply(policy.Decision{Route: r}) == nil {
 			t.Errorf("%s: the route was taken", why)
 		}
 	}
@@ -167,10 +167,8 @@ func TestSimIsDeterministic(t *testing.T) {
 			for range 6 {
 				w := jobtest.NextWindow(t, j)
 				out = append(out, w)
-				if r := l.Step(w); r != nil {
-					if err := j.Apply(r); err != nil {
-						t.Fatal(err)
-					}
+				if err := j.Apply(l.Step(w)); err != nil {
+					t.Fatal(err)
 				}
 			}
 			return out

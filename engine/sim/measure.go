@@ -5,7 +5,6 @@ import (
 
 	"github.com/saspart/saspart/engine/internal/operator"
 	"github.com/saspart/saspart/loop/reports"
-	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/policy"
 )
 
@@ -23,12 +22,11 @@ func (j *Job) measure(end picos) *policy.Window {
 	j.latency.Reset()
 	j.mixed = false
 	busiest := max(slices.Max(w.Busy), slices.Max(w.Reducer))
+	measured := j.announcements.Measured(w)
 	for i := range j.senders {
 		s := &j.senders[i]
 		s.rate.Observe(w.End, busiest)
-		if l, ok := s.Router.(partition.Learner); ok {
-			l.Observe(w)
-		}
+		s.Adopt(&measured, s.slide)
 	}
 	return w
 }

@@ -41,27 +41,22 @@ const (
 
 // Validate reports impossible values by their path.
 func (s *Shape) Validate() error {
-	errs := []error{
+	err := errors.Join(
 		field.Whole("workers", s.Workers, 1, policy.MaxWorkers),
 		field.Whole("partitioners", s.Partitioners, 1, mostPartitioners),
 		field.Whole("reducers", s.Reducers, 0, policy.MaxWorkers),
 		field.Whole("slides", s.Slides, 1, mostSlides),
 		field.Whole("queue", s.Queue, 0, mostQueue),
 		field.Whole("hot_keys", s.Named, 0, mostNamed),
-	}
-	if s.Slots != 0 && (s.Slots < 0 || s.Slots > mostSlots || bits.OnesCount(uint(s.Slots)) != 1) {
-		errs = append(errs, field.Errorf("slots", "is %d; it must be 0 or a power of two up to %d", s.Slots, mostSlots))
-	}
-	if s.Slide < time.Millisecond || s.Slide > time.Hour {
-		errs = append(errs, field.Errorf("slide", "is %v; it must be from 1ms to 1h", s.Slide))
-	}
-	if err := errors.Join(errs...); err != nil {
+		field.Check(s.Slots == 0 || s.Slots > 0 && s.Slots <= mostSlots && bits.OnesCount(uint(s.Slots)) == 1,
+			"slots", "is %d; it must be 0 or a power of two up to %d", s.Slots, mostSlots),
+		field.Check(s.Slide >= time.Millisecond && s.Slide <= time.Hour, "slide", "is %v; it must be from 1ms to 1h", s.Slide),
+	)
+	if err != nil {
 		return err
 	}
-	if cells := s.subtasks() * s.Slides; cells > mostCells {
-		return field.Errorf("slides", "is %d, which makes %d reports in a window; at most %d are possible", s.Slides, cells, mostCells)
-	}
-	return nil
+	cells := s.subtasks() * s.Slides
+	return field.Check(cells <= mostCells, "slides", "is %d, which makes %d reports in a window; at most %d are possible", s.Slides, cells, mostCells)
 }
 
 // subtasks is how many report: workers, then partitioners, then reducers, where they

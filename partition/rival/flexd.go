@@ -26,14 +26,10 @@ func DefaultFlexD() FlexDConfig {
 
 // Validate reports impossible values by their path.
 func (c *FlexDConfig) Validate() error {
-	var refresh error
-	if c.Refresh <= 0 {
-		refresh = field.Errorf("refresh", "is %v; it must be above 0", c.Refresh)
-	}
 	return errors.Join(
 		field.Finite("threshold", c.Threshold, 1e-6, 1),
 		field.Finite("growth", c.Growth, 1.0001, 1e6),
-		refresh,
+		field.Lasting("refresh", c.Refresh),
 		field.Whole("settle", c.Settle, 0, 1<<30),
 	)
 }

@@ -67,22 +67,24 @@ func NewWaterfill(c WaterfillConfig, workers int) *Waterfill {
 var _ policy.Controller = (*Waterfill)(nil)
 
 // Decide implements policy.Controller. Windows with another number of workers are ignored.
-func (f *Waterfill) Decide(w *policy.Window, latest *policy.Route) *policy.Route {
+func (f *Waterfill) Decide(w *policy.Window, latest *policy.Route) (d policy.Decision) {
 	workers := latest.Workers
 	if len(w.Counts) != workers || len(w.Busy) != workers {
-		return nil
+		return d
 	}
 	f.loads.Observe(w)
-	if w.RouteNew && (f.config.Backlog == 0 || !QueuesTold(w)) {
-		return nil
-	}
 	if !w.RouteNew {
 		f.speeds.Observe(w.Counts, w.Busy)
+	}
+	d.Capacities = policy.CapacitiesOf(f.speeds.Capacity(make([]float64, workers)))
+	if w.RouteNew && (f.config.Backlog == 0 || !QueuesTold(w)) {
+		return d
 	}
 	p := Begin(f.config.Plan, f.loads, latest)
 	defer p.Done()
 	f.speeds.Capacity(p.In.Capacity)
 	MakeUp(p.In.Capacity, w, f.config.Backlog)
 	noise := Chance(math.Hypot(f.speeds.Deviation(), f.loads.Deviation(workers)), workers)
-	return p.Relief(f.config.Gain + f.config.Noise*noise)
+	d.Route = p.Relief(f.config.Gain + f.config.Noise*noise)
+	return d
 }

@@ -104,7 +104,7 @@ func ScoreOf(p Starter, s *Scenario) (score Score, err error) {
 		got = s.Got(u, s.InForce(u, past[u%len(past)], force), got)
 		s.Busy(at, got, busy)
 		for w, b := range busy {
-			queue[w] = math.Floor(b) // full where busy all the time
+			queue[w] = QueueAt(b)
 		}
 		next := past[(t+1)%len(past)]
 		p.Decide(&Measured{Share: s.InForce(t, now, force), Seen: got, Busy: busy, Queue: queue, Age: float64(t - at)}, next)
@@ -113,6 +113,15 @@ func ScoreOf(p Starter, s *Scenario) (score Score, err error) {
 		}
 	}
 	return score, nil
+}
+
+// QueueAt is the fill of the queue of a worker with a measured busy ratio: full where it was
+// busy all the time.
+func QueueAt(busy float64) float64 {
+	if busy >= mostBusy {
+		return 1
+	}
+	return 0
 }
 
 func checkShares(share []float64) error {
@@ -144,7 +153,7 @@ func MeanScore(scores []Score) (mean, deviation Score) {
 }
 
 // Smoothed is a fixed smoothing of log speeds: estimates move by the part Alpha of each
-// deviation. A saturated worker is at least as slow as its busy ratio says. Its estimate
+// deviation, and those of unmeasured workers not at all. A saturated worker is at least as slow as its busy ratio says. Its estimate
 // moves down by the whole deviation plus Overload, and never up. With Plain it is treated
 // like any other worker, as an untrained network does.
 type Smoothed struct {
@@ -161,21 +170,27 @@ func (f *Smoothed) Start(s *Scenario) {
 
 // Decide implements Policy.
 func (f *Smoothed) Decide(m *Measured, capacity []float64) bool {
-	mean := 0.0
+	mean, n := 0.0, 0.0
 	for w := range f.inst {
 		f.inst[w] = math.Log(m.Seen[w] / m.Busy[w])
-		mean += (f.inst[w] - f.log[w]) / float64(len(f.inst))
+		if d := f.inst[w] - f.log[w]; d == d {
+			mean += d
+			n++
+		}
 	}
+	mean /= n
 	for w, b := range m.Busy {
 		d := f.inst[w] - mean - f.log[w]
-		if b >= Saturated && !f.Plain {
+		switch {
+		case d != d:
+		case b >= Saturated && !f.Plain:
 			f.log[w] += min(0, d-f.Overload)
-		} else {
+		default:
 			f.log[w] += f.Alpha * d
 		}
 	}
 	Softmax(capacity, f.log)
-	return true
+	return n > 0
 }
 
 // Analytic uses waterfill's estimate of the speeds.

@@ -158,10 +158,8 @@ func RunOut(t tester, j engine.Job, c policy.Controller) []*policy.Window {
 		if l == nil {
 			l = loop.New(loop.Config{Workers: len(w.Counts), Controller: c})
 		}
-		if r := l.Step(w); r != nil {
-			if err := j.Apply(r); err != nil {
-				t.Fatal(err)
-			}
+		if err := j.Apply(l.Step(w)); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -69,7 +69,7 @@ func (j *Job) Window() *policy.Window {
 func (j *Job) Follow(t testing.TB, c policy.Controller, windows int) (routes int) {
 	t.Helper()
 	for range windows {
-		if r := c.Decide(j.Window(), j.Route); r != nil {
+		if r := c.Decide(j.Window(), j.Route).Route; r != nil {
 			if err := r.Validate(); err != nil {
 				t.Fatal(err)
 			}
