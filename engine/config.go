@@ -24,8 +24,9 @@ type Config struct {
 	HotKeys      int               `yaml:"hot_keys"`      // heaviest keys named in each metric window; 0: four per worker, at least 64
 	Speeds       Speeds            `yaml:"speeds"`
 	Costs        Costs             `yaml:"costs"`
-	WorkRatio    float64           `yaml:"work_ratio"` // scales the work per record (the prototype's combinerWorkloadRatio)
-	Execution    Execution         `yaml:"capacity"`   // how the local engine spends service time
+	WorkRatio    float64           `yaml:"work_ratio"`  // scales the work per record (the prototype's combinerWorkloadRatio)
+	StateRatio   float64           `yaml:"state_ratio"` // scales the work on state: emission, panes, merges; 0: as work_ratio, a slower machine; 1 beside dear records: cheap state
+	Execution    Execution         `yaml:"capacity"`    // how the local engine spends service time
 
 	Combine     Combine       `yaml:"combine"`      // none; local: aggregate at the senders first
 	CombineKeys int           `yaml:"combine_keys"` // combine local: partial states that an instance keeps at most
@@ -99,6 +100,14 @@ func (c *Config) NamedKeys() int {
 	return max(64, 4*c.Workers)
 }
 
+// StateScale is StateRatio or, if that is 0, WorkRatio.
+func (c *Config) StateScale() float64 {
+	if c.StateRatio > 0 {
+		return c.StateRatio
+	}
+	return c.WorkRatio
+}
+
 // WindowSlides is the number of slides in an aggregation window.
 func (c *Config) WindowSlides() int { return int(c.Window / c.Slide) }
 
@@ -116,6 +125,7 @@ func (c *Config) Validate() error {
 		field.In("metrics", c.Metrics.Validate()),
 		field.Whole("hot_keys", c.HotKeys, 0, 1<<16),
 		field.Finite("work_ratio", c.WorkRatio, 0, math.MaxFloat64),
+		field.Finite("state_ratio", c.StateRatio, 0, math.MaxFloat64),
 		field.In("speeds", errors.Join(c.Speeds.validate(c.Workers), field.In("change", c.Speeds.Change.validate()))),
 		field.In("costs", c.Costs.validate()),
 		c.validateCombine(),
