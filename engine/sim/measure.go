@@ -53,8 +53,9 @@ func (j *Job) measured(end picos) {
 		w := &r.Workers[i]
 		*w = reports.Worker{
 			Index: i, Records: t.records, Units: t.units, Busy: j.ratio(t.busy),
-			Queue: float64(k.waiting(end)) / float64(j.setup.Config.Queue), StateKeys: int64(k.comb.Keys()), Bytes: k.comb.Held(), Realised: w.Realised[:0],
+			Queue: float64(k.waiting(end)) / float64(j.setup.Config.Queue), StateKeys: int64(k.comb.Keys()), Bytes: k.comb.Held(), Realised: w.Realised[:0], Times: w.Times,
 		}
+		k.comb.Times(&w.Times, j.shape.Slots)
 		k.comb.Realised(func(hash uint64, count int64) {
 			w.Realised = append(w.Realised, reports.Realised{Hash: hash, Count: count})
 		})

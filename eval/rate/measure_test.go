@@ -248,7 +248,7 @@ func TestBacklogIsNoOverload(t *testing.T) {
 func TestBoundsOfMasks(t *testing.T) {
 	e := job(func(e *config.Experiment) { e.Job.Workers = 8 })
 	spec := &checkpoint.SharesSpec{Workers: 8, HotKeys: 10, Mask: policy.NewMask(stream.ZipfPMF(10, 1.2), 8, policy.DefaultMask()).Keys}
-	b, err := BoundsOf(e, &checkpoint.Checkpoint{Kind: checkpoint.KindShares, Shares: spec})
+	b, err := BoundsOf(e, &checkpoint.Checkpoint{Kind: checkpoint.KindShares, Shares: spec}, 0, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +256,7 @@ func TestBoundsOfMasks(t *testing.T) {
 		t.Errorf("%+v", b)
 	}
 	e.Job.Execution = engine.Native
-	if b, err = BoundsOf(e, nil); err != nil || b.Fluid != 0 {
+	if b, err = BoundsOf(e, nil, 0, 1); err != nil || b.Fluid != 0 {
 		t.Errorf("native workers: %+v, %v", b, err)
 	}
 }

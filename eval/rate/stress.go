@@ -84,7 +84,11 @@ func Stress(ctx context.Context, s Subject, c StressConfig, heap func() uint64, 
 		return nil, err
 	}
 	e := *s.Experiment
-	bounds, err := BoundsOf(&e, nil)
+	windows := int(math.Ceil(float64(c.Duration) / float64(e.Job.MetricWindow())))
+	if windows <= c.Warmup {
+		return nil, fmt.Errorf("stress: the warm-up of %d windows leaves nothing of %v, which is %d", c.Warmup, c.Duration, windows)
+	}
+	bounds, err := BoundsOf(&e, nil, c.Warmup, windows)
 	if err != nil {
 		return nil, err
 	}
@@ -93,10 +97,6 @@ func Stress(ctx context.Context, s Subject, c StressConfig, heap func() uint64, 
 			return nil, errors.New("stress: what native workers can do is not known; set the rate (load: 0 and rate.rate)")
 		}
 		e.Rate.Kind, e.Rate.Rate, e.Rate.Stages = stream.RateFixed, c.Load*bounds.Fluid, nil
-	}
-	windows := int(math.Ceil(float64(c.Duration) / float64(e.Job.MetricWindow())))
-	if windows <= c.Warmup {
-		return nil, fmt.Errorf("stress: the warm-up of %d windows leaves nothing of %v, which is %d", c.Warmup, c.Duration, windows)
 	}
 	g := &strain{res: &Stressed{Bounds: bounds}, timer: &RouteTimer{}, cpu: NewCPUMeter(&e, s.Engine), warmup: c.Warmup, heap: heap, each: each, latency: hdrhistogram.New(1000, 1e14, 2)}
 	if err := s.run(ctx, &e, windows, g, experiment.Options{Latency: g.observe}, g.timer); err != nil {
