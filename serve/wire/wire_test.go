@@ -66,7 +66,7 @@ func take(m *pb.Report, into func(*reports.Report)) error {
 	if err != nil {
 		return err
 	}
-	_, err = TakeReport(b, hello(), NewNames(4), func(r *reports.Report) error {
+	_, err = TakeReport(b, hello(), NewKeys(hello(), 1<<20), func(r *reports.Report) error {
 		into(r)
 		return nil
 	})
@@ -212,7 +212,7 @@ func FuzzReport(f *testing.F) {
 	f.Add([]byte{0x1a, 0, 0x22, 0})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		h := hello()
-		want, wrong := naiveReport(data, h)
+		want, wrong := naiveReport(data, h, nil)
 		b, at := begin(nil, 2)
 		_, err := TakeReport(end(append(b, data...), at), h, nil, func(r *reports.Report) error {
 			if diff := gocmp.Diff(want, r, equalEmpty); diff != "" {

@@ -137,6 +137,7 @@ type AttachRequest struct {
 	//
 	//	*AttachRequest_Hello
 	//	*AttachRequest_Report
+	//	*AttachRequest_Packed
 	Message       isAttachRequest_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -197,6 +198,15 @@ func (x *AttachRequest) GetReport() *Report {
 	return nil
 }
 
+func (x *AttachRequest) GetPacked() []byte {
+	if x != nil {
+		if x, ok := x.Message.(*AttachRequest_Packed); ok {
+			return x.Packed
+		}
+	}
+	return nil
+}
+
 type isAttachRequest_Message interface {
 	isAttachRequest_Message()
 }
@@ -209,9 +219,15 @@ type AttachRequest_Report struct {
 	Report *Report `protobuf:"bytes,2,opt,name=report,proto3,oneof"`
 }
 
+type AttachRequest_Packed struct {
+	Packed []byte `protobuf:"bytes,3,opt,name=packed,proto3,oneof"` // a report in its compact form, if the welcome allows it: an encoded Report, deflated (RFC 1951)
+}
+
 func (*AttachRequest_Hello) isAttachRequest_Message() {}
 
 func (*AttachRequest_Report) isAttachRequest_Message() {}
+
+func (*AttachRequest_Packed) isAttachRequest_Message() {}
 
 // AttachResponse is what the server sends.
 type AttachResponse struct {
@@ -338,6 +354,7 @@ type Hello struct {
 	Shape         *Shape                 `protobuf:"bytes,5,opt,name=shape,proto3" json:"shape,omitempty"`        // the same for all subtasks of an instance
 	Subtasks      []*Subtasks            `protobuf:"bytes,6,rep,name=subtasks,proto3" json:"subtasks,omitempty"`  // the subtasks that report on this stream
 	Route         *Route                 `protobuf:"bytes,7,opt,name=route,proto3" json:"route,omitempty"`        // in force, if the stream has partitioners and the job has adopted a route
+	Compact       bool                   `protobuf:"varint,8,opt,name=compact,proto3" json:"compact,omitempty"`   // decisions may have a change in place of a route, and leave out busy
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -419,6 +436,13 @@ func (x *Hello) GetRoute() *Route {
 		return x.Route
 	}
 	return nil
+}
+
+func (x *Hello) GetCompact() bool {
+	if x != nil {
+		return x.Compact
+	}
+	return false
 }
 
 // Shape is the size of a job.
@@ -965,17 +989,25 @@ func (x *RealisedShare) GetCount() uint64 {
 
 // PartitionerReport is what one partitioner subtask measured.
 type PartitionerReport struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Index         uint32                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
-	Sent          uint64                 `protobuf:"varint,2,opt,name=sent,proto3" json:"sent,omitempty"`        // records sent on to workers
-	Offered       float64                `protobuf:"fixed64,3,opt,name=offered,proto3" json:"offered,omitempty"` // records/s that were due
-	Blocked       float64                `protobuf:"fixed64,4,opt,name=blocked,proto3" json:"blocked,omitempty"` // share of the slide it waited for full queues, 0 to 1
-	Hot           []*HotKey              `protobuf:"bytes,5,rep,name=hot,proto3" json:"hot,omitempty"`
-	Slots         []uint64               `protobuf:"varint,6,rep,packed,name=slots,proto3" json:"slots,omitempty"`                            // records by hash slot, including hot keys: shape.slots elements, or none
-	RouteVersion  uint64                 `protobuf:"varint,7,opt,name=route_version,json=routeVersion,proto3" json:"route_version,omitempty"` // of the route in force at the slide's end; 0: the initial one
-	RouteChanged  bool                   `protobuf:"varint,8,opt,name=route_changed,json=routeChanged,proto3" json:"route_changed,omitempty"` // the slide is mixed: records of another route or partitioner were routed or processed in it
-	Share         []byte                 `protobuf:"bytes,9,opt,name=share,proto3" json:"share,omitempty"`                                    // what the partitioner has learned, for its other subtasks: opaque, up to 1 MiB
-	Partitioner   string                 `protobuf:"bytes,10,opt,name=partitioner,proto3" json:"partitioner,omitempty"`                       // name of the one in force at the slide's end; "": unknown
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Index        uint32                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	Sent         uint64                 `protobuf:"varint,2,opt,name=sent,proto3" json:"sent,omitempty"`        // records sent on to workers
+	Offered      float64                `protobuf:"fixed64,3,opt,name=offered,proto3" json:"offered,omitempty"` // records/s that were due
+	Blocked      float64                `protobuf:"fixed64,4,opt,name=blocked,proto3" json:"blocked,omitempty"` // share of the slide it waited for full queues, 0 to 1
+	Hot          []*HotKey              `protobuf:"bytes,5,rep,name=hot,proto3" json:"hot,omitempty"`
+	Slots        []uint64               `protobuf:"varint,6,rep,packed,name=slots,proto3" json:"slots,omitempty"`                            // records by hash slot, including hot keys: shape.slots elements, or none
+	RouteVersion uint64                 `protobuf:"varint,7,opt,name=route_version,json=routeVersion,proto3" json:"route_version,omitempty"` // of the route in force at the slide's end; 0: the initial one
+	RouteChanged bool                   `protobuf:"varint,8,opt,name=route_changed,json=routeChanged,proto3" json:"route_changed,omitempty"` // the slide is mixed: records of another route or partitioner were routed or processed in it
+	Share        []byte                 `protobuf:"bytes,9,opt,name=share,proto3" json:"share,omitempty"`                                    // what the partitioner has learned, for its other subtasks: opaque, up to 1 MiB
+	Partitioner  string                 `protobuf:"bytes,10,opt,name=partitioner,proto3" json:"partitioner,omitempty"`                       // name of the one in force at the slide's end; "": unknown
+	Learns       bool                   `protobuf:"varint,11,opt,name=learns,proto3" json:"learns,omitempty"`                                // the partitioner in force learns from the busy ratios of decisions
+	// Of packed reports alone. The keys in hot, in the order in which they came on the stream, are the
+	// known keys of later reports, which name them by their numbers, from 0.
+	Known         uint64   `protobuf:"fixed64,12,opt,name=known,proto3" json:"known,omitempty"`                                      // fingerprint of the known keys that the sender counts on; 0: there are none, the receiver forgets them
+	KnownKeys     []uint32 `protobuf:"varint,13,rep,packed,name=known_keys,json=knownKeys,proto3" json:"known_keys,omitempty"`       // more hot keys, ascending: each number less the one before and 1; the first as it is
+	KnownCounts   []uint64 `protobuf:"varint,14,rep,packed,name=known_counts,json=knownCounts,proto3" json:"known_counts,omitempty"` // of these keys
+	KnownErrors   []uint64 `protobuf:"varint,15,rep,packed,name=known_errors,json=knownErrors,proto3" json:"known_errors,omitempty"` // of these keys; none: all are 0
+	SlotsRest     bool     `protobuf:"varint,16,opt,name=slots_rest,json=slotsRest,proto3" json:"slots_rest,omitempty"`              // slots leave out the records that the report's hot keys count
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1080,6 +1112,48 @@ func (x *PartitionerReport) GetPartitioner() string {
 	return ""
 }
 
+func (x *PartitionerReport) GetLearns() bool {
+	if x != nil {
+		return x.Learns
+	}
+	return false
+}
+
+func (x *PartitionerReport) GetKnown() uint64 {
+	if x != nil {
+		return x.Known
+	}
+	return 0
+}
+
+func (x *PartitionerReport) GetKnownKeys() []uint32 {
+	if x != nil {
+		return x.KnownKeys
+	}
+	return nil
+}
+
+func (x *PartitionerReport) GetKnownCounts() []uint64 {
+	if x != nil {
+		return x.KnownCounts
+	}
+	return nil
+}
+
+func (x *PartitionerReport) GetKnownErrors() []uint64 {
+	if x != nil {
+		return x.KnownErrors
+	}
+	return nil
+}
+
+func (x *PartitionerReport) GetSlotsRest() bool {
+	if x != nil {
+		return x.SlotsRest
+	}
+	return false
+}
+
 // HotKey is a heavy key.
 type HotKey struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1157,6 +1231,7 @@ type Welcome struct {
 	Model               *Model                 `protobuf:"bytes,3,opt,name=model,proto3" json:"model,omitempty"`                                                              // what decides
 	MaxMessageBytes     uint32                 `protobuf:"varint,4,opt,name=max_message_bytes,json=maxMessageBytes,proto3" json:"max_message_bytes,omitempty"`                // larger messages end the stream
 	MaxReportsPerSecond float64                `protobuf:"fixed64,5,opt,name=max_reports_per_second,json=maxReportsPerSecond,proto3" json:"max_reports_per_second,omitempty"` // reports beyond it are rejected; 0: no limit
+	Compact             bool                   `protobuf:"varint,6,opt,name=compact,proto3" json:"compact,omitempty"`                                                         // reports may come packed
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
 }
@@ -1224,6 +1299,13 @@ func (x *Welcome) GetMaxReportsPerSecond() float64 {
 		return x.MaxReportsPerSecond
 	}
 	return 0
+}
+
+func (x *Welcome) GetCompact() bool {
+	if x != nil {
+		return x.Compact
+	}
+	return false
 }
 
 // Model identifies what decides for a job.
@@ -1304,6 +1386,7 @@ type Decision struct {
 	Busy          []float64              `protobuf:"fixed64,4,rep,packed,name=busy,proto3" json:"busy,omitempty"`     // of each worker in the window, for partitioners that learn from it; -1: missing
 	Shares        [][]byte               `protobuf:"bytes,5,rep,name=shares,proto3" json:"shares,omitempty"`          // the last that each partitioner subtask shared in the window, empty for those that shared nothing; none: no subtask shared anything
 	Start         uint64                 `protobuf:"varint,6,opt,name=start,proto3" json:"start,omitempty"`           // with a route: the first slide that it should be in force; a partitioner that has begun that slide follows the route from its next
+	Change        *RouteChange           `protobuf:"bytes,7,opt,name=change,proto3" json:"change,omitempty"`          // in place of route, if the hello allows it: the route as a change of an earlier one
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1378,6 +1461,13 @@ func (x *Decision) GetStart() uint64 {
 		return x.Start
 	}
 	return 0
+}
+
+func (x *Decision) GetChange() *RouteChange {
+	if x != nil {
+		return x.Change
+	}
+	return nil
 }
 
 // Control changes a running job, on streams that have partitioners. Absent fields change
@@ -1572,6 +1662,92 @@ func (x *Route) GetSlots() []uint32 {
 	return nil
 }
 
+// RouteChange is a route as what it changes of its base, the last route that the server sent on the
+// stream.
+type RouteChange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       uint64                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	Base          uint64                 `protobuf:"varint,2,opt,name=base,proto3" json:"base,omitempty"`              // version of the base
+	Gone          []uint64               `protobuf:"fixed64,3,rep,packed,name=gone,proto3" json:"gone,omitempty"`      // hashes of keys that the base names and the route does not
+	Keys          []*KeyRoute            `protobuf:"bytes,4,rep,name=keys,proto3" json:"keys,omitempty"`               // those that the base does not name, or assigns to other workers or shares
+	Slots         []uint32               `protobuf:"varint,5,rep,packed,name=slots,proto3" json:"slots,omitempty"`     // those with another worker, ascending: each number less the one before and 1; the first as it is
+	Workers       []uint32               `protobuf:"varint,6,rep,packed,name=workers,proto3" json:"workers,omitempty"` // of these slots
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RouteChange) Reset() {
+	*x = RouteChange{}
+	mi := &file_saspart_v1_policy_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RouteChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RouteChange) ProtoMessage() {}
+
+func (x *RouteChange) ProtoReflect() protoreflect.Message {
+	mi := &file_saspart_v1_policy_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RouteChange.ProtoReflect.Descriptor instead.
+func (*RouteChange) Descriptor() ([]byte, []int) {
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *RouteChange) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *RouteChange) GetBase() uint64 {
+	if x != nil {
+		return x.Base
+	}
+	return 0
+}
+
+func (x *RouteChange) GetGone() []uint64 {
+	if x != nil {
+		return x.Gone
+	}
+	return nil
+}
+
+func (x *RouteChange) GetKeys() []*KeyRoute {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *RouteChange) GetSlots() []uint32 {
+	if x != nil {
+		return x.Slots
+	}
+	return nil
+}
+
+func (x *RouteChange) GetWorkers() []uint32 {
+	if x != nil {
+		return x.Workers
+	}
+	return nil
+}
+
 // KeyRoute assigns one named key to workers.
 type KeyRoute struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1585,7 +1761,7 @@ type KeyRoute struct {
 
 func (x *KeyRoute) Reset() {
 	*x = KeyRoute{}
-	mi := &file_saspart_v1_policy_proto_msgTypes[18]
+	mi := &file_saspart_v1_policy_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1597,7 +1773,7 @@ func (x *KeyRoute) String() string {
 func (*KeyRoute) ProtoMessage() {}
 
 func (x *KeyRoute) ProtoReflect() protoreflect.Message {
-	mi := &file_saspart_v1_policy_proto_msgTypes[18]
+	mi := &file_saspart_v1_policy_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1610,7 +1786,7 @@ func (x *KeyRoute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyRoute.ProtoReflect.Descriptor instead.
 func (*KeyRoute) Descriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{18}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *KeyRoute) GetHash() uint64 {
@@ -1646,17 +1822,18 @@ var File_saspart_v1_policy_proto protoreflect.FileDescriptor
 const file_saspart_v1_policy_proto_rawDesc = "" +
 	"\n" +
 	"\x17saspart/v1/policy.proto\x12\n" +
-	"saspart.v1\"s\n" +
+	"saspart.v1\"\x8d\x01\n" +
 	"\rAttachRequest\x12)\n" +
 	"\x05hello\x18\x01 \x01(\v2\x11.saspart.v1.HelloH\x00R\x05hello\x12,\n" +
-	"\x06report\x18\x02 \x01(\v2\x12.saspart.v1.ReportH\x00R\x06reportB\t\n" +
+	"\x06report\x18\x02 \x01(\v2\x12.saspart.v1.ReportH\x00R\x06report\x12\x18\n" +
+	"\x06packed\x18\x03 \x01(\fH\x00R\x06packedB\t\n" +
 	"\amessage\"\xdf\x01\n" +
 	"\x0eAttachResponse\x12/\n" +
 	"\awelcome\x18\x01 \x01(\v2\x13.saspart.v1.WelcomeH\x00R\awelcome\x122\n" +
 	"\bdecision\x18\x02 \x01(\v2\x14.saspart.v1.DecisionH\x00R\bdecision\x12,\n" +
 	"\x06notice\x18\x03 \x01(\v2\x12.saspart.v1.NoticeH\x00R\x06notice\x12/\n" +
 	"\acontrol\x18\x04 \x01(\v2\x13.saspart.v1.ControlH\x00R\acontrolB\t\n" +
-	"\amessage\"\xed\x01\n" +
+	"\amessage\"\x87\x02\n" +
 	"\x05Hello\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\rR\bprotocol\x12\x16\n" +
 	"\x06client\x18\x02 \x01(\tR\x06client\x12\x10\n" +
@@ -1664,7 +1841,8 @@ const file_saspart_v1_policy_proto_rawDesc = "" +
 	"\binstance\x18\x04 \x01(\tR\binstance\x12'\n" +
 	"\x05shape\x18\x05 \x01(\v2\x11.saspart.v1.ShapeR\x05shape\x120\n" +
 	"\bsubtasks\x18\x06 \x03(\v2\x14.saspart.v1.SubtasksR\bsubtasks\x12'\n" +
-	"\x05route\x18\a \x01(\v2\x11.saspart.v1.RouteR\x05route\"\xdb\x01\n" +
+	"\x05route\x18\a \x01(\v2\x11.saspart.v1.RouteR\x05route\x12\x18\n" +
+	"\acompact\x18\b \x01(\bR\acompact\"\xdb\x01\n" +
 	"\x05Shape\x12\x18\n" +
 	"\aworkers\x18\x01 \x01(\rR\aworkers\x12\"\n" +
 	"\fpartitioners\x18\x02 \x01(\rR\fpartitioners\x12\x14\n" +
@@ -1708,7 +1886,7 @@ const file_saspart_v1_policy_proto_rawDesc = "" +
 	"\x05pairs\x18\x04 \x01(\x04R\x05pairs\"9\n" +
 	"\rRealisedShare\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\x06R\x04hash\x12\x14\n" +
-	"\x05count\x18\x02 \x01(\x04R\x05count\"\xaf\x02\n" +
+	"\x05count\x18\x02 \x01(\x04R\x05count\"\xe1\x03\n" +
 	"\x11PartitionerReport\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\rR\x05index\x12\x12\n" +
 	"\x04sent\x18\x02 \x01(\x04R\x04sent\x12\x18\n" +
@@ -1720,25 +1898,34 @@ const file_saspart_v1_policy_proto_rawDesc = "" +
 	"\rroute_changed\x18\b \x01(\bR\frouteChanged\x12\x14\n" +
 	"\x05share\x18\t \x01(\fR\x05share\x12 \n" +
 	"\vpartitioner\x18\n" +
-	" \x01(\tR\vpartitioner\"\\\n" +
+	" \x01(\tR\vpartitioner\x12\x16\n" +
+	"\x06learns\x18\v \x01(\bR\x06learns\x12\x14\n" +
+	"\x05known\x18\f \x01(\x06R\x05known\x12\x1d\n" +
+	"\n" +
+	"known_keys\x18\r \x03(\rR\tknownKeys\x12!\n" +
+	"\fknown_counts\x18\x0e \x03(\x04R\vknownCounts\x12!\n" +
+	"\fknown_errors\x18\x0f \x03(\x04R\vknownErrors\x12\x1d\n" +
+	"\n" +
+	"slots_rest\x18\x10 \x01(\bR\tslotsRest\"\\\n" +
 	"\x06HotKey\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\x06R\x04hash\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\fR\x04name\x12\x14\n" +
 	"\x05count\x18\x03 \x01(\x04R\x05count\x12\x14\n" +
-	"\x05error\x18\x04 \x01(\x04R\x05error\"\xc7\x01\n" +
+	"\x05error\x18\x04 \x01(\x04R\x05error\"\xe1\x01\n" +
 	"\aWelcome\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\rR\bprotocol\x12\x16\n" +
 	"\x06server\x18\x02 \x01(\tR\x06server\x12'\n" +
 	"\x05model\x18\x03 \x01(\v2\x11.saspart.v1.ModelR\x05model\x12*\n" +
 	"\x11max_message_bytes\x18\x04 \x01(\rR\x0fmaxMessageBytes\x123\n" +
-	"\x16max_reports_per_second\x18\x05 \x01(\x01R\x13maxReportsPerSecond\"o\n" +
+	"\x16max_reports_per_second\x18\x05 \x01(\x01R\x13maxReportsPerSecond\x12\x18\n" +
+	"\acompact\x18\x06 \x01(\bR\acompact\"o\n" +
 	"\x05Model\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x02 \x01(\x04R\n" +
 	"generation\x12\x1a\n" +
 	"\banalytic\x18\x03 \x01(\bR\banalytic\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xad\x01\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xde\x01\n" +
 	"\bDecision\x12\x16\n" +
 	"\x06window\x18\x01 \x01(\x04R\x06window\x12\x1e\n" +
 	"\n" +
@@ -1747,7 +1934,8 @@ const file_saspart_v1_policy_proto_rawDesc = "" +
 	"\x05route\x18\x03 \x01(\v2\x11.saspart.v1.RouteR\x05route\x12\x12\n" +
 	"\x04busy\x18\x04 \x03(\x01R\x04busy\x12\x16\n" +
 	"\x06shares\x18\x05 \x03(\fR\x06shares\x12\x14\n" +
-	"\x05start\x18\x06 \x01(\x04R\x05start\"t\n" +
+	"\x05start\x18\x06 \x01(\x04R\x05start\x12/\n" +
+	"\x06change\x18\a \x01(\v2\x17.saspart.v1.RouteChangeR\x06change\"t\n" +
 	"\aControl\x12\x17\n" +
 	"\x04rate\x18\x01 \x01(\x01H\x00R\x04rate\x88\x01\x01\x12%\n" +
 	"\vpartitioner\x18\x02 \x01(\tH\x01R\vpartitioner\x88\x01\x01\x12\x10\n" +
@@ -1768,7 +1956,14 @@ const file_saspart_v1_policy_proto_rawDesc = "" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x18\n" +
 	"\aworkers\x18\x02 \x01(\rR\aworkers\x12(\n" +
 	"\x04keys\x18\x03 \x03(\v2\x14.saspart.v1.KeyRouteR\x04keys\x12\x14\n" +
-	"\x05slots\x18\x04 \x03(\rR\x05slots\"d\n" +
+	"\x05slots\x18\x04 \x03(\rR\x05slots\"\xa9\x01\n" +
+	"\vRouteChange\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x12\n" +
+	"\x04base\x18\x02 \x01(\x04R\x04base\x12\x12\n" +
+	"\x04gone\x18\x03 \x03(\x06R\x04gone\x12(\n" +
+	"\x04keys\x18\x04 \x03(\v2\x14.saspart.v1.KeyRouteR\x04keys\x12\x14\n" +
+	"\x05slots\x18\x05 \x03(\rR\x05slots\x12\x18\n" +
+	"\aworkers\x18\x06 \x03(\rR\aworkers\"d\n" +
 	"\bKeyRoute\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\x06R\x04hash\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\fR\x04name\x12\x18\n" +
@@ -1796,7 +1991,7 @@ func file_saspart_v1_policy_proto_rawDescGZIP() []byte {
 }
 
 var file_saspart_v1_policy_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_saspart_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_saspart_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_saspart_v1_policy_proto_goTypes = []any{
 	(Role)(0),                 // 0: saspart.v1.Role
 	(Notice_Kind)(0),          // 1: saspart.v1.Notice.Kind
@@ -1818,7 +2013,8 @@ var file_saspart_v1_policy_proto_goTypes = []any{
 	(*Control)(nil),           // 17: saspart.v1.Control
 	(*Notice)(nil),            // 18: saspart.v1.Notice
 	(*Route)(nil),             // 19: saspart.v1.Route
-	(*KeyRoute)(nil),          // 20: saspart.v1.KeyRoute
+	(*RouteChange)(nil),       // 20: saspart.v1.RouteChange
+	(*KeyRoute)(nil),          // 21: saspart.v1.KeyRoute
 }
 var file_saspart_v1_policy_proto_depIdxs = []int32{
 	4,  // 0: saspart.v1.AttachRequest.hello:type_name -> saspart.v1.Hello
@@ -1840,16 +2036,18 @@ var file_saspart_v1_policy_proto_depIdxs = []int32{
 	13, // 16: saspart.v1.PartitionerReport.hot:type_name -> saspart.v1.HotKey
 	15, // 17: saspart.v1.Welcome.model:type_name -> saspart.v1.Model
 	19, // 18: saspart.v1.Decision.route:type_name -> saspart.v1.Route
-	1,  // 19: saspart.v1.Notice.kind:type_name -> saspart.v1.Notice.Kind
-	15, // 20: saspart.v1.Notice.model:type_name -> saspart.v1.Model
-	20, // 21: saspart.v1.Route.keys:type_name -> saspart.v1.KeyRoute
-	2,  // 22: saspart.v1.PolicyService.Attach:input_type -> saspart.v1.AttachRequest
-	3,  // 23: saspart.v1.PolicyService.Attach:output_type -> saspart.v1.AttachResponse
-	23, // [23:24] is the sub-list for method output_type
-	22, // [22:23] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	20, // 19: saspart.v1.Decision.change:type_name -> saspart.v1.RouteChange
+	1,  // 20: saspart.v1.Notice.kind:type_name -> saspart.v1.Notice.Kind
+	15, // 21: saspart.v1.Notice.model:type_name -> saspart.v1.Model
+	21, // 22: saspart.v1.Route.keys:type_name -> saspart.v1.KeyRoute
+	21, // 23: saspart.v1.RouteChange.keys:type_name -> saspart.v1.KeyRoute
+	2,  // 24: saspart.v1.PolicyService.Attach:input_type -> saspart.v1.AttachRequest
+	3,  // 25: saspart.v1.PolicyService.Attach:output_type -> saspart.v1.AttachResponse
+	25, // [25:26] is the sub-list for method output_type
+	24, // [24:25] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_saspart_v1_policy_proto_init() }
@@ -1860,6 +2058,7 @@ func file_saspart_v1_policy_proto_init() {
 	file_saspart_v1_policy_proto_msgTypes[0].OneofWrappers = []any{
 		(*AttachRequest_Hello)(nil),
 		(*AttachRequest_Report)(nil),
+		(*AttachRequest_Packed)(nil),
 	}
 	file_saspart_v1_policy_proto_msgTypes[1].OneofWrappers = []any{
 		(*AttachResponse_Welcome)(nil),
@@ -1874,7 +2073,7 @@ func file_saspart_v1_policy_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_saspart_v1_policy_proto_rawDesc), len(file_saspart_v1_policy_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   19,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
