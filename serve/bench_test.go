@@ -41,7 +41,7 @@ func BenchmarkDecision(b *testing.B) {
 				j.change(i, every)
 				w := j.window()
 				began := time.Now()
-				route := controller.Decide(w, j.route)
+				route := controller.Decide(w, j.route).Route
 				took := time.Since(began)
 				j.follow(route)
 				return took
@@ -232,7 +232,7 @@ func BenchmarkManyJobs(b *testing.B) {
 					j.change(step+i, 20) // every two seconds, not all at once
 					w := j.window()
 					began := time.Now()
-					route = controller.Decide(w, j.route)
+					route = controller.Decide(w, j.route).Route
 					d := time.Since(began)
 					j.follow(route)
 					mu.Lock()

@@ -33,13 +33,10 @@ func DefaultFeed(workers int) FeedConfig {
 
 // Validate reports every impossible value by its path.
 func (c *FeedConfig) Validate() error {
-	errs := []error{field.Whole("workers", c.Workers, 1, policy.MaxWorkers), field.Whole("queue", c.Queue, 1, 1<<16)}
-	for path, d := range map[string]time.Duration{"patience": c.Patience, "quiet": c.Quiet, "limit": c.Limit} {
-		if d < 0 {
-			errs = append(errs, field.Errorf(path, "is %v; it must not be negative", d))
-		}
-	}
-	return errors.Join(errs...)
+	return errors.Join(
+		field.Whole("workers", c.Workers, 1, policy.MaxWorkers), field.Whole("queue", c.Queue, 1, 1<<16),
+		field.NotNegative("patience", c.Patience), field.NotNegative("quiet", c.Quiet), field.NotNegative("limit", c.Limit),
+	)
 }
 
 // Feed connects a job behind a server with a consumer of its windows in the same process,
@@ -87,7 +84,7 @@ type feedController struct {
 
 // Decide implements policy.Controller. The route has the version that the consumer's loop
 // gave it.
-func (c *feedController) Decide(w *policy.Window, _ *policy.Route) *policy.Route {
+func (c *feedController) Decide(w *policy.Window, _ *policy.Route) policy.Decision {
 	shown := w.Clone() // the consumer keeps it beyond this call
 	f := c.feed
 	f.mu.Lock()
@@ -106,7 +103,7 @@ func (c *feedController) Decide(w *policy.Window, _ *policy.Route) *policy.Route
 	f.queue = append(f.queue, shown)
 	f.wake()
 	f.mu.Unlock()
-	return f.answer()
+	return policy.Decision{Route: f.answer()}
 }
 
 // Dropped returns how many windows were dropped because the consumer was too slow.
@@ -195,10 +192,13 @@ func (f *Feed) take() (*policy.Window, <-chan struct{}) {
 }
 
 // Apply sends a route to the job with the answer to its next window.
-func (f *Feed) Apply(r *policy.Route) error {
+func (f *Feed) Apply(d policy.Decision) error {
+	if d.Route == nil {
+		return nil
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.route, f.newest = r, max(f.newest, r.Version)
+	f.route, f.newest = d.Route, max(f.newest, d.Route.Version)
 	return nil
 }
 

@@ -28,11 +28,9 @@ func follow(f *serve.Feed, c policy.Controller, seen *atomic.Int64) <-chan error
 				return
 			}
 			seen.Add(1)
-			if r := l.Step(w); r != nil {
-				if err := f.Apply(r); err != nil {
-					ended <- err
-					return
-				}
+			if err := f.Apply(l.Step(w)); err != nil {
+				ended <- err
+				return
 			}
 		}
 	}()
@@ -72,7 +70,7 @@ func TestFeed(t *testing.T) {
 		attached(t, c)
 		controller := c.Controller(5 * time.Second)
 		for range 30 {
-			j.follow(controller.Decide(j.window(), j.route))
+			j.follow(controller.Decide(j.window(), j.route).Route)
 		}
 		if got := policy.Imbalance(j.busy()); got > 0.05 {
 			t.Errorf("job %s: imbalance %.3f", name, got)
@@ -106,7 +104,7 @@ func TestFeedOfSlowTaker(t *testing.T) {
 	}
 	j := newToy(4)
 	for range 4 {
-		if c.Decide(j.window(), j.route) != nil {
+		if c.Decide(j.window(), j.route).Route != nil {
 			t.Error("there is a route, and nobody decided")
 		}
 	}
@@ -121,14 +119,14 @@ func TestFeedOfSlowTaker(t *testing.T) {
 	var last *policy.Route
 	for version := range uint64(3) {
 		last = &policy.Route{Version: 2 + version}
-		if err := f.Apply(last); err != nil {
+		if err := f.Apply(policy.Decision{Route: last}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if r := c.Decide(j.window(), j.route); r != last {
+	if r := c.Decide(j.window(), j.route).Route; r != last {
 		t.Errorf("route %+v, not the newest", r)
 	}
-	if r := c.Decide(j.window(), j.route); r != nil {
+	if r := c.Decide(j.window(), j.route).Route; r != nil {
 		t.Errorf("route %+v twice", r)
 	}
 	over := errors.New("over")

@@ -118,13 +118,13 @@ func TestCutConnection(t *testing.T) {
 	attached(t, c)
 	controller := c.Controller(5 * time.Second)
 	for range 10 {
-		j.follow(controller.Decide(j.window(), j.route))
+		j.follow(controller.Decide(j.window(), j.route).Route)
 	}
 	version := j.route.Version
 	p.cut()
 	eventually(t, "it is attached again", func() bool { return c.Status().Attached == 2 })
 	for range 10 {
-		j.follow(controller.Decide(j.window(), j.route))
+		j.follow(controller.Decide(j.window(), j.route).Route)
 	}
 	if st := c.Status(); st.Source != client.Policy || st.Answers < 19 || st.Fallbacks > 0 || j.route.Version > version+3 {
 		t.Errorf("status %+v, route %d after %d", st, j.route.Version, version)
@@ -146,7 +146,7 @@ func TestHalfOpenConnection(t *testing.T) {
 	attached(t, again)
 	controller := again.Controller(5 * time.Second)
 	for range 10 {
-		j.follow(controller.Decide(j.window(), j.route))
+		j.follow(controller.Decide(j.window(), j.route).Route)
 	}
 	if st := again.Status(); st.Answers != 10 {
 		t.Errorf("status %+v", st)

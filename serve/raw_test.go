@@ -61,7 +61,7 @@ func works(t testing.TB, s *running, name string) {
 	attached(t, c)
 	controller := c.Controller(5 * time.Second)
 	for range 20 {
-		j.follow(controller.Decide(j.window(), j.route))
+		j.follow(controller.Decide(j.window(), j.route).Route)
 	}
 	if st := c.Status(); st.Answers != 20 || policy.Imbalance(j.busy()) > 0.1 {
 		t.Errorf("job %s: imbalance %.3f, status %+v", name, policy.Imbalance(j.busy()), st)

@@ -10,7 +10,6 @@ import (
 
 	"github.com/saspart/saspart/collect"
 	"github.com/saspart/saspart/config"
-	"github.com/saspart/saspart/config/strict"
 	"github.com/saspart/saspart/dataset"
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/engine/flink"
@@ -67,14 +66,12 @@ then replaces FILE. It has complete windows only.`,
 	cmd.Flags().StringVar(&opts.results, "results", "", "write the reduced results to this CSV `file`")
 	cmd.Flags().IntVar(&opts.warmup, "warmup", 0, "`windows` at the beginning that are not counted")
 	cmd.MarkFlagsMutuallyExclusive("windows", "duration")
-	engineName := &choice{value: experiment.Sim, allowed: experiment.Engines()}
-	choiceFlag(cmd, engineName, "engine", "", "engine that runs the job")
-	output := outputFlag(cmd, "text", "table", "json")
+	engineFlag(cmd, &opts.engine, experiment.Engines()...)
+	outputFlag(cmd, &opts.output, "text", "table", "json")
 	opts.server.add(cmd)
 	opts.flink.add(cmd)
 	opts.flink.addDetach(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		opts.engine, opts.output = engineName.value, output.value
 		if cmd.Flags().Changed("partitioner") && len(opts.partitioners) == 0 {
 			opts.partitioners = []string{""} // which is no partitioner, and not the experiment's
 		}
@@ -93,7 +90,7 @@ func (o *runOptions) limit(cmd *cobra.Command) {
 	case cmd.Flags().Changed("duration"):
 		windows, from = "0", "--duration"
 	}
-	o.experiment.overrides = append(o.experiment.overrides, strict.Override{Path: "collect.windows", Value: windows, From: from})
+	o.experiment.override("collect.windows", windows, from)
 }
 
 func (a *app) runRun(ctx context.Context, opts runOptions) (err error) {
@@ -120,7 +117,7 @@ func (a *app) runRun(ctx context.Context, opts runOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closeFlink(cluster)) }()
+	defer func() { err = errors.Join(err, cluster.Close()) }()
 	show := a.newWatcher(opts.output)
 	var done []dataset.Summary
 	for _, e := range experiments {
@@ -154,7 +151,8 @@ func (o *runOptions) load(a *app) ([]*config.Experiment, error) {
 	var out []*config.Experiment
 	for _, name := range o.partitioners {
 		f := o.experiment
-		f.overrides = append(slices.Clone(f.overrides), strict.Override{Path: "partitioner.name", Value: name, From: from})
+		f.overrides = slices.Clip(f.overrides)
+		f.override("partitioner.name", name, from)
 		e, _, err := f.load(a)
 		if err != nil {
 			return nil, err

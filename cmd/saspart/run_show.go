@@ -185,9 +185,7 @@ type tableWatcher struct {
 }
 
 func (t *tableWatcher) begin(e *config.Experiment, _ string, windows int64) {
-	t.meter = progress.Start(t.app.err, t.app.now, progress.Config{
-		Label: e.Partitioner.Name, Unit: "windows", Total: windows, Terminal: t.app.errTerminal,
-	})
+	t.meter = t.app.progress(e.Partitioner.Name, "windows", windows)
 }
 
 func (t *tableWatcher) window(w *policy.Window) error {

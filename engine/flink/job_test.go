@@ -149,7 +149,7 @@ func TestJobGivesWindowsAndFollowsRoutes(t *testing.T) {
 	for i := range route.Slots {
 		route.Slots[i] = uint16(3)
 	}
-	if err := j.Apply(route); err != nil {
+	if err := j.Apply(policy.Decision{Route: route}); err != nil {
 		t.Fatal(err)
 	}
 	for n := 0; ; n++ {
@@ -162,7 +162,7 @@ func TestJobGivesWindowsAndFollowsRoutes(t *testing.T) {
 		}
 	}
 	for _, bad := range []*policy.Route{policy.HashRoute(5), {Workers: 4}} {
-		if j.Apply(bad) == nil {
+		if j.Apply(policy.Decision{Route: bad}) == nil {
 			t.Errorf("a route for %d workers with %d slots is taken", bad.Workers, len(bad.Slots))
 		}
 	}

@@ -50,10 +50,8 @@ func TestWaterfillReachesTheFluidBound(t *testing.T) {
 					if w, err = job.Next(context.Background()); err != nil {
 						t.Fatal(err)
 					}
-					if r := l.Step(w); r != nil {
-						if err := job.Apply(r); err != nil {
-							t.Fatal(err)
-						}
+					if err := job.Apply(l.Step(w)); err != nil {
+						t.Fatal(err)
 					}
 				}
 				got := Throughput(job.Speeds(), job.Loads(), 1) / Bound(job.Speeds(), 1)

@@ -276,16 +276,18 @@ func (f *feeder) beginSlide() {
 	}
 }
 
-// catchUp has a late subtask adopt the latest route inside its slide, and says so to the
-// workers.
+// catchUp has a late subtask adopt the latest capacities and route inside its slide, and tells
+// the workers of a route.
 func (f *feeder) catchUp() {
 	if !loop.Late(f.slide, time.Duration(f.job.slide), time.Duration(f.clock.now())) {
 		return
 	}
-	var n loop.Announcement
-	var ok bool
-	f.job.shared.announce(func(a *loop.Announcements) { n, ok = a.CatchUp(f.index) })
-	if ok && f.take(&n, f.slide+1) {
+	f.job.shared.announce(func(a *loop.Announcements) { f.adopt = a.CatchUp(f.index, f.adopt[:0]) })
+	rerouted := false
+	for i := range f.adopt {
+		rerouted = f.take(&f.adopt[i], f.slide+1) || rerouted
+	}
+	if rerouted {
 		f.mark(f.slide-1, f.Sequence)
 	}
 }

@@ -93,7 +93,7 @@ func TestBacklogIsMadeUpFor(t *testing.T) {
 		sum := 0.0
 		for i := range 40 {
 			w := j.next()
-			if r := f.Decide(w, j.Route); r != nil {
+			if r := f.Decide(w, j.Route).Route; r != nil {
 				j.Route = r
 			}
 			if i >= 20 {

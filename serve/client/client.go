@@ -227,19 +227,19 @@ type controller struct {
 }
 
 // Decide implements policy.Controller.
-func (d *controller) Decide(w *policy.Window, latest *policy.Route) *policy.Route {
+func (d *controller) Decide(w *policy.Window, latest *policy.Route) policy.Decision {
 	r := &d.report
 	r.SetWindow(w, &d.client.config.Shape)
 	if err := d.client.Report(r); err != nil {
 		d.client.config.Log.Warn("a window cannot be reported", "error", err)
-		return nil
+		return policy.Decision{}
 	}
 	d.client.Await(r.Slide, d.patience)
 	route := d.client.Route()
 	if route == nil || route.Version <= latest.Version {
-		return nil
+		return policy.Decision{}
 	}
-	return route
+	return policy.Decision{Route: route}
 }
 
 // Await waits until the server has answered the window of that number or a later one, until

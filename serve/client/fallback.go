@@ -90,7 +90,7 @@ func (f *fallback) report(now time.Time, r *report, inForce *policy.Route) (next
 		return f.takeOver()
 	}
 	for _, a := range f.assemble(arrival{now, r}) {
-		if route := f.loop.Step(a.Window); route != nil {
+		if route := f.loop.Step(a.Window).Route; route != nil {
 			next = route
 		}
 		a.Release()
@@ -141,7 +141,7 @@ func (f *fallback) takeOver() (next *policy.Route, began bool) {
 	for _, k := range f.kept {
 		for _, a := range f.assemble(k) {
 			analytic.Observe(a.Window)
-			next, began = analytic.Decide(), true
+			next, began = analytic.Decide().Route, true
 			a.Release()
 		}
 	}
