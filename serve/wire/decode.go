@@ -22,9 +22,10 @@ import (
 type decoder struct {
 	hello   *Hello
 	keys    *Keys
-	packed  bool    // the report came packed
-	compact compact // of the partitioner at hand, in memory that is used again
-	err     error   // the first value that is out of bounds
+	packed  bool     // the report came packed
+	compact compact  // of the partitioner at hand, in memory that is used again
+	times   rawTimes // of the worker at hand, too
+	err     error    // the first value that is out of bounds
 }
 
 // refuse notes an error in the report.
@@ -95,7 +96,8 @@ func join(before, more []byte) []byte {
 func (d *decoder) decodeWorker(b []byte, w *reports.Worker) bool {
 	realised := reuse(w.Realised, maxLists*d.hello.Shape.KeyLimit())
 	latency, buckets, counts := w.Latency, bounded[uint32]{}, bounded[int64]{}
-	*w = reports.Worker{}
+	d.times.clear(&w.Times, &d.hello.Shape)
+	*w = reports.Worker{Times: policy.Times{Slots: w.Times.Slots[:0]}}
 	f := fields{rest: b}
 	for f.next() {
 		switch f.tag {
@@ -127,6 +129,8 @@ func (d *decoder) decodeWorker(b []byte, w *reports.Worker) bool {
 				latency.Max = 0
 			}
 			f.bad = !decodeLatency(f.bytes, &buckets, &counts, &latency.Max)
+		case 11<<3 | nested:
+			f.bad = !d.decodeTimes(f.bytes)
 		}
 	}
 	if f.bad {
@@ -137,6 +141,7 @@ func (d *decoder) decodeWorker(b []byte, w *reports.Worker) bool {
 		latency.Buckets, latency.Counts = buckets.list, counts.list
 	}
 	d.refuseOf("worker", w.Index, d.checkWorker(w, realised.n, buckets.n, counts.n))
+	d.refuseOf("worker", w.Index, d.times.into(&w.Times, &d.hello.Shape))
 	return true
 }
 

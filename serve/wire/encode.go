@@ -71,6 +71,9 @@ func appendWorker(b []byte, w *reports.Worker) []byte {
 		b = appendCount(b, 3, uint64(l.Max))
 		b = end(b, at)
 	}
+	if w.Times.Records > 0 {
+		b = appendTimes(b, 11, &w.Times)
+	}
 	return end(b, worker)
 }
 

@@ -49,6 +49,28 @@ func naiveReport(b []byte, h *Hello, known *naiveKeys) (*reports.Report, error) 
 			ascending := slices.IsSorted(l.Buckets) && len(slices.Compact(slices.Clone(l.Buckets))) == len(l.Buckets)
 			ok = ok && ascending && sums(l.Counts) && len(l.Counts) == len(l.Buckets) && between(0, reports.LatencyBuckets-1, l.Buckets...)
 		}
+		if x := w.Times; x != nil {
+			to.Times = policy.Times{Records: int64(x.Records), Total: time.Duration(x.TotalNs), Scatter: x.Scatter}
+			ok = ok && between(0, maxCount, x.Records, x.TotalNs) && len(x.Keys) <= maxLists*s.KeyLimit() &&
+				len(x.Slots) == len(x.SlotRecords) && len(x.Slots) == len(x.SlotTotalNs) && len(x.Slots) <= s.Slots &&
+				sums(x.SlotRecords) && sums(x.SlotTotalNs)
+			var counts, totals []uint64
+			for _, k := range x.Keys {
+				ok = ok && len(k.Name) <= maxKey
+				to.Times.Keys = append(to.Times.Keys, policy.KeyTime{Hash: k.Hash, Name: string(k.Name), Records: int64(k.Records), Total: time.Duration(k.TotalNs)})
+				counts, totals = append(counts, k.Records), append(totals, k.TotalNs)
+			}
+			ok = ok && sums(counts) && sums(totals)
+			at := -1
+			for i, gap := range x.Slots {
+				at += int(gap) + 1
+				ok = ok && at < s.Slots
+				if ok {
+					to.Times.Slots = append(to.Times.Slots, policy.SlotTime{Slot: int32(at), Records: int64(x.SlotRecords[i]), Total: time.Duration(x.SlotTotalNs[i])})
+				}
+			}
+			ok = ok && to.Times.Validate(s.Slots) == nil
+		}
 		r.Workers = append(r.Workers, to)
 	}
 	for _, p := range m.Partitioners {
@@ -250,6 +272,9 @@ func writeReport(r *reports.Report) *pb.Report {
 		if l := w.Latency; l != nil {
 			to.Latency = &pb.Latency{Buckets: l.Buckets, Counts: unsigned(l.Counts), MaxNs: uint64(l.Max)}
 		}
+		if w.Times.Records > 0 {
+			to.Times = writeTimes(&w.Times)
+		}
 		m.Workers = append(m.Workers, to)
 	}
 	for _, p := range r.Partitioners {
@@ -267,6 +292,20 @@ func writeReport(r *reports.Report) *pb.Report {
 	}
 	if r.Route != nil {
 		m.Route = writeRoute(r.Route)
+	}
+	return m
+}
+
+func writeTimes(t *policy.Times) *pb.Times {
+	m := &pb.Times{Records: uint64(t.Records), TotalNs: uint64(t.Total), Scatter: t.Scatter}
+	for _, k := range t.Keys {
+		m.Keys = append(m.Keys, &pb.KeyTime{Hash: k.Hash, Name: []byte(cut(k.Name)), Records: uint64(k.Records), TotalNs: uint64(k.Total)})
+	}
+	next := int32(0)
+	for _, s := range t.Slots {
+		m.Slots = append(m.Slots, uint32(s.Slot-next))
+		m.SlotRecords, m.SlotTotalNs = append(m.SlotRecords, uint64(s.Records)), append(m.SlotTotalNs, uint64(s.Total))
+		next = s.Slot + 1
 	}
 	return m
 }

@@ -33,7 +33,7 @@ var readings = sync.Pool{New: func() any { return new(reading) }}
 
 // done returns the memory to the pool, unless enough was decoded in it.
 func (r *reading) done(report []byte) {
-	r.decoder = decoder{compact: r.compact}
+	r.decoder = decoder{compact: r.compact, times: r.times}
 	if r.read += len(report); r.read < maxRead {
 		readings.Put(r)
 	}
@@ -61,7 +61,7 @@ func TakeReport(request []byte, h *Hello, keys *Keys, take func(*reports.Report)
 	}
 	r := readings.Get().(*reading)
 	defer r.done(body)
-	r.decoder = decoder{hello: h, keys: keys, packed: packed, compact: r.compact}
+	r.decoder = decoder{hello: h, keys: keys, packed: packed, compact: r.compact, times: r.times}
 	if !r.decodeReport(body, &r.report) {
 		return 0, ErrGarbage
 	}

@@ -118,6 +118,21 @@ func plausible(m *pb.Report, h *Hello, rng *rand.Rand) {
 			}
 		}
 	}
+	for _, w := range m.Workers {
+		x := w.Times
+		if x == nil {
+			continue
+		}
+		x.Records, x.TotalNs, x.Scatter = small(x.Records), small(x.TotalNs), math.Abs(x.Scatter)
+		for i, k := range x.Keys {
+			k.Hash, k.Records, k.TotalNs = uint64(i)<<32+k.Hash>>32, 1+small(k.Records), small(k.TotalNs)
+		}
+		x.SlotRecords, x.SlotTotalNs = nil, nil
+		for i := range x.Slots {
+			x.Slots[i] %= 3
+			x.SlotRecords, x.SlotTotalNs = append(x.SlotRecords, 1+small(rng.Uint64())), append(x.SlotTotalNs, small(rng.Uint64()))
+		}
+	}
 	m.Partitioners = m.Partitioners[:min(1, len(m.Partitioners))]
 	for _, p := range m.Partitioners {
 		p.Index, p.Sent, p.Offered, p.Blocked = 1, small(p.Sent), math.Abs(p.Offered), math.Abs(p.Blocked)/2
@@ -267,6 +282,15 @@ func drawReport(t *rapid.T) *reports.Report {
 		if rapid.Bool().Draw(t, "latency") {
 			w.Latency = &reports.Latency{Buckets: []uint32{3, 4000}, Counts: []int64{count.Draw(t, "count"), 1}, Max: 5}
 		}
+		if rapid.Bool().Draw(t, "times") {
+			w.Times = policy.Times{Records: 1 + count.Draw(t, "timed"), Total: 7, Scatter: ratio.Draw(t, "scatter")}
+			for i := range rapid.IntRange(0, 2).Draw(t, "timed keys") {
+				w.Times.Keys = append(w.Times.Keys, policy.KeyTime{Hash: uint64(i), Name: "a", Records: 1, Total: 200})
+			}
+			for _, s := range rapid.SampledFrom([][]int32{nil, {0}, {3}, {0, 1, 2, 7}}).Draw(t, "timed slots") {
+				w.Times.Slots = append(w.Times.Slots, policy.SlotTime{Slot: s, Records: 1 + count.Draw(t, "timed"), Total: 300})
+			}
+		}
 		r.Workers = append(r.Workers, w)
 	}
 	if rapid.Bool().Draw(t, "partitioner") {
@@ -343,6 +367,10 @@ func empty(v any) bool {
 	case []reports.Reducer:
 		return len(v) == 0
 	case []reports.Realised:
+		return len(v) == 0
+	case []policy.KeyTime:
+		return len(v) == 0
+	case []policy.SlotTime:
 		return len(v) == 0
 	case []policy.HotKey:
 		return len(v) == 0

@@ -127,7 +127,7 @@ func (x Notice_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Notice_Kind.Descriptor instead.
 func (Notice_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{16, 0}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{18, 0}
 }
 
 // AttachRequest is what a job sends.
@@ -698,6 +698,7 @@ type WorkerReport struct {
 	Bypassed      uint64                 `protobuf:"varint,8,opt,name=bypassed,proto3" json:"bypassed,omitempty"`                    // (key, aggregation window) results that bypassed the reducers, because one worker had the whole key
 	StateKeys     uint64                 `protobuf:"varint,9,opt,name=state_keys,json=stateKeys,proto3" json:"state_keys,omitempty"` // keys with state at the slide's end
 	Latency       *Latency               `protobuf:"bytes,10,opt,name=latency,proto3" json:"latency,omitempty"`                      // of the records it finished
+	Times         *Times                 `protobuf:"bytes,11,opt,name=times,proto3" json:"times,omitempty"`                          // how long it took for the records that it timed: all, or a sample
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -802,6 +803,175 @@ func (x *WorkerReport) GetLatency() *Latency {
 	return nil
 }
 
+func (x *WorkerReport) GetTimes() *Times {
+	if x != nil {
+		return x.Times
+	}
+	return nil
+}
+
+// Times says how long a worker took for records. Divided by its speed, that is their cost.
+type Times struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Records       uint64                 `protobuf:"varint,1,opt,name=records,proto3" json:"records,omitempty"`                                     // that were timed
+	TotalNs       uint64                 `protobuf:"varint,2,opt,name=total_ns,json=totalNs,proto3" json:"total_ns,omitempty"`                      // that they took
+	Scatter       float64                `protobuf:"fixed64,3,opt,name=scatter,proto3" json:"scatter,omitempty"`                                    // variance of the time of one record within a key or slot, relative to the squared mean
+	Keys          []*KeyTime             `protobuf:"bytes,4,rep,name=keys,proto3" json:"keys,omitempty"`                                            // of those that took longest, by hash
+	Slots         []uint32               `protobuf:"varint,5,rep,packed,name=slots,proto3" json:"slots,omitempty"`                                  // hash slots with timed records, all keys counted, ascending: each number less the one before and 1; the first as it is
+	SlotRecords   []uint64               `protobuf:"varint,6,rep,packed,name=slot_records,json=slotRecords,proto3" json:"slot_records,omitempty"`   // of these slots
+	SlotTotalNs   []uint64               `protobuf:"varint,7,rep,packed,name=slot_total_ns,json=slotTotalNs,proto3" json:"slot_total_ns,omitempty"` // of these slots
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Times) Reset() {
+	*x = Times{}
+	mi := &file_saspart_v1_policy_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Times) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Times) ProtoMessage() {}
+
+func (x *Times) ProtoReflect() protoreflect.Message {
+	mi := &file_saspart_v1_policy_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Times.ProtoReflect.Descriptor instead.
+func (*Times) Descriptor() ([]byte, []int) {
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Times) GetRecords() uint64 {
+	if x != nil {
+		return x.Records
+	}
+	return 0
+}
+
+func (x *Times) GetTotalNs() uint64 {
+	if x != nil {
+		return x.TotalNs
+	}
+	return 0
+}
+
+func (x *Times) GetScatter() float64 {
+	if x != nil {
+		return x.Scatter
+	}
+	return 0
+}
+
+func (x *Times) GetKeys() []*KeyTime {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *Times) GetSlots() []uint32 {
+	if x != nil {
+		return x.Slots
+	}
+	return nil
+}
+
+func (x *Times) GetSlotRecords() []uint64 {
+	if x != nil {
+		return x.SlotRecords
+	}
+	return nil
+}
+
+func (x *Times) GetSlotTotalNs() []uint64 {
+	if x != nil {
+		return x.SlotTotalNs
+	}
+	return nil
+}
+
+// KeyTime is how long a worker took for the records of a key that it timed.
+type KeyTime struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Hash          uint64                 `protobuf:"fixed64,1,opt,name=hash,proto3" json:"hash,omitempty"`
+	Name          []byte                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"` // up to 1024 bytes, for people
+	Records       uint64                 `protobuf:"varint,3,opt,name=records,proto3" json:"records,omitempty"`
+	TotalNs       uint64                 `protobuf:"varint,4,opt,name=total_ns,json=totalNs,proto3" json:"total_ns,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeyTime) Reset() {
+	*x = KeyTime{}
+	mi := &file_saspart_v1_policy_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeyTime) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeyTime) ProtoMessage() {}
+
+func (x *KeyTime) ProtoReflect() protoreflect.Message {
+	mi := &file_saspart_v1_policy_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeyTime.ProtoReflect.Descriptor instead.
+func (*KeyTime) Descriptor() ([]byte, []int) {
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *KeyTime) GetHash() uint64 {
+	if x != nil {
+		return x.Hash
+	}
+	return 0
+}
+
+func (x *KeyTime) GetName() []byte {
+	if x != nil {
+		return x.Name
+	}
+	return nil
+}
+
+func (x *KeyTime) GetRecords() uint64 {
+	if x != nil {
+		return x.Records
+	}
+	return 0
+}
+
+func (x *KeyTime) GetTotalNs() uint64 {
+	if x != nil {
+		return x.TotalNs
+	}
+	return 0
+}
+
 // Latency is a histogram of times from when a record was due until its service ended.
 // A time of v ns is in bucket 128*e + (v >> e), for the least e with v >> e below 256.
 // Up to 255 ns that is bucket v; each doubling above has 128 buckets.
@@ -816,7 +986,7 @@ type Latency struct {
 
 func (x *Latency) Reset() {
 	*x = Latency{}
-	mi := &file_saspart_v1_policy_proto_msgTypes[7]
+	mi := &file_saspart_v1_policy_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -828,7 +998,7 @@ func (x *Latency) String() string {
 func (*Latency) ProtoMessage() {}
 
 func (x *Latency) ProtoReflect() protoreflect.Message {
-	mi := &file_saspart_v1_policy_proto_msgTypes[7]
+	mi := &file_saspart_v1_policy_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -841,7 +1011,7 @@ func (x *Latency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Latency.ProtoReflect.Descriptor instead.
 func (*Latency) Descriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{7}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Latency) GetBuckets() []uint32 {
@@ -878,7 +1048,7 @@ type ReducerReport struct {
 
 func (x *ReducerReport) Reset() {
 	*x = ReducerReport{}
-	mi := &file_saspart_v1_policy_proto_msgTypes[8]
+	mi := &file_saspart_v1_policy_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -890,7 +1060,7 @@ func (x *ReducerReport) String() string {
 func (*ReducerReport) ProtoMessage() {}
 
 func (x *ReducerReport) ProtoReflect() protoreflect.Message {
-	mi := &file_saspart_v1_policy_proto_msgTypes[8]
+	mi := &file_saspart_v1_policy_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -903,7 +1073,7 @@ func (x *ReducerReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReducerReport.ProtoReflect.Descriptor instead.
 func (*ReducerReport) Descriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{8}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ReducerReport) GetIndex() uint32 {
@@ -945,7 +1115,7 @@ type RealisedShare struct {
 
 func (x *RealisedShare) Reset() {
 	*x = RealisedShare{}
-	mi := &file_saspart_v1_policy_proto_msgTypes[9]
+	mi := &file_saspart_v1_policy_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -957,7 +1127,7 @@ func (x *RealisedShare) String() string {
 func (*RealisedShare) ProtoMessage() {}
 
 func (x *RealisedShare) ProtoReflect() protoreflect.Message {
-	mi := &file_saspart_v1_policy_proto_msgTypes[9]
+	mi := &file_saspart_v1_policy_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -970,7 +1140,7 @@ func (x *RealisedShare) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RealisedShare.ProtoReflect.Descriptor instead.
 func (*RealisedShare) Descriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{9}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RealisedShare) GetHash() uint64 {
@@ -1014,7 +1184,7 @@ type PartitionerReport struct {
 
 func (x *PartitionerReport) Reset() {
 	*x = PartitionerReport{}
-	mi := &file_saspart_v1_policy_proto_msgTypes[10]
+	mi := &file_saspart_v1_policy_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1026,7 +1196,7 @@ func (x *PartitionerReport) String() string {
 func (*PartitionerReport) ProtoMessage() {}
 
 func (x *PartitionerReport) ProtoReflect() protoreflect.Message {
-	mi := &file_saspart_v1_policy_proto_msgTypes[10]
+	mi := &file_saspart_v1_policy_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1039,7 +1209,7 @@ func (x *PartitionerReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartitionerReport.ProtoReflect.Descriptor instead.
 func (*PartitionerReport) Descriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{10}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *PartitionerReport) GetIndex() uint32 {
@@ -1167,7 +1337,7 @@ type HotKey struct {
 
 func (x *HotKey) Reset() {
 	*x = HotKey{}
-	mi := &file_saspart_v1_policy_proto_msgTypes[11]
+	mi := &file_saspart_v1_policy_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1179,7 +1349,7 @@ func (x *HotKey) String() string {
 func (*HotKey) ProtoMessage() {}
 
 func (x *HotKey) ProtoReflect() protoreflect.Message {
-	mi := &file_saspart_v1_policy_proto_msgTypes[11]
+	mi := &file_saspart_v1_policy_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1192,7 +1362,7 @@ func (x *HotKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HotKey.ProtoReflect.Descriptor instead.
 func (*HotKey) Descriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{11}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *HotKey) GetHash() uint64 {
@@ -1238,7 +1408,7 @@ type Welcome struct {
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_saspart_v1_policy_proto_msgTypes[12]
+	mi := &file_saspart_v1_policy_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1250,7 +1420,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_saspart_v1_policy_proto_msgTypes[12]
+	mi := &file_saspart_v1_policy_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1263,7 +1433,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{12}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Welcome) GetProtocol() uint32 {
@@ -1321,7 +1491,7 @@ type Model struct {
 
 func (x *Model) Reset() {
 	*x = Model{}
-	mi := &file_saspart_v1_policy_proto_msgTypes[13]
+	mi := &file_saspart_v1_policy_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1333,7 +1503,7 @@ func (x *Model) String() string {
 func (*Model) ProtoMessage() {}
 
 func (x *Model) ProtoReflect() protoreflect.Message {
-	mi := &file_saspart_v1_policy_proto_msgTypes[13]
+	mi := &file_saspart_v1_policy_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1346,7 +1516,7 @@ func (x *Model) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Model.ProtoReflect.Descriptor instead.
 func (*Model) Descriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{13}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Model) GetName() string {
@@ -1393,7 +1563,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_saspart_v1_policy_proto_msgTypes[14]
+	mi := &file_saspart_v1_policy_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1405,7 +1575,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_saspart_v1_policy_proto_msgTypes[14]
+	mi := &file_saspart_v1_policy_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1418,7 +1588,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{14}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Decision) GetWindow() uint64 {
@@ -1483,7 +1653,7 @@ type Control struct {
 
 func (x *Control) Reset() {
 	*x = Control{}
-	mi := &file_saspart_v1_policy_proto_msgTypes[15]
+	mi := &file_saspart_v1_policy_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1495,7 +1665,7 @@ func (x *Control) String() string {
 func (*Control) ProtoMessage() {}
 
 func (x *Control) ProtoReflect() protoreflect.Message {
-	mi := &file_saspart_v1_policy_proto_msgTypes[15]
+	mi := &file_saspart_v1_policy_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1508,7 +1678,7 @@ func (x *Control) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Control.ProtoReflect.Descriptor instead.
 func (*Control) Descriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{15}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Control) GetRate() float64 {
@@ -1544,7 +1714,7 @@ type Notice struct {
 
 func (x *Notice) Reset() {
 	*x = Notice{}
-	mi := &file_saspart_v1_policy_proto_msgTypes[16]
+	mi := &file_saspart_v1_policy_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1556,7 +1726,7 @@ func (x *Notice) String() string {
 func (*Notice) ProtoMessage() {}
 
 func (x *Notice) ProtoReflect() protoreflect.Message {
-	mi := &file_saspart_v1_policy_proto_msgTypes[16]
+	mi := &file_saspart_v1_policy_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1569,7 +1739,7 @@ func (x *Notice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Notice.ProtoReflect.Descriptor instead.
 func (*Notice) Descriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{16}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Notice) GetKind() Notice_Kind {
@@ -1606,7 +1776,7 @@ type Route struct {
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_saspart_v1_policy_proto_msgTypes[17]
+	mi := &file_saspart_v1_policy_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1618,7 +1788,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_saspart_v1_policy_proto_msgTypes[17]
+	mi := &file_saspart_v1_policy_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1631,7 +1801,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{17}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Route) GetVersion() uint64 {
@@ -1678,7 +1848,7 @@ type RouteChange struct {
 
 func (x *RouteChange) Reset() {
 	*x = RouteChange{}
-	mi := &file_saspart_v1_policy_proto_msgTypes[18]
+	mi := &file_saspart_v1_policy_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1690,7 +1860,7 @@ func (x *RouteChange) String() string {
 func (*RouteChange) ProtoMessage() {}
 
 func (x *RouteChange) ProtoReflect() protoreflect.Message {
-	mi := &file_saspart_v1_policy_proto_msgTypes[18]
+	mi := &file_saspart_v1_policy_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1703,7 +1873,7 @@ func (x *RouteChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteChange.ProtoReflect.Descriptor instead.
 func (*RouteChange) Descriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{18}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RouteChange) GetVersion() uint64 {
@@ -1761,7 +1931,7 @@ type KeyRoute struct {
 
 func (x *KeyRoute) Reset() {
 	*x = KeyRoute{}
-	mi := &file_saspart_v1_policy_proto_msgTypes[19]
+	mi := &file_saspart_v1_policy_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1773,7 +1943,7 @@ func (x *KeyRoute) String() string {
 func (*KeyRoute) ProtoMessage() {}
 
 func (x *KeyRoute) ProtoReflect() protoreflect.Message {
-	mi := &file_saspart_v1_policy_proto_msgTypes[19]
+	mi := &file_saspart_v1_policy_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1786,7 +1956,7 @@ func (x *KeyRoute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyRoute.ProtoReflect.Descriptor instead.
 func (*KeyRoute) Descriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{19}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *KeyRoute) GetHash() uint64 {
@@ -1861,7 +2031,7 @@ const file_saspart_v1_policy_proto_rawDesc = "" +
 	"\aworkers\x18\x02 \x03(\v2\x18.saspart.v1.WorkerReportR\aworkers\x12A\n" +
 	"\fpartitioners\x18\x03 \x03(\v2\x1d.saspart.v1.PartitionerReportR\fpartitioners\x12'\n" +
 	"\x05route\x18\x04 \x01(\v2\x11.saspart.v1.RouteR\x05route\x125\n" +
-	"\breducers\x18\x05 \x03(\v2\x19.saspart.v1.ReducerReportR\breducers\"\xb1\x02\n" +
+	"\breducers\x18\x05 \x03(\v2\x19.saspart.v1.ReducerReportR\breducers\"\xda\x02\n" +
 	"\fWorkerReport\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\rR\x05index\x12\x18\n" +
 	"\arecords\x18\x02 \x01(\x04R\arecords\x12\x14\n" +
@@ -1874,7 +2044,21 @@ const file_saspart_v1_policy_proto_rawDesc = "" +
 	"\n" +
 	"state_keys\x18\t \x01(\x04R\tstateKeys\x12-\n" +
 	"\alatency\x18\n" +
-	" \x01(\v2\x13.saspart.v1.LatencyR\alatency\"R\n" +
+	" \x01(\v2\x13.saspart.v1.LatencyR\alatency\x12'\n" +
+	"\x05times\x18\v \x01(\v2\x11.saspart.v1.TimesR\x05times\"\xdc\x01\n" +
+	"\x05Times\x12\x18\n" +
+	"\arecords\x18\x01 \x01(\x04R\arecords\x12\x19\n" +
+	"\btotal_ns\x18\x02 \x01(\x04R\atotalNs\x12\x18\n" +
+	"\ascatter\x18\x03 \x01(\x01R\ascatter\x12'\n" +
+	"\x04keys\x18\x04 \x03(\v2\x13.saspart.v1.KeyTimeR\x04keys\x12\x14\n" +
+	"\x05slots\x18\x05 \x03(\rR\x05slots\x12!\n" +
+	"\fslot_records\x18\x06 \x03(\x04R\vslotRecords\x12\"\n" +
+	"\rslot_total_ns\x18\a \x03(\x04R\vslotTotalNs\"f\n" +
+	"\aKeyTime\x12\x12\n" +
+	"\x04hash\x18\x01 \x01(\x06R\x04hash\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\fR\x04name\x12\x18\n" +
+	"\arecords\x18\x03 \x01(\x04R\arecords\x12\x19\n" +
+	"\btotal_ns\x18\x04 \x01(\x04R\atotalNs\"R\n" +
 	"\aLatency\x12\x18\n" +
 	"\abuckets\x18\x01 \x03(\rR\abuckets\x12\x16\n" +
 	"\x06counts\x18\x02 \x03(\x04R\x06counts\x12\x15\n" +
@@ -1991,7 +2175,7 @@ func file_saspart_v1_policy_proto_rawDescGZIP() []byte {
 }
 
 var file_saspart_v1_policy_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_saspart_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_saspart_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_saspart_v1_policy_proto_goTypes = []any{
 	(Role)(0),                 // 0: saspart.v1.Role
 	(Notice_Kind)(0),          // 1: saspart.v1.Notice.Kind
@@ -2002,52 +2186,56 @@ var file_saspart_v1_policy_proto_goTypes = []any{
 	(*Subtasks)(nil),          // 6: saspart.v1.Subtasks
 	(*Report)(nil),            // 7: saspart.v1.Report
 	(*WorkerReport)(nil),      // 8: saspart.v1.WorkerReport
-	(*Latency)(nil),           // 9: saspart.v1.Latency
-	(*ReducerReport)(nil),     // 10: saspart.v1.ReducerReport
-	(*RealisedShare)(nil),     // 11: saspart.v1.RealisedShare
-	(*PartitionerReport)(nil), // 12: saspart.v1.PartitionerReport
-	(*HotKey)(nil),            // 13: saspart.v1.HotKey
-	(*Welcome)(nil),           // 14: saspart.v1.Welcome
-	(*Model)(nil),             // 15: saspart.v1.Model
-	(*Decision)(nil),          // 16: saspart.v1.Decision
-	(*Control)(nil),           // 17: saspart.v1.Control
-	(*Notice)(nil),            // 18: saspart.v1.Notice
-	(*Route)(nil),             // 19: saspart.v1.Route
-	(*RouteChange)(nil),       // 20: saspart.v1.RouteChange
-	(*KeyRoute)(nil),          // 21: saspart.v1.KeyRoute
+	(*Times)(nil),             // 9: saspart.v1.Times
+	(*KeyTime)(nil),           // 10: saspart.v1.KeyTime
+	(*Latency)(nil),           // 11: saspart.v1.Latency
+	(*ReducerReport)(nil),     // 12: saspart.v1.ReducerReport
+	(*RealisedShare)(nil),     // 13: saspart.v1.RealisedShare
+	(*PartitionerReport)(nil), // 14: saspart.v1.PartitionerReport
+	(*HotKey)(nil),            // 15: saspart.v1.HotKey
+	(*Welcome)(nil),           // 16: saspart.v1.Welcome
+	(*Model)(nil),             // 17: saspart.v1.Model
+	(*Decision)(nil),          // 18: saspart.v1.Decision
+	(*Control)(nil),           // 19: saspart.v1.Control
+	(*Notice)(nil),            // 20: saspart.v1.Notice
+	(*Route)(nil),             // 21: saspart.v1.Route
+	(*RouteChange)(nil),       // 22: saspart.v1.RouteChange
+	(*KeyRoute)(nil),          // 23: saspart.v1.KeyRoute
 }
 var file_saspart_v1_policy_proto_depIdxs = []int32{
 	4,  // 0: saspart.v1.AttachRequest.hello:type_name -> saspart.v1.Hello
 	7,  // 1: saspart.v1.AttachRequest.report:type_name -> saspart.v1.Report
-	14, // 2: saspart.v1.AttachResponse.welcome:type_name -> saspart.v1.Welcome
-	16, // 3: saspart.v1.AttachResponse.decision:type_name -> saspart.v1.Decision
-	18, // 4: saspart.v1.AttachResponse.notice:type_name -> saspart.v1.Notice
-	17, // 5: saspart.v1.AttachResponse.control:type_name -> saspart.v1.Control
+	16, // 2: saspart.v1.AttachResponse.welcome:type_name -> saspart.v1.Welcome
+	18, // 3: saspart.v1.AttachResponse.decision:type_name -> saspart.v1.Decision
+	20, // 4: saspart.v1.AttachResponse.notice:type_name -> saspart.v1.Notice
+	19, // 5: saspart.v1.AttachResponse.control:type_name -> saspart.v1.Control
 	5,  // 6: saspart.v1.Hello.shape:type_name -> saspart.v1.Shape
 	6,  // 7: saspart.v1.Hello.subtasks:type_name -> saspart.v1.Subtasks
-	19, // 8: saspart.v1.Hello.route:type_name -> saspart.v1.Route
+	21, // 8: saspart.v1.Hello.route:type_name -> saspart.v1.Route
 	0,  // 9: saspart.v1.Subtasks.role:type_name -> saspart.v1.Role
 	8,  // 10: saspart.v1.Report.workers:type_name -> saspart.v1.WorkerReport
-	12, // 11: saspart.v1.Report.partitioners:type_name -> saspart.v1.PartitionerReport
-	19, // 12: saspart.v1.Report.route:type_name -> saspart.v1.Route
-	10, // 13: saspart.v1.Report.reducers:type_name -> saspart.v1.ReducerReport
-	11, // 14: saspart.v1.WorkerReport.realised:type_name -> saspart.v1.RealisedShare
-	9,  // 15: saspart.v1.WorkerReport.latency:type_name -> saspart.v1.Latency
-	13, // 16: saspart.v1.PartitionerReport.hot:type_name -> saspart.v1.HotKey
-	15, // 17: saspart.v1.Welcome.model:type_name -> saspart.v1.Model
-	19, // 18: saspart.v1.Decision.route:type_name -> saspart.v1.Route
-	20, // 19: saspart.v1.Decision.change:type_name -> saspart.v1.RouteChange
-	1,  // 20: saspart.v1.Notice.kind:type_name -> saspart.v1.Notice.Kind
-	15, // 21: saspart.v1.Notice.model:type_name -> saspart.v1.Model
-	21, // 22: saspart.v1.Route.keys:type_name -> saspart.v1.KeyRoute
-	21, // 23: saspart.v1.RouteChange.keys:type_name -> saspart.v1.KeyRoute
-	2,  // 24: saspart.v1.PolicyService.Attach:input_type -> saspart.v1.AttachRequest
-	3,  // 25: saspart.v1.PolicyService.Attach:output_type -> saspart.v1.AttachResponse
-	25, // [25:26] is the sub-list for method output_type
-	24, // [24:25] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	14, // 11: saspart.v1.Report.partitioners:type_name -> saspart.v1.PartitionerReport
+	21, // 12: saspart.v1.Report.route:type_name -> saspart.v1.Route
+	12, // 13: saspart.v1.Report.reducers:type_name -> saspart.v1.ReducerReport
+	13, // 14: saspart.v1.WorkerReport.realised:type_name -> saspart.v1.RealisedShare
+	11, // 15: saspart.v1.WorkerReport.latency:type_name -> saspart.v1.Latency
+	9,  // 16: saspart.v1.WorkerReport.times:type_name -> saspart.v1.Times
+	10, // 17: saspart.v1.Times.keys:type_name -> saspart.v1.KeyTime
+	15, // 18: saspart.v1.PartitionerReport.hot:type_name -> saspart.v1.HotKey
+	17, // 19: saspart.v1.Welcome.model:type_name -> saspart.v1.Model
+	21, // 20: saspart.v1.Decision.route:type_name -> saspart.v1.Route
+	22, // 21: saspart.v1.Decision.change:type_name -> saspart.v1.RouteChange
+	1,  // 22: saspart.v1.Notice.kind:type_name -> saspart.v1.Notice.Kind
+	17, // 23: saspart.v1.Notice.model:type_name -> saspart.v1.Model
+	23, // 24: saspart.v1.Route.keys:type_name -> saspart.v1.KeyRoute
+	23, // 25: saspart.v1.RouteChange.keys:type_name -> saspart.v1.KeyRoute
+	2,  // 26: saspart.v1.PolicyService.Attach:input_type -> saspart.v1.AttachRequest
+	3,  // 27: saspart.v1.PolicyService.Attach:output_type -> saspart.v1.AttachResponse
+	27, // [27:28] is the sub-list for method output_type
+	26, // [26:27] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_saspart_v1_policy_proto_init() }
@@ -2066,14 +2254,14 @@ func file_saspart_v1_policy_proto_init() {
 		(*AttachResponse_Notice)(nil),
 		(*AttachResponse_Control)(nil),
 	}
-	file_saspart_v1_policy_proto_msgTypes[15].OneofWrappers = []any{}
+	file_saspart_v1_policy_proto_msgTypes[17].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_saspart_v1_policy_proto_rawDesc), len(file_saspart_v1_policy_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   20,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
