@@ -246,6 +246,49 @@ func TestCompactDecisions(t *testing.T) {
 	}
 }
 
+// Capacities reach the job with the answer to each window, whether or not there is a route,
+// and with them what waits at its workers if the job tells its queues.
+func TestCapacitiesReachTheJob(t *testing.T) {
+	for _, queue := range []int{0, 1000} {
+		s := start(t, "", serve.Default(), serve.Options{Model: analytic()})
+		j := newToy(8)
+		j.shape.Queue = queue
+		c := j.attach(t, s.address, "limits", nil)
+		attached(t, c)
+		controller := c.Controller(5 * time.Second)
+		for i := range 40 {
+			w := j.window()
+			w.Queue = slices.Clone(w.Queue)
+			for k := range w.Queue {
+				w.Queue[k] = 0.1
+			}
+			w.Queue[3] = 0.9
+			d := controller.Decide(w, j.route)
+			j.follow(d.Route)
+			if d.Capacities == nil {
+				t.Fatalf("window %d: no capacities", i)
+			}
+			if queue == 0 && d.Capacities.Waiting != nil || queue > 0 && !slices.Equal(d.Capacities.Waiting, []float64{-100, -100, -100, 700, -100, -100, -100, -100}) {
+				t.Fatalf("window %d: %v wait at the workers", i, d.Capacities.Waiting)
+			}
+			if i < 39 {
+				continue
+			}
+			if d.Route != nil {
+				t.Errorf("a job that has been steady for long gets route %d", d.Route.Version)
+			}
+			for k, got := range d.Capacities.Of {
+				if want := float64(1+k%2) / 12; math.Abs(got-want) > 0.05*want {
+					t.Errorf("worker %d has capacity %.3f, want %.3f", k, got, want)
+				}
+			}
+			if c.Capacities() == nil || c.Capacities().Of[1] != d.Capacities.Of[1] {
+				t.Error("the client has other capacities than its controller")
+			}
+		}
+	}
+}
+
 // forgetful is a server that answers the first window of its first stream with a change of a
 // route that it did not send, and of later streams with the route.
 type forgetful struct {

@@ -132,9 +132,7 @@ func FuzzChange(f *testing.F) {
 		if !ok {
 			return
 		}
-		if (got.Err != nil) != (want.Err != nil) || got.Err == nil && !gocmp.Equal(got.Route, want.Route, equalEmpty) {
-			t.Fatalf("%+v, want %+v", got, want)
-		}
+		sameAnswer(t, got, want)
 		if got.Route != nil && got.Err == nil {
 			if err := got.Route.Validate(); err != nil {
 				t.Fatal(err)

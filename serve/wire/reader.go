@@ -103,9 +103,10 @@ func alone(b []byte, number uint64) ([]byte, bool) {
 
 // Answer is what a client needs of a decision.
 type Answer struct {
-	Window uint64
-	Route  *policy.Route // to follow; nil: the one in force
-	Err    error         // why the decision's route cannot be followed; nil: it can, or there is none
+	Window     uint64
+	Route      *policy.Route      // to follow; nil: the one in force
+	Capacities *policy.Capacities // to keep the workers within; nil: as before
+	Err        error              // why the decision cannot be followed; nil: it can
 }
 
 // ErrBase means that a decision changes a route that the client does not have. A client that
