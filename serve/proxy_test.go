@@ -5,6 +5,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ type proxy struct {
 	up, down bool // bytes to the server, and from it, are held back
 	conns    []net.Conn
 	closed   bool
+	passed   atomic.Int64 // bytes, both ways
 }
 
 // between starts one in front of a server.
@@ -81,6 +83,7 @@ func (p *proxy) relay(to, from net.Conn, held *bool) {
 		if _, err := to.Write(buffer[:n]); err != nil {
 			return
 		}
+		p.passed.Add(int64(n))
 	}
 }
 
