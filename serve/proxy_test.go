@@ -87,7 +87,7 @@ func (p *proxy) relay(to, from net.Conn, held *bool) {
 	}
 }
 
-// hold keeps bytes back, or lets them go on.
+// hold keeps bytes back, or passes them on.
 func (p *proxy) hold(up, down bool) {
 	p.mu.Lock()
 	p.up, p.down = up, down
@@ -169,7 +169,7 @@ func TestSlowReader(t *testing.T) {
 	works(t, s, "beside")
 	counted(t, s, fmt.Sprintf(`saspart_windows_total{job="slow"} %d`, windows))
 	if strings.Contains(page(t, s, "/metrics"), "saspart_unsent_decisions_total 0\n") {
-		t.Error("every decision was sent, though nobody read them")
+		t.Error("every decision was sent, though no client read them")
 	}
 	for answers := 1; ; answers++ {
 		m, err := stream.Recv()
