@@ -48,7 +48,7 @@ var limits = arrowfile.Limits{Fields: 1000, Batch: maxBatchBytes} // a trace has
 // Open opens the trace at path. It refuses an empty file, one that is no trace
 // and one of another format version.
 func Open(path string) (*Reader, error) {
-	r := &Reader{cols: columns()}
+	r := &Reader{}
 	if err := r.open(path); err != nil {
 		return nil, errors.Join(fmt.Errorf("open trace %s: %w", path, err), r.Close())
 	}
@@ -121,7 +121,7 @@ func (r *Reader) begin(name string, f io.ReaderAt, size int64) error {
 	if err != nil {
 		return err
 	}
-	if r.meta, err = metaOf(r.cols, p.reader.Schema()); err != nil {
+	if r.meta, r.cols, err = metaOf(p.reader.Schema()); err != nil {
 		return err
 	}
 	r.parts = append(r.parts, p)
@@ -138,8 +138,8 @@ func (r *Reader) beginTail(name string, f io.ReaderAt, size int64) error {
 	if err != nil {
 		return fmt.Errorf("its tail %s: %w", name, err)
 	}
-	meta, err := metaOf(r.cols, p.reader.Schema())
-	if err == nil && meta != r.meta {
+	meta, cols, err := metaOf(p.reader.Schema())
+	if err == nil && (meta != r.meta || len(cols) != len(r.cols)) {
 		err = errors.New("it belongs to another trace: remove it, or the trace")
 	}
 	if err != nil {

@@ -39,7 +39,8 @@ func NewBlur(c BlurConfig, seed uint64) *Blur {
 
 // See processes the window that has ended, and returns what is seen at its end. That is a
 // copy of the window of Delay windows ago; nil while there is no such window. Its busy ratios
-// are multiplied by 1 + Noise*normal and clipped to 0..1. Workers that report nothing are
+// are multiplied by 1 + Noise*normal and clipped to 0..1, and so are the times of the same
+// worker, without the limit of 1. Workers that report nothing are
 // unmeasured, as those whose report is lost. If the BlurConfig is zero, See returns w itself.
 func (b *Blur) See(w *Window) *Window {
 	if b.config == (BlurConfig{}) {
@@ -52,7 +53,11 @@ func (b *Blur) See(w *Window) *Window {
 	seen := b.past[0]
 	b.past = append(b.past[:0], b.past[1:]...)
 	for i, busy := range seen.Busy {
-		seen.Busy[i] = min(max(busy*(1+b.config.Noise*b.noise.NormFloat64()), 0), 1)
+		factor := max(1+b.config.Noise*b.noise.NormFloat64(), 0)
+		seen.Busy[i] = min(busy*factor, 1)
+		if i < len(seen.Times) {
+			seen.Times[i].scale(factor)
+		}
 	}
 	if b.config.Missing > 0 {
 		for i := range seen.Busy {
@@ -73,6 +78,9 @@ func (w *Window) unmeasure(worker int) {
 	}
 	if worker < len(w.Queue) {
 		w.Queue[worker] = math.NaN()
+	}
+	if worker < len(w.Times) {
+		w.Times[worker] = Times{}
 	}
 	w.Realised = slices.DeleteFunc(w.Realised, func(s RealisedShare) bool { return s.Worker == worker })
 }

@@ -38,8 +38,10 @@ type Window struct {
 	RouteNew bool   // the window is mixed: its counts and busy times are of more than one route or partitioner
 
 	Realised []RealisedShare // where the keys that may be split went; sorted by hash, then worker
+	Times    []Times         // how long each worker took for records; nil: no worker timed any
 
 	Pairs      int           // distinct (key, worker) pairs with state at the window's end
+	Bytes      int64         // that the state took at most during the window; 0: unknown. Traces do not have it
 	FanOut     float64       // mean workers per key over the windows reduced since the last report
 	LatencyP50 time.Duration // from intended arrival to the end of service; 0 without records
 	LatencyP99 time.Duration
@@ -53,6 +55,10 @@ func (w *Window) Clone() *Window {
 	c.Counts, c.Units = slices.Clone(w.Counts), slices.Clone(w.Units)
 	c.Busy, c.Queue, c.Reducer = slices.Clone(w.Busy), slices.Clone(w.Queue), slices.Clone(w.Reducer)
 	c.Hot, c.Slots, c.Realised = slices.Clone(w.Hot), slices.Clone(w.Slots), slices.Clone(w.Realised)
+	c.Times = slices.Clone(w.Times)
+	for i := range c.Times {
+		c.Times[i] = w.Times[i].Clone()
+	}
 	return &c
 }
 

@@ -14,7 +14,7 @@ import (
 // window is a window of a job from its end until it is decided on.
 type window struct {
 	*reports.Assembled
-	answer   *wire.Decision // the answer without a route
+	answer   *decision // before anything was decided
 	ended    time.Time
 	answered bool
 }
@@ -52,7 +52,7 @@ func (j *job) assemble(now time.Time) (begins bool) {
 		if j.server.watch != nil {
 			j.server.watch(j.name, a)
 		}
-		d := &wire.Decision{Window: a.Number, Incomplete: !a.Complete(), Shares: a.Shares}
+		d := &decision{Decision: wire.Decision{Window: a.Number, Incomplete: !a.Complete(), Shares: a.Shares}, learned: a.Learns}
 		if seen := j.learn.See(a.Window); seen != nil {
 			d.Busy = measured(seen.Busy)
 		}
@@ -120,11 +120,11 @@ func (j *job) decide(l lane) (more bool) {
 	j.loop.Follow(heard)
 	j.refresh(w.Window)
 	j.loop.Observe(w.Window)
-	route := j.loop.Decide().Route
-	if route != nil {
-		route = j.loop.Announce(route)
+	d := j.loop.Decide()
+	if d.Route != nil {
+		d.Route = j.loop.Announce(d.Route)
 	}
-	return j.decided(w, route, j.server.now().Sub(began) > j.server.config.Decide/2)
+	return j.decided(w, d, j.server.now().Sub(began) > j.server.config.Decide/2)
 }
 
 // next takes the next window to decide on out of the queue, with the latest route that was
@@ -147,16 +147,17 @@ func (j *job) next(l lane) (w *window, heard *policy.Route) {
 	return w, heard
 }
 
-// decided answers a window with its route, nil to keep the latest one, and reports whether
-// there are more windows. A route that comes too late is sent with the next answer.
-func (j *job) decided(w *window, route *policy.Route, long bool) (more bool) {
+// decided answers a window with its decision, and reports whether there are more windows. A
+// route that comes too late is sent with the next answer.
+func (j *job) decided(w *window, d policy.Decision, long bool) (more bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if route != nil {
-		j.assembler.Know(route)
-		j.unsent = route
+	if d.Route != nil {
+		j.assembler.Know(d.Route)
+		j.unsent = d.Route
 	}
 	if !w.answered {
+		w.answer.Capacities = d.Capacities
 		j.answer(w)
 	}
 	w.Release()
@@ -177,9 +178,8 @@ func (j *job) answer(w *window) {
 	if j.unsent = nil; route != nil {
 		w.answer.Route, w.answer.Start = route, min(j.assembler.Latest(), math.MaxUint64-2)+2
 	}
-	message := newDecision(w.answer)
 	for _, s := range j.streams {
-		if len(s.hello.Partitioners) > 0 && s.out.decide(message) {
+		if len(s.hello.Partitioners) > 0 && s.out.decide(w.answer) {
 			j.server.metrics.unsent.Inc()
 		}
 	}

@@ -123,6 +123,7 @@ func (j *job) attach(s *stream, route *policy.Route) bool {
 	s.out.put(&pb.AttachResponse{Message: &pb.AttachResponse_Welcome{Welcome: &pb.Welcome{
 		Protocol: wire.Protocol, Server: j.server.name, Model: j.modelMessage(),
 		MaxMessageBytes: uint32(j.server.config.Limits.Message), MaxReportsPerSecond: j.server.config.Limits.Reports,
+		Compact: true,
 	}}})
 	if j.wanted != (wire.Control{}) && len(s.hello.Partitioners) > 0 {
 		s.out.put(control(j.wanted))

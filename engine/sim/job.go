@@ -212,10 +212,12 @@ func (j *Job) send(s *sender, limit picos) {
 		s.free = t + s.cost
 		s.sent++
 		units := int64(task.Units(r))
-		end := w.serve(t, w.Record+picos(units)*w.Unit)
+		cost := w.Record + picos(units)*w.Unit
+		end := w.serve(t, cost)
 		w.done(units)
 		j.latency.RecordValue(end.Nanos() - r.Time)
 		w.comb.Add(r, slide, d&partition.Merge != 0)
+		w.comb.Took(cost)
 	}
 }
 
