@@ -23,3 +23,15 @@ func Find(dir string) (string, error) {
 	}
 	return "", fmt.Errorf("find checkpoint %s: there is no %s in it, nor in its checkpoints/best and checkpoints/last; is it the folder of a checkpoint or of a training run?", dir, manifestFile)
 }
+
+// Open returns the checkpoint that name refers to: the built-in one, or that of a folder.
+func Open(name string) (*Checkpoint, error) {
+	if name == BuiltinName {
+		return Builtin()
+	}
+	folder, err := Find(name)
+	if err != nil {
+		return nil, err
+	}
+	return Load(folder)
+}
