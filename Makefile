@@ -22,7 +22,7 @@ TRAINING := ./train/... ./cmd/...
 # Packages with goroutines of their own; their tests run under the race detector.
 CONCURRENT := ./cmd/... ./collect ./engine ./engine/local ./engine/flink/... ./eval/study ./meter ./serve/... ./train/online ./train/setup
 
-.PHONY: help setup libtorch build test test-long vet staticcheck format-check unit quickstart bench-route bench-train bench-learn bench-offline bench-flink results builtin proto flink flink-test clean
+.PHONY: help setup libtorch build test test-long vet staticcheck format-check unit quickstart bench-route bench-train bench-learn bench-offline bench-flink results laws builtin proto flink flink-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -127,6 +127,9 @@ bench-flink: ## time the Flink connector with next to no work, against partition
 results: build ## run the full comparison, half an hour on two quiet processors, and copy its tables into docs
 	@time $(BIN) matrix --file paper --out runs/paper --resume >/dev/null
 	@./scripts/results.sh $(BIN) runs/paper
+
+laws: build ## measure the built-in policy under laws of noise and change, in some minutes, into docs/laws.md
+	@{ sed '/^<!-- tables -->/q' docs/laws.md; echo; $(BIN) laws -o markdown; } >docs/laws.md.new && mv docs/laws.md.new docs/laws.md
 
 builtin: libtorch ## train the capacity checkpoint policy/checkpoint/builtin from scratch, in an hour
 	$(TORCH) $(GO) run -tags torch ./train/builtin -out policy/checkpoint/builtin

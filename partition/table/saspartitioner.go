@@ -70,15 +70,8 @@ func NewSaSPartitioner(c SaSPartitionerConfig, workers int) (policy.Controller, 
 
 // openCheckpoint returns the checkpoint of that name or folder.
 func openCheckpoint(name string) (*checkpoint.Checkpoint, error) {
-	switch name {
-	case Untrained:
+	if name == Untrained {
 		return checkpoint.UntrainedCapacity(32, 0), nil
-	case checkpoint.BuiltinName:
-		return checkpoint.Builtin()
 	}
-	dir, err := checkpoint.Find(name)
-	if err != nil {
-		return nil, err
-	}
-	return checkpoint.Load(dir)
+	return checkpoint.Open(name)
 }
