@@ -24,14 +24,14 @@ func Find(dir string) (string, error) {
 	return "", fmt.Errorf("find checkpoint %s: there is no %s in it, nor in its checkpoints/best and checkpoints/last; is it the folder of a checkpoint or of a training run?", dir, manifestFile)
 }
 
-// Open returns the checkpoint that name refers to: the built-in one, or that of a folder.
+// Open reads the checkpoint that a command names: BuiltinName, or a folder that Find takes.
 func Open(name string) (*Checkpoint, error) {
 	if name == BuiltinName {
 		return Builtin()
 	}
-	folder, err := Find(name)
+	dir, err := Find(name)
 	if err != nil {
 		return nil, err
 	}
-	return Load(folder)
+	return Load(dir)
 }
