@@ -46,7 +46,7 @@ func (a *Averages) Take(c *Config) map[string]float64 {
 	if c.LoadsRate > 0 {
 		values[runlog.LossLoads] = s.Loads / n
 	}
-	if c.Algorithm == SACNCQL {
+	if c.Algorithm == CQL || c.Algorithm == CalQL {
 		values[runlog.LossCQL] = s.CQL / n
 	}
 	return values

@@ -45,14 +45,6 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-func TestBatchHalves(t *testing.T) {
-	b := NewBatch(3, Dims{Obs: 2, Act: 1})
-	b.Obs[5], b.Next[0] = 1, 2
-	if b.Both[5] != 1 || b.Both[6] != 2 || cap(b.Obs) != 6 {
-		t.Errorf("obs and next are not the two halves of %v", b.Both)
-	}
-}
-
 func TestBatchWeighsAlike(t *testing.T) {
 	b := NewBatch(2, Dims{Obs: 1, Act: 1})
 	if b.Weight[0] != 1 || b.Weight[1] != 1 {

@@ -112,7 +112,7 @@ func algorithm(name string) []strict.Override {
 	case "":
 		return nil
 	case "cql":
-		return []strict.Override{set("learner.algorithm", string(train.SACNCQL)), set("learner.critics", "2")}
+		return []strict.Override{set("learner.algorithm", string(train.CQL)), set("learner.critics", "2")}
 	}
 	return []strict.Override{set("learner.algorithm", name)}
 }
