@@ -146,7 +146,7 @@ func (c *collector) episodeLen() int {
 }
 
 // act begins the next episode if this one is over, under the behaviour that comes next,
-// and otherwise applies the route that answers the last window.
+// and otherwise applies the decision that answers the last window.
 func (c *collector) act() error {
 	if c.step >= c.episodeLen() {
 		c.res.Episodes++
@@ -157,11 +157,11 @@ func (c *collector) act() error {
 			return c.switcher.Switch(c.schemes[next])
 		}
 	}
-	route := c.control.Decide()
-	if route == nil {
-		return nil
+	d := c.control.Decide()
+	if d.Route != nil {
+		d.Route = c.control.Announce(d.Route)
 	}
-	return c.job.Apply(c.control.Announce(route))
+	return c.job.Apply(d)
 }
 
 // controller returns what decides in this episode; nil: the routers follow no routes.

@@ -34,6 +34,7 @@ type fakeJob struct {
 	ends    int // windows until io.EOF; 0 never
 	fails   int // window at which Next fails; 0 never
 	applied []uint64
+	told    []int    // windows that were answered with capacities
 	names   []string // of the partitioners, in order
 	closed  int
 }
@@ -53,7 +54,15 @@ func (j *fakeJob) Next(ctx context.Context) (*policy.Window, error) {
 	return &policy.Window{Start: start, End: start + time.Second, Records: int64(j.given), Counts: []int64{int64(j.given), 0}, Busy: []float64{0.5, 0.1}}, nil
 }
 
-func (j *fakeJob) Apply(r *policy.Route) error     { j.applied = append(j.applied, r.Version); return nil }
+func (j *fakeJob) Apply(d policy.Decision) error {
+	if d.Capacities != nil {
+		j.told = append(j.told, j.given)
+	}
+	if d.Route != nil {
+		j.applied = append(j.applied, d.Route.Version)
+	}
+	return nil
+}
 func (j *fakeJob) Switch(s partition.Scheme) error { j.names = append(j.names, s.Name); return nil }
 func (j *fakeJob) Close() error                    { j.closed++; return nil }
 func (j *fakeJob) open(s partition.Scheme) (engine.Job, error) {
@@ -240,9 +249,9 @@ func TestFailures(t *testing.T) {
 // counter answers every window with a route, and notes the versions of the latest routes.
 type counter struct{ latest []uint64 }
 
-func (c *counter) Decide(_ *policy.Window, latest *policy.Route) *policy.Route {
+func (c *counter) Decide(_ *policy.Window, latest *policy.Route) policy.Decision {
 	c.latest = append(c.latest, latest.Version)
-	return policy.HashRoute(2)
+	return policy.Decision{Route: policy.HashRoute(2)}
 }
 
 // TestVersionsGrow checks the promise of policy.Route that a job's routes have
@@ -283,17 +292,17 @@ type witness struct {
 	busy    []float64
 }
 
-func (c *witness) Decide(w *policy.Window, _ *policy.Route) *policy.Route {
+func (c *witness) Decide(w *policy.Window, _ *policy.Route) policy.Decision {
 	c.records, c.busy = append(c.records, w.Records), append(c.busy, w.Busy[0])
-	return nil
+	return policy.Decision{Capacities: policy.CapacitiesOf(w.Busy)}
 }
 
 // Controllers see windows late and with noise; the sink takes them as they were.
 func TestMetricsBlurWhatControllersSee(t *testing.T) {
-	sink, seen := &list{}, &witness{}
+	sink, seen, job := &list{}, &witness{}, &fakeJob{}
 	_, err := Run{
 		Config: Config{Windows: 6, EpisodeWindows: 3, Behaviours: []Behaviour{behaviour("hash", 1, 0)}}, Workers: 2, Seed: 1,
-		Open: (&fakeJob{}).open, Sink: sink, Controller: seen, Metrics: policy.BlurConfig{Noise: 0.2, Delay: 1},
+		Open: job.open, Sink: sink, Controller: seen, Metrics: policy.BlurConfig{Noise: 0.2, Delay: 1},
 	}.Do(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -301,6 +310,9 @@ func TestMetricsBlurWhatControllersSee(t *testing.T) {
 	// Nothing is seen after the first window, and nothing decided after the last.
 	if want := []int64{1, 2, 3, 4}; !slices.Equal(seen.records, want) {
 		t.Errorf("windows seen: %v, want %v", seen.records, want)
+	}
+	if want := []int{2, 3, 4, 5}; !slices.Equal(job.told, want) {
+		t.Errorf("capacities after the windows %v, want %v", job.told, want)
 	}
 	for i, w := range sink.windows {
 		if w.Records != int64(i+1) || w.Busy[0] != 0.5 {

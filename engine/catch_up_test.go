@@ -65,7 +65,7 @@ type randomRoutes struct {
 	keys    []uint64
 }
 
-func (c *randomRoutes) Decide(*policy.Window, *policy.Route) *policy.Route {
+func (c *randomRoutes) Decide(*policy.Window, *policy.Route) policy.Decision {
 	r := policy.HashRoute(c.workers)
 	for i := range r.Slots {
 		r.Slots[i] = uint16(c.rng.IntN(c.workers))
@@ -83,7 +83,11 @@ func (c *randomRoutes) Decide(*policy.Window, *policy.Route) *policy.Route {
 			r.Keys = append(r.Keys, s)
 		}
 	}
-	return r
+	parts := make([]float64, c.workers)
+	for w := range parts {
+		parts[w] = c.rng.Float64()
+	}
+	return policy.Decision{Route: r, Capacities: policy.CapacitiesOf(parts)}
 }
 
 // Results stay exact when routes are adopted inside slides, by subtasks that are
@@ -102,7 +106,7 @@ func TestCatchUpKeepsResultsExact(t *testing.T) {
 		records := jobtest.RandomRecords(rng, 400, 40, 60*time.Millisecond)
 		var count catchUps
 		got := map[jobtest.ResultID]string{}
-		j, err := open(jobtest.WithList(engine.Setup{Config: c, Task: jobtest.CountTask{}, Scheme: count.wrap(jobtest.TableScheme(t, c.Workers)), Seed: 1, Results: jobtest.CollectResults(t, got)}, records))
+		j, err := open(jobtest.WithList(engine.Setup{Config: c, Task: jobtest.Count(), Scheme: count.wrap(jobtest.TableScheme(t, c.Workers)), Seed: 1, Results: jobtest.CollectResults(t, got)}, records))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -119,7 +123,7 @@ func TestCatchUpKeepsResultsExact(t *testing.T) {
 		if total != int64(len(records)) {
 			t.Fatalf("%d records went in, %d were finished", len(records), total)
 		}
-		jobtest.SameResults(t, got, jobtest.NaiveReduce(&c, jobtest.CountTask{}, records))
+		jobtest.SameResults(t, got, jobtest.NaiveReduce(&c, jobtest.Count(), records))
 		return count.inside()
 	}
 	for _, slides := range []int{1, 3} {
@@ -182,7 +186,7 @@ func recoverFrom(t *testing.T, open func(engine.Setup) (engine.Job, error)) reco
 		heavy.Workers, heavy.Shares = append(heavy.Workers, uint16(w)), append(heavy.Shares, 1/float64(c.Workers))
 	}
 	route.Keys = []policy.KeyRoute{heavy}
-	if err := j.Apply(route); err != nil {
+	if err := j.Apply(policy.Decision{Route: route}); err != nil {
 		t.Fatal(err)
 	}
 	var r recovery
@@ -243,7 +247,7 @@ func TestCatchUpTakesNewest(t *testing.T) {
 			apply := func(version uint64) {
 				r := policy.HashRoute(c.Workers)
 				r.Version = version
-				if err := j.Apply(r); err != nil {
+				if err := j.Apply(policy.Decision{Route: r}); err != nil {
 					t.Fatal(err)
 				}
 			}

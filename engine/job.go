@@ -20,12 +20,14 @@ type Job interface {
 	// It returns io.EOF once the sources have ended, all records are processed and
 	// every window has been returned.
 	Next(ctx context.Context) (*policy.Window, error)
-	// Apply announces a route to the partitioner subtasks. It is in force from the
+	// Apply announces a decision to the partitioner subtasks. Each subtask adopts its
+	// capacities with its next slide. A route is in force from the
 	// first slide that no subtask has begun. A late subtask, whose slide should have
 	// ended more than a slide ago, catches up: it adopts the latest route inside its
 	// slide. A key that blocks the source therefore does not delay the route that
-	// relieves it. package loop has the rules (Announcements).
-	Apply(r *policy.Route) error
+	// relieves it. package loop has the rules (Announcements). Decisions are applied after
+	// every window, also those without a route. An empty one does nothing.
+	Apply(d policy.Decision) error
 	// Close ends the job and frees its resources. Before io.EOF, open slides are not
 	// reduced.
 	Close() error
@@ -35,6 +37,19 @@ type Job interface {
 // that no subtask has begun.
 type Switcher interface {
 	Switch(s partition.Scheme) error
+}
+
+// CheckDecision reports why a job with this number of workers cannot follow a decision.
+func CheckDecision(d policy.Decision, workers int) error {
+	if c := d.Capacities; c != nil {
+		if err := c.Validate(workers); err != nil {
+			return err
+		}
+	}
+	if d.Route == nil {
+		return nil
+	}
+	return CheckRoute(d.Route, workers)
 }
 
 // CheckRoute reports why a job with this number of workers cannot follow a route.

@@ -84,10 +84,8 @@ func trueImbalance(t *testing.T, model fluid.Config, c policy.Controller) float6
 			}
 			total += slices.Max(times)/sum*float64(len(times)) - 1
 		}
-		if r := l.Step(w); r != nil {
-			if err := job.Apply(r); err != nil {
-				t.Fatal(err)
-			}
+		if err := job.Apply(l.Step(w)); err != nil {
+			t.Fatal(err)
 		}
 	}
 	if mean := total / windows; !math.IsNaN(mean) {

@@ -8,7 +8,7 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
-// Announcements passes routes, routers, gossip and windows to the partitioner subtasks of
+// Announcements passes routes, routers, capacities, gossip and windows to the partitioner subtasks of
 // one job, each of which adopts them when it begins a slide. The file
 // testdata/loop/announcements.json has its rules as cases, for implementations in other
 // languages.
@@ -20,8 +20,13 @@ import (
 // its routers. Announcements are adopted in order: a route behind a switch is for the new
 // routers.
 //
-// A late subtask (Late) does not wait for the boundary. It adopts the latest route inside
-// its slide and skips the earlier ones. Routes behind a switch wait for the switch.
+// Capacities are adopted with each subtask's next slide, whichever that is: they need not hold
+// from the same slide everywhere. Only the latest ones are. Behind a switch they are for the new
+// routers.
+//
+// A late subtask (Late) does not wait for the boundary. It adopts the latest capacities and the
+// latest route inside its slide and skips the earlier ones. What is behind a switch waits for
+// the switch.
 //
 // A gossip round is complete once every subtask whose source has not ended has contributed.
 // Each subtask absorbs it when it begins its next slide. Rounds of the routers before a
@@ -31,6 +36,7 @@ import (
 // Announcements is not safe for concurrent use. A job on several goroutines calls it under
 // one lock, so that an announcement chooses its slide while no subtask begins one.
 type Announcements struct {
+	metrics  *policy.Blur
 	begun    int64 // the latest slide that any subtask has begun; -1: none
 	sequence int   // routes and switches announced since the first slide began
 	switches int
@@ -52,25 +58,28 @@ type gossipRound struct {
 	told      []bool
 }
 
-// Announcement is one thing for a subtask to adopt. Exactly one of Route, Router, Gossip and
-// Window is not nil.
+// Announcement is one thing for a subtask to adopt. Exactly one of Route, Router, Capacities,
+// Gossip and Window is not nil.
 type Announcement struct {
-	Slide       int64            // the first slide it holds for
-	Sequence    int              // of a route or switch: how many had been announced, this one included; 0: in force from the first record
-	Route       *policy.Route    // to follow
-	Router      partition.Router // to route by
-	Partitioner string           // the router's name
-	Gossip      []any            // to absorb, by subtask; nil for one that has ended
-	Window      *policy.Window   // to learn from
-	switches    int              // of a switch or gossip
+	Slide       int64              // the first slide it holds for
+	Sequence    int                // of a route or switch: how many had been announced, this one included; 0: in force from the first record
+	Route       *policy.Route      // to follow
+	Router      partition.Router   // to route by
+	Partitioner string             // the router's name
+	Capacities  *policy.Capacities // to keep the workers within
+	Gossip      []any              // to absorb, by subtask; nil for one that has ended
+	Window      *policy.Window     // that was measured
+	Seen        *policy.Window     // with Window: what routers that learn see of it; nil: nothing
+	switches    int                // of a switch or gossip
 }
 
 // nextSlide is the slide of announcements that no two subtasks need to adopt together.
 const nextSlide = -1 << 62
 
-// NewAnnouncements returns those of a job whose subtasks have not begun a slide.
-func NewAnnouncements(subtasks int) *Announcements {
-	return &Announcements{begun: -1, subtasks: make([]listener, subtasks), rounds: map[int64]*gossipRound{}}
+// NewAnnouncements returns those of a job whose subtasks have not begun a slide. Routers that
+// learn see windows as a Loop's controller does that has the same metrics and seed.
+func NewAnnouncements(subtasks int, metrics policy.BlurConfig, seed uint64) *Announcements {
+	return &Announcements{metrics: policy.NewBlur(metrics, seed), begun: -1, subtasks: make([]listener, subtasks), rounds: map[int64]*gossipRound{}}
 }
 
 // Late reports whether a slide should have ended more than a slide before now, the time
@@ -139,9 +148,37 @@ func (l *listener) replace(from int, slide int64) {
 	l.pending = l.pending[:from+len(kept)]
 }
 
-// Window announces a window for routers that learn from windows.
-func (a *Announcements) Window(w *policy.Window) {
-	a.announceNext(Announcement{Slide: nextSlide, Window: w})
+// Capacities announces capacities to all subtasks.
+func (a *Announcements) Capacities(c *policy.Capacities) {
+	for i := range a.subtasks {
+		l := &a.subtasks[i]
+		if l.ended {
+			continue
+		}
+		from := l.lastSwitch() + 1
+		kept := slices.DeleteFunc(l.pending[from:], func(n Announcement) bool { return n.Capacities != nil })
+		l.pending = append(l.pending[:from+len(kept)], Announcement{Slide: nextSlide, Capacities: c})
+	}
+}
+
+// Decide announces a decision: its capacities and its route, as far as it has them.
+func (a *Announcements) Decide(d policy.Decision) {
+	if d.Capacities != nil {
+		a.Capacities(d.Capacities)
+	}
+	if d.Route != nil {
+		a.Route(d.Route)
+	}
+}
+
+// Window announces the window that has ended to all subtasks, for routers that learn from
+// windows.
+func (a *Announcements) Window(w *policy.Window) { a.announceNext(a.Measured(w)) }
+
+// Measured processes the window that has ended, and returns its announcement for a driver
+// whose subtasks adopt it at once. Each window is either measured or announced, once.
+func (a *Announcements) Measured(w *policy.Window) Announcement {
+	return Announcement{Slide: nextSlide, Window: w, Seen: a.metrics.See(w)}
 }
 
 // announceNext announces to all subtasks what each adopts with its next slide.
@@ -201,20 +238,33 @@ func (a *Announcements) Begin(subtask int, slide int64, dst []Announcement) []An
 	return dst
 }
 
-// CatchUp returns the route that a late subtask adopts inside its slide, and false if
-// there is none.
-func (a *Announcements) CatchUp(subtask int) (latest Announcement, ok bool) {
+// CatchUp appends to dst what a late subtask adopts inside its slide: the latest capacities and
+// the latest route, as far as there are any.
+func (a *Announcements) CatchUp(subtask int, dst []Announcement) []Announcement {
+	var capacities, route Announcement
 	behind := false // a switch
 	l := &a.subtasks[subtask]
 	l.pending = slices.DeleteFunc(l.pending, func(n Announcement) bool {
 		behind = behind || n.Router != nil
-		if behind || n.Route == nil {
+		switch {
+		case behind:
+			return false
+		case n.Capacities != nil:
+			capacities = n
+		case n.Route != nil:
+			route = n
+		default:
 			return false
 		}
-		latest, ok = n, true
 		return true
 	})
-	return latest, ok
+	if capacities.Capacities != nil {
+		dst = append(dst, capacities)
+	}
+	if route.Route != nil {
+		dst = append(dst, route)
+	}
+	return dst
 }
 
 // Subtask is one partitioner subtask's router and what it has adopted.
@@ -239,9 +289,14 @@ func (s *Subtask) Adopt(n *Announcement, slide int64) bool {
 		}
 		f.Follow(n.Route, slide)
 		s.Route = n.Route
+	case n.Capacities != nil:
+		if f, ok := s.Router.(partition.CapacityFollower); ok {
+			f.SetCapacities(n.Capacities)
+		}
+		return false
 	case n.Window != nil:
-		if l, ok := s.Router.(partition.Learner); ok {
-			l.Observe(n.Window)
+		if l, ok := s.Router.(partition.Learner); ok && n.Seen != nil {
+			l.Observe(n.Seen)
 		}
 		return false
 	default:

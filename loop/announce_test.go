@@ -32,6 +32,9 @@ func (r *recorder) Absorb(snapshots []any) {
 func (r *recorder) Observe(w *policy.Window) {
 	r.log = append(r.log, fmt.Sprintf("learns from window %d", w.Step))
 }
+func (r *recorder) SetCapacities(c *policy.Capacities) {
+	r.log = append(r.log, fmt.Sprintf("keeps within capacities %v", c.Of[0]))
+}
 func (r *recorder) Follow(route *policy.Route, slide int64) {
 	r.log = append(r.log, fmt.Sprintf("follows route %d from slide %d", route.Version, slide))
 }
@@ -44,13 +47,16 @@ type scene struct {
 }
 
 func newScene(subtasks int) *scene {
-	c := &scene{Announcements: NewAnnouncements(subtasks)}
+	c := &scene{Announcements: NewAnnouncements(subtasks, policy.BlurConfig{}, 1)}
 	for range subtasks {
 		c.subtasks = append(c.subtasks, Subtask{Router: &recorder{name: "first"}})
 		c.slides = append(c.slides, -1)
 	}
 	return c
 }
+
+// numbered are capacities that a recorder tells apart.
+func numbered(n int) *policy.Capacities { return &policy.Capacities{Of: []float64{float64(n)}} }
 
 func (c *scene) change(partitioner string) {
 	routers := make([]partition.Router, len(c.subtasks))
@@ -88,11 +94,7 @@ func (c *scene) begin(subtask int) []string {
 
 // catchUp has a late subtask catch up.
 func (c *scene) catchUp(subtask int) []string {
-	n, ok := c.CatchUp(subtask)
-	if !ok {
-		return nil
-	}
-	return c.adopt(subtask, c.slides[subtask]+1, n)
+	return c.adopt(subtask, c.slides[subtask]+1, c.CatchUp(subtask, nil)...)
 }
 
 func init() {
@@ -122,6 +124,10 @@ func init() {
 		r.Version = uint64(n[0])
 		c.Route(r)
 		s.printf("holds from slide %d", c.Next())
+		return nil
+	}, 1)
+	commands["capacities"] = with(func(s *script, c *scene, n []int) error {
+		c.Capacities(numbered(n[0]))
 		return nil
 	}, 1)
 	commands["window"] = with(func(s *script, c *scene, n []int) error {
@@ -156,13 +162,14 @@ func init() {
 // event is an event of a case of testdata/loop/announcements.json, which implementations
 // in other languages run too: one key, and what the subtask then adopts.
 type event struct {
-	Route   uint64   `json:"route,omitempty"`
-	Switch  string   `json:"switch,omitempty"`
-	Begin   *int     `json:"begin,omitempty"`
-	CatchUp *int     `json:"catch_up,omitempty"`
-	End     *int     `json:"end,omitempty"`
-	Slide   *int64   `json:"slide,omitempty"` // route, switch: holds from; begin: the slide
-	Adopts  []string `json:"adopts,omitempty"`
+	Route      uint64   `json:"route,omitempty"`
+	Switch     string   `json:"switch,omitempty"`
+	Capacities int      `json:"capacities,omitempty"`
+	Begin      *int     `json:"begin,omitempty"`
+	CatchUp    *int     `json:"catch_up,omitempty"`
+	End        *int     `json:"end,omitempty"`
+	Slide      *int64   `json:"slide,omitempty"` // route, switch: holds from; begin: the slide
+	Adopts     []string `json:"adopts,omitempty"`
 }
 
 // The rules as cases, run by every implementation.
@@ -193,6 +200,8 @@ func TestAnnouncementCases(t *testing.T) {
 				c.Route(r)
 			case e.Switch != "":
 				c.change(e.Switch)
+			case e.Capacities > 0:
+				c.Capacities(numbered(e.Capacities))
 			case e.Begin != nil:
 				got = c.begin(*e.Begin)
 				if s := c.slides[*e.Begin]; s != *e.Slide {
@@ -250,7 +259,9 @@ func TestAnnouncementsProperties(t *testing.T) {
 		for range rapid.IntRange(1, 80).Draw(t, "events") {
 			i := rapid.IntRange(0, n-1).Draw(t, "subtask")
 			var got []string
-			switch rapid.IntRange(0, 9).Draw(t, "event") {
+			switch rapid.IntRange(0, 10).Draw(t, "event") {
+			case 10:
+				c.Capacities(numbered(1))
 			case 0, 1:
 				version++
 				r := policy.HashRoute(2)
@@ -309,11 +320,11 @@ func TestAnnouncementsProperties(t *testing.T) {
 // A subtask that has ended adopts nothing, so that nothing may be kept for it: a job may run
 // on for days after one of its sources has ended.
 func TestNothingIsKeptForAnEndedSubtask(t *testing.T) {
-	a := NewAnnouncements(2)
+	a := NewAnnouncements(2, policy.BlurConfig{}, 1)
 	a.End(0)
 	for slide := range int64(100) {
 		a.Begin(1, slide, nil)
-		a.Route(&policy.Route{Version: uint64(slide + 1)})
+		a.Decide(policy.Decision{Route: &policy.Route{Version: uint64(slide + 1)}, Capacities: numbered(1)})
 		a.Switch("other", []partition.Router{&recorder{}, &recorder{}})
 		a.Window(&policy.Window{})
 	}

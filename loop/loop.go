@@ -1,5 +1,5 @@
 // Package loop is the control loop around a running job: the job is measured in windows, a
-// controller answers windows with routes, and the job applies them. The loop is pure: it has
+// controller answers windows with routes and capacities, and the job applies them. The loop is pure: it has
 // no clock, goroutine or lock, so that the same windows always give the same routes. Its
 // drivers move windows and routes between it and the job: collections, the policy server, its
 // client and online training.
@@ -12,19 +12,19 @@ type Config struct {
 	Workers    int               // P
 	Controller policy.Controller // decides; nil: no controller does
 	Metrics    policy.BlurConfig // how well the controller sees windows; must be valid
-	Seed       uint64            // of the noise in Metrics
+	Seed       uint64            // of the noise and the gaps in Metrics
 	// Gap is the distance between the versions of successive routes; 0 means 1. A loop
 	// that may run beside another loop of the same job leaves a gap, so that no version is
 	// used twice.
 	Gap uint64
 	// Failed, if not nil, is called when a controller panics, from the deferred function
-	// that recovered the panic; the window is then answered without a route. If it is nil,
+	// that recovered the panic; the window is then answered with an empty decision. If it is nil,
 	// the panic continues.
 	Failed func(w *policy.Window, reason any)
 }
 
 // Loop decides on the routes of one job. For each window, its driver calls Observe and then
-// Decide, and Announce with the route that it is about to apply. The loop numbers routes and
+// Decide, Announce with the route that it is about to apply, and applies route and capacities. The loop numbers routes and
 // knows the latest one, which need not be in force yet; controllers plan from that route and
 // remember none themselves. A Loop must not be used concurrently.
 type Loop struct {
@@ -68,36 +68,45 @@ func (l *Loop) Observe(w *policy.Window) *policy.Window {
 	return w
 }
 
-// Decide asks the controller to answer the last window, and returns its route, or nil to
-// keep the latest one. The driver decides what becomes of the route: one that is not passed
-// to Announce has no effect, so a driver that ignores it lets the controller only watch.
-func (l *Loop) Decide() *policy.Route {
+// Decide asks the controller to answer the last window, and returns its decision. The driver
+// decides what becomes of it: a route that is not passed to Announce has no effect, so a driver
+// that ignores the decision lets the controller only watch. Capacities are passed to the job as
+// they are, every time, whether or not there is a route.
+//
+// What waits at the workers is told with capacities if the window is the one that has just
+// ended: the length of a queue some windows ago says nothing about now.
+func (l *Loop) Decide() policy.Decision {
 	w := l.seen
 	if l.seen = nil; w == nil {
-		return nil
+		return policy.Decision{}
 	}
 	if n := l.next; n != nil && n.watch <= 0 {
 		l.controller, l.next = n.to, nil
 		n.begin()
 	}
-	route := l.ask(l.controller, w)
+	d := l.ask(l.controller, w)
 	if n := l.next; n != nil {
 		l.ask(n.to, w)
 		n.watch--
 	}
-	return route
+	if d.Capacities != nil && l.config.Metrics.Delay == 0 {
+		if waiting := policy.Waiting(w); waiting != nil {
+			d.Capacities = &policy.Capacities{Of: d.Capacities.Of, Waiting: waiting}
+		}
+	}
+	return d
 }
 
 // ask returns what a controller answers to a window.
-func (l *Loop) ask(c policy.Controller, w *policy.Window) (route *policy.Route) {
+func (l *Loop) ask(c policy.Controller, w *policy.Window) (d policy.Decision) {
 	if c == nil {
-		return nil
+		return d
 	}
 	if l.config.Failed != nil {
 		defer func() {
 			if reason := recover(); reason != nil {
 				l.config.Failed(w, reason)
-				route = nil
+				d = policy.Decision{}
 			}
 		}()
 	}
@@ -115,15 +124,15 @@ func (l *Loop) Announce(r *policy.Route) *policy.Route {
 	return l.latest
 }
 
-// Step observes a window, decides, and announces the route: what a driver does that has no
-// reason to do it in parts. It returns the route to apply, nil to keep the latest one.
-func (l *Loop) Step(w *policy.Window) *policy.Route {
+// Step observes a window, decides, and announces the route if there is one: what a driver does
+// that has no reason to do it in parts. It returns the decision to apply.
+func (l *Loop) Step(w *policy.Window) policy.Decision {
 	l.Observe(w)
-	route := l.Decide()
-	if route == nil {
-		return nil
+	d := l.Decide()
+	if d.Route != nil {
+		d.Route = l.Announce(d.Route)
 	}
-	return l.Announce(route)
+	return d
 }
 
 // Latest returns the latest route; before any was announced, the hash route.

@@ -11,7 +11,7 @@ import (
 // Commands of the scripts about loops:
 //
 //	loop NAME [controller=C] [delay=N] [noise=X] [gap=N]   make a loop for 8 workers
-//	measured NAME STEP [in-force=V] [slot=W]               a window has ended
+//	measured NAME STEP [in-force=V] [slot=W] [queue=F]     a window has ended
 //	handover NAME C WATCH                                  hand over after WATCH windows
 //	keep NAME                                              cancel the handover
 //	switched NAME C                                        the partitioner is switched
@@ -19,7 +19,9 @@ import (
 //
 // The busy ratio of a window is its step in tenths. The worker of slot 0 stands for a whole
 // route. Controllers move slot 0 to the next worker, except those whose names begin with
-// idle, which keep the latest route, and faulty, which panic. The controller none stands for
+// idle, which keep the latest route, and faulty, which panic. Those whose names begin with
+// bounding tell capacities and no route. queue is how full worker 0's queue of 100 is; worker
+// 1's is empty. The controller none stands for
 // a partitioner that follows no routes.
 func init() {
 	commands["loop"] = func(s *script, args []string) error {
@@ -47,6 +49,13 @@ func init() {
 			return err
 		}
 		w := &policy.Window{Step: step, Busy: []float64{float64(step) / 10}}
+		if options["queue"] != "" {
+			full, err := strconv.ParseFloat(options["queue"], 64)
+			if err != nil {
+				return err
+			}
+			w.Counts, w.Queue, w.QueueSize = []int64{0, 0}, []float64{full, 0}, 100
+		}
 		if version := options["in-force"]; version != "" {
 			w.Route = routeTo(options["slot"])
 			if w.Route.Version, err = strconv.ParseUint(version, 10, 64); err != nil {
@@ -59,8 +68,12 @@ func init() {
 		if w.RouteNew {
 			return fmt.Errorf("the window of the job was changed")
 		}
-		if r := l.Decide(); r != nil {
-			s.printf("announces %s", told(l.Announce(r)))
+		d := l.Decide()
+		if d.Route != nil {
+			s.printf("announces %s", told(l.Announce(d.Route)))
+		}
+		if c := d.Capacities; c != nil {
+			s.printf("passes on capacities %v, waiting %v", c.Of, c.Waiting)
 		}
 		return nil
 	}
@@ -126,13 +139,15 @@ func scripted(s *script, name string) policy.Controller {
 	return &scriptedController{s, name}
 }
 
-func (c *scriptedController) Decide(w *policy.Window, latest *policy.Route) *policy.Route {
+func (c *scriptedController) Decide(w *policy.Window, latest *policy.Route) policy.Decision {
 	c.s.printf("%s sees window %d, busy %.3f; latest is %s", c.name, w.Step, w.Busy[0], told(latest))
 	switch {
 	case strings.HasPrefix(c.name, "faulty"):
 		panic("a fault")
 	case strings.HasPrefix(c.name, "idle"):
-		return nil
+		return policy.Decision{}
+	case strings.HasPrefix(c.name, "bounding"):
+		return policy.Decision{Capacities: policy.CapacitiesOf([]float64{3, 1})}
 	}
-	return routeTo(strconv.Itoa((int(latest.Slots[0]) + 1) % 8))
+	return policy.Decision{Route: routeTo(strconv.Itoa((int(latest.Slots[0]) + 1) % 8))}
 }

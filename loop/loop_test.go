@@ -9,9 +9,9 @@ import (
 )
 
 // controllerFunc is a function as a controller.
-type controllerFunc func(*policy.Window, *policy.Route) *policy.Route
+type controllerFunc func(*policy.Window, *policy.Route) policy.Decision
 
-func (f controllerFunc) Decide(w *policy.Window, latest *policy.Route) *policy.Route {
+func (f controllerFunc) Decide(w *policy.Window, latest *policy.Route) policy.Decision {
 	return f(w, latest)
 }
 
@@ -24,11 +24,11 @@ func TestVersions(t *testing.T) {
 		var latest *policy.Route // by definition; nil: the hash route
 		highest := uint64(0)
 		var answer *policy.Route
-		controller := controllerFunc(func(_ *policy.Window, got *policy.Route) *policy.Route {
+		controller := controllerFunc(func(_ *policy.Window, got *policy.Route) policy.Decision {
 			if latest == nil && (got.Version != 0 || len(got.Keys) != 0) || latest != nil && got != latest {
 				t.Fatalf("the latest route is %d, the controller got %d", version(latest), version(got))
 			}
-			return answer
+			return policy.Decision{Route: answer}
 		})
 		c.Controller = controller
 		l := New(c)
@@ -52,7 +52,7 @@ func TestVersions(t *testing.T) {
 				if answer != nil {
 					before = *answer
 				}
-				r := l.Step(&policy.Window{Step: step, Route: inForce})
+				r := l.Step(&policy.Window{Step: step, Route: inForce}).Route
 				if r == nil {
 					continue
 				}
@@ -109,5 +109,5 @@ func TestPanicContinues(t *testing.T) {
 			t.Error("the panic is gone")
 		}
 	}()
-	New(Config{Workers: 3, Controller: controllerFunc(func(*policy.Window, *policy.Route) *policy.Route { panic("a fault") })}).Step(&policy.Window{})
+	New(Config{Workers: 3, Controller: controllerFunc(func(*policy.Window, *policy.Route) policy.Decision { panic("a fault") })}).Step(&policy.Window{})
 }

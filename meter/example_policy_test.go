@@ -58,7 +58,7 @@ func Example_builtinPolicy() {
 		if second%10 == 9 || second == 10 {
 			fmt.Printf("after %d s, the busiest worker is %.0f %% above the mean\n", second+1, 100*policy.Imbalance(window.Busy))
 		}
-		if route := control.Step(window); route != nil {
+		if route := control.Step(window).Route; route != nil {
 			router.(partition.RouteFollower).Follow(route, second+1)
 			source.Follow(route)
 		}

@@ -56,7 +56,7 @@ func Example() {
 		if second == 0 || second == 19 {
 			fmt.Printf("busiest worker over the mean after %d s: %.1f\n", second+1, 1+policy.Imbalance(window.Busy))
 		}
-		if route := control.Step(window); route != nil {
+		if route := control.Step(window).Route; route != nil {
 			router.(partition.RouteFollower).Follow(route, second+1)
 			source.Follow(route)
 		}

@@ -43,6 +43,19 @@ type RouteFollower interface {
 	Follow(r *policy.Route, slide int64)
 }
 
+// CapacityFollower is a Router that keeps every worker within its capacity, record by record
+// (table).
+type CapacityFollower interface {
+	// SetCapacities adopts capacities. It is called between batches, after every window that a
+	// controller has answered with capacities, with or without a new route: usually at the
+	// subtask's next slide boundary, and inside a slide if the subtask is late. Capacities of
+	// another number of workers are ignored.
+	//
+	// What waits at the workers (Capacities.Waiting) is of the whole job. Each subtask takes
+	// its equal part of it, as if all had sent alike.
+	SetCapacities(c *policy.Capacities)
+}
+
 // Learner is a Router that learns from measured windows (dalton-metrics, fish).
 type Learner interface {
 	// Observe processes a window that has just ended. It is called between batches.

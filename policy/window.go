@@ -38,8 +38,10 @@ type Window struct {
 	RouteNew bool   // the window is mixed: its counts and busy times are of more than one route or partitioner
 
 	Realised []RealisedShare // where the keys that may be split went; sorted by hash, then worker
+	Times    []Times         // how long each worker took for records; nil: no worker timed any
 
 	Pairs      int           // distinct (key, worker) pairs with state at the window's end
+	Bytes      int64         // that the state took at most during the window; 0: unknown. Traces do not have it
 	FanOut     float64       // mean workers per key over the windows reduced since the last report
 	LatencyP50 time.Duration // from intended arrival to the end of service; 0 without records
 	LatencyP99 time.Duration
@@ -53,6 +55,10 @@ func (w *Window) Clone() *Window {
 	c.Counts, c.Units = slices.Clone(w.Counts), slices.Clone(w.Units)
 	c.Busy, c.Queue, c.Reducer = slices.Clone(w.Busy), slices.Clone(w.Queue), slices.Clone(w.Reducer)
 	c.Hot, c.Slots, c.Realised = slices.Clone(w.Hot), slices.Clone(w.Slots), slices.Clone(w.Realised)
+	c.Times = slices.Clone(w.Times)
+	for i := range c.Times {
+		c.Times[i] = w.Times[i].Clone()
+	}
 	return &c
 }
 
@@ -78,12 +84,12 @@ func SortRealised(list []RealisedShare) {
 	})
 }
 
-// Controller turns windows into routes.
+// Controller turns windows into decisions: routes, and the capacities of the workers.
 type Controller interface {
-	// Decide returns the route to announce next, or nil to keep the latest one, which is
-	// the last that was announced to the job: it may not be in force yet. The loop gives
-	// the new route its version. Decide must not change w or latest, nor keep w.
-	Decide(w *Window, latest *Route) *Route
+	// Decide answers a window. latest is the last route that was announced to the job: it may
+	// not be in force yet. The loop gives a new route its version, and fills in what waits at
+	// the workers. Decide must not change w or latest, nor keep w.
+	Decide(w *Window, latest *Route) Decision
 }
 
 // Imbalance is (max - mean) / (mean + 1e-6) of the busy ratios

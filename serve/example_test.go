@@ -81,7 +81,7 @@ func Example() {
 		if second == 0 || second == 19 {
 			fmt.Printf("after %d s, the busiest worker is %.0f %% above the mean\n", second+1, 100*policy.Imbalance(window.Busy))
 		}
-		if route := control.Step(window); route != nil {
+		if route := control.Step(window).Route; route != nil {
 			router.(partition.RouteFollower).Follow(route, second+1)
 			source.Follow(route)
 		}

@@ -28,11 +28,9 @@ func follow(f *serve.Feed, c policy.Controller, seen *atomic.Int64) <-chan error
 				return
 			}
 			seen.Add(1)
-			if r := l.Step(w); r != nil {
-				if err := f.Apply(r); err != nil {
-					ended <- err
-					return
-				}
+			if err := f.Apply(l.Step(w)); err != nil {
+				ended <- err
+				return
 			}
 		}
 	}()
@@ -66,19 +64,22 @@ func TestFeed(t *testing.T) {
 	eventually(t, "a job of another number of workers is refused", func() bool { return refused.Status().Error != "" })
 	refused.Close()
 	for i, name := range []string{"one", "another"} {
-		eventually(t, "nobody is there", func() bool { return gone.Load() > int64(i) })
+		eventually(t, "no job is attached", func() bool { return gone.Load() > int64(i) })
 		j := newToy(8)
 		c := j.attach(t, s.address, name, nil)
 		attached(t, c)
 		controller := c.Controller(5 * time.Second)
 		for range 30 {
-			j.follow(controller.Decide(j.window(), j.route))
+			j.follow(controller.Decide(j.window(), j.route).Route)
 		}
 		if got := policy.Imbalance(j.busy()); got > 0.05 {
 			t.Errorf("job %s: imbalance %.3f", name, got)
 		}
 		if got := c.Status(); got.Model != "training" || got.Source != client.Policy || got.Answers != 30 || got.Outdated != 0 || got.Reason != "" {
 			t.Errorf("job %s: status %+v", name, got)
+		}
+		if l := c.Capacities(); l == nil || l.Of[1] < 1.5*l.Of[0] {
+			t.Errorf("job %s: capacities %v, though worker 1 is twice as fast as worker 0", name, l)
 		}
 		c.Close()
 	}
@@ -106,8 +107,8 @@ func TestFeedOfSlowTaker(t *testing.T) {
 	}
 	j := newToy(4)
 	for range 4 {
-		if c.Decide(j.window(), j.route) != nil {
-			t.Error("there is a route, and nobody decided")
+		if c.Decide(j.window(), j.route).Route != nil {
+			t.Error("there is a route without a decision")
 		}
 	}
 	if f.Dropped() != 2 {
@@ -121,14 +122,14 @@ func TestFeedOfSlowTaker(t *testing.T) {
 	var last *policy.Route
 	for version := range uint64(3) {
 		last = &policy.Route{Version: 2 + version}
-		if err := f.Apply(last); err != nil {
+		if err := f.Apply(policy.Decision{Route: last}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if r := c.Decide(j.window(), j.route); r != last {
+	if r := c.Decide(j.window(), j.route).Route; r != last {
 		t.Errorf("route %+v, not the newest", r)
 	}
-	if r := c.Decide(j.window(), j.route); r != nil {
+	if r := c.Decide(j.window(), j.route).Route; r != nil {
 		t.Errorf("route %+v twice", r)
 	}
 	over := errors.New("over")

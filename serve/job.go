@@ -33,8 +33,9 @@ type job struct {
 
 	keys     keys
 	loop     *loop.Loop
-	decider  decider  // of the loop's controller
-	upcoming *decider // of the loop's pending handover; nil: none
+	learn    *policy.Blur // what routers that learn see of the windows
+	decider  decider      // of the loop's controller
+	upcoming *decider     // of the loop's pending handover; nil: none
 
 	wanted wire.Control // everything that Control asked for
 
@@ -60,6 +61,7 @@ func newJob(s *Server, h *wire.Hello) *job {
 		server: s, name: h.Job, instance: h.Instance, shape: h.Shape,
 		assembler: reports.NewAssembler(h.Shape, s.config.Window),
 		view:      newView(h.Shape.Workers),
+		learn:     policy.NewBlur(s.learn, s.seed),
 	}
 	j.keys = keys{limit: s.config.KeyDistance}
 	j.decider = j.deciderOf(choice{model: s.currentModel()})
@@ -108,6 +110,7 @@ func (j *job) attach(s *stream, route *policy.Route) bool {
 	s.out.put(&pb.AttachResponse{Message: &pb.AttachResponse_Welcome{Welcome: &pb.Welcome{
 		Protocol: wire.Protocol, Server: j.server.name, Model: j.modelMessage(),
 		MaxMessageBytes: uint32(j.server.config.Limits.Message), MaxReportsPerSecond: j.server.config.Limits.Reports,
+		Compact: true,
 	}}})
 	if j.wanted != (wire.Control{}) && len(s.hello.Partitioners) > 0 {
 		s.out.put(control(j.wanted))
@@ -166,16 +169,22 @@ func (j *job) answer(now time.Time) {
 			j.server.watch(j.name, a)
 		}
 		j.loop.Observe(a.Window)
-		route := j.loop.Decide()
-		d := &wire.Decision{Window: a.Number, Incomplete: !a.Complete(), Busy: measured(a.Window.Busy), Shares: a.Shares}
+		decided := j.loop.Decide()
+		route := decided.Route
+		d := &decision{
+			Decision: wire.Decision{Window: a.Number, Incomplete: !a.Complete(), Shares: a.Shares, Capacities: decided.Capacities},
+			learned:  a.Learns,
+		}
+		if seen := j.learn.See(a.Window); seen != nil {
+			d.Busy = measured(seen.Busy)
+		}
 		if route != nil {
 			route = j.loop.Announce(route)
 			j.assembler.Know(route)
 			d.Route, d.Start = route, min(j.assembler.Latest(), math.MaxUint64-2)+2
 		}
-		message := newDecision(d)
 		for _, s := range j.streams {
-			if len(s.hello.Partitioners) > 0 && s.out.decide(message) {
+			if len(s.hello.Partitioners) > 0 && s.out.decide(d) {
 				j.server.metrics.unsent.Inc()
 			}
 		}

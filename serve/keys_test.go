@@ -59,7 +59,7 @@ func TestJobOfOtherKeys(t *testing.T) {
 		controller := c.Controller(5 * time.Second)
 		j.hot, j.last = hot, nil
 		for range windows {
-			j.follow(controller.Decide(j.window(), j.route))
+			j.follow(controller.Decide(j.window(), j.route).Route)
 		}
 		return c.Status()
 	}
@@ -123,7 +123,7 @@ func TestJobOfAnyKeys(t *testing.T) {
 		attached(t, c)
 		controller := c.Controller(5 * time.Second)
 		for range 12 {
-			j.follow(controller.Decide(j.window(), j.route))
+			j.follow(controller.Decide(j.window(), j.route).Route)
 		}
 		if got := c.Status(); got.Reason != "" || got.Answers != 12 {
 			t.Errorf("%s: status %+v", tc.why, got)

@@ -64,7 +64,7 @@ func TestLivePage(t *testing.T) {
 		}
 		w := j.window()
 		w.Hot[1].Name = `<img src=x onerror="document.title='broken'">`
-		j.follow(controller.Decide(w, j.route))
+		j.follow(controller.Decide(w, j.route).Route)
 	}
 	handler, err := s.Handler("", true)
 	if err != nil {

@@ -40,7 +40,7 @@ func attachProcess(address string) {
 	}
 	controller := c.Controller(time.Second)
 	for {
-		j.follow(controller.Decide(j.window(), j.route))
+		j.follow(controller.Decide(j.window(), j.route).Route)
 		time.Sleep(10 * time.Millisecond)
 	}
 }

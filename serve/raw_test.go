@@ -61,7 +61,7 @@ func works(t testing.TB, s *running, name string) {
 	attached(t, c)
 	controller := c.Controller(5 * time.Second)
 	for range 20 {
-		j.follow(controller.Decide(j.window(), j.route))
+		j.follow(controller.Decide(j.window(), j.route).Route)
 	}
 	if st := c.Status(); st.Answers != 20 || policy.Imbalance(j.busy()) > 0.1 {
 		t.Errorf("job %s: imbalance %.3f, status %+v", name, policy.Imbalance(j.busy()), st)
@@ -114,6 +114,16 @@ func message(r *reports.Report) *pb.Report {
 		panic(err)
 	}
 	return m.GetReport()
+}
+
+// encoded is a decision as it comes on a stream.
+func encoded(t testing.TB, d *pb.Decision) []byte {
+	t.Helper()
+	b, err := proto.Marshal(&pb.AttachResponse{Message: &pb.AttachResponse_Decision{Decision: d}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // ended is the code that a stream ends with.

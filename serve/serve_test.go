@@ -279,7 +279,7 @@ func attached(t testing.TB, c *client.Client) {
 // failing is a controller with a fault.
 type failing struct{}
 
-func (failing) Decide(*policy.Window, *policy.Route) *policy.Route { panic("a fault") }
+func (failing) Decide(*policy.Window, *policy.Route) policy.Decision { panic("a fault") }
 
 // A controller that panics costs its own job a route, and the server nothing.
 func TestControllerThatPanics(t *testing.T) {
@@ -293,14 +293,14 @@ func TestControllerThatPanics(t *testing.T) {
 	bad, j := newToy(3), newToy(8)
 	c := bad.attach(t, s.address, "bad", nil)
 	attached(t, c)
-	if r := c.Controller(5*time.Second).Decide(bad.window(), bad.route); r != nil {
+	if r := c.Controller(5*time.Second).Decide(bad.window(), bad.route).Route; r != nil {
 		t.Errorf("a controller that failed decided on %v", r)
 	}
 	other := j.attach(t, s.address, "good", nil)
 	attached(t, other)
 	controller := other.Controller(5 * time.Second)
 	for range 40 {
-		j.follow(controller.Decide(j.window(), j.route))
+		j.follow(controller.Decide(j.window(), j.route).Route)
 	}
 	if got := policy.Imbalance(j.busy()); got > 0.05 {
 		t.Errorf("the other job's imbalance is %.3f", got)
@@ -319,7 +319,7 @@ func TestServedJobIsBalanced(t *testing.T) {
 	before := policy.Imbalance(j.busy())
 	controller := c.Controller(5 * time.Second)
 	for range 40 {
-		j.follow(controller.Decide(j.window(), j.route))
+		j.follow(controller.Decide(j.window(), j.route).Route)
 	}
 	if after := policy.Imbalance(j.busy()); after > 0.05 || before < 0.5 {
 		t.Errorf("imbalance %.3f came to %.3f", before, after)

@@ -24,7 +24,7 @@ import (
 	"github.com/saspart/saspart/stream"
 )
 
-// results runs the experiment's job under a partitioner for so many windows, whose
+// results runs the experiment's job under a partitioner for a number of windows, whose
 // routes the controller decides if it is not nil, and returns what it computes.
 func results(t *testing.T, e *config.Experiment, engine, partitioner string, windows int, controller policy.Controller) map[string]string {
 	t.Helper()
@@ -50,10 +50,8 @@ func results(t *testing.T, e *config.Experiment, engine, partitioner string, win
 		if err != nil {
 			t.Fatal(err)
 		}
-		if route := l.Step(w); route != nil {
-			if err := job.Apply(route); err != nil {
-				t.Fatal(err)
-			}
+		if err := job.Apply(l.Step(w)); err != nil {
+			t.Fatal(err)
 		}
 	}
 	if err := job.Close(); err != nil {
@@ -94,7 +92,7 @@ func TestJobSurvivesItsServer(t *testing.T) {
 	var longest time.Duration
 	decide := attachedTo.Controller(20 * time.Millisecond)
 	step := 0
-	controller := controllerFunc(func(w *policy.Window, latest *policy.Route) *policy.Route {
+	controller := controllerFunc(func(w *policy.Window, latest *policy.Route) policy.Decision {
 		switch step++; step {
 		case 20:
 			server.kill()
@@ -106,10 +104,10 @@ func TestJobSurvivesItsServer(t *testing.T) {
 			server.signal(t, syscall.SIGCONT)
 		}
 		began := time.Now()
-		route := decide.Decide(w, latest)
+		d := decide.Decide(w, latest)
 		longest = max(longest, time.Since(began))
 		sources = append(sources, attachedTo.Status().Source)
-		return route
+		return d
 	})
 	got := results(t, e, experiment.Local, "saspartitioner", windows, controller)
 	want := results(t, e, experiment.Sim, "hash", windows, nil)
@@ -146,9 +144,9 @@ func TestJobSurvivesItsServer(t *testing.T) {
 }
 
 // controllerFunc is a function as a controller.
-type controllerFunc func(*policy.Window, *policy.Route) *policy.Route
+type controllerFunc func(*policy.Window, *policy.Route) policy.Decision
 
-func (f controllerFunc) Decide(w *policy.Window, latest *policy.Route) *policy.Route {
+func (f controllerFunc) Decide(w *policy.Window, latest *policy.Route) policy.Decision {
 	return f(w, latest)
 }
 

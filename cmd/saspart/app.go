@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/saspart/saspart/cmd/saspart/internal/progress"
 )
 
 // app is what the commands have of the world: their streams, the environment and
@@ -80,3 +82,17 @@ func (a *app) trackStart(cmd *cobra.Command) {
 
 // narrate tells the user what is going on.
 func (a *app) narrate(format string, args ...any) { fmt.Fprintf(a.err, format+"\n", args...) }
+
+// progress shows how far a step of total units is; 0 units: it is not known how many.
+func (a *app) progress(label, units string, total int64) *progress.Meter {
+	return progress.Start(a.err, a.now, progress.Config{Label: label, Unit: units, Total: total, Terminal: a.errTerminal})
+}
+
+// print prints a result: v if the output is JSON, otherwise text.
+func (a *app) print(output string, v any, text string) error {
+	if output == "json" {
+		return writeJSON(a.out, v)
+	}
+	_, err := io.WriteString(a.out, text)
+	return err
+}

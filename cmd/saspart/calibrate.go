@@ -2,16 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"math"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/saspart/saspart/cmd/saspart/internal/progress"
-	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/engine/calibrate"
 	"github.com/saspart/saspart/experiment"
 	"github.com/saspart/saspart/stream"
@@ -36,15 +32,12 @@ is over the repeats; a wide range means that the machine had other load.`,
 		Example: `  saspart calibrate --config flights-tdigest
   saspart calibrate --config wordcount-zipf -o json`,
 		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.runCalibrate(cmd.Context(), opts) },
 	}
 	opts.experiment.add(cmd)
 	cmd.Flags().IntVar(&opts.repeats, "repeats", opts.repeats, "number of repeats")
 	cmd.Flags().IntVar(&opts.records, "records", opts.records, "number of the source's records to measure with")
-	output := outputFlag(cmd, "yaml", "json")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		opts.output = output.value
-		return a.runCalibrate(cmd.Context(), opts)
-	}
+	outputFlag(cmd, &opts.output, "yaml", "json")
 	return cmd
 }
 
@@ -72,13 +65,11 @@ func (a *app) runCalibrate(ctx context.Context, opts calibrateOptions) error {
 	if err != nil {
 		return err
 	}
-	records, err := sample(e, opts.records)
+	records, err := experiment.Records(e, opts.records, e.Rate.Rate)
 	if err != nil {
 		return err
 	}
-	meter := progress.Start(a.err, a.now, progress.Config{
-		Label: "calibrate", Unit: "repeats", Total: int64(opts.repeats), Terminal: a.errTerminal,
-	})
+	meter := a.progress("calibrate", "repeats", int64(opts.repeats))
 	c := calibrate.Measurement{
 		Task: task, Records: records, Slides: e.Job.WindowSlides(),
 		Repeats: opts.repeats, Least: 20 * time.Millisecond, Now: a.now, Step: func() { meter.Add(1) },
@@ -89,41 +80,17 @@ func (a *app) runCalibrate(ctx context.Context, opts calibrateOptions) error {
 		return err
 	}
 	result := calibration{Task: task.Name(), Records: len(records), Repeats: opts.repeats, Version: buildVersion(), Costs: costs}
-	if opts.output == "json" {
-		return writeJSON(a.out, result)
-	}
-	return result.write(a.out)
+	return a.print(opts.output, result, result.snippet())
 }
 
-// sample returns up to n records from the beginning of the experiment's source.
-func sample(e *config.Experiment, n int) (records []stream.Record, err error) {
-	sources, err := experiment.OpenSources(e, 1, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, stream.CloseSources(sources)) }()
-	var b stream.Batch
-	b.Resize(n)
-	gap := 1e9 / max(e.Rate.Rate, 1)
-	for i := range b.Records {
-		b.Records[i].Time = int64(float64(i) * gap)
-	}
-	n, err = sources[0].Fill(&b)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
-	}
-	return b.Records[:n], nil
-}
-
-// write prints the snippet.
-func (c *calibration) write(w io.Writer) error {
+// snippet is the costs as a part of an experiment.
+func (c *calibration) snippet() string {
 	text := fmt.Sprintf("# saspart calibrate: %s, median of %d repeats over %d records, %s %s\njob:\n  costs:\n",
 		c.Task, c.Repeats, c.Records, c.Version.Go, c.Version.Platform)
 	for _, m := range c.Costs {
 		text += fmt.Sprintf("    %-7s %-8s # %s to %s\n", m.Name+":", ns(m.Median), ns(m.Low), ns(m.High))
 	}
-	_, err := io.WriteString(w, text)
-	return err
+	return text
 }
 
 // ns renders a cost as a duration in whole nanoseconds, the grain of job.costs.

@@ -12,10 +12,8 @@ import (
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/saspart/saspart/cmd/saspart/internal/progress"
 	"github.com/saspart/saspart/collect"
 	"github.com/saspart/saspart/config"
-	"github.com/saspart/saspart/config/strict"
 	"github.com/saspart/saspart/dataset"
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/experiment"
@@ -59,12 +57,10 @@ The trace is DIR/NAME-PARTITIONER-SEED.arrow. It is never overwritten.`,
 	opts.experiment.short(cmd, "episodes", "collect.episodes", "n", "stop after this many episodes")
 	cmd.Flags().StringVar(&opts.out, "out", opts.out, "`folder` for the trace")
 	cmd.MarkFlagsMutuallyExclusive("windows", "duration")
-	engineName := &choice{value: experiment.Sim, allowed: experiment.Engines()}
-	choiceFlag(cmd, engineName, "engine", "", "engine that runs the job")
+	engineFlag(cmd, &opts.engine, experiment.Engines()...)
 	opts.flink.add(cmd)
-	output := outputFlag(cmd, "text", "json")
+	outputFlag(cmd, &opts.output, "text", "json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		opts.engine, opts.output = engineName.value, output.value
 		opts.single = cmd.Flags().Changed("partitioner")
 		opts.unlimit(cmd)
 		return a.runCollect(cmd.Context(), opts)
@@ -79,7 +75,7 @@ func (o *collectOptions) unlimit(cmd *cobra.Command) {
 	}
 	for _, other := range []string{"duration", "episodes"} {
 		if cmd.Flags().Changed(other) {
-			o.experiment.overrides = append(o.experiment.overrides, strict.Override{Path: "collect.windows", Value: "0", From: "--" + other})
+			o.experiment.override("collect.windows", "0", "--"+other)
 			return
 		}
 	}
@@ -101,7 +97,7 @@ func (a *app) runCollect(ctx context.Context, opts collectOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closeFlink(cluster)) }()
+	defer func() { err = errors.Join(err, cluster.Close()) }()
 	if opts.single {
 		e.Collect.Behaviours = nil
 	}
@@ -119,9 +115,7 @@ func (a *app) runCollect(ctx context.Context, opts collectOptions) (err error) {
 	path := tracePath(opts.out, e, meta.Partitioner)
 	trace := &lazyTrace{path: path, meta: meta}
 	sum := dataset.NewSummariser(meta)
-	meter := progress.Start(a.err, a.now, progress.Config{
-		Label: "collect", Unit: "windows", Total: expectedWindows(e, run.Config), Terminal: a.errTerminal,
-	})
+	meter := a.progress("collect", "windows", expectedWindows(e, run.Config))
 	run.Sink = trace
 	run.Watch = func(w *policy.Window) {
 		sum.Add(w)
@@ -147,14 +141,10 @@ func (a *app) printCollected(path string, s dataset.Summary, closed bool, output
 		return fmt.Errorf("stat the trace: %w", err)
 	}
 	s.Complete = closed
-	if output == "json" {
-		s.Imbalance.Series = nil // it is in the trace
-		return writeJSON(a.out, collected{Trace: path, Bytes: info.Size(), Summary: s})
-	}
-	_, err = fmt.Fprintf(a.out, "%s, %s in %s\nimbalance mean %.3f, last %.3f\ntrace %s (%.1f MB)\n",
+	s.Imbalance.Series = nil // it is in the trace
+	return a.print(output, collected{Trace: path, Bytes: info.Size(), Summary: s}, fmt.Sprintf("%s, %s in %s\nimbalance mean %.3f, last %.3f\ntrace %s (%.1f MB)\n",
 		plural(s.Windows, "window"), plural(int(s.Records), "record"), plural(s.Episodes, "episode"),
-		s.Imbalance.Mean, s.Imbalance.Last, path, float64(info.Size())/1e6)
-	return err
+		s.Imbalance.Mean, s.Imbalance.Last, path, float64(info.Size())/1e6))
 }
 
 // leftOut counts the rows that the sources of a command's jobs skipped (on_bad_row: skip).

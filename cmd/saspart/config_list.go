@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"text/tabwriter"
 
@@ -11,8 +10,6 @@ import (
 	"github.com/saspart/saspart/configs"
 )
 
-type configListOptions struct{ output string }
-
 // readyExperiment is a row of the list.
 type readyExperiment struct {
 	Name        string `json:"name"`
@@ -20,19 +17,18 @@ type readyExperiment struct {
 }
 
 func (a *app) configListCommand() *cobra.Command {
+	var output string
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the experiments that are ready to run",
 		Args:  noArgs,
+		RunE:  func(*cobra.Command, []string) error { return a.runConfigList(output) },
 	}
-	output := outputFlag(cmd, "table", "json")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return a.runConfigList(cmd.Context(), configListOptions{output: output.value})
-	}
+	outputFlag(cmd, &output, "table", "json")
 	return cmd
 }
 
-func (a *app) runConfigList(_ context.Context, opts configListOptions) error {
+func (a *app) runConfigList(output string) error {
 	var rows []readyExperiment
 	for _, name := range configs.Names() {
 		e, err := config.Ready(name)
@@ -41,7 +37,7 @@ func (a *app) runConfigList(_ context.Context, opts configListOptions) error {
 		}
 		rows = append(rows, readyExperiment{Name: name, Description: e.Description})
 	}
-	if opts.output == "json" {
+	if output == "json" {
 		return writeJSON(a.out, rows)
 	}
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)

@@ -1,10 +1,6 @@
 package main
 
-import (
-	"context"
-
-	"github.com/spf13/cobra"
-)
+import "github.com/spf13/cobra"
 
 type configShowOptions struct {
 	experiment experimentFlags
@@ -23,17 +19,14 @@ itself a configuration file.`,
   saspart config show --config wordcount-zipf --set job.workers=16
   SASPART_SEED=7 saspart config show --config drift -o json`,
 		Args: noArgs,
+		RunE: func(*cobra.Command, []string) error { return a.runConfigShow(opts) },
 	}
 	opts.experiment.add(cmd)
-	output := outputFlag(cmd, "yaml", "json")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		opts.output = output.value
-		return a.runConfigShow(cmd.Context(), opts)
-	}
+	outputFlag(cmd, &opts.output, "yaml", "json")
 	return cmd
 }
 
-func (a *app) runConfigShow(_ context.Context, opts configShowOptions) error {
+func (a *app) runConfigShow(opts configShowOptions) error {
 	e, origins, err := opts.experiment.load(a)
 	if err != nil {
 		return err

@@ -1,15 +1,12 @@
 package main
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/saspart/saspart/config"
 )
-
-type configValidateOptions struct{ files []string }
 
 func (a *app) configValidateCommand() *cobra.Command {
 	return &cobra.Command{
@@ -24,15 +21,13 @@ The exit code is 2 if a file is not valid.`,
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.runConfigValidate(cmd.Context(), configValidateOptions{files: args})
-		},
+		RunE: func(_ *cobra.Command, files []string) error { return a.runConfigValidate(files) },
 	}
 }
 
-func (a *app) runConfigValidate(_ context.Context, opts configValidateOptions) error {
+func (a *app) runConfigValidate(files []string) error {
 	bad := 0
-	for _, file := range opts.files {
+	for _, file := range files {
 		if _, _, err := config.Load(file, nil, nil); err != nil {
 			a.narrate("%v", err)
 			bad++
@@ -41,7 +36,7 @@ func (a *app) runConfigValidate(_ context.Context, opts configValidateOptions) e
 		fmt.Fprintf(a.out, "%s: valid\n", file)
 	}
 	if bad > 0 {
-		return usagef("%d of %d files not valid", bad, len(opts.files))
+		return usagef("%d of %d files not valid", bad, len(files))
 	}
 	return nil
 }

@@ -25,6 +25,7 @@ type finding struct {
 }
 
 func (a *app) doctorCommand() *cobra.Command {
+	var output string
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check what this machine needs for building and training",
@@ -33,28 +34,23 @@ toolchain, a C++ compiler, libtorch, the Python readers, a JDK with Maven. For e
 missing tool it says what to do. All commands but training need only this binary.
 Python is expected in .venv of the current folder.`,
 		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.runDoctor(cmd.Context(), output) },
 	}
-	output := outputFlag(cmd, "text", "json")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return a.runDoctor(cmd.Context(), output.value) }
+	outputFlag(cmd, &output, "text", "json")
 	return cmd
 }
 
 func (a *app) runDoctor(ctx context.Context, output string) error {
-	d := doctor{ctx: ctx, env: a.env}
-	findings := d.examine()
-	if output == "json" {
-		return writeJSON(a.out, findings)
-	}
+	findings := doctor{ctx: ctx, env: a.env}.examine()
+	var b strings.Builder
 	for _, f := range findings {
 		mark, text := "ok  ", f.Found
 		if f.Found == "" {
 			mark, text = "--  ", "missing; for "+f.Needed+": "+f.Fix
 		}
-		if _, err := fmt.Fprintf(a.out, "%s%-20s %s\n", mark, f.Thing, text); err != nil {
-			return err
-		}
+		fmt.Fprintf(&b, "%s%-20s %s\n", mark, f.Thing, text)
 	}
-	return nil
+	return a.print(output, findings, b.String())
 }
 
 // doctor examines a machine.

@@ -31,10 +31,9 @@ func (e *usageError) Unwrap() error { return e.err }
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
 
-// asUsage marks an error of the command line's parser.
+// asUsage marks an error, if there is one, as one of the command line.
 func asUsage(err error) error {
-	var u *usageError
-	if errors.As(err, &u) {
+	if err == nil || errors.As(err, new(*usageError)) {
 		return err
 	}
 	return &usageError{err}
@@ -49,17 +48,14 @@ func (e *thresholdError) Unwrap() error { return e.err }
 
 // exitCode is the one place where errors become exit codes.
 func exitCode(err error) int {
-	var usage *usageError
-	var threshold *thresholdError
-	var value *field.Error
 	switch {
 	case err == nil:
 		return codeOK
-	case errors.As(err, &threshold):
+	case errors.As(err, new(*thresholdError)):
 		return codeThreshold
 	case errors.Is(err, context.Canceled):
 		return codeInterrupted
-	case errors.As(err, &usage), errors.As(err, &value), strict.IsInvalid(err):
+	case errors.As(err, new(*usageError)), errors.As(err, new(*field.Error)), strict.IsInvalid(err):
 		return codeUsage
 	}
 	return codeFailed
@@ -68,12 +64,11 @@ func exitCode(err error) int {
 // report tells the user about err. What is wrong with a configuration starts with
 // the file and line, for editors to jump to.
 func (a *app) report(cmd *cobra.Command, err error) {
-	var usage *usageError
 	switch {
 	case err == nil:
 	case strict.IsInvalid(err):
 		a.narrate("%v", err)
-	case errors.As(err, &usage):
+	case errors.As(err, new(*usageError)):
 		a.narrate("saspart: %v", err)
 		a.narrate("see: %s --help", cmd.CommandPath())
 	case errors.Is(err, context.Canceled):

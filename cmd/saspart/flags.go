@@ -15,12 +15,12 @@ import (
 
 // choice is the value of a flag that takes one of several words.
 type choice struct {
-	value   string
+	value   *string
 	allowed []string
 }
 
 // String implements pflag.Value.
-func (c *choice) String() string { return c.value }
+func (c *choice) String() string { return *c.value }
 
 // Type implements pflag.Value: what help shows behind the flag.
 func (c *choice) Type() string { return strings.Join(c.allowed, "|") }
@@ -30,21 +30,35 @@ func (c *choice) Set(s string) error {
 	if !slices.Contains(c.allowed, s) {
 		return errors.New(nearest.Explain(s, c.allowed))
 	}
-	c.value = s
+	*c.value = s
 	return nil
 }
 
 // outputFlag adds -o; the first of the formats is the default.
-func outputFlag(cmd *cobra.Command, formats ...string) *choice {
-	c := &choice{value: formats[0], allowed: formats}
-	choiceFlag(cmd, c, "output", "o", "how to print the result")
-	return c
+func outputFlag(cmd *cobra.Command, value *string, formats ...string) {
+	*value = formats[0]
+	choiceFlag(cmd, value, "output", "o", "how to print the result", formats...)
 }
 
-// choiceFlag adds a flag with its completions.
-func choiceFlag(cmd *cobra.Command, c *choice, name, short, usage string) {
-	cmd.Flags().VarP(c, name, short, usage)
-	complete(cmd, name, c.allowed)
+// engineFlag adds --engine; the first of the engines is the default.
+func engineFlag(cmd *cobra.Command, value *string, engines ...string) {
+	*value = engines[0]
+	choiceFlag(cmd, value, "engine", "", "engine that runs the job", engines...)
+}
+
+// choiceFlag adds a flag with its completions. Its default is the value that is there.
+func choiceFlag(cmd *cobra.Command, value *string, name, short, usage string, allowed ...string) {
+	cmd.Flags().VarP(&choice{value, allowed}, name, short, usage)
+	complete(cmd, name, allowed)
+}
+
+// require makes flags required.
+func require(cmd *cobra.Command, names ...string) {
+	for _, name := range names {
+		if err := cmd.MarkFlagRequired(name); err != nil {
+			panic("flag --" + name + ": " + err.Error()) // it does not exist: a mistake in this package
+		}
+	}
 }
 
 func complete(cmd *cobra.Command, flag string, words []string) {
@@ -75,6 +89,11 @@ func (f *experimentFlags) policies(cmd *cobra.Command) {
 	cmd.MarkFlagsMutuallyExclusive("checkpoint", "pool")
 }
 
+// override sets the value at path.
+func (f *experimentFlags) override(path, value, from string) {
+	f.overrides = append(f.overrides, strict.Override{Path: path, Value: value, From: from})
+}
+
 // short adds a flag that sets the value at path of the experiment, as --set does.
 func (f *experimentFlags) short(cmd *cobra.Command, name, path, metavar, usage string) {
 	cmd.Flags().Var(&pathFlag{f: f, name: name, path: path, metavar: metavar}, name, usage)
@@ -95,7 +114,7 @@ func (s *setFlag) Set(text string) error {
 	if !ok || path == "" {
 		return errors.New("write it as path=value, for example job.workers=16")
 	}
-	s.f.overrides = append(s.f.overrides, strict.Override{Path: path, Value: value, From: "--set " + text})
+	s.f.override(path, value, "--set "+text)
 	return nil
 }
 
@@ -110,6 +129,6 @@ func (p *pathFlag) String() string { return p.value }
 func (p *pathFlag) Type() string   { return p.metavar }
 func (p *pathFlag) Set(text string) error {
 	p.value = text
-	p.f.overrides = append(p.f.overrides, strict.Override{Path: p.path, Value: text, From: "--" + p.name + " " + text})
+	p.f.override(p.path, text, "--"+p.name+" "+text)
 	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -32,7 +33,7 @@ saspart/flink in the user's cache. Flink itself is always there.`,
 }
 
 func (a *app) flinkUpCommand(config *cluster.Config) *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := a.clusterCommand(config, (*cluster.Cluster).Up, &cobra.Command{
 		Use:   "up",
 		Short: "Start the cluster, or its missing processes",
 		Long: `Starts the cluster and waits until it is ready. A running cluster is left as it is, but
@@ -40,25 +41,32 @@ processes that have died are restarted. To change the number of processes, stop 
 first.`,
 		Example: `  saspart flink up
   saspart flink up --port 0 --slots 64 -o json`,
-		Args: noArgs,
-	}
+	})
 	f := cmd.Flags()
 	f.IntVar(&config.Port, "port", config.Port, "`port` of the REST interface and the web page; 0: any free port")
 	f.IntVar(&config.TaskManagers, "taskmanagers", config.TaskManagers, "TaskManagers, `n` processes")
 	f.IntVar(&config.TaskSlots, "slots", config.TaskSlots, "task slots of each TaskManager; together at least as `many` as a job has workers")
 	f.IntVar(&config.Heap, "heap", config.Heap, "`MiB` of heap for the work of each TaskManager")
 	f.DurationVar(&config.Patience, "wait", config.Patience, "how long to wait for the cluster, not counting the download of Flink")
-	output := outputFlag(cmd, "text", "json")
+	return cmd
+}
+
+// clusterCommand completes a command that does something with the cluster and shows its
+// status.
+func (a *app) clusterCommand(config *cluster.Config, do func(*cluster.Cluster, context.Context) (cluster.Status, error), cmd *cobra.Command) *cobra.Command {
+	var output string
+	outputFlag(cmd, &output, "text", "json")
+	cmd.Args = noArgs
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := a.cluster(config)
 		if err != nil {
 			return err
 		}
-		s, err := c.Up(cmd.Context())
+		s, err := do(c, cmd.Context())
 		if err != nil {
 			return err
 		}
-		return a.printCluster(s, output.value)
+		return a.printCluster(s, output)
 	}
 	return cmd
 }
@@ -84,24 +92,10 @@ func (a *app) flinkDownCommand(config *cluster.Config) *cobra.Command {
 }
 
 func (a *app) flinkStatusCommand(config *cluster.Config) *cobra.Command {
-	cmd := &cobra.Command{
+	return a.clusterCommand(config, (*cluster.Cluster).Status, &cobra.Command{
 		Use:   "status",
 		Short: "Show whether the cluster is running, and its processes",
-		Args:  noArgs,
-	}
-	output := outputFlag(cmd, "text", "json")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := a.cluster(config)
-		if err != nil {
-			return err
-		}
-		s, err := c.Status(cmd.Context())
-		if err != nil {
-			return err
-		}
-		return a.printCluster(s, output.value)
-	}
-	return cmd
+	})
 }
 
 // cluster is the cluster that flags describe.
@@ -113,12 +107,8 @@ func (a *app) cluster(config *cluster.Config) (*cluster.Cluster, error) {
 }
 
 func (a *app) printCluster(s cluster.Status, output string) error {
-	if output == "json" {
-		return writeJSON(a.out, s)
-	}
 	if s.Address == "" {
-		_, err := fmt.Fprintln(a.out, "no cluster runs; start one with saspart flink up")
-		return err
+		return a.print(output, s, "no cluster runs; start one with saspart flink up\n")
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s  Flink %s", s.Address, s.Version)
@@ -128,6 +118,5 @@ func (a *app) printCluster(s cluster.Status, output string) error {
 	fmt.Fprintf(&b, "\n%d of %d task slots free, %s\n", s.Free, s.TaskSlots, plural(s.Jobs, "job"))
 	fmt.Fprintf(&b, "JobManager %d, TaskManagers %s (%d of %d registered)\n", s.JobManager, strings.Trim(fmt.Sprint(s.TaskManagers), "[]"), s.Registered, s.Wanted)
 	fmt.Fprintf(&b, "logs in %s\n", s.Logs)
-	_, err := fmt.Fprint(a.out, b.String())
-	return err
+	return a.print(output, s, b.String())
 }

@@ -61,7 +61,7 @@ func (f *flinkFlags) open(a *app, engine string) (*flink.Engine, error) {
 		return nil, nil
 	}
 	e, err := flink.New(f.config(a))
-	return e, asUsageIf(err)
+	return e, asUsage(err)
 }
 
 // config is the cluster that the flags and the environment name.
@@ -83,14 +83,6 @@ func (f *flinkFlags) config(a *app) flink.Config {
 		c.Guard = append(append(c.Guard, a.self...), "flink", guardName, f.address)
 	}
 	return c
-}
-
-// closeFlink closes an engine if there is one.
-func closeFlink(e *flink.Engine) error {
-	if e == nil {
-		return nil
-	}
-	return e.Close()
 }
 
 // guardName is the command that cancels jobs after this process has died.

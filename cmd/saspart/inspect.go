@@ -41,9 +41,9 @@ The format is documented in dataset/FORMAT.md.`,
 		ValidArgsFunction: cobra.FixedCompletions([]string{strings.TrimPrefix(dataset.Ext, ".")}, cobra.ShellCompDirectiveFilterFileExt),
 	}
 	cmd.Flags().BoolVar(&opts.repair, "repair", false, "first close the trace if its run was killed")
-	output := outputFlag(cmd, "text", "json")
+	outputFlag(cmd, &opts.output, "text", "json")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		opts.file, opts.output = args[0], output.value
+		opts.file = args[0]
 		return a.runInspect(cmd.Context(), opts)
 	}
 	return cmd
@@ -67,12 +67,7 @@ func (a *app) runInspect(ctx context.Context, opts inspectOptions) (err error) {
 		return readErr
 	}
 	// Show what could be read, even if a later part is corrupt.
-	if opts.output == "json" {
-		err = writeJSON(a.out, s)
-	} else {
-		_, err = fmt.Fprint(a.out, traceText(opts.file, &s))
-	}
-	return errors.Join(readErr, err)
+	return errors.Join(readErr, a.print(opts.output, s, traceText(opts.file, &s)))
 }
 
 // traceText is a summary for people.

@@ -35,17 +35,13 @@ takes two minutes, paper half an hour on two processors.`,
   saspart matrix --file configs/matrix/paper.yaml --out runs/paper --resume
   saspart matrix --file paper --out runs/quick --set 'seeds=[1]' --require 'waterfill/bound>=0.9'`,
 		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.runMatrix(cmd.Context(), opts) },
 	}
 	cmd.Flags().StringVarP(&opts.file, "file", "f", "", "matrix `file`, or the name of a ready one")
 	complete(cmd, "file", configs.MatrixNames())
 	cmd.Flags().Var(&setFlag{&opts.settings}, "set", "set a value of the matrix, for example engine=local (repeatable)")
 	opts.study.add(cmd, "`folder` of the results, for example runs/smoke")
-	for _, name := range []string{"file", "out"} {
-		if err := cmd.MarkFlagRequired(name); err != nil {
-			panic("flag --" + name + ": " + err.Error()) // it does not exist: a mistake in this package
-		}
-	}
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return a.runMatrix(cmd.Context(), opts) }
+	require(cmd, "file", "out")
 	return cmd
 }
 

@@ -48,9 +48,9 @@ In the folder of a training run it replaces report.html.`,
 		},
 	}
 	cmd.Flags().StringVar(&opts.training, "training", "", "add the learning curves of the training run in this `folder`")
-	output := outputFlag(cmd, "text", "json")
+	outputFlag(cmd, &opts.output, "text", "json")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		opts.dir, opts.output = args[0], output.value
+		opts.dir = args[0]
 		return a.runReport(opts)
 	}
 	return cmd
@@ -72,15 +72,11 @@ func (a *app) runReport(opts reportOptions) error {
 	if err != nil {
 		return err
 	}
-	if opts.output == "json" {
-		return writeJSON(a.out, out)
-	}
 	text := out.HTML + "\n"
 	if out.Markdown != "" {
 		text += out.Markdown + "\n"
 	}
-	_, err = fmt.Fprint(a.out, text)
-	return err
+	return a.print(opts.output, out, text)
 }
 
 // folderKind is which file says what a folder holds.

@@ -10,10 +10,10 @@ import (
 
 	"github.com/saspart/saspart/collect"
 	"github.com/saspart/saspart/config"
-	"github.com/saspart/saspart/config/strict"
 	"github.com/saspart/saspart/dataset"
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/engine/flink"
+	"github.com/saspart/saspart/eval/rate"
 	"github.com/saspart/saspart/experiment"
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/partition/registry"
@@ -67,14 +67,12 @@ then replaces FILE. It has complete windows only.`,
 	cmd.Flags().StringVar(&opts.results, "results", "", "write the reduced results to this CSV `file`")
 	cmd.Flags().IntVar(&opts.warmup, "warmup", 0, "`windows` at the beginning that are not counted")
 	cmd.MarkFlagsMutuallyExclusive("windows", "duration")
-	engineName := &choice{value: experiment.Sim, allowed: experiment.Engines()}
-	choiceFlag(cmd, engineName, "engine", "", "engine that runs the job")
-	output := outputFlag(cmd, "text", "table", "json")
+	engineFlag(cmd, &opts.engine, experiment.Engines()...)
+	outputFlag(cmd, &opts.output, "text", "table", "json")
 	opts.server.add(cmd)
 	opts.flink.add(cmd)
 	opts.flink.addDetach(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		opts.engine, opts.output = engineName.value, output.value
 		if cmd.Flags().Changed("partitioner") && len(opts.partitioners) == 0 {
 			opts.partitioners = []string{""} // which is no partitioner, and not the experiment's
 		}
@@ -93,7 +91,7 @@ func (o *runOptions) limit(cmd *cobra.Command) {
 	case cmd.Flags().Changed("duration"):
 		windows, from = "0", "--duration"
 	}
-	o.experiment.overrides = append(o.experiment.overrides, strict.Override{Path: "collect.windows", Value: windows, From: from})
+	o.experiment.override("collect.windows", windows, from)
 }
 
 func (a *app) runRun(ctx context.Context, opts runOptions) (err error) {
@@ -120,11 +118,11 @@ func (a *app) runRun(ctx context.Context, opts runOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closeFlink(cluster)) }()
+	defer func() { err = errors.Join(err, cluster.Close()) }()
 	show := a.newWatcher(opts.output)
-	var done []dataset.Summary
+	var done []runSummary
 	for _, e := range experiments {
-		var s dataset.Summary
+		var s runSummary
 		s, err = a.runOne(ctx, e, opts, cluster, show)
 		if s.Windows > 0 {
 			done = append(done, s)
@@ -154,7 +152,8 @@ func (o *runOptions) load(a *app) ([]*config.Experiment, error) {
 	var out []*config.Experiment
 	for _, name := range o.partitioners {
 		f := o.experiment
-		f.overrides = append(slices.Clone(f.overrides), strict.Override{Path: "partitioner.name", Value: name, From: from})
+		f.overrides = slices.Clip(f.overrides)
+		f.override("partitioner.name", name, from)
 		e, _, err := f.load(a)
 		if err != nil {
 			return nil, err
@@ -166,8 +165,9 @@ func (o *runOptions) load(a *app) ([]*config.Experiment, error) {
 
 // runOne runs the job of e as a collection of a single episode without a trace, and returns
 // the summary.
-func (a *app) runOne(ctx context.Context, e *config.Experiment, opts runOptions, cluster *flink.Engine, show watcher) (_ dataset.Summary, err error) {
+func (a *app) runOne(ctx context.Context, e *config.Experiment, opts runOptions, cluster *flink.Engine, show watcher) (_ runSummary, err error) {
 	sink := &runSink{
+		cpu:  rate.NewCPUMeter(e, opts.engine),
 		sum:  dataset.NewSummariser(dataset.Meta{Workers: e.Job.Workers, Seed: e.Seed, Engine: opts.engine, Partitioner: e.Partitioner.Name}),
 		show: show, warmup: opts.warmup,
 	}
@@ -175,7 +175,7 @@ func (a *app) runOne(ctx context.Context, e *config.Experiment, opts runOptions,
 	if opts.server.address != "" && e.Partitioner.Name == served {
 		attached, controller, failure := opts.server.connect(ctx, a, e, opts.engine)
 		if failure != nil {
-			return sink.sum.Summary(), failure
+			return sink.summary(), failure
 		}
 		defer a.farewell(attached)
 		decides = controller
@@ -183,7 +183,7 @@ func (a *app) runOne(ctx context.Context, e *config.Experiment, opts runOptions,
 	var report engine.ResultFunc
 	if opts.results != "" {
 		if sink.results, err = createResults(opts.results, e.Job.Slide); err != nil {
-			return sink.sum.Summary(), err
+			return sink.summary(), err
 		}
 		report = sink.results.add
 	}
@@ -191,6 +191,9 @@ func (a *app) runOne(ctx context.Context, e *config.Experiment, opts runOptions,
 	run := collect.Run{
 		Config: runLimits(e), Workers: e.Job.Workers, Seed: e.Seed, Metrics: e.Job.Metrics, Sink: sink, Controller: decides,
 		Open: func(s partition.Scheme) (engine.Job, error) {
+			if experiment.RealTime(opts.engine) { // elsewhere two runs print the same
+				s.NewRouter = sink.routing.Wrap(s.NewRouter, a.now)
+			}
 			return experiment.Open(e, opts.engine, s, experiment.Options{Results: report, Flink: cluster, Skipped: left.add})
 		},
 	}
@@ -204,7 +207,7 @@ func (a *app) runOne(ctx context.Context, e *config.Experiment, opts runOptions,
 	if sink.results != nil {
 		err = errors.Join(err, sink.results.close(err == nil || errors.Is(err, context.Canceled)))
 	}
-	s := sink.sum.Summary()
+	s := sink.summary()
 	s.Complete = err == nil
 	s.Imbalance.Series = nil // the windows were shown
 	return s, err
@@ -217,9 +220,20 @@ func runLimits(e *config.Experiment) collect.Config {
 	return c.WithDefault(e.Partitioner)
 }
 
+// runSummary is what a run came to.
+type runSummary struct {
+	dataset.Summary
+	Bytes float64  `json:"state_bytes"` // that state took at most, mean over the windows; 0: not measured
+	CPU   rate.CPU `json:"cpu_seconds"` // per million records
+}
+
 // runSink shows windows, and ends the run when results can't be written.
 type runSink struct {
 	sum     *dataset.Summariser
+	cpu     *rate.CPUMeter
+	routing rate.RouteTimer
+	bytes   float64
+	windows float64
 	show    watcher
 	warmup  int         // windows to come that are not summed up
 	results *resultFile // nil: not asked for
@@ -234,8 +248,17 @@ func (s *runSink) Write(w *policy.Window) error {
 	}
 	if s.warmup > 0 {
 		s.warmup--
+		s.cpu.Reset()
 	} else {
 		s.sum.Add(w)
+		s.cpu.Add(w)
+		s.bytes += float64(w.Bytes)
+		s.windows++
 	}
 	return s.show.window(w)
+}
+
+// summary returns what the windows so far came to.
+func (s *runSink) summary() runSummary {
+	return runSummary{s.sum.Summary(), s.bytes / max(s.windows, 1), s.cpu.CPU(s.routing.PerRecord())}
 }

@@ -140,7 +140,7 @@ type jobTime struct {
 }
 
 // Decide implements policy.Controller.
-func (j *jobTime) Decide(w *policy.Window, latest *policy.Route) *policy.Route {
+func (j *jobTime) Decide(w *policy.Window, latest *policy.Route) policy.Decision {
 	if j.clock != nil {
 		j.clock.Store(int64(w.End))
 	}

@@ -55,6 +55,7 @@ serve/PROTOCOL.md documents the protocol; package serve/client implements it for
   saspart serve --listen 0.0.0.0:7070 --tls-cert server.pem --tls-key server.key --client-ca jobs.pem --token-file token
   saspart run --partitioner saspartitioner --server 127.0.0.1:7070`,
 		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.runServe(cmd.Context(), opts) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&opts.checkpoint, "checkpoint", checkpoint.BuiltinName, "checkpoint or training run that decides: a `folder`, or builtin")
@@ -67,11 +68,7 @@ serve/PROTOCOL.md documents the protocol; package serve/client implements it for
 	f.IntVar(&c.Limits.Workers, "max-workers", c.Limits.Workers, "workers of one job, at most `P`")
 	cmd.MarkFlagsMutuallyExclusive("checkpoint", "pool")
 	cmd.MarkFlagsMutuallyExclusive("watch", "pool")
-	output := outputFlag(cmd, "text", "json")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		opts.output = output.value
-		return a.runServe(cmd.Context(), opts)
-	}
+	outputFlag(cmd, &opts.output, "text", "json")
 	return cmd
 }
 

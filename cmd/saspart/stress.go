@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/saspart/saspart/config"
-	"github.com/saspart/saspart/config/strict"
 	"github.com/saspart/saspart/eval/rate"
 	"github.com/saspart/saspart/eval/study"
 	"github.com/saspart/saspart/stream"
@@ -37,7 +36,7 @@ its source hardly waits. Memory is that of the whole process.`,
   saspart stress --config zipf-sequence --require 'saspartitioner.recovery<=5'`,
 		Args: noArgs,
 	}
-	engineName := opts.add(cmd, "run")
+	opts.add(cmd, "run")
 	flags := cmd.Flags()
 	flags.Float64Var(&opts.stress.Load, "load", opts.stress.Load, "the rate, as a `part` of the fluid bound; 0: the experiment's own")
 	flags.Float64Var(&opts.rate, "rate", 0, "the rate, in `records/s`")
@@ -45,12 +44,10 @@ its source hardly waits. Memory is that of the whole process.`,
 	flags.IntVar(&opts.stress.Warmup, "warmup", opts.stress.Warmup, "metric `windows` at the beginning that are not counted")
 	cmd.MarkFlagsMutuallyExclusive("load", "rate")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		opts.engine = engineName.value
 		if cmd.Flags().Changed("rate") {
 			opts.stress.Load = 0
-			opts.experiment.overrides = append(opts.experiment.overrides,
-				strict.Override{Path: "rate.kind", Value: "fixed", From: "--rate"},
-				strict.Override{Path: "rate.rate", Value: fmt.Sprint(opts.rate), From: fmt.Sprintf("--rate %v", opts.rate)})
+			opts.experiment.override("rate.kind", stream.RateFixed, "--rate")
+			opts.experiment.override("rate.rate", fmt.Sprint(opts.rate), fmt.Sprintf("--rate %v", opts.rate))
 		}
 		return a.runStress(cmd.Context(), opts)
 	}

@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/saspart/saspart/cmd/saspart/internal/progress"
 	"github.com/saspart/saspart/eval/study"
 	"github.com/saspart/saspart/experiment"
 	"github.com/saspart/saspart/policy/checkpoint"
@@ -25,7 +23,7 @@ type studyFlags struct {
 	resume   bool
 	parallel int
 	require  []string
-	output   *choice
+	output   string
 	flink    flinkFlags
 }
 
@@ -35,7 +33,7 @@ func (f *studyFlags) add(cmd *cobra.Command, out string) {
 	flags.BoolVar(&f.resume, "resume", false, "continue the study in --out: measure what is missing or failed")
 	flags.IntVar(&f.parallel, "parallel", 0, "`jobs` measured at a time; 0: one per processor on sim, one on local and flink or when memory is measured")
 	flags.StringArrayVar(&f.require, "require", nil, "exit with 4 unless this `condition` is met, for example 'saspartitioner/hash>=2' (repeatable)")
-	f.output = outputFlag(cmd, "table", "json", "csv")
+	outputFlag(cmd, &f.output, "table", "json", "csv")
 	f.flink.add(cmd)
 }
 
@@ -68,23 +66,7 @@ func (f *contenderFlags) parse() ([]study.Contender, error) {
 	if err == nil && len(c) == 0 {
 		err = errors.New("--partitioner names none")
 	}
-	return c, asUsageIf(err)
-}
-
-func asUsageIf(err error) error {
-	if err == nil {
-		return nil
-	}
-	return asUsage(err)
-}
-
-// seedsFrom are n seeds from the first on.
-func seedsFrom(first uint64, n int) []uint64 {
-	seeds := make([]uint64, n)
-	for i := range seeds {
-		seeds[i] = first + uint64(i)
-	}
-	return seeds
+	return c, asUsage(err)
 }
 
 // runStudy measures, prints and judges.
@@ -112,7 +94,7 @@ func (a *app) runStudy(ctx context.Context, s studied, f *studyFlags) (err error
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closeFlink(cluster)) }()
+	defer func() { err = errors.Join(err, cluster.Close()) }()
 	plan := study.Plan{
 		Flink: cluster,
 		Runs:  study.Runs(s.cells, s.contenders, s.seeds), Parallel: s.parallel(f.parallel), Now: a.now,
@@ -122,9 +104,7 @@ func (a *app) runStudy(ctx context.Context, s studied, f *studyFlags) (err error
 			return err
 		}
 	}
-	meter := progress.Start(a.err, a.now, progress.Config{
-		Label: s.label, Unit: "measurements", Total: int64(len(plan.Runs)), Terminal: a.errTerminal,
-	})
+	meter := a.progress(s.label, "measurements", int64(len(plan.Runs)))
 	plan.Each = func(r study.Record, found bool) {
 		if found {
 			meter.Skip(1)
@@ -133,14 +113,15 @@ func (a *app) runStudy(ctx context.Context, s studied, f *studyFlags) (err error
 		meter.Note("%s", noteOf(&r, len(s.cells) > 1))
 		meter.Add(1)
 		if r.Error != "" {
-			meter.Print("%s, %s, seed %d: %s", r.Cell, r.Partitioner, r.Seed, firstLine(r.Error))
+			line, _, _ := strings.Cut(r.Error, "\n")
+			meter.Print("%s, %s, seed %d: %s", r.Cell, r.Partitioner, r.Seed, line)
 		}
 	}
 	records, err := plan.Do(ctx)
 	meter.Stop()
 	results := study.Compare(records)
 	if len(records) > 0 {
-		err = errors.Join(err, a.printStudy(f.output.value, results, records))
+		err = errors.Join(err, a.printStudy(f.output, results, records))
 	}
 	if err != nil {
 		return err
@@ -220,11 +201,6 @@ func noteOf(r *study.Record, cell bool) string {
 	return note + ": failed"
 }
 
-func firstLine(text string) string {
-	line, _, _ := strings.Cut(text, "\n")
-	return line
-}
-
 // printStudy prints results in one of the formats.
 func (a *app) printStudy(format string, results []study.Result, records []study.Record) error {
 	switch format {
@@ -279,12 +255,4 @@ func writable(dir string) error {
 		return fmt.Errorf("results can't be kept: %w", err)
 	}
 	return errors.Join(f.Close(), os.Remove(f.Name()))
-}
-
-// studyName is what a study is called that has no name of its own.
-func studyName(out, fallback string) string {
-	if out == "" {
-		return fallback
-	}
-	return filepath.Base(out)
 }

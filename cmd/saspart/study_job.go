@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -19,16 +20,13 @@ type jobStudy struct {
 	repeat     int
 }
 
-// add adds the flags of s to cmd, verb saying what is done several times, and returns
-// the engine asked for.
-func (s *jobStudy) add(cmd *cobra.Command, verb string) *choice {
+// add adds the flags of s to cmd, verb saying what is done several times.
+func (s *jobStudy) add(cmd *cobra.Command, verb string) {
 	s.experiment.add(cmd)
 	s.contenders.add(cmd, "hash", "wchoices", "waterfill", "saspartitioner")
 	cmd.Flags().IntVar(&s.repeat, "repeat", 1, verb+" this many `times`, with the experiment's seed and the following ones")
-	engine := &choice{value: experiment.Sim, allowed: experiment.Engines()}
-	choiceFlag(cmd, engine, "engine", "", "engine that runs the job")
+	engineFlag(cmd, &s.engine, experiment.Engines()...)
 	s.study.add(cmd, "keep results in this `folder`, for --resume and saspart report")
-	return engine
 }
 
 // runJobStudy measures the contenders in a single cell, the experiment. cell has its kind
@@ -56,8 +54,16 @@ func (a *app) runJobStudy(ctx context.Context, s *jobStudy, settings interface{ 
 	}
 	cell.Name, cell.Engine = e.Name, s.engine
 	cell.Base, cell.Set, cell.Env = s.experiment.config, s.experiment.overrides, a.env
+	name := e.Name
+	if s.study.out != "" {
+		name = filepath.Base(s.study.out)
+	}
+	seeds := make([]uint64, s.repeat)
+	for i := range seeds {
+		seeds[i] = e.Seed + uint64(i)
+	}
 	return a.runStudy(ctx, studied{
-		label: string(cell.Kind), name: studyName(s.study.out, e.Name), about: e.Description,
-		cells: []study.Cell{cell}, contenders: contenders, seeds: seedsFrom(e.Seed, s.repeat),
+		label: string(cell.Kind), name: name, about: e.Description,
+		cells: []study.Cell{cell}, contenders: contenders, seeds: seeds,
 	}, &s.study)
 }

@@ -41,16 +41,14 @@ intervals after ±, and names no best partitioner within the noise.`,
   saspart throughput --config wordcount-zipf --engine local --partitioner hash,saspartitioner:runs/mine`,
 		Args: noArgs,
 	}
-	engineName := opts.add(cmd, "measure")
+	opts.add(cmd, "measure")
 	flags := cmd.Flags()
 	flags.IntVar(&opts.rate.Warmup, "warmup", opts.rate.Warmup, "metric `windows` before those measured, at each rate")
 	flags.IntVar(&opts.rate.Windows, "windows", opts.rate.Windows, "metric `windows` measured, at each rate")
 	flags.Float64Var(&opts.rate.Tolerance, "tolerance", opts.rate.Tolerance, "stop when the lowest rate not held is above the highest held by at most this `part` of it")
 	flags.Float64SliceVar(&opts.rate.LatencyAt, "latency-at", opts.rate.LatencyAt, "measure latencies at these `parts` of the highest rate; tables show those at 0.8")
-	method := &choice{value: string(opts.rate.Method), allowed: []string{string(rate.Bracketed), string(rate.Ramped)}}
-	choiceFlag(cmd, method, "method", "", "how the highest rate is found")
+	choiceFlag(cmd, (*string)(&opts.rate.Method), "method", "", "how the highest rate is found", string(rate.Bracketed), string(rate.Ramped))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		opts.engine, opts.rate.Method = engineName.value, rate.Method(method.value)
 		if opts.engine == experiment.Flink {
 			opts.rate = opts.rate.ForCluster(cmd.Flags().Changed("tolerance"))
 		}

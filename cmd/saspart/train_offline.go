@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/saspart/saspart/cmd/saspart/internal/progress"
 	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/config/nearest"
 	"github.com/saspart/saspart/config/strict"
@@ -45,7 +44,7 @@ type trainOfflineOptions struct {
 }
 
 func (a *app) trainOfflineCommand() *cobra.Command {
-	opts := trainOfflineOptions{seed: 1}
+	opts := trainOfflineOptions{seed: 1, action: checkpoint.KindShares}
 	cmd := &cobra.Command{
 		Use:   "train-offline",
 		Short: "Learn a policy from traces, without running a job",
@@ -85,22 +84,22 @@ run then ends with the same policy, bit for bit, as an uninterrupted one.`,
 	flags.Var(&setFlag{settings}, "set", "set a value of the training configuration, for example learner.gamma=0.9 (repeatable)")
 	settings.short(cmd, "steps", "updates", "n", "stop after this many updates")
 	settings.short(cmd, "threads", "learner.threads", "n", "CPU threads; results do not depend on them")
-	action := &choice{value: string(checkpoint.KindShares), allowed: []string{string(checkpoint.KindShares), string(checkpoint.KindCapacity)}}
-	choiceFlag(cmd, action, "action", "", "the policy's action: the shares of each heavy key, or each worker's capacity")
-	algo := &choice{allowed: []string{"bc", "cql", "sacn-cql", string(train.Model)}}
-	choiceFlag(cmd, algo, "algo", "", "bc: clone the behaviour; cql: with two critics; sacn-cql: with learner.critics; model: by gradients at recorded speeds, only for capacity")
-	output := outputFlag(cmd, "text", "json")
-	for _, name := range []string{"data", "out"} {
-		if err := cmd.MarkFlagRequired(name); err != nil {
-			panic("flag --" + name + ": " + err.Error()) // it does not exist: a mistake in this package
-		}
-	}
+	actionFlag(cmd, &opts.action, "the policy's action: the shares of each heavy key, or each worker's capacity")
+	var algo string
+	choiceFlag(cmd, &algo, "algo", "", "bc: clone the behaviour; cql: with two critics; sacn-cql: with learner.critics; model: by gradients at recorded speeds, only for capacity",
+		"bc", "cql", "sacn-cql", string(train.Model))
+	outputFlag(cmd, &opts.output, "text", "json")
+	require(cmd, "data", "out")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		opts.output, opts.action = output.value, checkpoint.Kind(action.value)
-		opts.overrides = append(algorithm(algo.value), settings.overrides...)
+		opts.overrides = append(algorithm(algo), settings.overrides...)
 		return a.runTrainOffline(cmd.Context(), opts)
 	}
 	return cmd
+}
+
+// actionFlag adds --action. Its default is the value that is there.
+func actionFlag(cmd *cobra.Command, value *checkpoint.Kind, usage string) {
+	choiceFlag(cmd, (*string)(value), "action", "", usage, string(checkpoint.KindShares), string(checkpoint.KindCapacity))
 }
 
 // algorithm returns the settings of --algo.
@@ -211,7 +210,7 @@ func (a *app) trainingSetup(out string, resume bool, text []byte) setup.Options 
 		CreatedBy: buildVersion().String(), Configuration: string(text), Dir: filepath.Join(out, setup.Checkpoints), Resume: resume,
 		Now: a.now, Log: a.narrate,
 		Reading: func() (func(int64), func()) {
-			meter := progress.Start(a.err, a.now, progress.Config{Label: "read traces", Unit: "windows", Terminal: a.errTerminal})
+			meter := a.progress("read traces", "windows", 0)
 			seen := int64(0)
 			return func(windows int64) {
 				meter.Add(windows - seen)
@@ -263,9 +262,7 @@ func (a *app) trainOffline(ctx context.Context, opts trainOfflineOptions, c *set
 		defer func() { err = errors.Join(err, t.Data.Close()) }()
 	}
 	a.describeTraces(t)
-	meter := progress.Start(a.err, a.now, progress.Config{
-		Label: "train-offline", Unit: "updates", Total: int64(c.Updates()), Terminal: a.errTerminal,
-	})
+	meter := a.progress("train-offline", "updates", int64(c.Updates()))
 	defer meter.Stop()
 	var run *runlog.Run
 	defer func() {
@@ -306,9 +303,6 @@ func (a *app) printTrained(opts trainOfflineOptions, o offline.Outcome) error {
 	if err != nil {
 		return err
 	}
-	if opts.output == "json" {
-		return writeJSON(a.out, trained{Run: opts.out, Checkpoint: best, Outcome: o})
-	}
 	text := fmt.Sprintf("%s, distance from the data's actions %.3f", plural(int(o.Updates), "update"), o.Estimates.Distance)
 	number := func(v float64) string { return strconv.FormatFloat(v, 'f', 4, 64) }
 	if e := o.Estimates; e.Recorded != nil {
@@ -321,6 +315,6 @@ func (a *app) printTrained(opts trainOfflineOptions, o offline.Outcome) error {
 		}
 		text += fmt.Sprintf("\nimbalance %s at best %s", on, number(*o.Best))
 	}
-	_, err = fmt.Fprintf(a.out, "%s\ncheckpoint %s\ntry it: saspart run --partitioner saspartitioner --checkpoint %s\n", text, best, opts.out)
-	return err
+	text += fmt.Sprintf("\ncheckpoint %s\ntry it: saspart run --partitioner saspartitioner --checkpoint %s\n", best, opts.out)
+	return a.print(opts.output, trained{Run: opts.out, Checkpoint: best, Outcome: o}, text)
 }

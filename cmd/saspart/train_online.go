@@ -46,7 +46,7 @@ type trainOnlineOptions struct {
 }
 
 func (a *app) trainOnlineCommand() *cobra.Command {
-	opts := trainOnlineOptions{seed: 1, server: listenOptions{config: trainingServerConfig()}}
+	opts := trainOnlineOptions{seed: 1, action: checkpoint.KindShares, server: listenOptions{config: trainingServerConfig()}}
 	cmd := &cobra.Command{
 		Use:   "train-online",
 		Short: "Learn a policy from every window of a running job",
@@ -105,21 +105,14 @@ reaching the target exits with 4.`,
 	settings.short(cmd, "max-time", "time", "duration", "stop after this much time")
 	settings.short(cmd, "parallel", "parallel", "n", "jobs explored at the same time, on fluid and sim")
 	threads := flags.Int("threads", 0, "CPU `threads` of the learner; results do not depend on them")
-	action := &choice{value: string(checkpoint.KindShares), allowed: []string{string(checkpoint.KindShares), string(checkpoint.KindCapacity)}}
-	choiceFlag(cmd, action, "action", "", "the policy's action")
-	engineName := &choice{value: setup.ClosedForm, allowed: append([]string{setup.ClosedForm}, experiment.Engines()...)}
-	choiceFlag(cmd, engineName, "engine", "", "engine that runs the job")
+	actionFlag(cmd, &opts.action, "the policy's action")
+	engineFlag(cmd, &opts.engine, append([]string{setup.ClosedForm}, experiment.Engines()...)...)
 	opts.addServer(cmd)
 	opts.flink.add(cmd)
-	output := outputFlag(cmd, "text", "json")
-	for _, name := range []string{"config", "out"} {
-		if err := cmd.MarkFlagRequired(name); err != nil {
-			panic("flag --" + name + ": " + err.Error()) // it does not exist: a mistake in this package
-		}
-	}
+	outputFlag(cmd, &opts.output, "text", "json")
+	require(cmd, "config", "out")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		opts.engine, opts.output, opts.overrides = engineName.value, output.value, settings.overrides
-		opts.action = checkpoint.Kind(action.value)
+		opts.overrides = settings.overrides
 		if opts.server.listen != "" {
 			opts.engine = setup.Served
 		} else if err := withoutServer(cmd); err != nil {
@@ -219,7 +212,7 @@ func (a *app) trainOnline(ctx context.Context, opts trainOnlineOptions, c *setup
 		if t != nil {
 			err = errors.Join(err, t.Close())
 		}
-		err = errors.Join(err, closeFlink(o.Flink))
+		err = errors.Join(err, o.Flink.Close())
 	}()
 	if err != nil {
 		return out, setupError(err)
@@ -301,9 +294,6 @@ func (a *app) printOnline(opts trainOnlineOptions, c *setup.Online, o online.Out
 	if err != nil {
 		best = "" // nothing was saved
 	}
-	if opts.output == "json" {
-		return writeJSON(a.out, learnedOnline{Run: opts.out, Checkpoint: best, Outcome: o})
-	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s and %s in %.1f s: %s\n", plural(int(o.Windows), "window"), plural(int(o.Updates), "update"), o.Seconds, c.Training.Explain(o.Reason))
 	if o.Best != nil {
@@ -318,6 +308,5 @@ func (a *app) printOnline(opts trainOnlineOptions, c *setup.Online, o online.Out
 	if best != "" {
 		fmt.Fprintf(&b, "checkpoint %s\ntry it: saspart run --config %s --partitioner saspartitioner --checkpoint %s\n", best, opts.experiment, opts.out)
 	}
-	_, err = fmt.Fprint(a.out, b.String())
-	return err
+	return a.print(opts.output, learnedOnline{Run: opts.out, Checkpoint: best, Outcome: o}, b.String())
 }

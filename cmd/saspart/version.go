@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -60,28 +59,19 @@ func (v version) String() string {
 	return fmt.Sprintf("%s, %s %s, %s", s, v.Go, v.Platform, torch)
 }
 
-type versionOptions struct{ output string }
-
 func (a *app) versionCommand() *cobra.Command {
+	var output string
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version and how it was built",
 		Args:  noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			v := buildVersion()
+			return a.print(output, v, v.String()+"\n")
+		},
 	}
-	output := outputFlag(cmd, "text", "json")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return a.runVersion(cmd.Context(), versionOptions{output: output.value})
-	}
+	outputFlag(cmd, &output, "text", "json")
 	return cmd
-}
-
-func (a *app) runVersion(_ context.Context, opts versionOptions) error {
-	v := buildVersion()
-	if opts.output == "json" {
-		return writeJSON(a.out, v)
-	}
-	_, err := fmt.Fprintln(a.out, v)
-	return err
 }
 
 // writeJSON prints v for programs, indented so that people can read it too.

@@ -67,7 +67,7 @@ func (f *Engine) Open(s Setup) (_ *Job, err error) {
 		engine: f, setup: s, id: newID(), guard: guard, scheme: s.Scheme, before: s.Scheme,
 		window: s.Config.MetricWindow(), details: map[int]detail{},
 	}
-	if j.server, err = f.listen(s.Config.Workers, j.window, serve.Options{Watch: j.note}); err != nil {
+	if j.server, err = f.listen(s.Config.Workers, j.window, serve.Options{Watch: j.note, Learn: s.Config.Metrics, Seed: s.Seed}); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -294,11 +294,11 @@ func (j *Job) shown(w *policy.Window) *policy.Window {
 }
 
 // Apply implements engine.Job.
-func (j *Job) Apply(r *policy.Route) error {
-	if err := engine.CheckRoute(r, j.setup.Config.Workers); err != nil {
+func (j *Job) Apply(d policy.Decision) error {
+	if err := engine.CheckDecision(d, j.setup.Config.Workers); err != nil {
 		return err
 	}
-	return j.server.feed.Apply(r)
+	return j.server.feed.Apply(d)
 }
 
 // Switch implements engine.Switcher.

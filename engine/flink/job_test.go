@@ -142,14 +142,14 @@ func TestJobGivesWindowsAndFollowsRoutes(t *testing.T) {
 		}
 	}
 	if timed == 0 {
-		t.Error("no latencies are told")
+		t.Error("no latencies are reported")
 	}
 	route := policy.HashRoute(4)
 	route.Version = 7
 	for i := range route.Slots {
 		route.Slots[i] = uint16(3)
 	}
-	if err := j.Apply(route); err != nil {
+	if err := j.Apply(policy.Decision{Route: route}); err != nil {
 		t.Fatal(err)
 	}
 	for n := 0; ; n++ {
@@ -162,7 +162,7 @@ func TestJobGivesWindowsAndFollowsRoutes(t *testing.T) {
 		}
 	}
 	for _, bad := range []*policy.Route{policy.HashRoute(5), {Workers: 4}} {
-		if j.Apply(bad) == nil {
+		if j.Apply(policy.Decision{Route: bad}) == nil {
 			t.Errorf("a route for %d workers with %d slots is taken", bad.Workers, len(bad.Slots))
 		}
 	}
@@ -215,7 +215,7 @@ func TestSettingsOfOnePartitioner(t *testing.T) {
 	}
 	const want = `{"choices":{"counters":0,"epsilon":0.0001,"head":5,"refresh":0.0625},"name":"wchoices","published":false}`
 	if got := string(s.Partitioner); got != want {
-		t.Errorf("the job is told %s, want %s", got, want)
+		t.Errorf("the job gets %s, want %s", got, want)
 	}
 }
 

@@ -62,7 +62,7 @@ func (s *stage) swaps(rate, high, low float64, changes int, followed func(gave, 
 	many, few := 0, e.Config.Workers-1
 	announce := func(version uint64) time.Time {
 		many, few = few, many
-		if err := j.Apply(unequal(e.Config.Workers, version, many, high, few, low)); err != nil {
+		if err := j.Apply(policy.Decision{Route: unequal(e.Config.Workers, version, many, high, few, low)}); err != nil {
 			t.Fatal(err)
 		}
 		return time.Now()

@@ -63,12 +63,15 @@ func (j *Job) enforce(r *policy.Route, k *KeySpace) {
 	j.now, j.loads = force{r, k}, ExpectedLoads(r, k, j.loads)
 }
 
-// Apply implements Job: the route is in force from the next window.
-func (j *Job) Apply(r *policy.Route) error {
-	if err := engine.CheckRoute(r, len(j.config.Speeds)); err != nil {
+// Apply implements Job: a route is in force from the next window. There are no records to keep
+// within capacities.
+func (j *Job) Apply(d policy.Decision) error {
+	if err := engine.CheckDecision(d, len(j.config.Speeds)); err != nil {
 		return err
 	}
-	j.enforce(r, j.now.keys)
+	if d.Route != nil {
+		j.enforce(d.Route, j.now.keys)
+	}
 	return nil
 }
 

@@ -122,7 +122,7 @@ func TestReferenceFluid(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := job.Apply(r); err != nil {
+			if err := job.Apply(policy.Decision{Route: r}); err != nil {
 				t.Fatal(err)
 			}
 			w, err := job.Next(context.Background())
@@ -254,7 +254,7 @@ func TestModelDelayAndChange(t *testing.T) {
 	var got []seen
 	for step := range 8 {
 		if step == 1 || step == 3 {
-			if err := job.Apply(to(uint16(step/2), uint64(step))); err != nil {
+			if err := job.Apply(policy.Decision{Route: to(uint16(step/2), uint64(step))}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -280,7 +280,7 @@ func TestModelDelayAndChange(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for why, r := range map[string]*policy.Route{"of another P": policy.HashRoute(3), "without slots": {Workers: 2}} {
-		if job.Apply(r) == nil {
+		if job.Apply(policy.Decision{Route: r}) == nil {
 			t.Errorf("a route %s is applied", why)
 		}
 	}

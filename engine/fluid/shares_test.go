@@ -36,7 +36,7 @@ func TestSharesEnvIsTheJob(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Version = uint64(step + 1)
-		if err := job.Apply(r); err != nil {
+		if err := job.Apply(policy.Decision{Route: r}); err != nil {
 			t.Fatal(err)
 		}
 		w, err := job.Next(t.Context())

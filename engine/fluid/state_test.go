@@ -59,7 +59,7 @@ func TestJobState(t *testing.T) {
 			run := func(j *Job, from, to int) (windows []*policy.Window) {
 				for step := from; step < to; step++ {
 					if step%3 == 1 {
-						if err := j.Apply(shifted(3, step, c.Keys.Keys()[0])); err != nil {
+						if err := j.Apply(policy.Decision{Route: shifted(3, step, c.Keys.Keys()[0])}); err != nil {
 							t.Fatal(err)
 						}
 					}
@@ -73,7 +73,7 @@ func TestJobState(t *testing.T) {
 			}
 			run(job, 0, tc.at)
 			if tc.at == 7 { // decided on, but not in force in any window yet
-				if err := job.Apply(shifted(3, 70, c.Keys.Keys()[1])); err != nil {
+				if err := job.Apply(policy.Decision{Route: shifted(3, 70, c.Keys.Keys()[1])}); err != nil {
 					t.Fatal(err)
 				}
 			}

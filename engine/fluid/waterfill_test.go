@@ -39,7 +39,7 @@ func TestWaterfillReachesTheFluidBound(t *testing.T) {
 			for name, make := range speeds {
 				c := Default(make(p))
 				c.Keys = ZipfKeys(10000, z, policy.SlotCount(p))
-				c.Records = 1e9 // counts are whole; so many that it does not show
+				c.Records = 1e9 // counts are whole; large enough for that not to show
 				job, err := NewJob(c)
 				if err != nil {
 					t.Fatal(err)
@@ -50,10 +50,8 @@ func TestWaterfillReachesTheFluidBound(t *testing.T) {
 					if w, err = job.Next(context.Background()); err != nil {
 						t.Fatal(err)
 					}
-					if r := l.Step(w); r != nil {
-						if err := job.Apply(r); err != nil {
-							t.Fatal(err)
-						}
+					if err := job.Apply(l.Step(w)); err != nil {
+						t.Fatal(err)
 					}
 				}
 				got := Throughput(job.Speeds(), job.Loads(), 1) / Bound(job.Speeds(), 1)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/engine/internal/jobtest"
+	"github.com/saspart/saspart/policy"
 )
 
 // BenchmarkLocalNative measures the highest rate of a native job: count, 8 workers, zipf 1.5
@@ -28,7 +29,7 @@ func benchmarkNative(b *testing.B, name string) {
 	}
 	defer j.Close()
 	if name == "table" {
-		if err := j.Apply(jobtest.SplitRoute(c.Workers)); err != nil {
+		if err := j.Apply(policy.Decision{Route: jobtest.SplitRoute(c.Workers)}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -276,16 +276,18 @@ func (f *feeder) beginSlide() {
 	}
 }
 
-// catchUp has a late subtask adopt the latest route inside its slide, and says so to the
-// workers.
+// catchUp has a late subtask adopt the latest capacities and route inside its slide, and tells
+// the workers of a route.
 func (f *feeder) catchUp() {
 	if !loop.Late(f.slide, time.Duration(f.job.slide), time.Duration(f.clock.now())) {
 		return
 	}
-	var n loop.Announcement
-	var ok bool
-	f.job.shared.announce(func(a *loop.Announcements) { n, ok = a.CatchUp(f.index) })
-	if ok && f.take(&n, f.slide+1) {
+	f.job.shared.announce(func(a *loop.Announcements) { f.adopt = a.CatchUp(f.index, f.adopt[:0]) })
+	rerouted := false
+	for i := range f.adopt {
+		rerouted = f.take(&f.adopt[i], f.slide+1) || rerouted
+	}
+	if rerouted {
 		f.mark(f.slide-1, f.Sequence)
 	}
 }
@@ -323,10 +325,11 @@ func (f *feeder) report() partitionerAnswer {
 		f.since = until
 	}
 	length := max(1, now-f.reported)
+	pairs, bytes := f.lanes.Held()
 	a := partitionerAnswer{
 		Partitioner: reports.Partitioner{
 			Index: f.index, Sent: f.sent, Blocked: min(1, float64(f.blocked)/float64(operator.FromNanos(length))),
-			Name: f.Partitioner, StateKeys: int64(f.lanes.Held()),
+			Name: f.Partitioner, StateKeys: pairs, Bytes: bytes,
 		},
 		route: f.Route, sequence: f.Sequence, changed: f.changed,
 	}

@@ -75,7 +75,7 @@ func New(s engine.Setup) (*Job, error) {
 	c := &s.Config
 	j := &Job{
 		setup: s, emulated: c.Execution != engine.Native, slide: c.Slide.Nanoseconds(),
-		routing: operator.FromNanos(c.Costs.Route.Nanoseconds()), shared: newShared(c.Partitioners, c.Reducers), shape: operator.ShapeOf(c),
+		routing: operator.FromNanos(c.Costs.Route.Nanoseconds()), shared: newShared(c, s.Seed), shape: operator.ShapeOf(c),
 		stop: make(chan struct{}), done: make(chan struct{}), failure: make(chan error, 1),
 	}
 	j.histograms.New = func() any { return operator.NewLatency() }
@@ -201,13 +201,13 @@ func (j *Job) end(err error) error {
 	return err
 }
 
-// Apply implements Job. The route holds from the first slide that no subtask has
+// Apply implements Job. A route holds from the first slide that no subtask has
 // begun, and at once for a late subtask.
-func (j *Job) Apply(r *policy.Route) error {
-	if err := engine.CheckRoute(r, j.setup.Config.Workers); err != nil {
+func (j *Job) Apply(d policy.Decision) error {
+	if err := engine.CheckDecision(d, j.setup.Config.Workers); err != nil {
 		return err
 	}
-	j.shared.announce(func(a *loop.Announcements) { a.Route(r) })
+	j.shared.announce(func(a *loop.Announcements) { a.Decide(d) })
 	return nil
 }
 

@@ -54,10 +54,8 @@ func BenchmarkSim(b *testing.B) {
 func planned(tb testing.TB, j *Job, workers int) {
 	l := loop.New(loop.Config{Workers: workers, Controller: plan.NewWaterfill(plan.DefaultWaterfill(), workers)})
 	for range 4 {
-		if r := l.Step(jobtest.NextWindow(tb, j)); r != nil {
-			if err := j.Apply(r); err != nil {
-				tb.Fatal(err)
-			}
+		if err := j.Apply(l.Step(jobtest.NextWindow(tb, j))); err != nil {
+			tb.Fatal(err)
 		}
 	}
 }

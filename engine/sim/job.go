@@ -77,7 +77,7 @@ func New(s engine.Setup) (*Job, error) {
 	j := &Job{
 		setup: s, window: operator.FromNanos(c.MetricWindow().Nanoseconds()), slide: c.Slide.Nanoseconds(),
 		merging: operator.ServiceAt(c, 1), plan: operator.PlanReducers(c.Reducers, nil),
-		latency: operator.NewLatency(), announcements: loop.NewAnnouncements(c.Partitioners), shape: operator.ShapeOf(c), trajectories: c.Speeds.Trajectories(c.Workers, s.Seed),
+		latency: operator.NewLatency(), announcements: loop.NewAnnouncements(c.Partitioners, c.Metrics, s.Seed), shape: operator.ShapeOf(c), trajectories: c.Speeds.Trajectories(c.Workers, s.Seed),
 	}
 	j.report = newReport(&j.shape)
 	for _, speed := range c.Speeds.Of(c.Workers, s.Seed) {
@@ -212,10 +212,12 @@ func (j *Job) send(s *sender, limit picos) {
 		s.free = t + s.cost
 		s.sent++
 		units := int64(task.Units(r))
-		end := w.serve(t, w.Record+picos(units)*w.Unit)
+		cost := w.Record + picos(units)*w.Unit
+		end := w.serve(t, cost)
 		w.done(units)
 		j.latency.RecordValue(end.Nanos() - r.Time)
 		w.comb.Add(r, slide, d&partition.Merge != 0)
+		w.comb.Took(cost)
 	}
 }
 
@@ -237,11 +239,15 @@ func (j *Job) load(s *sender, now picos) error {
 	return nil
 }
 
-// catchUp has a late subtask adopt the latest route inside its slide, and routes the rest
-// of its batch by it.
+// catchUp has a late subtask adopt the latest capacities and route inside its slide, and routes
+// the rest of its batch by the route.
 func (j *Job) catchUp(s *sender) {
-	latest, ok := j.announcements.CatchUp(s.index)
-	if !ok || !s.Adopt(&latest, s.slide+1) {
+	rerouted := false
+	j.adopt = j.announcements.CatchUp(s.index, j.adopt[:0])
+	for i := range j.adopt {
+		rerouted = s.Adopt(&j.adopt[i], s.slide+1) || rerouted
+	}
+	if !rerouted {
 		return
 	}
 	j.route, j.mixed = s.Route, true
@@ -314,13 +320,13 @@ func (j *Job) idle() bool {
 	return true
 }
 
-// Apply implements Job. The route holds from the first slide that no subtask has
+// Apply implements Job. A route holds from the first slide that no subtask has
 // begun, and at once for a late subtask.
-func (j *Job) Apply(r *policy.Route) error {
-	if err := engine.CheckRoute(r, j.setup.Config.Workers); err != nil {
+func (j *Job) Apply(d policy.Decision) error {
+	if err := engine.CheckDecision(d, j.setup.Config.Workers); err != nil {
 		return err
 	}
-	j.announcements.Route(r)
+	j.announcements.Decide(d)
 	return nil
 }
 

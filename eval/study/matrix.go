@@ -46,7 +46,11 @@ type Grid struct {
 	Set     []string `yaml:"set"`     // values of the experiment, path=value as --set takes them
 	Warmup  int      `yaml:"warmup"`  // windows, in place of throughput.warmup; 0: as that says
 	Windows int      `yaml:"windows"` // in place of throughput.windows; 0: as that says
-	Axes    []Axis   `yaml:"axes"`
+
+	Partitioners []string `yaml:"partitioners"` // measured in these cells, of the matrix's; empty: all
+	Seeds        []uint64 `yaml:"seeds"`        // in place of the matrix's; empty: those
+
+	Axes []Axis `yaml:"axes"`
 }
 
 // SetDefaults implements strict.Defaulter.
@@ -95,57 +99,51 @@ func (m *Matrix) Validate() error {
 	errs := []error{
 		field.In("throughput", m.Throughput.Validate()),
 		field.In("stress", m.Stress.Validate()),
-	}
-	if !slices.Contains(experiment.Engines(), m.Engine) {
-		errs = append(errs, field.Errorf("engine", "is %q; %s", m.Engine, nearest.Explain(m.Engine, experiment.Engines())))
-	}
-	if strings.ContainsAny(m.Description, "\r\n") {
-		errs = append(errs, field.Errorf("description", "has several lines; it must be one"))
+		field.OneOf("engine", m.Engine, experiment.Engines()...),
+		field.Check(!strings.ContainsAny(m.Description, "\r\n"), "description", "has several lines; it must be one"),
 	}
 	if _, err := ParseContenders(m.Partitioners, m.Checkpoint); err != nil {
 		errs = append(errs, field.Errorf("partitioners", "%v", err))
 	}
 	for path, n := range map[string]int{"partitioners": len(m.Partitioners), "seeds": len(m.Seeds), "grids": len(m.Grids)} {
-		if n == 0 {
-			errs = append(errs, field.Errorf(path, "is empty; at least one is needed"))
-		}
+		errs = append(errs, field.Check(n > 0, path, "is empty; at least one is needed"))
 	}
-	for i, s := range m.Seeds {
-		if slices.Contains(m.Seeds[:i], s) {
-			errs = append(errs, field.Errorf(fmt.Sprintf("seeds[%d]", i), "is %d once more; seeds must differ", s))
-		}
-	}
+	errs = append(errs, distinct(m.Seeds))
 	for i := range m.Grids {
-		errs = append(errs, field.In(fmt.Sprintf("grids[%d]", i), m.Grids[i].validate()))
+		errs = append(errs, field.In(fmt.Sprintf("grids[%d]", i), m.Grids[i].validate(m.Partitioners)))
 	}
 	return errors.Join(errs...)
 }
 
-func (g *Grid) validate() error {
+func distinct(seeds []uint64) error {
+	var errs []error
+	for i, s := range seeds {
+		errs = append(errs, field.Check(!slices.Contains(seeds[:i], s), fmt.Sprintf("seeds[%d]", i), "is %d once more; seeds must differ", s))
+	}
+	return errors.Join(errs...)
+}
+
+// validate checks the grid of a matrix with the given partitioners.
+func (g *Grid) validate(partitioners []string) error {
 	errs := []error{
+		distinct(g.Seeds),
 		field.Whole("warmup", g.Warmup, 0, 1<<20), field.Whole("windows", g.Windows, 0, 1<<20),
 		settings("set", g.Set),
+		field.Check(g.Measure == Throughput || g.Measure == Stress, "measure", "is %q; it must be %s or %s", g.Measure, Throughput, Stress),
+		field.Check(g.Name != "" || len(g.Axes) > 0, "name", "is empty; a grid without axes needs one, for its cell"),
 	}
-	if g.Measure != Throughput && g.Measure != Stress {
-		errs = append(errs, field.Errorf("measure", "is %q; it must be %s or %s", g.Measure, Throughput, Stress))
-	}
-	if g.Name == "" && len(g.Axes) == 0 {
-		errs = append(errs, field.Errorf("name", "is empty; a grid without axes needs one, for its cell"))
+	for i, n := range g.Partitioners {
+		known := slices.Contains(partitioners, n) || slices.Contains(partitioners, All)
+		errs = append(errs, field.Check(known, fmt.Sprintf("partitioners[%d]", i), "is %q, which the matrix does not measure; %s", n, nearest.Explain(n, partitioners)))
 	}
 	for i, a := range g.Axes {
 		at := fmt.Sprintf("axes[%d]", i)
-		if a.Name == "" {
-			errs = append(errs, field.Errorf(at+".name", "is empty"))
-		}
-		if len(a.Values) == 0 {
-			errs = append(errs, field.Errorf(at+".values", "is empty; at least one is needed"))
-		}
+		errs = append(errs,
+			field.Check(a.Name != "", at+".name", "is empty"),
+			field.Check(len(a.Values) > 0, at+".values", "is empty; at least one is needed"))
 		for k, v := range a.Values {
 			in := fmt.Sprintf("%s.values[%d]", at, k)
-			if v.Name == "" {
-				errs = append(errs, field.Errorf(in+".name", "is empty"))
-			}
-			errs = append(errs, field.In(in, settings("set", v.Set)))
+			errs = append(errs, field.Check(v.Name != "", in+".name", "is empty"), field.In(in, settings("set", v.Set)))
 		}
 	}
 	return errors.Join(errs...)
@@ -177,6 +175,9 @@ type Cell struct {
 	Rate   rate.Config
 	Stress rate.StressConfig
 	Engine string
+
+	Partitioners []string // the contenders that are measured; empty: all
+	Seeds        []uint64 // in place of the study's; empty: those
 }
 
 // Cells are the matrix's, in the order of its file, the last axis varying first.
@@ -184,7 +185,7 @@ func (m *Matrix) Cells() ([]Cell, error) {
 	var cells []Cell
 	for i := range m.Grids {
 		g := &m.Grids[i]
-		base := Cell{Name: g.Name, Kind: g.Measure, Base: g.Base, Rate: m.Throughput, Stress: m.Stress, Engine: m.Engine}
+		base := Cell{Name: g.Name, Kind: g.Measure, Base: g.Base, Rate: m.Throughput, Stress: m.Stress, Engine: m.Engine, Partitioners: g.Partitioners, Seeds: g.Seeds}
 		if g.Warmup > 0 {
 			base.Rate.Warmup, base.Stress.Warmup = g.Warmup, g.Warmup
 		}

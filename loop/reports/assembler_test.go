@@ -64,7 +64,7 @@ func (n *naive) add(now time.Time, r *Report) error {
 }
 
 // next is the oldest window's number, records and missing subtasks, if it is over. A
-// report counts if it came before its window was handed out, and as the first of its
+// report counts if it came before its window was returned, and as the first of its
 // subtask and slide: later ones are in n.all with late set by the caller.
 func (n *naive) next(now time.Time) (number uint64, records int64, missing []int, ok bool) {
 	for n.begun {
@@ -168,7 +168,7 @@ func compare(t *testing.T, schedule []byte) {
 			number, records, missing, ok := n.next(now)
 			out := a.Next(now)
 			if ok != (out != nil) {
-				t.Fatalf("slide %d: window %+v is handed out, want %v", r.Slide, out, ok)
+				t.Fatalf("slide %d: window %+v is returned, want %v", r.Slide, out, ok)
 			}
 			if !ok {
 				break
@@ -233,9 +233,18 @@ func TestAssemblerIsItsDefinition(t *testing.T) {
 func report(slide uint64, busy float64, workers ...int) *Report {
 	r := &Report{Slide: slide}
 	for _, w := range workers {
-		r.Workers = append(r.Workers, Worker{Index: w, Records: 10, Units: 20, Busy: busy, Queue: busy, Realised: []Realised{{7, 3}}})
+		r.Workers = append(r.Workers, Worker{Index: w, Records: 10, Units: 20, Busy: busy, Queue: busy, Realised: []Realised{{7, 3}}, Times: timesOf(4)})
 	}
 	return r
+}
+
+// timesOf is the times of records of key 7, in slot 0.
+func timesOf(records int64) policy.Times {
+	total := time.Duration(records) * time.Microsecond
+	return policy.Times{
+		Records: records, Total: total, Scatter: 0.5, Keys: []policy.KeyTime{{Hash: 7, Name: "g", Records: records, Total: total}},
+		Slots: []policy.SlotTime{{Slot: 0, Records: records, Total: total}},
+	}
 }
 
 func keys(p int, slide uint64, version uint64, hot ...policy.HotKey) *Report {
@@ -262,7 +271,7 @@ func TestWindowIsJoined(t *testing.T) {
 	}
 	got := a.Next(now)
 	if got == nil || !got.Complete() || got.Number != 3 {
-		t.Fatalf("%+v is handed out", got)
+		t.Fatalf("%+v is returned", got)
 	}
 	want := &policy.Window{
 		Step: 3, Start: 300 * time.Millisecond, End: 400 * time.Millisecond,
@@ -271,6 +280,7 @@ func TestWindowIsJoined(t *testing.T) {
 		Hot:   []policy.HotKey{{Name: "b", Hash: 2, Count: 7, Error: 1}, {Name: "a", Hash: 1, Count: 5}},
 		Slots: []int64{4, 8, 12, 16}, Route: route,
 		Realised: []policy.RealisedShare{{Hash: 7, Worker: 0, Count: 6}, {Hash: 7, Worker: 1, Count: 6}},
+		Times:    []policy.Times{timesOf(8), timesOf(8)},
 	}
 	if diff := gocmp.Diff(want, got.Window, cmpopts.EquateApprox(1e-12, 0)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -365,9 +375,9 @@ func TestShapeRefuses(t *testing.T) {
 		why  string
 		turn func(*Shape)
 	}{
-		{"nobody works", func(s *Shape) { s.Workers = 0 }},
+		{"no workers", func(s *Shape) { s.Workers = 0 }},
 		{"more workers than an index has room for", func(s *Shape) { s.Workers = policy.MaxWorkers + 1 }},
-		{"nobody partitions", func(s *Shape) { s.Partitioners = 0 }},
+		{"no partitioners", func(s *Shape) { s.Partitioners = 0 }},
 		{"slots that no hash divides into", func(s *Shape) { s.Slots = 12 }},
 		{"more slots than a plan can have", func(s *Shape) { s.Slots = 2 * policy.SlotCount(policy.MaxWorkers) }},
 		{"a negative number of slots", func(s *Shape) { s.Slots = -4 }},
@@ -395,6 +405,7 @@ func TestSetWindow(t *testing.T) {
 		Counts: []int64{10, 20, 0}, Units: []int64{1, 2, 0}, Busy: []float64{0.5, 1, math.NaN()}, Queue: []float64{0, 0.5, math.NaN()},
 		Hot: []policy.HotKey{{Hash: 5, Count: 9}}, Slots: []int64{1, 2, 3, 4}, RouteNew: true,
 		Realised: []policy.RealisedShare{{Hash: 5, Worker: 0, Count: 4}, {Hash: 5, Worker: 1, Count: 5}},
+		Times:    []policy.Times{timesOf(3), timesOf(4), {}},
 	}
 	a := NewAssembler(shape, quick)
 	r := &Report{}
@@ -403,7 +414,7 @@ func TestSetWindow(t *testing.T) {
 		t.Fatal(err)
 	}
 	if a.Next(time.Time{}) != nil {
-		t.Error("a window without its third worker is handed out before its deadline")
+		t.Error("a window without its third worker is returned before its deadline")
 	}
 	got := a.Next(time.Time{}.Add(quick.Deadline))
 	if !slices.Equal(got.Workers, []int{2}) {
@@ -412,6 +423,10 @@ func TestSetWindow(t *testing.T) {
 	if diff := gocmp.Diff(w, got.Window, cmpopts.EquateNaNs()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	if r.Workers[0].Times.Slots[0].Slot = 4; r.Check(&shape) == nil {
+		t.Error("slot 4 of 4 passes")
+	}
+	r.Workers[0].Times.Slots[0].Slot = 0
 	slices.SortFunc(r.Workers, func(a, b Worker) int { return cmp.Compare(b.Index, a.Index) })
 	if r.Workers[0].Index = 3; r.Check(&shape) == nil {
 		t.Error("worker 3 of 3 passes")

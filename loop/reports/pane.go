@@ -29,6 +29,7 @@ type pane struct {
 	whole    int      // subtasks that reported every slide
 	workers  []Worker // what they reported, summed over slides
 	realised []policy.RealisedShare
+	times    []policy.Times // by worker
 
 	partitioners []Partitioner // summed over slides, without lists
 	routes       []uint64      // versions in force that were reported, each once
@@ -36,6 +37,7 @@ type pane struct {
 	last         int    // latest slide that a partitioner reported
 	version      uint64 // in force at its end
 	name         string // of the partitioner, as far as reported
+	learns       bool
 	hot          hotKeys
 	slots        []int64  // empty: not counted
 	shares       [][]byte // by partitioner subtask; nil: none yet
@@ -61,13 +63,17 @@ func newPane(shape *Shape) *pane {
 	p.shape = shape
 	p.seen, p.got = zeros(p.seen, subtasks*shape.Slides), zeros(p.got, subtasks)
 	p.workers, p.partitioners, p.reducers = zeros(p.workers, shape.Workers), zeros(p.partitioners, shape.Partitioners), zeros(p.reducers, shape.Reducers)
+	p.times = slices.Grow(p.times[:0], shape.Workers)[:shape.Workers]
+	for i := range p.times {
+		p.times[i].Reset()
+	}
 	p.hot.clear()
 	if p.latency != nil {
 		p.latency.Reset()
 	}
 	p.longest = zeros(p.longest, shape.Workers)
 	p.realised, p.routes, p.slots, p.timed = p.realised[:0], p.routes[:0], p.slots[:0], p.timed[:0]
-	p.whole, p.changed, p.last, p.version, p.name = 0, false, 0, 0, ""
+	p.whole, p.changed, p.last, p.version, p.name, p.learns = 0, false, 0, 0, "", false
 	p.of = nil
 	p.shares, p.shared = nil, 0 // others may have the shares
 	return p
@@ -107,6 +113,9 @@ func (p *pane) add(r *Report, slide int, counts *Counts) {
 		if w.Latency != nil {
 			p.time(w.Index, w.Latency)
 		}
+		times := w.Times
+		times.Keys = times.Keys[:min(len(times.Keys), max(0, mostKeys-len(p.times[w.Index].Keys)))]
+		p.times[w.Index].Add(&times)
 		for _, s := range w.Realised[:min(len(w.Realised), mostShares-len(p.realised))] {
 			p.realised = append(p.realised, policy.RealisedShare{Hash: s.Hash, Worker: w.Index, Count: s.Count})
 		}
@@ -116,7 +125,7 @@ func (p *pane) add(r *Report, slide int, counts *Counts) {
 		sum.Busy += w.Busy
 		sum.CPU += w.CPU
 		if slide == p.shape.Slides-1 {
-			sum.Queue, sum.StateKeys = w.Queue, w.StateKeys
+			sum.Queue, sum.StateKeys, sum.Bytes = w.Queue, w.StateKeys, w.Bytes
 		}
 	}
 	for i := range r.Partitioners {
@@ -132,9 +141,10 @@ func (p *pane) add(r *Report, slide int, counts *Counts) {
 			continue
 		}
 		sum.StateKeys += n.StateKeys
+		sum.Bytes += n.Bytes
 		sum.Offered += n.Offered
 		sum.Blocked += n.Blocked
-		p.changed = p.changed || n.RouteChanged
+		p.changed, p.learns = p.changed || n.RouteChanged, p.learns || n.Learns
 		if !slices.Contains(p.routes, n.RouteVersion) {
 			p.routes = append(p.routes, n.RouteVersion)
 		}
@@ -188,7 +198,7 @@ func (p *pane) finish(n uint64, routeOf func(version uint64) *policy.Route) *Ass
 	s := p.shape
 	out, w := &p.out, &p.window
 	*out = Assembled{
-		Number: n, Window: w, CPU: zeros(out.CPU, s.Workers), Shares: p.shares, pane: p,
+		Number: n, Window: w, CPU: zeros(out.CPU, s.Workers), Shares: p.shares, Learns: p.learns, pane: p,
 		Workers: out.Workers[:0], Partitioners: out.Partitioners[:0], Reducers: out.Reducers[:0],
 	}
 	*w = policy.Window{
@@ -207,6 +217,7 @@ func (p *pane) finish(n uint64, routeOf func(version uint64) *policy.Route) *Ass
 		if int(p.got[i]) < s.Slides {
 			w.Busy[i], w.Queue[i] = math.NaN(), math.NaN()
 			out.Workers = append(out.Workers, i)
+			p.times[i].Reset()
 			continue
 		}
 		sum := &p.workers[i]
@@ -214,6 +225,7 @@ func (p *pane) finish(n uint64, routeOf func(version uint64) *policy.Route) *Ass
 		w.Counts[i], w.Units[i] = sum.Records, sum.Units
 		w.Busy[i], w.Queue[i] = sum.Busy/slides, sum.Queue
 		w.Pairs += int(sum.StateKeys)
+		w.Bytes += sum.Bytes
 		out.CPU[i] = sum.CPU / slides
 	}
 	for i := range p.partitioners {
@@ -231,6 +243,7 @@ func (p *pane) finish(n uint64, routeOf func(version uint64) *policy.Route) *Ass
 		w.OfferedRate += sum.Offered / slides
 		w.Backpressured += sum.Blocked / slides / measured
 		w.Pairs += int(sum.StateKeys)
+		w.Bytes += sum.Bytes
 	}
 	w.ActualRate = float64(sent) / max(w.End-w.Start, 1).Seconds()
 	if hot := p.hot.heaviest(s.HotKeys()); len(hot) > 0 {
@@ -243,6 +256,9 @@ func (p *pane) finish(n uint64, routeOf func(version uint64) *policy.Route) *Ass
 	p.latencies(w, out)
 	if r := joined(p.realised, p.got, s.Slides); len(r) > 0 {
 		w.Realised = r
+	}
+	if slices.ContainsFunc(p.times, func(t policy.Times) bool { return t.Records > 0 }) {
+		w.Times = p.times
 	}
 	return out
 }

@@ -30,7 +30,7 @@ func TestSaSPartitionerLoadsItsCheckpoint(t *testing.T) {
 			t.Fatal(err)
 		}
 		w := &policy.Window{Records: 3000, Counts: []int64{600, 600, 600, 600, 600}, Busy: []float64{0.2, 0.4, 0.4, 0.4, 0.8}}
-		r := s.Controller.Decide(w, policy.HashRoute(5))
+		r := s.Controller.Decide(w, policy.HashRoute(5)).Route
 		if r == nil || r.Validate() != nil || r.Workers != 5 {
 			t.Fatalf("%s: the first route is %v", checkpoint, r)
 		}

@@ -62,7 +62,7 @@ func TestWaterfillScheme(t *testing.T) {
 			t.Fatalf("by hash the busiest worker has %.2f of its part; the test needs skew", busiest)
 		}
 		router.EndSlide(slide)
-		if r := scheme.Controller.Decide(w, latest); r != nil {
+		if r := scheme.Controller.Decide(w, latest).Route; r != nil {
 			latest = r
 			router.(partition.RouteFollower).Follow(r, slide+1)
 		}

@@ -2,11 +2,13 @@ package filter
 
 import (
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
 
 	"github.com/saspart/saspart/policy/scenario"
 )
@@ -181,6 +183,55 @@ func TestUnmeasured(t *testing.T) {
 			t.Errorf("%s: something was measured where nothing was", c.why)
 		}
 	}
+}
+
+// What the network's outputs of all measured workers have in common moves no worker: neither
+// the measured ones, relative to each other, nor those that were not measured.
+func TestCommonModeMovesNoEstimate(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		workers := rapid.IntRange(1, 9).Draw(t, "workers")
+		hedge := rapid.Bool().Draw(t, "hedge")
+		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
+		a := [2]*Filter{New(workers, Inputs{}), New(workers, Inputs{})} // the second's outputs have something in common on top
+		common := []float32{0, float32(rng.Float64() - 0.5), float32(rng.Float64() - 0.5)}
+		estimates := func(f *Filter) []float64 { return append(slices.Clone(f.Estimate()), f.Hedge()...) }
+		for range 5 {
+			m := measuredOf(make([]float64, workers), nil, make([]float64, workers))
+			for w := range workers {
+				m.Share[w], m.Busy[w] = 1/float64(workers), 0.2+0.6*rng.Float64()
+				if rng.IntN(3) == 0 {
+					m.Busy[w] = math.NaN()
+				}
+			}
+			before := estimates(a[0])
+			n := Actions(hedge)
+			own, shifted := make([]float32, workers*n), make([]float32, workers*n)
+			for i := range own {
+				own[i] = float32(rng.Float64() - 0.5)
+				shifted[i] = own[i] + common[i%n]
+			}
+			for i, action := range [][]float32{own, shifted} {
+				if a[i].Observe(&m) {
+					if err := a[i].Apply(action); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if d := cmp.Diff(estimates(a[0]), estimates(a[1]), cmpopts.EquateApprox(0, 1e-6)); d != "" {
+				t.Fatalf("without and with a common output:\n%s", d)
+			}
+			sum := 0.0
+			for w, e := range a[0].Estimate() {
+				sum += e
+				if m.Busy[w] != m.Busy[w] && (before[w] != e || before[workers+w] != a[0].Hedge()[w]) {
+					t.Fatalf("worker %d was not measured, and its estimate goes from %v to %v", w, before[w], e)
+				}
+			}
+			if math.Abs(sum) > 1e-9 {
+				t.Fatalf("estimates of mean %v", sum/float64(workers))
+			}
+		}
+	})
 }
 
 // Few records count for little, unless it is little that says much: a worker that

@@ -13,6 +13,7 @@ type Gradient struct {
 	Speed, Share, Change, Busy []float64
 
 	byInput []([allInputs]float64)
+	common  float64 // mean of Estimate over the measured workers of the last step
 }
 
 // Reset makes g the gradient of a rollout of P workers. observed says whether gradients
@@ -34,24 +35,27 @@ func (g *Gradient) Reset(workers int, observed bool) {
 	clear(g.Hedge)
 }
 
-// ApplyBack goes back through Apply: it writes the gradient with respect to the action,
-// and turns g.Estimate into the gradient with respect to the corrected estimates before
-// their mean is subtracted.
+// ApplyBack goes back through Apply: it writes the gradient with respect to the action.
+// g.Estimate stays as it is, since an estimate enters the next one unchanged; g.Hedge becomes
+// the gradient with respect to the hedges before the window.
 func (s *Step) ApplyBack(g *Gradient, byAction []float32) {
-	n, mean := len(byAction)/len(s.Estimate), 0.0
-	for _, v := range g.Estimate {
-		mean += v / float64(len(g.Estimate))
+	n, hedge := len(byAction)/len(s.Estimate), 0.0
+	g.common = 0
+	for w, ok := range s.Measured {
+		if ok {
+			g.common += g.Estimate[w] / s.measured
+			hedge += g.Hedge[w] / s.measured
+		}
 	}
 	clear(byAction)
-	for w := range g.Estimate {
-		g.Estimate[w] -= mean
-		if !s.Measured[w] {
+	for w, ok := range s.Measured {
+		if !ok {
 			continue
 		}
-		by := byAction[n*w : n*(w+1)]
-		by[0], by[1] = float32(g.Estimate[w]*s.innovation[w]/2), float32(g.Estimate[w]*maxCorrection)
+		by, update := byAction[n*w:n*(w+1)], g.Estimate[w]-g.common
+		by[0], by[1] = float32(update*s.innovation[w]/2), float32(update*maxCorrection)
 		if n == Actions(true) {
-			by[2] = float32(g.Hedge[w] * maxHedge)
+			by[2] = float32((g.Hedge[w] - hedge) * maxHedge)
 		}
 		g.Hedge[w] = 0
 	}
@@ -96,7 +100,7 @@ func (s *Step) ObserveBack(g *Gradient, in *Inputs, dx []float32) {
 			continue
 		}
 		f, innov := &g.byInput[w], s.innovation[w]
-		d := g.Estimate[w]*s.gain[w] + f[innovation] + f[ratio]/off + f[contrast]/fine
+		d := (g.Estimate[w]-g.common)*s.gain[w] + f[innovation] + f[ratio]/off + f[contrast]/fine
 		if innov > 0 {
 			d += bySurprise / n
 		} else if innov < 0 {

@@ -154,32 +154,45 @@ func (s *Step) Hold() {
 }
 
 // Apply corrects the estimates of the measured workers by the network's action a, [P,2] or
-// [P,3] numbers from -1 to 1, and subtracts their mean:
+// [P,3] numbers from -1 to 1:
 //
-//	e += gain * innovation + correction
-//	gain = (1 + a[0]) / 2        correction = 0.3 * a[1]        hedge = 0.6 * a[2]
+//	e += update - mean update    update = gain * innovation + correction
+//	gain = (1 + a[0]) / 2        correction = 0.3 * a[1]
+//	hedge = 0.6 * a[2], less its mean
+//
+// The means are over the measured workers. Nothing bounds what the outputs of all of them
+// have in common, since among them only differences count; it must not move them past a
+// worker that was not measured, which keeps its estimate and its hedge.
 //
 // The hedge is added to the next log capacity, and not to the estimate, so that caution
-// does not become an estimate. An unmeasured worker keeps its estimate and its hedge.
-// Without a third number, hedges stay 0. A gain of a squashed output tanh(u) is
-// sigmoid(2u).
+// does not become an estimate. Without a third number, hedges stay 0. A gain of a squashed
+// output tanh(u) is sigmoid(2u).
 func (s *Step) Apply(action []float32) {
-	n, mean := len(action)/len(s.Estimate), 0.0
-	for w, e := range s.Estimate {
-		hedge := s.Hedge[w]
-		if s.Measured[w] {
-			a := action[n*w : n*(w+1)]
-			s.gain[w] = (1 + float64(a[0])) / 2
-			e += s.gain[w]*s.innovation[w] + maxCorrection*float64(a[1])
-			if n == Actions(true) {
-				hedge = maxHedge * float64(a[2])
-			}
+	n := len(action) / len(s.Estimate)
+	hedged := n == Actions(true)
+	update, hedge := 0.0, 0.0 // means
+	for w, ok := range s.Measured {
+		s.NextEstimate[w], s.NextHedge[w] = 0, 0
+		if !ok {
+			continue
 		}
-		s.NextEstimate[w], s.NextHedge[w] = e, hedge
-		mean += e / float64(len(s.Estimate))
+		a := action[n*w : n*(w+1)]
+		s.gain[w] = (1 + float64(a[0])) / 2
+		s.NextEstimate[w] = s.gain[w]*s.innovation[w] + maxCorrection*float64(a[1])
+		if hedged {
+			s.NextHedge[w] = maxHedge * float64(a[2])
+		}
+		update += s.NextEstimate[w] / s.measured
+		hedge += s.NextHedge[w] / s.measured
 	}
-	for w := range s.NextEstimate {
-		s.NextEstimate[w] -= mean
+	for w, ok := range s.Measured {
+		if ok {
+			s.NextEstimate[w] -= update
+			s.NextHedge[w] -= hedge
+		} else {
+			s.NextHedge[w] = s.Hedge[w]
+		}
+		s.NextEstimate[w] += s.Estimate[w]
 	}
 }
 

@@ -98,19 +98,20 @@ func NewAdaptive(pool []PoolMember, config Config, workers int) (*Adaptive, erro
 func (a *Adaptive) Current() string { return a.members[a.current].name }
 
 // Decide implements policy.Controller.
-func (a *Adaptive) Decide(w *policy.Window, latest *policy.Route) *policy.Route {
+func (a *Adaptive) Decide(w *policy.Window, latest *policy.Route) (d policy.Decision) {
 	ready := false
 	for i := range a.members {
 		// Every member sees every window, so that each knows the keys when it is chosen.
-		if a.members[i].view.Observe(w) {
+		if a.members[i].observe(w) {
 			ready = true
 		}
 	}
-	if !ready {
-		return nil
+	d.Capacities = a.members[0].capacities(w) // all members measure alike
+	if ready {
+		a.current = a.nearest()
+		d.Route = a.members[a.current].follow(w, latest)
 	}
-	a.current = a.nearest()
-	return a.members[a.current].follow(w, latest)
+	return d
 }
 
 // nearest returns the member whose training keys are nearest to the job's, the first of

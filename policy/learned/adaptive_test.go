@@ -59,7 +59,7 @@ func TestAdaptiveFollowsTheNearest(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := a.Decide(tc.window, policy.HashRoute(3))
+		got := a.Decide(tc.window, policy.HashRoute(3)).Route
 		if a.Current() != tc.want {
 			t.Errorf("%s: %s is followed, not %s", tc.why, a.Current(), tc.want)
 			continue
@@ -69,7 +69,7 @@ func TestAdaptiveFollowsTheNearest(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := alone.Decide(tc.window, policy.HashRoute(3))
+		want := alone.Decide(tc.window, policy.HashRoute(3)).Route
 		if got == nil || want == nil || !slices.EqualFunc(got.Keys, want.Keys, func(x, y policy.KeyRoute) bool {
 			return x.Hash == y.Hash && slices.Equal(x.Workers, y.Workers) && slices.Equal(x.Shares, y.Shares)
 		}) {
@@ -90,7 +90,7 @@ func TestAdaptiveChanges(t *testing.T) {
 	for i := range 9 {
 		w := []*policy.Window{falling(1000, 1000, 1000, 1000), falling(1000, 500, 333, 250), falling(8000, 1000, 100, 10)}[i%3]
 		w.Busy[0] += float64(i) / 10 // never the same
-		if r := a.Decide(w, latest); r != nil {
+		if r := a.Decide(w, latest).Route; r != nil {
 			latest = r
 			routes++
 		}
@@ -101,7 +101,7 @@ func TestAdaptiveChanges(t *testing.T) {
 	}
 	mixed := falling(1000, 1000, 1000, 1000)
 	mixed.RouteNew = true
-	if a.Decide(mixed, latest) != nil || a.Decide(hotWindow(4, 3, 0, 10), latest) != nil || a.Decide(hotWindow(3, 0, 0, 10), latest) != nil && a.Current() != "one" {
+	if a.Decide(mixed, latest).Route != nil || a.Decide(hotWindow(4, 3, 0, 10), latest).Route != nil || a.Decide(hotWindow(3, 0, 0, 10), latest).Route != nil && a.Current() != "one" {
 		t.Error("it decides where nothing can be decided")
 	}
 }

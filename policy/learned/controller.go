@@ -43,14 +43,15 @@ func newLearnedCapacity(p scenario.Policy, c Config, workers int) *learnedCapaci
 }
 
 // Decide implements Controller. A window of another number of workers is ignored.
-func (f *learnedCapacity) Decide(w *policy.Window, latest *policy.Route) *policy.Route {
+func (f *learnedCapacity) Decide(w *policy.Window, latest *policy.Route) (d policy.Decision) {
 	workers := len(f.measured.Share)
 	if len(w.Counts) != workers || len(w.Busy) != workers {
-		return nil
+		return d
 	}
 	f.loads.Observe(w)
 	if w.RouteNew && (f.config.Backlog == 0 || !plan.QueuesTold(w) || f.share == nil) {
-		return nil
+		d.Capacities = policy.CapacitiesOf(f.share)
+		return d
 	}
 	p := plan.Begin(f.config.Plan, f.loads, latest)
 	defer p.Done()
@@ -61,9 +62,11 @@ func (f *learnedCapacity) Decide(w *policy.Window, latest *policy.Route) *policy
 		}
 		f.policy.Decide(&f.measured, f.share)
 	}
+	d.Capacities = policy.CapacitiesOf(f.share)
 	copy(p.In.Capacity, f.share)
 	plan.MakeUp(p.In.Capacity, w, f.config.Backlog)
-	return valid(p.Relief(f.config.Gain + f.config.Noise*plan.Chance(f.loads.Deviation(workers), workers)))
+	d.Route = valid(p.Relief(f.config.Gain + f.config.Noise*plan.Chance(f.loads.Deviation(workers), workers)))
+	return d
 }
 
 // measure fills in what the policy sees of a window.

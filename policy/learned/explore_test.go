@@ -121,7 +121,7 @@ func TestCapacityControllerIsTheLearned(t *testing.T) {
 	for i := range w.Slots {
 		w.Slots[i] = int64(10000 / len(w.Slots))
 	}
-	a, b := one.Decide(w, policy.HashRoute(3)), other.Decide(w, policy.HashRoute(3))
+	a, b := one.Decide(w, policy.HashRoute(3)).Route, other.Decide(w, policy.HashRoute(3)).Route
 	if a == nil || b == nil || !slices.Equal(a.Slots, b.Slots) {
 		t.Errorf("routes %v and %v", a, b)
 	}

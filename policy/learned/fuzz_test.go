@@ -77,7 +77,7 @@ func FuzzCheckpoint(f *testing.F) {
 		for i := range w.Busy {
 			w.Counts[i], w.Busy[i] = int64(100+i), 0.5
 		}
-		if r := controller.Decide(w, policy.HashRoute(workers)); r != nil {
+		if r := controller.Decide(w, policy.HashRoute(workers)).Route; r != nil {
 			if err := r.Validate(); err != nil {
 				t.Fatal(err)
 			}

@@ -70,7 +70,7 @@ func TestLearnedCapacitySettles(t *testing.T) {
 	}
 }
 
-// With exact counts it comes to the same shares as the speeds have.
+// With exact counts the shares are those of the speeds.
 func TestLearnedCapacityFindsSpeeds(t *testing.T) {
 	j := toy.New(8, 1.5, 1e9, 2)
 	f := controllerOf(t, checkpoint.UntrainedCapacity(32, 1), 8)
@@ -98,7 +98,7 @@ func TestLearnedSharesRoute(t *testing.T) {
 	c := sharesPolicy()
 	f := controllerOf(t, c, 3)
 	w := hotWindow(3, 6, 0, 1000)
-	r := f.Decide(w, policy.HashRoute(3))
+	r := f.Decide(w, policy.HashRoute(3)).Route
 	if r == nil {
 		t.Fatal("no route")
 	}
@@ -124,13 +124,13 @@ func TestLearnedSharesRoute(t *testing.T) {
 	if r.Version != 0 || cmp.Diff(policy.HashRoute(3).Slots, r.Slots) != "" {
 		t.Errorf("version %d, or the slots are not those of the hash route", r.Version)
 	}
-	if again := f.Decide(w, r); again != nil {
+	if again := f.Decide(w, r).Route; again != nil {
 		t.Error("the same window again gives another route")
 	}
 	// Other keys have become hot: they take the places of the mask.
 	last := r
 	for range 20 {
-		if r := f.Decide(hotWindow(3, 6, 100, 1000), last); r != nil {
+		if r := f.Decide(hotWindow(3, 6, 100, 1000), last).Route; r != nil {
 			last = r
 		}
 	}
@@ -142,10 +142,10 @@ func TestLearnedSharesRoute(t *testing.T) {
 // Fewer hot keys than the mask has leave its last places empty; none, no decision.
 func TestLearnedSharesFewKeys(t *testing.T) {
 	f := controllerOf(t, sharesPolicy(), 3)
-	if r := f.Decide(hotWindow(3, 0, 0, 1000), policy.HashRoute(3)); r != nil {
+	if r := f.Decide(hotWindow(3, 0, 0, 1000), policy.HashRoute(3)).Route; r != nil {
 		t.Errorf("without hot keys the route is %+v", r)
 	}
-	if r := f.Decide(hotWindow(3, 1, 0, 1000), policy.HashRoute(3)); r == nil || len(r.Keys) != 1 || r.Validate() != nil {
+	if r := f.Decide(hotWindow(3, 1, 0, 1000), policy.HashRoute(3)).Route; r == nil || len(r.Keys) != 1 || r.Validate() != nil {
 		t.Errorf("with one hot key the route is %+v", r)
 	}
 }
@@ -205,23 +205,23 @@ func TestLearnedWhenToDecide(t *testing.T) {
 		w := hotWindow(3, 6, 0, 10000)
 		w.Busy = []float64{0.9, 0.5, 0.2}
 		w.RouteNew = true
-		if f.Decide(w, hash) != nil {
+		if f.Decide(w, hash).Route != nil {
 			t.Errorf("%s: it decides on a window of two routes", name)
 		}
 		w.RouteNew = false
-		if f.Decide(hotWindow(4, 6, 0, 10000), hash) != nil {
+		if f.Decide(hotWindow(4, 6, 0, 10000), hash).Route != nil {
 			t.Errorf("%s: it decides on a window of 4 workers", name)
 		}
-		r := f.Decide(w, hash)
+		r := f.Decide(w, hash).Route
 		if r == nil || r.Version != 0 {
 			t.Fatalf("%s: the first route is %v", name, r)
 		}
 		// It plans from the latest route, whatever is in force.
 		w.Route = hash
-		if again := f.Decide(w, r); again != nil && name == "shares" { // the other's estimates of the speeds go on changing
+		if again := f.Decide(w, r).Route; again != nil && name == "shares" { // the other's estimates of the speeds still change
 			t.Errorf("%s: while its route is not in force yet it decides on %v", name, again)
 		}
-		if again := f.Decide(w, hash); again == nil {
+		if again := f.Decide(w, hash).Route; again == nil {
 			t.Errorf("%s: another controller took its route back, and it does not decide again", name)
 		}
 	}
@@ -241,13 +241,13 @@ func TestLearnedNaNIsNoRoute(t *testing.T) {
 			}
 		}
 	}
-	if r := controllerOf(t, shares, 3).Decide(hotWindow(3, 6, 0, 1000), policy.HashRoute(3)); r != nil {
+	if r := controllerOf(t, shares, 3).Decide(hotWindow(3, 6, 0, 1000), policy.HashRoute(3)).Route; r != nil {
 		t.Errorf("shares: the route is %+v", r)
 	}
 	// There the planner still acts on the loads, for workers taken to be equal.
 	f := controllerOf(t, capacity, 3)
 	for range 5 {
-		if r := f.Decide(hotWindow(3, 6, 0, 1000), policy.HashRoute(3)); r != nil && r.Validate() != nil {
+		if r := f.Decide(hotWindow(3, 6, 0, 1000), policy.HashRoute(3)).Route; r != nil && r.Validate() != nil {
 			t.Errorf("capacity: the route is %+v", r)
 		}
 	}
@@ -283,7 +283,7 @@ func TestLearnedWithstands(t *testing.T) {
 			for i := range rapid.IntRange(0, 5).Draw(t, "hot") {
 				w.Hot = append(w.Hot, policy.HotKey{Hash: uint64(i%3) << 62, Count: count.Draw(t, "hot count"), Error: count.Draw(t, "error")})
 			}
-			if r := f.Decide(w, policy.HashRoute(p)); r != nil {
+			if r := f.Decide(w, policy.HashRoute(p)).Route; r != nil {
 				if err := r.Validate(); err != nil {
 					t.Fatal(err)
 				}

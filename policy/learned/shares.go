@@ -4,12 +4,16 @@ import (
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/checkpoint"
 	"github.com/saspart/saspart/policy/network"
+	"github.com/saspart/saspart/policy/plan"
 )
 
 // learnedShares is the controller of a shares policy (docs/algorithms.md, "The decision
 // process"): the network turns the observation of a window into an action, which is a route.
+// The action says nothing about what the workers can do: their capacities are measured, as for
+// waterfill.
 type learnedShares struct {
 	view    *SharesView
+	speeds  *plan.Speeds
 	network *network.MLP
 
 	input, output []float32 // of the network
@@ -24,6 +28,7 @@ func newLearnedShares(c *checkpoint.Checkpoint, config Config) (*learnedShares, 
 	mask := c.Shares.AsMask()
 	return &learnedShares{
 		view: NewSharesView(c.Shares, c.Normalisation, config.Load), network: network,
+		speeds: plan.NewSpeeds(plan.DefaultSpeed(), mask.Workers),
 		output: make([]float32, mask.Pairs()), action: make([]float64, mask.Pairs()),
 	}, nil
 }
@@ -34,14 +39,33 @@ const settled = 0.002
 // Decide implements policy.Controller. Windows with another number of workers are ignored.
 // There is no decision before the first hot key. If there are fewer hot keys than the mask
 // has ranks, only the first ranks are in use.
-func (f *learnedShares) Decide(w *policy.Window, latest *policy.Route) *policy.Route {
-	if !f.view.Observe(w) {
-		return nil
+func (f *learnedShares) Decide(w *policy.Window, latest *policy.Route) (d policy.Decision) {
+	ready := f.observe(w)
+	d.Capacities = f.capacities(w)
+	if ready {
+		d.Route = f.follow(w, latest)
 	}
-	return f.follow(w, latest)
+	return d
 }
 
-// follow decides on a window that the view has observed.
+// observe processes a window, and reports whether the policy can decide on it.
+func (f *learnedShares) observe(w *policy.Window) bool {
+	if f.view.Fits(w) && !w.RouteNew {
+		f.speeds.Observe(w.Counts, w.Busy)
+	}
+	return f.view.Observe(w)
+}
+
+// capacities returns the measured capacities; nil if the window is of another number of
+// workers.
+func (f *learnedShares) capacities(w *policy.Window) *policy.Capacities {
+	if !f.view.Fits(w) {
+		return nil
+	}
+	return policy.CapacitiesOf(f.speeds.Capacity(make([]float64, len(w.Counts))))
+}
+
+// follow decides on a window that has been observed.
 func (f *learnedShares) follow(w *policy.Window, latest *policy.Route) *policy.Route {
 	f.input = f.view.Observation(f.input[:0], w)
 	f.network.Forward(f.input, f.output)

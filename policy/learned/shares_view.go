@@ -39,7 +39,7 @@ func NewSharesView(spec *checkpoint.SharesSpec, norm *checkpoint.Normalisation, 
 // Observe processes a window and reports whether the policy can decide on it. It cannot if
 // the window has another number of workers or is mixed, or before the first hot key.
 func (v *SharesView) Observe(w *policy.Window) bool {
-	if len(w.Counts) != v.spec.Workers || len(w.Busy) != v.spec.Workers {
+	if !v.Fits(w) {
 		return false
 	}
 	v.loads.Observe(w)
@@ -49,6 +49,11 @@ func (v *SharesView) Observe(w *policy.Window) bool {
 	v.keys, v.slots = v.loads.Estimate(v.keys, v.slots, v.spec.Workers)
 	v.ranks.update(v.keys)
 	return len(v.ranks.order) > 0
+}
+
+// Fits reports whether a window has the policy's number of workers.
+func (v *SharesView) Fits(w *policy.Window) bool {
+	return len(w.Counts) == v.spec.Workers && len(w.Busy) == v.spec.Workers
 }
 
 // Ranked returns the hot keys by rank, with the part of the records that each has. The caller

@@ -84,7 +84,7 @@ func TestControllerState(t *testing.T) {
 			one, other := newKept(t, tc.policy, 5), newKept(t, tc.policy, 5)
 			other.Decide(window(), j.Route) // what it saw before does not matter
 			for range tc.windows {
-				if r := one.Decide(window(), j.Route); r != nil {
+				if r := one.Decide(window(), j.Route).Route; r != nil {
 					j.Route = r
 				}
 			}
@@ -104,7 +104,7 @@ func TestControllerState(t *testing.T) {
 					j.Speeds[2] *= 0.5
 				}
 				w := window()
-				want, got := one.Decide(w, j.Route), other.Decide(w, j.Route)
+				want, got := one.Decide(w, j.Route).Route, other.Decide(w, j.Route).Route
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Fatalf("window %d (-never stopped +restored):\n%s", i, diff)
 				}

@@ -53,23 +53,23 @@ func TestWaterfillWhenToDecide(t *testing.T) {
 	f := plan.NewWaterfill(plan.DefaultWaterfill(), 8)
 	w := j.Window()
 	w.RouteNew = true
-	if f.Decide(w, j.Route) != nil {
+	if f.Decide(w, j.Route).Route != nil {
 		t.Error("it decides on a window of two routes")
 	}
 	w.RouteNew = false
 	w.Busy = w.Busy[:7]
-	if f.Decide(w, j.Route) != nil {
+	if f.Decide(w, j.Route).Route != nil {
 		t.Error("it decides on a window of 7 workers")
 	}
-	r := f.Decide(j.Window(), j.Route)
+	r := f.Decide(j.Window(), j.Route).Route
 	if r == nil || r.Version != 0 {
 		t.Fatalf("the first route is %v", r)
 	}
 	// It plans from the latest route, whatever is in force.
-	if again := f.Decide(j.Window(), r); again != nil {
+	if again := f.Decide(j.Window(), r).Route; again != nil {
 		t.Errorf("while its route is not in force yet it decides on %v", again)
 	}
-	if again := f.Decide(j.Window(), j.Route); again == nil {
+	if again := f.Decide(j.Window(), j.Route).Route; again == nil {
 		t.Error("another controller took its route back, and it does not decide again")
 	}
 }
@@ -92,7 +92,7 @@ func TestWaterfillWithstands(t *testing.T) {
 			for i := range rapid.IntRange(0, 5).Draw(t, "hot") {
 				w.Hot = append(w.Hot, policy.HotKey{Hash: uint64(i%3) << 62, Count: count.Draw(t, "hot count"), Error: count.Draw(t, "error")})
 			}
-			if r := f.Decide(w, policy.HashRoute(p)); r != nil {
+			if r := f.Decide(w, policy.HashRoute(p)).Route; r != nil {
 				if err := r.Validate(); err != nil {
 					t.Fatal(err)
 				}

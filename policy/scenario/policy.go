@@ -3,8 +3,6 @@ package scenario
 import (
 	"fmt"
 	"math"
-
-	"github.com/saspart/saspart/policy/plan"
 )
 
 // Measured is what a capacity policy sees of a window. Slices have one element per worker.
@@ -104,7 +102,7 @@ func ScoreOf(p Starter, s *Scenario) (score Score, err error) {
 		got = s.Got(u, s.InForce(u, past[u%len(past)], force), got)
 		s.Busy(at, got, busy)
 		for w, b := range busy {
-			queue[w] = math.Floor(b) // full where busy all the time
+			queue[w] = QueueAt(b)
 		}
 		next := past[(t+1)%len(past)]
 		p.Decide(&Measured{Share: s.InForce(t, now, force), Seen: got, Busy: busy, Queue: queue, Age: float64(t - at)}, next)
@@ -113,6 +111,15 @@ func ScoreOf(p Starter, s *Scenario) (score Score, err error) {
 		}
 	}
 	return score, nil
+}
+
+// QueueAt is the fill of the queue of a worker with a measured busy ratio: full where it was
+// busy all the time.
+func QueueAt(busy float64) float64 {
+	if busy >= mostBusy {
+		return 1
+	}
+	return 0
 }
 
 func checkShares(share []float64) error {
@@ -144,7 +151,7 @@ func MeanScore(scores []Score) (mean, deviation Score) {
 }
 
 // Smoothed is a fixed smoothing of log speeds: estimates move by the part Alpha of each
-// deviation. A saturated worker is at least as slow as its busy ratio says. Its estimate
+// deviation, and those of unmeasured workers not at all. A saturated worker is at least as slow as its busy ratio says. Its estimate
 // moves down by the whole deviation plus Overload, and never up. With Plain it is treated
 // like any other worker, as an untrained network does.
 type Smoothed struct {
@@ -161,61 +168,27 @@ func (f *Smoothed) Start(s *Scenario) {
 
 // Decide implements Policy.
 func (f *Smoothed) Decide(m *Measured, capacity []float64) bool {
-	mean := 0.0
+	mean, n := 0.0, 0.0
 	for w := range f.inst {
 		f.inst[w] = math.Log(m.Seen[w] / m.Busy[w])
-		mean += (f.inst[w] - f.log[w]) / float64(len(f.inst))
+		if d := f.inst[w] - f.log[w]; d == d {
+			mean += d
+			n++
+		}
 	}
+	mean /= n
 	for w, b := range m.Busy {
 		d := f.inst[w] - mean - f.log[w]
-		if b >= Saturated && !f.Plain {
+		switch {
+		case d != d:
+		case b >= Saturated && !f.Plain:
 			f.log[w] += min(0, d-f.Overload)
-		} else {
+		default:
 			f.log[w] += f.Alpha * d
 		}
 	}
 	Softmax(capacity, f.log)
-	return true
-}
-
-// Analytic uses waterfill's estimate of the speeds.
-type Analytic struct {
-	Config plan.SpeedConfig
-	speeds *plan.Speeds
-	counts []int64
-}
-
-// Start implements Starter.
-func (f *Analytic) Start(s *Scenario) {
-	f.speeds, f.counts = plan.NewSpeeds(f.Config, s.Workers), make([]int64, s.Workers)
-}
-
-// Decide implements Policy.
-func (f *Analytic) Decide(m *Measured, capacity []float64) bool {
-	for w, v := range m.Seen {
-		f.counts[w] = int64(v * 1e12) // large, so that counts have no noise of their own
-	}
-	f.speeds.Observe(f.counts, m.Busy)
-	f.speeds.Capacity(capacity)
-	ScaleTo1(capacity)
-	return true
-}
-
-// Oracle knows the true speeds, with the delay of the busy times but without their noise.
-type Oracle struct {
-	scenario *Scenario
-	window   int
-}
-
-// Start implements Starter.
-func (f *Oracle) Start(s *Scenario) { f.scenario, f.window = s, 0 }
-
-// Decide implements Policy.
-func (f *Oracle) Decide(_ *Measured, capacity []float64) bool {
-	copy(capacity, f.scenario.SpeedsAt(f.scenario.Routed(f.window)))
-	ScaleTo1(capacity)
-	f.window++
-	return true
+	return n > 0
 }
 
 // Softmax sets dst to the exponentials of v, scaled to sum to 1.

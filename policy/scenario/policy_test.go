@@ -232,3 +232,44 @@ func TestScenarioConfigValidate(t *testing.T) {
 		}
 	}
 }
+
+// The part of missing reports is as set, and so are the lengths of outages.
+func TestMissing(t *testing.T) {
+	for _, v := range []struct {
+		part float64
+		long [2]int
+	}{{0.1, [2]int{1, 1}}, {0.3, [2]int{1, 1}}, {0.3, [2]int{10, 10}}, {0.6, [2]int{2, 7}}} {
+		c := Default()
+		c.Windows, c.Missing, c.MissingFor = 20_000, [2]float64{v.part, v.part}, v.long
+		s := New(c, 4, 7)
+		missing, run := 0.0, 0
+		busy, share := make([]float64, 4), []float64{0.25, 0.25, 0.25, 0.25}
+		for at, is := range s.Missing {
+			if is {
+				missing++
+			}
+			s.Busy(at/4, share, busy)
+			if got := busy[at%4]; is != (got != got) {
+				t.Fatalf("window %d: busy %v, missing %v", at/4, got, is)
+			}
+		}
+		for at := range c.Windows {
+			if s.Missing[at*4] {
+				run++
+				continue
+			}
+			if run > 0 && run < v.long[0] {
+				t.Fatalf("an outage of %d windows, where %v are drawn", run, v.long)
+			}
+			run = 0
+		}
+		if got := missing / float64(len(s.Missing)); math.Abs(got/v.part-1) > 0.05 {
+			t.Errorf("%v of the reports, %v at a time: %.3f are missing", v.part, v.long, got)
+		}
+		plain := Default()
+		plain.Windows = c.Windows
+		if d := cmp.Diff(New(plain, 4, 7).Speeds[:1000], s.Speeds[:1000]); d != "" {
+			t.Error("missing reports change the speeds")
+		}
+	}
+}

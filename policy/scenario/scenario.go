@@ -25,6 +25,8 @@ type Config struct {
 	Reports     float64    `yaml:"reports"`     // part of the scenarios in which reports are delayed instead of work
 	Pressure    float64    `yaml:"pressure"`    // part of the scenarios in which a saturated worker slows the whole job, as full queues do
 	Job         JobLike    `yaml:"job"`         // what makes some scenarios resemble a real job
+	Missing     [2]float64 `yaml:"missing"`     // part of a worker's reports that are missing, in the long run; below 1
+	MissingFor  [2]int     `yaml:"missing_for"` // number of reports in a row that are missing at a time, drawn each time; used where Missing is above 0
 }
 
 // JobLike makes scenarios resemble a real job. Such a job measures with little noise and
@@ -72,15 +74,22 @@ func (c *Config) Validate() error {
 		{"job.start", c.Job.Start, 0, 3},
 		{"job.lumps", c.Job.Lumps, 0, 1},
 		{"job.chance", c.Job.Chance, 0, 1},
-		{"delay", [2]float64{float64(c.Delay[0]), float64(c.Delay[1])}, 0, 1 << 16},
+		{"delay", floats(c.Delay), 0, 1 << 16},
+		{"missing", c.Missing, 0, 0.99},
+		{"missing_for", floats(c.MissingFor), 0, 1 << 16},
 	} {
 		errs = append(errs, field.Finite(r.path+"[0]", r.pair[0], r.lo, r.hi), field.Finite(r.path+"[1]", r.pair[1], r.pair[0], r.hi))
+	}
+	if c.Missing[1] > 0 {
+		errs = append(errs, field.Whole("missing_for[0]", c.MissingFor[0], 1, 1<<16))
 	}
 	if c.Job.Part > 0 {
 		errs = append(errs, field.Finite("job.noise[0]", c.Job.Noise[0], 1e-9, 1), field.Finite("job.noise[1]", c.Job.Noise[1], c.Job.Noise[0], 1))
 	}
 	return errors.Join(errs...)
 }
+
+func floats(pair [2]int) [2]float64 { return [2]float64{float64(pair[0]), float64(pair[1])} }
 
 // Scenario is what happens to P workers over T windows, whatever a policy decides. It is plain
 // data, used by Evaluate and by training.
@@ -94,6 +103,7 @@ type Scenario struct {
 	Pressure    bool      // a saturated worker slows the whole job
 	Speeds      []float64 // [T,P], of mean 1 in each window
 	Noise       []float64 // [T,P], the factor on the busy times of a window
+	Missing     []bool    // [T,P], whether the report of a window is missing; nil: none
 
 	Start  []float64 // [P], shares of the first window; nil: equal ones
 	Lumps  []float64 // [T,P], logarithms of the factors on shares in force; nil: none
@@ -119,6 +129,7 @@ func New(c Config, workers int, seed uint64) *Scenario {
 	s.Pressure = rng.Float64() < c.Pressure
 	s.Reports = rand.New(rand.NewPCG(seed, 0x1a7e)).Float64() < c.Reports
 	s.likeJob(&c.Job, rand.New(rand.NewPCG(seed, 0x10bd)), &step, &jump)
+	s.miss(&c, rand.New(rand.NewPCG(seed, 0x9a95)))
 	walk, level := make([]float64, workers), make([]float64, workers)
 	for w := range walk {
 		walk[w] = math.Log(1 + spread*(2*rng.Float64()-1))
@@ -179,6 +190,30 @@ func (s *Scenario) likeJob(c *JobLike, rng *rand.Rand, walk, jump *float64) {
 	}
 }
 
+// miss draws which reports are missing. With reports missing n at a time and a probability q
+// that a worker's reports begin to be missing, the part nq/(1-q+nq) of them are.
+func (s *Scenario) miss(c *Config, rng *rand.Rand) {
+	part := c.Missing[0] + rng.Float64()*(c.Missing[1]-c.Missing[0])
+	if !(part > 0) {
+		return
+	}
+	s.Missing = make([]bool, s.Windows*s.Workers)
+	length := float64(c.MissingFor[0]+c.MissingFor[1]) / 2
+	begin := part / (length*(1-part) + part)
+	for w := range s.Workers {
+		for t := 0; t < s.Windows; t++ {
+			if !(rng.Float64() < begin) {
+				continue
+			}
+			last := t + c.MissingFor[0] + rng.IntN(c.MissingFor[1]-c.MissingFor[0]+1)
+			for ; t < min(last, s.Windows); t++ {
+				s.Missing[t*s.Workers+w] = true
+			}
+			t-- // one that ends may be followed by another
+		}
+	}
+}
+
 // InForce sets dst to the shares in force in window t under the capacities share, and returns
 // dst.
 func (s *Scenario) InForce(t int, share, dst []float64) []float64 {
@@ -230,7 +265,8 @@ const (
 //
 //	busy = clip(rho * share * P / speed * noise, 0.01, 1)
 //
-// Under pressure the whole job slows to the pace of its busiest worker first.
+// Under pressure the whole job slows to the pace of its busiest worker first. The busy ratio
+// of a missing report is NaN.
 func (s *Scenario) Busy(t int, share, busy []float64) { s.BusyTaped(t, share, busy, nil) }
 
 // BusyTaped is Busy with what a gradient needs: which busy ratios were not clipped, unless
@@ -252,6 +288,9 @@ func (s *Scenario) BusyTaped(t int, share, busy []float64, inside []bool) (slowe
 	for w, b := range busy {
 		free := b * slow * noise[w]
 		busy[w] = min(max(free, leastBusy), mostBusy)
+		if s.Missing != nil && s.Missing[t*s.Workers+w] {
+			busy[w] = math.NaN()
+		}
 		if inside != nil {
 			inside[w] = busy[w] == free
 		}

@@ -45,6 +45,7 @@ type group struct {
 	rollouts  []rollout
 	jobs      []int // workers of each
 	tape      nn.GRUTape
+	held      held
 	grad      []float32 // laid out as the parameters
 	loss      float64   // summed over scenarios and windows
 	imbalance float64
@@ -207,7 +208,7 @@ func (t *ModelTrainer) pass(g *group, w *[nn.GRUTensors]nn.Matrix, k float64) {
 		if s == windows-1 {
 			break // a decision after the last window has no effect
 		}
-		tape.Forward(w, s)
+		g.held.forward(tape, w, s, g.unmeasured(s))
 		g.each(func(c *rollout, from int) { c.filter.Steps[s].Apply(c.rows(tape.At(tape.A, s, t.net.Actions), from)) })
 	}
 	g.each(func(c *rollout, _ int) { c.capacitiesBack(windows - 1) })
@@ -215,7 +216,7 @@ func (t *ModelTrainer) pass(g *group, w *[nn.GRUTensors]nn.Matrix, k float64) {
 		g.each(func(c *rollout, from int) {
 			c.filter.Steps[s].ApplyBack(&c.back, c.rows(tape.At(tape.DA, s, t.net.Actions), from))
 		})
-		tape.Backward(w, s)
+		g.held.backward(tape, w, s, g.unmeasured(s))
 		g.each(func(c *rollout, from int) {
 			c.observeBack(s, &t.inputs, c.rows(tape.At(tape.DX, 0, t.net.Inputs), from))
 			c.capacitiesBack(s)
@@ -236,6 +237,19 @@ func (g *group) each(f func(c *rollout, from int)) {
 	for i := range g.rollouts {
 		f(&g.rollouts[i], from)
 		from += g.rollouts[i].s.Workers
+	}
+}
+
+// unmeasured returns an iterator over the rows that were not measured in window s.
+func (g *group) unmeasured(s int) func(f func(row int)) {
+	return func(f func(row int)) {
+		g.each(func(c *rollout, from int) {
+			for w, ok := range c.filter.Steps[s].Measured {
+				if !ok {
+					f(from + w)
+				}
+			}
+		})
 	}
 }
 

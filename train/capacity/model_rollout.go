@@ -100,7 +100,7 @@ func (c *rollout) observe(t int, in *filter.Inputs, x []float32) {
 	got, busy, queue := c.at(c.got, u), c.at(c.busy, t), c.x
 	c.slow[t] = c.s.BusyTaped(at, got, busy, c.inside[t*workers:(t+1)*workers])
 	for w, b := range busy {
-		queue[w] = math.Floor(b)
+		queue[w] = scenario.QueueAt(b)
 	}
 	c.observation.Measure(&scenario.Measured{Share: c.at(c.force, t), Seen: got, Busy: busy, Queue: queue, Age: float64(t - at)})
 	c.filter.Steps[t].Observe(&c.observation, in, x)

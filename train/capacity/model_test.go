@@ -60,6 +60,9 @@ func TestRolloutIsThePolicys(t *testing.T) {
 		{"like a job, with lumps, chance and an uneven start", 5, func(s *scenario.Config) {
 			s.Job = scenario.JobLike{Part: 1, Noise: [2]float64{0.01, 0.1}, Start: [2]float64{1, 2}, Lumps: [2]float64{0.1, 0.2}, Chance: [2]float64{0.1, 0.2}}
 		}},
+		{"reports that are missing, in some windows all", 3, func(s *scenario.Config) {
+			s.Missing, s.MissingFor = [2]float64{0.4, 0.6}, [2]int{1, 5}
+		}},
 	} {
 		cfg := tinyCapacity()
 		c.change(&cfg.Scenarios)
@@ -93,17 +96,20 @@ func TestCapacityGradient(t *testing.T) {
 		pressure float64
 		rho      [2]float64
 		lumps    float64
+		missing  float64
 	}{
-		{"nobody saturated", 0, [2]float64{0.3, 0.3}, 0},
-		{"many saturated", 0, [2]float64{0.95, 0.95}, 0},
-		{"and slowing the job down", 1, [2]float64{1.05, 1.05}, 0},
-		{"like a job", 0, [2]float64{0.3, 0.3}, 0.1},
+		{"nobody saturated", 0, [2]float64{0.3, 0.3}, 0, 0},
+		{"many saturated", 0, [2]float64{0.95, 0.95}, 0, 0},
+		{"and slowing the job down", 1, [2]float64{1.05, 1.05}, 0, 0},
+		{"like a job", 0, [2]float64{0.3, 0.3}, 0.1, 0},
+		{"with missing reports", 0, [2]float64{0.3, 0.3}, 0, 0.4},
 	} {
 		cfg := tinyCapacity()
 		cfg.Scenarios.Windows, cfg.Scenarios.Pressure, cfg.Scenarios.Utilisation = 6, c.pressure, c.rho
 		if around := [2]float64{c.lumps, c.lumps}; c.lumps > 0 {
 			cfg.Scenarios.Job = scenario.JobLike{Part: 1, Noise: around, Start: around, Lumps: around, Chance: around}
 		}
+		cfg.Scenarios.Missing, cfg.Scenarios.MissingFor = [2]float64{c.missing, c.missing}, [2]int{1, 2}
 		cfg.Batch = 1
 		trainer, err := NewModelTrainer(cfg, 3)
 		if err != nil {

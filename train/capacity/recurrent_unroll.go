@@ -37,7 +37,7 @@ type unroll struct {
 	share       []float64 // [S+1,R] log capacities
 	logStd      []float32 // [S,R] within its bounds
 	free        []bool    // [S,R] and not cut off by them
-	kept        []float32 // [R,H] gradients of the memories of unmeasured workers
+	held        held
 	spread      []float32 // [H] the head's column of the log standard deviation
 }
 
@@ -61,7 +61,7 @@ func (k *unroll) begin(stretches []recording.Stretch, before, steps int) {
 	k.share = nn.Resized(k.share, n+k.rows())
 	clear(k.share[:k.rows()])
 	k.free, k.logStd = nn.Resized(k.free, n), nn.Resized(k.logStd, n)
-	k.kept, k.spread = nn.Resized(k.kept, k.rows()*k.net.Units), nn.Resized(k.spread, k.net.Units)
+	k.spread = nn.Resized(k.spread, k.net.Units)
 	o := &k.observation
 	o.Seen, o.Busy, o.Queue = nn.Resized(o.Seen, k.workers), nn.Resized(o.Busy, k.workers), nn.Resized(o.Queue, k.workers)
 }
@@ -77,9 +77,8 @@ func (k *unroll) forward(w *[nn.GRUTensors]nn.Matrix) {
 		for b := range k.stretches {
 			k.observe(b, s)
 		}
-		k.tape.Forward(w, s)
-		from, to := k.tape.At(k.tape.H, s, h), k.tape.At(k.tape.H, s+1, h)
-		k.unmeasured(s, func(row int) { copy(to.V[row*h:(row+1)*h], from.V[row*h:]) })
+		k.held.forward(&k.tape, w, s, k.unmeasured(s))
+		to := k.tape.At(k.tape.H, s+1, h)
 		for b := range k.stretches {
 			k.apply(b, s)
 		}
@@ -90,12 +89,14 @@ func (k *unroll) forward(w *[nn.GRUTensors]nn.Matrix) {
 	}
 }
 
-// unmeasured calls f with every row that was not measured in step s.
-func (k *unroll) unmeasured(s int, f func(row int)) {
-	for b := range k.filters {
-		for w, ok := range k.filters[b].Steps[s].Measured {
-			if !ok {
-				f(b*k.workers + w)
+// unmeasured returns an iterator over the rows that were not measured in step s.
+func (k *unroll) unmeasured(s int) func(f func(row int)) {
+	return func(f func(row int)) {
+		for b := range k.filters {
+			for w, ok := range k.filters[b].Steps[s].Measured {
+				if !ok {
+					f(b*k.workers + w)
+				}
 			}
 		}
 	}
@@ -173,18 +174,7 @@ func (k *unroll) backward(w, g *[nn.GRUTensors]nn.Matrix, byShare []float64, byL
 				}
 			}
 		}
-		k.unmeasured(s, func(row int) {
-			dh := k.tape.DH[row*h:][:h]
-			copy(k.kept[row*h:], dh)
-			clear(dh)
-		})
-		k.tape.Backward(w, s)
-		k.unmeasured(s, func(row int) {
-			dh := k.tape.DH[row*h:][:h] // by way of the mean memory
-			for u, d := range k.kept[row*h:][:h] {
-				dh[u] += d
-			}
-		})
+		k.held.backward(&k.tape, w, s, k.unmeasured(s))
 		for b := range k.back {
 			k.filters[b].Steps[s].ObserveBack(&k.back[b], &k.inputs, k.part(nn.Mat(k.tape.DX, rows, k.net.Inputs), b))
 		}

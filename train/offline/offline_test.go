@@ -55,7 +55,7 @@ func fluidTrace(t *testing.T, episodes, windows int) string {
 			}
 			version++
 			route.Version = version
-			if err := job.Apply(route); err != nil {
+			if err := job.Apply(policy.Decision{Route: route}); err != nil {
 				t.Fatal(err)
 			}
 			w, err := job.Next(context.Background())

@@ -130,10 +130,7 @@ func (e *capacityEnv[S]) Act(explore bool) error {
 	e.loop.Observe(e.window)
 	next := e.loop.Decide()
 	if e.returning {
-		next, e.returning = e.good, false
-	}
-	if next == nil {
-		return nil
+		next.Route, e.returning = e.good, false
 	}
 	_, err := e.apply(next)
 	return err

@@ -10,10 +10,10 @@ import (
 	"github.com/saspart/saspart/policy/plan"
 )
 
-// Job gives windows and applies routes. engine.Job is one.
+// Job gives windows and applies decisions. engine.Job is one.
 type Job interface {
 	Next(ctx context.Context) (*policy.Window, error)
-	Apply(r *policy.Route) error
+	Apply(d policy.Decision) error
 	Close() error
 }
 
@@ -57,10 +57,13 @@ func (j *runningJob) Close() error {
 	return err
 }
 
-// apply announces a route to the job and returns it with its version.
-func (j *runningJob) apply(r *policy.Route) (*policy.Route, error) {
-	r = j.loop.Announce(r)
-	return r, j.job.Apply(r)
+// apply applies a decision to the job, with the version that its route, if it has one, is
+// announced under. It returns that route.
+func (j *runningJob) apply(d policy.Decision) (*policy.Route, error) {
+	if d.Route != nil {
+		d.Route = j.loop.Announce(d.Route)
+	}
+	return d.Route, j.job.Apply(d)
 }
 
 // inForce is the route of the newest window. A job without a route goes by hash.

@@ -70,11 +70,14 @@ func (j *late) Next(context.Context) (*policy.Window, error) {
 	return w, nil
 }
 
-func (j *late) Apply(r *policy.Route) error {
+func (j *late) Apply(d policy.Decision) error {
+	if d.Route == nil {
+		return nil
+	}
 	for len(j.coming) < j.lag {
 		j.coming = append(j.coming, nil)
 	}
-	j.coming = append(j.coming, r)
+	j.coming = append(j.coming, d.Route)
 	j.applied++
 	return nil
 }

@@ -110,10 +110,8 @@ func runJobs(ctx context.Context, t *testing.T, address string, c fluid.Config) 
 			if err != nil {
 				break
 			}
-			if r := control.Step(w); r != nil {
-				if err := job.Apply(r); err != nil {
-					t.Error(err)
-				}
+			if err := job.Apply(control.Step(w)); err != nil {
+				t.Error(err)
 			}
 		}
 		answers += attached.Status().Answers

@@ -109,7 +109,7 @@ func (e *sharesEnv) Act(explore bool) error {
 		e.limits.last = last
 		return nil
 	}
-	if next, err = e.apply(next); err != nil {
+	if next, err = e.apply(policy.Decision{Route: next}); err != nil {
 		return err
 	}
 	e.pending, e.waited = true, 0

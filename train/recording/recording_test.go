@@ -36,10 +36,8 @@ func drive(t *testing.T, controller policy.Controller, windows int) ([]*policy.W
 		if err := r.Add(w); err != nil {
 			t.Fatal(err)
 		}
-		if route := l.Step(w); route != nil {
-			if err := job.Apply(route); err != nil {
-				t.Fatal(err)
-			}
+		if err := job.Apply(l.Step(w)); err != nil {
+			t.Fatal(err)
 		}
 	}
 	return all, r

@@ -19,8 +19,8 @@ func (j *numbered) Next(context.Context) (*policy.Window, error) {
 	return &policy.Window{Step: j.given, Busy: []float64{0.5}}, nil
 }
 
-func (*numbered) Apply(*policy.Route) error { return nil }
-func (*numbered) Close() error              { return nil }
+func (*numbered) Apply(policy.Decision) error { return nil }
+func (*numbered) Close() error                { return nil }
 
 // A training on a job with late metrics learns from late windows, and waits for the
 // first.

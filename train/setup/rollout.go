@@ -45,10 +45,8 @@ func rollout(e *config.Experiment) (func(context.Context, *checkpoint.Checkpoint
 			if step >= rolloutSettle {
 				sum += policy.Imbalance(w.Busy)
 			}
-			if route := control.Step(w); route != nil {
-				if err := job.Apply(route); err != nil {
-					return 0, err
-				}
+			if err := job.Apply(control.Step(w)); err != nil {
+				return 0, err
 			}
 		}
 		return sum / rolloutWindows, job.Close()

@@ -1,0 +1,114 @@
+package policy
+
+import (
+	"fmt"
+	"math"
+)
+
+// Decision is what a controller answers to a window.
+type Decision struct {
+	// Route is the route to announce next; nil keeps the latest one, which is the last that was
+	// announced to the job.
+	Route *Route
+	// Capacities are what the workers can do from now on, as far as the controller knows; nil
+	// keeps those that were announced last. A controller that estimates them answers every
+	// window with them, whether or not it has a new route.
+	Capacities *Capacities
+}
+
+// Over joins two decisions in a row: what d leaves out is the older one's.
+func (d Decision) Over(older Decision) Decision {
+	if d.Route == nil {
+		d.Route = older.Route
+	}
+	if d.Capacities == nil {
+		d.Capacities = older.Capacities
+	}
+	return d
+}
+
+// Capacities says how much of the work each worker can do, for routers that keep every worker
+// within its capacity record by record. Capacities do not change once they have been announced.
+type Capacities struct {
+	// Of is the capacity of each worker. None is negative, and they sum to 1. A worker of
+	// capacity 0 is to get as little as possible.
+	Of []float64
+	// Waiting is how many more records than the mean wait in the queue of each worker; it is
+	// negative where fewer wait. The loop fills it in from the window that has just ended; it
+	// is nil where the job does not tell its queues, or tells them late.
+	Waiting []float64
+}
+
+// CapacitiesOf returns capacities in proportion to the given parts. A part that is negative,
+// NaN or infinite counts as 0; it returns nil if that leaves nothing.
+func CapacitiesOf(parts []float64) *Capacities {
+	sum := 0.0
+	c := &Capacities{Of: make([]float64, len(parts))}
+	for w, v := range parts {
+		if v > 0 && !math.IsInf(v, 1) {
+			c.Of[w] = v
+			sum += v
+		}
+	}
+	if !(sum > 0) || math.IsInf(sum, 1) {
+		return nil
+	}
+	for w := range c.Of {
+		c.Of[w] /= sum
+	}
+	return c
+}
+
+// Validate returns an error for capacities that a job of so many workers cannot follow. It is
+// called on all that come from another process.
+func (c *Capacities) Validate(workers int) error {
+	if len(c.Of) != workers {
+		return fmt.Errorf("capacities: made for %d workers, the job has %d", len(c.Of), workers)
+	}
+	if c.Waiting != nil && len(c.Waiting) != workers {
+		return fmt.Errorf("capacities: what waits at %d workers, the job has %d", len(c.Waiting), workers)
+	}
+	sum := 0.0
+	for w, v := range c.Of {
+		if !(v >= 0) || math.IsInf(v, 1) {
+			return fmt.Errorf("capacities: worker %d has %v", w, v)
+		}
+		sum += v
+	}
+	if math.Abs(sum-1) > 1e-6 {
+		return fmt.Errorf("capacities: they sum to %v", sum)
+	}
+	for w, v := range c.Waiting {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return fmt.Errorf("capacities: at worker %d wait %v records beyond the mean", w, v)
+		}
+	}
+	return nil
+}
+
+// Waiting returns how many more records than the mean wait in the queue of each worker at the
+// end of a window; nil if the window does not have the lengths of the queues. A queue that is
+// unknown (NaN) counts as the mean.
+func Waiting(w *Window) []float64 {
+	if w.QueueSize <= 0 || len(w.Queue) == 0 || len(w.Queue) != len(w.Counts) {
+		return nil
+	}
+	mean, n := 0.0, 0.0
+	for _, q := range w.Queue {
+		if q == q {
+			mean += q
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	mean /= n
+	out := make([]float64, len(w.Queue))
+	for i, q := range w.Queue {
+		if q == q {
+			out[i] = (q - mean) * float64(w.QueueSize)
+		}
+	}
+	return out
+}

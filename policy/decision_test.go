@@ -1,0 +1,81 @@
+package policy_test
+
+import (
+	"math"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/saspart/saspart/policy"
+)
+
+func TestCapacitiesOf(t *testing.T) {
+	nan, inf := math.NaN(), math.Inf(1)
+	for _, c := range []struct {
+		why   string
+		parts []float64
+		want  []float64 // nil: none
+	}{
+		{"parts are scaled to sum to 1", []float64{2, 1, 1}, []float64{0.5, 0.25, 0.25}},
+		{"what is no number counts as 0", []float64{1, nan, inf, -3, 1}, []float64{0.5, 0, 0, 0, 0.5}},
+		{"nothing is left", []float64{0, nan}, nil},
+		{"no workers", nil, nil},
+		{"parts too large to add", []float64{math.MaxFloat64, math.MaxFloat64}, nil},
+	} {
+		got := policy.CapacitiesOf(c.parts)
+		if (got == nil) != (c.want == nil) || got != nil && !cmp.Equal(got.Of, c.want) {
+			t.Errorf("%s: %v, want %v", c.why, got, c.want)
+		}
+		if got != nil && got.Validate(len(c.parts)) != nil {
+			t.Errorf("%s: %v", c.why, got.Validate(len(c.parts)))
+		}
+	}
+}
+
+func TestCapacitiesValidate(t *testing.T) {
+	half := []float64{0.5, 0.5}
+	for _, c := range []struct {
+		why string
+		bad policy.Capacities
+	}{
+		{"another number of workers", policy.Capacities{Of: []float64{1}}},
+		{"negative", policy.Capacities{Of: []float64{1.5, -0.5}}},
+		{"no number", policy.Capacities{Of: []float64{1, math.NaN()}}},
+		{"too much in all", policy.Capacities{Of: []float64{1, 1}}},
+		{"queues of another number of workers", policy.Capacities{Of: half, Waiting: []float64{0}}},
+		{"a queue that is no number", policy.Capacities{Of: half, Waiting: []float64{0, math.NaN()}}},
+	} {
+		if c.bad.Validate(2) == nil {
+			t.Errorf("%s: no error", c.why)
+		}
+	}
+	if err := (&policy.Capacities{Of: half, Waiting: []float64{-4, 4}}).Validate(2); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWaiting(t *testing.T) {
+	for _, c := range []struct {
+		why   string
+		size  int
+		queue []float64
+		want  []float64
+	}{
+		{"beyond the mean, in records", 100, []float64{0.5, 0.1, 0}, []float64{30, -10, -20}},
+		{"an unknown queue counts as the mean", 10, []float64{1, math.NaN(), 0}, []float64{5, 0, -5}},
+		{"the size is unknown", 0, []float64{1, 0, 0}, nil},
+		{"the job does not tell its queues", 100, nil, nil},
+		{"no worker told its queue", 100, []float64{math.NaN(), math.NaN(), math.NaN()}, nil},
+	} {
+		w := &policy.Window{Counts: make([]int64, 3), QueueSize: c.size, Queue: c.queue}
+		got := policy.Waiting(w)
+		if len(got) != len(c.want) {
+			t.Fatalf("%s: %v, want %v", c.why, got, c.want)
+		}
+		for i, v := range got {
+			if math.Abs(v-c.want[i]) > 1e-9 {
+				t.Errorf("%s: %v, want %v", c.why, got, c.want)
+			}
+		}
+	}
+}
