@@ -85,13 +85,11 @@ run then ends with the same policy, bit for bit, as an uninterrupted one.`,
 	settings.short(cmd, "steps", "updates", "n", "stop after this many updates")
 	settings.short(cmd, "threads", "learner.threads", "n", "CPU threads; results do not depend on them")
 	actionFlag(cmd, &opts.action, "the policy's action: the shares of each heavy key, or each worker's capacity")
-	var algo string
-	choiceFlag(cmd, &algo, "algo", "", "bc: clone the behaviour; cql: with two critics; sacn-cql: with learner.critics; model: by gradients at recorded speeds, only for capacity",
-		"bc", "cql", "sacn-cql", string(train.Model))
+	algo := algorithmFlag(cmd, func(train.Algorithm) bool { return true }, train.Model)
 	outputFlag(cmd, &opts.output, "text", "json")
 	require(cmd, "data", "out")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		opts.overrides = append(algorithm(algo), settings.overrides...)
+		opts.overrides = append(algo("learner"), settings.overrides...)
 		return a.runTrainOffline(cmd.Context(), opts)
 	}
 	return cmd
@@ -102,18 +100,28 @@ func actionFlag(cmd *cobra.Command, value *checkpoint.Kind, usage string) {
 	choiceFlag(cmd, (*string)(value), "action", "", usage, string(checkpoint.KindShares), string(checkpoint.KindCapacity))
 }
 
-// algorithm returns the settings of --algo.
-func algorithm(name string) []strict.Override {
-	set := func(path, value string) strict.Override {
-		return strict.Override{Path: path, Value: value, From: "--algo " + name}
+// algorithmFlag adds --algo, and a line about each of the algorithms of the shares action that
+// fit. It returns what gives the setting of a learner.
+func algorithmFlag(cmd *cobra.Command, fits func(train.Algorithm) bool, others ...train.Algorithm) func(learner string) []strict.Override {
+	var names []string
+	cmd.Long += "\n\n--algo names the algorithm (docs/algorithms.md):\n"
+	for _, row := range train.Algorithms() {
+		if fits(row.Name) {
+			names = append(names, string(row.Name))
+			cmd.Long += fmt.Sprintf("\n  %-6s %s", row.Name, row.About)
+		}
 	}
-	switch name {
-	case "":
-		return nil
-	case "cql":
-		return []strict.Override{set("learner.algorithm", string(train.CQL)), set("learner.critics", "2")}
+	for _, other := range others {
+		names = append(names, string(other))
 	}
-	return []strict.Override{set("learner.algorithm", name)}
+	var name string
+	choiceFlag(cmd, &name, "algo", "", "the algorithm; capacity has fewer", names...)
+	return func(learner string) []strict.Override {
+		if name == "" {
+			return nil
+		}
+		return []strict.Override{{Path: learner + ".algorithm", Value: name, From: "--algo " + name}}
+	}
 }
 
 // trained is the JSON output.
