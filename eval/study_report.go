@@ -31,7 +31,8 @@ func StudyReport(dir, training string) (*Report, error) {
 		Subtitle: strings.TrimPrefix(info.Description+fmt.Sprintf("; %s, begun %s", info.Version, info.Started.Format("2 January 2006, 15:04 MST")), "; "),
 		Sections: []Section{{Heading: "Is the learned policy worth it here?", Text: headline, Points: points}},
 	}
-	r.Sections = append(r.Sections, summary(results), prices(results), defeats(results))
+	r.Sections = append(r.Sections, summary(results), prices(results), sideBySide(results), defeats(results))
+	r.Sections = append(r.Sections, targetSections(results)...)
 	r.Sections = append(r.Sections, winners(results)...)
 	r.Sections = append(r.Sections, losses(results))
 	if cell := telling(results); cell != nil {
@@ -161,9 +162,10 @@ func axisValues(results []study.Result) []study.Label {
 
 // prices are means over the cells of what a contender's rate costs.
 func prices(results []study.Result) Section {
-	s := Section{Heading: "At what price", Text: "Means over the cells: imbalance and state at the highest rate held, latency at 80 % of it, and the time to route a record. Latency runs from when a record was due to the end of its service."}
+	s := Section{Heading: "At what price", Text: "Means over the cells: imbalance and state at the highest rate held, latency at 80 % of it, the time to route a record, and processor time, in seconds per million records. Latency runs from when a record was due to the end of its service."}
 	columns := []study.Column{{Head: "imbalance", Metric: "imbalance"}, {Head: "workers per key", Metric: "fan_out"}, {Head: "of the top key", Metric: "top_fan_out"},
-		{Head: "(key, worker) pairs", Metric: "pairs"}, {Head: "ns to route", Metric: "route_ns"}, {Head: "median latency", Metric: "p50"}, {Head: "99th percentile", Metric: "p99"}}
+		{Head: "(key, worker) pairs", Metric: "pairs"}, {Head: "state", Metric: "state_bytes"}, {Head: "ns to route", Metric: "route_ns"}, {Head: "median latency", Metric: "p50"}, {Head: "99th percentile", Metric: "p99"},
+		{Head: "processor time", Metric: "cpu"}, {Head: "workers", Metric: "cpu_workers"}, {Head: "reducers", Metric: "cpu_reducers"}, {Head: "routing", Metric: "cpu_routing"}}
 	s.Table = metricTable(results, columns)
 	if lines := latencyLines(results); len(lines) > 0 {
 		s.Charts = []Chart{{Title: "Latency over rate", Help: "99th percentile, in ms, at parts of each one's own highest rate.", XLabel: "part of its highest rate", Lines: lines, Zero: true}}
