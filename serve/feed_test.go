@@ -64,7 +64,7 @@ func TestFeed(t *testing.T) {
 	eventually(t, "a job of another number of workers is refused", func() bool { return refused.Status().Error != "" })
 	refused.Close()
 	for i, name := range []string{"one", "another"} {
-		eventually(t, "nobody is there", func() bool { return gone.Load() > int64(i) })
+		eventually(t, "no job is attached", func() bool { return gone.Load() > int64(i) })
 		j := newToy(8)
 		c := j.attach(t, s.address, name, nil)
 		attached(t, c)
@@ -77,6 +77,9 @@ func TestFeed(t *testing.T) {
 		}
 		if got := c.Status(); got.Model != "training" || got.Source != client.Policy || got.Answers != 30 || got.Outdated != 0 || got.Reason != "" {
 			t.Errorf("job %s: status %+v", name, got)
+		}
+		if l := c.Capacities(); l == nil || l.Of[1] < 1.5*l.Of[0] {
+			t.Errorf("job %s: capacities %v, though worker 1 is twice as fast as worker 0", name, l)
 		}
 		c.Close()
 	}
@@ -105,7 +108,7 @@ func TestFeedOfSlowTaker(t *testing.T) {
 	j := newToy(4)
 	for range 4 {
 		if c.Decide(j.window(), j.route).Route != nil {
-			t.Error("there is a route, and nobody decided")
+			t.Error("there is a route without a decision")
 		}
 	}
 	if f.Dropped() != 2 {

@@ -3,13 +3,14 @@ package serve
 import (
 	"sync"
 
+	"github.com/saspart/saspart/policy"
 	pb "github.com/saspart/saspart/proto/saspart/v1"
 	"github.com/saspart/saspart/serve/wire"
 )
 
 // outbox queues messages for a stream whose client may read slowly or not at all. Its size
-// is bounded: a new decision replaces one that has not been sent, and inherits its route if
-// it has none itself.
+// is bounded: a new decision replaces one that has not been sent, and inherits its route and
+// capacities if it has none itself.
 type outbox struct {
 	ready chan struct{} // has an element when there is a message to take
 
@@ -20,14 +21,43 @@ type outbox struct {
 	decision *decision
 }
 
-// decision is a decision with its encoded form, which all streams of a job share.
+// decision is a decision with its encoded forms, which the streams of a job share.
 type decision struct {
-	*wire.Decision
-	frame wire.Frame
+	wire.Decision
+	learned bool // a partitioner learns from the busy ratios
+
+	mu     sync.Mutex
+	frames map[form]wire.Frame
 }
 
-func newDecision(d *wire.Decision) *decision {
-	return &decision{d, wire.AppendDecision(make([]byte, 0, wire.SizeOf(d)), d)}
+// form is what the encoding of a decision depends on.
+type form struct {
+	compact bool
+	base    *policy.Route // that the stream's client has; nil: none
+}
+
+// frame returns the encoded decision.
+func (d *decision) frame(f form) wire.Frame {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	frame, ok := d.frames[f]
+	if !ok {
+		of := d.Decision
+		switch {
+		case !f.compact:
+			of.Capacities = nil
+		case d.learned:
+			of.Base = f.base
+		default:
+			of.Base, of.Busy = f.base, nil
+		}
+		frame = wire.AppendDecision(make([]byte, 0, wire.SizeOf(&of)), &of)
+		if d.frames == nil {
+			d.frames = map[form]wire.Frame{}
+		}
+		d.frames[f] = frame
+	}
+	return frame
 }
 
 // mostNotices is how many unsent notices an outbox keeps.
@@ -60,10 +90,15 @@ func (o *outbox) decide(d *decision) (late bool) {
 	defer o.mu.Unlock()
 	if old := o.decision; old != nil {
 		late = true
-		if d.Route == nil && old.Route != nil {
-			both := *d.Decision
-			both.Route, both.Start = old.Route, old.Start
-			d = newDecision(&both)
+		if d.Route == nil && old.Route != nil || d.Capacities == nil && old.Capacities != nil {
+			both := &decision{Decision: d.Decision, learned: d.learned}
+			if d.Route == nil {
+				both.Route, both.Start = old.Route, old.Start
+			}
+			if d.Capacities == nil {
+				both.Capacities = old.Capacities
+			}
+			d = both
 		}
 	}
 	o.decision = d
@@ -78,8 +113,8 @@ func (o *outbox) wake() {
 	}
 }
 
-// take returns the next message to send, a *pb.AttachResponse or a wire.Frame, nil if
-// there is none.
+// take returns the next message to send, a *pb.AttachResponse or a *decision, nil if there
+// is none.
 func (o *outbox) take() any {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -97,7 +132,7 @@ func (o *outbox) take() any {
 		o.notices = o.notices[1:]
 		return m
 	case o.decision != nil:
-		m := o.decision.frame
+		m := o.decision
 		o.decision = nil
 		return m
 	}

@@ -3,7 +3,6 @@ package stream
 import (
 	"errors"
 	"fmt"
-	"math"
 	"strconv"
 
 	"github.com/saspart/saspart/config/field"
@@ -124,6 +123,7 @@ func (c *countState) Merge(other State) { *c += *other.(*countState) }
 func (c *countState) Reset()            { *c = 0 }
 func (c *countState) Count() int64      { return int64(*c) }
 func (c *countState) Size() int         { return 1 }
+func (c *countState) Bytes() int        { return 8 }
 
 // AppendText renders the count in decimal.
 func (c *countState) AppendText(dst []byte) []byte { return strconv.AppendInt(dst, int64(*c), 10) }
@@ -138,6 +138,3 @@ func AppendExact(dst []byte, r Result) []byte {
 	}
 	return r.AppendText(dst)
 }
-
-// finite reports whether v is neither NaN nor infinite.
-func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }

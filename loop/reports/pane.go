@@ -37,6 +37,7 @@ type pane struct {
 	last         int    // latest slide that a partitioner reported
 	version      uint64 // in force at its end
 	name         string // of the partitioner, as far as reported
+	learns       bool
 	hot          hotKeys
 	slots        []int64  // empty: not counted
 	shares       [][]byte // by partitioner subtask; nil: none yet
@@ -72,7 +73,7 @@ func newPane(shape *Shape) *pane {
 	}
 	p.longest = zeros(p.longest, shape.Workers)
 	p.realised, p.routes, p.slots, p.timed = p.realised[:0], p.routes[:0], p.slots[:0], p.timed[:0]
-	p.whole, p.changed, p.last, p.version, p.name = 0, false, 0, 0, ""
+	p.whole, p.changed, p.last, p.version, p.name, p.learns = 0, false, 0, 0, "", false
 	p.of = nil
 	p.shares, p.shared = nil, 0 // others may have the shares
 	return p
@@ -124,7 +125,7 @@ func (p *pane) add(r *Report, slide int, counts *Counts) {
 		sum.Busy += w.Busy
 		sum.CPU += w.CPU
 		if slide == p.shape.Slides-1 {
-			sum.Queue, sum.StateKeys = w.Queue, w.StateKeys
+			sum.Queue, sum.StateKeys, sum.Bytes = w.Queue, w.StateKeys, w.Bytes
 		}
 	}
 	for i := range r.Partitioners {
@@ -140,9 +141,10 @@ func (p *pane) add(r *Report, slide int, counts *Counts) {
 			continue
 		}
 		sum.StateKeys += n.StateKeys
+		sum.Bytes += n.Bytes
 		sum.Offered += n.Offered
 		sum.Blocked += n.Blocked
-		p.changed = p.changed || n.RouteChanged
+		p.changed, p.learns = p.changed || n.RouteChanged, p.learns || n.Learns
 		if !slices.Contains(p.routes, n.RouteVersion) {
 			p.routes = append(p.routes, n.RouteVersion)
 		}
@@ -196,7 +198,7 @@ func (p *pane) finish(n uint64, routeOf func(version uint64) *policy.Route) *Ass
 	s := p.shape
 	out, w := &p.out, &p.window
 	*out = Assembled{
-		Number: n, Window: w, CPU: zeros(out.CPU, s.Workers), Shares: p.shares, pane: p,
+		Number: n, Window: w, CPU: zeros(out.CPU, s.Workers), Shares: p.shares, Learns: p.learns, pane: p,
 		Workers: out.Workers[:0], Partitioners: out.Partitioners[:0], Reducers: out.Reducers[:0],
 	}
 	*w = policy.Window{
@@ -223,6 +225,7 @@ func (p *pane) finish(n uint64, routeOf func(version uint64) *policy.Route) *Ass
 		w.Counts[i], w.Units[i] = sum.Records, sum.Units
 		w.Busy[i], w.Queue[i] = sum.Busy/slides, sum.Queue
 		w.Pairs += int(sum.StateKeys)
+		w.Bytes += sum.Bytes
 		out.CPU[i] = sum.CPU / slides
 	}
 	for i := range p.partitioners {
@@ -240,6 +243,7 @@ func (p *pane) finish(n uint64, routeOf func(version uint64) *policy.Route) *Ass
 		w.OfferedRate += sum.Offered / slides
 		w.Backpressured += sum.Blocked / slides / measured
 		w.Pairs += int(sum.StateKeys)
+		w.Bytes += sum.Bytes
 	}
 	w.ActualRate = float64(sent) / max(w.End-w.Start, 1).Seconds()
 	if hot := p.hot.heaviest(s.HotKeys()); len(hot) > 0 {

@@ -109,10 +109,6 @@ type offlineRouter struct {
 
 // NewOffline makes the dalton-offline partitioner.
 func NewOffline(c OfflineConfig, env partition.Env, published bool) partition.Router {
-	return newOfflineRouter(c, env, published)
-}
-
-func newOfflineRouter(c OfflineConfig, env partition.Env, published bool) *offlineRouter {
 	c.Mask.Published = c.Mask.Published || published
 	return &offlineRouter{
 		OfflineConfig: c,

@@ -110,9 +110,7 @@ type fishKey struct {
 }
 
 // NewFish makes the fish partitioner.
-func NewFish(c FishConfig, env partition.Env) partition.Router { return newFishRouter(c, env) }
-
-func newFishRouter(c FishConfig, env partition.Env) *fish {
+func NewFish(c FishConfig, env partition.Env) partition.Router {
 	p := env.Workers
 	r := &fish{
 		FishConfig: c, workers: p, merge: tally.MergeAmong(p), theta: 1 / (c.Hot * float64(p)), every: 1,

@@ -105,10 +105,6 @@ const flexdKeys = 4096
 
 // NewFlexD makes the flexd partitioner.
 func NewFlexD(c FlexDConfig, env partition.Env, published bool) partition.Router {
-	return newFlexDRouter(c, env, published)
-}
-
-func newFlexDRouter(c FlexDConfig, env partition.Env, published bool) *flexd {
 	every := int64(1)
 	if env.Slide > 0 {
 		every = tally.SlidesIn(c.Refresh, env.Slide)

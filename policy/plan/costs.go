@@ -34,7 +34,6 @@ type costs struct {
 	noise   float64      // variance of one record's time, relative to the squared mean
 	noisy   float64      // faded number of records that noise is from
 	differ  bool         // units differ in cost; else every cost is 1
-	mean    float64      // cost of the mean record
 
 	now    []cell  // scratch: a window's cells
 	merged []cell  // scratch
@@ -55,6 +54,11 @@ type cell struct {
 }
 
 type timed struct{ records, total float64 } // total in ns
+
+func (t *timed) add(o timed) {
+	t.records += o.records
+	t.total += o.total
+}
 
 func (c *cell) compare(o *cell) int {
 	if c.key != o.key {
@@ -79,8 +83,9 @@ type unit struct {
 	kind      int
 	precision float64 // sum of its cells' inverse variances
 	sum       float64 // of (log - slowness)/variance over its cells
-	cost      float64 // log
-	variance  float64 // of cost
+	timed             // at a worker of slowness 0
+	cost      float64 // of a record; the mean record's is 1
+	variance  float64 // of the log of cost
 }
 
 type workerCost struct {
@@ -89,10 +94,15 @@ type workerCost struct {
 	shift float64 // scratch: by how much slow has changed in a window
 	from  int32   // scratch: place of its first cell in order
 	timed bool
+
+	// Faded, of windows in which it timed a sample: busy time, and the time of all records as
+	// the sample says, ns.
+	busy, sampled float64
 }
 
-// kindCost is what the costs of slots, or of keys, have in common.
-type kindCost struct{ mean, variance float64 }
+// kindCost is what the costs of slots, or of keys, have in common: of their logarithms, and
+// the cost of a record of which nothing else is known.
+type kindCost struct{ mean, variance, cost float64 }
 
 const (
 	// leastDiffer is the least standard deviation of log costs that counts: balancing cannot
@@ -104,8 +114,12 @@ const (
 	fitSweeps = 20
 )
 
+// unlike is how much the same slot, or key, may differ in cost from one worker to another:
+// workers may list different keys of a slot, and a cache may suit one better.
+var unlike = [2]float64{0.01, 1e-4}
+
 // newCosts returns an estimator for which all records cost the same.
-func newCosts(c LoadConfig) costs { return costs{config: c, mean: 1} }
+func newCosts(c LoadConfig) costs { return costs{config: c} }
 
 // reset forgets everything.
 func (c *costs) reset(slots, workers int) {
@@ -131,7 +145,7 @@ func (c *costs) observe(w *policy.Window) {
 		if t.Records > 0 {
 			c.noisy += float64(t.Records)
 			c.noise += (t.Scatter - c.noise) * float64(t.Records) / c.noisy
-			c.workers[i].timed = true
+			c.workers[i].sample(w, i, fade)
 		}
 		from := len(c.now)
 		c.now = c.split(c.now, t, int32(i))
@@ -146,6 +160,17 @@ func (c *costs) observe(w *policy.Window) {
 	if c.differ = c.unequal(); c.differ {
 		c.fit()
 	}
+}
+
+// sample processes what the times of a window say of a worker as a whole.
+func (k *workerCost) sample(w *policy.Window, i int, fade float64) {
+	k.timed = true
+	t := &w.Times[i]
+	if i >= len(w.Counts) || i >= len(w.Busy) || t.Records >= w.Counts[i] || !(w.Busy[i] > 0) {
+		return
+	}
+	k.busy = k.busy*fade + w.Busy[i]*float64(w.End-w.Start)
+	k.sampled = k.sampled*fade + float64(t.Total)*float64(w.Counts[i])/float64(t.Records)
 }
 
 // split appends what a worker timed, by unit, to dst.
@@ -182,7 +207,7 @@ func (c *costs) split(dst []cell, t *policy.Times, worker int32) []cell {
 func (c *costs) weigh(x *cell, part float64) {
 	v := math.Log1p(c.noise * part / x.records)
 	x.log = math.Log(x.total/x.records) + v/2 // the log of a scattered mean is too low
-	x.variance = v + 1./12/(x.total*x.total) + 1e-12
+	x.variance = v + unlike[x.kind()] + 1./12/(x.total*x.total)
 }
 
 // shift estimates how the slowness of each worker has changed since the last windows, from its

@@ -7,28 +7,39 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
+// precise is a variance up to which the logarithm of a mean time is nearly normal, and has the
+// variance that weigh assumes.
+const precise = 0.03
+
 // unequal reports whether units on the same worker differ in cost, by more than chance and by
-// enough to matter.
+// enough to matter. Only units that are known precisely count.
 func (c *costs) unequal() bool {
 	deviance, free, excess, weight := 0.0, 0.0, 0.0, 0.0
 	for w := range c.workers {
 		cells := c.of(w)
-		sum, all := 0.0, 0.0
+		sum, all, n := 0.0, 0.0, 0.0
 		for _, i := range cells {
 			x := &c.cells[i]
+			if x.variance > precise {
+				continue
+			}
+			n++
 			all += 1 / x.variance
 			sum += x.log / x.variance
 		}
-		if len(cells) == 0 {
+		if n == 0 {
 			continue
 		}
 		mean := sum / all
 		if !c.differ {
 			c.workers[w].slow = mean
 		}
-		free += float64(len(cells) - 1)
+		free += n - 1
 		for _, i := range cells {
 			x := &c.cells[i]
+			if x.variance > precise {
+				continue
+			}
 			off := (x.log - mean) * (x.log - mean)
 			deviance += off / x.variance
 			excess += (off - x.variance) * x.records
@@ -47,24 +58,30 @@ func (c *costs) fit() {
 		c.variances()
 	}
 	c.separate()
-	sum, records := 0.0, 0.0
+	var all timed
+	var kinds [2]timed
+	for i := range c.cells {
+		x := &c.cells[i]
+		of := timed{x.records, x.total * math.Exp(-c.workers[x.worker].slow)}
+		c.units[x.unit].timed.add(of)
+		kinds[x.kind()].add(of)
+		all.add(of)
+	}
+	mean := all.total / all.records
+	for i := range c.kinds {
+		if c.kinds[i].cost = 1; kinds[i].records > 0 {
+			c.kinds[i].cost = kinds[i].total / kinds[i].records / mean
+		}
+	}
+	// A unit with few records costs in part what its kind does: as if it had more of those.
 	for i := range c.units {
 		u := &c.units[i]
 		k := &c.kinds[u.kind]
+		more := c.noise / (2 - c.config.Alpha) / math.Expm1(k.variance)
+		u.cost = (u.total/mean + more*k.cost) / (u.records + more)
 		u.variance = 1 / (u.precision + 1/k.variance)
-		u.cost = (u.sum + k.mean/k.variance) * u.variance
 	}
-	for i := range c.cells {
-		x := &c.cells[i]
-		sum += x.records * c.units[x.unit].expected()
-		records += x.records
-	}
-	c.mean = sum / records
 }
-
-// expected returns the expected cost of a unit's records, given the mean and the variance of
-// its logarithm.
-func (u *unit) expected() float64 { return math.Exp(u.cost + u.variance/2) }
 
 // separate fits the slowness of the workers: for each in turn the value that is most likely
 // given the others, with the costs of units integrated out (Gauss and Seidel).
@@ -179,10 +196,9 @@ func (c *costs) chance(count float64) float64 {
 	for i := range c.cells {
 		x := &c.cells[i]
 		u := &c.units[x.unit]
-		cost := u.expected() / c.mean
+		work := x.records * u.cost
 		records += x.records
-		squares += x.records * cost * cost
-		work := x.records * cost
+		squares += work * u.cost
 		errors += work * work * u.variance
 	}
 	return count*squares/records + errors/(records*records)
@@ -196,11 +212,10 @@ func (c *costs) slot(s int) (cost, variance float64) {
 	}
 	if s < len(c.ofSlot) {
 		if i := c.ofSlot[s]; i >= 0 {
-			return c.units[i].expected() / c.mean, c.units[i].variance
+			return c.units[i].cost, c.units[i].variance
 		}
 	}
-	k := &c.kinds[0]
-	return math.Exp(k.mean+k.variance/2) / c.mean, k.variance
+	return c.kinds[0].cost, c.kinds[0].variance
 }
 
 // key returns the same of a key's records. A key that no worker lists costs what its slot does.
@@ -221,11 +236,14 @@ func (c *costs) key(hash uint64) (cost, variance float64) {
 	if !ok {
 		return c.slot(policy.SlotOf(hash, c.slots))
 	}
-	return keys[i].expected() / c.mean, keys[i].variance
+	return keys[i].cost, keys[i].variance
 }
 
 // work sets dst to the work that each worker finished in a window, in records of mean cost,
-// and returns dst. The records that it timed stand for all.
+// and returns dst. The records that it timed stand for all. A sample is precise about the work
+// that a worker does in a time, but not about the mean cost of its records. The work is then
+// that of its busy time, less the part in which it did other things than records, which
+// changes slowly.
 func (c *costs) work(dst []float64, w *policy.Window) []float64 {
 	for i, n := range w.Counts {
 		dst[i] = float64(n)
@@ -245,7 +263,12 @@ func (c *costs) work(dst []float64, w *policy.Window) []float64 {
 			records += x.records
 			sum += x.records * cost
 		}
-		if records > 0 {
+		t, k := &w.Times[i], &c.workers[i]
+		switch {
+		case records == 0:
+		case t.Records < w.Counts[i] && k.busy > 0 && k.sampled > 0 && w.Busy[i] > 0:
+			dst[i] = w.Busy[i] * float64(w.End-w.Start) * k.sampled / k.busy * sum / float64(t.Total)
+		default:
 			dst[i] *= sum / records
 		}
 	}

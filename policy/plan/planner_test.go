@@ -14,6 +14,7 @@ import (
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/internal/toy"
 	"github.com/saspart/saspart/policy/plan"
+	"github.com/saspart/saspart/stream"
 )
 
 // nearly forgives rounding.
@@ -94,7 +95,7 @@ func drawInput(t *rapid.T) plan.Input {
 			in.Prev.Slots[s] = uint16(s % p)
 		}
 	case 2:
-		s := policy.Shares{Mask: policy.NewMask(toy.Zipf(len(keys), 1), p, policy.MaskConfig{TrueHot: len(keys)}), Hot: make([]policy.HotKey, len(keys))}
+		s := policy.Shares{Mask: policy.NewMask(stream.ZipfPMF(len(keys), 1), p, policy.MaskConfig{TrueHot: len(keys)}), Hot: make([]policy.HotKey, len(keys))}
 		for i, k := range keys {
 			s.Hot[i] = policy.HotKey{Hash: k.Hash, Name: k.Name}
 		}
@@ -294,8 +295,8 @@ func TestPlanSpreads(t *testing.T) {
 	}
 }
 
-// TestPlanNamesEnough: the heaviest keys are named, so many for each worker and at least
-// so many in all, as far as there are that many.
+// TestPlanNamesEnough: the heaviest keys are named: a number for each worker and at least
+// a number in all, as far as there are keys.
 func TestPlanNamesEnough(t *testing.T) {
 	in := plan.Input{Slots: make([]float64, 16), Capacity: []float64{1, 1, 1, 1}}
 	for i := range 40 {
