@@ -34,10 +34,10 @@ type SlotTime struct {
 	Total   time.Duration
 }
 
-// Clone returns a copy.
+// Clone returns a copy. Its empty lists are nil.
 func (t *Times) Clone() Times {
 	c := *t
-	c.Keys, c.Slots = slices.Clone(t.Keys), slices.Clone(t.Slots)
+	c.Keys, c.Slots = append([]KeyTime(nil), t.Keys...), append([]SlotTime(nil), t.Slots...)
 	return c
 }
 

@@ -52,6 +52,9 @@ func (d *decision) frame(f form) wire.Frame {
 			of.Base, of.Busy = f.base, nil
 		}
 		frame = wire.AppendDecision(make([]byte, 0, wire.SizeOf(&of)), &of)
+		if f.compact {
+			frame = wire.PackDecision(frame)
+		}
 		if d.frames == nil {
 			d.frames = map[form]wire.Frame{}
 		}

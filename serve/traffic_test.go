@@ -1,8 +1,11 @@
 package serve_test
 
 import (
+	"bytes"
 	"cmp"
+	"compress/flate"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 	"net"
@@ -12,6 +15,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/policy"
@@ -34,7 +38,7 @@ type drawn struct {
 
 func newDrawn(workers, subtasks int) *drawn {
 	d := &drawn{
-		shape: reports.Shape{Workers: workers, Partitioners: subtasks, Slots: policy.SlotCount(workers), Slides: 1, Slide: 100 * time.Millisecond},
+		shape: reports.Shape{Workers: workers, Partitioners: subtasks, Slots: policy.SlotCount(workers), Slides: 1, Slide: 100 * time.Millisecond, Queue: 1000},
 		rng:   rand.New(rand.NewPCG(1, 2)), keys: make([]policy.HotKey, 100_000), mean: 500,
 	}
 	sum := 0.0
@@ -104,6 +108,7 @@ func (d *drawn) window(slide uint64, route *policy.Route) (workers *reports.Repo
 	for i := range workers.Workers {
 		w := &workers.Workers[i]
 		w.Index, w.Units, w.Busy, w.CPU = i, w.Records, min(1, 0.8*float64(w.Records)/d.mean), 0.5
+		w.Queue = min(1, 4*d.rng.ExpFloat64()/float64(d.shape.Queue))
 		w.Latency = &reports.Latency{Max: 1e8}
 		for b := range uint32(100) {
 			w.Latency.Buckets, w.Latency.Counts = append(w.Latency.Buckets, 1500+b), append(w.Latency.Counts, d.rng.Int64N(10))
@@ -200,7 +205,7 @@ func TestCompactDecisions(t *testing.T) {
 		h.Compact = compact
 		say(t, stream, h, nil)
 		var base *policy.Route
-		whole, changes, busy := 0, 0, 0
+		whole, changes, busy, packed := 0, 0, 0, 0
 		for i := range 30 {
 			if i == 15 {
 				j.change(0, 1)
@@ -217,7 +222,10 @@ func TestCompactDecisions(t *testing.T) {
 				if w := m.GetWelcome(); w != nil && !w.Compact {
 					t.Fatal("the welcome does not allow packed reports")
 				}
-				d = m.GetDecision()
+				if d = m.GetDecision(); m.GetPacked() != nil {
+					packed++
+					d = unpacked(t, m.GetPacked())
+				}
 			}
 			if len(d.Busy) > 0 {
 				busy++
@@ -228,7 +236,7 @@ func TestCompactDecisions(t *testing.T) {
 			if d.Change != nil {
 				changes++
 			}
-			answer, _, err := wire.ReadResponse(encoded(t, d), 8, base)
+			answer, _, err := wire.ReadResponse(encoded(t, d), 8, base, 1<<20)
 			if err != nil || answer.Err != nil {
 				t.Fatal(err, answer)
 			}
@@ -240,10 +248,24 @@ func TestCompactDecisions(t *testing.T) {
 		if imbalance := policy.Imbalance(j.busy()); imbalance > 0.05 {
 			t.Errorf("compact %v: imbalance %.3f", compact, imbalance)
 		}
-		if compact && (whole != 1 || changes < 2 || busy != 10) || !compact && (whole < 3 || changes != 0 || busy != 30) {
-			t.Errorf("compact %v: %d whole routes, %d changes, busy ratios in %d of 30 decisions", compact, whole, changes, busy)
+		if compact && (whole != 1 || changes < 2 || busy != 10 || packed != 1) || !compact && (whole < 3 || changes != 0 || busy != 30 || packed != 0) {
+			t.Errorf("compact %v: %d whole routes, %d changes, busy ratios in %d of 30 decisions, %d packed", compact, whole, changes, busy, packed)
 		}
 	}
+}
+
+// unpacked is a packed decision.
+func unpacked(t testing.TB, packed []byte) *pb.Decision {
+	t.Helper()
+	b, err := io.ReadAll(flate.NewReader(bytes.NewReader(packed)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d pb.Decision
+	if err := proto.Unmarshal(b, &d); err != nil {
+		t.Fatal(err)
+	}
+	return &d
 }
 
 // Capacities reach the job with the answer to each window, whether or not there is a route,

@@ -22,7 +22,7 @@ func TestCapacitiesComeBack(t *testing.T) {
 		if rapid.Bool().Draw(t, "waiting") {
 			c.Waiting = rapid.SliceOfN(rapid.Float64Range(-1e6, 1e6), workers, workers).Draw(t, "waiting")
 		}
-		a, _, err := ReadResponse(AppendDecision(nil, &Decision{Window: 1, Capacities: c}), workers, nil)
+		a, _, err := ReadResponse(AppendDecision(nil, &Decision{Window: 1, Capacities: c}), workers, nil, 1<<20)
 		if err != nil || a.Err != nil {
 			t.Fatal(err, a)
 		}
@@ -49,7 +49,7 @@ func TestCapacitiesThatCannotBeFollowed(t *testing.T) {
 		"all 0":                           {Of: make([]float64, 4)},
 		"with too few numbers of waiting": {Of: []float64{0.25, 0.25, 0.25, 0.25}, Waiting: []float64{1}},
 	} {
-		a, _, err := ReadResponse(AppendDecision(nil, &Decision{Window: 1, Capacities: c}), 4, nil)
+		a, _, err := ReadResponse(AppendDecision(nil, &Decision{Window: 1, Capacities: c}), 4, nil, 1<<20)
 		if err != nil || a.Err == nil || a.Capacities != nil {
 			t.Errorf("%s: %+v, %v", why, a, err)
 		}

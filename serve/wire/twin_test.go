@@ -199,7 +199,7 @@ func TestDecodingIsTheLibrarys(t *testing.T) {
 			request, at := begin(nil, 2)
 			request = end(append(request, b...), at)
 			if known != nil {
-				request = deflated(b)
+				request = deflated(b, 3)
 			}
 			_, err := TakeReport(request, h, keys, func(got *reports.Report) error {
 				if diff := gocmp.Diff(want, got, equalEmpty); diff != "" {
@@ -435,7 +435,7 @@ func TestDecisionsAreEncodedAsByTheLibrary(t *testing.T) {
 		if err != nil || string(got) != string(want) {
 			t.Fatalf("%v: %x, want %x", err, got, want)
 		}
-		a, other, err := ReadResponse(got, 4, nil)
+		a, other, err := ReadResponse(got, 4, nil, 1<<20)
 		if err != nil || other != nil || a.Window != d.Window || a.Err != nil {
 			t.Fatalf("%+v, %v, %v", a, other, err)
 		}
@@ -483,7 +483,7 @@ func TestOddRequests(t *testing.T) {
 			t.Errorf("%s: %d workers, error %v", c.why, workers, err)
 		}
 	}
-	if a, m, err := ReadResponse([]byte{0xff}, 4, nil); a != nil || m != nil || err != ErrGarbage {
+	if a, m, err := ReadResponse([]byte{0xff}, 4, nil, 1<<20); a != nil || m != nil || err != ErrGarbage {
 		t.Errorf("noise is answered with %v, %v, %v", a, m, err)
 	}
 }

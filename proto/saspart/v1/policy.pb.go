@@ -238,6 +238,7 @@ type AttachResponse struct {
 	//	*AttachResponse_Decision
 	//	*AttachResponse_Notice
 	//	*AttachResponse_Control
+	//	*AttachResponse_Packed
 	Message       isAttachResponse_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -316,6 +317,15 @@ func (x *AttachResponse) GetControl() *Control {
 	return nil
 }
 
+func (x *AttachResponse) GetPacked() []byte {
+	if x != nil {
+		if x, ok := x.Message.(*AttachResponse_Packed); ok {
+			return x.Packed
+		}
+	}
+	return nil
+}
+
 type isAttachResponse_Message interface {
 	isAttachResponse_Message()
 }
@@ -336,6 +346,10 @@ type AttachResponse_Control struct {
 	Control *Control `protobuf:"bytes,4,opt,name=control,proto3,oneof"`
 }
 
+type AttachResponse_Packed struct {
+	Packed []byte `protobuf:"bytes,5,opt,name=packed,proto3,oneof"` // a decision, if the hello allows it: an encoded Decision, deflated (RFC 1951)
+}
+
 func (*AttachResponse_Welcome) isAttachResponse_Message() {}
 
 func (*AttachResponse_Decision) isAttachResponse_Message() {}
@@ -343,6 +357,8 @@ func (*AttachResponse_Decision) isAttachResponse_Message() {}
 func (*AttachResponse_Notice) isAttachResponse_Message() {}
 
 func (*AttachResponse_Control) isAttachResponse_Message() {}
+
+func (*AttachResponse_Packed) isAttachResponse_Message() {}
 
 // Hello begins a stream: it names the job and the subtasks that report on the stream.
 type Hello struct {
@@ -354,7 +370,7 @@ type Hello struct {
 	Shape         *Shape                 `protobuf:"bytes,5,opt,name=shape,proto3" json:"shape,omitempty"`        // the same for all subtasks of an instance
 	Subtasks      []*Subtasks            `protobuf:"bytes,6,rep,name=subtasks,proto3" json:"subtasks,omitempty"`  // the subtasks that report on this stream
 	Route         *Route                 `protobuf:"bytes,7,opt,name=route,proto3" json:"route,omitempty"`        // in force, if the stream has partitioners and the job has adopted a route
-	Compact       bool                   `protobuf:"varint,8,opt,name=compact,proto3" json:"compact,omitempty"`   // decisions may have a change in place of a route, leave out busy, and have capacities
+	Compact       bool                   `protobuf:"varint,8,opt,name=compact,proto3" json:"compact,omitempty"`   // decisions may have a change in place of a route, leave out busy, have capacities, and come packed
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2014,12 +2030,13 @@ const file_saspart_v1_policy_proto_rawDesc = "" +
 	"\x05hello\x18\x01 \x01(\v2\x11.saspart.v1.HelloH\x00R\x05hello\x12,\n" +
 	"\x06report\x18\x02 \x01(\v2\x12.saspart.v1.ReportH\x00R\x06report\x12\x18\n" +
 	"\x06packed\x18\x03 \x01(\fH\x00R\x06packedB\t\n" +
-	"\amessage\"\xdf\x01\n" +
+	"\amessage\"\xf9\x01\n" +
 	"\x0eAttachResponse\x12/\n" +
 	"\awelcome\x18\x01 \x01(\v2\x13.saspart.v1.WelcomeH\x00R\awelcome\x122\n" +
 	"\bdecision\x18\x02 \x01(\v2\x14.saspart.v1.DecisionH\x00R\bdecision\x12,\n" +
 	"\x06notice\x18\x03 \x01(\v2\x12.saspart.v1.NoticeH\x00R\x06notice\x12/\n" +
-	"\acontrol\x18\x04 \x01(\v2\x13.saspart.v1.ControlH\x00R\acontrolB\t\n" +
+	"\acontrol\x18\x04 \x01(\v2\x13.saspart.v1.ControlH\x00R\acontrol\x12\x18\n" +
+	"\x06packed\x18\x05 \x01(\fH\x00R\x06packedB\t\n" +
 	"\amessage\"\x87\x02\n" +
 	"\x05Hello\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\rR\bprotocol\x12\x16\n" +
@@ -2274,6 +2291,7 @@ func file_saspart_v1_policy_proto_init() {
 		(*AttachResponse_Decision)(nil),
 		(*AttachResponse_Notice)(nil),
 		(*AttachResponse_Control)(nil),
+		(*AttachResponse_Packed)(nil),
 	}
 	file_saspart_v1_policy_proto_msgTypes[17].OneofWrappers = []any{}
 	type x struct{}
