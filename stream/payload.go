@@ -31,7 +31,7 @@ const (
 // by its subtasks, so that filling a record allocates nothing.
 type pools struct {
 	kind      Payload
-	sentences []string  // sentencePool of them; nil: parts of text
+	sentences []string // sentencePool of them; nil: parts of text
 	text      text
 	values    []float64 // valueClasses runs of valuePool+perRecord values
 	perRecord int       // values per record
