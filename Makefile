@@ -19,6 +19,9 @@ TORCH := scripts/libtorch.sh exec
 # The packages that differ with the build tag torch are checked with and without it.
 TRAINING := ./train/... ./cmd/...
 
+# Packages whose tests compare rates on the wall clock; they run one at a time, the others
+# side by side.
+TIMED := ./engine ./engine/local
 # Packages with goroutines of their own; their tests run under the race detector.
 CONCURRENT := ./cmd/... ./collect ./engine ./engine/local ./engine/flink/... ./eval/study ./meter ./serve/... ./train/online ./train/setup
 
@@ -72,31 +75,35 @@ ifdef CAN_TRAIN
 	$(TORCH) $(GO) tool staticcheck -tags torch $(TRAINING)
 endif
 
-# All tests, one package at a time because some measure times; then the short tests of
-# concurrent packages under the race detector, which is ten times slower. Where libtorch
-# is available, all tests of training and of the command run with it.
+# All tests; then the short tests of concurrent packages, which measure no times, under the
+# race detector, which is ten times slower. Where libtorch is available, all tests of
+# training and of the command run with it.
 unit:
+	$(GO) test -p 1 -timeout 20m $(TIMED)
 ifdef CAN_TRAIN
-	$(GO) test -p 1 -timeout 20m $$($(GO) list ./... | grep -vE '/saspart/(cmd|train)(/|$$)')
-	$(TORCH) $(GO) test -p 1 -tags torch -timeout 30m $(TRAINING)
+	$(GO) test -p 2 -timeout 20m $$($(GO) list ./... | grep -vE '/saspart/(cmd|train)(/|$$)' | grep -vxF "$$($(GO) list $(TIMED))")
+	$(TORCH) $(GO) test -p 2 -tags torch -timeout 30m $(TRAINING)
 else
-	$(GO) test -p 1 -timeout 20m ./...
+	$(GO) test -p 2 -timeout 20m $$($(GO) list ./... | grep -vxF "$$($(GO) list $(TIMED))")
 endif
-	$(GO) test -p 1 -race -short -timeout 20m $(CONCURRENT)
+	$(GO) test -p 2 -race -short -timeout 20m $(CONCURRENT)
 
 # Maven downloads its dependencies the first time.
 MVN := mvn -q -B -ntp -f flink/pom.xml
 flink: ## build the connector and the jobs for Apache Flink, flink/*/target/*.jar
 	$(MVN) package -DskipTests
 
-flink-test: build ## test the connector and the jobs, then everything on a cluster of its own, in short
+# The last two tests mostly wait, each for a cluster of its own: they run side by side.
+FAULTS := $(GO) test -tags flink -run '^TestFaults$$' -timeout 40m ./engine/flink
+flink-test: build ## test the connector and the jobs, then everything on two clusters, in short
 	$(MVN) verify
-	$(GO) test -tags flink -run '^TestFaults$$' -short -timeout 20m ./engine/flink
-	@./scripts/flink-e2e.sh $(BIN) short
+	@echo "$(FAULTS) -short"; $(FAULTS) -short >$(dir $(BIN))faults.txt 2>&1 & faults=$$!; \
+	code=0; ./scripts/flink-e2e.sh $(BIN) short || code=$$?; \
+	wait $$faults || code=$$?; cat $(dir $(BIN))faults.txt; exit $$code
 
 test-long: test ## also fuzz every parser for a minute, and all failures and commands on a Flink cluster; half an hour
 	./scripts/fuzz.sh 60s
-	$(GO) test -tags flink -run '^TestFaults$$' -timeout 40m ./engine/flink
+	$(FAULTS)
 	./scripts/flink-e2e.sh $(BIN)
 
 quickstart: setup build ## run jobs on real data, in a few minutes

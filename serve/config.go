@@ -21,6 +21,7 @@ type Config struct {
 	Hello     time.Duration // time for a new stream to send its hello
 	Linger    time.Duration // time until a job without streams is dropped
 	Drain     time.Duration // time that Stop gives streams to end
+	Decide    time.Duration // time from the end of a window to its answer; then it is answered by the latest route
 	Warm      int           // windows that a new model watches before it takes over
 
 	// KeyDistance is the largest distance between a job's hot keys and those that the model
@@ -39,6 +40,7 @@ type Limits struct {
 	PerClient   int     // streams on one connection
 	Jobs        int     // remembered at a time
 	Workers     int     // of one job
+	Pairs       int     // workers times hot keys of one job, which the time and memory of decisions grow with
 	Reports     float64 // per second and stream; more are rejected
 	PerSecond   float64 // reports, over all streams of a connection
 }
@@ -53,9 +55,9 @@ type Keepalive struct {
 func Default() Config {
 	return Config{
 		Window:    reports.Default(),
-		Limits:    Limits{Message: 4 << 20, Connections: 4096, Streams: 16384, PerClient: 256, Jobs: 1024, Workers: 4096, Reports: 1000, PerSecond: 10000},
+		Limits:    Limits{Message: 4 << 20, Connections: 4096, Streams: 16384, PerClient: 256, Jobs: 1024, Workers: 4096, Pairs: 1 << 27, Reports: 1000, PerSecond: 10000},
 		Keepalive: Keepalive{Time: 10 * time.Second, Timeout: 5 * time.Second},
-		Hello:     5 * time.Second, Linger: time.Minute, Drain: 5 * time.Second, Warm: 8,
+		Hello:     5 * time.Second, Linger: time.Minute, Drain: 5 * time.Second, Decide: 250 * time.Millisecond, Warm: 8,
 		KeyDistance: 0.1,
 	}
 }
@@ -71,6 +73,7 @@ func (c *Config) Validate() error {
 		field.Whole("limits.per_client", l.PerClient, 1, 1<<20),
 		field.Whole("limits.jobs", l.Jobs, 1, 1<<16),
 		field.Whole("limits.workers", l.Workers, 1, policy.MaxWorkers),
+		field.Whole("limits.pairs", l.Pairs, 1, math.MaxInt),
 		field.Finite("limits.reports", l.Reports, 0.1, 1e9),
 		field.Finite("limits.per_second", l.PerSecond, 0.1, 1e9),
 		field.Whole("warm", c.Warm, 0, 1<<16),
@@ -83,7 +86,7 @@ func (c *Config) Validate() error {
 	}{
 		{"window.deadline", c.Window.Deadline, time.Millisecond}, {"window.silence", c.Window.Silence, 0},
 		{"keepalive.time", c.Keepalive.Time, time.Second}, {"keepalive.timeout", c.Keepalive.Timeout, 10 * time.Millisecond},
-		{"hello", c.Hello, time.Millisecond}, {"linger", c.Linger, 0}, {"drain", c.Drain, 0},
+		{"hello", c.Hello, time.Millisecond}, {"linger", c.Linger, 0}, {"drain", c.Drain, 0}, {"decide", c.Decide, time.Millisecond},
 	} {
 		errs = append(errs, field.Check(d.value >= d.shortest, d.path, "is %v; it must be at least %v", d.value, d.shortest))
 	}

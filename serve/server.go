@@ -2,6 +2,8 @@ package serve
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"slices"
@@ -65,6 +67,8 @@ type Server struct {
 
 	streams   atomic.Int64
 	receivers sync.WaitGroup
+	lanes     lanes
+	deciders  sync.WaitGroup
 	draining  chan struct{}
 	drain     sync.Once
 
@@ -77,7 +81,7 @@ type Server struct {
 func New(config Config, o Options) *Server {
 	s := &Server{
 		config: config, name: o.Name, only: o.Only, learn: o.Learn, seed: o.Seed, log: o.Log, now: o.Now, watch: o.Watch,
-		draining: make(chan struct{}), jobs: map[string]*job{}, clients: map[string]*client{}, health: health.NewServer(),
+		lanes: newLanes(), draining: make(chan struct{}), jobs: map[string]*job{}, clients: map[string]*client{}, health: health.NewServer(),
 	}
 	s.metrics = newMetrics(s)
 	s.SetModel(o.Model)
@@ -141,19 +145,45 @@ func (s *Server) Stop(ctx context.Context) {
 		s.grpc.Stop()
 		<-done
 	}
-	s.receivers.Wait()
 	for _, j := range s.list() {
-		s.forget(j)
+		s.forget(j, true)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.receivers.Wait()
+		s.deciders.Wait()
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done(): // a decision cannot be interrupted
 	}
 }
 
-// ready reports whether the server accepts streams.
-func (s *Server) ready() bool {
+// open reports whether the server accepts streams.
+func (s *Server) open() bool {
 	select {
 	case <-s.draining:
 		return false
 	default:
 		return true
+	}
+}
+
+// ready returns why the server does not serve jobs as it should, nil if it does: it accepts
+// no streams, or the decision of another job would wait too long.
+func (s *Server) ready(ctx context.Context) error {
+	if !s.open() {
+		return errors.New("draining")
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.config.Decide)
+	defer cancel()
+	select {
+	case s.lanes.fast <- struct{}{}:
+		s.lanes.fast.leave()
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("a decision would wait longer than %v", s.config.Decide)
 	}
 }
 
@@ -178,14 +208,11 @@ func (s *Server) jobOf(h *wire.Hello) (*job, string, error) {
 		}
 		return old, "", nil
 	}
-	if old != nil && old.busy() {
-		return nil, "taken", status.Errorf(codes.AlreadyExists, "a job of the name %s is attached by another instance; give this one another name, or end that", h.Job)
-	}
 	if old == nil && len(s.jobs) >= s.config.Limits.Jobs {
 		return nil, "jobs", status.Errorf(codes.ResourceExhausted, "the server has %d jobs, its limit", len(s.jobs))
 	}
-	if old != nil {
-		old.close()
+	if old != nil && !old.close(func() bool { return len(old.streams) == 0 }) {
+		return nil, "taken", status.Errorf(codes.AlreadyExists, "a job of the name %s is attached by another instance; give this one another name, or end that", h.Job)
 	}
 	j := newJob(s, h)
 	s.jobs[h.Job] = j
@@ -193,14 +220,14 @@ func (s *Server) jobOf(h *wire.Hello) (*job, string, error) {
 	return j, "", nil
 }
 
-// forget drops a job if it has no streams.
-func (s *Server) forget(j *job) {
+// forget drops a job that has had no streams for Config.Linger, or any job.
+func (s *Server) forget(j *job, any bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.jobs[j.name] != j || j.busy() {
+	idle := func() bool { return any || len(j.streams) == 0 && s.now().Sub(j.emptied) >= s.config.Linger }
+	if s.jobs[j.name] != j || !j.close(idle) {
 		return
 	}
-	j.close()
 	delete(s.jobs, j.name)
 	s.log.Info("job forgotten", "job", j.name)
 }
@@ -215,11 +242,4 @@ func (s *Server) list() []*job {
 	}
 	slices.SortFunc(jobs, func(a, b *job) int { return strings.Compare(a.name, b.name) })
 	return jobs
-}
-
-// busy reports whether a job has streams.
-func (j *job) busy() bool {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return len(j.streams) > 0
 }

@@ -149,6 +149,8 @@ func (s *Server) greet(ctx context.Context, first *pb.AttachRequest, st *stream)
 		return s.refuse(ctx, "hello", codes.InvalidArgument, "hello: "+err.Error())
 	case h.Shape.Workers > s.config.Limits.Workers:
 		return s.refuse(ctx, "workers", codes.ResourceExhausted, fmt.Sprintf("a job of %d workers; this server takes up to %d", h.Shape.Workers, s.config.Limits.Workers))
+	case pairs(&h.Shape) > s.config.Limits.Pairs:
+		return s.refuse(ctx, "pairs", codes.ResourceExhausted, fmt.Sprintf("a job of %d workers with %d hot keys; this server takes up to %d pairs of them: name fewer keys", h.Shape.Workers, h.Shape.HotKeys(), s.config.Limits.Pairs))
 	}
 	if s.only != 0 && h.Shape.Workers != s.only {
 		return s.refuse(ctx, "workers", codes.FailedPrecondition, fmt.Sprintf("a job of %d workers; this server takes jobs of %d only", h.Shape.Workers, s.only))

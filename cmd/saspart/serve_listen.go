@@ -37,6 +37,7 @@ func (o *listenOptions) add(cmd *cobra.Command) {
 	f.StringVar(&o.tokenFile, "token-file", "", "`file` with the token that clients must send")
 	f.BoolVar(&o.insecure, "insecure", false, "listen without TLS on addresses that other machines can reach")
 	f.DurationVar(&c.Window.Deadline, "window-deadline", c.Window.Deadline, "how long a window waits for missing subtasks")
+	f.DurationVar(&c.Decide, "decide-within", c.Decide, "how long a window waits for its decision; then the latest route stays, and the decision's comes with a later answer")
 	f.DurationVar(&c.Drain, "drain", c.Drain, "how long streams may take to end when the server stops")
 	f.IntVar(&c.Limits.Message, "max-message", c.Limits.Message, "at most this many `bytes` in one message")
 	f.IntVar(&c.Limits.Connections, "max-connections", c.Limits.Connections, "at most `N` connections at a time")

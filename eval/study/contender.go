@@ -108,15 +108,8 @@ func (c Contender) overrides(from string) []strict.Override {
 
 // open reads the checkpoint that the contender follows; nil for those that follow none.
 func (c Contender) open() (*checkpoint.Checkpoint, error) {
-	switch c.Checkpoint {
-	case "", table.Untrained:
+	if c.Checkpoint == "" || c.Checkpoint == table.Untrained {
 		return nil, nil
-	case checkpoint.BuiltinName:
-		return checkpoint.Builtin()
 	}
-	dir, err := checkpoint.Find(c.Checkpoint)
-	if err != nil {
-		return nil, err
-	}
-	return checkpoint.Load(dir)
+	return checkpoint.Open(c.Checkpoint)
 }
