@@ -24,6 +24,7 @@ type Config struct {
 	DaltonOffline dalton.OfflineConfig  `yaml:"dalton_offline"` // dalton-offline
 	Fish          rival.FishConfig      `yaml:"fish"`
 
+	Table          table.Config               `yaml:"table"` // table, waterfill, saspartitioner
 	Waterfill      plan.WaterfillConfig       `yaml:"waterfill"`
 	SaSPartitioner table.SaSPartitionerConfig `yaml:"saspartitioner"`
 }
@@ -85,8 +86,9 @@ func (c *Config) Validate() error {
 // zero.
 func (c *Config) Own() Config {
 	own := Config{Name: c.Name, Published: c.Published}
-	if p, known := find(c.Name); known && p.own != nil {
-		p.own.copy(&own, c)
+	p, _ := find(c.Name)
+	for _, b := range p.own {
+		b.copy(&own, c)
 	}
 	return own
 }
