@@ -75,6 +75,7 @@ type suspect struct {
 	hash       uint64
 	count      uint8
 	candidates uint8
+	failed     uint8
 	last       uint16 // worker that was the best when all candidates were ahead
 }
 
@@ -186,26 +187,33 @@ func (r *router) overflow(hash uint64, d partition.Dest) partition.Dest {
 		n = int(s.candidates)
 	}
 	best := b.leastAhead(hash, n)
-	for suspected && b.clocks[best].next > limit {
+	if suspected && b.clocks[best].next > limit {
 		if int(s.candidates) < b.config.Candidates {
-			s.candidates *= 2
-			best = b.leastAhead(hash, int(s.candidates))
-			continue
-		}
-		best = int(s.last)
-		for range tries - 1 {
-			if w := b.draw(); b.clocks[w].next < b.clocks[best].next {
-				best = w
+			if s.failed++; s.failed < s.candidates*b.config.Fails {
+				return d
 			}
+			s.candidates *= 2
+			s.failed = 0
+			best = b.leastAhead(hash, int(s.candidates))
+		} else {
+			best = int(s.last)
+			for range tries - 1 {
+				if w := b.draw(); b.clocks[w].next < b.clocks[best].next {
+					best = w
+				}
+			}
+			s.last = uint16(best)
 		}
-		s.last = uint16(best)
-		break
 	}
-	if b.clocks[best].next > limit {
+	if k := &b.clocks[best]; k.next > limit && (!suspected || k.next >= home.next-home.step) {
 		return d
 	}
 	home.next -= home.step
-	b.clocks[best].next += b.clocks[best].step
+	k := &b.clocks[best]
+	if behind := b.now - int64(b.config.Credit*float64(b.bound)) - k.next; behind > 0 {
+		k.next += behind
+	}
+	k.next += k.step
 	return partition.Dest(best) | partition.Merge
 }
 
