@@ -64,7 +64,7 @@ const (
 
 	suspectCount = 1 << 8 // counters of suspects, by hash
 	suspectFrom  = 3      // overflows, less those of other keys with the same counter, that make a suspect
-	suspectMost  = 32     // overflows that count at most, so that a former suspect is soon forgotten
+	suspectMost  = 128     // overflows that count at most, so that a former suspect is soon forgotten
 	firstTargets = 2      // candidates that a suspect begins with
 	tries        = 4      // workers that are compared for a record
 )
@@ -179,7 +179,11 @@ func (r *router) overflow(hash uint64, d partition.Dest) partition.Dest {
 		*s = suspect{hash: hash, count: 1, candidates: firstTargets}
 	}
 	suspected := s.hash == hash && s.count >= suspectFrom
-	if !suspected && home.next <= b.now+int64(b.config.Whole*float64(b.bound)) && !r.splits(hash) {
+	patience := b.config.Whole
+	if suspected {
+		patience = max(1, patience*suspectFrom/float64(s.count))
+	}
+	if home.next <= b.now+int64(patience*float64(b.bound)) && !r.splits(hash) {
 		return d
 	}
 	n := tries
