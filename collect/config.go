@@ -52,9 +52,7 @@ func (c *Config) Validate() error {
 		field.Whole("windows", c.Windows, 0, most),
 		field.Whole("episodes", c.Episodes, 0, most),
 		field.Whole("episode_windows", c.EpisodeWindows, 1, most),
-	}
-	if c.Duration < 0 {
-		errs = append(errs, field.Errorf("duration", "is %v; it must not be negative", c.Duration))
+		field.NotNegative("duration", c.Duration),
 	}
 	sum := 0.0
 	for i := range c.Behaviours {

@@ -70,7 +70,7 @@ func Has(name string) bool {
 func (e *Experiment) Validate() error {
 	return errors.Join(
 		validateName(e.Name),
-		validateDescription(e.Description),
+		field.Check(!strings.ContainsAny(e.Description, "\r\n"), "description", "has several lines; it must be one"),
 		field.In("task", e.Task.Validate()),
 		field.In("source", e.validateSource()),
 		field.In("rate", e.Rate.Validate()),
@@ -105,13 +105,6 @@ func validateName(name string) error {
 	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 	if name == "" || strings.Trim(name, allowed) != "" || strings.HasPrefix(name, ".") || len(name) > 100 {
 		return field.Errorf("name", "is %q; it names folders: up to 100 letters, digits, dots, dashes and underscores, not starting with a dot", name)
-	}
-	return nil
-}
-
-func validateDescription(text string) error {
-	if strings.ContainsAny(text, "\r\n") {
-		return field.Errorf("description", "has several lines; it must be one")
 	}
 	return nil
 }

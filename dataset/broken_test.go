@@ -49,7 +49,7 @@ func (m image) put(t testing.TB, path string) {
 
 // read reads the image as Open would a file.
 func (m image) read() (windows []*policy.Window, complete bool, err error) {
-	r := &Reader{cols: columns()}
+	r := &Reader{}
 	defer r.Close()
 	err = r.begin("main", bytes.NewReader(m.main), int64(len(m.main)))
 	if err == nil && !r.complete && m.tail != nil {
@@ -385,7 +385,7 @@ func FuzzReader(f *testing.F) {
 	f.Add(open.main, open.tail)
 	f.Add(open.main, open.tail[:len(open.tail)-100])
 	f.Fuzz(func(t *testing.T, main, tail []byte) {
-		r := &Reader{cols: columns()}
+		r := &Reader{}
 		defer r.Close()
 		if r.begin("main", bytes.NewReader(main), int64(len(main))) != nil {
 			return
@@ -419,7 +419,7 @@ func TestFlippedBytes(t *testing.T) {
 	for i := 0; i < len(closed); i += step {
 		damaged := bytes.Clone(closed)
 		damaged[i] ^= 0x55
-		r := &Reader{cols: columns()}
+		r := &Reader{}
 		err := r.begin("main", bytes.NewReader(damaged), int64(len(damaged)))
 		for n := 0; err == nil; n++ {
 			if n > 1000 {

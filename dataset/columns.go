@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,19 +32,26 @@ type codec[T any] struct {
 type column[T any] struct {
 	name string
 	codec[T]
+	since int // format version that added it; 0: the first
 }
 
 // of is the part of a T that at returns.
 func of[T, F any](name string, c codec[F], at func(*T) *F) column[T] {
-	return column[T]{name, codec[T]{c.typ, c.null,
+	return column[T]{name: name, codec: codec[T]{c.typ, c.null,
 		func(b array.Builder, v *T) { c.put(b, at(v)) },
 		func(a arrow.Array, i int, v *T) { c.get(a, i, at(v)) },
 	}}
 }
 
-// columns lists the columns of format version 1, in their order in the file.
-func columns() []column[row] {
-	return []column[row]{
+// from is column c, which a format version added.
+func from[T any](version int, c column[T]) column[T] {
+	c.since = version
+	return c
+}
+
+// columnsOf lists the columns of a format version, in their order in the file.
+func columnsOf(version int) []column[row] {
+	return slices.DeleteFunc([]column[row]{
 		of("window", whole[int64](), func(r *row) *int64 { return &r.Index }),
 		of("episode", whole[int](), func(r *row) *int { return &r.Episode }),
 		of("step", whole[int](), func(r *row) *int { return &r.Step }),
@@ -69,7 +77,30 @@ func columns() []column[row] {
 		of("latency_p50_ns", whole[time.Duration](), func(r *row) *time.Duration { return &r.LatencyP50 }),
 		of("latency_p99_ns", whole[time.Duration](), func(r *row) *time.Duration { return &r.LatencyP99 }),
 		of("latency_max_ns", whole[time.Duration](), func(r *row) *time.Duration { return &r.LatencyMax }),
-	}
+		from(2, of("times", list(times()), func(r *row) *[]policy.Times { return &r.Times })),
+	}, func(c column[row]) bool { return c.since > version })
+}
+
+// times is how long a worker took for the records that it timed.
+func times() codec[policy.Times] {
+	key := structOf(
+		of("hash", hash(), func(k *policy.KeyTime) *uint64 { return &k.Hash }),
+		of("name", octets(), func(k *policy.KeyTime) *string { return &k.Name }),
+		of("records", whole[int64](), func(k *policy.KeyTime) *int64 { return &k.Records }),
+		of("time_ns", whole[time.Duration](), func(k *policy.KeyTime) *time.Duration { return &k.Total }),
+	)
+	slot := structOf(
+		of("slot", whole[int32](), func(s *policy.SlotTime) *int32 { return &s.Slot }),
+		of("records", whole[int64](), func(s *policy.SlotTime) *int64 { return &s.Records }),
+		of("time_ns", whole[time.Duration](), func(s *policy.SlotTime) *time.Duration { return &s.Total }),
+	)
+	return structOf(
+		of("records", whole[int64](), func(t *policy.Times) *int64 { return &t.Records }),
+		of("time_ns", whole[time.Duration](), func(t *policy.Times) *time.Duration { return &t.Total }),
+		of("scatter", real(), func(t *policy.Times) *float64 { return &t.Scatter }),
+		of("keys", list(key), func(t *policy.Times) *[]policy.KeyTime { return &t.Keys }),
+		of("slots", list(slot), func(t *policy.Times) *[]policy.SlotTime { return &t.Slots }),
+	)
 }
 
 // hotKey is a heavy hitter.
@@ -118,7 +149,7 @@ func scalar[T any, B array.Builder, A arrow.Array](typ arrow.DataType, put func(
 }
 
 // whole is an int64; durations are stored as nanoseconds.
-func whole[T ~int | ~int64]() codec[T] {
+func whole[T ~int | ~int32 | ~int64]() codec[T] {
 	return scalar(arrow.PrimitiveTypes.Int64,
 		func(b *array.Int64Builder, v T) { b.Append(int64(v)) }, func(a *array.Int64, i int) T { return T(a.Value(i)) })
 }

@@ -87,8 +87,8 @@ func TestFormatIsDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := schemaOf(columns(), &smallMeta).Metadata().Keys()
-	for _, c := range columns() {
+	names := schemaOf(columnsOf(Version), &smallMeta).Metadata().Keys()
+	for _, c := range columnsOf(Version) {
 		names = append(names, c.name)
 	}
 	for _, name := range names {

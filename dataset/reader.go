@@ -1,7 +1,6 @@
 package dataset
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -11,9 +10,8 @@ import (
 	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
-	"github.com/apache/arrow/go/v17/arrow/ipc"
-	"github.com/apache/arrow/go/v17/arrow/memory"
 
+	"github.com/saspart/saspart/internal/arrowfile"
 	"github.com/saspart/saspart/policy"
 )
 
@@ -41,21 +39,16 @@ type Reader struct {
 type part struct {
 	name   string
 	tail   bool
-	frames *frames
-	stream *ipc.Reader
-	mem    *budget
+	reader *arrowfile.Reader
 }
 
-const (
-	magic     = "ARROW1"
-	headBytes = 8  // magic and two zeros
-	footBytes = 10 // length of the footer, magic
-)
+// limits bounds what a trace may take, whatever a corrupt one claims.
+var limits = arrowfile.Limits{Fields: 1000, Batch: maxBatchBytes} // a trace has about 60 fields
 
 // Open opens the trace at path. It refuses an empty file, one that is no trace
 // and one of another format version.
 func Open(path string) (*Reader, error) {
-	r := &Reader{cols: columns()}
+	r := &Reader{}
 	if err := r.open(path); err != nil {
 		return nil, errors.Join(fmt.Errorf("open trace %s: %w", path, err), r.Close())
 	}
@@ -112,47 +105,27 @@ func (r *Reader) begin(name string, f io.ReaderAt, size int64) error {
 	if size == 0 {
 		return errors.New("the file is empty")
 	}
-	head := make([]byte, min(size, headBytes))
+	head := make([]byte, min(size, arrowfile.HeadBytes))
 	if _, err := f.ReadAt(head, 0); err != nil {
 		return unpath(err)
 	}
-	if !strings.HasPrefix(string(head), magic) || size < headBytes {
-		return fmt.Errorf("not an Arrow file: it begins with %q instead of %q", head, magic)
+	if !strings.HasPrefix(string(head), arrowfile.Magic) || size < arrowfile.HeadBytes {
+		return fmt.Errorf("not an Arrow file: it begins with %q instead of %q", head, arrowfile.Magic)
 	}
-	end, complete, err := messagesEnd(f, size)
+	end, complete, err := arrowfile.End(f, size)
 	if err != nil {
-		return err
+		return unpath(err)
 	}
 	r.complete = complete
-	p, err := newPart(name, f, headBytes, end, !complete)
+	p, err := newPart(name, f, arrowfile.HeadBytes, end, !complete)
 	if err != nil {
 		return err
 	}
-	if r.meta, err = metaOf(r.cols, p.stream.Schema()); err != nil {
+	if r.meta, r.cols, err = metaOf(p.reader.Schema()); err != nil {
 		return err
 	}
 	r.parts = append(r.parts, p)
 	return nil
-}
-
-// messagesEnd returns the end of the messages of an Arrow file: its footer if the file was
-// closed, else the end of the file.
-func messagesEnd(f io.ReaderAt, size int64) (end int64, complete bool, err error) {
-	if size < headBytes+footBytes {
-		return size, false, nil
-	}
-	foot := make([]byte, footBytes)
-	if _, err := f.ReadAt(foot, size-footBytes); err != nil {
-		return 0, false, unpath(err)
-	}
-	if string(foot[4:]) != magic {
-		return size, false, nil
-	}
-	end = size - footBytes - int64(binary.LittleEndian.Uint32(foot))
-	if end < headBytes {
-		return 0, false, fmt.Errorf("the footer at byte %d claims to begin before the file does: the file is corrupt", size-footBytes)
-	}
-	return end, true, nil
 }
 
 // beginTail reads the header of the tail. A tail that was killed before it had
@@ -165,8 +138,8 @@ func (r *Reader) beginTail(name string, f io.ReaderAt, size int64) error {
 	if err != nil {
 		return fmt.Errorf("its tail %s: %w", name, err)
 	}
-	meta, err := metaOf(r.cols, p.stream.Schema())
-	if err == nil && meta != r.meta {
+	meta, cols, err := metaOf(p.reader.Schema())
+	if err == nil && (meta != r.meta || len(cols) != len(r.cols)) {
 		err = errors.New("it belongs to another trace: remove it, or the trace")
 	}
 	if err != nil {
@@ -178,20 +151,14 @@ func (r *Reader) beginTail(name string, f io.ReaderAt, size int64) error {
 }
 
 func newPart(name string, f io.ReaderAt, start, end int64, partial bool) (*part, error) {
-	p := &part{
-		name:   name,
-		frames: &frames{r: f, at: start, end: end, partial: partial},
-		mem:    &budget{Allocator: memory.NewGoAllocator(), limit: maxBatchBytes},
-	}
-	var err error
-	p.stream, err = ipc.NewReaderFromMessageReader(p.frames, ipc.WithAllocator(p.mem))
+	reader, err := arrowfile.New(f, start, end, partial, limits)
 	switch {
-	case p.frames.cut || errors.Is(err, io.EOF) || errors.Is(err, errCut):
+	case errors.Is(err, arrowfile.ErrCut):
 		return nil, fmt.Errorf("the file is cut short within its header, at byte %d", end)
 	case err != nil:
 		return nil, fmt.Errorf("the header at byte %d is corrupt: %w", start, err)
 	}
-	return p, nil
+	return &part{name: name, reader: reader}, nil
 }
 
 // Meta returns the metadata of the trace's run.
@@ -263,23 +230,21 @@ func sameRoute(a, b *policy.Route) bool {
 // fail adds the position of the current batch to an error.
 func (r *Reader) fail(err error) error {
 	p := r.parts[0]
-	return fmt.Errorf("read trace %s: after %d windows, in the batch at byte %d: %w", p.name, r.count, p.frames.start, err)
+	return fmt.Errorf("read trace %s: after %d windows, in the batch at byte %d: %w", p.name, r.count, p.reader.Position(), err)
 }
 
 // nextBatch reads the next batch of the trace, then those of the tail.
 func (r *Reader) nextBatch() error {
 	for len(r.parts) > 0 {
 		p := r.parts[0]
-		p.mem.reset()
-		r.batch, r.next = nil, 0
-		if p.stream.Next() {
-			r.batch = p.stream.Record()
+		batch, err := p.reader.Next()
+		r.batch, r.next = batch, 0
+		switch {
+		case err == nil:
 			return nil
-		}
-		if err := p.stream.Err(); err != nil {
-			if errors.Is(err, errCut) {
-				err = errors.New("the batch is cut short though the file has its footer: the file is corrupt")
-			}
+		case errors.Is(err, arrowfile.ErrCut):
+			return r.fail(errors.New("the batch is cut short though the file has its footer: the file is corrupt"))
+		case err != io.EOF:
 			return r.fail(err)
 		}
 		r.parts = r.parts[1:]
@@ -289,16 +254,15 @@ func (r *Reader) nextBatch() error {
 
 // window takes the next row out of the batch.
 func (r *Reader) window() (w *row, err error) {
-	// Arrow checks few of a file's claims: a corrupt offset shows as an index out
-	// of range in here.
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("row %d is corrupt: %v", r.next, p)
-		}
-	}()
 	w = &row{}
-	for j, c := range r.cols {
-		c.get(r.batch.Column(j), r.next, w)
+	err = arrowfile.Guard(func() error {
+		for j, c := range r.cols {
+			c.get(r.batch.Column(j), r.next, w)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("row %d is corrupt: %w", r.next, err)
 	}
 	r.next++
 	return w, nil

@@ -12,8 +12,8 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
-// Version is the format version this package reads and writes.
-const Version = 1
+// Version is the format version that this package writes. It reads all versions up to it.
+const Version = 2
 
 // Ext is the extension of a trace; TailExt is added to a trace's whole name for
 // the file that holds its newest windows while it is being written.
@@ -48,7 +48,7 @@ type Meta struct {
 	Created     string // by which program, and whatever else the caller wants to record
 }
 
-// schemaOf is the Arrow schema of a trace with metadata m.
+// schemaOf is the Arrow schema of a trace of the present version with metadata m.
 func schemaOf(cols []column[row], m *Meta) *arrow.Schema {
 	md := arrow.NewMetadata(
 		[]string{metaFormat, metaVersion, metaWorkers, metaSeed, metaEngine, metaPartitioner, metaConfig, metaMask, metaCreated},
@@ -58,9 +58,9 @@ func schemaOf(cols []column[row], m *Meta) *arrow.Schema {
 	return arrow.NewSchema(fieldsOf(cols), &md)
 }
 
-// metaOf reads the metadata back and refuses what is not a trace of this
-// version: another kind of Arrow file, another format version, other columns.
-func metaOf(cols []column[row], s *arrow.Schema) (Meta, error) {
+// metaOf reads the metadata back, and returns the columns of the trace's version. It refuses
+// what is not a trace: another kind of Arrow file, an unknown format version, other columns.
+func metaOf(s *arrow.Schema) (Meta, []column[row], error) {
 	md := s.Metadata()
 	value := func(name string) string {
 		v, _ := md.GetValue(name)
@@ -68,33 +68,34 @@ func metaOf(cols []column[row], s *arrow.Schema) (Meta, error) {
 	}
 	var m Meta
 	if value(metaFormat) != formatName {
-		return m, fmt.Errorf("an Arrow file, but not a trace: its metadata lacks %s=%s; traces are made by `saspart collect`", metaFormat, formatName)
+		return m, nil, fmt.Errorf("an Arrow file, but not a trace: its metadata lacks %s=%s; traces are made by `saspart collect`", metaFormat, formatName)
 	}
-	if v := value(metaVersion); v != strconv.Itoa(Version) {
-		return m, fmt.Errorf("trace format version %q; this program reads version %d: collect again, or use the program that made it", v, Version)
+	version, err := strconv.Atoi(value(metaVersion))
+	if err != nil || version < 1 || version > Version {
+		return m, nil, fmt.Errorf("trace format version %q; this program reads versions 1 to %d: collect again, or use the program that made it", value(metaVersion), Version)
 	}
-	var err error
 	if m.Workers, err = strconv.Atoi(value(metaWorkers)); err != nil || m.Workers < 1 || m.Workers > policy.MaxWorkers {
-		return m, fmt.Errorf("metadata %s is %q; it must be a whole number from 1 to %d", metaWorkers, value(metaWorkers), policy.MaxWorkers)
+		return m, nil, fmt.Errorf("metadata %s is %q; it must be a whole number from 1 to %d", metaWorkers, value(metaWorkers), policy.MaxWorkers)
 	}
 	if m.Seed, err = strconv.ParseUint(value(metaSeed), 10, 64); err != nil {
-		return m, fmt.Errorf("metadata %s is %q; it must be a whole number", metaSeed, value(metaSeed))
+		return m, nil, fmt.Errorf("metadata %s is %q; it must be a whole number", metaSeed, value(metaSeed))
 	}
 	m.Engine, m.Partitioner = value(metaEngine), value(metaPartitioner)
 	m.Config, m.Created = value(metaConfig), value(metaCreated)
 
-	for i, want := range schemaOf(cols, &m).Fields() {
+	cols := columnsOf(version)
+	for i, want := range fieldsOf(cols) {
 		if i >= s.NumFields() {
-			return m, fmt.Errorf("column %d, %s, is missing", i, want.Name)
+			return m, nil, fmt.Errorf("column %d, %s, is missing", i, want.Name)
 		}
 		if got := s.Field(i); got.Name != want.Name || !arrow.TypeEqual(got.Type, want.Type) {
-			return m, fmt.Errorf("column %d is %s of type %v; format version %d has %s of type %v there", i, got.Name, got.Type, Version, want.Name, want.Type)
+			return m, nil, fmt.Errorf("column %d is %s of type %v; format version %d has %s of type %v there", i, got.Name, got.Type, version, want.Name, want.Type)
 		}
 	}
 	if s.NumFields() > len(cols) {
-		return m, fmt.Errorf("column %d, %s, is none of format version %d", len(cols), s.Field(len(cols)).Name, Version)
+		return m, nil, fmt.Errorf("column %d, %s, is none of format version %d", len(cols), s.Field(len(cols)).Name, version)
 	}
-	return m, nil
+	return m, cols, nil
 }
 
 // checkShape returns an error for per-worker columns of a wrong length and for workers out
@@ -103,7 +104,7 @@ func checkShape(w *policy.Window, workers int) error {
 	for _, c := range []struct {
 		name string
 		n    int
-	}{{"counts", len(w.Counts)}, {"units", len(w.Units)}, {"busy", len(w.Busy)}, {"queue", len(w.Queue)}} {
+	}{{"counts", len(w.Counts)}, {"units", len(w.Units)}, {"busy", len(w.Busy)}, {"queue", len(w.Queue)}, {"times", len(w.Times)}} {
 		if c.n != 0 && c.n != workers {
 			return fmt.Errorf("%s has %d elements for %d workers", c.name, c.n, workers)
 		}
@@ -111,6 +112,11 @@ func checkShape(w *policy.Window, workers int) error {
 	for i, k := range w.Realised {
 		if k.Worker < 0 || k.Worker >= workers {
 			return fmt.Errorf("realised[%d] is at worker %d of %d", i, k.Worker, workers)
+		}
+	}
+	for i := range w.Times {
+		if err := w.Times[i].Validate(policy.SlotCount(policy.MaxWorkers)); err != nil {
+			return fmt.Errorf("worker %d: %w", i, err)
 		}
 	}
 	if w.Route != nil && w.Route.Workers != workers {
@@ -122,6 +128,12 @@ func checkShape(w *policy.Window, workers int) error {
 // rawSize is about what a window takes before compression, in bytes.
 func rawSize(w *policy.Window) int {
 	n := 256 + 8*(len(w.Counts)+len(w.Units)+len(w.Busy)+len(w.Queue)+len(w.Reducer)+len(w.Slots)) + 24*len(w.Realised)
+	for _, t := range w.Times {
+		n += 40 + 24*len(t.Slots)
+		for _, k := range t.Keys {
+			n += 32 + len(k.Name)
+		}
+	}
 	for _, k := range w.Hot {
 		n += 32 + len(k.Name)
 	}

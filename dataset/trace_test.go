@@ -51,6 +51,19 @@ func anyWindow(workers int) *rapid.Generator[*policy.Window] {
 			w.Realised = append(w.Realised, policy.RealisedShare{Hash: rapid.Uint64().Draw(t, "hash"),
 				Worker: rapid.IntRange(0, workers-1).Draw(t, "worker"), Count: rapid.Int64().Draw(t, "count")})
 		}
+		if rapid.Bool().Draw(t, "timed") {
+			w.Times = make([]policy.Times, workers)
+			for i := range w.Times {
+				to := &w.Times[i]
+				to.Records, to.Total, to.Scatter = rapid.Int64Min(0).Draw(t, "timed"), time.Duration(rapid.Int64Min(0).Draw(t, "took")), rapid.Float64Range(0, 1e9).Draw(t, "scatter")
+				for hash := range rapid.IntRange(0, 2).Draw(t, "timed keys") {
+					to.Keys = append(to.Keys, policy.KeyTime{Hash: uint64(hash), Name: name.Draw(t, "name"), Records: 1, Total: time.Duration(hash)})
+				}
+				for slot := range rapid.IntRange(0, min(2, len(w.Slots))).Draw(t, "timed slots") {
+					to.Slots = append(to.Slots, policy.SlotTime{Slot: int32(slot), Records: 3, Total: time.Duration(slot)})
+				}
+			}
+		}
 		if rapid.Bool().Draw(t, "hasRoute") {
 			w.Route = &policy.Route{Version: rapid.Uint64().Draw(t, "version"), Workers: workers, Slots: make([]uint16, 8)}
 			for i := range w.Route.Slots {
@@ -114,14 +127,24 @@ func readTrace(path string) (windows []*policy.Window, complete bool, err error)
 
 // Traces may have a mask in their metadata; nothing is made of it.
 func TestMaskMetadata(t *testing.T) {
-	cols := columns()
-	s := schemaOf(cols, &Meta{Workers: 2, Engine: "sim"})
+	s := schemaOf(columnsOf(Version), &Meta{Workers: 2, Engine: "sim"})
 	values := s.Metadata().Values()
 	values[slices.Index(s.Metadata().Keys(), metaMask)] = `{"workers":2,"keys":[[0,1]]}`
 	md := arrow.NewMetadata(s.Metadata().Keys(), values)
-	m, err := metaOf(cols, arrow.NewSchema(s.Fields(), &md))
+	m, _, err := metaOf(arrow.NewSchema(s.Fields(), &md))
 	if err != nil || m != (Meta{Workers: 2, Engine: "sim"}) {
 		t.Errorf("%+v, %v", m, err)
+	}
+}
+
+// TestOldVersion reads a trace that a program of format version 1 wrote.
+func TestOldVersion(t *testing.T) {
+	windows, complete, err := readTrace(filepath.Join("testdata", "version1.arrow"))
+	if err != nil || !complete {
+		t.Fatalf("complete %v, error %v", complete, err)
+	}
+	if diff := sameWindows(windows, smallWindows(3)); diff != "" {
+		t.Error(diff)
 	}
 }
 

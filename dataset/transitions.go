@@ -52,11 +52,8 @@ func DefaultTransitions() TransitionConfig {
 
 // Validate reports every impossible value by its path.
 func (c *TransitionConfig) Validate() error {
-	var rank error
-	if c.Rank != ByEpisode && c.Rank != ByWindow {
-		rank = field.Errorf("rank", "is %q; it must be %s or %s", c.Rank, ByEpisode, ByWindow)
-	}
-	return errors.Join(rank,
+	return errors.Join(
+		field.Check(c.Rank == ByEpisode || c.Rank == ByWindow, "rank", "is %q; it must be %s or %s", c.Rank, ByEpisode, ByWindow),
 		field.Whole("hot_keys", c.HotKeys, 1, 1<<12),
 		field.In("mask", c.Mask.Validate()),
 		field.Finite("p0", c.P0, 1e-6, 1e6),

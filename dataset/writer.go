@@ -97,7 +97,7 @@ func newWriter(name string, main, tail file, m Meta) (*Writer, error) {
 	if m.Workers < 1 || m.Workers > policy.MaxWorkers {
 		return nil, fmt.Errorf("a trace of %d workers; from 1 to %d are possible", m.Workers, policy.MaxWorkers)
 	}
-	cols := columns()
+	cols := columnsOf(Version)
 	schema := schemaOf(cols, &m)
 	w := &Writer{
 		name: name, workers: m.Workers, cols: cols,

@@ -106,7 +106,7 @@ func TestCatchUpKeepsResultsExact(t *testing.T) {
 		records := jobtest.RandomRecords(rng, 400, 40, 60*time.Millisecond)
 		var count catchUps
 		got := map[jobtest.ResultID]string{}
-		j, err := open(jobtest.WithList(engine.Setup{Config: c, Task: jobtest.CountTask{}, Scheme: count.wrap(jobtest.TableScheme(t, c.Workers)), Seed: 1, Results: jobtest.CollectResults(t, got)}, records))
+		j, err := open(jobtest.WithList(engine.Setup{Config: c, Task: jobtest.Count(), Scheme: count.wrap(jobtest.TableScheme(t, c.Workers)), Seed: 1, Results: jobtest.CollectResults(t, got)}, records))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -123,7 +123,7 @@ func TestCatchUpKeepsResultsExact(t *testing.T) {
 		if total != int64(len(records)) {
 			t.Fatalf("%d records went in, %d were finished", len(records), total)
 		}
-		jobtest.SameResults(t, got, jobtest.NaiveReduce(&c, jobtest.CountTask{}, records))
+		jobtest.SameResults(t, got, jobtest.NaiveReduce(&c, jobtest.Count(), records))
 		return count.inside()
 	}
 	for _, slides := range []int{1, 3} {

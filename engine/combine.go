@@ -26,8 +26,5 @@ func (c *Config) validateCombine() error {
 	if err := field.Whole("combine_keys", c.CombineKeys, 1, 1<<24); err != nil {
 		return err
 	}
-	if c.CombineAge <= 0 {
-		return field.Errorf("combine_age", "is %v; it must be above 0", c.CombineAge)
-	}
-	return nil
+	return field.Lasting("combine_age", c.CombineAge)
 }

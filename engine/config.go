@@ -24,8 +24,9 @@ type Config struct {
 	HotKeys      int               `yaml:"hot_keys"`      // heaviest keys named in each metric window; 0: four per worker, at least 64
 	Speeds       Speeds            `yaml:"speeds"`
 	Costs        Costs             `yaml:"costs"`
-	WorkRatio    float64           `yaml:"work_ratio"` // scales the work per record (the prototype's combinerWorkloadRatio)
-	Execution    Execution         `yaml:"capacity"`   // how the local engine spends service time
+	WorkRatio    float64           `yaml:"work_ratio"`  // scales the work per record (the prototype's combinerWorkloadRatio)
+	StateRatio   float64           `yaml:"state_ratio"` // scales the work on state: emission, panes, merges; 0: as work_ratio, a slower machine; 1 beside dear records: cheap state
+	Execution    Execution         `yaml:"capacity"`    // how the local engine spends service time
 
 	Combine     Combine       `yaml:"combine"`      // none; local: aggregate at the senders first
 	CombineKeys int           `yaml:"combine_keys"` // combine local: partial states that an instance keeps at most
@@ -99,6 +100,14 @@ func (c *Config) NamedKeys() int {
 	return max(64, 4*c.Workers)
 }
 
+// StateScale is StateRatio or, if that is 0, WorkRatio.
+func (c *Config) StateScale() float64 {
+	if c.StateRatio > 0 {
+		return c.StateRatio
+	}
+	return c.WorkRatio
+}
+
 // WindowSlides is the number of slides in an aggregation window.
 func (c *Config) WindowSlides() int { return int(c.Window / c.Slide) }
 
@@ -116,6 +125,7 @@ func (c *Config) Validate() error {
 		field.In("metrics", c.Metrics.Validate()),
 		field.Whole("hot_keys", c.HotKeys, 0, 1<<16),
 		field.Finite("work_ratio", c.WorkRatio, 0, math.MaxFloat64),
+		field.Finite("state_ratio", c.StateRatio, 0, math.MaxFloat64),
 		field.In("speeds", errors.Join(c.Speeds.validate(c.Workers), field.In("change", c.Speeds.Change.validate()))),
 		field.In("costs", c.Costs.validate()),
 		c.validateCombine(),
@@ -125,10 +135,8 @@ func (c *Config) Validate() error {
 	} else if c.Window < c.Slide || c.Window%c.Slide != 0 {
 		errs = append(errs, field.Errorf("window", "is %v; it must be a multiple of the slide, %v", c.Window, c.Slide))
 	}
-	if c.Execution != Emulated && c.Execution != Native {
-		errs = append(errs, field.Errorf("capacity", "is %q; it must be %s or %s", c.Execution, Emulated, Native))
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, field.Check(c.Execution == Emulated || c.Execution == Native,
+		"capacity", "is %q; it must be %s or %s", c.Execution, Emulated, Native))...)
 }
 
 // validate reports the first impossible value. An impossible number of workers is reported
@@ -155,10 +163,7 @@ func (s *Speeds) validate(workers int) error {
 		if err := errors.Join(field.Positive("low", s.Low), field.Positive("high", s.High)); err != nil {
 			return err
 		}
-		if s.Low > s.High {
-			return field.Errorf("low", "is %v, above high, %v", s.Low, s.High)
-		}
-		return nil
+		return field.Range("low", s.Low, s.High)
 	case "straggler":
 		return errors.Join(field.Whole("worker", s.Worker, 0, last), field.Positive("factor", s.Factor))
 	}
@@ -171,9 +176,7 @@ func (c *Costs) validate() error {
 		path string
 		cost time.Duration
 	}{{"record", c.Record}, {"unit", c.Unit}, {"emit", c.Emit}, {"pane", c.Pane}, {"merge", c.Merge}, {"entry", c.Entry}, {"route", c.Route}} {
-		if d.cost < 0 {
-			errs = append(errs, field.Errorf(d.path, "is %v; a cost must not be negative", d.cost))
-		}
+		errs = append(errs, field.Check(d.cost >= 0, d.path, "is %v; a cost must not be negative", d.cost))
 	}
 	return errors.Join(errs...)
 }

@@ -36,10 +36,7 @@ func (c *SpeedChange) validate() error {
 	if err := errors.Join(field.Positive("low", c.Low), field.Positive("high", c.High)); err != nil {
 		return err
 	}
-	if c.Low > c.High {
-		return field.Errorf("low", "is %v, above high, %v", c.Low, c.High)
-	}
-	return nil
+	return field.Range("low", c.Low, c.High)
 }
 
 // SpeedTrajectory is how the speed of one worker changes. Nothing but the seed and the worker

@@ -36,6 +36,7 @@ import (
 // Announcements is not safe for concurrent use. A job on several goroutines calls it under
 // one lock, so that an announcement chooses its slide while no subtask begins one.
 type Announcements struct {
+	metrics  *policy.Blur
 	begun    int64 // the latest slide that any subtask has begun; -1: none
 	sequence int   // routes and switches announced since the first slide began
 	switches int
@@ -67,16 +68,18 @@ type Announcement struct {
 	Partitioner string             // the router's name
 	Capacities  *policy.Capacities // to keep the workers within
 	Gossip      []any              // to absorb, by subtask; nil for one that has ended
-	Window      *policy.Window     // to learn from
+	Window      *policy.Window     // that was measured
+	Seen        *policy.Window     // with Window: what routers that learn see of it; nil: nothing
 	switches    int                // of a switch or gossip
 }
 
 // nextSlide is the slide of announcements that no two subtasks need to adopt together.
 const nextSlide = -1 << 62
 
-// NewAnnouncements returns those of a job whose subtasks have not begun a slide.
-func NewAnnouncements(subtasks int) *Announcements {
-	return &Announcements{begun: -1, subtasks: make([]listener, subtasks), rounds: map[int64]*gossipRound{}}
+// NewAnnouncements returns those of a job whose subtasks have not begun a slide. Routers that
+// learn see windows as a Loop's controller does that has the same metrics and seed.
+func NewAnnouncements(subtasks int, metrics policy.BlurConfig, seed uint64) *Announcements {
+	return &Announcements{metrics: policy.NewBlur(metrics, seed), begun: -1, subtasks: make([]listener, subtasks), rounds: map[int64]*gossipRound{}}
 }
 
 // Late reports whether a slide should have ended more than a slide before now, the time
@@ -168,9 +171,14 @@ func (a *Announcements) Decide(d policy.Decision) {
 	}
 }
 
-// Window announces a window for routers that learn from windows.
-func (a *Announcements) Window(w *policy.Window) {
-	a.announceNext(Announcement{Slide: nextSlide, Window: w})
+// Window announces the window that has ended to all subtasks, for routers that learn from
+// windows.
+func (a *Announcements) Window(w *policy.Window) { a.announceNext(a.Measured(w)) }
+
+// Measured processes the window that has ended, and returns its announcement for a driver
+// whose subtasks adopt it at once. Each window is either measured or announced, once.
+func (a *Announcements) Measured(w *policy.Window) Announcement {
+	return Announcement{Slide: nextSlide, Window: w, Seen: a.metrics.See(w)}
 }
 
 // announceNext announces to all subtasks what each adopts with its next slide.
@@ -287,8 +295,8 @@ func (s *Subtask) Adopt(n *Announcement, slide int64) bool {
 		}
 		return false
 	case n.Window != nil:
-		if l, ok := s.Router.(partition.Learner); ok {
-			l.Observe(n.Window)
+		if l, ok := s.Router.(partition.Learner); ok && n.Seen != nil {
+			l.Observe(n.Seen)
 		}
 		return false
 	default:

@@ -47,7 +47,7 @@ type scene struct {
 }
 
 func newScene(subtasks int) *scene {
-	c := &scene{Announcements: NewAnnouncements(subtasks)}
+	c := &scene{Announcements: NewAnnouncements(subtasks, policy.BlurConfig{}, 1)}
 	for range subtasks {
 		c.subtasks = append(c.subtasks, Subtask{Router: &recorder{name: "first"}})
 		c.slides = append(c.slides, -1)
@@ -320,7 +320,7 @@ func TestAnnouncementsProperties(t *testing.T) {
 // A subtask that has ended adopts nothing, so that nothing may be kept for it: a job may run
 // on for days after one of its sources has ended.
 func TestNothingIsKeptForAnEndedSubtask(t *testing.T) {
-	a := NewAnnouncements(2)
+	a := NewAnnouncements(2, policy.BlurConfig{}, 1)
 	a.End(0)
 	for slide := range int64(100) {
 		a.Begin(1, slide, nil)

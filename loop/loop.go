@@ -12,7 +12,7 @@ type Config struct {
 	Workers    int               // P
 	Controller policy.Controller // decides; nil: no controller does
 	Metrics    policy.BlurConfig // how well the controller sees windows; must be valid
-	Seed       uint64            // of the noise in Metrics
+	Seed       uint64            // of the noise and the gaps in Metrics
 	// Gap is the distance between the versions of successive routes; 0 means 1. A loop
 	// that may run beside another loop of the same job leaves a gap, so that no version is
 	// used twice.

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"math"
 
 	"github.com/saspart/saspart/config/field"
@@ -25,10 +26,7 @@ func DefaultMask() MaskConfig { return MaskConfig{} }
 
 // Validate reports impossible values by their path.
 func (c *MaskConfig) Validate() error {
-	if err := field.Whole("spread", c.Spread, 0, MaxWorkers); err != nil {
-		return err
-	}
-	return field.Whole("true_hot", c.TrueHot, 0, 1<<20)
+	return errors.Join(field.Whole("spread", c.Spread, 0, MaxWorkers), field.Whole("true_hot", c.TrueHot, 0, 1<<20))
 }
 
 // NewMask builds the mask for hot keys on P workers. d has the keys' probabilities on any

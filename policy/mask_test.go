@@ -7,11 +7,11 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/saspart/saspart/policy"
-	"github.com/saspart/saspart/policy/internal/toy"
+	"github.com/saspart/saspart/stream"
 )
 
 func TestMaskReferenceCheck(t *testing.T) {
-	d := toy.Zipf(10000, 1.5)[:10]
+	d := stream.ZipfPMF(10000, 1.5)[:10]
 	m := policy.NewMask(d, 64, policy.DefaultMask())
 	got := make([][2]int, len(m.Keys))
 	for i, ws := range m.Keys {
@@ -41,8 +41,8 @@ func TestTrueHot(t *testing.T) {
 		{"4*0.1 = 0.4 is the first at or below its cumulative sum, 1", []float64{0.5, 0.4, 0.1}, 4, false, 2},
 		{"the scale of d does not matter", []float64{5, 4, 1}, 4, false, 2},
 		{"one worker: 1*d[0] <= d[0], nothing to split", []float64{0.5, 0.5}, 1, false, 0},
-		{"every key is heavy: all of them", toy.Zipf(10000, 1.5)[:10], 64, false, 10},
-		{"SaSPartitioner's prototype answers 0 there", toy.Zipf(10000, 1.5)[:10], 64, true, 0},
+		{"every key is heavy: all of them", stream.ZipfPMF(10000, 1.5)[:10], 64, false, 10},
+		{"SaSPartitioner's prototype answers 0 there", stream.ZipfPMF(10000, 1.5)[:10], 64, true, 0},
 		{"no keys", nil, 8, false, 0},
 	} {
 		if got := policy.TrueHot(tc.d, tc.workers, tc.published); got != tc.want {
@@ -77,7 +77,7 @@ func TestMaskOptions(t *testing.T) {
 func TestMaskProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := rapid.IntRange(1, 257).Draw(t, "workers")
-		d := toy.Zipf(rapid.IntRange(1, 40).Draw(t, "keys"), rapid.Float64Range(0, 3).Draw(t, "exponent"))
+		d := stream.ZipfPMF(rapid.IntRange(1, 40).Draw(t, "keys"), rapid.Float64Range(0, 3).Draw(t, "exponent"))
 		c := policy.MaskConfig{Spread: rapid.IntRange(0, 5).Draw(t, "spread"), TrueHot: rapid.IntRange(0, 50).Draw(t, "hot")}
 		m := policy.NewMask(d, p, c)
 		covered := make([]bool, p)

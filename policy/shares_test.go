@@ -9,7 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/saspart/saspart/policy"
-	"github.com/saspart/saspart/policy/internal/toy"
+	"github.com/saspart/saspart/stream"
 )
 
 // hotKeys names n keys, spread over the slots.
@@ -71,7 +71,7 @@ func TestSharesRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := rapid.IntRange(1, 40).Draw(t, "workers")
 		n := rapid.IntRange(1, 20).Draw(t, "keys")
-		d := toy.Zipf(n, rapid.Float64Range(0, 2).Draw(t, "exponent"))
+		d := stream.ZipfPMF(n, rapid.Float64Range(0, 2).Draw(t, "exponent"))
 		s := policy.Shares{Mask: policy.NewMask(d, p, policy.MaskConfig{TrueHot: rapid.IntRange(1, n).Draw(t, "true")}), Hot: hotKeys(n)}
 		action := make([]float64, s.Dim())
 		for i := range action {

@@ -38,6 +38,7 @@ type Window struct {
 	RouteNew bool   // the window is mixed: its counts and busy times are of more than one route or partitioner
 
 	Realised []RealisedShare // where the keys that may be split went; sorted by hash, then worker
+	Times    []Times         // how long each worker took for records; nil: no worker timed any
 
 	Pairs      int           // distinct (key, worker) pairs with state at the window's end
 	FanOut     float64       // mean workers per key over the windows reduced since the last report
@@ -53,6 +54,10 @@ func (w *Window) Clone() *Window {
 	c.Counts, c.Units = slices.Clone(w.Counts), slices.Clone(w.Units)
 	c.Busy, c.Queue, c.Reducer = slices.Clone(w.Busy), slices.Clone(w.Queue), slices.Clone(w.Reducer)
 	c.Hot, c.Slots, c.Realised = slices.Clone(w.Hot), slices.Clone(w.Slots), slices.Clone(w.Realised)
+	c.Times = slices.Clone(w.Times)
+	for i := range c.Times {
+		c.Times[i] = w.Times[i].Clone()
+	}
 	return &c
 }
 

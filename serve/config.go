@@ -85,9 +85,7 @@ func (c *Config) Validate() error {
 		{"keepalive.time", c.Keepalive.Time, time.Second}, {"keepalive.timeout", c.Keepalive.Timeout, 10 * time.Millisecond},
 		{"hello", c.Hello, time.Millisecond}, {"linger", c.Linger, 0}, {"drain", c.Drain, 0},
 	} {
-		if d.value < d.shortest {
-			errs = append(errs, field.Errorf(d.path, "is %v; it must be at least %v", d.value, d.shortest))
-		}
+		errs = append(errs, field.Check(d.value >= d.shortest, d.path, "is %v; it must be at least %v", d.value, d.shortest))
 	}
 	return errors.Join(errs...)
 }

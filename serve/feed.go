@@ -33,13 +33,10 @@ func DefaultFeed(workers int) FeedConfig {
 
 // Validate reports every impossible value by its path.
 func (c *FeedConfig) Validate() error {
-	errs := []error{field.Whole("workers", c.Workers, 1, policy.MaxWorkers), field.Whole("queue", c.Queue, 1, 1<<16)}
-	for path, d := range map[string]time.Duration{"patience": c.Patience, "quiet": c.Quiet, "limit": c.Limit} {
-		if d < 0 {
-			errs = append(errs, field.Errorf(path, "is %v; it must not be negative", d))
-		}
-	}
-	return errors.Join(errs...)
+	return errors.Join(
+		field.Whole("workers", c.Workers, 1, policy.MaxWorkers), field.Whole("queue", c.Queue, 1, 1<<16),
+		field.NotNegative("patience", c.Patience), field.NotNegative("quiet", c.Quiet), field.NotNegative("limit", c.Limit),
+	)
 }
 
 // Feed connects a job behind a server with a consumer of its windows in the same process,

@@ -33,8 +33,9 @@ type job struct {
 
 	keys     keys
 	loop     *loop.Loop
-	decider  decider  // of the loop's controller
-	upcoming *decider // of the loop's pending handover; nil: none
+	learn    *policy.Blur // what routers that learn see of the windows
+	decider  decider      // of the loop's controller
+	upcoming *decider     // of the loop's pending handover; nil: none
 
 	wanted wire.Control // everything that Control asked for
 
@@ -60,6 +61,7 @@ func newJob(s *Server, h *wire.Hello) *job {
 		server: s, name: h.Job, instance: h.Instance, shape: h.Shape,
 		assembler: reports.NewAssembler(h.Shape, s.config.Window),
 		view:      newView(h.Shape.Workers),
+		learn:     policy.NewBlur(s.learn, s.seed),
 	}
 	j.keys = keys{limit: s.config.KeyDistance}
 	j.decider = j.deciderOf(choice{model: s.currentModel()})
@@ -167,7 +169,10 @@ func (j *job) answer(now time.Time) {
 		}
 		j.loop.Observe(a.Window)
 		route := j.loop.Decide().Route
-		d := &wire.Decision{Window: a.Number, Incomplete: !a.Complete(), Busy: measured(a.Window.Busy), Shares: a.Shares}
+		d := &wire.Decision{Window: a.Number, Incomplete: !a.Complete(), Shares: a.Shares}
+		if seen := j.learn.See(a.Window); seen != nil {
+			d.Busy = measured(seen.Busy)
+		}
 		if route != nil {
 			route = j.loop.Announce(route)
 			j.assembler.Know(route)

@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/saspart/saspart/loop/reports"
+	"github.com/saspart/saspart/policy"
 	pb "github.com/saspart/saspart/proto/saspart/v1"
 	"github.com/saspart/saspart/serve/wire"
 )
@@ -37,6 +38,10 @@ type Options struct {
 	// Watch, if not nil, is called with every window of a job before the window is answered.
 	// It must not block, and must not change or keep the window.
 	Watch func(job string, a *reports.Assembled)
+	// Learn says how well routers that learn from windows see them, and Seed is that of the
+	// noise. Measurements of real jobs are as good as they are: the zero value leaves them.
+	Learn policy.BlurConfig
+	Seed  uint64
 }
 
 // Server answers the windows of many jobs, which share nothing but the model. Its methods
@@ -47,6 +52,8 @@ type Server struct {
 	config  Config
 	name    string
 	only    int // workers of a job; 0: any
+	learn   policy.BlurConfig
+	seed    uint64 // of learn's noise
 	watch   func(job string, a *reports.Assembled)
 	log     *slog.Logger
 	now     func() time.Time
@@ -69,7 +76,7 @@ type Server struct {
 // New returns a server that serves once Serve is called. config must be valid.
 func New(config Config, o Options) *Server {
 	s := &Server{
-		config: config, name: o.Name, only: o.Only, log: o.Log, now: o.Now, watch: o.Watch,
+		config: config, name: o.Name, only: o.Only, learn: o.Learn, seed: o.Seed, log: o.Log, now: o.Now, watch: o.Watch,
 		draining: make(chan struct{}), jobs: map[string]*job{}, clients: map[string]*client{}, health: health.NewServer(),
 	}
 	s.metrics = newMetrics(s)

@@ -3,12 +3,11 @@ package stream
 import (
 	"errors"
 	"math"
-	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/saspart/saspart/config/field"
-	"github.com/saspart/saspart/config/nearest"
 )
 
 // Kinds of sources.
@@ -122,7 +121,7 @@ func (c *SourceConfig) Validate() error {
 	case KindFile:
 		return field.In("file", c.File.validate())
 	}
-	return field.Errorf("kind", "is %q; %s", c.Kind, nearest.Explain(c.Kind, SourceKinds()))
+	return field.OneOf("kind", c.Kind, SourceKinds()...)
 }
 
 // ValidateFor reports what would make OpenSources fail before it opens a file: errors of
@@ -156,53 +155,35 @@ func (c *SourceConfig) validatePayload() error {
 }
 
 func (c *SequenceConfig) validate() error {
-	var errs []error
-	if len(c.Exponents) == 0 {
-		errs = append(errs, field.Errorf("exponents", "is empty; at least one is needed"))
+	errs := []error{
+		field.Check(len(c.Exponents) > 0, "exponents", "is empty; at least one is needed"),
+		field.Lasting("interval", c.Interval),
 	}
 	for _, e := range c.Exponents {
 		errs = append(errs, exponent("exponents", e))
 	}
-	return errors.Join(append(errs, positive("interval", c.Interval))...)
+	return errors.Join(errs...)
 }
 
 func (c *DriftConfig) validate() error {
-	errs := []error{
-		field.Finite("low", c.Low, 0, 1), field.Finite("high", c.High, 0, 1), positive("period", c.Period),
-	}
-	if c.Low > c.High {
-		errs = append(errs, field.Errorf("low", "is %v, above high, %v", c.Low, c.High))
-	}
-	return errors.Join(errs...)
+	return errors.Join(
+		field.Finite("low", c.Low, 0, 1), field.Finite("high", c.High, 0, 1), field.Lasting("period", c.Period),
+		field.Range("low", c.Low, c.High),
+	)
 }
 
 func (c *FileConfig) validate() error {
-	var errs []error
-	if c.Path == "" {
-		errs = append(errs, field.Errorf("path", "is empty; name the file to read"))
-	}
-	if c.Key == "" {
-		errs = append(errs, field.Errorf("key", "is empty; name the column of the key"))
-	}
-	for _, o := range []struct {
-		path, value string
-		known       []string
-	}{
-		{"key_type", c.KeyType, []string{KeyBytes, KeyInteger}},
-		{"split", c.Split, []string{SplitNone, SplitWords}},
-		{"on_bad_row", c.OnBadRow, []string{BadRowError, BadRowSkip}},
-	} {
-		if !slices.Contains(o.known, o.value) {
-			errs = append(errs, field.Errorf(o.path, "is %q; %s", o.value, nearest.Explain(o.value, o.known)))
-		}
-	}
-	if c.Split == SplitWords && c.KeyType == KeyInteger {
-		errs = append(errs, field.Errorf("key_type", "is integer, but split makes words the keys; set key_type: bytes"))
-	}
-	if r, n := utf8.DecodeRuneInString(c.Delimiter); n == 0 || n != len(c.Delimiter) || r == utf8.RuneError || r == '"' || r == '\n' || r == '\r' {
-		errs = append(errs, field.Errorf("delimiter", "is %q; it must be one character other than a quote or a line break", c.Delimiter))
-	}
-	return errors.Join(errs...)
+	r, n := utf8.DecodeRuneInString(c.Delimiter)
+	return errors.Join(
+		field.Check(c.Path != "", "path", "is empty; name the file to read"),
+		field.Check(c.Key != "", "key", "is empty; name the column of the key"),
+		field.OneOf("key_type", c.KeyType, KeyBytes, KeyInteger),
+		field.OneOf("split", c.Split, SplitNone, SplitWords),
+		field.OneOf("on_bad_row", c.OnBadRow, BadRowError, BadRowSkip),
+		field.Check(c.Split != SplitWords || c.KeyType != KeyInteger, "key_type", "is integer, but split makes words the keys; set key_type: bytes"),
+		field.Check(n > 0 && n == len(c.Delimiter) && !strings.ContainsRune("\ufffd\"\n\r", r),
+			"delimiter", "is %q; it must be one character other than a quote or a line break", c.Delimiter),
+	)
 }
 
 // validatePayload checks the columns against what the task reads.
@@ -221,11 +202,4 @@ func exponent(path string, v float64) error {
 		return field.Errorf(path, "is %v; an exponent must be a finite number of at least 0", v)
 	}
 	return nil
-}
-
-func positive(path string, d time.Duration) error {
-	if d > 0 {
-		return nil
-	}
-	return field.Errorf(path, "is %v; it must be above 0", d)
 }

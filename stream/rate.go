@@ -3,11 +3,9 @@ package stream
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/saspart/saspart/config/field"
-	"github.com/saspart/saspart/config/nearest"
 )
 
 // Kinds of rates.
@@ -61,57 +59,41 @@ const maxRate = 1e9
 
 // Validate reports every impossible value by its path.
 func (c *RateConfig) Validate() error {
-	var errs []error
-	switch c.Kind {
-	case RateFixed, RateAdaptive:
-		if !(c.Rate > 0 && c.Rate <= maxRate) {
-			errs = append(errs, field.Errorf("rate", "is %v; it must be above 0 and at most %v records/s", c.Rate, maxRate))
-		}
-		if c.Kind == RateAdaptive {
-			errs = append(errs, field.In("adaptive", c.Adaptive.validate()))
-		}
-	case RateStaged:
-		if len(c.Stages) == 0 {
-			errs = append(errs, field.Errorf("stages", "is empty; at least one is needed"))
-		}
+	errs := []error{
+		field.OneOf("kind", c.Kind, RateFixed, RateStaged, RateAdaptive),
+		field.OneOf("spacing", c.Spacing, SpacingEven, SpacingPoisson),
+	}
+	if c.Kind == RateFixed || c.Kind == RateAdaptive {
+		errs = append(errs, field.Check(c.Rate > 0 && c.Rate <= maxRate, "rate", "is %v; it must be above 0 and at most %v records/s", c.Rate, maxRate))
+	}
+	if c.Kind == RateAdaptive {
+		errs = append(errs, field.In("adaptive", c.Adaptive.validate()))
+	}
+	if c.Kind == RateStaged {
+		errs = append(errs, field.Check(len(c.Stages) > 0, "stages", "is empty; at least one is needed"))
 		for i, s := range c.Stages {
 			errs = append(errs, field.In(fmt.Sprintf("stages[%d]", i), s.validate(i == len(c.Stages)-1)))
 		}
-	default:
-		known := []string{RateFixed, RateStaged, RateAdaptive}
-		errs = append(errs, field.Errorf("kind", "is %q; %s", c.Kind, nearest.Explain(c.Kind, known)))
-	}
-	if known := []string{SpacingEven, SpacingPoisson}; !slices.Contains(known, c.Spacing) {
-		errs = append(errs, field.Errorf("spacing", "is %q; %s", c.Spacing, nearest.Explain(c.Spacing, known)))
 	}
 	return errors.Join(errs...)
 }
 
 func (s *Stage) validate(last bool) error {
-	var errs []error
-	if !(s.Rate >= 0 && s.Rate <= maxRate) {
-		errs = append(errs, field.Errorf("rate", "is %v; it must be from 0 to %v records/s", s.Rate, maxRate))
-	}
-	if last && s.Rate == 0 {
-		errs = append(errs, field.Errorf("rate", "is 0 in the last stage, which lasts for ever; end with a rate above 0"))
-	}
-	if s.Duration < 0 || s.Duration == 0 && !last {
-		errs = append(errs, field.Errorf("duration", "is %v; it must be above 0", s.Duration))
-	}
-	return errors.Join(errs...)
+	return errors.Join(
+		field.Check(s.Rate >= 0 && s.Rate <= maxRate, "rate", "is %v; it must be from 0 to %v records/s", s.Rate, maxRate),
+		field.Check(s.Rate != 0 || !last, "rate", "is 0 in the last stage, which lasts for ever; end with a rate above 0"),
+		field.Check(s.Duration > 0 || s.Duration == 0 && last, "duration", "is %v; it must be above 0", s.Duration),
+	)
 }
 
 func (c *AdaptiveConfig) validate() error {
-	errs := []error{
-		positive("interval", c.Interval),
+	return errors.Join(
+		field.Lasting("interval", c.Interval),
 		field.Finite("high", c.High, 0, 1),
 		field.Finite("low", c.Low, 0, 1),
 		field.Positive("step", c.Step),
-	}
-	if c.Low > c.High {
-		errs = append(errs, field.Errorf("low", "is %v, above high, %v", c.Low, c.High))
-	}
-	return errors.Join(errs...)
+		field.Range("low", c.Low, c.High),
+	)
 }
 
 // next is the rate that follows rate when busy is the largest busy ratio. It never falls

@@ -3,7 +3,6 @@ package stream
 import (
 	"errors"
 	"fmt"
-	"math"
 	"strconv"
 
 	"github.com/saspart/saspart/config/field"
@@ -138,6 +137,3 @@ func AppendExact(dst []byte, r Result) []byte {
 	}
 	return r.AppendText(dst)
 }
-
-// finite reports whether v is neither NaN nor infinite.
-func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }

@@ -6,6 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"time"
+
+	"github.com/saspart/saspart/config/nearest"
 )
 
 // Error is a bad value at a path inside a configuration.
@@ -57,6 +61,37 @@ func List(err error) []*Error {
 	return []*Error{{Problem: err.Error()}}
 }
 
+// Check returns an *Error at path unless ok.
+func Check(ok bool, path, format string, args ...any) error {
+	if ok {
+		return nil
+	}
+	return Errorf(path, format, args...)
+}
+
+// OneOf reports an error at path, with a suggestion, unless v is one of the known names.
+func OneOf(path, v string, known ...string) error {
+	if slices.Contains(known, v) {
+		return nil
+	}
+	return Errorf(path, "is %q; %s", v, nearest.Explain(v, known))
+}
+
+// Range reports an error at path, that of low, if low is above high.
+func Range(path string, low, high float64) error {
+	return Check(!(low > high), path, "is %v, above high, %v", low, high)
+}
+
+// Lasting reports an error at path unless d is above 0.
+func Lasting(path string, d time.Duration) error {
+	return Check(d > 0, path, "is %v; it must be above 0", d)
+}
+
+// NotNegative reports an error at path if d is below 0.
+func NotNegative(path string, d time.Duration) error {
+	return Check(d >= 0, path, "is %v; it must not be negative", d)
+}
+
 // Finite reports an error at path unless lo <= v <= hi; NaN never passes.
 func Finite(path string, v, lo, hi float64) error {
 	if v >= lo && v <= hi {
@@ -74,16 +109,10 @@ func Finite(path string, v, lo, hi float64) error {
 
 // Positive reports an error at path unless v is a finite number above 0.
 func Positive(path string, v float64) error {
-	if v > 0 && !math.IsInf(v, 1) {
-		return nil
-	}
-	return Errorf(path, "is %v; it must be a finite number above 0", v)
+	return Check(v > 0 && !math.IsInf(v, 1), path, "is %v; it must be a finite number above 0", v)
 }
 
 // Whole reports an error at path unless lo <= v <= hi.
 func Whole(path string, v, lo, hi int) error {
-	if v >= lo && v <= hi {
-		return nil
-	}
-	return Errorf(path, "is %d; it must be a whole number from %d to %d", v, lo, hi)
+	return Check(v >= lo && v <= hi, path, "is %d; it must be a whole number from %d to %d", v, lo, hi)
 }

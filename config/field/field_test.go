@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -38,6 +39,16 @@ func TestBounds(t *testing.T) {
 		{"below an open bound", Finite("x", -1, 0, math.Inf(1)), "x: is -1; it must be at least 0"},
 		{"a whole number at its bounds", Whole("n", 3, 3, 3), ""},
 		{"a whole number below", Whole("n", 2, 3, 5), "n: is 2; it must be a whole number from 3 to 5"},
+		{"what holds", Check(true, "x", "is %d", 1), ""},
+		{"what does not hold", Check(false, "x", "is %d", 1), "x: is 1"},
+		{"a known name", OneOf("x", "pkg", "hash", "pkg"), ""},
+		{"an unknown name", OneOf("x", "pgk", "hash", "pkg"), `x: is "pgk"; did you mean "pkg"? known are hash, pkg`},
+		{"ends that are equal", Range("low", 1, 1), ""},
+		{"ends in the wrong order", Range("low", 2, 1), "low: is 2, above high, 1"},
+		{"no time", Lasting("x", 0), "x: is 0s; it must be above 0"},
+		{"a nanosecond", Lasting("x", 1), ""},
+		{"no time where none is allowed", NotNegative("x", 0), ""},
+		{"a negative time", NotNegative("x", -time.Second), "x: is -1s; it must not be negative"},
 	} {
 		got := ""
 		if c.err != nil {

@@ -282,7 +282,7 @@ func (j *standIn) report(shape reports.Shape, slide uint64, rate float64, route 
 		done := min(part*rate, 1000)
 		r.Workers = append(r.Workers, reports.Worker{
 			Index: i, Records: int64(done * shape.Slide.Seconds()), Busy: done / 1000, StateKeys: 3,
-			Latency: &reports.Latency{Buckets: []uint32{reports.LatencyBucket(2 * time.Millisecond)}, Counts: []int64{int64(done)}, Max: 2 * time.Millisecond},
+			Latency: &reports.Latency{Buckets: []uint32{13*128 + 244}, Counts: []int64{int64(done)}, Max: 2 * time.Millisecond},
 		})
 	}
 	for i := range shape.Partitioners {

@@ -15,7 +15,9 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -146,8 +148,7 @@ func (e *Engine) prepare(ctx context.Context) (program string, g *guard, err err
 
 // reason is why a request failed, without the request itself.
 func reason(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
+	if u, ok := errors.AsType[*url.Error](err); ok {
 		return u.Err
 	}
 	return err
@@ -165,7 +166,8 @@ func findJar() (string, error) {
 	for {
 		found, _ := filepath.Glob(filepath.Join(dir, filepath.FromSlash(jarPattern))) // the pattern is valid
 		for _, jar := range found {
-			if name := filepath.Base(jar); !isExtra(name) {
+			extra := func(end string) bool { return strings.HasSuffix(jar, end) } // of sources or tests
+			if !slices.ContainsFunc([]string{"-sources.jar", "-tests.jar", "-javadoc.jar"}, extra) {
 				return jar, nil
 			}
 		}
@@ -178,16 +180,6 @@ func findJar() (string, error) {
 		}
 		dir = up
 	}
-}
-
-// isExtra reports whether a jar is not the program: it holds sources or tests.
-func isExtra(name string) bool {
-	for _, end := range []string{"-sources.jar", "-tests.jar", "-javadoc.jar"} {
-		if len(name) > len(end) && name[len(name)-len(end):] == end {
-			return true
-		}
-	}
-	return false
 }
 
 // newID returns a job ID of the form that Flink uses.

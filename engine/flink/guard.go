@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/saspart/saspart/engine/flink/cluster"
 	"github.com/saspart/saspart/engine/flink/rest"
 )
 
@@ -31,7 +32,7 @@ const (
 
 func startGuard(command []string) (*guard, error) {
 	cmd := exec.Command(command[0], command[1:]...)
-	cmd.SysProcAttr = apart()
+	cmd.SysProcAttr = cluster.Apart()
 	tells, err := cmd.StdinPipe()
 	if err == nil {
 		err = cmd.Start()

@@ -67,7 +67,7 @@ func (f *Engine) Open(s Setup) (_ *Job, err error) {
 		engine: f, setup: s, id: newID(), guard: guard, scheme: s.Scheme, before: s.Scheme,
 		window: s.Config.MetricWindow(), details: map[int]detail{},
 	}
-	if j.server, err = f.listen(s.Config.Workers, j.window, serve.Options{Watch: j.note}); err != nil {
+	if j.server, err = f.listen(s.Config.Workers, j.window, serve.Options{Watch: j.note, Learn: s.Config.Metrics, Seed: s.Seed}); err != nil {
 		return nil, err
 	}
 	defer func() {

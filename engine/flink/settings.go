@@ -92,7 +92,7 @@ type settings struct {
 	StaleAfterMS  int64            `json:"stale_after_ms"`
 }
 
-// costs are engine.Costs in ns.
+// costs are engine.Costs in ns. Those of state are scaled already, by Config.StateScale.
 type costs struct {
 	Record int64 `json:"record_ns"`
 	Unit   int64 `json:"unit_ns"`
@@ -114,14 +114,15 @@ func newSettings(setup *Setup) (*settings, error) {
 		source.File.Path = path
 	}
 	j := &setup.Config
+	state := func(cost time.Duration) int64 { return int64(float64(cost.Nanoseconds())*j.StateScale() + 0.5) }
 	s := &settings{
 		Job: setup.Name, Workers: j.Workers, Partitioners: j.Partitioners, Reducers: j.Reducers,
 		SlideMS: j.Slide.Milliseconds(), WindowMS: j.Window.Milliseconds(), MetricSlides: j.MetricSlides,
 		HotKeys: j.NamedKeys(), HashSlots: policy.SlotCount(j.Workers), Spacing: setup.Spacing, Capacity: j.Execution,
 		Speeds: j.Speeds.Of(j.Workers, setup.Seed), WorkRatio: j.WorkRatio, Seed: int64(setup.Seed),
 		Costs: costs{
-			Record: j.Costs.Record.Nanoseconds(), Unit: j.Costs.Unit.Nanoseconds(), Emit: j.Costs.Emit.Nanoseconds(),
-			Pane: j.Costs.Pane.Nanoseconds(), Merge: j.Costs.Merge.Nanoseconds(), Entry: j.Costs.Entry.Nanoseconds(),
+			Record: j.Costs.Record.Nanoseconds(), Unit: j.Costs.Unit.Nanoseconds(), Emit: state(j.Costs.Emit),
+			Pane: state(j.Costs.Pane), Merge: state(j.Costs.Merge), Entry: state(j.Costs.Entry),
 		},
 	}
 	var err error

@@ -65,21 +65,14 @@ func (c *Config) Validate() error {
 		field.Finite("noise", c.Noise, 0, 1),
 		field.Whole("delay", c.Delay, 0, 1<<16),
 		field.Whole("hot_keys", c.HotKeys, 0, 1<<20),
+		field.Check(c.Keys != nil, "keys", "are missing; ZipfKeys makes some"),
+		field.Check(c.Records >= 1, "records", "is %d; it must be at least 1", c.Records),
+		field.Lasting("window", c.Window),
+		field.Check(c.Overload == Open || c.Overload == Clip || c.Overload == Backpressure,
+			"overload", "is %q; it must be %s, %s or %s", c.Overload, Open, Clip, Backpressure),
 	}
 	for _, v := range c.Speeds {
 		errs = append(errs, field.Positive("speeds", v))
-	}
-	if c.Keys == nil {
-		errs = append(errs, field.Errorf("keys", "are missing; ZipfKeys makes some"))
-	}
-	if c.Records < 1 {
-		errs = append(errs, field.Errorf("records", "is %d; it must be at least 1", c.Records))
-	}
-	if c.Window <= 0 {
-		errs = append(errs, field.Errorf("window", "is %v; it must be above 0", c.Window))
-	}
-	if c.Overload != Open && c.Overload != Clip && c.Overload != Backpressure {
-		errs = append(errs, field.Errorf("overload", "is %q; it must be %s, %s or %s", c.Overload, Open, Clip, Backpressure))
 	}
 	return errors.Join(errs...)
 }

@@ -30,15 +30,10 @@ func DefaultOptions() Options { return Options{Model: JobModel} }
 
 // Validate reports impossible values by their path.
 func (o *Options) Validate() error {
-	errs := []error{field.Finite("noise", o.Noise, 0, 1), field.Whole("delay", o.Delay, 0, 1<<10)}
-	switch o.Model {
-	case JobModel:
-	case ReferenceModel:
-		if o.Noise != 0 || o.Delay != 0 {
-			errs = append(errs, field.Errorf("model", "is %s, which has neither noise nor delay; set both to 0, or take the model %s", ReferenceModel, JobModel))
-		}
-	default:
-		errs = append(errs, field.Errorf("model", "is %q; it must be %s or %s", o.Model, JobModel, ReferenceModel))
-	}
-	return errors.Join(errs...)
+	return errors.Join(
+		field.Finite("noise", o.Noise, 0, 1), field.Whole("delay", o.Delay, 0, 1<<10),
+		field.Check(o.Model == JobModel || o.Model == ReferenceModel, "model", "is %q; it must be %s or %s", o.Model, JobModel, ReferenceModel),
+		field.Check(o.Model != ReferenceModel || o.Noise == 0 && o.Delay == 0,
+			"model", "is %s, which has neither noise nor delay; set both to 0, or take the model %s", ReferenceModel, JobModel),
+	)
 }

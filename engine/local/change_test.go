@@ -39,7 +39,7 @@ func changeWhileRunning(t *testing.T, execution engine.Execution) *jobtest.Follo
 	records := jobtest.RandomRecords(rand.New(rand.NewPCG(5, 6)), 20_000, 60, 200*time.Millisecond)
 	got := map[jobtest.ResultID]string{}
 	log := jobtest.NewFollowLog(c.Partitioners)
-	j, err := openLocal(jobtest.WithList(engine.Setup{Config: c, Task: jobtest.CountTask{}, Scheme: log.Scheme(), Seed: 1, Results: jobtest.CollectResults(t, got)}, records))
+	j, err := openLocal(jobtest.WithList(engine.Setup{Config: c, Task: jobtest.Count(), Scheme: log.Scheme(), Seed: 1, Results: jobtest.CollectResults(t, got)}, records))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func changeWhileRunning(t *testing.T, execution engine.Execution) *jobtest.Follo
 	if seen == 0 {
 		t.Error("no window names a route")
 	}
-	jobtest.SameResults(t, got, jobtest.NaiveReduce(&c, jobtest.CountTask{}, records))
+	jobtest.SameResults(t, got, jobtest.NaiveReduce(&c, jobtest.Count(), records))
 	return log
 }
 
@@ -97,7 +97,7 @@ func TestLocalSwitchesThroughAll(t *testing.T) {
 		}
 		records := jobtest.RandomRecords(rand.New(rand.NewPCG(8, 9)), 20_000, 60, time.Duration(len(names))*10*time.Millisecond)
 		got := map[jobtest.ResultID]string{}
-		j, err := openLocal(jobtest.WithList(engine.Setup{Config: c, Task: jobtest.CountTask{}, Scheme: all["hash"], Seed: 1, Results: jobtest.CollectResults(t, got)}, records))
+		j, err := openLocal(jobtest.WithList(engine.Setup{Config: c, Task: jobtest.Count(), Scheme: all["hash"], Seed: 1, Results: jobtest.CollectResults(t, got)}, records))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -130,7 +130,7 @@ func TestLocalSwitchesThroughAll(t *testing.T) {
 				t.Errorf("%s was never in force", name)
 			}
 		}
-		jobtest.SameResults(t, got, jobtest.NaiveReduce(&c, jobtest.CountTask{}, records))
+		jobtest.SameResults(t, got, jobtest.NaiveReduce(&c, jobtest.Count(), records))
 	})
 }
 

@@ -71,7 +71,7 @@ func TestLocalMissingReport(t *testing.T) {
 		c := engine.Default()
 		c.Workers, c.MetricSlides = 1, 1
 		s := jobtest.SteadySetup(c, jobtest.FixedScheme(0), 1000, 1)
-		s.Task = &stallingTask{at: 300, length: 3 * time.Second}
+		s.Task = &stallingTask{Task: jobtest.Count(), at: 300, length: 3 * time.Second}
 		j := mustLocal(t, s)
 		total, missed := int64(0), 0
 		for w := jobtest.NextWindow(t, j); ; w = jobtest.NextWindow(t, j) {
@@ -101,7 +101,7 @@ func TestLocalMissingReport(t *testing.T) {
 
 // stallingTask counts, and stalls once.
 type stallingTask struct {
-	jobtest.CountTask
+	stream.Task
 	at, n  int
 	length time.Duration
 }

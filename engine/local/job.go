@@ -75,7 +75,7 @@ func New(s engine.Setup) (*Job, error) {
 	c := &s.Config
 	j := &Job{
 		setup: s, emulated: c.Execution != engine.Native, slide: c.Slide.Nanoseconds(),
-		routing: operator.FromNanos(c.Costs.Route.Nanoseconds()), shared: newShared(c.Partitioners, c.Reducers), shape: operator.ShapeOf(c),
+		routing: operator.FromNanos(c.Costs.Route.Nanoseconds()), shared: newShared(c, s.Seed), shape: operator.ShapeOf(c),
 		stop: make(chan struct{}), done: make(chan struct{}), failure: make(chan error, 1),
 	}
 	j.histograms.New = func() any { return operator.NewLatency() }

@@ -64,7 +64,7 @@ func TestLocalResultsOnTheWallClock(t *testing.T) {
 				scheme := jobtest.Scheme(t, name, c.Workers)
 				records := jobtest.RandomRecords(rand.New(rand.NewPCG(3, 4)), 3000, 60, 60*time.Millisecond)
 				got := map[jobtest.ResultID]string{}
-				j, err := openLocal(jobtest.WithList(engine.Setup{Config: c, Task: jobtest.CountTask{}, Scheme: scheme, Seed: 1, Results: jobtest.CollectResults(t, got)}, records))
+				j, err := openLocal(jobtest.WithList(engine.Setup{Config: c, Task: jobtest.Count(), Scheme: scheme, Seed: 1, Results: jobtest.CollectResults(t, got)}, records))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -75,7 +75,7 @@ func TestLocalResultsOnTheWallClock(t *testing.T) {
 				if total != int64(len(records)) {
 					t.Errorf("%d records went in, %d were finished", len(records), total)
 				}
-				jobtest.SameResults(t, got, jobtest.NaiveReduce(&c, jobtest.CountTask{}, records))
+				jobtest.SameResults(t, got, jobtest.NaiveReduce(&c, jobtest.Count(), records))
 			})
 		}
 	}

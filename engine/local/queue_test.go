@@ -7,6 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/engine/internal/operator"
 	"github.com/saspart/saspart/loop"
 	"github.com/saspart/saspart/policy"
@@ -95,7 +96,7 @@ func TestShared(t *testing.T) {
 		}
 		return out
 	}
-	b := newShared(2, 3)
+	b := newShared(&engine.Config{Partitioners: 2, Reducers: 3}, 1)
 	a := b.announcements // no other goroutine runs
 	a.Begin(0, 0, nil)
 	a.Begin(1, 0, nil)

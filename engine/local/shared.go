@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/engine/internal/operator"
 	"github.com/saspart/saspart/loop"
 )
@@ -25,10 +26,10 @@ type plannedReducers struct {
 	plan  *operator.ReducerPlan
 }
 
-func newShared(subtasks, reducers int) *shared {
+func newShared(c *engine.Config, seed uint64) *shared {
 	return &shared{
-		announcements: loop.NewAnnouncements(subtasks), running: subtasks,
-		plans: []plannedReducers{{0, operator.PlanReducers(reducers, nil)}},
+		announcements: loop.NewAnnouncements(c.Partitioners, c.Metrics, seed), running: c.Partitioners,
+		plans: []plannedReducers{{0, operator.PlanReducers(c.Reducers, nil)}},
 	}
 }
 

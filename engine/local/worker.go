@@ -46,10 +46,11 @@ type worker struct {
 	out   [][]handed         // for each reducer, and last for the sink
 	back  returned           // states that come back
 
-	extra   stream.State // native: takes the repeated work
-	again   float64      // native: how often the work of a record is repeated
-	owed    float64      // native: repetitions due
-	done    int64        // records since the last answer
+	sampler *operator.Sampler // native: of the records that are timed
+	extra   stream.State      // native: takes the repeated work
+	again   float64           // native: how often the work of a record is repeated
+	owed    float64           // native: repetitions due
+	done    int64             // records since the last answer
 	units   int64
 	latency *hdrhistogram.Histogram
 }
@@ -60,7 +61,7 @@ func newWorker(j *Job, i int, speed float64) *worker {
 		busyTime: busyTime{emulated: j.emulated}, job: j, index: i, costs: operator.ServiceAt(c, speed),
 		comb: operator.NewCombiner(j.setup.Task, c.WindowSlides()), chunk: min(256, max(1, c.Queue/4)),
 		marks: newWatermark(c.Partitioners), sequences: make([]int, c.Partitioners), changed: operator.NoSlide, out: make([][]handed, c.Reducers+1),
-		extra: j.setup.Task.NewState(), again: c.WorkRatio - 1, latency: operator.NewLatency(),
+		sampler: operator.NewSampler(j.setup.Seed, uint64(i)), extra: j.setup.Task.NewState(), again: c.WorkRatio - 1, latency: operator.NewLatency(),
 	}
 }
 
@@ -130,18 +131,16 @@ func (w *worker) fold(items []item) int {
 			continue
 		}
 		units := int64(task.Units(&it.Record))
-		if !it.bare {
-			w.comb.Add(&it.Record, w.slide, it.merge)
-		}
 		w.units += units
 		if !w.emulated {
-			if w.again > 0 {
-				w.repeat(&it.Record)
-			}
+			w.add(it)
 			continue
 		}
-		end := w.serve(it.ready, w.costs.Record+picos(units)*w.costs.Unit)
+		cost := w.costs.Record + picos(units)*w.costs.Unit
+		end := w.serve(it.ready, cost)
 		if !it.bare {
+			w.comb.Add(&it.Record, w.slide, it.merge)
+			w.comb.Took(cost)
 			w.latency.RecordValue(end.Nanos() - it.Time)
 		}
 		if end > horizon {
@@ -159,6 +158,23 @@ func (w *worker) fold(items []item) int {
 		}
 	}
 	return n
+}
+
+// add processes a record natively, and times it if it is due.
+func (w *worker) add(it *item) {
+	timed := !it.bare && w.sampler.Due()
+	if timed {
+		w.sampler.Begin()
+	}
+	if !it.bare {
+		w.comb.Add(&it.Record, w.slide, it.merge)
+	}
+	if w.again > 0 {
+		w.repeat(&it.Record)
+	}
+	if timed {
+		w.comb.Took(w.sampler.End())
+	}
 }
 
 // repeat does the work of a record over again, as often as the work ratio says.
@@ -332,6 +348,7 @@ func (w *worker) report() workerAnswer {
 	w.comb.Realised(func(hash uint64, count int64) {
 		a.Realised = append(a.Realised, reports.Realised{Hash: hash, Count: count})
 	})
+	w.comb.Times(&a.Times, w.job.shape.Slots)
 	w.done, w.units = 0, 0
 	return a
 }

@@ -77,7 +77,7 @@ func New(s engine.Setup) (*Job, error) {
 	j := &Job{
 		setup: s, window: operator.FromNanos(c.MetricWindow().Nanoseconds()), slide: c.Slide.Nanoseconds(),
 		merging: operator.ServiceAt(c, 1), plan: operator.PlanReducers(c.Reducers, nil),
-		latency: operator.NewLatency(), announcements: loop.NewAnnouncements(c.Partitioners), shape: operator.ShapeOf(c), trajectories: c.Speeds.Trajectories(c.Workers, s.Seed),
+		latency: operator.NewLatency(), announcements: loop.NewAnnouncements(c.Partitioners, c.Metrics, s.Seed), shape: operator.ShapeOf(c), trajectories: c.Speeds.Trajectories(c.Workers, s.Seed),
 	}
 	j.report = newReport(&j.shape)
 	for _, speed := range c.Speeds.Of(c.Workers, s.Seed) {
@@ -212,10 +212,12 @@ func (j *Job) send(s *sender, limit picos) {
 		s.free = t + s.cost
 		s.sent++
 		units := int64(task.Units(r))
-		end := w.serve(t, w.Record+picos(units)*w.Unit)
+		cost := w.Record + picos(units)*w.Unit
+		end := w.serve(t, cost)
 		w.done(units)
 		j.latency.RecordValue(end.Nanos() - r.Time)
 		w.comb.Add(r, slide, d&partition.Merge != 0)
+		w.comb.Took(cost)
 	}
 }
 

@@ -15,7 +15,9 @@ import (
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/engine/internal/jobtest"
 	"github.com/saspart/saspart/loop"
+	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/stream"
 )
 
 func TestMain(m *testing.M) { jobtest.Main(m) }
@@ -41,7 +43,7 @@ func newSim(t testing.TB, rate float64, change func(*engine.Setup)) *Job {
 // time over speed, whatever the order of arrivals.
 func TestSimBusyRatios(t *testing.T) {
 	j := newSim(t, 1000, func(s *engine.Setup) {
-		s.Scheme = jobtest.RoundRobin()
+		s.Scheme = roundRobin()
 		s.Config.Speeds = engine.Speeds{Kind: "list", List: []float64{1, 0.5, 2, 0.4}}
 	})
 	for range 3 {
@@ -68,7 +70,7 @@ func TestSimBusyRatios(t *testing.T) {
 // full: head-of-line backpressure. The arrivals' clock goes on, so latencies grow.
 func TestSimBackpressure(t *testing.T) {
 	j := newSim(t, 2000, func(s *engine.Setup) {
-		s.Scheme = jobtest.RoundRobin()
+		s.Scheme = roundRobin()
 		s.Config.Queue = 16
 		s.Config.Speeds = engine.Speeds{Kind: "list", List: []float64{1, 1, 1, 0.25}}
 	})
@@ -250,3 +252,20 @@ func TestSimSwitch(t *testing.T) {
 	}
 	jobtest.SameResults(t, got, jobtest.NaiveReduce(&c, task, records))
 }
+
+// roundRobin deals records out in turn: a stream without skew.
+func roundRobin() partition.Scheme {
+	return partition.Scheme{Name: "turns", NewRouter: func(env partition.Env) partition.Router {
+		return &turns{workers: env.Workers}
+	}}
+}
+
+type turns struct{ workers, next int }
+
+func (r *turns) Route(_ *stream.Batch, dst []partition.Dest) {
+	for i := range dst {
+		dst[i] = partition.Dest(r.next)
+		r.next = (r.next + 1) % r.workers
+	}
+}
+func (*turns) EndSlide(int64) {}

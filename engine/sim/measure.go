@@ -5,7 +5,6 @@ import (
 
 	"github.com/saspart/saspart/engine/internal/operator"
 	"github.com/saspart/saspart/loop/reports"
-	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/policy"
 )
 
@@ -23,12 +22,11 @@ func (j *Job) measure(end picos) *policy.Window {
 	j.latency.Reset()
 	j.mixed = false
 	busiest := max(slices.Max(w.Busy), slices.Max(w.Reducer))
+	measured := j.announcements.Measured(w)
 	for i := range j.senders {
 		s := &j.senders[i]
 		s.rate.Observe(w.End, busiest)
-		if l, ok := s.Router.(partition.Learner); ok {
-			l.Observe(w)
-		}
+		s.Adopt(&measured, s.slide)
 	}
 	return w
 }
@@ -55,8 +53,9 @@ func (j *Job) measured(end picos) {
 		w := &r.Workers[i]
 		*w = reports.Worker{
 			Index: i, Records: t.records, Units: t.units, Busy: j.ratio(t.busy),
-			Queue: float64(k.waiting(end)) / float64(j.setup.Config.Queue), StateKeys: int64(k.comb.Keys()), Realised: w.Realised[:0],
+			Queue: float64(k.waiting(end)) / float64(j.setup.Config.Queue), StateKeys: int64(k.comb.Keys()), Realised: w.Realised[:0], Times: w.Times,
 		}
+		k.comb.Times(&w.Times, j.shape.Slots)
 		k.comb.Realised(func(hash uint64, count int64) {
 			w.Realised = append(w.Realised, reports.Realised{Hash: hash, Count: count})
 		})

@@ -12,7 +12,7 @@ import (
 func TestSimChangingSpeeds(t *testing.T) {
 	s := jobtest.Changing()
 	j := newSim(t, 1000, func(setup *engine.Setup) {
-		setup.Scheme = jobtest.RoundRobin()
+		setup.Scheme = roundRobin()
 		setup.Config.Speeds = s
 	})
 	trajectories := s.Trajectories(4, 1)

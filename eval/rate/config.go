@@ -64,12 +64,8 @@ func (c Config) ForCluster(asked bool) Config {
 
 // Validate reports every impossible value by its path.
 func (c *Config) Validate() error {
-	var method error
-	if c.Method != Bracketed && c.Method != Ramped {
-		method = field.Errorf("method", "is %q; it must be %s or %s", c.Method, Bracketed, Ramped)
-	}
 	errs := []error{
-		method,
+		field.Check(c.Method == Bracketed || c.Method == Ramped, "method", "is %q; it must be %s or %s", c.Method, Bracketed, Ramped),
 		field.Whole("warmup", c.Warmup, 0, 1<<20),
 		field.Whole("windows", c.Windows, 1, 1<<20),
 		field.Finite("tolerance", c.Tolerance, 1e-4, 1),
@@ -84,14 +80,11 @@ func (c *Config) Validate() error {
 }
 
 func (c *RampConfig) validate() error {
-	errs := []error{
+	return errors.Join(
 		field.Finite("start", c.Start, 1e-6, 1e6),
 		field.Finite("step", c.Step, 1e-3, math.MaxFloat64),
 		field.Finite("most", c.Most, 0, math.MaxFloat64),
 		field.Whole("steps", c.Steps, 1, 1<<20),
-	}
-	if c.Interval <= 0 {
-		errs = append(errs, field.Errorf("interval", "is %v; it must be above 0", c.Interval))
-	}
-	return errors.Join(errs...)
+		field.Lasting("interval", c.Interval),
+	)
 }

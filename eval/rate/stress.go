@@ -32,14 +32,11 @@ func DefaultStress() StressConfig {
 
 // Validate reports every impossible value by its path.
 func (c *StressConfig) Validate() error {
-	errs := []error{
+	return errors.Join(
 		field.Finite("load", c.Load, 0, 10),
 		field.Whole("warmup", c.Warmup, 0, 1<<20),
-	}
-	if c.Duration <= 0 {
-		errs = append(errs, field.Errorf("duration", "is %v; it must be above 0", c.Duration))
-	}
-	return errors.Join(errs...)
+		field.Lasting("duration", c.Duration),
+	)
 }
 
 // Stressed is how a job came through.

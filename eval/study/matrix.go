@@ -95,25 +95,17 @@ func (m *Matrix) Validate() error {
 	errs := []error{
 		field.In("throughput", m.Throughput.Validate()),
 		field.In("stress", m.Stress.Validate()),
-	}
-	if !slices.Contains(experiment.Engines(), m.Engine) {
-		errs = append(errs, field.Errorf("engine", "is %q; %s", m.Engine, nearest.Explain(m.Engine, experiment.Engines())))
-	}
-	if strings.ContainsAny(m.Description, "\r\n") {
-		errs = append(errs, field.Errorf("description", "has several lines; it must be one"))
+		field.OneOf("engine", m.Engine, experiment.Engines()...),
+		field.Check(!strings.ContainsAny(m.Description, "\r\n"), "description", "has several lines; it must be one"),
 	}
 	if _, err := ParseContenders(m.Partitioners, m.Checkpoint); err != nil {
 		errs = append(errs, field.Errorf("partitioners", "%v", err))
 	}
 	for path, n := range map[string]int{"partitioners": len(m.Partitioners), "seeds": len(m.Seeds), "grids": len(m.Grids)} {
-		if n == 0 {
-			errs = append(errs, field.Errorf(path, "is empty; at least one is needed"))
-		}
+		errs = append(errs, field.Check(n > 0, path, "is empty; at least one is needed"))
 	}
 	for i, s := range m.Seeds {
-		if slices.Contains(m.Seeds[:i], s) {
-			errs = append(errs, field.Errorf(fmt.Sprintf("seeds[%d]", i), "is %d once more; seeds must differ", s))
-		}
+		errs = append(errs, field.Check(!slices.Contains(m.Seeds[:i], s), fmt.Sprintf("seeds[%d]", i), "is %d once more; seeds must differ", s))
 	}
 	for i := range m.Grids {
 		errs = append(errs, field.In(fmt.Sprintf("grids[%d]", i), m.Grids[i].validate()))
@@ -125,27 +117,17 @@ func (g *Grid) validate() error {
 	errs := []error{
 		field.Whole("warmup", g.Warmup, 0, 1<<20), field.Whole("windows", g.Windows, 0, 1<<20),
 		settings("set", g.Set),
-	}
-	if g.Measure != Throughput && g.Measure != Stress {
-		errs = append(errs, field.Errorf("measure", "is %q; it must be %s or %s", g.Measure, Throughput, Stress))
-	}
-	if g.Name == "" && len(g.Axes) == 0 {
-		errs = append(errs, field.Errorf("name", "is empty; a grid without axes needs one, for its cell"))
+		field.Check(g.Measure == Throughput || g.Measure == Stress, "measure", "is %q; it must be %s or %s", g.Measure, Throughput, Stress),
+		field.Check(g.Name != "" || len(g.Axes) > 0, "name", "is empty; a grid without axes needs one, for its cell"),
 	}
 	for i, a := range g.Axes {
 		at := fmt.Sprintf("axes[%d]", i)
-		if a.Name == "" {
-			errs = append(errs, field.Errorf(at+".name", "is empty"))
-		}
-		if len(a.Values) == 0 {
-			errs = append(errs, field.Errorf(at+".values", "is empty; at least one is needed"))
-		}
+		errs = append(errs,
+			field.Check(a.Name != "", at+".name", "is empty"),
+			field.Check(len(a.Values) > 0, at+".values", "is empty; at least one is needed"))
 		for k, v := range a.Values {
 			in := fmt.Sprintf("%s.values[%d]", at, k)
-			if v.Name == "" {
-				errs = append(errs, field.Errorf(in+".name", "is empty"))
-			}
-			errs = append(errs, field.In(in, settings("set", v.Set)))
+			errs = append(errs, field.Check(v.Name != "", in+".name", "is empty"), field.In(in, settings("set", v.Set)))
 		}
 	}
 	return errors.Join(errs...)

@@ -233,9 +233,18 @@ func TestAssemblerIsItsDefinition(t *testing.T) {
 func report(slide uint64, busy float64, workers ...int) *Report {
 	r := &Report{Slide: slide}
 	for _, w := range workers {
-		r.Workers = append(r.Workers, Worker{Index: w, Records: 10, Units: 20, Busy: busy, Queue: busy, Realised: []Realised{{7, 3}}})
+		r.Workers = append(r.Workers, Worker{Index: w, Records: 10, Units: 20, Busy: busy, Queue: busy, Realised: []Realised{{7, 3}}, Times: timesOf(4)})
 	}
 	return r
+}
+
+// timesOf is the times of records of key 7, in slot 0.
+func timesOf(records int64) policy.Times {
+	total := time.Duration(records) * time.Microsecond
+	return policy.Times{
+		Records: records, Total: total, Scatter: 0.5, Keys: []policy.KeyTime{{Hash: 7, Name: "g", Records: records, Total: total}},
+		Slots: []policy.SlotTime{{Slot: 0, Records: records, Total: total}},
+	}
 }
 
 func keys(p int, slide uint64, version uint64, hot ...policy.HotKey) *Report {
@@ -271,6 +280,7 @@ func TestWindowIsJoined(t *testing.T) {
 		Hot:   []policy.HotKey{{Name: "b", Hash: 2, Count: 7, Error: 1}, {Name: "a", Hash: 1, Count: 5}},
 		Slots: []int64{4, 8, 12, 16}, Route: route,
 		Realised: []policy.RealisedShare{{Hash: 7, Worker: 0, Count: 6}, {Hash: 7, Worker: 1, Count: 6}},
+		Times:    []policy.Times{timesOf(8), timesOf(8)},
 	}
 	if diff := gocmp.Diff(want, got.Window, cmpopts.EquateApprox(1e-12, 0)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -395,6 +405,7 @@ func TestSetWindow(t *testing.T) {
 		Counts: []int64{10, 20, 0}, Units: []int64{1, 2, 0}, Busy: []float64{0.5, 1, math.NaN()}, Queue: []float64{0, 0.5, math.NaN()},
 		Hot: []policy.HotKey{{Hash: 5, Count: 9}}, Slots: []int64{1, 2, 3, 4}, RouteNew: true,
 		Realised: []policy.RealisedShare{{Hash: 5, Worker: 0, Count: 4}, {Hash: 5, Worker: 1, Count: 5}},
+		Times:    []policy.Times{timesOf(3), timesOf(4), {}},
 	}
 	a := NewAssembler(shape, quick)
 	r := &Report{}
@@ -412,6 +423,10 @@ func TestSetWindow(t *testing.T) {
 	if diff := gocmp.Diff(w, got.Window, cmpopts.EquateNaNs()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	if r.Workers[0].Times.Slots[0].Slot = 4; r.Check(&shape) == nil {
+		t.Error("slot 4 of 4 passes")
+	}
+	r.Workers[0].Times.Slots[0].Slot = 0
 	slices.SortFunc(r.Workers, func(a, b Worker) int { return cmp.Compare(b.Index, a.Index) })
 	if r.Workers[0].Index = 3; r.Check(&shape) == nil {
 		t.Error("worker 3 of 3 passes")

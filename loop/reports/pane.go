@@ -29,6 +29,7 @@ type pane struct {
 	whole    int      // subtasks that reported every slide
 	workers  []Worker // what they reported, summed over slides
 	realised []policy.RealisedShare
+	times    []policy.Times // by worker
 
 	partitioners []Partitioner // summed over slides, without lists
 	routes       []uint64      // versions in force that were reported, each once
@@ -61,6 +62,10 @@ func newPane(shape *Shape) *pane {
 	p.shape = shape
 	p.seen, p.got = zeros(p.seen, subtasks*shape.Slides), zeros(p.got, subtasks)
 	p.workers, p.partitioners, p.reducers = zeros(p.workers, shape.Workers), zeros(p.partitioners, shape.Partitioners), zeros(p.reducers, shape.Reducers)
+	p.times = slices.Grow(p.times[:0], shape.Workers)[:shape.Workers]
+	for i := range p.times {
+		p.times[i].Reset()
+	}
 	p.hot.clear()
 	if p.latency != nil {
 		p.latency.Reset()
@@ -107,6 +112,9 @@ func (p *pane) add(r *Report, slide int, counts *Counts) {
 		if w.Latency != nil {
 			p.time(w.Index, w.Latency)
 		}
+		times := w.Times
+		times.Keys = times.Keys[:min(len(times.Keys), max(0, mostKeys-len(p.times[w.Index].Keys)))]
+		p.times[w.Index].Add(&times)
 		for _, s := range w.Realised[:min(len(w.Realised), mostShares-len(p.realised))] {
 			p.realised = append(p.realised, policy.RealisedShare{Hash: s.Hash, Worker: w.Index, Count: s.Count})
 		}
@@ -207,6 +215,7 @@ func (p *pane) finish(n uint64, routeOf func(version uint64) *policy.Route) *Ass
 		if int(p.got[i]) < s.Slides {
 			w.Busy[i], w.Queue[i] = math.NaN(), math.NaN()
 			out.Workers = append(out.Workers, i)
+			p.times[i].Reset()
 			continue
 		}
 		sum := &p.workers[i]
@@ -243,6 +252,9 @@ func (p *pane) finish(n uint64, routeOf func(version uint64) *policy.Route) *Ass
 	p.latencies(w, out)
 	if r := joined(p.realised, p.got, s.Slides); len(r) > 0 {
 		w.Realised = r
+	}
+	if slices.ContainsFunc(p.times, func(t policy.Times) bool { return t.Records > 0 }) {
+		w.Times = p.times
 	}
 	return out
 }

@@ -67,6 +67,10 @@ func drawn(s *Shape, slide uint64, n func(int) int) *Report {
 		for range n(3) {
 			w.Realised = append(w.Realised, Realised{Hash: uint64(n(5)), Count: int64(n(9))})
 		}
+		if n(3) > 0 {
+			w.Times = timesOf(int64(1 + n(9)))
+			w.Times.Slots[0].Slot, w.Times.Keys[0].Hash = int32(n(2)), uint64(n(4))
+		}
 		if n(3) == 0 {
 			w.Latency = &Latency{Buckets: []uint32{uint32(300 + n(1000))}, Counts: []int64{int64(1 + n(9))}, Max: time.Duration(1 + n(1e6))}
 		}

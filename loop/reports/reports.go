@@ -41,27 +41,22 @@ const (
 
 // Validate reports impossible values by their path.
 func (s *Shape) Validate() error {
-	errs := []error{
+	err := errors.Join(
 		field.Whole("workers", s.Workers, 1, policy.MaxWorkers),
 		field.Whole("partitioners", s.Partitioners, 1, mostPartitioners),
 		field.Whole("reducers", s.Reducers, 0, policy.MaxWorkers),
 		field.Whole("slides", s.Slides, 1, mostSlides),
 		field.Whole("queue", s.Queue, 0, mostQueue),
 		field.Whole("hot_keys", s.Named, 0, mostNamed),
-	}
-	if s.Slots != 0 && (s.Slots < 0 || s.Slots > mostSlots || bits.OnesCount(uint(s.Slots)) != 1) {
-		errs = append(errs, field.Errorf("slots", "is %d; it must be 0 or a power of two up to %d", s.Slots, mostSlots))
-	}
-	if s.Slide < time.Millisecond || s.Slide > time.Hour {
-		errs = append(errs, field.Errorf("slide", "is %v; it must be from 1ms to 1h", s.Slide))
-	}
-	if err := errors.Join(errs...); err != nil {
+		field.Check(s.Slots == 0 || s.Slots > 0 && s.Slots <= mostSlots && bits.OnesCount(uint(s.Slots)) == 1,
+			"slots", "is %d; it must be 0 or a power of two up to %d", s.Slots, mostSlots),
+		field.Check(s.Slide >= time.Millisecond && s.Slide <= time.Hour, "slide", "is %v; it must be from 1ms to 1h", s.Slide),
+	)
+	if err != nil {
 		return err
 	}
-	if cells := s.subtasks() * s.Slides; cells > mostCells {
-		return field.Errorf("slides", "is %d, which makes %d reports in a window; at most %d are possible", s.Slides, cells, mostCells)
-	}
-	return nil
+	cells := s.subtasks() * s.Slides
+	return field.Check(cells <= mostCells, "slides", "is %d, which makes %d reports in a window; at most %d are possible", s.Slides, cells, mostCells)
 }
 
 // subtasks is how many report: workers, then partitioners, then reducers, where they
@@ -114,6 +109,7 @@ type Worker struct {
 	Busy     float64 // share of the slide, 0..1
 	Queue    float64 // fill at the slide's end, 0..1
 	Realised []Realised
+	Times    policy.Times // how long it took for records
 
 	Late bool // an answer to an earlier window: it adds counts, and says nothing of the present
 
@@ -192,6 +188,9 @@ func (r *Report) SetWindow(w *policy.Window, shape *Shape) {
 		if i < len(w.Queue) && w.Queue[i] == w.Queue[i] {
 			of.Queue = min(max(w.Queue[i], 0), 1)
 		}
+		if i < len(w.Times) {
+			of.Times = w.Times[i]
+		}
 		r.Workers = append(r.Workers, of)
 	}
 	p := Partitioner{
@@ -208,11 +207,14 @@ func (r *Report) SetWindow(w *policy.Window, shape *Shape) {
 }
 
 // Check reports the first value that would make the assembler misbehave: an index or
-// a number of slots that is not the shape's. Amounts are the sender's to vouch for.
+// a number of slots that is not the shape's, or lists out of order. Amounts are the sender's to vouch for.
 func (r *Report) Check(shape *Shape) error {
 	for i := range r.Workers {
 		if n := r.Workers[i].Index; n < 0 || n >= shape.Workers {
 			return fmt.Errorf("worker %d of %d", n, shape.Workers)
+		}
+		if err := r.Workers[i].Times.Validate(shape.Slots); err != nil {
+			return fmt.Errorf("worker %d: %w", r.Workers[i].Index, err)
 		}
 	}
 	for i := range r.Reducers {

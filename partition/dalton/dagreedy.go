@@ -73,10 +73,6 @@ const dagreedyKeys = 1 << 14
 
 // NewDAGreedy makes the dagreedy partitioner.
 func NewDAGreedy(c DAGreedyConfig, env partition.Env, published bool) partition.Router {
-	return newDAGreedyRouter(c, env, published)
-}
-
-func newDAGreedyRouter(c DAGreedyConfig, env partition.Env, published bool) *dagreedy {
 	slides := max(1, env.WindowSlides)
 	return &dagreedy{
 		DAGreedyConfig: c,

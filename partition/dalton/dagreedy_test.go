@@ -135,7 +135,7 @@ func TestDAGreedyEqualsItsNaiveTwin(t *testing.T) {
 		c := DefaultDAGreedy()
 		c.Divisor = rapid.SampledFrom([]float64{0.1, 1, 100}).Draw(t, "divisor")
 		published := rapid.Bool().Draw(t, "published")
-		r := newDAGreedyRouter(c, env, published)
+		r := NewDAGreedy(c, env, published).(*dagreedy)
 		naive := &naiveGreedy{naiveHot: newNaiveHot(env.Workers, env.WindowSlides, c.Divisor*float64(env.Workers), published)}
 		dst := make([]partition.Dest, 1)
 		for i := range rapid.IntRange(0, 150).Draw(t, "records") {
@@ -155,7 +155,7 @@ func TestDAGreedyEqualsItsNaiveTwin(t *testing.T) {
 
 func TestDAGreedyByHand(t *testing.T) {
 	const p = 4
-	r := newDAGreedyRouter(DefaultDAGreedy(), partition.Env{Workers: p, Subtasks: 1, WindowSlides: 2}, false)
+	r := NewDAGreedy(DefaultDAGreedy(), partition.Env{Workers: p, Subtasks: 1, WindowSlides: 2}, false).(*dagreedy)
 	// Slide 0: 8 records set the threshold for slide 1 to 8/4 = 2.
 	routertest.SentTo(r, 0, 0, 0, 0, 1, 2, 2, 3)
 	r.EndSlide(0)
@@ -194,7 +194,7 @@ func TestHotKeysThreshold(t *testing.T) {
 	} {
 		c0 := DefaultDAGreedy()
 		c0.Divisor = c.divisor
-		r := newDAGreedyRouter(c0, partition.Env{Workers: 4, Subtasks: 1, WindowSlides: 1}, false)
+		r := NewDAGreedy(c0, partition.Env{Workers: 4, Subtasks: 1, WindowSlides: 1}, false).(*dagreedy)
 		dst := make([]partition.Dest, 400)
 		r.Route(routertest.BatchOf(routertest.Repeat(9, 400)), dst)
 		if dst[399]&partition.Merge != 0 {
@@ -210,7 +210,7 @@ func TestHotKeysThreshold(t *testing.T) {
 }
 
 func TestHotKeysCoolDown(t *testing.T) {
-	r := newDAGreedyRouter(DefaultDAGreedy(), partition.Env{Workers: 4, Subtasks: 1, WindowSlides: 3}, false)
+	r := NewDAGreedy(DefaultDAGreedy(), partition.Env{Workers: 4, Subtasks: 1, WindowSlides: 3}, false).(*dagreedy)
 	routertest.SentTo(r, routertest.Repeat(4, 100)...)
 	r.EndSlide(0)
 	routertest.SentTo(r, routertest.Repeat(4, 100)...) // hot, to all four workers
@@ -246,7 +246,7 @@ func TestPublishedFragmentationNeverExpires(t *testing.T) {
 		{false, "[3]", "within a window of one slide the key is where this slide's records went"},
 		{true, "[0 1 2 3]", "published: it is where it ever was"},
 	} {
-		r := newDAGreedyRouter(DefaultDAGreedy(), partition.Env{Workers: 4, Subtasks: 1, WindowSlides: 1}, c.published)
+		r := NewDAGreedy(DefaultDAGreedy(), partition.Env{Workers: 4, Subtasks: 1, WindowSlides: 1}, c.published).(*dagreedy)
 		routertest.SentTo(r, routertest.Repeat(4, 100)...)
 		r.EndSlide(0)
 		routertest.SentTo(r, routertest.Repeat(4, 100)...) // hot: goes everywhere

@@ -13,11 +13,7 @@ type metrics struct{ *original }
 
 // NewMetrics makes the dalton-metrics partitioner.
 func NewMetrics(c Config, env partition.Env, published bool) partition.Router {
-	return newMetricsRouter(c, env, published)
-}
-
-func newMetricsRouter(c Config, env partition.Env, published bool) metrics {
-	r := newOriginalRouter(c, env, published)
+	r := NewOriginal(c, env, published).(*original)
 	r.rewards = make([]float64, env.Workers)
 	return metrics{r}
 }

@@ -49,15 +49,11 @@ func (c *OfflineConfig) Validate() error {
 		field.Whole("counters", c.Counters, 1, 1<<20),
 		field.Finite("hysteresis", c.Hysteresis, 0, 1e6),
 		field.Finite("smoothing", c.Smoothing, 1e-3, 1),
-	}
-	if c.Counters < c.HotKeys {
-		errs = append(errs, field.Errorf("counters", "is %d, below hot_keys, %d; some could not be found", c.Counters, c.HotKeys))
+		field.Check(c.Counters >= c.HotKeys, "counters", "is %d, below hot_keys, %d; some could not be found", c.Counters, c.HotKeys),
 	}
 	seen := map[string]bool{}
 	for i, k := range c.Keys {
-		if seen[k] {
-			errs = append(errs, field.Errorf(fmt.Sprintf("keys[%d]", i), "is %q, which is in the list already", k))
-		}
+		errs = append(errs, field.Check(!seen[k], fmt.Sprintf("keys[%d]", i), "is %q, which is in the list already", k))
 		seen[k] = true
 	}
 	return errors.Join(errs...)
@@ -113,10 +109,6 @@ type offlineRouter struct {
 
 // NewOffline makes the dalton-offline partitioner.
 func NewOffline(c OfflineConfig, env partition.Env, published bool) partition.Router {
-	return newOfflineRouter(c, env, published)
-}
-
-func newOfflineRouter(c OfflineConfig, env partition.Env, published bool) *offlineRouter {
 	c.Mask.Published = c.Mask.Published || published
 	return &offlineRouter{
 		OfflineConfig: c,

@@ -20,7 +20,7 @@ func offline(c OfflineConfig, env partition.Env, records ...int) *offlineRouter 
 	for i := range records {
 		c.Keys = append(c.Keys, string(rune('a'+i)))
 	}
-	r := newOfflineRouter(c, env, false)
+	r := NewOffline(c, env, false).(*offlineRouter)
 	for i, n := range records {
 		routertest.SentTo(r, routertest.Repeat(stream.Hash(c.Keys[i]), n)...)
 	}
@@ -66,7 +66,7 @@ func TestDaltonOfflineFollowsTheMask(t *testing.T) {
 
 func TestDaltonOfflineWarmsUpByHash(t *testing.T) {
 	c := DefaultOffline()
-	r := newOfflineRouter(c, routertest.Env(8), false)
+	r := NewOffline(c, routertest.Env(8), false).(*offlineRouter)
 	for _, b := range routertest.ZipfBatches(3, 500, 1000, 1.5, 3) {
 		dst := make([]partition.Dest, 500)
 		r.Route(&b, dst)
@@ -297,7 +297,7 @@ func TestDaltonOfflinePublishedCountOfTrueHotKeys(t *testing.T) {
 		published bool
 		want      int
 	}{{false, 10}, {true, 0}} {
-		r := newOfflineRouter(DefaultOffline(), routertest.Env(64), c.published)
+		r := NewOffline(DefaultOffline(), routertest.Env(64), c.published).(*offlineRouter)
 		for _, b := range routertest.ZipfBatches(20, 1000, 10000, 1.5, 3) {
 			r.Route(&b, make([]partition.Dest, 1000))
 		}

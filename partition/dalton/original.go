@@ -123,10 +123,6 @@ type arms struct {
 
 // NewOriginal makes the dalton-original partitioner.
 func NewOriginal(c Config, env partition.Env, published bool) partition.Router {
-	return newOriginalRouter(c, env, published)
-}
-
-func newOriginalRouter(c Config, env partition.Env, published bool) *original {
 	p, slides := env.Workers, max(1, env.WindowSlides)
 	if !published {
 		c.SketchEpsilon = math.Min(c.SketchEpsilon, 0.1/float64(p))

@@ -112,7 +112,7 @@ func TestDaltonEqualsItsNaiveTwin(t *testing.T) {
 		c.SketchFrom = 0
 		c.Epsilon = rapid.SampledFrom([]float64{0, 0.1, 0.7}).Draw(t, "epsilon")
 		published := rapid.Bool().Draw(t, "published")
-		r := newOriginalRouter(c, env, published)
+		r := NewOriginal(c, env, published).(*original)
 		naive := &naiveDalton{
 			Config: c, naiveHot: newNaiveHot(env.Workers, env.WindowSlides, float64(env.Workers), published),
 			rng: subtaskRand(env, "dalton"), q: map[uint64][]float64{}, maxSplit: c.SplitMin, reached: map[uint64]bool{}, published: published,
@@ -141,7 +141,7 @@ func TestDaltonRewardByHand(t *testing.T) {
 	// In slide 1 the window still has them.
 	c := Default()
 	c.Epsilon = 0
-	r := newOriginalRouter(c, partition.Env{Workers: 4, Subtasks: 1, WindowSlides: 2}, false)
+	r := NewOriginal(c, partition.Env{Workers: 4, Subtasks: 1, WindowSlides: 2}, false).(*original)
 	routertest.SentTo(r, 0, 1, 2, 3, 0, 1, 2, 3)
 	r.EndSlide(0)
 	routertest.SentTo(r, 4, 4) // cold: loads 4,2,2,2
@@ -177,7 +177,7 @@ func TestDaltonMetricsRewards(t *testing.T) {
 		{[]float64{nan, 0.5}, []float64{-0.25, 1.0 / 3}, "a missing worker counts as saturated: avg 0.75"},
 		{[]float64{1}, []float64{0, 0}, "a window of another job is ignored"},
 	} {
-		r := newMetricsRouter(Default(), partition.Env{Workers: 2, Subtasks: 1, WindowSlides: 1}, false)
+		r := NewMetrics(Default(), partition.Env{Workers: 2, Subtasks: 1, WindowSlides: 1}, false).(metrics)
 		r.Observe(&policy.Window{Busy: c.busy})
 		for w, want := range c.want {
 			if math.Abs(r.rewards[w]-want) > 1e-12 {
@@ -197,7 +197,7 @@ func warm(r partition.Router) {
 func TestDaltonMetricsConverges(t *testing.T) {
 	// Rewards are fixed, so that n updates take Q from -2 to r + 0.9^n*(-2-r), and
 	// the least busy worker wins once exploring has found it.
-	r := newMetricsRouter(Default(), partition.Env{Workers: 4, Subtasks: 1, WindowSlides: 1, Seed: 5}, false)
+	r := NewMetrics(Default(), partition.Env{Workers: 4, Subtasks: 1, WindowSlides: 1, Seed: 5}, false).(metrics)
 	r.Observe(&policy.Window{Busy: []float64{0.9, 0.6, 0.2, 0.7}})
 	warm(r)
 	counts := make([]int, 4)
@@ -220,7 +220,7 @@ func TestDaltonMetricsConverges(t *testing.T) {
 func TestDaltonOriginalConvergesToMaxSplit(t *testing.T) {
 	// One key is the whole stream. It ends on maxSplit = 6 of 8 workers, and Q
 	// levels their loads: 8/6 of the mean each.
-	r := newOriginalRouter(Default(), routertest.Env(8), false)
+	r := NewOriginal(Default(), routertest.Env(8), false).(*original)
 	counts := make([]float64, 8)
 	for slide := range int64(60) {
 		for _, w := range routertest.SentTo(r, routertest.Repeat(3, 1000)...) {
@@ -255,7 +255,7 @@ func TestDaltonSketchesManyKeys(t *testing.T) {
 		{false, 1, 10, "none of 20,000 equal keys is hot, the single heavy one is"},
 		{true, 200, 1 << 20, "published: with 40 columns every key seems to have 1/40 of the records, above the threshold of 1/64"},
 	} {
-		r := newOriginalRouter(Default(), routertest.Env(p), c.published)
+		r := NewOriginal(Default(), routertest.Env(p), c.published).(*original)
 		hashes := make([]uint64, 25_000)
 		for i := range hashes {
 			hashes[i] = tally.Mix(uint64(i % 20_000))
@@ -282,7 +282,7 @@ func TestDaltonAbsorbsWhatOthersLearned(t *testing.T) {
 	var r []metrics
 	for s := range 3 {
 		env.Subtask = s
-		r = append(r, newMetricsRouter(Default(), env, false))
+		r = append(r, NewMetrics(Default(), env, false).(metrics))
 	}
 	for s, records := range []int{300, 100} {
 		r[s].Observe(&policy.Window{Busy: busy[s]})
@@ -331,7 +331,7 @@ func TestDaltonAbsorbsWhatOthersLearned(t *testing.T) {
 
 func TestDaltonSharesItsHeaviestKeys(t *testing.T) {
 	const p = 3
-	r := newOriginalRouter(Default(), partition.Env{Workers: p, Subtasks: 2, WindowSlides: 1}, false)
+	r := NewOriginal(Default(), partition.Env{Workers: p, Subtasks: 2, WindowSlides: 1}, false).(*original)
 	routertest.SentTo(r, routertest.Repeat(1, 9)...)
 	r.EndSlide(0) // the threshold is 3
 	for key, records := range map[uint64]int{10: 4, 11: 9, 12: 7, 13: 20, 14: 3} {

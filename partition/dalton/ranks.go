@@ -100,11 +100,14 @@ func (r *ranks) measure(slide *sketch.SpaceSaving) bool {
 	if !r.disordered() {
 		return r.moved()
 	}
-	slices.SortFunc(r.keys, func(a, b *rankedKey) int {
-		return cmp.Or(cmp.Compare(b.share, a.share), cmp.Compare(a.hash, b.hash))
-	})
+	slices.SortFunc(r.keys, byShare)
 	r.hot = min(r.limit, len(r.keys))
 	return true
+}
+
+// byShare orders keys by descending share.
+func byShare(a, b *rankedKey) int {
+	return cmp.Or(cmp.Compare(b.share, a.share), cmp.Compare(a.hash, b.hash))
 }
 
 // disordered reports whether a key outweighs a better ranked one by the hysteresis,
@@ -168,9 +171,7 @@ func (r *ranks) forget(now int64) {
 		return
 	}
 	challengers := r.keys[r.hot:]
-	slices.SortFunc(challengers, func(a, b *rankedKey) int {
-		return cmp.Or(cmp.Compare(b.share, a.share), cmp.Compare(a.hash, b.hash))
-	})
+	slices.SortFunc(challengers, byShare)
 	kept := r.keys[:4*r.limit]
 	for _, k := range r.keys[4*r.limit:] {
 		if k.mixed >= now {

@@ -72,10 +72,8 @@ func Default() Config {
 
 // Validate reports every impossible value by its path.
 func (c *Config) Validate() error {
-	var errs []error
-	if _, known := find(c.Name); !known {
-		errs = append(errs, field.Errorf("name", "is %q, which is no partitioner; %s", c.Name, nearest.Explain(c.Name, Names())))
-	}
+	_, known := find(c.Name)
+	errs := []error{field.Check(known, "name", "is %q, which is no partitioner; %s", c.Name, nearest.Explain(c.Name, Names()))}
 	for _, b := range blocks() {
 		errs = append(errs, field.In(b.title(), b.validate(c)))
 	}

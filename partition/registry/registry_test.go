@@ -236,7 +236,7 @@ func warmRouter(t testing.TB, name string, workers int, batches []stream.Batch) 
 		}
 		r.EndSlide(slide)
 		if l, ok := r.(partition.Learner); ok {
-			l.Observe(routertest.WindowOf(counts))
+			l.Observe(windowOf(counts))
 		}
 		clear(counts)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/partition/internal/routertest"
+	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/stream"
 )
 
@@ -31,7 +32,7 @@ func routerOf(t testing.TB, name string, published bool, env partition.Env) part
 func TestRivalsBalanceBetterThanHash(t *testing.T) {
 	const p = 16
 	batches := routertest.ZipfBatches(160, 1000, 10000, 1.5, 7)
-	hash, _ := routertest.Drive(routerOf(t, "hash", false, routertest.Env(p)), batches, 20, p, 4)
+	hash, _ := drive(routerOf(t, "hash", false, routertest.Env(p)), batches, 20, p, 4)
 	for _, c := range []struct {
 		name string
 		most float64 // of the mean
@@ -46,7 +47,7 @@ func TestRivalsBalanceBetterThanHash(t *testing.T) {
 		{"fish", 1.1, "the hottest key uses all workers"},
 	} {
 		for _, published := range []bool{false, true} {
-			counts, _ := routertest.Drive(routerOf(t, c.name, published, routertest.Env(p)), batches, 20, p, 4)
+			counts, _ := drive(routerOf(t, c.name, published, routertest.Env(p)), batches, 20, p, 4)
 			if got := routertest.Skew(counts); got >= routertest.Skew(hash) || !published && got > c.most {
 				t.Errorf("%s, published %v: the largest load is %.2f of the mean, want at most %v and less than hash's %.2f: %s",
 					c.name, published, got, c.most, routertest.Skew(hash), c.why)
@@ -59,8 +60,8 @@ func TestRivalsAreDeterministic(t *testing.T) {
 	batches := routertest.ZipfBatches(24, 500, 1000, 1.2, 3)
 	for _, name := range rivals() {
 		env := routertest.Env(12)
-		_, a := routertest.Drive(routerOf(t, name, false, env), batches, 4, 12, 0)
-		_, b := routertest.Drive(routerOf(t, name, false, env), batches, 4, 12, 0)
+		_, a := drive(routerOf(t, name, false, env), batches, 4, 12, 0)
+		_, b := drive(routerOf(t, name, false, env), batches, 4, 12, 0)
 		if !slices.Equal(a, b) {
 			t.Errorf("%s: the same seed gave other destinations", name)
 		}
@@ -68,11 +69,11 @@ func TestRivalsAreDeterministic(t *testing.T) {
 			continue
 		}
 		env.Seed++
-		if _, b = routertest.Drive(routerOf(t, name, false, env), batches, 4, 12, 0); slices.Equal(a, b) {
+		if _, b = drive(routerOf(t, name, false, env), batches, 4, 12, 0); slices.Equal(a, b) {
 			t.Errorf("%s: another seed gave the same destinations", name)
 		}
 		env.Seed, env.Subtask = env.Seed-1, 1
-		if _, b = routertest.Drive(routerOf(t, name, false, env), batches, 4, 12, 0); slices.Equal(a, b) {
+		if _, b = drive(routerOf(t, name, false, env), batches, 4, 12, 0); slices.Equal(a, b) {
 			t.Errorf("%s: two subtasks draw the same random numbers", name)
 		}
 	}
@@ -97,7 +98,7 @@ func TestRivalsMarkWhatHasToBeMerged(t *testing.T) {
 			for _, slides := range []int{1, 3} {
 				env := routertest.Env(p)
 				env.WindowSlides = slides
-				_, all := routertest.Drive(routerOf(t, name, published, env), batches, perSlide, p, 0)
+				_, all := drive(routerOf(t, name, published, env), batches, perSlide, p, 0)
 				type visit struct{ worker, slide int }
 				visits, marked := map[uint64][]visit{}, 0
 				for i, d := range all {
@@ -130,7 +131,7 @@ func TestRivalsAllocateNothingInSteadyState(t *testing.T) {
 	dst := make([]partition.Dest, 1000)
 	for _, name := range rivals() {
 		r := routerOf(t, name, false, routertest.Env(p))
-		routertest.Drive(r, batches, 4, p, 0)
+		drive(r, batches, 4, p, 0)
 		slide := int64(10)
 		if allocs := testing.AllocsPerRun(10, func() {
 			for i := range 4 {
@@ -153,7 +154,7 @@ func TestRivalsRouteAtAnySize(t *testing.T) {
 			for _, published := range []bool{false, true} {
 				r := routerOf(t, name, published, routertest.Env(p))
 				r.Route(&stream.Batch{}, nil)
-				_, all := routertest.Drive(r, batches, 3, p, 0) // a worker out of range would panic here
+				_, all := drive(r, batches, 3, p, 0) // a worker out of range would panic here
 				if p > 1 {
 					continue
 				}
@@ -165,4 +166,46 @@ func TestRivalsRouteAtAnySize(t *testing.T) {
 			}
 		}
 	}
+}
+
+// drive routes batches, perSlide of them in each slide, and hands learners a
+// window per slide in which busy ratios follow the counts. It returns the records
+// sent to each worker, from slide skip on, and all destinations.
+func drive(r partition.Router, batches []stream.Batch, perSlide, workers, skip int) ([]float64, []partition.Dest) {
+	counts, all := make([]float64, workers), []partition.Dest(nil)
+	slide := make([]int64, workers)
+	for i := range batches {
+		dst := make([]partition.Dest, len(batches[i].Hashes))
+		r.Route(&batches[i], dst)
+		all = append(all, dst...)
+		for _, d := range dst {
+			slide[d.Worker()]++
+			if i/perSlide >= skip {
+				counts[d.Worker()]++
+			}
+		}
+		if (i+1)%perSlide != 0 {
+			continue
+		}
+		r.EndSlide(int64(i / perSlide))
+		if l, ok := r.(partition.Learner); ok {
+			l.Observe(windowOf(slide))
+		}
+		clear(slide)
+	}
+	return counts, all
+}
+
+// windowOf is a window of one second in which workers of equal speed finished
+// these counts, the busiest of them all the time.
+func windowOf(counts []int64) *policy.Window {
+	w := &policy.Window{End: 1e9, Counts: append([]int64(nil), counts...), Busy: make([]float64, len(counts))}
+	most := int64(1)
+	for _, c := range counts {
+		most = max(most, c)
+	}
+	for i, c := range counts {
+		w.Busy[i] = float64(c) / float64(most)
+	}
+	return w
 }

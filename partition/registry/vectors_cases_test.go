@@ -65,7 +65,7 @@ func vectorStreams() map[string]vectorStream {
 	} {
 		u := s[f.name]
 		keys := len(u.Hashes)
-		cumulated := routertest.ZipfWeights(keys, f.exponent)
+		cumulated := stream.ZipfPMF(keys, f.exponent)
 		for i := 1; i < keys; i++ {
 			cumulated[i] += cumulated[i-1]
 		}

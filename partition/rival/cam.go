@@ -45,9 +45,7 @@ type camRouter struct {
 }
 
 // NewCAM makes the cam partitioner.
-func NewCAM(env partition.Env, published bool) partition.Router { return newCAMRouter(env, published) }
-
-func newCAMRouter(env partition.Env, published bool) *camRouter {
+func NewCAM(env partition.Env, published bool) partition.Router {
 	slides := max(1, env.WindowSlides)
 	r := &camRouter{
 		workers: uint64(env.Workers), window: uint32(slides), published: published, steps: slides + 1,

@@ -26,7 +26,7 @@ func TestCAMByHand(t *testing.T) {
 	a := keyWithChoices(0, 1, p, 0)
 	b := keyWithChoices(0, 1, p, 1)
 	c := keyWithChoices(0, 0, p, 0)
-	r := newCAMRouter(partition.Env{Workers: p, Subtasks: 1, WindowSlides: 2}, false)
+	r := NewCAM(partition.Env{Workers: p, Subtasks: 1, WindowSlides: 2}, false).(*camRouter)
 	for i, s := range []struct {
 		slides int64 // ended before the record
 		key    uint64
@@ -64,7 +64,7 @@ func TestCAMPublishedNeverForgets(t *testing.T) {
 		{false, []int{1, 0, 1}, "all is forgotten: each record goes to the lighter, of equals to the second choice"},
 		{true, []int{1, 0, 0}, "a and b stay where they were; c finds loads of 1 and 2"},
 	} {
-		r := newCAMRouter(partition.Env{Workers: p, Subtasks: 1, WindowSlides: 2}, row.published)
+		r := NewCAM(partition.Env{Workers: p, Subtasks: 1, WindowSlides: 2}, row.published).(*camRouter)
 		routertest.SentTo(r, a, b) // a to 1, b to 0
 		for slide := range int64(50) {
 			r.EndSlide(slide)
@@ -87,7 +87,7 @@ func TestCAMMergesOnlyAmongSubtasks(t *testing.T) {
 		{2, 0, 1, partition.Merge, "another subtask may choose otherwise"},
 		{2, 2, 2, 0, "no subtask has a choice"},
 	} {
-		r := newCAMRouter(partition.Env{Workers: p, Subtasks: c.subtasks, WindowSlides: 2}, false)
+		r := NewCAM(partition.Env{Workers: p, Subtasks: c.subtasks, WindowSlides: 2}, false).(*camRouter)
 		dst := make([]partition.Dest, 1)
 		r.Route(routertest.BatchOf([]uint64{keyWithChoices(c.first, c.second, p, 0)}), dst)
 		if dst[0]&partition.Merge != c.want {
@@ -130,7 +130,7 @@ func TestCAMEqualsItsNaiveTwin(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		env := partition.Env{Workers: rapid.IntRange(1, 6).Draw(t, "workers"), Subtasks: 1, WindowSlides: rapid.IntRange(1, 3).Draw(t, "slides")}
 		published := rapid.Bool().Draw(t, "published")
-		r := newCAMRouter(env, published)
+		r := NewCAM(env, published).(*camRouter)
 		naive := &naiveCAM{workers: env.Workers, slides: env.WindowSlides, published: published}
 		for i := range rapid.IntRange(0, 100).Draw(t, "records") {
 			if rapid.IntRange(0, 5).Draw(t, "what") == 0 {

@@ -12,6 +12,7 @@ import (
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/partition/internal/routertest"
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/stream"
 )
 
 // The table of docs/algorithms.md, "dchoices and wchoices": the head's size and its choices at exact
@@ -27,7 +28,7 @@ func TestHeadChoicesReproduceThePublishedTable(t *testing.T) {
 		{128, [5]string{"52,5", "65,15", "58,32", "39,65", "19,121"}},
 	} {
 		for i, z := range exponents {
-			head := routertest.ZipfWeights(10000, z)
+			head := stream.ZipfPMF(10000, z)
 			n := 0
 			for n < len(head) && head[n]*5*float64(row.workers) >= 1 {
 				n++

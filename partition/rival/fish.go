@@ -29,17 +29,13 @@ func DefaultFish() FishConfig {
 
 // Validate reports impossible values by their path.
 func (c *FishConfig) Validate() error {
-	var interval error
-	if c.Interval <= 0 {
-		interval = field.Errorf("interval", "is %v; it must be above 0", c.Interval)
-	}
 	return errors.Join(
 		field.Whole("counters", c.Counters, 1, 1<<20),
 		field.Whole("epoch", c.Epoch, 1, 1<<30),
 		field.Finite("decay", c.Decay, 0, 1),
 		field.Finite("hot", c.Hot, 1e-3, 1e6),
 		field.Whole("min_work", c.MinWork, 1, policy.MaxWorkers),
-		interval,
+		field.Lasting("interval", c.Interval),
 	)
 }
 
@@ -114,9 +110,7 @@ type fishKey struct {
 }
 
 // NewFish makes the fish partitioner.
-func NewFish(c FishConfig, env partition.Env) partition.Router { return newFishRouter(c, env) }
-
-func newFishRouter(c FishConfig, env partition.Env) *fish {
+func NewFish(c FishConfig, env partition.Env) partition.Router {
 	p := env.Workers
 	r := &fish{
 		FishConfig: c, workers: p, merge: tally.MergeAmong(p), theta: 1 / (c.Hot * float64(p)), every: 1,

@@ -88,8 +88,8 @@ func TestFishEqualsItsNaiveTwin(t *testing.T) {
 			Counters: rapid.IntRange(1, 6).Draw(t, "counters"), Epoch: rapid.IntRange(1, 30).Draw(t, "epoch"),
 			Decay: rapid.SampledFrom([]float64{0.25, 0.5, 1}).Draw(t, "decay"), Hot: 4, MinWork: rapid.IntRange(1, 4).Draw(t, "min"), Interval: time.Second,
 		}
-		r := newFishRouter(c, env)
-		naive := &naiveFish{fish: newFishRouter(c, env), load: make([]float64, env.Workers)}
+		r := NewFish(c, env).(*fish)
+		naive := &naiveFish{fish: NewFish(c, env).(*fish), load: make([]float64, env.Workers)}
 		for i := range rapid.IntRange(0, 200).Draw(t, "records") {
 			h := rapid.Uint64Range(0, 9).Draw(t, "key")
 			if got, want := routertest.SentTo(r, h)[0], naive.route(h); got != want {
@@ -100,7 +100,7 @@ func TestFishEqualsItsNaiveTwin(t *testing.T) {
 }
 
 func TestFishCandidatesByHand(t *testing.T) {
-	r := newFishRouter(DefaultFish(), routertest.Env(16)) // theta is 1/64
+	r := NewFish(DefaultFish(), routertest.Env(16)).(*fish) // theta is 1/64
 	set := func(counts ...float64) {
 		r.keys, r.count, r.sum, r.most = nil, nil, 0, 0
 		for _, c := range counts {
@@ -135,7 +135,7 @@ func TestFishCandidatesByHand(t *testing.T) {
 }
 
 func TestFishForgetsThePast(t *testing.T) {
-	r := newFishRouter(DefaultFish(), routertest.Env(16))
+	r := NewFish(DefaultFish(), routertest.Env(16)).(*fish)
 	routertest.SentTo(r, routertest.Repeat(1, 1000)...)
 	if d := r.candidates(r.index.Get(1)); d != 16 {
 		t.Fatalf("the only key has %d candidates, want 16", d)
@@ -156,7 +156,7 @@ func TestFishForgetsThePast(t *testing.T) {
 
 func TestFishCandidatesAreDistinctAndNested(t *testing.T) {
 	for _, p := range []int{1, 2, 3, 12, 64, 97} {
-		r := newFishRouter(DefaultFish(), routertest.Env(p))
+		r := NewFish(DefaultFish(), routertest.Env(p)).(*fish)
 		for h := range uint64(50) {
 			routertest.SentTo(r, h)
 			e := &r.keys[r.index.Get(h)]
@@ -174,7 +174,7 @@ func TestFishCandidatesAreDistinctAndNested(t *testing.T) {
 func TestFishInfersBacklogs(t *testing.T) {
 	c := DefaultFish()
 	c.Interval = 2 * time.Second
-	r := newFishRouter(c, partition.Env{Workers: 2, Subtasks: 2, Slide: time.Second, WindowSlides: 1})
+	r := NewFish(c, partition.Env{Workers: 2, Subtasks: 2, Slide: time.Second, WindowSlides: 1}).(*fish)
 	r.waiting = []float64{300, 100}
 	r.EndSlide(0)
 	r.EndSlide(1)
@@ -215,7 +215,7 @@ func TestFishInfersBacklogs(t *testing.T) {
 }
 
 func TestFishSendsLessToTheSlow(t *testing.T) {
-	r := newFishRouter(DefaultFish(), routertest.Env(4))
+	r := NewFish(DefaultFish(), routertest.Env(4)).(*fish)
 	r.Observe(&policy.Window{End: time.Second, Counts: []int64{100, 100, 100, 25}, Busy: []float64{0.5, 0.5, 0.5, 0.5}})
 	counts := make([]float64, 4)
 	for _, w := range routertest.SentTo(r, routertest.Repeat(1, 13_000)...) {

@@ -26,14 +26,10 @@ func DefaultFlexD() FlexDConfig {
 
 // Validate reports impossible values by their path.
 func (c *FlexDConfig) Validate() error {
-	var refresh error
-	if c.Refresh <= 0 {
-		refresh = field.Errorf("refresh", "is %v; it must be above 0", c.Refresh)
-	}
 	return errors.Join(
 		field.Finite("threshold", c.Threshold, 1e-6, 1),
 		field.Finite("growth", c.Growth, 1.0001, 1e6),
-		refresh,
+		field.Lasting("refresh", c.Refresh),
 		field.Whole("settle", c.Settle, 0, 1<<30),
 	)
 }
@@ -109,10 +105,6 @@ const flexdKeys = 4096
 
 // NewFlexD makes the flexd partitioner.
 func NewFlexD(c FlexDConfig, env partition.Env, published bool) partition.Router {
-	return newFlexDRouter(c, env, published)
-}
-
-func newFlexDRouter(c FlexDConfig, env partition.Env, published bool) *flexd {
 	every := int64(1)
 	if env.Slide > 0 {
 		every = tally.SlidesIn(c.Refresh, env.Slide)

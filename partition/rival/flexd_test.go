@@ -101,7 +101,7 @@ func TestFlexDEqualsItsNaiveTwin(t *testing.T) {
 			Refresh: time.Duration(every)*time.Second - time.Duration(rapid.IntRange(0, 999).Draw(t, "early")), Settle: rapid.IntRange(0, 20).Draw(t, "settle"),
 		}
 		published := rapid.Bool().Draw(t, "published")
-		r, naive := newFlexDRouter(c, env, published), newNaiveFlexD(c, env.Workers, published)
+		r, naive := NewFlexD(c, env, published).(*flexd), newNaiveFlexD(c, env.Workers, published)
 		slide := 0
 		for i := range rapid.IntRange(0, 150).Draw(t, "records") {
 			if rapid.IntRange(0, 9).Draw(t, "what") == 0 {
@@ -148,7 +148,7 @@ func TestFlexDSplitsByFrequency(t *testing.T) {
 		{0.4, false, 38, 41, "log(40)/log(1.1) = 38.7 rises"},
 		{0.4, true, 1, 8, "published: the first bar is near the key's frequency already, so that it never needs to rise much"},
 	} {
-		r := newFlexDRouter(DefaultFlexD(), routertest.Env(64), c.published)
+		r := NewFlexD(DefaultFlexD(), routertest.Env(64), c.published).(*flexd)
 		if got := splitOf(r, c.share, 40_000, 64); got < c.least || got > c.most {
 			t.Errorf("share %v, published %v: %d workers, want %d to %d: %s", c.share, c.published, got, c.least, c.most, c.why)
 		}
@@ -160,7 +160,7 @@ func TestFlexDPublishedStopsCounting(t *testing.T) {
 	for _, published := range []bool{false, true} {
 		c := DefaultFlexD()
 		c.Refresh = time.Second
-		r := newFlexDRouter(c, partition.Env{Workers: p, Subtasks: 1, WindowSlides: 1, Slide: time.Second}, published)
+		r := NewFlexD(c, partition.Env{Workers: p, Subtasks: 1, WindowSlides: 1, Slide: time.Second}, published).(*flexd)
 		routertest.SentTo(r, routertest.Repeat(1, 40)...)
 		r.EndSlide(0)
 		// In an interval of 10,000 records after one of 40, key 1 is counted to 40/4+1
@@ -184,7 +184,7 @@ func TestFlexDSettlesBeforeItJudges(t *testing.T) {
 		{false, false, "one record of 1000 assumed is below 0.01"},
 		{true, true, "published: one record of one is a frequency of 1"},
 	} {
-		r := newFlexDRouter(DefaultFlexD(), routertest.Env(4), c.published)
+		r := NewFlexD(DefaultFlexD(), routertest.Env(4), c.published).(*flexd)
 		dst := make([]partition.Dest, 2)
 		r.Route(routertest.BatchOf([]uint64{5, 5}), dst)
 		if got := dst[1]&partition.Merge != 0; got != c.hot {

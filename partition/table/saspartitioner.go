@@ -29,11 +29,9 @@ func DefaultSaSPartitioner() SaSPartitionerConfig {
 // Validate reports impossible values by their path. The checkpoint is read only when
 // the partitioner is made.
 func (c *SaSPartitionerConfig) Validate() error {
-	var none error
-	if c.Checkpoint == "" {
-		none = field.Errorf("checkpoint", "is empty; it must name a checkpoint's folder, or be %s or %s", checkpoint.BuiltinName, Untrained)
-	}
-	return errors.Join(none, c.Config.Validate())
+	return errors.Join(
+		field.Check(c.Checkpoint != "", "checkpoint", "is empty; it must name a checkpoint's folder, or be %s or %s", checkpoint.BuiltinName, Untrained),
+		c.Config.Validate())
 }
 
 // NewSaSPartitioner makes the controller of saspartitioner and reads its checkpoint. Its

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/saspart/saspart/config/field"
 	"github.com/saspart/saspart/policy"
@@ -119,41 +120,33 @@ func (c *Checkpoint) Validate() error {
 		return err // the rest depends on it
 	}
 	inputs, parameters := c.size()
-	if parameters > mostParameters {
-		errs = append(errs, field.Errorf(string(c.Kind), "describes a network of %d parameters; at most %d are possible", parameters, mostParameters))
-	}
+	errs = append(errs, field.Check(parameters <= mostParameters,
+		string(c.Kind), "describes a network of %d parameters; at most %d are possible", parameters, mostParameters))
 	if n := c.Normalisation; n != nil {
-		if len(n.Mean) != inputs || len(n.Scale) != inputs {
-			errs = append(errs, field.Errorf("normalisation", "has %d means and %d scales for %d inputs", len(n.Mean), len(n.Scale), inputs))
-		}
-		for i, v := range append(append([]float32(nil), n.Mean...), n.Scale...) {
-			if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
-				errs = append(errs, field.Errorf("normalisation", "number %d is %v", i, v))
-			}
+		errs = append(errs, field.Check(len(n.Mean) == inputs && len(n.Scale) == inputs,
+			"normalisation", "has %d means and %d scales for %d inputs", len(n.Mean), len(n.Scale), inputs))
+		for i, v := range slices.Concat(n.Mean, n.Scale) {
+			errs = append(errs, field.Check(finite(float64(v)), "normalisation", "number %d is %v", i, v))
 		}
 	}
 	for name, v := range c.Metrics {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			errs = append(errs, field.Errorf("metrics."+name, "is %v; JSON has no such number, leave it out", v))
-		}
+		errs = append(errs, field.Check(finite(v), "metrics."+name, "is %v; JSON has no such number, leave it out", v))
 	}
 	return errors.Join(errs...)
 }
+
+func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
 func (s *SharesSpec) validate() error {
 	errs := []error{
 		field.Whole("workers", s.Workers, 1, policy.MaxWorkers),
 		field.Whole("hot_keys", s.HotKeys, max(1, len(s.Mask)), mostHotKeys),
 		field.Whole("hidden", len(s.Hidden), 1, mostLayers),
-	}
-	if len(s.Mask) == 0 {
-		errs = append(errs, field.Errorf("mask", "is empty; a policy must have a key to decide on"))
+		field.Check(len(s.Mask) > 0, "mask", "is empty; a policy must have a key to decide on"),
 	}
 	for rank, row := range s.Mask {
 		path := fmt.Sprintf("mask[%d]", rank)
-		if len(row) == 0 {
-			errs = append(errs, field.Errorf(path, "is empty; every key needs a worker"))
-		}
+		errs = append(errs, field.Check(len(row) > 0, path, "is empty; every key needs a worker"))
 		for i, w := range row {
 			if int(w) >= s.Workers || i > 0 && w <= row[i-1] {
 				errs = append(errs, field.Errorf(path, "is %v; it must be ascending workers below %d", row, s.Workers))
@@ -171,14 +164,12 @@ func (s *SharesSpec) validate() error {
 }
 
 func (s *CapacitySpec) validate() error {
-	errs := []error{field.Whole("units", s.Units, 1, mostWidth)}
-	if len(s.Inputs) == 0 {
-		errs = append(errs, field.Errorf("inputs", "are empty; the network must see something"))
-	}
-	if err := filter.CheckInputs(s.Inputs); err != nil {
-		errs = append(errs, field.Errorf("inputs", "%v", err))
-	}
-	return errors.Join(errs...)
+	err := filter.CheckInputs(s.Inputs)
+	return errors.Join(
+		field.Whole("units", s.Units, 1, mostWidth),
+		field.Check(len(s.Inputs) > 0, "inputs", "are empty; the network must see something"),
+		field.Check(err == nil, "inputs", "%v", err),
+	)
 }
 
 // Actions is A, the number of numbers per worker in the action.
@@ -213,7 +204,7 @@ func (c *Checkpoint) size() (inputs, parameters int) {
 	mask := c.Shares.AsMask()
 	inputs = policy.Observation{}.Size(c.Shares.Workers)
 	in := inputs
-	for _, width := range append(append([]int(nil), c.Shares.Hidden...), 2*mask.Pairs()) {
+	for _, width := range append(slices.Clone(c.Shares.Hidden), 2*mask.Pairs()) {
 		parameters += (in + 1) * width
 		in = width
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/internal/toy"
 	"github.com/saspart/saspart/policy/plan"
+	"github.com/saspart/saspart/stream"
 )
 
 // nearly forgives rounding.
@@ -94,7 +95,7 @@ func drawInput(t *rapid.T) plan.Input {
 			in.Prev.Slots[s] = uint16(s % p)
 		}
 	case 2:
-		s := policy.Shares{Mask: policy.NewMask(toy.Zipf(len(keys), 1), p, policy.MaskConfig{TrueHot: len(keys)}), Hot: make([]policy.HotKey, len(keys))}
+		s := policy.Shares{Mask: policy.NewMask(stream.ZipfPMF(len(keys), 1), p, policy.MaskConfig{TrueHot: len(keys)}), Hot: make([]policy.HotKey, len(keys))}
 		for i, k := range keys {
 			s.Hot[i] = policy.HotKey{Hash: k.Hash, Name: k.Name}
 		}

@@ -34,11 +34,8 @@ func DefaultSpeed() SpeedConfig {
 
 // Validate reports impossible values by their path.
 func (c *SpeedConfig) Validate() error {
-	var kind error
-	if c.Smoothing != Fixed && c.Smoothing != Kalman {
-		kind = field.Errorf("smoothing", "is %q; it must be %s or %s", c.Smoothing, Fixed, Kalman)
-	}
-	return errors.Join(kind,
+	return errors.Join(
+		field.Check(c.Smoothing == Fixed || c.Smoothing == Kalman, "smoothing", "is %q; it must be %s or %s", c.Smoothing, Fixed, Kalman),
 		field.Finite("alpha", c.Alpha, 1e-6, 1),
 		field.Finite("records", c.Records, 0, 1e9),
 		field.Finite("floor", c.Floor, 0, 1),

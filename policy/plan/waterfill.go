@@ -11,11 +11,16 @@ import (
 // WaterfillConfig configures Waterfill: its estimates, and when a new route is worth its
 // moves.
 type WaterfillConfig struct {
-	Speed SpeedConfig `yaml:"speed"`
-	Load  LoadConfig  `yaml:"load"`
-	Plan  Config      `yaml:"plan"`
-	Gain  float64     `yaml:"gain"`  // dead band: a new route must relieve the busiest worker by more than this part
-	Noise float64     `yaml:"noise"` // added to the dead band, as a multiple of the excess that the busiest of P equal workers has by chance
+	Speed   SpeedConfig `yaml:"speed"`
+	Routing `yaml:",inline"`
+}
+
+// Routing configures how capacities become routes, and when a new route is worth its moves.
+type Routing struct {
+	Load  LoadConfig `yaml:"load"`
+	Plan  Config     `yaml:"plan"`
+	Gain  float64    `yaml:"gain"`  // dead band: a new route must relieve the busiest worker by more than this part
+	Noise float64    `yaml:"noise"` // added to the dead band, as a multiple of the excess that the busiest of P equal workers has by chance
 	// Backlog is the part of a worker's backlog, its queue beyond the mean queue, that its
 	// capacity is lowered by for the next window; 0 ignores queues.
 	Backlog float64 `yaml:"backlog"`
@@ -24,13 +29,17 @@ type WaterfillConfig struct {
 // DefaultWaterfill acts on gains of 0.5 % beyond chance, and makes up for 0.85 of a backlog
 // in each window. All of a backlog would be too much when a route comes into force late.
 func DefaultWaterfill() WaterfillConfig {
-	return WaterfillConfig{Speed: DefaultSpeed(), Load: DefaultLoad(), Plan: Default(), Gain: 0.005, Noise: 1, Backlog: 0.85}
+	return WaterfillConfig{DefaultSpeed(), Routing{Load: DefaultLoad(), Plan: Default(), Gain: 0.005, Noise: 1, Backlog: 0.85}}
 }
 
 // Validate reports impossible values by their path.
 func (c *WaterfillConfig) Validate() error {
+	return errors.Join(field.In("speed", c.Speed.Validate()), c.Routing.Validate())
+}
+
+// Validate reports impossible values by their path.
+func (c *Routing) Validate() error {
 	return errors.Join(
-		field.In("speed", c.Speed.Validate()),
 		field.In("load", c.Load.Validate()),
 		field.In("plan", c.Plan.Validate()),
 		field.Finite("gain", c.Gain, 0, 1),

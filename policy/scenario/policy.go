@@ -3,8 +3,6 @@ package scenario
 import (
 	"fmt"
 	"math"
-
-	"github.com/saspart/saspart/policy/plan"
 )
 
 // Measured is what a capacity policy sees of a window. Slices have one element per worker.
@@ -191,46 +189,6 @@ func (f *Smoothed) Decide(m *Measured, capacity []float64) bool {
 	}
 	Softmax(capacity, f.log)
 	return n > 0
-}
-
-// Analytic uses waterfill's estimate of the speeds.
-type Analytic struct {
-	Config plan.SpeedConfig
-	speeds *plan.Speeds
-	counts []int64
-}
-
-// Start implements Starter.
-func (f *Analytic) Start(s *Scenario) {
-	f.speeds, f.counts = plan.NewSpeeds(f.Config, s.Workers), make([]int64, s.Workers)
-}
-
-// Decide implements Policy.
-func (f *Analytic) Decide(m *Measured, capacity []float64) bool {
-	for w, v := range m.Seen {
-		f.counts[w] = int64(v * 1e12) // large, so that counts have no noise of their own
-	}
-	f.speeds.Observe(f.counts, m.Busy)
-	f.speeds.Capacity(capacity)
-	ScaleTo1(capacity)
-	return true
-}
-
-// Oracle knows the true speeds, with the delay of the busy times but without their noise.
-type Oracle struct {
-	scenario *Scenario
-	window   int
-}
-
-// Start implements Starter.
-func (f *Oracle) Start(s *Scenario) { f.scenario, f.window = s, 0 }
-
-// Decide implements Policy.
-func (f *Oracle) Decide(_ *Measured, capacity []float64) bool {
-	copy(capacity, f.scenario.SpeedsAt(f.scenario.Routed(f.window)))
-	ScaleTo1(capacity)
-	f.window++
-	return true
 }
 
 // Softmax sets dst to the exponentials of v, scaled to sum to 1.

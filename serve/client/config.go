@@ -71,19 +71,14 @@ func Default() Config {
 
 // Validate reports every impossible value by its path.
 func (c *Config) Validate() error {
-	var errs []error
-	if c.Address == "" {
-		errs = append(errs, field.Errorf("address", "is empty; it must be the server's host:port"))
-	}
-	if c.StaleAfter <= 0 {
-		errs = append(errs, field.Errorf("stale_after", "is %v; it must be above 0", c.StaleAfter))
-	}
-	if c.BackOff.First <= 0 || c.BackOff.Most < c.BackOff.First {
-		errs = append(errs, field.Errorf("back_off", "is from %v to %v; both must be above 0, the second not below the first", c.BackOff.First, c.BackOff.Most))
-	}
-	errs = append(errs, field.Whole("queue", c.Queue, 1, 1<<16), field.In("waterfill", c.Waterfill.Validate()))
 	_, err := wire.ReadHello(wire.WriteHello(c.hello()))
-	return errors.Join(append(errs, err)...)
+	return errors.Join(
+		field.Check(c.Address != "", "address", "is empty; it must be the server's host:port"),
+		field.Lasting("stale_after", c.StaleAfter),
+		field.Check(c.BackOff.First > 0 && c.BackOff.Most >= c.BackOff.First,
+			"back_off", "is from %v to %v; both must be above 0, the second not below the first", c.BackOff.First, c.BackOff.Most),
+		field.Whole("queue", c.Queue, 1, 1<<16), field.In("waterfill", c.Waterfill.Validate()), err,
+	)
 }
 
 // hello returns the first message of the client's streams.

@@ -1,87 +1,41 @@
 package file
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
-	"github.com/apache/arrow/go/v17/arrow/ipc"
 	"github.com/apache/arrow/go/v17/arrow/memory"
-	"github.com/apache/arrow/go/v17/parquet"
-	"github.com/apache/arrow/go/v17/parquet/file"
-	"github.com/apache/arrow/go/v17/parquet/pqarrow"
+
+	"github.com/saspart/saspart/internal/arrowfile"
 )
 
-// arrowBatchRows is how many rows of a Parquet file are decoded at a time. Arrow files are
-// read in the batches in which they were written.
-const arrowBatchRows = 4096
-
 // batches reads an Arrow or Parquet file batch by batch.
-type batches struct {
-	schema *arrow.Schema
-	next   func() (arrow.Record, error) // io.EOF after the last; valid until the next call
-	close  func()
+type batches interface {
+	Schema() *arrow.Schema
+	Next() (arrow.Record, error) // io.EOF after the last; valid until the next call
+	Close()
 }
 
-// openIPCFile opens an Arrow IPC file.
-func openIPCFile(r *io.SectionReader, _ []string) (*batches, error) {
-	f, err := ipc.NewFileReader(r)
-	if err != nil {
-		return nil, err
-	}
-	return &batches{f.Schema(), f.Read, func() { f.Close() }}, nil
-}
+// limits bounds what a file may take. Some programs write an Arrow file as one batch.
+var limits = arrowfile.Limits{Fields: 1 << 16, Batch: 1 << 30}
 
-// openIPCStream opens an Arrow IPC stream.
-func openIPCStream(r *io.SectionReader, _ []string) (*batches, error) {
-	s, err := ipc.NewReader(r)
-	if err != nil {
-		return nil, err
-	}
-	return &batches{s.Schema(), s.Read, s.Release}, nil
+// openIPC opens an Arrow IPC file or stream.
+func openIPC(r *io.SectionReader, _ []string) (batches, error) {
+	return arrowfile.Open(r, r.Size(), limits)
 }
 
 // openParquet opens a Parquet file and reads the named columns.
-func openParquet(r *io.SectionReader, columns []string) (*batches, error) {
-	props := parquet.NewReaderProperties(memory.DefaultAllocator)
-	props.BufferedStreamEnabled = true // not whole column chunks at once
-	f, err := file.NewParquetReader(r, file.WithReadProps(props))
-	if err != nil {
-		return nil, err
-	}
-	a, err := pqarrow.NewFileReader(f, pqarrow.ArrowReadProperties{BatchSize: arrowBatchRows}, memory.DefaultAllocator)
-	if err != nil {
-		return nil, err
-	}
-	schema, err := a.Schema()
-	if err != nil {
-		return nil, err
-	}
-	leaves := []int{}
-	for _, name := range columns {
-		// A nested column has no leaf of its own name; its type is refused later.
-		if i := f.MetaData().Schema.ColumnIndexByName(name); i >= 0 {
-			leaves = append(leaves, i)
-		}
-	}
-	if len(leaves) < len(columns) {
-		return &batches{schema, func() (arrow.Record, error) { return nil, io.EOF }, func() {}}, nil
-	}
-	rr, err := a.GetRecordReader(context.Background(), leaves, nil)
-	if err != nil {
-		return nil, err
-	}
-	return &batches{schema, rr.Read, rr.Release}, nil
+func openParquet(r *io.SectionReader, columns []string) (batches, error) {
+	return arrowfile.OpenParquet(r, r.Size(), columns, limits)
 }
 
 // arrowRows reads the rows of an Arrow or Parquet file.
 type arrowRows struct {
 	columns columns
-	batches *batches
+	batches batches
 	row     int64 // rows begun so far: the number, from 1, of the one read last
 
 	at, length int // in the batch
@@ -97,20 +51,20 @@ type (
 )
 
 // openArrow opens a file with open and checks the columns and their types.
-func openArrow(r *io.SectionReader, open func(*io.SectionReader, []string) (*batches, error), cols columns) (rows, error) {
+func openArrow(r *io.SectionReader, open func(*io.SectionReader, []string) (batches, error), cols columns) (rows, error) {
 	a := &arrowRows{columns: cols}
 	names := append([]string{cols.key}, cols.numbers...)
 	if cols.text != "" {
 		names = append(names, cols.text)
 	}
-	err := guard(func() (err error) {
+	err := arrowfile.Guard(func() (err error) {
 		a.batches, err = open(r, names)
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("can't be opened (%w): the file is truncated, damaged or still being written; write or copy it again", err)
 	}
-	if err := guard(func() error { return a.bind(emptyBatch(a.batches.schema)) }); err != nil {
+	if err := arrowfile.Guard(func() error { return a.bind(emptyBatch(a.batches.Schema())) }); err != nil {
 		a.close()
 		return nil, err
 	}
@@ -199,8 +153,8 @@ func (a *arrowRows) next(r *row, wanted bool) error {
 
 func (a *arrowRows) nextBatch() error {
 	var batch arrow.Record
-	err := guard(func() (err error) {
-		if batch, err = a.batches.next(); err == nil {
+	err := arrowfile.Guard(func() (err error) {
+		if batch, err = a.batches.Next(); err == nil {
 			err = a.bind(batch)
 		}
 		return err
@@ -221,20 +175,7 @@ func (a *arrowRows) null(column string) error {
 }
 
 // close implements rows.
-func (a *arrowRows) close() { a.batches.close() }
-
-// guard turns a panic into an error: some damaged files make the Arrow library panic.
-func guard(f func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%v", p)
-		}
-	}()
-	if err = f(); errors.Is(err, io.ErrUnexpectedEOF) {
-		return fmt.Errorf("the data end early: %w", err)
-	}
-	return err
-}
+func (a *arrowRows) close() { a.batches.Close() }
 
 // textsOf reads a column as bytes. Text and binary are taken as they are; whole numbers,
 // booleans, dates and times as text; dictionaries as their values. It is nil for a column of

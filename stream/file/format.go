@@ -124,10 +124,8 @@ func (f *format) open(cfg stream.FileConfig, cols columns) (rows, error) {
 		return newCSV(unzipped, cfg, cols)
 	case parquetFile:
 		return openArrow(f.reader(), openParquet, cols)
-	case arrowStream:
-		return openArrow(f.reader(), openIPCStream, cols)
 	}
-	return openArrow(f.reader(), openIPCFile, cols)
+	return openArrow(f.reader(), openIPC, cols)
 }
 
 // gzipError explains an error of gzipped data.

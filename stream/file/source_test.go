@@ -451,3 +451,32 @@ func FuzzCSV(f *testing.F) {
 		}
 	})
 }
+
+// FuzzArrow: whatever bytes an Arrow or Parquet file has, opening and reading it ends with
+// rows or an error.
+func FuzzArrow(f *testing.F) {
+	for _, format := range []string{"file", "stream", "parquet"} {
+		f.Add(arrowBytes(f, format, oneBatch([]string{"a", "null", "b", "a"}, []float64{1, 2, 3, 4})))
+	}
+	path := filepath.Join(f.TempDir(), "data")
+	f.Fuzz(func(t *testing.T, content []byte) {
+		if kindOf(content) <= gzipCSVFile {
+			t.Skip("FuzzCSV reads it")
+		}
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range []string{"k", "d", "t"} {
+			cfg := fileConfig(path)
+			cfg.File.Key, cfg.File.OnBadRow = key, stream.BadRowSkip
+			sources, err := stream.OpenSources(cfg, stream.SourceEnv{Subtasks: 1, Task: stream.TaskTDigest, OpenFile: Open})
+			if err != nil {
+				continue
+			}
+			_, _ = flat(sources[0], 7, 1000)
+			if err := stream.CloseSources(sources); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}

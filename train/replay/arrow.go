@@ -14,6 +14,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/ipc"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 
+	"github.com/saspart/saspart/internal/arrowfile"
 	"github.com/saspart/saspart/train"
 )
 
@@ -86,26 +87,37 @@ func writeFile(w io.WriteSeeker, schema *arrow.Schema, batches iter.Seq[arrow.Re
 	return nil
 }
 
-// readFile passes an Arrow IPC file of a schema to rows. Metadata may differ from the schema's.
-func readFile(data []byte, want *arrow.Schema, rows func(*ipc.FileReader) error) (err error) {
-	// The Arrow reader panics on some damaged files.
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("damaged: %v", r)
+// readFile reads an Arrow IPC file of a schema: first its metadata, which may differ from
+// the schema's, then its batches, each of which may have up to the given number of rows.
+// Lists of a batch that are too short for its rows make rows panic, which is an error here.
+func readFile(data []byte, want *arrow.Schema, most int, metadata func(arrow.Metadata) error, rows func(arrow.Record) error) error {
+	file, err := arrowfile.Open(bytes.NewReader(data), int64(len(data)), arrowfile.Limits{Fields: 100, Batch: 2*most*rowBytes(want) + 1<<16})
+	switch {
+	case err != nil:
+	case !file.Schema().Equal(want):
+		err = fmt.Errorf("its columns are %v, where %v belong: use the configuration that wrote it", file.Schema().Fields(), want.Fields())
+	default:
+		if err = metadata(file.Schema().Metadata()); err == nil {
+			err = file.Rows(rows)
 		}
-		if err != nil {
-			err = fmt.Errorf("read replay: %w", err)
-		}
-	}()
-	file, err := ipc.NewFileReader(bytes.NewReader(data))
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("read replay: %w", err)
 	}
-	defer file.Close()
-	if got := file.Schema(); !got.Equal(want) {
-		return fmt.Errorf("its columns are %v, where %v belong: use the configuration that wrote it", got.Fields(), want.Fields())
+	return nil
+}
+
+// rowBytes is the size of a row of a schema.
+func rowBytes(s *arrow.Schema) int {
+	n := 0
+	for _, f := range s.Fields() {
+		if list, ok := f.Type.(*arrow.FixedSizeListType); ok {
+			n += int(list.Len()) * list.Elem().(arrow.FixedWidthDataType).Bytes()
+		} else {
+			n += f.Type.(arrow.FixedWidthDataType).Bytes()
+		}
 	}
-	return rows(file)
+	return n
 }
 
 // record is a view of some rows as a record batch.
@@ -126,29 +138,13 @@ func (b *Buffer) record(schema *arrow.Schema, from, to int, priority []float64) 
 // configured capacity, and invalid numbers are errors.
 func Read(data []byte, cfg Config, dims train.Dims) (*Buffer, error) {
 	b := New(cfg, dims)
-	if err := readFile(data, b.schema(), b.fill); err != nil {
+	if err := readFile(data, b.schema(), batchRows, b.metadata, b.rows); err != nil {
 		return nil, err
 	}
+	if n := b.Len(); n < cfg.Capacity && b.at != n || b.at >= cfg.Capacity {
+		return nil, fmt.Errorf("read replay: %d transitions with the next one at %d, in a ring of %d: use the capacity that wrote it", n, b.at, cfg.Capacity)
+	}
 	return b, nil
-}
-
-func (b *Buffer) fill(file *ipc.FileReader) error {
-	if err := b.metadata(file.Schema().Metadata()); err != nil {
-		return err
-	}
-	for i := range file.NumRecords() {
-		rec, err := file.Record(i)
-		if err != nil {
-			return err
-		}
-		if err := b.rows(rec); err != nil {
-			return err
-		}
-	}
-	if n := b.Len(); n < b.cfg.Capacity && b.at != n || b.at >= b.cfg.Capacity {
-		return fmt.Errorf("%d transitions with the next one at %d, in a ring of %d: use the capacity that wrote it", n, b.at, b.cfg.Capacity)
-	}
-	return nil
 }
 
 func (b *Buffer) metadata(md arrow.Metadata) error {

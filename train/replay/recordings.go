@@ -8,7 +8,6 @@ import (
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
-	"github.com/apache/arrow/go/v17/arrow/ipc"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 
 	"github.com/saspart/saspart/dataset"
@@ -174,47 +173,51 @@ func lists(of arrow.DataType, n int, v []float32) arrow.Array {
 // ReadRecordings returns the recordings that Write has written.
 func ReadRecordings(data []byte, capacity, workers int, p0 float64) (*Recordings, error) {
 	r := NewRecordings(capacity, workers, p0)
-	if err := readFile(data, r.schema(nil), r.fill); err != nil {
+	var segments []segmentInfo
+	err := readFile(data, r.schema(nil), segmentWindows, func(md arrow.Metadata) error {
+		if v, _ := md.GetValue(metaVersion); v != version {
+			return fmt.Errorf("it is of another format than %s", version)
+		}
+		text, ok := md.GetValue(metaSegments)
+		if !ok {
+			return nil
+		}
+		if err := json.Unmarshal([]byte(text), &segments); err != nil {
+			return fmt.Errorf("segments: %w", err)
+		}
+		return nil
+	}, func(rec arrow.Record) error {
+		if len(r.segments) == len(segments) {
+			return fmt.Errorf("more than %d record batches, the number of segments", len(segments))
+		}
+		return r.add(segments[len(r.segments)], rec)
+	})
+	switch {
+	case err != nil:
 		return nil, err
+	case len(r.segments) < len(segments):
+		return nil, fmt.Errorf("read replay: %d segments in %d record batches", len(segments), len(r.segments))
 	}
 	return r, nil
 }
 
-func (r *Recordings) fill(file *ipc.FileReader) error {
-	md := file.Schema().Metadata()
-	if i := md.FindKey(metaVersion); i < 0 || md.Values()[i] != version {
-		return fmt.Errorf("it is of another format than %s", version)
+// add adds the segment that a record batch has.
+func (r *Recordings) add(k segmentInfo, rec arrow.Record) error {
+	n := int(rec.NumRows())
+	matrix := func(i int) []float32 {
+		v := rec.Column(i).(*array.FixedSizeList).ListValues().(*array.Float32).Float32Values()
+		return append([]float32(nil), v[:n*r.workers]...) // panics where there are fewer
 	}
-	var segments []segmentInfo
-	if i := md.FindKey(metaSegments); i >= 0 {
-		if err := json.Unmarshal([]byte(md.Values()[i]), &segments); err != nil {
-			return fmt.Errorf("segments: %w", err)
-		}
+	s := &dataset.Sequence{Workers: r.workers, Windows: n, Counts: matrix(0), Busy: matrix(1), Queue: matrix(2)}
+	s.Seconds = append(s.Seconds, rec.Column(3).(*array.Float32).Float32Values()[:n]...)
+	for _, m := range rec.Column(4).(*array.Float32).Float32Values()[:n] {
+		s.Mixed = append(s.Mixed, m != 0)
 	}
-	if len(segments) != file.NumRecords() {
-		return fmt.Errorf("%d segments in %d record batches", len(segments), file.NumRecords())
+	recording, err := recording.Of(s, r.p0)
+	if err != nil {
+		return err
 	}
-	for i, k := range segments {
-		rec, err := file.Record(i)
-		if err != nil {
-			return err
-		}
-		n := int(rec.NumRows())
-		matrix := func(i int) []float32 {
-			v := rec.Column(i).(*array.FixedSizeList).ListValues().(*array.Float32).Float32Values()
-			return append([]float32(nil), v[:n*r.workers]...) // panics where there are fewer
-		}
-		s := &dataset.Sequence{Workers: r.workers, Windows: n, Counts: matrix(0), Busy: matrix(1), Queue: matrix(2)}
-		s.Seconds = append(s.Seconds, rec.Column(3).(*array.Float32).Float32Values()[:n]...)
-		for _, m := range rec.Column(4).(*array.Float32).Float32Values()[:n] {
-			s.Mixed = append(s.Mixed, m != 0)
-		}
-		recording, err := recording.Of(s, r.p0)
-		if err != nil {
-			return err
-		}
-		r.segments = append(r.segments, segment{k.Job, k.Open, recording})
-		r.windows += n
-	}
+	r.segments = append(r.segments, segment{k.Job, k.Open, recording})
+	r.windows += n
 	return nil
 }

@@ -1,10 +1,12 @@
 package replay
 
 import (
+	"encoding/binary"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -280,6 +282,26 @@ func TestReadRefuses(t *testing.T) {
 	} {
 		if b, err := Read(tc.data, tc.cfg, tc.dims); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %v, error %v; want one with %q", tc.why, b, err, tc.want)
+		}
+	}
+}
+
+// TestClaims writes a length that no file has over each number of a replay. Arrow's own
+// reader allocates 137 GB for some.
+func TestClaims(t *testing.T) {
+	dims := train.Dims{Obs: 2, Act: 1}
+	cfg := Default()
+	cfg.Capacity = 16
+	data := write(t, filled(t, cfg, dims, 5))
+	for at := 0; at+8 <= len(data); at += 4 {
+		damaged := slices.Clone(data)
+		binary.LittleEndian.PutUint64(damaged[at:], 1<<37)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, _ = Read(damaged, cfg, dims)
+		runtime.ReadMemStats(&after)
+		if n := after.TotalAlloc - before.TotalAlloc; n > 8<<20 {
+			t.Fatalf("byte %d: %d MiB were allocated for a file of %d bytes", at, n>>20, len(data))
 		}
 	}
 }

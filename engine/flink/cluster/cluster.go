@@ -45,19 +45,14 @@ func defaultDir() string {
 
 // Validate reports every impossible value by its path.
 func (c *Config) Validate() error {
-	errs := []error{
+	return errors.Join(
 		field.Whole("port", c.Port, 0, 65535),
 		field.Whole("taskmanagers", c.TaskManagers, 1, 64),
 		field.Whole("slots", c.TaskSlots, 1, 1<<10),
 		field.Whole("heap", c.Heap, 64, 1<<20),
-	}
-	if c.Dir == "" {
-		errs = append(errs, field.Errorf("dir", "is empty; name a folder for the cluster's files"))
-	}
-	if c.Patience <= 0 {
-		errs = append(errs, field.Errorf("wait", "is %v; it must be above 0", c.Patience))
-	}
-	return errors.Join(errs...)
+		field.Check(c.Dir != "", "dir", "is empty; name a folder for the cluster's files"),
+		field.Lasting("wait", c.Patience),
+	)
 }
 
 // Status is the state of a cluster.

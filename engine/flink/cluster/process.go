@@ -40,7 +40,7 @@ func (c *Cluster) start(name, mark, java, classpath string, jvm, args []string) 
 	all = append(append(all, "-cp", classpath), args[0], "--configDir", c.path("conf"))
 	cmd := exec.Command(java, append(all, args[1:]...)...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = c.config.Dir, out, out
-	cmd.SysProcAttr = apart()
+	cmd.SysProcAttr = Apart()
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the %s: %w", name, err)
 	}

@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// apart keeps a child out of this process's session, so that an interrupt at the terminal
-// does not reach it.
-func apart() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
+// Apart keeps a child out of this process's session, so that neither an interrupt at the
+// terminal nor the end of the session reaches it.
+func Apart() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
 
 // lock waits until no other command is starting or ending the cluster.
 func lock(file string) (unlock func(), err error) {

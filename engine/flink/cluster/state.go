@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"slices"
+
+	"github.com/saspart/saspart/runlog"
 )
 
 // stateFile is the file in a cluster's folder that holds its state.
@@ -23,12 +25,11 @@ type state struct {
 
 // process returns the process of that name, nil if there is none.
 func (s *state) process(name string) *process {
-	for i := range s.Processes {
-		if s.Processes[i].Name == name {
-			return &s.Processes[i]
-		}
+	i := slices.IndexFunc(s.Processes, func(p process) bool { return p.Name == name })
+	if i < 0 {
+		return nil
 	}
-	return nil
+	return &s.Processes[i]
 }
 
 // registered is the number of TaskManagers that are alive and among ids.
@@ -55,13 +56,7 @@ func (c *Cluster) read() (*state, error) {
 	if err := json.Unmarshal(text, s); err != nil {
 		return nil, fmt.Errorf("%s: %w; if the cluster's processes have ended, remove it", c.path(stateFile), err)
 	}
-	there := s.Processes[:0]
-	for _, p := range s.Processes {
-		if p.alive() {
-			there = append(there, p)
-		}
-	}
-	s.Processes = there
+	s.Processes = slices.DeleteFunc(s.Processes, func(p process) bool { return !p.alive() })
 	return s, nil
 }
 
@@ -71,9 +66,5 @@ func (c *Cluster) write(s *state) error {
 	if err != nil {
 		return err
 	}
-	part := c.path(stateFile + ".part")
-	if err := os.WriteFile(part, append(text, '\n'), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(part, c.path(stateFile))
+	return runlog.ReplaceFile(c.path(stateFile), append(text, '\n'))
 }

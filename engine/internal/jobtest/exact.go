@@ -9,7 +9,6 @@ import (
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/partition/registry"
-	"github.com/saspart/saspart/stream"
 )
 
 // Combining is the name of hash behind aggregation at the senders (CombineLocal).
@@ -49,12 +48,7 @@ func CheckExact(t *rapid.T, open func(engine.Setup) (engine.Job, error), scheme,
 	c.Costs.Record = time.Duration(rapid.SampledFrom([]int{200, 20_000, 300_000}).Draw(t, "cost")) // the last overloads a worker
 	seed := rapid.Uint64().Draw(t, "seed")
 	records := RandomRecords(rand.New(rand.NewPCG(seed, 1)), rapid.IntRange(0, 400).Draw(t, "records"), 40, 100*time.Millisecond)
-	cfg := stream.DefaultTask()
-	cfg.Name = taskName
-	task, err := stream.NewTask(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
+	task := NewTask(t, taskName)
 	if scheme == Combining {
 		c.Combine = engine.CombineLocal
 		c.CombineKeys = rapid.SampledFrom([]int{1, 3, 1000}).Draw(t, "combine keys")

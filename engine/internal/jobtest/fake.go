@@ -13,7 +13,6 @@ import (
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/loop"
 	"github.com/saspart/saspart/partition"
-	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/stream"
 )
@@ -260,31 +259,8 @@ func (s *scatterRouter) Route(b *stream.Batch, dst []partition.Dest) {
 }
 func (*scatterRouter) EndSlide(int64) {}
 
-// RoundRobin deals records out in turn: a stream without skew.
-func RoundRobin() partition.Scheme {
-	return partition.Scheme{Name: "turns", NewRouter: func(env partition.Env) partition.Router {
-		return &turns{workers: env.Workers}
-	}}
-}
-
-type turns struct{ workers, next int }
-
-func (r *turns) Route(_ *stream.Batch, dst []partition.Dest) {
-	for i := range dst {
-		dst[i] = partition.Dest(r.next)
-		r.next = (r.next + 1) % r.workers
-	}
-}
-func (*turns) EndSlide(int64) {}
-
 // TableScheme routes by the table partitioner, which follows any route.
 func TableScheme(t tester, workers int) partition.Scheme {
 	t.Helper()
-	c := registry.Default()
-	c.Name = "table"
-	s, err := registry.New(c, workers)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return Scheme(t, "table", workers)
 }

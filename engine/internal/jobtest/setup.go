@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/saspart/saspart/engine"
-	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/stream"
 )
@@ -23,12 +22,6 @@ func Setup(tb testing.TB, task, partitioner string, rate float64, c engine.Confi
 // Words is benchSetup with a vocabulary of the given size.
 func Words(tb testing.TB, task, partitioner string, rate float64, c engine.Config, vocabulary int) engine.Setup {
 	tb.Helper()
-	tc := stream.DefaultTask()
-	tc.Name = task
-	tk, err := stream.NewTask(tc)
-	if err != nil {
-		tb.Fatal(err)
-	}
 	sc := stream.DefaultSource()
 	sc.Kind, sc.Keys, sc.Exponent = stream.KindZipf, 10_000, 1.5
 	sc.Sentences.Words, sc.Sentences.Vocabulary = 1, vocabulary
@@ -36,13 +29,7 @@ func Words(tb testing.TB, task, partitioner string, rate float64, c engine.Confi
 	if err != nil {
 		tb.Fatal(err)
 	}
-	pc := registry.Default()
-	pc.Name = partitioner
-	scheme, err := registry.New(pc, c.Workers)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	s := engine.Setup{Config: c, Task: tk, Sources: sources, Scheme: scheme, Seed: 1}
+	s := engine.Setup{Config: c, Task: NewTask(tb, task), Sources: sources, Scheme: Scheme(tb, partitioner, c.Workers), Seed: 1}
 	rc := stream.DefaultRate()
 	rc.Rate = rate
 	for i := range c.Partitioners {
@@ -71,7 +58,7 @@ func SplitRoute(workers int) *policy.Route {
 }
 
 // NewTask makes the task of a name, with its default options.
-func NewTask(t testing.TB, name string) stream.Task {
+func NewTask(t tester, name string) stream.Task {
 	t.Helper()
 	cfg := stream.DefaultTask()
 	cfg.Name = name

@@ -20,6 +20,8 @@ type Combiner struct {
 	shift   uint    // 64 - log2(len(index))
 	entries []entry
 	free    []stream.State // emptied states for reuse
+	last    *entry         // of the record added last
+	squares float64        // sum of the squared times of records
 }
 
 // probe is a cell of the index: part of the hash beside the entry's number plus
@@ -41,6 +43,7 @@ type entry struct {
 	old   []pane // earlier panes, by slide ascending
 	sent  int64  // records since the last Realised, of keys that may be split
 	merge int64  // partials of windows up to this slide pass a reducer
+	timed timing // since the last Times
 }
 
 type pane struct {
@@ -75,6 +78,7 @@ func (c *Combiner) home(hash uint64) uint64 { return hash * 0x9e3779b97f4a7c15 >
 // Add folds a record of the given slide in.
 func (c *Combiner) Add(r *stream.Record, slide int64, merge bool) {
 	e := c.find(r)
+	c.last = e
 	if merge {
 		e.sent++
 		e.merge = max(e.merge, slide+c.slides-1)
@@ -181,7 +185,7 @@ func (c *Combiner) Emit(slide int64, worker int32, out func(Partial)) {
 		if p.State != nil {
 			out(p)
 		}
-		if e.cur == nil && len(e.old) == 0 && e.sent == 0 {
+		if e.idle() {
 			gone++
 		}
 	}
@@ -222,11 +226,16 @@ func (c *Combiner) Realised(out func(hash uint64, count int64)) {
 	}
 }
 
-// compact drops entries without state.
+// idle reports whether an entry has neither state nor anything to report.
+func (e *entry) idle() bool {
+	return e.cur == nil && len(e.old) == 0 && e.sent == 0 && e.timed.records == 0
+}
+
+// compact drops idle entries.
 func (c *Combiner) compact() {
 	kept := c.entries[:0]
 	for _, e := range c.entries {
-		if e.cur != nil || len(e.old) > 0 || e.sent > 0 {
+		if !e.idle() {
 			kept = append(kept, e)
 		}
 	}

@@ -29,10 +29,10 @@ func ServiceAt(c *engine.Config, speed float64) Service {
 	at := func(d time.Duration, ratio float64) Picos {
 		return Picos(float64(d.Nanoseconds())*perNano*ratio/speed + 0.5)
 	}
-	k := &c.Costs
+	k, state := &c.Costs, c.StateScale()
 	return Service{
 		Record: at(k.Record, c.WorkRatio), Unit: at(k.Unit, c.WorkRatio),
-		Emit: at(k.Emit, 1), Pane: at(k.Pane, 1),
-		Merge: at(k.Merge, 1), Entry: at(k.Entry, 1),
+		Emit: at(k.Emit, state), Pane: at(k.Pane, state),
+		Merge: at(k.Merge, state), Entry: at(k.Entry, state),
 	}
 }

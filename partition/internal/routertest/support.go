@@ -14,24 +14,10 @@ import (
 	"github.com/saspart/saspart/stream"
 )
 
-// ZipfWeights are the probabilities of n keys with exponent z, heaviest first.
-func ZipfWeights(n int, z float64) []float64 {
-	w := make([]float64, n)
-	sum := 0.0
-	for i := range w {
-		w[i] = math.Pow(float64(i+1), -z)
-		sum += w[i]
-	}
-	for i := range w {
-		w[i] /= sum
-	}
-	return w
-}
-
 // ZipfBatches are count batches of size records of a zipf stream over keys keys.
 func ZipfBatches(count, size, keys int, z float64, seed uint64) []stream.Batch {
 	names, hashes := Keys(keys)
-	cumulated := ZipfWeights(keys, z)
+	cumulated := stream.ZipfPMF(keys, z)
 	for i := 1; i < keys; i++ {
 		cumulated[i] += cumulated[i-1]
 	}
@@ -82,7 +68,7 @@ func ThreeTiers(workers, keys int, z float64) *policy.Route {
 	names, hashes := Keys(keys)
 	capacity := 1 / float64(workers)
 	at := 0
-	for i, p := range ZipfWeights(10000, z)[:min(keys, 4*workers+16)] {
+	for i, p := range stream.ZipfPMF(10000, z)[:min(keys, 4*workers+16)] {
 		k := policy.KeyRoute{Hash: hashes[i], Name: names[i]}
 		n := min(1+int(p/capacity), workers)
 		first := at % workers
@@ -113,48 +99,6 @@ func SentTo(r partition.Router, hashes ...uint64) []int {
 		out[i] = d.Worker()
 	}
 	return out
-}
-
-// Drive routes batches, perSlide of them in each slide, and hands learners a
-// window per slide in which busy ratios follow the counts. It returns the records
-// sent to each worker, from slide skip on, and all destinations.
-func Drive(r partition.Router, batches []stream.Batch, perSlide, workers, skip int) ([]float64, []partition.Dest) {
-	counts, all := make([]float64, workers), []partition.Dest(nil)
-	slide := make([]int64, workers)
-	for i := range batches {
-		dst := make([]partition.Dest, len(batches[i].Hashes))
-		r.Route(&batches[i], dst)
-		all = append(all, dst...)
-		for _, d := range dst {
-			slide[d.Worker()]++
-			if i/perSlide >= skip {
-				counts[d.Worker()]++
-			}
-		}
-		if (i+1)%perSlide != 0 {
-			continue
-		}
-		r.EndSlide(int64(i / perSlide))
-		if l, ok := r.(partition.Learner); ok {
-			l.Observe(WindowOf(slide))
-		}
-		clear(slide)
-	}
-	return counts, all
-}
-
-// WindowOf is a window of one second in which workers of equal speed finished
-// these counts, the busiest of them all the time.
-func WindowOf(counts []int64) *policy.Window {
-	w := &policy.Window{End: 1e9, Counts: append([]int64(nil), counts...), Busy: make([]float64, len(counts))}
-	most := int64(1)
-	for _, c := range counts {
-		most = max(most, c)
-	}
-	for i, c := range counts {
-		w.Busy[i] = float64(c) / float64(most)
-	}
-	return w
 }
 
 // Skew is the largest load over the mean.

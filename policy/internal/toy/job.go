@@ -11,6 +11,7 @@ import (
 
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/plan"
+	"github.com/saspart/saspart/stream"
 )
 
 // Job measures windows of a route in closed form, n records each; with a
@@ -128,23 +129,9 @@ func LoadsOf(r *policy.Route, keys []plan.KeyLoad, slots []float64) []float64 {
 func Population(n int, z float64, slots int, seed uint64) ([]plan.KeyLoad, []float64) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	keys, loads := make([]plan.KeyLoad, n), make([]float64, slots)
-	for i, p := range Zipf(n, z) {
+	for i, p := range stream.ZipfPMF(n, z) {
 		keys[i] = plan.KeyLoad{Hash: rng.Uint64(), Name: fmt.Sprint("key", i), Load: p}
 		loads[policy.SlotOf(keys[i].Hash, slots)] += p
 	}
 	return keys, loads
-}
-
-// Zipf is the probabilities of n keys with exponent z, descending.
-func Zipf(n int, z float64) []float64 {
-	d := make([]float64, n)
-	sum := 0.0
-	for i := range d {
-		d[i] = math.Pow(float64(i+1), -z)
-		sum += d[i]
-	}
-	for i := range d {
-		d[i] /= sum
-	}
-	return d
 }
