@@ -37,10 +37,12 @@ type bounds struct {
 
 	on       bool // there are capacities
 	clocks   []clock
-	now      int64 // the subtask's clock
-	bound    int64 // how far a worker may be ahead
-	sent     int64 // records sent in this slide
-	perSlide int64 // records sent in a slide, smoothed; 0: unknown
+	now      int64                  // the subtask's clock
+	bound    int64                  // how far a worker may be ahead
+	credit   int64                  // how far a worker may be behind to be sent what overflows
+	patience [suspectMost + 1]int64 // by count of a suspect: how far its worker may be ahead before it overflows
+	sent     int64                  // records sent in this slide
+	perSlide int64                  // records sent in a slide, smoothed; 0: unknown
 	suspects [suspectCount]suspect
 	random   uint64 // state of a linear congruential generator
 }
@@ -63,8 +65,9 @@ const (
 	chunk = 64 // records are charged in chunks of so many, a bit each
 
 	suspectCount = 1 << 8 // counters of suspects, by hash
+	suspectShift = 64 - 8 // from a mixed hash to its counter
 	suspectFrom  = 3      // overflows, less those of other keys with the same counter, that make a suspect
-	suspectMost  = 128     // overflows that count at most, so that a former suspect is soon forgotten
+	suspectMost  = 128    // overflows that count at most, so that a former suspect is soon forgotten
 	firstTargets = 2      // candidates that a suspect begins with
 	tries        = 4      // workers that are compared for a record
 )
@@ -86,7 +89,13 @@ func newBounds(c Config, env partition.Env) bounds {
 }
 
 // setBound computes the bound from the records of a slide.
-func (b *bounds) setBound() { b.bound = int64(b.config.Bound * unit * float64(b.perSlide)) }
+func (b *bounds) setBound() {
+	b.bound = int64(b.config.Bound * unit * float64(b.perSlide))
+	b.credit = int64(b.config.Credit * float64(b.bound))
+	for n := range b.patience {
+		b.patience[n] = max(b.bound, int64(b.config.Whole*float64(b.bound)*suspectFrom/float64(max(n, suspectFrom))))
+	}
+}
 
 // SetCapacities implements partition.CapacityFollower. It allocates once.
 func (r *router) SetCapacities(c *policy.Capacities) {
@@ -169,7 +178,35 @@ func (r *router) overflow(hash uint64, d partition.Dest) partition.Dest {
 	if home.next <= limit {
 		return d // records before it have left
 	}
-	s := &b.suspects[hash*tally.Fib>>(64-8)]
+	s := b.suspect(hash)
+	count := uint8(0)
+	if s.hash == hash {
+		count = s.count
+	}
+	if home.next <= b.now+b.patience[count] && !r.splits(hash) {
+		return d
+	}
+	known := count >= suspectFrom
+	n := firstTargets
+	if known {
+		n = int(s.candidates)
+	}
+	best := b.leastAhead(hash, n)
+	if best.next() > limit && known {
+		best = b.further(s)
+	}
+	if best.next() > limit && !(known && best.next() < home.next-home.step) {
+		return d
+	}
+	home.next -= home.step
+	k := &b.clocks[best.worker()]
+	k.next = max(k.next, b.now-b.credit) + k.step
+	return partition.Dest(best.worker()) | partition.Merge
+}
+
+// suspect counts an overflow of a key, and returns the counter, which may be another key's.
+func (b *bounds) suspect(hash uint64) *suspect {
+	s := &b.suspects[hash*tally.Fib>>suspectShift]
 	switch {
 	case s.hash == hash:
 		s.count = min(s.count+1, suspectMost)
@@ -178,47 +215,25 @@ func (r *router) overflow(hash uint64, d partition.Dest) partition.Dest {
 	default:
 		*s = suspect{hash: hash, count: 1, candidates: firstTargets}
 	}
-	suspected := s.hash == hash && s.count >= suspectFrom
-	patience := b.config.Whole
-	if suspected {
-		patience = max(1, patience*suspectFrom/float64(s.count))
-	}
-	if home.next <= b.now+int64(patience*float64(b.bound)) && !r.splits(hash) {
-		return d
-	}
-	n := tries
-	if suspected {
-		n = int(s.candidates)
-	}
-	best := b.leastAhead(hash, n)
-	if suspected && b.clocks[best].next > limit {
-		if int(s.candidates) < b.config.Candidates {
-			if s.failed++; s.failed < s.candidates*b.config.Fails {
-				return d
-			}
-			s.candidates *= 2
-			s.failed = 0
-			best = b.leastAhead(hash, int(s.candidates))
-		} else {
-			best = int(s.last)
-			for range tries - 1 {
-				if w := b.draw(); b.clocks[w].next < b.clocks[best].next {
-					best = w
-				}
-			}
-			s.last = uint16(best)
+	return s
+}
+
+// further returns a worker for a suspect all of whose candidates are ahead: one of more
+// candidates, once this has happened as often as it has candidates, and with the most
+// candidates the least ahead of three random workers and the last that was found so.
+func (b *bounds) further(s *suspect) option {
+	if n := int(s.candidates); n < b.config.Candidates {
+		if s.failed++; s.failed >= s.candidates {
+			s.candidates, s.failed = 2*s.candidates, 0
 		}
+		return b.leastAhead(s.hash, int(s.candidates))
 	}
-	if k := &b.clocks[best]; k.next > limit && (!suspected || k.next >= home.next-home.step) {
-		return d
+	best := b.option(int(s.last))
+	for range tries - 1 {
+		best = min(best, b.option(b.draw()))
 	}
-	home.next -= home.step
-	k := &b.clocks[best]
-	if behind := b.now - int64(b.config.Credit*float64(b.bound)) - k.next; behind > 0 {
-		k.next += behind
-	}
-	k.next += k.step
-	return partition.Dest(best) | partition.Merge
+	s.last = uint16(best.worker())
+	return best
 }
 
 // splits reports whether the route splits a key.
@@ -227,33 +242,39 @@ func (l *layout) splits(hash uint64) bool {
 	return at >= 0 && l.entries[at].mask > 0
 }
 
+// option is a worker and its clock in one number, the least of which is the worker that is
+// least ahead: finding it takes no branch.
+type option int64
+
+func (b *bounds) option(worker int) option { return option(b.clocks[worker].next<<16 | int64(worker)) }
+func (o option) next() int64               { return int64(o) >> 16 }
+func (o option) worker() int               { return int(o & 0xffff) }
+
 // leastAhead returns the least ahead of four of a key's n candidates, n a power of two.
-func (b *bounds) leastAhead(hash uint64, n int) int {
+func (b *bounds) leastAhead(hash uint64, n int) option {
 	from := 0
 	if n > tries {
-		from = int(b.next())
+		from = int(b.bits())
 	}
-	best := b.candidate(hash, from&(n-1))
-	for j := 1; j < min(n, tries); j++ {
-		if w := b.candidate(hash, (from+j)&(n-1)); b.clocks[w].next < b.clocks[best].next {
-			best = w
-		}
+	best := min(b.candidate(hash, from&(n-1)), b.candidate(hash, (from+1)&(n-1)))
+	if n > 2 {
+		best = min(best, b.candidate(hash, (from+2)&(n-1)), b.candidate(hash, (from+3)&(n-1)))
 	}
 	return best
 }
 
 // candidate is the j-th worker that a key overflows to.
-func (b *bounds) candidate(hash uint64, j int) int {
+func (b *bounds) candidate(hash uint64, j int) option {
 	z := hash + uint64(j+1)*tally.Fib
 	z = (z ^ z>>32) * 0xd6e8feb86659fd93
-	return int(z >> 32 * uint64(len(b.clocks)) >> 32)
+	return b.option(int(z >> 32 * uint64(len(b.clocks)) >> 32))
 }
 
-// next returns 32 random bits.
-func (b *bounds) next() uint64 {
+// bits returns 32 random bits.
+func (b *bounds) bits() uint64 {
 	b.random = b.random*6364136223846793005 + 1442695040888963407
 	return b.random >> 32
 }
 
 // draw returns a random worker.
-func (b *bounds) draw() int { return int(b.next() * uint64(len(b.clocks)) >> 32) }
+func (b *bounds) draw() int { return int(b.bits() * uint64(len(b.clocks)) >> 32) }

@@ -14,13 +14,12 @@ type Config struct {
 	Whole      float64 `yaml:"whole"`      // number of bounds by which its worker must be ahead before a light key that is not split goes elsewhere
 	Candidates int     `yaml:"candidates"` // most workers that a heavy key goes to before random ones, a power of two
 	Credit     float64 `yaml:"credit"`     // number of bounds that a worker may be behind
-	Fails      uint8   `yaml:"fails"`      // number of bounds that a worker may be behind
 	Decay      int     `yaml:"decay"`      // slides in which it is forgotten how far a worker is ahead
 }
 
 // Default bounds workers to 2 % of a slide.
 func Default() Config {
-	return Config{Bound: 0.02, Whole: 8, Candidates: 16, Decay: 8, Credit: 3, Fails: 1}
+	return Config{Bound: 0.02, Whole: 8, Candidates: 16, Decay: 8, Credit: 3}
 }
 
 // Validate reports impossible values by their path.
