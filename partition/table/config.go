@@ -19,7 +19,7 @@ type Config struct {
 
 // Default bounds workers to 2 % of a slide.
 func Default() Config {
-	return Config{Bound: 0.02, Whole: 8, Candidates: 16, Decay: 8, Credit: 3}
+	return Config{Bound: 0.02, Whole: 4, Candidates: 16, Decay: 8, Credit: 3}
 }
 
 // Validate reports impossible values by their path.
