@@ -196,7 +196,7 @@ func TestSample(t *testing.T) {
 	dst := NewColumns(3000, s.Widths())
 	rng := rand.New(rand.NewPCG(1, 1))
 	if s.Sample(rng, dst) == nil {
-		t.Error("sampled from nothing")
+		t.Error("sampled from an empty store")
 	}
 	for i := range 3 {
 		if err := s.append(&Row{Obs: []float32{float32(i)}, Act: []float32{0}, Next: []float32{0}}); err != nil {

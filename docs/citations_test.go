@@ -259,7 +259,7 @@ func TestCitationForms(t *testing.T) {
 		{"across lines", "a/x.go", "// docs/design.md,\n\t// \"The\n// loop\".", []string{"docs/design.md|The loop"}},
 		{"in a Java comment", "a/X.java", "/**\n * docs/design.md, \"The\n * loop\".\n */", []string{"docs/design.md|The loop"}},
 		{"a section without quotes is an error", "a/x.go", "// docs/design.md, The loop", []string{"docs/design.md|!"}},
-		{"a sentence that goes on is no section", "a/x.go", "// docs/design.md, which says more", []string{"docs/design.md|"}},
+		{"a longer sentence is no section", "a/x.go", "// docs/design.md, which says more", []string{"docs/design.md|"}},
 		{"a link with an anchor", "a/x.md", "[a](../docs/design.md#the-loop)", []string{"../docs/design.md|#the-loop"}},
 		{"a link within the document", "a/x.md", "[a](#the-loop)", []string{"|#the-loop"}},
 		{"a link's text is no citation, nor is code", "a/x.md", "[x.md](y.md), `z.md`", []string{"y.md|"}},

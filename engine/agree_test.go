@@ -74,7 +74,7 @@ type measured struct {
 	busy, reducer []float64
 }
 
-// measureJob skips the windows in which a job comes to its pace, and measures the
+// measureJob skips the windows before a job has reached its rate, and measures the
 // next few.
 func measureJob(t testing.TB, j engine.Job) measured {
 	t.Helper()
@@ -141,7 +141,7 @@ func TestSimAndLocalAgree(t *testing.T) {
 			low := 0.7 * want.rate
 			want, got = computed(t, low), live(low)
 			within(t, "rate", got.rate, want.rate)
-			if calm { // a machine that is held up makes a burst of what is due, which a queue may not take
+			if calm { // a machine that is held up makes a burst of the due records, for which a queue may be too short
 				within(t, "backpressure", got.held, want.held)
 			}
 			for i := range want.busy {

@@ -25,7 +25,7 @@ func TestReportRoutes(t *testing.T) {
 		return string(text)
 	}
 	if strings.Contains(report(), "<h2>Routes</h2>") {
-		t.Error("routes are shown that nobody told of")
+		t.Error("routes are shown that were never recorded")
 	}
 	write := func(text string) {
 		t.Helper()

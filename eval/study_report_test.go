@@ -142,9 +142,9 @@ func TestVerdict(t *testing.T) {
 		{"better than all", map[string]float64{"hash": 300, "waterfill": 800, "saspartitioner": 950}, "Yes: it holds more than hash and waterfill"},
 		{"as good as what needs no training", map[string]float64{"hash": 300, "waterfill": 950, "saspartitioner": 952}, "Yes against hash, but waterfill, without training, does as well"},
 		{"worse than one", map[string]float64{"hash": 300, "combine": 990, "waterfill": 950, "saspartitioner": 900}, "No: combine and waterfill, without training, hold more than saspartitioner"},
-		{"nobody better or worse", map[string]float64{"hash": 950, "saspartitioner": 951}, "No: hash, without training, does as well"},
+		{"none better or worse", map[string]float64{"hash": 950, "saspartitioner": 951}, "No: hash, without training, does as well"},
 		{"alone", map[string]float64{"saspartitioner": 951}, "No cell measured"},
-		{"nobody learned", map[string]float64{"hash": 951}, "No learned policy took part"},
+		{"no learned policy", map[string]float64{"hash": 951}, "No learned policy took part"},
 		{"nothing", nil, "No learned policy took part"},
 	} {
 		headline, points := verdict(rows(c.held))
@@ -155,7 +155,7 @@ func TestVerdict(t *testing.T) {
 	const want = "Of the other partitioners, fish holds the most. Against fish, saspartitioner holds 9.1 % less on average"
 	_, points := verdict(rows(map[string]float64{"hash": 300, "pkg": 960, "fish": 990, "saspartitioner": 900}))
 	if !slices.ContainsFunc(points, func(p string) bool { return strings.HasPrefix(p, want) }) {
-		t.Errorf("of partitioners that nobody takes without knowing them: %q", points)
+		t.Errorf("of the other partitioners: %q", points)
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// A clone is equal and shares no list, whatever fields windows come to have.
+// A clone is equal and shares no list, whatever fields a window has.
 func TestWindowClone(t *testing.T) {
 	w := &Window{Step: 3, Partitioner: "hash", Route: HashRoute(2)}
 	v := reflect.ValueOf(w).Elem()

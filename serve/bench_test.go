@@ -150,7 +150,7 @@ func decisionOfProcess(b *testing.B) {
 			if err := router.RecvMsg(&m); err != nil {
 				b.Fatal(err)
 			}
-			answer, _, err := wire.ReadResponse(m.Bytes(), j.shape.Workers)
+			answer, _, err := wire.ReadResponse(m.Bytes(), j.shape.Workers, nil)
 			m.Free()
 			if err != nil {
 				b.Fatal(err)
@@ -165,7 +165,7 @@ func decisionOfProcess(b *testing.B) {
 	})
 }
 
-// change makes another worker slow, or fast, in every so many steps.
+// change makes another worker slow, or fast, at regular steps.
 func (j *toy) change(step, every int) {
 	if step%every == 0 {
 		w := step / every % len(j.speeds)
@@ -275,7 +275,7 @@ func (p *process) resident(b *testing.B) float64 {
 			return 1024 * kib
 		}
 	}
-	b.Fatal("no resident memory is told of")
+	b.Fatal("no resident memory is reported")
 	return 0
 }
 

@@ -48,7 +48,7 @@ func TestControl(t *testing.T) {
 	s := start(t, "", serve.Default(), serve.Options{})
 	rate := func(r float64) *float64 { return &r }
 	if err := s.Control("clicks", wire.Control{End: true}); err == nil {
-		t.Error("a job that never came is told something")
+		t.Error("a job that never came gets something")
 	}
 	shape := reports.Shape{Workers: 2, Partitioners: 2, Slides: 1, Slide: 100 * time.Millisecond}
 	attach := func(o *orders, set func(*client.Config)) {
@@ -81,13 +81,13 @@ func TestControl(t *testing.T) {
 	}
 	attach(&late, func(c *client.Config) { c.Partitioners = wire.Ranges{{First: 1, Count: 1}} })
 	for name, o := range map[string]*orders{"who was there": &first, "who came later": &late} {
-		eventually(t, name+" is told", func() bool {
+		eventually(t, name+" gets it", func() bool {
 			c := o.all()
 			return c.Rate != nil && *c.Rate == 0 && c.Partitioner == `{"name":"pkg"}` && c.End
 		})
 	}
 	if c := worker.all(); c != (wire.Control{}) {
-		t.Errorf("a stream of workers is told %+v", c)
+		t.Errorf("a stream of workers gets %+v", c)
 	}
 }
 

@@ -49,7 +49,7 @@ func TestWrongConversations(t *testing.T) {
 	}{
 		{"a report before the hello", nil, &pb.Report{}, codes.InvalidArgument, "hello"},
 		{"another version", wrong, nil, codes.FailedPrecondition, "protocol"},
-		{"a job that somebody else runs", other, nil, codes.AlreadyExists, "taken"},
+		{"a job that another client runs", other, nil, codes.AlreadyExists, "taken"},
 		{"a subtask with another idea of its job", narrow, nil, codes.FailedPrecondition, "shape"},
 		{"more workers than the server takes", many, nil, codes.ResourceExhausted, "workers"},
 		{"a message too large", hello(j, "large"), big, codes.ResourceExhausted, "size"},
@@ -135,7 +135,7 @@ func isTimeout(err error) bool {
 	return errors.As(err, &n) && n.Timeout()
 }
 
-// Reports that cannot be are left out, told of and counted; the stream goes on.
+// Reports that cannot be are left out, reported and counted; the stream continues.
 func TestImpossibleReports(t *testing.T) {
 	s := start(t, "", serve.Default(), serve.Options{})
 	j := newToy(8)
@@ -268,7 +268,7 @@ func TestReportRateOfAConnection(t *testing.T) {
 		return len(told) > 0
 	})
 	if text := <-told; !strings.Contains(text, "on this connection") {
-		t.Errorf("the client is told: %s", text)
+		t.Errorf("the client gets: %s", text)
 	}
 	works(t, s, "of another connection")
 }

@@ -64,7 +64,7 @@ func TestFeed(t *testing.T) {
 	eventually(t, "a job of another number of workers is refused", func() bool { return refused.Status().Error != "" })
 	refused.Close()
 	for i, name := range []string{"one", "another"} {
-		eventually(t, "nobody is there", func() bool { return gone.Load() > int64(i) })
+		eventually(t, "no job is attached", func() bool { return gone.Load() > int64(i) })
 		j := newToy(8)
 		c := j.attach(t, s.address, name, nil)
 		attached(t, c)
@@ -105,7 +105,7 @@ func TestFeedOfSlowTaker(t *testing.T) {
 	j := newToy(4)
 	for range 4 {
 		if c.Decide(j.window(), j.route).Route != nil {
-			t.Error("there is a route, and nobody decided")
+			t.Error("there is a route without a decision")
 		}
 	}
 	if f.Dropped() != 2 {

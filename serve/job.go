@@ -110,6 +110,7 @@ func (j *job) attach(s *stream, route *policy.Route) bool {
 	s.out.put(&pb.AttachResponse{Message: &pb.AttachResponse_Welcome{Welcome: &pb.Welcome{
 		Protocol: wire.Protocol, Server: j.server.name, Model: j.modelMessage(),
 		MaxMessageBytes: uint32(j.server.config.Limits.Message), MaxReportsPerSecond: j.server.config.Limits.Reports,
+		Compact: true,
 	}}})
 	if j.wanted != (wire.Control{}) && len(s.hello.Partitioners) > 0 {
 		s.out.put(control(j.wanted))
@@ -169,7 +170,7 @@ func (j *job) answer(now time.Time) {
 		}
 		j.loop.Observe(a.Window)
 		route := j.loop.Decide().Route
-		d := &wire.Decision{Window: a.Number, Incomplete: !a.Complete(), Shares: a.Shares}
+		d := &decision{Decision: wire.Decision{Window: a.Number, Incomplete: !a.Complete(), Shares: a.Shares}, learned: a.Learns}
 		if seen := j.learn.See(a.Window); seen != nil {
 			d.Busy = measured(seen.Busy)
 		}
@@ -178,9 +179,8 @@ func (j *job) answer(now time.Time) {
 			j.assembler.Know(route)
 			d.Route, d.Start = route, min(j.assembler.Latest(), math.MaxUint64-2)+2
 		}
-		message := newDecision(d)
 		for _, s := range j.streams {
-			if len(s.hello.Partitioners) > 0 && s.out.decide(message) {
+			if len(s.hello.Partitioners) > 0 && s.out.decide(d) {
 				j.server.metrics.unsent.Inc()
 			}
 		}

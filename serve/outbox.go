@@ -3,6 +3,7 @@ package serve
 import (
 	"sync"
 
+	"github.com/saspart/saspart/policy"
 	pb "github.com/saspart/saspart/proto/saspart/v1"
 	"github.com/saspart/saspart/serve/wire"
 )
@@ -20,14 +21,41 @@ type outbox struct {
 	decision *decision
 }
 
-// decision is a decision with its encoded form, which all streams of a job share.
+// decision is a decision with its encoded forms, which the streams of a job share.
 type decision struct {
-	*wire.Decision
-	frame wire.Frame
+	wire.Decision
+	learned bool // a partitioner learns from the busy ratios
+
+	mu     sync.Mutex
+	frames map[form]wire.Frame
 }
 
-func newDecision(d *wire.Decision) *decision {
-	return &decision{d, wire.AppendDecision(make([]byte, 0, wire.SizeOf(d)), d)}
+// form is what the encoding of a decision depends on.
+type form struct {
+	compact bool
+	base    *policy.Route // that the stream's client has; nil: none
+}
+
+// frame returns the encoded decision.
+func (d *decision) frame(f form) wire.Frame {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	frame, ok := d.frames[f]
+	if !ok {
+		of := d.Decision
+		if f.compact {
+			of.Base = f.base
+			if !d.learned {
+				of.Busy = nil
+			}
+		}
+		frame = wire.AppendDecision(make([]byte, 0, wire.SizeOf(&of)), &of)
+		if d.frames == nil {
+			d.frames = map[form]wire.Frame{}
+		}
+		d.frames[f] = frame
+	}
+	return frame
 }
 
 // mostNotices is how many unsent notices an outbox keeps.
@@ -61,9 +89,9 @@ func (o *outbox) decide(d *decision) (late bool) {
 	if old := o.decision; old != nil {
 		late = true
 		if d.Route == nil && old.Route != nil {
-			both := *d.Decision
+			both := &decision{Decision: d.Decision, learned: d.learned}
 			both.Route, both.Start = old.Route, old.Start
-			d = newDecision(&both)
+			d = both
 		}
 	}
 	o.decision = d
@@ -78,8 +106,8 @@ func (o *outbox) wake() {
 	}
 }
 
-// take returns the next message to send, a *pb.AttachResponse or a wire.Frame, nil if
-// there is none.
+// take returns the next message to send, a *pb.AttachResponse or a *decision, nil if there
+// is none.
 func (o *outbox) take() any {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -97,7 +125,7 @@ func (o *outbox) take() any {
 		o.notices = o.notices[1:]
 		return m
 	case o.decision != nil:
-		m := o.decision.frame
+		m := o.decision
 		o.decision = nil
 		return m
 	}

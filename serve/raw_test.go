@@ -116,6 +116,16 @@ func message(r *reports.Report) *pb.Report {
 	return m.GetReport()
 }
 
+// encoded is a decision as it comes on a stream.
+func encoded(t testing.TB, d *pb.Decision) []byte {
+	t.Helper()
+	b, err := proto.Marshal(&pb.AttachResponse{Message: &pb.AttachResponse_Decision{Decision: d}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 // ended is the code that a stream ends with.
 func ended(stream pb.PolicyService_AttachClient) (codes.Code, string) {
 	for {

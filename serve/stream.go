@@ -32,6 +32,21 @@ type stream struct {
 	ended  chan error // why the server ends it; buffers one
 	budget budget
 	client *client
+	sent   *policy.Route // the last route that was sent; nil: none
+}
+
+// message returns what to send for a message of the outbox. Messages are sent in order, so
+// a client that is compact has the last route that was sent.
+func (s *stream) message(m any) any {
+	d, ok := m.(*decision)
+	if !ok {
+		return m
+	}
+	f := form{compact: s.hello.Compact}
+	if f.compact && d.Route != nil {
+		f.base, s.sent = s.sent, d.Route
+	}
+	return d.frame(f)
 }
 
 // end ends the stream. It may be called from any goroutine; only the first reason counts.
@@ -62,7 +77,7 @@ func (s *Server) Attach(ps pb.PolicyService_AttachServer) error {
 		case err := <-st.ended:
 			for errors.Is(err, errDraining) { // the notice that the server stops
 				m := st.out.take()
-				if m == nil || ps.SendMsg(m) != nil {
+				if m == nil || ps.SendMsg(st.message(m)) != nil {
 					break
 				}
 			}
@@ -79,7 +94,7 @@ func (s *Server) Attach(ps pb.PolicyService_AttachServer) error {
 			st.end(errDraining)
 		case <-st.out.ready:
 			for m := st.out.take(); m != nil; m = st.out.take() {
-				if err := ps.SendMsg(m); err != nil {
+				if err := ps.SendMsg(st.message(m)); err != nil {
 					return err
 				}
 			}
@@ -103,14 +118,14 @@ func (s *Server) receive(ps pb.PolicyService_AttachServer, st *stream, hello cha
 		return err
 	}
 	defer j.detach(st)
-	names := wire.NewNames(st.hello.HotKeys())
+	keys := wire.NewKeys(st.hello, s.config.Limits.Message)
 	into := func(r *reports.Report) error { return j.report(st, r) }
 	for {
 		var m wire.Received
 		if err := ps.RecvMsg(&m); err != nil {
 			return s.lost(ps.Context(), err)
 		}
-		err := s.take(st, m.Bytes(), names, into)
+		err := s.take(st, m.Bytes(), keys, into)
 		m.Free()
 		switch {
 		case errors.Is(err, wire.ErrGarbage):
@@ -164,7 +179,7 @@ func (s *Server) join(ctx context.Context, st *stream, m *pb.Route) (*job, error
 
 // take processes a message of an attached stream. An invalid report is answered with a
 // notice, and does not end the stream. Any other invalid message is an error.
-func (s *Server) take(st *stream, m []byte, names wire.Names, into func(*reports.Report) error) error {
+func (s *Server) take(st *stream, m []byte, keys *wire.Keys, into func(*reports.Report) error) error {
 	if !st.budget.spend(s.now()) {
 		s.reject(st, "rate", fmt.Sprintf("more than %v reports/s come on this stream", s.config.Limits.Reports))
 		return nil
@@ -173,7 +188,7 @@ func (s *Server) take(st *stream, m []byte, names wire.Names, into func(*reports
 		s.reject(st, "rate", fmt.Sprintf("more than %v reports/s come on this connection", s.config.Limits.PerSecond))
 		return nil
 	}
-	slide, err := wire.TakeReport(m, st.hello, names, into)
+	slide, err := wire.TakeReport(m, st.hello, keys, into)
 	switch {
 	case errors.Is(err, wire.ErrGarbage), errors.Is(err, wire.ErrNoReport):
 		return err

@@ -24,7 +24,7 @@ import (
 	"github.com/saspart/saspart/stream"
 )
 
-// results runs the experiment's job under a partitioner for so many windows, whose
+// results runs the experiment's job under a partitioner for a number of windows, whose
 // routes the controller decides if it is not nil, and returns what it computes.
 func results(t *testing.T, e *config.Experiment, engine, partitioner string, windows int, controller policy.Controller) map[string]string {
 	t.Helper()

@@ -118,14 +118,14 @@ func TestStrangersAreRefused(t *testing.T) {
 		tls    *tls.Config
 		token  string
 		metric string // what the server counts; "": it lets the client in
-		says   string // what the client is told
+		says   string // the error that the client gets
 	}{
 		{"a friend", &tls.Config{RootCAs: trusted(ours), Certificates: identity(ours)}, token, "", ""},
 		{"no token", &tls.Config{RootCAs: trusted(ours), Certificates: identity(ours)}, "", `reason="token"`, "token"},
 		{"a wrong token", &tls.Config{RootCAs: trusted(ours), Certificates: identity(ours)}, "wrong-and-also-secret", `reason="token"`, "token"},
 		{"no certificate", &tls.Config{RootCAs: trusted(ours)}, token, `reason="tls"`, ""},
-		{"a certificate of somebody else", &tls.Config{RootCAs: trusted(ours), Certificates: identity(theirs)}, token, `reason="tls"`, ""},
-		{"a server of somebody else, to the client", &tls.Config{RootCAs: trusted(theirs), Certificates: identity(ours)}, token, `reason="tls"`, "unknown authority"},
+		{"a certificate of another authority", &tls.Config{RootCAs: trusted(ours), Certificates: identity(theirs)}, token, `reason="tls"`, ""},
+		{"a server of another authority, to the client", &tls.Config{RootCAs: trusted(theirs), Certificates: identity(ours)}, token, `reason="tls"`, "unknown authority"},
 		{"in the clear", nil, token, `reason="tls"`, ""},
 	} {
 		count := func() int {

@@ -22,7 +22,7 @@ func TestFlinkFlags(t *testing.T) {
 		{"a cluster, but the job is in another process", codeUsage,
 			[]string{"train-online", "--config", "straggler", "--out", filepath.Join(t.TempDir(), "x"), "--listen", "127.0.0.1:0", "--flink", nowhere}, "only with --engine flink"},
 		{"no address", codeUsage, []string{"throughput", "--engine", "flink", "--flink", "127.0.0.1:8081"}, "like http://127.0.0.1:8081"},
-		{"nobody answers", codeFailed, []string{"collect", "--engine", "flink", "--flink", nowhere, "--out", t.TempDir()}, "saspart flink up"},
+		{"no cluster answers", codeFailed, []string{"collect", "--engine", "flink", "--flink", nowhere, "--out", t.TempDir()}, "saspart flink up"},
 		{"a partitioner that is not there", codeUsage, []string{"run", "--engine", "flink", "--flink", nowhere, "--partitioner", "fish"}, "wchoices"},
 		{"speeds that change", codeUsage, []string{"run", "--engine", "flink", "--flink", nowhere, "--config", "changing-speeds"}, "job.speeds.change"},
 		{"no slots", codeUsage, []string{"flink", "up", "--dir", t.TempDir(), "--slots", "0"}, "slots: is 0"},

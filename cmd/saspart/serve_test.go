@@ -85,7 +85,7 @@ func get(t *testing.T, url, token string) (int, string) {
 	return answer.StatusCode, string(text)
 }
 
-// A run that the server decides for comes to what it comes to by itself, because it is
+// A run that the server decides for has the results of a run by itself, because it is
 // the same policy on the same job.
 func TestServeDecidesForARun(t *testing.T) {
 	at, stop := startServe(t)
@@ -111,7 +111,7 @@ func TestServeDecidesForARun(t *testing.T) {
 	}
 }
 
-// Without a server the run says so, and goes on.
+// Without a server the run says so, and continues.
 func TestRunWithoutItsServer(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits 3 s for a server that is not there")
@@ -273,7 +273,7 @@ func TestServeRefuses(t *testing.T) {
 			t.Errorf("%s: exit code %d, stdout %q, stderr %s", c.why, code, out, narration)
 		}
 		if strings.Contains(narration, "hunter2") {
-			t.Errorf("%s: the token is told: %s", c.why, narration)
+			t.Errorf("%s: the token is printed: %s", c.why, narration)
 		}
 	}
 	for _, c := range []struct {
@@ -281,8 +281,8 @@ func TestServeRefuses(t *testing.T) {
 		args []string
 		want string
 	}{
-		{"nobody to decide for", []string{"--partitioner", "hash", "--server", "127.0.0.1:1"}, "add --partitioner saspartitioner"},
-		{"how to reach nobody", []string{"--server-job", "x"}, "need --server"},
+		{"no partitioner to decide for", []string{"--partitioner", "hash", "--server", "127.0.0.1:1"}, "add --partitioner saspartitioner"},
+		{"how to reach no server", []string{"--server-job", "x"}, "need --server"},
 		{"never to give up on it", []string{"--server", "127.0.0.1:1", "--partitioner", "saspartitioner", "--server-stale", "0s"}, "must be above 0"},
 		{"a certificate in the clear", []string{"--server", "127.0.0.1:1", "--partitioner", "saspartitioner", "--server-cert", "x", "--server-key", "x"}, "with --server-ca"},
 	} {

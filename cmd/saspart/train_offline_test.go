@@ -56,7 +56,7 @@ func TestTrainOfflineRefuses(t *testing.T) {
 		args []string
 		code int
 		want string
-		any  bool // whether it is told without libtorch too
+		any  bool // whether it is reported without libtorch too
 	}{
 		{"no data", []string{"--out", out}, codeUsage, `"data"`, true},
 		{"an algorithm that there is not", []string{"--data", empty, "--out", out, "--algo", "sacn-clq"}, codeUsage, "sacn-cql", true},

@@ -110,7 +110,7 @@ func TestTrainOnlineListenRefuses(t *testing.T) {
 		{"a page without a server", []string{"--http", "127.0.0.1:0", "--wait", "1s"}, codeUsage, "--http, --wait only with --listen"},
 		{"there is but one job", []string{"--listen", "127.0.0.1:0", "--parallel", "2"}, codeUsage, "one at a time"},
 		{"to wait for less than nothing", []string{"--listen", "127.0.0.1:0", "--wait", "-1s"}, codeUsage, "must not be negative"},
-		{"nobody comes", []string{"--listen", "127.0.0.1:0", "--http", "", "--wait", "50ms"}, codeFailed, "no job of 8 workers came within 50ms"},
+		{"no job comes", []string{"--listen", "127.0.0.1:0", "--http", "", "--wait", "50ms"}, codeFailed, "no job of 8 workers came within 50ms"},
 	} {
 		code, _, narration := saspart(t, nil, tiny(append(tc.args, "--config", "wordcount-zipf", "--out", filepath.Join(t.TempDir(), "x"))...)...)
 		if code != tc.code || !strings.Contains(narration, tc.want) {

@@ -111,7 +111,7 @@ func TestLoadLayers(t *testing.T) {
 		{"the file wins over the default", "limits.x", "a.yaml:6"},
 		{"an entry that the file leaves alone", "limits.y", "default"},
 		{"an entry that only a variable gives", "limits.new", "APP_LIMITS__NEW"},
-		{"nobody gave it", "inner.factor", "default"},
+		{"no layer gave it", "inner.factor", "default"},
 		{"one element of a default list", "list[1].weight", "--set list[1].weight=9"},
 		{"its neighbour", "list[0].weight", "default"},
 		{"a field of an inline struct", "seed", "APP_SEED"},

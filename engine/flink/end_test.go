@@ -25,7 +25,7 @@ func TestEnds(t *testing.T) {
 		{"the job has failed", func(f *fakeFlink) {
 			f.job().end("FAILED", "org.apache.flink.JobException: no restart\n\tat a.B.c(B.java:1)\nCaused by: java.lang.ArithmeticException: / by zero\n\tat d")
 		}, "ArithmeticException: / by zero (in worker (2/4))"},
-		{"somebody has cancelled it", func(f *fakeFlink) { f.job().end("CANCELED", "") }, "CANCELED"},
+		{"it was cancelled", func(f *fakeFlink) { f.job().end("CANCELED", "") }, "CANCELED"},
 		{"the cluster has forgotten it", func(f *fakeFlink) {
 			f.job().end("CANCELED", "")
 			f.mu.Lock()
@@ -212,8 +212,8 @@ func TestDetached(t *testing.T) {
 		silent bool
 		want   string
 	}{
-		{"it runs, and goes on", false, "RUNNING"},
-		{"it never reported, so nobody would know of it", true, "CANCELED"},
+		{"it runs, and keeps running", false, "RUNNING"},
+		{"it never reported, so no user would know of it", true, "CANCELED"},
 	} {
 		t.Run(c.why, func(t *testing.T) {
 			f := newFakeFlink(t)
@@ -271,7 +271,7 @@ func TestGuard(t *testing.T) {
 	f := newFakeFlink(t)
 	f.silent = true
 	for _, id := range []string{"a", "b"} {
-		f.jobs[id] = &standIn{state: "RUNNING", over: make(chan struct{})}
+		f.jobs[id] = &fakeJob{state: "RUNNING", over: make(chan struct{})}
 	}
 	in := strings.NewReader(watchJob + "a\n" + watchJob + "b\n" + forgetJob + "b\n")
 	if err := RunGuard(in, f.URL); err != nil {

@@ -33,7 +33,7 @@ type fakeFlink struct {
 
 	mu      sync.Mutex
 	jars    map[string]int // bytes
-	jobs    map[string]*standIn
+	jobs    map[string]*fakeJob
 	refuse  string        // answer to submissions; "": they are accepted
 	silent  bool          // jobs never attach
 	late    time.Duration // submissions are not answered, and their jobs start after this; 0: they are answered
@@ -42,7 +42,7 @@ type fakeFlink struct {
 }
 
 func newFakeFlink(t *testing.T) *fakeFlink {
-	f := &fakeFlink{t: t, jars: map[string]int{}, jobs: map[string]*standIn{}}
+	f := &fakeFlink{t: t, jars: map[string]int{}, jobs: map[string]*fakeJob{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /overview", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, map[string]any{"flink-version": "1.20.5", "taskmanagers": 2, "slots-total": 8, "slots-available": 0, "jobs-running": len(f.jobs)})
@@ -55,16 +55,16 @@ func newFakeFlink(t *testing.T) *fakeFlink {
 		answer(w, map[string]any{})
 	})
 	mux.HandleFunc("POST /jars/{jar}/run", f.run)
-	mux.HandleFunc("GET /jobs/{job}/status", f.about(func(j *standIn) any { return map[string]any{"status": j.status()} }))
-	mux.HandleFunc("GET /jobs/{job}", f.about(func(j *standIn) any {
+	mux.HandleFunc("GET /jobs/{job}/status", f.about(func(j *fakeJob) any { return map[string]any{"status": j.status()} }))
+	mux.HandleFunc("GET /jobs/{job}", f.about(func(j *fakeJob) any {
 		return map[string]any{"name": j.conf.Job, "state": j.status(), "vertices": []any{
 			map[string]any{"parallelism": 3, "tasks": map[string]int{"RUNNING": 2, "SCHEDULED": 1}},
 		}}
 	}))
-	mux.HandleFunc("GET /jobs/{job}/exceptions", f.about(func(j *standIn) any {
+	mux.HandleFunc("GET /jobs/{job}/exceptions", f.about(func(j *fakeJob) any {
 		return map[string]any{"exceptionHistory": map[string]any{"entries": []any{map[string]any{"stacktrace": j.trace, "taskName": "worker (2/4)"}}}}
 	}))
-	mux.HandleFunc("PATCH /jobs/{job}", f.about(func(j *standIn) any {
+	mux.HandleFunc("PATCH /jobs/{job}", f.about(func(j *fakeJob) any {
 		j.end("CANCELED", "")
 		return map[string]any{}
 	}))
@@ -119,7 +119,7 @@ func (f *fakeFlink) run(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	text, err := base64.URLEncoding.DecodeString(ask.ProgramArgsList[1])
-	j := &standIn{class: ask.EntryClass, state: "RUNNING", over: make(chan struct{})}
+	j := &fakeJob{class: ask.EntryClass, state: "RUNNING", over: make(chan struct{})}
 	if err == nil {
 		err = json.Unmarshal(text, &j.conf)
 	}
@@ -143,7 +143,7 @@ func (f *fakeFlink) run(w http.ResponseWriter, r *http.Request) {
 	answer(w, map[string]any{"jobid": ask.JobID})
 }
 
-func (f *fakeFlink) about(tell func(*standIn) any) http.HandlerFunc {
+func (f *fakeFlink) about(tell func(*fakeJob) any) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()
 		j := f.jobs[r.PathValue("job")]
@@ -157,7 +157,7 @@ func (f *fakeFlink) about(tell func(*standIn) any) http.HandlerFunc {
 }
 
 // job is the only job there has been.
-func (f *fakeFlink) job() *standIn {
+func (f *fakeFlink) job() *fakeJob {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, j := range f.jobs {
@@ -166,9 +166,9 @@ func (f *fakeFlink) job() *standIn {
 	return nil
 }
 
-// standIn is a job that attaches as one on Flink does. Its reports are computed from its rate
+// fakeJob is a job that attaches as one on Flink does. Its reports are computed from its rate
 // and its route.
-type standIn struct {
+type fakeJob struct {
 	class string
 	conf  settings
 	over  chan struct{}
@@ -182,14 +182,14 @@ type standIn struct {
 	names  []string  // of partitioners in force, each once
 }
 
-func (j *standIn) status() string {
+func (j *fakeJob) status() string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.state
 }
 
 // end has the job end, if it has not.
-func (j *standIn) end(state, trace string) {
+func (j *fakeJob) end(state, trace string) {
 	j.once.Do(func() {
 		j.mu.Lock()
 		j.state, j.trace = state, trace
@@ -198,14 +198,14 @@ func (j *standIn) end(state, trace string) {
 	})
 }
 
-func (j *standIn) control(c wire.Control) {
+func (j *fakeJob) control(c wire.Control) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.wanted = c.Over(j.wanted)
 }
 
 // run reports slide by slide until the job is over.
-func (j *standIn) run(t *testing.T) {
+func (j *fakeJob) run(t *testing.T) {
 	c := &j.conf
 	slide := time.Duration(c.SlideMS) * time.Millisecond
 	shape := reports.Shape{Workers: c.Workers, Partitioners: c.Partitioners, Reducers: c.Reducers, Slots: c.HashSlots, Slides: c.MetricSlides, Slide: slide}
@@ -270,7 +270,7 @@ func (j *standIn) run(t *testing.T) {
 
 // report is what subtasks measure in a slide: worker 0 gets a quarter of the records
 // by hash, and each can do 1000/s.
-func (j *standIn) report(shape reports.Shape, slide uint64, rate float64, route *policy.Route, name string) *reports.Report {
+func (j *fakeJob) report(shape reports.Shape, slide uint64, rate float64, route *policy.Route, name string) *reports.Report {
 	records := rate * shape.Slide.Seconds()
 	r := &reports.Report{Slide: slide}
 	load := make([]float64, shape.Workers)
@@ -303,7 +303,7 @@ func (j *standIn) report(shape reports.Shape, slide uint64, rate float64, route 
 }
 
 // write leaves results as the jobs do.
-func (j *standIn) write(t *testing.T, results map[int64]int64) {
+func (j *fakeJob) write(t *testing.T, results map[int64]int64) {
 	if j.conf.Results == "" {
 		return
 	}

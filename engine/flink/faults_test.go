@@ -62,7 +62,7 @@ func newStage(t *testing.T) *stage {
 	return s
 }
 
-// task is a job of so many records at 1000/s, that checkpoints every half second.
+// task is a job of the given number of records at 1000/s, that checkpoints every half second.
 func (s *stage) task(partitioner string, workers int, records int64) *settings {
 	s.t.Helper()
 	e := usual("faults")

@@ -142,7 +142,7 @@ func TestJobGivesWindowsAndFollowsRoutes(t *testing.T) {
 		}
 	}
 	if timed == 0 {
-		t.Error("no latencies are told")
+		t.Error("no latencies are reported")
 	}
 	route := policy.HashRoute(4)
 	route.Version = 7
@@ -215,7 +215,7 @@ func TestSettingsOfOnePartitioner(t *testing.T) {
 	}
 	const want = `{"choices":{"counters":0,"epsilon":0.0001,"head":5,"refresh":0.0625},"name":"wchoices","published":false}`
 	if got := string(s.Partitioner); got != want {
-		t.Errorf("the job is told %s, want %s", got, want)
+		t.Errorf("the job gets %s, want %s", got, want)
 	}
 }
 

@@ -46,6 +46,6 @@ func TestFluidChangingSpeeds(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := steps(a, 10); !slices.Equal(got, at40) {
-		t.Errorf("restored it comes to %v, before to %v", got, at40)
+		t.Errorf("restored it gives %v, before %v", got, at40)
 	}
 }

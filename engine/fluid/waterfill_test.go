@@ -39,7 +39,7 @@ func TestWaterfillReachesTheFluidBound(t *testing.T) {
 			for name, make := range speeds {
 				c := Default(make(p))
 				c.Keys = ZipfKeys(10000, z, policy.SlotCount(p))
-				c.Records = 1e9 // counts are whole; so many that it does not show
+				c.Records = 1e9 // counts are whole; large enough for that not to show
 				job, err := NewJob(c)
 				if err != nil {
 					t.Fatal(err)

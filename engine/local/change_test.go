@@ -22,7 +22,7 @@ func TestLocalChangesWhileRunning(t *testing.T) {
 	for _, execution := range []engine.Execution{engine.Emulated, engine.Native} {
 		t.Run(string(execution), func(t *testing.T) { changeWhileRunning(t, execution).CheckOrder(t) })
 	}
-	jobtest.InBubble(t, "nobody behind", func(t *testing.T) {
+	jobtest.InBubble(t, "no subtask behind", func(t *testing.T) {
 		log := changeWhileRunning(t, engine.Emulated)
 		log.CheckOrder(t)
 		log.CheckSame(t)

@@ -26,7 +26,7 @@ func TestLocalEnds(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := j.Next(context.Background()); err == nil {
-			t.Error("a closed job goes on")
+			t.Error("a closed job continues")
 		}
 	})
 	t.Run("closed", func(t *testing.T) {

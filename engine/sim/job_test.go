@@ -62,12 +62,12 @@ func TestSimBusyRatios(t *testing.T) {
 		t.Errorf("actual %v of offered %v, backpressured %v; nothing held the records up", w.ActualRate, w.OfferedRate, w.Backpressured)
 	}
 	if got := w.LatencyP50; got < 500*time.Microsecond || got > 3*time.Millisecond {
-		t.Errorf("median latency is %v; service takes 0.4 to 2.5 ms and nobody waits", got)
+		t.Errorf("median latency is %v; service takes 0.4 to 2.5 ms and no record waits", got)
 	}
 }
 
 // A saturated worker holds the whole stream to its own speed, once its queue is
-// full: head-of-line backpressure. The arrivals' clock goes on, so latencies grow.
+// full: head-of-line backpressure. The arrivals' clock continues, so latencies grow.
 func TestSimBackpressure(t *testing.T) {
 	j := newSim(t, 2000, func(s *engine.Setup) {
 		s.Scheme = roundRobin()
@@ -105,7 +105,7 @@ func TestSimRouteTakesHold(t *testing.T) {
 		rate  float64
 		mixed bool
 	}{
-		{"nobody is behind: the next window is the new route's alone", 1000, false},
+		{"no subtask is behind: the next window is the new route's alone", 1000, false},
 		{"the subtask is behind: the slide boundary comes late", 9000, true},
 	} {
 		j := newSim(t, c.rate, func(s *engine.Setup) { s.Scheme = jobtest.TableScheme(t, 4) })

@@ -82,7 +82,7 @@ func TestBestSplitIsOptimal(t *testing.T) {
 	})
 }
 
-// TestFluidBoundIsTheOptimum: with every split allowed the linear program comes to the
+// TestFluidBoundIsTheOptimum: with every split allowed the linear program gives the
 // sum of the speeds, and no assignment of whole keys, of all that there are, exceeds it.
 func TestFluidBoundIsTheOptimum(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 7))
@@ -108,7 +108,7 @@ func TestFluidBoundIsTheOptimum(t *testing.T) {
 		}
 		bound := fluid.Bound(speeds, 1)
 		if got := best(t, weights, all, loads, speeds); math.Abs(got-bound) > 1e-6*bound {
-			t.Fatalf("the linear program comes to %v, the fluid bound is %v", got, bound)
+			t.Fatalf("the linear program gives %v, the fluid bound is %v", got, bound)
 		}
 		most := 0.0
 		for code := range int(math.Pow(float64(workers), float64(keys))) {

@@ -35,7 +35,7 @@ func TestBest(t *testing.T) {
 		{"one seed, near", [][]Record{held("a", 88), held("b", 90)}, []string{"b", "a"}, 0},
 		{"a contender alone", [][]Record{held("a", 50)}, []string{"a"}, 0},
 		{"no seed in common, nothing to compare", [][]Record{held("a", 50), held("b", 1, 90)[1:]}, []string{"b", "a"}, 0},
-		{"nobody was measured", [][]Record{{{Cell: "c", Kind: Throughput, Partitioner: "a", Error: "crashed"}}}, nil, 0},
+		{"no contender was measured", [][]Record{{{Cell: "c", Kind: Throughput, Partitioner: "a", Error: "crashed"}}}, nil, 0},
 	} {
 		r := Compare(slices.Concat(c.records...))[0]
 		if !slices.Equal(r.Best, c.best) || math.Abs(r.Margin-c.margin) > 0.1 {

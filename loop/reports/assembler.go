@@ -45,6 +45,7 @@ type Assembled struct {
 
 	CPU     []float64               // share of the window that each worker's thread was on a core; 0: unknown
 	Latency *hdrhistogram.Histogram // of the records finished; nil: not measured
+	Learns  bool                    // a partitioner learns from windows
 	Shares  [][]byte                // the latest gossip of each partitioner subtask; nil: none; kept by Release
 
 	pane *pane

@@ -64,7 +64,7 @@ func (n *naive) add(now time.Time, r *Report) error {
 }
 
 // next is the oldest window's number, records and missing subtasks, if it is over. A
-// report counts if it came before its window was handed out, and as the first of its
+// report counts if it came before its window was returned, and as the first of its
 // subtask and slide: later ones are in n.all with late set by the caller.
 func (n *naive) next(now time.Time) (number uint64, records int64, missing []int, ok bool) {
 	for n.begun {
@@ -168,7 +168,7 @@ func compare(t *testing.T, schedule []byte) {
 			number, records, missing, ok := n.next(now)
 			out := a.Next(now)
 			if ok != (out != nil) {
-				t.Fatalf("slide %d: window %+v is handed out, want %v", r.Slide, out, ok)
+				t.Fatalf("slide %d: window %+v is returned, want %v", r.Slide, out, ok)
 			}
 			if !ok {
 				break
@@ -271,7 +271,7 @@ func TestWindowIsJoined(t *testing.T) {
 	}
 	got := a.Next(now)
 	if got == nil || !got.Complete() || got.Number != 3 {
-		t.Fatalf("%+v is handed out", got)
+		t.Fatalf("%+v is returned", got)
 	}
 	want := &policy.Window{
 		Step: 3, Start: 300 * time.Millisecond, End: 400 * time.Millisecond,
@@ -375,9 +375,9 @@ func TestShapeRefuses(t *testing.T) {
 		why  string
 		turn func(*Shape)
 	}{
-		{"nobody works", func(s *Shape) { s.Workers = 0 }},
+		{"no workers", func(s *Shape) { s.Workers = 0 }},
 		{"more workers than an index has room for", func(s *Shape) { s.Workers = policy.MaxWorkers + 1 }},
-		{"nobody partitions", func(s *Shape) { s.Partitioners = 0 }},
+		{"no partitioners", func(s *Shape) { s.Partitioners = 0 }},
 		{"slots that no hash divides into", func(s *Shape) { s.Slots = 12 }},
 		{"more slots than a plan can have", func(s *Shape) { s.Slots = 2 * policy.SlotCount(policy.MaxWorkers) }},
 		{"a negative number of slots", func(s *Shape) { s.Slots = -4 }},
@@ -414,7 +414,7 @@ func TestSetWindow(t *testing.T) {
 		t.Fatal(err)
 	}
 	if a.Next(time.Time{}) != nil {
-		t.Error("a window without its third worker is handed out before its deadline")
+		t.Error("a window without its third worker is returned before its deadline")
 	}
 	got := a.Next(time.Time{}.Add(quick.Deadline))
 	if !slices.Equal(got.Workers, []int{2}) {

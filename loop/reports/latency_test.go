@@ -71,7 +71,7 @@ func TestWindowHasWhatReducersAndLatenciesSay(t *testing.T) {
 	add(0, Reducer{0, 0.5, 4, 10}, Reducer{1, 0.25, 2, 2})
 	add(1, Reducer{0, 0.25, 0, 0})
 	if a.Next(now) != nil {
-		t.Fatal("a window without its second reducer is handed out before its deadline")
+		t.Fatal("a window without its second reducer is returned before its deadline")
 	}
 	got := a.Next(now.Add(quick.Deadline))
 	w := got.Window
@@ -146,7 +146,7 @@ func TestLatenciesOfMissingWorkersAreLeftOut(t *testing.T) {
 }
 
 // A partitioner that is exchanged in a window makes its route new, and a window keeps
-// so many bytes of shares only.
+// bytes of shares only.
 func TestPartitionersChangeAndShare(t *testing.T) {
 	shape := Shape{Workers: 1, Partitioners: 6, Slides: 2, Slide: time.Second}
 	a := NewAssembler(shape, quick)

@@ -37,6 +37,7 @@ type pane struct {
 	last         int    // latest slide that a partitioner reported
 	version      uint64 // in force at its end
 	name         string // of the partitioner, as far as reported
+	learns       bool
 	hot          hotKeys
 	slots        []int64  // empty: not counted
 	shares       [][]byte // by partitioner subtask; nil: none yet
@@ -72,7 +73,7 @@ func newPane(shape *Shape) *pane {
 	}
 	p.longest = zeros(p.longest, shape.Workers)
 	p.realised, p.routes, p.slots, p.timed = p.realised[:0], p.routes[:0], p.slots[:0], p.timed[:0]
-	p.whole, p.changed, p.last, p.version, p.name = 0, false, 0, 0, ""
+	p.whole, p.changed, p.last, p.version, p.name, p.learns = 0, false, 0, 0, "", false
 	p.of = nil
 	p.shares, p.shared = nil, 0 // others may have the shares
 	return p
@@ -142,7 +143,7 @@ func (p *pane) add(r *Report, slide int, counts *Counts) {
 		sum.StateKeys += n.StateKeys
 		sum.Offered += n.Offered
 		sum.Blocked += n.Blocked
-		p.changed = p.changed || n.RouteChanged
+		p.changed, p.learns = p.changed || n.RouteChanged, p.learns || n.Learns
 		if !slices.Contains(p.routes, n.RouteVersion) {
 			p.routes = append(p.routes, n.RouteVersion)
 		}
@@ -196,7 +197,7 @@ func (p *pane) finish(n uint64, routeOf func(version uint64) *policy.Route) *Ass
 	s := p.shape
 	out, w := &p.out, &p.window
 	*out = Assembled{
-		Number: n, Window: w, CPU: zeros(out.CPU, s.Workers), Shares: p.shares, pane: p,
+		Number: n, Window: w, CPU: zeros(out.CPU, s.Workers), Shares: p.shares, Learns: p.learns, pane: p,
 		Workers: out.Workers[:0], Partitioners: out.Partitioners[:0], Reducers: out.Reducers[:0],
 	}
 	*w = policy.Window{

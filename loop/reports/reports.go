@@ -145,6 +145,7 @@ type Partitioner struct {
 	RouteChanged bool            // records of another route or partitioner were routed or worked on too
 	Share        []byte          // what it has learned, for the other subtasks; nil: nothing
 	Name         string          // of the partitioner in force at the slide's end; "": untold
+	Learns       bool            // the partitioner learns from windows
 
 	// Only within a process:
 	StateKeys int64 // keys with state at a subtask that aggregates before it sends

@@ -318,7 +318,7 @@ func TestDaltonAbsorbsWhatOthersLearned(t *testing.T) {
 		t.Error("a key that is hot for two subtasks is cold for the third")
 	}
 	if shares[0].(report)[0].q[0] != shared[0][0] {
-		t.Error("a share changed after it was handed out")
+		t.Error("gossip changed after it was returned")
 	}
 	for slide := range int64(10) {
 		r[2].EndSlide(slide)

@@ -192,7 +192,7 @@ type setting struct {
 	seed                              uint64
 	start                             int64 // the first slide
 	gap                               int64 // slides left out after the fourth
-	share                             int   // shares are taken every so many steps and taken in so many steps later
+	share                             int   // steps between two rounds of gossip, and from a round until it is absorbed
 	lost                              int
 }
 

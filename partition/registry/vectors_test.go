@@ -78,7 +78,7 @@ type vectorStep struct {
 	Follow  string     `json:"follow,omitempty"`  // a route's name
 	Observe []*float64 `json:"observe,omitempty"` // busy ratio by worker, null where it is missing
 	Absorb  bool       `json:"absorb,omitempty"`  // the shares that were taken last
-	Lost    int        `json:"lost,omitempty"`    // so many of these, from the front, are missing
+	Lost    int        `json:"lost,omitempty"`    // how many of these, from the front, are missing
 	Share   bool       `json:"share,omitempty"`
 }
 

@@ -98,7 +98,7 @@ func TestSketchGuaranteesAfterMerging(t *testing.T) {
 			s.Merge(other)
 			streams = append(streams, hashes)
 		}
-		hashes := routertest.DrawStream(t, "after") // a merged sketch goes on like any other
+		hashes := routertest.DrawStream(t, "after") // a merged sketch continues like any other
 		s.ObserveBatch(routertest.BatchOf(hashes))
 		checkGuarantees(t, s, m, append(streams, hashes)...)
 	})

@@ -187,7 +187,7 @@ func TestUnmeasured(t *testing.T) {
 
 // What the network's outputs of all measured workers have in common moves no worker: neither
 // the measured ones, relative to each other, nor those that were not measured.
-func TestCommonModeMovesNobody(t *testing.T) {
+func TestCommonModeMovesNoEstimate(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		workers := rapid.IntRange(1, 9).Draw(t, "workers")
 		hedge := rapid.Bool().Draw(t, "hedge")

@@ -61,7 +61,7 @@ func uncover(c scenario.Config, workers int, seed uint64) *hidden {
 	return h
 }
 
-// later sets slow, [M,P], to samples of 1/speed so many windows after window u.
+// later sets slow, [M,P], to samples of 1/speed the given number of windows after window u.
 func (h *hidden) later(slow []float64, u, windows int, rng *rand.Rand) {
 	p := h.Workers
 	stays := math.Pow(1-h.jump, float64(windows))
@@ -75,7 +75,7 @@ func (h *hidden) later(slow []float64, u, windows int, rng *rand.Rand) {
 	}
 }
 
-// bounds takes every so many windows of a scenario, after the first 8.
+// bounds takes windows of a scenario at equal distances, after the first 8.
 func (h *hidden) bounds(samples, steps, every int, rng *rand.Rand) (b bound) {
 	p, n := h.Workers, 0.0
 	slow, fresh := make([]float64, samples*p), make([]float64, samples*p)

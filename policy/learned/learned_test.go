@@ -70,7 +70,7 @@ func TestLearnedCapacitySettles(t *testing.T) {
 	}
 }
 
-// With exact counts it comes to the same shares as the speeds have.
+// With exact counts the shares are those of the speeds.
 func TestLearnedCapacityFindsSpeeds(t *testing.T) {
 	j := toy.New(8, 1.5, 1e9, 2)
 	f := controllerOf(t, checkpoint.UntrainedCapacity(32, 1), 8)
@@ -218,7 +218,7 @@ func TestLearnedWhenToDecide(t *testing.T) {
 		}
 		// It plans from the latest route, whatever is in force.
 		w.Route = hash
-		if again := f.Decide(w, r).Route; again != nil && name == "shares" { // the other's estimates of the speeds go on changing
+		if again := f.Decide(w, r).Route; again != nil && name == "shares" { // the other's estimates of the speeds still change
 			t.Errorf("%s: while its route is not in force yet it decides on %v", name, again)
 		}
 		if again := f.Decide(w, hash).Route; again == nil {

@@ -97,7 +97,7 @@ func TestGRUEqualsNaiveTwin(t *testing.T) {
 		{"gates of more than two panels", 3, 5, 100, filter.Actions(false), false},
 		{"as small as it gets", 1, 1, 1, filter.Actions(false), false},
 		{"pooled memories", 8, 9, 32, filter.Actions(false), true},
-		{"pooled over tiles with a rest, before any of them goes on", 130, 12, 32, filter.Actions(true), true},
+		{"pooled over tiles with a rest, before any of them continues", 130, 12, 32, filter.Actions(true), true},
 		{"a pool of one", 1, 2, 100, filter.Actions(true), true},
 	} {
 		rng := rand.New(rand.NewPCG(8, uint64(c.workers)))

@@ -30,7 +30,7 @@ func TestMakeUp(t *testing.T) {
 		{"not asked for", []float64{1, 0, 0, 0}, 100, 400, 0, quarter},
 		{"a window that does not say how long queues are", []float64{1, 0, 0, 0}, 0, 400, 1, quarter},
 		{"a window without queues", nil, 100, 400, 1, quarter},
-		{"nobody reported", []float64{nan, nan, nan, nan}, 100, 400, 1, quarter},
+		{"no worker reported", []float64{nan, nan, nan, nan}, 100, 400, 1, quarter},
 	} {
 		got := slices.Clone(quarter)
 		plan.MakeUp(got, &policy.Window{Counts: make([]int64, 4), Queue: c.queue, QueueSize: c.size, Records: c.n}, c.part)

@@ -295,8 +295,8 @@ func TestPlanSpreads(t *testing.T) {
 	}
 }
 
-// TestPlanNamesEnough: the heaviest keys are named, so many for each worker and at least
-// so many in all, as far as there are that many.
+// TestPlanNamesEnough: the heaviest keys are named: a number for each worker and at least
+// a number in all, as far as there are keys.
 func TestPlanNamesEnough(t *testing.T) {
 	in := plan.Input{Slots: make([]float64, 16), Capacity: []float64{1, 1, 1, 1}}
 	for i := range 40 {

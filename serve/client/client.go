@@ -51,6 +51,8 @@ type Client struct {
 	close  func()
 	work   chan struct{} // has an element when there is something to send
 
+	rejected atomic.Bool // a report, since the last one was packed
+
 	mu       sync.Mutex
 	status   Status
 	queue    []*report

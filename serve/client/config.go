@@ -83,7 +83,10 @@ func (c *Config) Validate() error {
 
 // hello returns the first message of the client's streams.
 func (c *Config) hello() *wire.Hello {
-	h := &wire.Hello{Client: c.Program, Job: c.Job, Instance: c.Instance, Shape: c.Shape, Workers: c.Workers, Partitioners: c.Partitioners, Reducers: c.Reducers}
+	h := &wire.Hello{
+		Client: c.Program, Job: c.Job, Instance: c.Instance, Shape: c.Shape, Compact: true,
+		Workers: c.Workers, Partitioners: c.Partitioners, Reducers: c.Reducers,
+	}
 	if len(h.Workers)+len(h.Partitioners)+len(h.Reducers) == 0 {
 		h.Workers, h.Partitioners = wire.Ranges{{First: 0, Count: c.Shape.Workers}}, wire.Ranges{{First: 0, Count: c.Shape.Partitioners}}
 		if n := c.Shape.Reducers; n > 0 {

@@ -89,7 +89,8 @@ func (c *Client) attach(ctx context.Context) (welcomed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	hello := wire.WriteHello(c.config.hello())
+	h := c.config.hello()
+	hello := wire.WriteHello(h)
 	if route := c.routeInForce(); route != nil {
 		hello.Route = wire.WriteRoute(route)
 	}
@@ -104,6 +105,17 @@ func (c *Client) attach(ctx context.Context) (welcomed bool, err error) {
 		return false, status.Error(codes.FailedPrecondition, "the server did not begin with a welcome; is it another service?")
 	}
 	c.welcome(first.GetWelcome())
+	c.rejected.Store(false)
+	pack := func(f wire.Frame) wire.Frame { return f }
+	if first.GetWelcome().GetCompact() {
+		packer := wire.NewPacker(h)
+		pack = func(f wire.Frame) wire.Frame {
+			if c.rejected.Swap(false) {
+				packer.Forget()
+			}
+			return packer.Pack(f)
+		}
+	}
 	ended := make(chan error, 1)
 	received := make(chan struct{})
 	go func() {
@@ -122,7 +134,7 @@ func (c *Client) attach(ctx context.Context) (welcomed bool, err error) {
 			return true, ctx.Err()
 		case <-c.work:
 			for frame := c.next(); frame != nil; frame = c.next() {
-				if err := stream.SendMsg(frame); err != nil {
+				if err := stream.SendMsg(pack(frame)); err != nil {
 					return true, <-ended // its error says why
 				}
 			}
@@ -140,17 +152,21 @@ func (c *Client) routeInForce() *policy.Route {
 
 // receive processes the server's messages until the stream ends.
 func (c *Client) receive(stream pb.PolicyService_AttachClient) error {
+	var base *policy.Route // the last that came
 	for {
 		var received wire.Received
 		if err := stream.RecvMsg(&received); err != nil {
 			return err
 		}
-		answer, m, err := wire.ReadResponse(received.Bytes(), c.config.Shape.Workers)
+		answer, m, err := wire.ReadResponse(received.Bytes(), c.config.Shape.Workers, base)
 		received.Free()
 		switch {
 		case err != nil:
 			return status.Error(codes.Internal, err.Error())
 		case answer != nil:
+			if answer.Route != nil {
+				base = answer.Route
+			}
 			c.decided(answer)
 		case m.GetNotice() != nil:
 			c.noticed(m.GetNotice())
@@ -191,5 +207,6 @@ func (c *Client) noticed(n *pb.Notice) {
 		c.model(n.GetModel())
 	case pb.Notice_KIND_REJECTED:
 		c.status.Rejected++
+		c.rejected.Store(true)
 	}
 }

@@ -40,11 +40,11 @@ func BenchmarkTakeReport(b *testing.B) {
 	for name, workers := range map[string]int{"P=8": 8, "P=64": 64} {
 		b.Run(name, func(b *testing.B) {
 			r, h := busyJob(workers)
-			encoded, names := AppendReport(nil, r), NewNames(h.HotKeys())
+			encoded, keys := AppendReport(nil, r), NewKeys(h, 1<<20)
 			b.ReportAllocs()
 			b.SetBytes(int64(len(encoded)))
 			for b.Loop() {
-				if _, err := TakeReport(encoded, h, names, func(*reports.Report) error { return nil }); err != nil {
+				if _, err := TakeReport(encoded, h, keys, func(*reports.Report) error { return nil }); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -67,7 +67,7 @@ func BenchmarkReadResponse(b *testing.B) {
 	b.ReportAllocs()
 	b.SetBytes(int64(len(encoded)))
 	for b.Loop() {
-		if a, _, err := ReadResponse(encoded, workers); err != nil || a.Err != nil {
+		if a, _, err := ReadResponse(encoded, workers, nil); err != nil || a.Err != nil {
 			b.Fatal(err, a)
 		}
 	}

@@ -81,6 +81,11 @@ func (d *decoder) checkPartitioner(p *reports.Partitioner, hot, slots, longest i
 			return err
 		}
 	}
+	return totals(p)
+}
+
+// totals refuses counts of slots and hot keys that are too much, alone or together.
+func totals(p *reports.Partitioner) error {
 	var all, named total
 	for i, n := range p.Slots {
 		if !all.add(n) {

@@ -20,9 +20,12 @@ import (
 // that is out of bounds is an error in the report: decoding continues, because the rest
 // of the message may still be garbage, and lists stop growing at their bounds.
 type decoder struct {
-	hello *Hello
-	names Names
-	err   error // the first value that is out of bounds
+	hello   *Hello
+	keys    *Keys
+	packed  bool     // the report came packed
+	compact compact  // of the partitioner at hand, in memory that is used again
+	times   rawTimes // of the worker at hand, too
+	err     error    // the first value that is out of bounds
 }
 
 // refuse notes an error in the report.
@@ -93,7 +96,8 @@ func join(before, more []byte) []byte {
 func (d *decoder) decodeWorker(b []byte, w *reports.Worker) bool {
 	realised := reuse(w.Realised, maxLists*d.hello.Shape.KeyLimit())
 	latency, buckets, counts := w.Latency, bounded[uint32]{}, bounded[int64]{}
-	*w = reports.Worker{}
+	d.times.clear(&w.Times, &d.hello.Shape)
+	*w = reports.Worker{Times: policy.Times{Slots: w.Times.Slots[:0]}}
 	f := fields{rest: b}
 	for f.next() {
 		switch f.tag {
@@ -125,6 +129,8 @@ func (d *decoder) decodeWorker(b []byte, w *reports.Worker) bool {
 				latency.Max = 0
 			}
 			f.bad = !decodeLatency(f.bytes, &buckets, &counts, &latency.Max)
+		case 11<<3 | nested:
+			f.bad = !d.decodeTimes(f.bytes)
 		}
 	}
 	if f.bad {
@@ -135,6 +141,7 @@ func (d *decoder) decodeWorker(b []byte, w *reports.Worker) bool {
 		latency.Buckets, latency.Counts = buckets.list, counts.list
 	}
 	d.refuseOf("worker", w.Index, d.checkWorker(w, realised.n, buckets.n, counts.n))
+	d.refuseOf("worker", w.Index, d.times.into(&w.Times, &d.hello.Shape))
 	return true
 }
 
@@ -178,6 +185,8 @@ func (d *decoder) decodePartitioner(b []byte, p *reports.Partitioner) bool {
 	*p = reports.Partitioner{}
 	longest := 0 // name of a hot key
 	var share, named []byte
+	c := &d.compact
+	*c = compact{keys: reuse(c.keys.list, hot.limit), counts: reuse(c.counts.list, hot.limit), errors: reuse(c.errors.list, hot.limit)}
 	f := fields{rest: b}
 	for f.next() {
 		switch f.tag {
@@ -204,6 +213,24 @@ func (d *decoder) decodePartitioner(b []byte, p *reports.Partitioner) bool {
 		case 10<<3 | nested:
 			named = f.bytes
 			f.bad = !utf8.Valid(named)
+		case 11<<3 | varint:
+			p.Learns = f.value != 0
+		case 12<<3 | fixed64:
+			c.print = f.value
+		case 13<<3 | nested:
+			f.bad = !packed(&c.keys, f.bytes)
+		case 13<<3 | varint:
+			*c.keys.next() = uint32(f.value)
+		case 14<<3 | nested:
+			f.bad = !packed(&c.counts, f.bytes)
+		case 14<<3 | varint:
+			*c.counts.next() = int64(f.value)
+		case 15<<3 | nested:
+			f.bad = !packed(&c.errors, f.bytes)
+		case 15<<3 | varint:
+			*c.errors.next() = int64(f.value)
+		case 16<<3 | varint:
+			c.rest = f.value != 0
 		}
 	}
 	if f.bad {
@@ -211,6 +238,9 @@ func (d *decoder) decodePartitioner(b []byte, p *reports.Partitioner) bool {
 	}
 	p.Hot, p.Slots = hot.list, slots.list
 	d.refuseOf("partitioner", p.Index, d.checkPartitioner(p, hot.n, slots.n, longest, share, named))
+	if d.packed && d.err == nil {
+		d.refuseOf("partitioner", p.Index, d.resolve(p))
+	}
 	if d.err != nil {
 		return true
 	}
@@ -240,7 +270,7 @@ func (d *decoder) decodeHotKey(b []byte, k *policy.HotKey, longest *int) bool {
 		}
 	}
 	if *longest = max(*longest, len(name)); *longest <= maxKey && !f.bad {
-		k.Name = d.names.of(k.Hash, name)
+		k.Name = d.keys.name(k.Hash, name)
 	}
 	return !f.bad
 }
@@ -268,9 +298,9 @@ func (d *decoder) decodeReducer(b []byte, n *reports.Reducer) bool {
 }
 
 // decodeAnswer decodes what a client needs of a decision for a job of P workers.
-func decodeAnswer(b []byte, workers int) (*Answer, bool) {
+func decodeAnswer(b []byte, workers int, base *policy.Route) (*Answer, bool) {
 	a := &Answer{}
-	var route []byte
+	var route, change []byte
 	f := fields{rest: b}
 	for f.next() {
 		switch f.tag {
@@ -280,9 +310,14 @@ func decodeAnswer(b []byte, workers int) (*Answer, bool) {
 			route = join(route, f.bytes)
 		case 4<<3 | nested: // busy
 			f.bad = len(f.bytes)%8 != 0
+		case 7<<3 | nested:
+			change = join(change, f.bytes)
 		}
 	}
-	if route != nil && !f.bad {
+	if change != nil && !f.bad {
+		a.Route, a.Err = decodeChange(change, workers, base)
+	}
+	if route != nil && !f.bad && a.Err != ErrGarbage {
 		a.Route, a.Err = decodeRoute(route, workers)
 	}
 	return a, !f.bad && a.Err != ErrGarbage

@@ -37,6 +37,7 @@ type Hello struct {
 	Shape                 reports.Shape
 	Workers, Partitioners Ranges // the subtasks that report on the stream
 	Reducers              Ranges
+	Compact               bool // decisions may have a change in place of a route, and leave out busy ratios
 }
 
 // HotKeys is how many keys a window of the stream's job names, or 0 if the stream has no
@@ -88,7 +89,7 @@ func ReadHello(m *pb.Hello) (*Hello, error) {
 		return nil, fmt.Errorf("client: must be up to %d bytes of printable text", maxName)
 	}
 	s := m.GetShape()
-	h := &Hello{Client: m.GetClient(), Job: m.GetJob(), Instance: m.GetInstance()}
+	h := &Hello{Client: m.GetClient(), Job: m.GetJob(), Instance: m.GetInstance(), Compact: m.GetCompact()}
 	h.Shape = reports.Shape{
 		Workers: int(s.GetWorkers()), Partitioners: int(s.GetPartitioners()), Slots: int(s.GetSlots()), Slides: int(s.GetSlides()),
 		Reducers: int(s.GetReducers()), Queue: int(s.GetQueue()), Named: int(s.GetHotKeys()),
@@ -143,7 +144,7 @@ func printable(text string) bool {
 // WriteHello converts a hello to a message, without a route.
 func WriteHello(h *Hello) *pb.Hello {
 	m := &pb.Hello{
-		Protocol: Protocol, Client: h.Client, Job: h.Job, Instance: h.Instance,
+		Protocol: Protocol, Client: h.Client, Job: h.Job, Instance: h.Instance, Compact: h.Compact,
 		Shape: &pb.Shape{
 			Workers: uint32(h.Shape.Workers), Partitioners: uint32(h.Shape.Partitioners), Slots: uint32(h.Shape.Slots),
 			Slides: uint32(h.Shape.Slides), SlideNs: uint64(h.Shape.Slide), Reducers: uint32(h.Shape.Reducers), Queue: uint32(h.Shape.Queue), HotKeys: uint32(h.Shape.Named),

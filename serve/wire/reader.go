@@ -17,32 +17,6 @@ var ErrGarbage = errors.New("a message cannot be read")
 // ErrNoReport means that a message is not a report.
 var ErrNoReport = errors.New("neither a report nor anything else that is known came after the hello")
 
-// Names holds the names of a stream's hot keys, so that a key that is reported again and
-// again has one name in memory. It is a cache by hash: a key replaces the key before it in
-// the same place.
-type Names []string
-
-// NewNames returns a cache that is large enough for a number of keys.
-func NewNames(keys int) Names {
-	n := 1
-	for n < 2*keys {
-		n *= 2
-	}
-	return make(Names, n)
-}
-
-// of returns the name of a key as a string.
-func (n Names) of(hash uint64, name []byte) string {
-	if len(n) == 0 {
-		return string(name)
-	}
-	at := &n[hash&uint64(len(n)-1)]
-	if *at != string(name) {
-		*at = string(name)
-	}
-	return *at
-}
-
 // reading is memory to decode reports in.
 type reading struct {
 	decoder
@@ -58,9 +32,9 @@ const maxRead = 1 << 20
 var readings = sync.Pool{New: func() any { return new(reading) }}
 
 // done returns the memory to the pool, unless enough was decoded in it.
-func (r *reading) done(request []byte) {
-	r.decoder = decoder{}
-	if r.read += len(request); r.read < maxRead {
+func (r *reading) done(report []byte) {
+	r.decoder = decoder{compact: r.compact, times: r.times}
+	if r.read += len(report); r.read < maxRead {
 		readings.Put(r)
 	}
 }
@@ -69,17 +43,25 @@ func (r *reading) done(request []byte) {
 // hello of its stream. Then it calls take with the report. take may keep the report's
 // route and what partitioners share, but no other list. TakeReport returns the report's
 // slide and ErrGarbage, ErrNoReport, an error about a value in the report, or the error of
-// take.
-func TakeReport(request []byte, h *Hello, names Names, take func(*reports.Report) error) (slide uint64, err error) {
-	body, ok := reportIn(request)
-	if !ok {
-		if body, err = oddReport(request); err != nil {
-			return 0, err
+// take. Without the stream's keys no packed reports are accepted.
+func TakeReport(request []byte, h *Hello, keys *Keys, take func(*reports.Report) error) (slide uint64, err error) {
+	body, packed, err := reportIn(request)
+	if err != nil {
+		return 0, err
+	}
+	if packed {
+		if keys == nil {
+			return 0, errors.New("the report is packed, which the welcome does not allow")
+		}
+		f := inflaters.Get().(*inflater)
+		defer f.done()
+		if body, packed = f.inflate(body, keys.most); !packed {
+			return 0, ErrGarbage
 		}
 	}
 	r := readings.Get().(*reading)
-	defer r.done(request)
-	r.decoder = decoder{hello: h, names: names}
+	defer r.done(body)
+	r.decoder = decoder{hello: h, keys: keys, packed: packed, compact: r.compact, times: r.times}
 	if !r.decodeReport(body, &r.report) {
 		return 0, ErrGarbage
 	}
@@ -89,19 +71,27 @@ func TakeReport(request []byte, h *Hello, names Names, take func(*reports.Report
 	return r.report.Slide, take(&r.report)
 }
 
-// reportIn is the encoded report of an encoded pb.AttachRequest that holds nothing else.
-func reportIn(request []byte) ([]byte, bool) { return alone(request, 2) }
-
-// oddReport is the encoded report of a request that holds other fields too.
-func oddReport(request []byte) ([]byte, error) {
-	var m pb.AttachRequest
+// reportIn returns the encoded report of an encoded pb.AttachRequest, and whether it is
+// packed.
+func reportIn(request []byte) (body []byte, packed bool, err error) {
+	if body, ok := alone(request, 2); ok {
+		return body, false, nil
+	}
+	if body, ok := alone(request, 3); ok {
+		return body, true, nil
+	}
+	var m pb.AttachRequest // with other fields
 	if proto.Unmarshal(request, &m) != nil {
-		return nil, ErrGarbage
+		return nil, false, ErrGarbage
 	}
-	if m.GetReport() == nil {
-		return nil, ErrNoReport
+	switch of := m.GetMessage().(type) {
+	case *pb.AttachRequest_Report:
+		body, err = proto.Marshal(of.Report)
+		return body, false, err
+	case *pb.AttachRequest_Packed:
+		return of.Packed, true, nil
 	}
-	return proto.Marshal(m.GetReport())
+	return nil, false, ErrNoReport
 }
 
 // alone is the content of a nested message if there are no other fields.
@@ -118,9 +108,14 @@ type Answer struct {
 	Err    error         // why the decision's route cannot be followed; nil: it can, or there is none
 }
 
+// ErrBase means that a decision changes a route that the client does not have. A client that
+// attaches anew gets a whole route.
+var ErrBase = errors.New("a decision changes a route that did not come on this stream")
+
 // ReadResponse decodes an encoded pb.AttachResponse for a job of P workers. It returns an
-// answer if the response is a decision, and otherwise the message.
-func ReadResponse(response []byte, workers int) (*Answer, *pb.AttachResponse, error) {
+// answer if the response is a decision, and otherwise the message. base is the last route
+// that ReadResponse returned of this stream; nil: none.
+func ReadResponse(response []byte, workers int, base *policy.Route) (*Answer, *pb.AttachResponse, error) {
 	body, ok := alone(response, 2)
 	if !ok {
 		m := &pb.AttachResponse{}
@@ -135,9 +130,12 @@ func ReadResponse(response []byte, workers int) (*Answer, *pb.AttachResponse, er
 			return nil, nil, err
 		}
 	}
-	a, ok := decodeAnswer(body, workers)
-	if !ok {
+	a, ok := decodeAnswer(body, workers, base)
+	switch {
+	case !ok:
 		return nil, nil, ErrGarbage
+	case a.Err == ErrBase:
+		return nil, nil, ErrBase
 	}
 	return a, nil, nil
 }

@@ -18,6 +18,9 @@ import (
 // whatever it names.
 type rawRoute struct {
 	version uint64
+	base    uint64          // of a change
+	gone    []uint64        // by a change
+	changed bounded[uint32] // slots, by a change; slots has their workers
 	workers uint32
 	keys    []rawKey
 	slots   bounded[uint32]
@@ -49,10 +52,7 @@ func decodeRoute(b []byte, workers int) (*policy.Route, error) {
 }
 
 func (r *rawRoute) decode(b []byte, workers int) bool {
-	*r = rawRoute{
-		keys: r.keys[:0], shares: r.shares[:0],
-		slots: reuse(r.slots.list, 16*policy.SlotCount(workers)), targets: reuse(r.targets.list, math.MaxInt),
-	}
+	r.clear(workers)
 	f := fields{rest: b}
 	for f.next() {
 		switch f.tag {
@@ -69,6 +69,15 @@ func (r *rawRoute) decode(b []byte, workers int) bool {
 		}
 	}
 	return !f.bad
+}
+
+// clear empties the lists for a route of P workers.
+func (r *rawRoute) clear(workers int) {
+	slots := 16 * policy.SlotCount(workers)
+	*r = rawRoute{
+		keys: r.keys[:0], shares: r.shares[:0], gone: r.gone[:0],
+		slots: reuse(r.slots.list, slots), changed: reuse(r.changed.list, slots), targets: reuse(r.targets.list, math.MaxInt),
+	}
 }
 
 func (r *rawRoute) decodeKey(b []byte) bool {
@@ -113,6 +122,14 @@ func (r *rawRoute) route(workers int) (*policy.Route, error) {
 		}
 		to.Slots[i] = uint16(w)
 	}
+	if err := r.named(to.Keys, workers); err != nil {
+		return nil, err
+	}
+	return to, to.Validate()
+}
+
+// named checks the keys and copies them.
+func (r *rawRoute) named(keys []policy.KeyRoute, workers int) error {
 	var text strings.Builder
 	text.Grow(r.letters)
 	for i := range r.keys {
@@ -125,14 +142,14 @@ func (r *rawRoute) route(workers int) (*policy.Route, error) {
 	}
 	raw := r.targets.list
 	for i := range r.keys {
-		k, key := &r.keys[i], &to.Keys[i]
+		k, key := &r.keys[i], &keys[i]
 		if len(k.name) > maxKey || k.targets > workers {
-			return nil, fmt.Errorf("route: key %d has a name of %d bytes and %d workers; at most %d and %d are possible",
+			return fmt.Errorf("route: key %d has a name of %d bytes and %d workers; at most %d and %d are possible",
 				i, len(k.name), k.targets, maxKey, workers)
 		}
 		for _, w := range raw[:k.targets] {
 			if int(w) >= workers {
-				return nil, fmt.Errorf("route: key %d goes to worker %d of %d", i, w, workers)
+				return fmt.Errorf("route: key %d goes to worker %d of %d", i, w, workers)
 			}
 		}
 		raw = raw[k.targets:]
@@ -146,7 +163,7 @@ func (r *rawRoute) route(workers int) (*policy.Route, error) {
 			key.Shares = whole
 		}
 	}
-	return to, to.Validate()
+	return nil
 }
 
 // ReadRoute checks the route of a hello for a job of P workers.

@@ -74,7 +74,7 @@ func mixed(b []byte, of protoreflect.MessageDescriptor, rng *rand.Rand) []byte {
 			switch {
 			case f.Message() != nil:
 				field = protowire.AppendBytes(protowire.AppendTag(nil, number, kind), mixed(content, f.Message(), rng))
-			case f.IsList() && f.IsPacked() && f.Kind() != protoreflect.DoubleKind && rng.IntN(2) == 0:
+			case f.IsList() && f.IsPacked() && f.Kind() != protoreflect.DoubleKind && f.Kind() != protoreflect.Fixed64Kind && rng.IntN(2) == 0:
 				field = nil
 				for len(content) > 0 {
 					v, n := protowire.ConsumeVarint(content)
@@ -118,6 +118,21 @@ func plausible(m *pb.Report, h *Hello, rng *rand.Rand) {
 			}
 		}
 	}
+	for _, w := range m.Workers {
+		x := w.Times
+		if x == nil {
+			continue
+		}
+		x.Records, x.TotalNs, x.Scatter = small(x.Records), small(x.TotalNs), math.Abs(x.Scatter)
+		for i, k := range x.Keys {
+			k.Hash, k.Records, k.TotalNs = uint64(i)<<32+k.Hash>>32, 1+small(k.Records), small(k.TotalNs)
+		}
+		x.SlotRecords, x.SlotTotalNs = nil, nil
+		for i := range x.Slots {
+			x.Slots[i] %= 3
+			x.SlotRecords, x.SlotTotalNs = append(x.SlotRecords, 1+small(rng.Uint64())), append(x.SlotTotalNs, small(rng.Uint64()))
+		}
+	}
 	m.Partitioners = m.Partitioners[:min(1, len(m.Partitioners))]
 	for _, p := range m.Partitioners {
 		p.Index, p.Sent, p.Offered, p.Blocked = 1, small(p.Sent), math.Abs(p.Offered), math.Abs(p.Blocked)/2
@@ -127,6 +142,16 @@ func plausible(m *pb.Report, h *Hello, rng *rand.Rand) {
 		}
 		for _, k := range p.Hot {
 			k.Count, k.Error = small(k.Count), small(k.Error)
+		}
+		p.Known, p.KnownErrors = 0, nil
+		p.KnownKeys = make([]uint32, rng.IntN(2)*rng.IntN(3))
+		p.KnownCounts = make([]uint64, len(p.KnownKeys))
+		for i := range p.KnownKeys {
+			p.KnownKeys[i] = uint32(rng.IntN(8) / 7)
+			p.KnownCounts[i] = small(rng.Uint64())
+			if rng.IntN(2) == 0 {
+				p.KnownErrors = append(p.KnownErrors, small(rng.Uint64()))
+			}
 		}
 	}
 	m.Reducers = m.Reducers[:min(1, len(m.Reducers))]
@@ -145,7 +170,7 @@ func small(n uint64) uint64 { return n % (maxCount / 16) }
 // library gives: the same values, or the same refusal.
 func TestDecodingIsTheLibrarys(t *testing.T) {
 	h := hello()
-	names, taken, refused := NewNames(4), 0, 0
+	taken, refused, referred := 0, 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
 		encoded := func(m proto.Message) []byte {
@@ -167,30 +192,68 @@ func TestDecodingIsTheLibrarys(t *testing.T) {
 		if rng.IntN(4) > 0 {
 			plausible(&report, h, rng)
 		}
-		b := encoded(&report)
-		want, wrong := naiveReport(b, h)
-		request, at := begin(nil, 2)
-		_, err := TakeReport(end(append(request, b...), at), h, names, func(got *reports.Report) error {
-			if diff := gocmp.Diff(want, got, equalEmpty); diff != "" {
-				t.Fatalf("-library +by hand:\n%s", diff)
+		check := func(b []byte, keys *Keys, known *naiveKeys) {
+			want, wrong := naiveReport(b, h, known)
+			request, at := begin(nil, 2)
+			request = end(append(request, b...), at)
+			if known != nil {
+				request = deflated(b)
 			}
-			taken++
-			return nil
-		})
-		if (err != nil) != (wrong != nil) || (err == ErrGarbage) != (wrong == ErrGarbage) {
-			t.Fatalf("by hand: %v; the library: %v", err, wrong)
+			_, err := TakeReport(request, h, keys, func(got *reports.Report) error {
+				if diff := gocmp.Diff(want, got, equalEmpty); diff != "" {
+					t.Fatalf("-library +by hand:\n%s", diff)
+				}
+				taken++
+				return nil
+			})
+			if (err != nil) != (wrong != nil) || (err == ErrGarbage) != (wrong == ErrGarbage) {
+				t.Fatalf("by hand: %v; the library: %v", err, wrong)
+			}
+			if wrong == errRefused {
+				refused++
+			}
 		}
-		if wrong == errRefused {
-			refused++
+		b := encoded(&report)
+		keys := NewKeys(h, 1<<20)
+		check(b, keys, nil)
+		var known naiveKeys
+		check(b, keys, &known)
+		for range 4 {
+			if len(known) != len(keys.known) { // the report was refused halfway
+				break
+			}
+			var next pb.Report
+			fill(next.ProtoReflect(), rng)
+			plausible(&next, h, rng)
+			for _, p := range next.Partitioners {
+				p.Known = keys.print
+			}
+			before := taken
+			check(encoded(&next), keys, &known)
+			if taken > before && len(next.Partitioners) > 0 && len(next.Partitioners[0].KnownKeys) > 0 {
+				referred++
+			}
 		}
 		var decision pb.Decision
 		fill(decision.ProtoReflect(), rng)
 		if decision.Route != nil && rng.IntN(2) == 0 {
 			decision.Route = writeRoute(route())
 		}
+		if rng.IntN(2) == 0 {
+			decision.Route = nil
+		}
+		if c := decision.Change; c != nil && rng.IntN(4) > 0 {
+			c.Base, c.Workers = route().Version, c.Workers[:min(len(c.Workers), len(c.Slots))]
+			c.Slots = c.Slots[:len(c.Workers)]
+			for i := range c.Slots {
+				c.Slots[i], c.Workers[i] = c.Slots[i]%3, c.Workers[i]%4
+			}
+			c.Keys = writeRoute(route()).Keys[:rng.IntN(3)]
+			c.Gone = append(c.Gone, 77)
+		}
 		b = encoded(&decision)
-		answer, ok := decodeAnswer(b, 4)
-		wanted, garbage := naiveAnswer(b, 4)
+		answer, ok := decodeAnswer(b, 4, route())
+		wanted, garbage := naiveAnswer(b, 4, route())
 		if ok != (garbage == nil) {
 			t.Fatalf("decoded: %v; the library: %v", ok, garbage)
 		}
@@ -198,8 +261,8 @@ func TestDecodingIsTheLibrarys(t *testing.T) {
 			t.Fatalf("%+v, want %+v", answer, wanted)
 		}
 	})
-	t.Logf("%d reports taken, %d refused", taken, refused)
-	if taken == 0 || refused == 0 {
+	t.Logf("%d reports taken, %d of them with known keys, %d refused", taken, referred, refused)
+	if taken == 0 || refused == 0 || referred == 0 {
 		t.Error("the draw is one-sided")
 	}
 }
@@ -218,6 +281,15 @@ func drawReport(t *rapid.T) *reports.Report {
 		}
 		if rapid.Bool().Draw(t, "latency") {
 			w.Latency = &reports.Latency{Buckets: []uint32{3, 4000}, Counts: []int64{count.Draw(t, "count"), 1}, Max: 5}
+		}
+		if rapid.Bool().Draw(t, "times") {
+			w.Times = policy.Times{Records: 1 + count.Draw(t, "timed"), Total: 7, Scatter: ratio.Draw(t, "scatter")}
+			for i := range rapid.IntRange(0, 2).Draw(t, "timed keys") {
+				w.Times.Keys = append(w.Times.Keys, policy.KeyTime{Hash: uint64(i), Name: "a", Records: 1, Total: 200})
+			}
+			for _, s := range rapid.SampledFrom([][]int32{nil, {0}, {3}, {0, 1, 2, 7}}).Draw(t, "timed slots") {
+				w.Times.Slots = append(w.Times.Slots, policy.SlotTime{Slot: s, Records: 1 + count.Draw(t, "timed"), Total: 300})
+			}
 		}
 		r.Workers = append(r.Workers, w)
 	}
@@ -253,7 +325,7 @@ func drawReport(t *rapid.T) *reports.Report {
 // Reports are encoded as the library does it, and come back through memory that other
 // reports have used.
 func TestReportsAreEncodedAsByTheLibrary(t *testing.T) {
-	h, names := hello(), NewNames(4)
+	h, keys := hello(), NewKeys(hello(), 1<<20)
 	rapid.Check(t, func(t *rapid.T) {
 		r := drawReport(t)
 		got := AppendReport([]byte("before"), r)[len("before"):]
@@ -263,7 +335,7 @@ func TestReportsAreEncodedAsByTheLibrary(t *testing.T) {
 		}
 		comesBack := func(request []byte) {
 			taken := 0
-			slide, err := TakeReport(request, h, names, func(back *reports.Report) error {
+			slide, err := TakeReport(request, h, keys, func(back *reports.Report) error {
 				taken++
 				if diff := gocmp.Diff(r, back, equalEmpty); diff != "" {
 					t.Fatalf("-want +got:\n%s", diff)
@@ -295,6 +367,10 @@ func empty(v any) bool {
 	case []reports.Reducer:
 		return len(v) == 0
 	case []reports.Realised:
+		return len(v) == 0
+	case []policy.KeyTime:
+		return len(v) == 0
+	case []policy.SlotTime:
 		return len(v) == 0
 	case []policy.HotKey:
 		return len(v) == 0
@@ -332,7 +408,7 @@ func TestDecisionsAreEncodedAsByTheLibrary(t *testing.T) {
 		if err != nil || string(got) != string(want) {
 			t.Fatalf("%v: %x, want %x", err, got, want)
 		}
-		a, other, err := ReadResponse(got, 4)
+		a, other, err := ReadResponse(got, 4, nil)
 		if err != nil || other != nil || a.Window != d.Window || a.Err != nil {
 			t.Fatalf("%+v, %v, %v", a, other, err)
 		}
@@ -380,7 +456,7 @@ func TestOddRequests(t *testing.T) {
 			t.Errorf("%s: %d workers, error %v", c.why, workers, err)
 		}
 	}
-	if a, m, err := ReadResponse([]byte{0xff}, 4); a != nil || m != nil || err != ErrGarbage {
+	if a, m, err := ReadResponse([]byte{0xff}, 4, nil); a != nil || m != nil || err != ErrGarbage {
 		t.Errorf("noise is answered with %v, %v, %v", a, m, err)
 	}
 }
@@ -396,11 +472,11 @@ func TestReportsComeInUsedMemory(t *testing.T) {
 	for i := range 256 {
 		r.Partitioners[0].Hot = append(r.Partitioners[0].Hot, policy.HotKey{Hash: uint64(i) << 20, Name: "key", Count: math.MaxInt32})
 	}
-	b, names := AppendReport(nil, r), NewNames(h.HotKeys())
+	b, keys := AppendReport(nil, r), NewKeys(h, 1<<20)
 	again := func(*reports.Report) error { return nil }
 	n := testing.AllocsPerRun(100, func() {
 		b = AppendReport(b[:0], r)
-		if _, err := TakeReport(b, h, names, again); err != nil {
+		if _, err := TakeReport(b, h, keys, again); err != nil {
 			t.Fatal(err)
 		}
 	})

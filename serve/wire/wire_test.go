@@ -27,7 +27,10 @@ func report() *reports.Report {
 		Slide: 9,
 		Workers: []reports.Worker{
 			{Index: 3, Records: 5, Units: 7, Busy: 0.25, Queue: 1, Realised: []reports.Realised{{Hash: 1 << 63, Count: 4}},
-				CPU: 0.125, Bypassed: 3, StateKeys: 9, Latency: &reports.Latency{Buckets: []uint32{7, 2000}, Counts: []int64{4, 1}, Max: time.Second}}, {Index: 0},
+				CPU: 0.125, Bypassed: 3, StateKeys: 9, Latency: &reports.Latency{Buckets: []uint32{7, 2000}, Counts: []int64{4, 1}, Max: time.Second}, Times: policy.Times{
+					Records: 9, Total: time.Second, Scatter: 0.5, Keys: []policy.KeyTime{{Hash: 3, Records: 1}, {Hash: 77, Name: "k\xff", Records: 2, Total: time.Microsecond}},
+					Slots: []policy.SlotTime{{Slot: 0, Records: 1, Total: 5}, {Slot: 1, Records: 1}, {Slot: 7, Records: 7, Total: time.Second - 5}},
+				}}, {Index: 0},
 		},
 		Partitioners: []reports.Partitioner{{
 			Index: 1, Sent: 8, Offered: 1e6, Blocked: 0.5, RouteVersion: 3, RouteChanged: true, Share: []byte{0, 255}, Name: "dalton-metrics",
@@ -66,7 +69,7 @@ func take(m *pb.Report, into func(*reports.Report)) error {
 	if err != nil {
 		return err
 	}
-	_, err = TakeReport(b, hello(), NewNames(4), func(r *reports.Report) error {
+	_, err = TakeReport(b, hello(), NewKeys(hello(), 1<<20), func(r *reports.Report) error {
 		into(r)
 		return nil
 	})
@@ -177,6 +180,23 @@ func TestReportRefuses(t *testing.T) {
 		{"latencies that are not in order", func(m *pb.Report) { m.Workers[0].Latency.Buckets[1] = 7 }, "bucket 7"},
 		{"latencies beyond the last bucket", func(m *pb.Report) { m.Workers[0].Latency.Buckets[1] = reports.LatencyBuckets }, "bucket 4992"},
 		{"a negative count of latencies", func(m *pb.Report) { m.Workers[0].Latency.Counts[1] = math.MaxUint64 }, "a count is"},
+		{"times of a slot that is not there", func(m *pb.Report) { m.Workers[0].Times.Slots[2] = 6 }, "slot 8 of 8"},
+		{"times of a slot whose number wraps around", func(m *pb.Report) { m.Workers[0].Times.Slots[2] = math.MaxUint32 }, "of 8"},
+		{"a slot without a time", func(m *pb.Report) { m.Workers[0].Times.SlotTotalNs = nil }, "3 slots have 3 counts and 0 times"},
+		{"a negative time of a slot", func(m *pb.Report) { m.Workers[0].Times.SlotTotalNs[0] = math.MaxUint64 }, "negative"},
+		{"times of keys that are too much together", func(m *pb.Report) {
+			m.Workers[0].Times.Keys[0].TotalNs, m.Workers[0].Times.Keys[1].TotalNs = maxCount, 1
+		}, "together"},
+		{"a negative number of timed records", func(m *pb.Report) { m.Workers[0].Times.Records = math.MaxUint64 }, "negative"},
+		{"scatter that is no number", func(m *pb.Report) { m.Workers[0].Times.Scatter = math.NaN() }, "NaN"},
+		{"timed keys out of order", func(m *pb.Report) { m.Workers[0].Times.Keys[0].Hash = 78 }, "out of order"},
+		{"a timed key without records", func(m *pb.Report) { m.Workers[0].Times.Keys[0].Records = 0 }, "keys[0]"},
+		{"a timed key with a name without end", func(m *pb.Report) { m.Workers[0].Times.Keys[0].Name = make([]byte, 2000) }, "2000 bytes"},
+		{"timed keys without end", func(m *pb.Report) {
+			for range 1000 {
+				m.Workers[0].Times.Keys = append(m.Workers[0].Times.Keys, m.Workers[0].Times.Keys[0])
+			}
+		}, "1002 keys"},
 		{"knowledge without end", func(m *pb.Report) { m.Partitioners[0].Share = make([]byte, 2<<20) }, "2097152 bytes"},
 		{"a partitioner whose name would break a log", func(m *pb.Report) { m.Partitioners[0].Partitioner = "a\nb" }, "printable"},
 		{"a route for another job", func(m *pb.Report) { m.Route.Workers = 5 }, "5 workers"},
@@ -212,7 +232,7 @@ func FuzzReport(f *testing.F) {
 	f.Add([]byte{0x1a, 0, 0x22, 0})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		h := hello()
-		want, wrong := naiveReport(data, h)
+		want, wrong := naiveReport(data, h, nil)
 		b, at := begin(nil, 2)
 		_, err := TakeReport(end(append(b, data...), at), h, nil, func(r *reports.Report) error {
 			if diff := gocmp.Diff(want, r, equalEmpty); diff != "" {

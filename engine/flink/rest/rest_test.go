@@ -108,7 +108,7 @@ func TestJob(t *testing.T) {
 		t.Errorf("it ends as %s, %v", s, err)
 	}
 	if _, err := c.State(background, "cd"); !Gone(err) {
-		t.Errorf("a job that nobody knows: %v", err)
+		t.Errorf("a job that the cluster does not know: %v", err)
 	}
 }
 

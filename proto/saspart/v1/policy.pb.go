@@ -127,7 +127,7 @@ func (x Notice_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Notice_Kind.Descriptor instead.
 func (Notice_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{16, 0}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{18, 0}
 }
 
 // AttachRequest is what a job sends.
@@ -137,6 +137,7 @@ type AttachRequest struct {
 	//
 	//	*AttachRequest_Hello
 	//	*AttachRequest_Report
+	//	*AttachRequest_Packed
 	Message       isAttachRequest_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -197,6 +198,15 @@ func (x *AttachRequest) GetReport() *Report {
 	return nil
 }
 
+func (x *AttachRequest) GetPacked() []byte {
+	if x != nil {
+		if x, ok := x.Message.(*AttachRequest_Packed); ok {
+			return x.Packed
+		}
+	}
+	return nil
+}
+
 type isAttachRequest_Message interface {
 	isAttachRequest_Message()
 }
@@ -209,9 +219,15 @@ type AttachRequest_Report struct {
 	Report *Report `protobuf:"bytes,2,opt,name=report,proto3,oneof"`
 }
 
+type AttachRequest_Packed struct {
+	Packed []byte `protobuf:"bytes,3,opt,name=packed,proto3,oneof"` // a report in its compact form, if the welcome allows it: an encoded Report, deflated (RFC 1951)
+}
+
 func (*AttachRequest_Hello) isAttachRequest_Message() {}
 
 func (*AttachRequest_Report) isAttachRequest_Message() {}
+
+func (*AttachRequest_Packed) isAttachRequest_Message() {}
 
 // AttachResponse is what the server sends.
 type AttachResponse struct {
@@ -338,6 +354,7 @@ type Hello struct {
 	Shape         *Shape                 `protobuf:"bytes,5,opt,name=shape,proto3" json:"shape,omitempty"`        // the same for all subtasks of an instance
 	Subtasks      []*Subtasks            `protobuf:"bytes,6,rep,name=subtasks,proto3" json:"subtasks,omitempty"`  // the subtasks that report on this stream
 	Route         *Route                 `protobuf:"bytes,7,opt,name=route,proto3" json:"route,omitempty"`        // in force, if the stream has partitioners and the job has adopted a route
+	Compact       bool                   `protobuf:"varint,8,opt,name=compact,proto3" json:"compact,omitempty"`   // decisions may have a change in place of a route, and leave out busy
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -419,6 +436,13 @@ func (x *Hello) GetRoute() *Route {
 		return x.Route
 	}
 	return nil
+}
+
+func (x *Hello) GetCompact() bool {
+	if x != nil {
+		return x.Compact
+	}
+	return false
 }
 
 // Shape is the size of a job.
@@ -674,6 +698,7 @@ type WorkerReport struct {
 	Bypassed      uint64                 `protobuf:"varint,8,opt,name=bypassed,proto3" json:"bypassed,omitempty"`                    // (key, aggregation window) results that bypassed the reducers, because one worker had the whole key
 	StateKeys     uint64                 `protobuf:"varint,9,opt,name=state_keys,json=stateKeys,proto3" json:"state_keys,omitempty"` // keys with state at the slide's end
 	Latency       *Latency               `protobuf:"bytes,10,opt,name=latency,proto3" json:"latency,omitempty"`                      // of the records it finished
+	Times         *Times                 `protobuf:"bytes,11,opt,name=times,proto3" json:"times,omitempty"`                          // how long it took for the records that it timed: all, or a sample
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -778,6 +803,175 @@ func (x *WorkerReport) GetLatency() *Latency {
 	return nil
 }
 
+func (x *WorkerReport) GetTimes() *Times {
+	if x != nil {
+		return x.Times
+	}
+	return nil
+}
+
+// Times says how long a worker took for records. Divided by its speed, that is their cost.
+type Times struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Records       uint64                 `protobuf:"varint,1,opt,name=records,proto3" json:"records,omitempty"`                                     // that were timed
+	TotalNs       uint64                 `protobuf:"varint,2,opt,name=total_ns,json=totalNs,proto3" json:"total_ns,omitempty"`                      // that they took
+	Scatter       float64                `protobuf:"fixed64,3,opt,name=scatter,proto3" json:"scatter,omitempty"`                                    // variance of the time of one record within a key or slot, relative to the squared mean
+	Keys          []*KeyTime             `protobuf:"bytes,4,rep,name=keys,proto3" json:"keys,omitempty"`                                            // of those that took longest, by hash
+	Slots         []uint32               `protobuf:"varint,5,rep,packed,name=slots,proto3" json:"slots,omitempty"`                                  // hash slots with timed records, all keys counted, ascending: each number less the one before and 1; the first as it is
+	SlotRecords   []uint64               `protobuf:"varint,6,rep,packed,name=slot_records,json=slotRecords,proto3" json:"slot_records,omitempty"`   // of these slots
+	SlotTotalNs   []uint64               `protobuf:"varint,7,rep,packed,name=slot_total_ns,json=slotTotalNs,proto3" json:"slot_total_ns,omitempty"` // of these slots
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Times) Reset() {
+	*x = Times{}
+	mi := &file_saspart_v1_policy_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Times) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Times) ProtoMessage() {}
+
+func (x *Times) ProtoReflect() protoreflect.Message {
+	mi := &file_saspart_v1_policy_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Times.ProtoReflect.Descriptor instead.
+func (*Times) Descriptor() ([]byte, []int) {
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Times) GetRecords() uint64 {
+	if x != nil {
+		return x.Records
+	}
+	return 0
+}
+
+func (x *Times) GetTotalNs() uint64 {
+	if x != nil {
+		return x.TotalNs
+	}
+	return 0
+}
+
+func (x *Times) GetScatter() float64 {
+	if x != nil {
+		return x.Scatter
+	}
+	return 0
+}
+
+func (x *Times) GetKeys() []*KeyTime {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *Times) GetSlots() []uint32 {
+	if x != nil {
+		return x.Slots
+	}
+	return nil
+}
+
+func (x *Times) GetSlotRecords() []uint64 {
+	if x != nil {
+		return x.SlotRecords
+	}
+	return nil
+}
+
+func (x *Times) GetSlotTotalNs() []uint64 {
+	if x != nil {
+		return x.SlotTotalNs
+	}
+	return nil
+}
+
+// KeyTime is how long a worker took for the records of a key that it timed.
+type KeyTime struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Hash          uint64                 `protobuf:"fixed64,1,opt,name=hash,proto3" json:"hash,omitempty"`
+	Name          []byte                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"` // up to 1024 bytes, for people
+	Records       uint64                 `protobuf:"varint,3,opt,name=records,proto3" json:"records,omitempty"`
+	TotalNs       uint64                 `protobuf:"varint,4,opt,name=total_ns,json=totalNs,proto3" json:"total_ns,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeyTime) Reset() {
+	*x = KeyTime{}
+	mi := &file_saspart_v1_policy_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeyTime) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeyTime) ProtoMessage() {}
+
+func (x *KeyTime) ProtoReflect() protoreflect.Message {
+	mi := &file_saspart_v1_policy_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeyTime.ProtoReflect.Descriptor instead.
+func (*KeyTime) Descriptor() ([]byte, []int) {
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *KeyTime) GetHash() uint64 {
+	if x != nil {
+		return x.Hash
+	}
+	return 0
+}
+
+func (x *KeyTime) GetName() []byte {
+	if x != nil {
+		return x.Name
+	}
+	return nil
+}
+
+func (x *KeyTime) GetRecords() uint64 {
+	if x != nil {
+		return x.Records
+	}
+	return 0
+}
+
+func (x *KeyTime) GetTotalNs() uint64 {
+	if x != nil {
+		return x.TotalNs
+	}
+	return 0
+}
+
 // Latency is a histogram of times from when a record was due until its service ended.
 // A time of v ns is in bucket 128*e + (v >> e), for the least e with v >> e below 256.
 // Up to 255 ns that is bucket v; each doubling above has 128 buckets.
@@ -792,7 +986,7 @@ type Latency struct {
 
 func (x *Latency) Reset() {
 	*x = Latency{}
-	mi := &file_saspart_v1_policy_proto_msgTypes[7]
+	mi := &file_saspart_v1_policy_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -804,7 +998,7 @@ func (x *Latency) String() string {
 func (*Latency) ProtoMessage() {}
 
 func (x *Latency) ProtoReflect() protoreflect.Message {
-	mi := &file_saspart_v1_policy_proto_msgTypes[7]
+	mi := &file_saspart_v1_policy_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -817,7 +1011,7 @@ func (x *Latency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Latency.ProtoReflect.Descriptor instead.
 func (*Latency) Descriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{7}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Latency) GetBuckets() []uint32 {
@@ -854,7 +1048,7 @@ type ReducerReport struct {
 
 func (x *ReducerReport) Reset() {
 	*x = ReducerReport{}
-	mi := &file_saspart_v1_policy_proto_msgTypes[8]
+	mi := &file_saspart_v1_policy_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -866,7 +1060,7 @@ func (x *ReducerReport) String() string {
 func (*ReducerReport) ProtoMessage() {}
 
 func (x *ReducerReport) ProtoReflect() protoreflect.Message {
-	mi := &file_saspart_v1_policy_proto_msgTypes[8]
+	mi := &file_saspart_v1_policy_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -879,7 +1073,7 @@ func (x *ReducerReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReducerReport.ProtoReflect.Descriptor instead.
 func (*ReducerReport) Descriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{8}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ReducerReport) GetIndex() uint32 {
@@ -921,7 +1115,7 @@ type RealisedShare struct {
 
 func (x *RealisedShare) Reset() {
 	*x = RealisedShare{}
-	mi := &file_saspart_v1_policy_proto_msgTypes[9]
+	mi := &file_saspart_v1_policy_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -933,7 +1127,7 @@ func (x *RealisedShare) String() string {
 func (*RealisedShare) ProtoMessage() {}
 
 func (x *RealisedShare) ProtoReflect() protoreflect.Message {
-	mi := &file_saspart_v1_policy_proto_msgTypes[9]
+	mi := &file_saspart_v1_policy_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -946,7 +1140,7 @@ func (x *RealisedShare) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RealisedShare.ProtoReflect.Descriptor instead.
 func (*RealisedShare) Descriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{9}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RealisedShare) GetHash() uint64 {
@@ -965,24 +1159,32 @@ func (x *RealisedShare) GetCount() uint64 {
 
 // PartitionerReport is what one partitioner subtask measured.
 type PartitionerReport struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Index         uint32                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
-	Sent          uint64                 `protobuf:"varint,2,opt,name=sent,proto3" json:"sent,omitempty"`        // records sent on to workers
-	Offered       float64                `protobuf:"fixed64,3,opt,name=offered,proto3" json:"offered,omitempty"` // records/s that were due
-	Blocked       float64                `protobuf:"fixed64,4,opt,name=blocked,proto3" json:"blocked,omitempty"` // share of the slide it waited for full queues, 0 to 1
-	Hot           []*HotKey              `protobuf:"bytes,5,rep,name=hot,proto3" json:"hot,omitempty"`
-	Slots         []uint64               `protobuf:"varint,6,rep,packed,name=slots,proto3" json:"slots,omitempty"`                            // records by hash slot, including hot keys: shape.slots elements, or none
-	RouteVersion  uint64                 `protobuf:"varint,7,opt,name=route_version,json=routeVersion,proto3" json:"route_version,omitempty"` // of the route in force at the slide's end; 0: the initial one
-	RouteChanged  bool                   `protobuf:"varint,8,opt,name=route_changed,json=routeChanged,proto3" json:"route_changed,omitempty"` // the slide is mixed: records of another route or partitioner were routed or processed in it
-	Share         []byte                 `protobuf:"bytes,9,opt,name=share,proto3" json:"share,omitempty"`                                    // what the partitioner has learned, for its other subtasks: opaque, up to 1 MiB
-	Partitioner   string                 `protobuf:"bytes,10,opt,name=partitioner,proto3" json:"partitioner,omitempty"`                       // name of the one in force at the slide's end; "": unknown
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Index        uint32                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	Sent         uint64                 `protobuf:"varint,2,opt,name=sent,proto3" json:"sent,omitempty"`        // records sent on to workers
+	Offered      float64                `protobuf:"fixed64,3,opt,name=offered,proto3" json:"offered,omitempty"` // records/s that were due
+	Blocked      float64                `protobuf:"fixed64,4,opt,name=blocked,proto3" json:"blocked,omitempty"` // share of the slide it waited for full queues, 0 to 1
+	Hot          []*HotKey              `protobuf:"bytes,5,rep,name=hot,proto3" json:"hot,omitempty"`
+	Slots        []uint64               `protobuf:"varint,6,rep,packed,name=slots,proto3" json:"slots,omitempty"`                            // records by hash slot, including hot keys: shape.slots elements, or none
+	RouteVersion uint64                 `protobuf:"varint,7,opt,name=route_version,json=routeVersion,proto3" json:"route_version,omitempty"` // of the route in force at the slide's end; 0: the initial one
+	RouteChanged bool                   `protobuf:"varint,8,opt,name=route_changed,json=routeChanged,proto3" json:"route_changed,omitempty"` // the slide is mixed: records of another route or partitioner were routed or processed in it
+	Share        []byte                 `protobuf:"bytes,9,opt,name=share,proto3" json:"share,omitempty"`                                    // what the partitioner has learned, for its other subtasks: opaque, up to 1 MiB
+	Partitioner  string                 `protobuf:"bytes,10,opt,name=partitioner,proto3" json:"partitioner,omitempty"`                       // name of the one in force at the slide's end; "": unknown
+	Learns       bool                   `protobuf:"varint,11,opt,name=learns,proto3" json:"learns,omitempty"`                                // the partitioner in force learns from the busy ratios of decisions
+	// Of packed reports alone. The keys in hot, in the order in which they came on the stream, are the
+	// known keys of later reports, which name them by their numbers, from 0.
+	Known         uint64   `protobuf:"fixed64,12,opt,name=known,proto3" json:"known,omitempty"`                                      // fingerprint of the known keys that the sender counts on; 0: there are none, the receiver forgets them
+	KnownKeys     []uint32 `protobuf:"varint,13,rep,packed,name=known_keys,json=knownKeys,proto3" json:"known_keys,omitempty"`       // more hot keys, ascending: each number less the one before and 1; the first as it is
+	KnownCounts   []uint64 `protobuf:"varint,14,rep,packed,name=known_counts,json=knownCounts,proto3" json:"known_counts,omitempty"` // of these keys
+	KnownErrors   []uint64 `protobuf:"varint,15,rep,packed,name=known_errors,json=knownErrors,proto3" json:"known_errors,omitempty"` // of these keys; none: all are 0
+	SlotsRest     bool     `protobuf:"varint,16,opt,name=slots_rest,json=slotsRest,proto3" json:"slots_rest,omitempty"`              // slots leave out the records that the report's hot keys count
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PartitionerReport) Reset() {
 	*x = PartitionerReport{}
-	mi := &file_saspart_v1_policy_proto_msgTypes[10]
+	mi := &file_saspart_v1_policy_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -994,7 +1196,7 @@ func (x *PartitionerReport) String() string {
 func (*PartitionerReport) ProtoMessage() {}
 
 func (x *PartitionerReport) ProtoReflect() protoreflect.Message {
-	mi := &file_saspart_v1_policy_proto_msgTypes[10]
+	mi := &file_saspart_v1_policy_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1007,7 +1209,7 @@ func (x *PartitionerReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartitionerReport.ProtoReflect.Descriptor instead.
 func (*PartitionerReport) Descriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{10}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *PartitionerReport) GetIndex() uint32 {
@@ -1080,6 +1282,48 @@ func (x *PartitionerReport) GetPartitioner() string {
 	return ""
 }
 
+func (x *PartitionerReport) GetLearns() bool {
+	if x != nil {
+		return x.Learns
+	}
+	return false
+}
+
+func (x *PartitionerReport) GetKnown() uint64 {
+	if x != nil {
+		return x.Known
+	}
+	return 0
+}
+
+func (x *PartitionerReport) GetKnownKeys() []uint32 {
+	if x != nil {
+		return x.KnownKeys
+	}
+	return nil
+}
+
+func (x *PartitionerReport) GetKnownCounts() []uint64 {
+	if x != nil {
+		return x.KnownCounts
+	}
+	return nil
+}
+
+func (x *PartitionerReport) GetKnownErrors() []uint64 {
+	if x != nil {
+		return x.KnownErrors
+	}
+	return nil
+}
+
+func (x *PartitionerReport) GetSlotsRest() bool {
+	if x != nil {
+		return x.SlotsRest
+	}
+	return false
+}
+
 // HotKey is a heavy key.
 type HotKey struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1093,7 +1337,7 @@ type HotKey struct {
 
 func (x *HotKey) Reset() {
 	*x = HotKey{}
-	mi := &file_saspart_v1_policy_proto_msgTypes[11]
+	mi := &file_saspart_v1_policy_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1105,7 +1349,7 @@ func (x *HotKey) String() string {
 func (*HotKey) ProtoMessage() {}
 
 func (x *HotKey) ProtoReflect() protoreflect.Message {
-	mi := &file_saspart_v1_policy_proto_msgTypes[11]
+	mi := &file_saspart_v1_policy_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1118,7 +1362,7 @@ func (x *HotKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HotKey.ProtoReflect.Descriptor instead.
 func (*HotKey) Descriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{11}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *HotKey) GetHash() uint64 {
@@ -1157,13 +1401,14 @@ type Welcome struct {
 	Model               *Model                 `protobuf:"bytes,3,opt,name=model,proto3" json:"model,omitempty"`                                                              // what decides
 	MaxMessageBytes     uint32                 `protobuf:"varint,4,opt,name=max_message_bytes,json=maxMessageBytes,proto3" json:"max_message_bytes,omitempty"`                // larger messages end the stream
 	MaxReportsPerSecond float64                `protobuf:"fixed64,5,opt,name=max_reports_per_second,json=maxReportsPerSecond,proto3" json:"max_reports_per_second,omitempty"` // reports beyond it are rejected; 0: no limit
+	Compact             bool                   `protobuf:"varint,6,opt,name=compact,proto3" json:"compact,omitempty"`                                                         // reports may come packed
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
 }
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_saspart_v1_policy_proto_msgTypes[12]
+	mi := &file_saspart_v1_policy_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1175,7 +1420,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_saspart_v1_policy_proto_msgTypes[12]
+	mi := &file_saspart_v1_policy_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1188,7 +1433,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{12}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Welcome) GetProtocol() uint32 {
@@ -1226,6 +1471,13 @@ func (x *Welcome) GetMaxReportsPerSecond() float64 {
 	return 0
 }
 
+func (x *Welcome) GetCompact() bool {
+	if x != nil {
+		return x.Compact
+	}
+	return false
+}
+
 // Model identifies what decides for a job.
 type Model struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1239,7 +1491,7 @@ type Model struct {
 
 func (x *Model) Reset() {
 	*x = Model{}
-	mi := &file_saspart_v1_policy_proto_msgTypes[13]
+	mi := &file_saspart_v1_policy_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1251,7 +1503,7 @@ func (x *Model) String() string {
 func (*Model) ProtoMessage() {}
 
 func (x *Model) ProtoReflect() protoreflect.Message {
-	mi := &file_saspart_v1_policy_proto_msgTypes[13]
+	mi := &file_saspart_v1_policy_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1264,7 +1516,7 @@ func (x *Model) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Model.ProtoReflect.Descriptor instead.
 func (*Model) Descriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{13}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Model) GetName() string {
@@ -1304,13 +1556,14 @@ type Decision struct {
 	Busy          []float64              `protobuf:"fixed64,4,rep,packed,name=busy,proto3" json:"busy,omitempty"`     // of each worker in the window, for partitioners that learn from it; -1: missing
 	Shares        [][]byte               `protobuf:"bytes,5,rep,name=shares,proto3" json:"shares,omitempty"`          // the last that each partitioner subtask shared in the window, empty for those that shared nothing; none: no subtask shared anything
 	Start         uint64                 `protobuf:"varint,6,opt,name=start,proto3" json:"start,omitempty"`           // with a route: the first slide that it should be in force; a partitioner that has begun that slide follows the route from its next
+	Change        *RouteChange           `protobuf:"bytes,7,opt,name=change,proto3" json:"change,omitempty"`          // in place of route, if the hello allows it: the route as a change of an earlier one
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_saspart_v1_policy_proto_msgTypes[14]
+	mi := &file_saspart_v1_policy_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1322,7 +1575,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_saspart_v1_policy_proto_msgTypes[14]
+	mi := &file_saspart_v1_policy_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1335,7 +1588,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{14}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Decision) GetWindow() uint64 {
@@ -1380,6 +1633,13 @@ func (x *Decision) GetStart() uint64 {
 	return 0
 }
 
+func (x *Decision) GetChange() *RouteChange {
+	if x != nil {
+		return x.Change
+	}
+	return nil
+}
+
 // Control changes a running job, on streams that have partitioners. Absent fields change
 // nothing. A new stream first gets the earlier changes.
 type Control struct {
@@ -1393,7 +1653,7 @@ type Control struct {
 
 func (x *Control) Reset() {
 	*x = Control{}
-	mi := &file_saspart_v1_policy_proto_msgTypes[15]
+	mi := &file_saspart_v1_policy_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1405,7 +1665,7 @@ func (x *Control) String() string {
 func (*Control) ProtoMessage() {}
 
 func (x *Control) ProtoReflect() protoreflect.Message {
-	mi := &file_saspart_v1_policy_proto_msgTypes[15]
+	mi := &file_saspart_v1_policy_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1418,7 +1678,7 @@ func (x *Control) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Control.ProtoReflect.Descriptor instead.
 func (*Control) Descriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{15}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Control) GetRate() float64 {
@@ -1454,7 +1714,7 @@ type Notice struct {
 
 func (x *Notice) Reset() {
 	*x = Notice{}
-	mi := &file_saspart_v1_policy_proto_msgTypes[16]
+	mi := &file_saspart_v1_policy_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1466,7 +1726,7 @@ func (x *Notice) String() string {
 func (*Notice) ProtoMessage() {}
 
 func (x *Notice) ProtoReflect() protoreflect.Message {
-	mi := &file_saspart_v1_policy_proto_msgTypes[16]
+	mi := &file_saspart_v1_policy_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1479,7 +1739,7 @@ func (x *Notice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Notice.ProtoReflect.Descriptor instead.
 func (*Notice) Descriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{16}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Notice) GetKind() Notice_Kind {
@@ -1516,7 +1776,7 @@ type Route struct {
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_saspart_v1_policy_proto_msgTypes[17]
+	mi := &file_saspart_v1_policy_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1528,7 +1788,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_saspart_v1_policy_proto_msgTypes[17]
+	mi := &file_saspart_v1_policy_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1541,7 +1801,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{17}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Route) GetVersion() uint64 {
@@ -1572,6 +1832,92 @@ func (x *Route) GetSlots() []uint32 {
 	return nil
 }
 
+// RouteChange is a route as what it changes of its base, the last route that the server sent on the
+// stream.
+type RouteChange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       uint64                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	Base          uint64                 `protobuf:"varint,2,opt,name=base,proto3" json:"base,omitempty"`              // version of the base
+	Gone          []uint64               `protobuf:"fixed64,3,rep,packed,name=gone,proto3" json:"gone,omitempty"`      // hashes of keys that the base names and the route does not
+	Keys          []*KeyRoute            `protobuf:"bytes,4,rep,name=keys,proto3" json:"keys,omitempty"`               // those that the base does not name, or assigns to other workers or shares
+	Slots         []uint32               `protobuf:"varint,5,rep,packed,name=slots,proto3" json:"slots,omitempty"`     // those with another worker, ascending: each number less the one before and 1; the first as it is
+	Workers       []uint32               `protobuf:"varint,6,rep,packed,name=workers,proto3" json:"workers,omitempty"` // of these slots
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RouteChange) Reset() {
+	*x = RouteChange{}
+	mi := &file_saspart_v1_policy_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RouteChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RouteChange) ProtoMessage() {}
+
+func (x *RouteChange) ProtoReflect() protoreflect.Message {
+	mi := &file_saspart_v1_policy_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RouteChange.ProtoReflect.Descriptor instead.
+func (*RouteChange) Descriptor() ([]byte, []int) {
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *RouteChange) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *RouteChange) GetBase() uint64 {
+	if x != nil {
+		return x.Base
+	}
+	return 0
+}
+
+func (x *RouteChange) GetGone() []uint64 {
+	if x != nil {
+		return x.Gone
+	}
+	return nil
+}
+
+func (x *RouteChange) GetKeys() []*KeyRoute {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *RouteChange) GetSlots() []uint32 {
+	if x != nil {
+		return x.Slots
+	}
+	return nil
+}
+
+func (x *RouteChange) GetWorkers() []uint32 {
+	if x != nil {
+		return x.Workers
+	}
+	return nil
+}
+
 // KeyRoute assigns one named key to workers.
 type KeyRoute struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1585,7 +1931,7 @@ type KeyRoute struct {
 
 func (x *KeyRoute) Reset() {
 	*x = KeyRoute{}
-	mi := &file_saspart_v1_policy_proto_msgTypes[18]
+	mi := &file_saspart_v1_policy_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1597,7 +1943,7 @@ func (x *KeyRoute) String() string {
 func (*KeyRoute) ProtoMessage() {}
 
 func (x *KeyRoute) ProtoReflect() protoreflect.Message {
-	mi := &file_saspart_v1_policy_proto_msgTypes[18]
+	mi := &file_saspart_v1_policy_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1610,7 +1956,7 @@ func (x *KeyRoute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyRoute.ProtoReflect.Descriptor instead.
 func (*KeyRoute) Descriptor() ([]byte, []int) {
-	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{18}
+	return file_saspart_v1_policy_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *KeyRoute) GetHash() uint64 {
@@ -1646,17 +1992,18 @@ var File_saspart_v1_policy_proto protoreflect.FileDescriptor
 const file_saspart_v1_policy_proto_rawDesc = "" +
 	"\n" +
 	"\x17saspart/v1/policy.proto\x12\n" +
-	"saspart.v1\"s\n" +
+	"saspart.v1\"\x8d\x01\n" +
 	"\rAttachRequest\x12)\n" +
 	"\x05hello\x18\x01 \x01(\v2\x11.saspart.v1.HelloH\x00R\x05hello\x12,\n" +
-	"\x06report\x18\x02 \x01(\v2\x12.saspart.v1.ReportH\x00R\x06reportB\t\n" +
+	"\x06report\x18\x02 \x01(\v2\x12.saspart.v1.ReportH\x00R\x06report\x12\x18\n" +
+	"\x06packed\x18\x03 \x01(\fH\x00R\x06packedB\t\n" +
 	"\amessage\"\xdf\x01\n" +
 	"\x0eAttachResponse\x12/\n" +
 	"\awelcome\x18\x01 \x01(\v2\x13.saspart.v1.WelcomeH\x00R\awelcome\x122\n" +
 	"\bdecision\x18\x02 \x01(\v2\x14.saspart.v1.DecisionH\x00R\bdecision\x12,\n" +
 	"\x06notice\x18\x03 \x01(\v2\x12.saspart.v1.NoticeH\x00R\x06notice\x12/\n" +
 	"\acontrol\x18\x04 \x01(\v2\x13.saspart.v1.ControlH\x00R\acontrolB\t\n" +
-	"\amessage\"\xed\x01\n" +
+	"\amessage\"\x87\x02\n" +
 	"\x05Hello\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\rR\bprotocol\x12\x16\n" +
 	"\x06client\x18\x02 \x01(\tR\x06client\x12\x10\n" +
@@ -1664,7 +2011,8 @@ const file_saspart_v1_policy_proto_rawDesc = "" +
 	"\binstance\x18\x04 \x01(\tR\binstance\x12'\n" +
 	"\x05shape\x18\x05 \x01(\v2\x11.saspart.v1.ShapeR\x05shape\x120\n" +
 	"\bsubtasks\x18\x06 \x03(\v2\x14.saspart.v1.SubtasksR\bsubtasks\x12'\n" +
-	"\x05route\x18\a \x01(\v2\x11.saspart.v1.RouteR\x05route\"\xdb\x01\n" +
+	"\x05route\x18\a \x01(\v2\x11.saspart.v1.RouteR\x05route\x12\x18\n" +
+	"\acompact\x18\b \x01(\bR\acompact\"\xdb\x01\n" +
 	"\x05Shape\x12\x18\n" +
 	"\aworkers\x18\x01 \x01(\rR\aworkers\x12\"\n" +
 	"\fpartitioners\x18\x02 \x01(\rR\fpartitioners\x12\x14\n" +
@@ -1683,7 +2031,7 @@ const file_saspart_v1_policy_proto_rawDesc = "" +
 	"\aworkers\x18\x02 \x03(\v2\x18.saspart.v1.WorkerReportR\aworkers\x12A\n" +
 	"\fpartitioners\x18\x03 \x03(\v2\x1d.saspart.v1.PartitionerReportR\fpartitioners\x12'\n" +
 	"\x05route\x18\x04 \x01(\v2\x11.saspart.v1.RouteR\x05route\x125\n" +
-	"\breducers\x18\x05 \x03(\v2\x19.saspart.v1.ReducerReportR\breducers\"\xb1\x02\n" +
+	"\breducers\x18\x05 \x03(\v2\x19.saspart.v1.ReducerReportR\breducers\"\xda\x02\n" +
 	"\fWorkerReport\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\rR\x05index\x12\x18\n" +
 	"\arecords\x18\x02 \x01(\x04R\arecords\x12\x14\n" +
@@ -1696,7 +2044,21 @@ const file_saspart_v1_policy_proto_rawDesc = "" +
 	"\n" +
 	"state_keys\x18\t \x01(\x04R\tstateKeys\x12-\n" +
 	"\alatency\x18\n" +
-	" \x01(\v2\x13.saspart.v1.LatencyR\alatency\"R\n" +
+	" \x01(\v2\x13.saspart.v1.LatencyR\alatency\x12'\n" +
+	"\x05times\x18\v \x01(\v2\x11.saspart.v1.TimesR\x05times\"\xdc\x01\n" +
+	"\x05Times\x12\x18\n" +
+	"\arecords\x18\x01 \x01(\x04R\arecords\x12\x19\n" +
+	"\btotal_ns\x18\x02 \x01(\x04R\atotalNs\x12\x18\n" +
+	"\ascatter\x18\x03 \x01(\x01R\ascatter\x12'\n" +
+	"\x04keys\x18\x04 \x03(\v2\x13.saspart.v1.KeyTimeR\x04keys\x12\x14\n" +
+	"\x05slots\x18\x05 \x03(\rR\x05slots\x12!\n" +
+	"\fslot_records\x18\x06 \x03(\x04R\vslotRecords\x12\"\n" +
+	"\rslot_total_ns\x18\a \x03(\x04R\vslotTotalNs\"f\n" +
+	"\aKeyTime\x12\x12\n" +
+	"\x04hash\x18\x01 \x01(\x06R\x04hash\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\fR\x04name\x12\x18\n" +
+	"\arecords\x18\x03 \x01(\x04R\arecords\x12\x19\n" +
+	"\btotal_ns\x18\x04 \x01(\x04R\atotalNs\"R\n" +
 	"\aLatency\x12\x18\n" +
 	"\abuckets\x18\x01 \x03(\rR\abuckets\x12\x16\n" +
 	"\x06counts\x18\x02 \x03(\x04R\x06counts\x12\x15\n" +
@@ -1708,7 +2070,7 @@ const file_saspart_v1_policy_proto_rawDesc = "" +
 	"\x05pairs\x18\x04 \x01(\x04R\x05pairs\"9\n" +
 	"\rRealisedShare\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\x06R\x04hash\x12\x14\n" +
-	"\x05count\x18\x02 \x01(\x04R\x05count\"\xaf\x02\n" +
+	"\x05count\x18\x02 \x01(\x04R\x05count\"\xe1\x03\n" +
 	"\x11PartitionerReport\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\rR\x05index\x12\x12\n" +
 	"\x04sent\x18\x02 \x01(\x04R\x04sent\x12\x18\n" +
@@ -1720,25 +2082,34 @@ const file_saspart_v1_policy_proto_rawDesc = "" +
 	"\rroute_changed\x18\b \x01(\bR\frouteChanged\x12\x14\n" +
 	"\x05share\x18\t \x01(\fR\x05share\x12 \n" +
 	"\vpartitioner\x18\n" +
-	" \x01(\tR\vpartitioner\"\\\n" +
+	" \x01(\tR\vpartitioner\x12\x16\n" +
+	"\x06learns\x18\v \x01(\bR\x06learns\x12\x14\n" +
+	"\x05known\x18\f \x01(\x06R\x05known\x12\x1d\n" +
+	"\n" +
+	"known_keys\x18\r \x03(\rR\tknownKeys\x12!\n" +
+	"\fknown_counts\x18\x0e \x03(\x04R\vknownCounts\x12!\n" +
+	"\fknown_errors\x18\x0f \x03(\x04R\vknownErrors\x12\x1d\n" +
+	"\n" +
+	"slots_rest\x18\x10 \x01(\bR\tslotsRest\"\\\n" +
 	"\x06HotKey\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\x06R\x04hash\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\fR\x04name\x12\x14\n" +
 	"\x05count\x18\x03 \x01(\x04R\x05count\x12\x14\n" +
-	"\x05error\x18\x04 \x01(\x04R\x05error\"\xc7\x01\n" +
+	"\x05error\x18\x04 \x01(\x04R\x05error\"\xe1\x01\n" +
 	"\aWelcome\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\rR\bprotocol\x12\x16\n" +
 	"\x06server\x18\x02 \x01(\tR\x06server\x12'\n" +
 	"\x05model\x18\x03 \x01(\v2\x11.saspart.v1.ModelR\x05model\x12*\n" +
 	"\x11max_message_bytes\x18\x04 \x01(\rR\x0fmaxMessageBytes\x123\n" +
-	"\x16max_reports_per_second\x18\x05 \x01(\x01R\x13maxReportsPerSecond\"o\n" +
+	"\x16max_reports_per_second\x18\x05 \x01(\x01R\x13maxReportsPerSecond\x12\x18\n" +
+	"\acompact\x18\x06 \x01(\bR\acompact\"o\n" +
 	"\x05Model\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x02 \x01(\x04R\n" +
 	"generation\x12\x1a\n" +
 	"\banalytic\x18\x03 \x01(\bR\banalytic\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xad\x01\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xde\x01\n" +
 	"\bDecision\x12\x16\n" +
 	"\x06window\x18\x01 \x01(\x04R\x06window\x12\x1e\n" +
 	"\n" +
@@ -1747,7 +2118,8 @@ const file_saspart_v1_policy_proto_rawDesc = "" +
 	"\x05route\x18\x03 \x01(\v2\x11.saspart.v1.RouteR\x05route\x12\x12\n" +
 	"\x04busy\x18\x04 \x03(\x01R\x04busy\x12\x16\n" +
 	"\x06shares\x18\x05 \x03(\fR\x06shares\x12\x14\n" +
-	"\x05start\x18\x06 \x01(\x04R\x05start\"t\n" +
+	"\x05start\x18\x06 \x01(\x04R\x05start\x12/\n" +
+	"\x06change\x18\a \x01(\v2\x17.saspart.v1.RouteChangeR\x06change\"t\n" +
 	"\aControl\x12\x17\n" +
 	"\x04rate\x18\x01 \x01(\x01H\x00R\x04rate\x88\x01\x01\x12%\n" +
 	"\vpartitioner\x18\x02 \x01(\tH\x01R\vpartitioner\x88\x01\x01\x12\x10\n" +
@@ -1768,7 +2140,14 @@ const file_saspart_v1_policy_proto_rawDesc = "" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x18\n" +
 	"\aworkers\x18\x02 \x01(\rR\aworkers\x12(\n" +
 	"\x04keys\x18\x03 \x03(\v2\x14.saspart.v1.KeyRouteR\x04keys\x12\x14\n" +
-	"\x05slots\x18\x04 \x03(\rR\x05slots\"d\n" +
+	"\x05slots\x18\x04 \x03(\rR\x05slots\"\xa9\x01\n" +
+	"\vRouteChange\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x12\n" +
+	"\x04base\x18\x02 \x01(\x04R\x04base\x12\x12\n" +
+	"\x04gone\x18\x03 \x03(\x06R\x04gone\x12(\n" +
+	"\x04keys\x18\x04 \x03(\v2\x14.saspart.v1.KeyRouteR\x04keys\x12\x14\n" +
+	"\x05slots\x18\x05 \x03(\rR\x05slots\x12\x18\n" +
+	"\aworkers\x18\x06 \x03(\rR\aworkers\"d\n" +
 	"\bKeyRoute\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\x06R\x04hash\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\fR\x04name\x12\x18\n" +
@@ -1796,7 +2175,7 @@ func file_saspart_v1_policy_proto_rawDescGZIP() []byte {
 }
 
 var file_saspart_v1_policy_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_saspart_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_saspart_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_saspart_v1_policy_proto_goTypes = []any{
 	(Role)(0),                 // 0: saspart.v1.Role
 	(Notice_Kind)(0),          // 1: saspart.v1.Notice.Kind
@@ -1807,49 +2186,56 @@ var file_saspart_v1_policy_proto_goTypes = []any{
 	(*Subtasks)(nil),          // 6: saspart.v1.Subtasks
 	(*Report)(nil),            // 7: saspart.v1.Report
 	(*WorkerReport)(nil),      // 8: saspart.v1.WorkerReport
-	(*Latency)(nil),           // 9: saspart.v1.Latency
-	(*ReducerReport)(nil),     // 10: saspart.v1.ReducerReport
-	(*RealisedShare)(nil),     // 11: saspart.v1.RealisedShare
-	(*PartitionerReport)(nil), // 12: saspart.v1.PartitionerReport
-	(*HotKey)(nil),            // 13: saspart.v1.HotKey
-	(*Welcome)(nil),           // 14: saspart.v1.Welcome
-	(*Model)(nil),             // 15: saspart.v1.Model
-	(*Decision)(nil),          // 16: saspart.v1.Decision
-	(*Control)(nil),           // 17: saspart.v1.Control
-	(*Notice)(nil),            // 18: saspart.v1.Notice
-	(*Route)(nil),             // 19: saspart.v1.Route
-	(*KeyRoute)(nil),          // 20: saspart.v1.KeyRoute
+	(*Times)(nil),             // 9: saspart.v1.Times
+	(*KeyTime)(nil),           // 10: saspart.v1.KeyTime
+	(*Latency)(nil),           // 11: saspart.v1.Latency
+	(*ReducerReport)(nil),     // 12: saspart.v1.ReducerReport
+	(*RealisedShare)(nil),     // 13: saspart.v1.RealisedShare
+	(*PartitionerReport)(nil), // 14: saspart.v1.PartitionerReport
+	(*HotKey)(nil),            // 15: saspart.v1.HotKey
+	(*Welcome)(nil),           // 16: saspart.v1.Welcome
+	(*Model)(nil),             // 17: saspart.v1.Model
+	(*Decision)(nil),          // 18: saspart.v1.Decision
+	(*Control)(nil),           // 19: saspart.v1.Control
+	(*Notice)(nil),            // 20: saspart.v1.Notice
+	(*Route)(nil),             // 21: saspart.v1.Route
+	(*RouteChange)(nil),       // 22: saspart.v1.RouteChange
+	(*KeyRoute)(nil),          // 23: saspart.v1.KeyRoute
 }
 var file_saspart_v1_policy_proto_depIdxs = []int32{
 	4,  // 0: saspart.v1.AttachRequest.hello:type_name -> saspart.v1.Hello
 	7,  // 1: saspart.v1.AttachRequest.report:type_name -> saspart.v1.Report
-	14, // 2: saspart.v1.AttachResponse.welcome:type_name -> saspart.v1.Welcome
-	16, // 3: saspart.v1.AttachResponse.decision:type_name -> saspart.v1.Decision
-	18, // 4: saspart.v1.AttachResponse.notice:type_name -> saspart.v1.Notice
-	17, // 5: saspart.v1.AttachResponse.control:type_name -> saspart.v1.Control
+	16, // 2: saspart.v1.AttachResponse.welcome:type_name -> saspart.v1.Welcome
+	18, // 3: saspart.v1.AttachResponse.decision:type_name -> saspart.v1.Decision
+	20, // 4: saspart.v1.AttachResponse.notice:type_name -> saspart.v1.Notice
+	19, // 5: saspart.v1.AttachResponse.control:type_name -> saspart.v1.Control
 	5,  // 6: saspart.v1.Hello.shape:type_name -> saspart.v1.Shape
 	6,  // 7: saspart.v1.Hello.subtasks:type_name -> saspart.v1.Subtasks
-	19, // 8: saspart.v1.Hello.route:type_name -> saspart.v1.Route
+	21, // 8: saspart.v1.Hello.route:type_name -> saspart.v1.Route
 	0,  // 9: saspart.v1.Subtasks.role:type_name -> saspart.v1.Role
 	8,  // 10: saspart.v1.Report.workers:type_name -> saspart.v1.WorkerReport
-	12, // 11: saspart.v1.Report.partitioners:type_name -> saspart.v1.PartitionerReport
-	19, // 12: saspart.v1.Report.route:type_name -> saspart.v1.Route
-	10, // 13: saspart.v1.Report.reducers:type_name -> saspart.v1.ReducerReport
-	11, // 14: saspart.v1.WorkerReport.realised:type_name -> saspart.v1.RealisedShare
-	9,  // 15: saspart.v1.WorkerReport.latency:type_name -> saspart.v1.Latency
-	13, // 16: saspart.v1.PartitionerReport.hot:type_name -> saspart.v1.HotKey
-	15, // 17: saspart.v1.Welcome.model:type_name -> saspart.v1.Model
-	19, // 18: saspart.v1.Decision.route:type_name -> saspart.v1.Route
-	1,  // 19: saspart.v1.Notice.kind:type_name -> saspart.v1.Notice.Kind
-	15, // 20: saspart.v1.Notice.model:type_name -> saspart.v1.Model
-	20, // 21: saspart.v1.Route.keys:type_name -> saspart.v1.KeyRoute
-	2,  // 22: saspart.v1.PolicyService.Attach:input_type -> saspart.v1.AttachRequest
-	3,  // 23: saspart.v1.PolicyService.Attach:output_type -> saspart.v1.AttachResponse
-	23, // [23:24] is the sub-list for method output_type
-	22, // [22:23] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	14, // 11: saspart.v1.Report.partitioners:type_name -> saspart.v1.PartitionerReport
+	21, // 12: saspart.v1.Report.route:type_name -> saspart.v1.Route
+	12, // 13: saspart.v1.Report.reducers:type_name -> saspart.v1.ReducerReport
+	13, // 14: saspart.v1.WorkerReport.realised:type_name -> saspart.v1.RealisedShare
+	11, // 15: saspart.v1.WorkerReport.latency:type_name -> saspart.v1.Latency
+	9,  // 16: saspart.v1.WorkerReport.times:type_name -> saspart.v1.Times
+	10, // 17: saspart.v1.Times.keys:type_name -> saspart.v1.KeyTime
+	15, // 18: saspart.v1.PartitionerReport.hot:type_name -> saspart.v1.HotKey
+	17, // 19: saspart.v1.Welcome.model:type_name -> saspart.v1.Model
+	21, // 20: saspart.v1.Decision.route:type_name -> saspart.v1.Route
+	22, // 21: saspart.v1.Decision.change:type_name -> saspart.v1.RouteChange
+	1,  // 22: saspart.v1.Notice.kind:type_name -> saspart.v1.Notice.Kind
+	17, // 23: saspart.v1.Notice.model:type_name -> saspart.v1.Model
+	23, // 24: saspart.v1.Route.keys:type_name -> saspart.v1.KeyRoute
+	23, // 25: saspart.v1.RouteChange.keys:type_name -> saspart.v1.KeyRoute
+	2,  // 26: saspart.v1.PolicyService.Attach:input_type -> saspart.v1.AttachRequest
+	3,  // 27: saspart.v1.PolicyService.Attach:output_type -> saspart.v1.AttachResponse
+	27, // [27:28] is the sub-list for method output_type
+	26, // [26:27] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_saspart_v1_policy_proto_init() }
@@ -1860,6 +2246,7 @@ func file_saspart_v1_policy_proto_init() {
 	file_saspart_v1_policy_proto_msgTypes[0].OneofWrappers = []any{
 		(*AttachRequest_Hello)(nil),
 		(*AttachRequest_Report)(nil),
+		(*AttachRequest_Packed)(nil),
 	}
 	file_saspart_v1_policy_proto_msgTypes[1].OneofWrappers = []any{
 		(*AttachResponse_Welcome)(nil),
@@ -1867,14 +2254,14 @@ func file_saspart_v1_policy_proto_init() {
 		(*AttachResponse_Notice)(nil),
 		(*AttachResponse_Control)(nil),
 	}
-	file_saspart_v1_policy_proto_msgTypes[15].OneofWrappers = []any{}
+	file_saspart_v1_policy_proto_msgTypes[17].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_saspart_v1_policy_proto_rawDesc), len(file_saspart_v1_policy_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   19,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

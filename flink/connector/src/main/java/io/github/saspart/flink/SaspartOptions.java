@@ -112,7 +112,7 @@ public final class SaspartOptions implements Serializable {
         return is.hotKeys > 0 ? is.hotKeys : Math.max(64, 4 * is.workers);
     }
 
-    /** After so long without an answer of the server the job goes on without it, ms. */
+    /** After this long without an answer of the server the job continues without it, ms. */
     public long staleAfterMillis() {
         return is.staleAfterMillis;
     }
@@ -271,7 +271,7 @@ public final class SaspartOptions implements Serializable {
             return this;
         }
 
-        /** Sets after how long without an answer of the server the job goes on without it. */
+        /** Sets after how long without an answer of the server the job continues without it. */
         public Builder staleAfter(Duration time) {
             staleAfterMillis = time.toMillis();
             return this;

@@ -32,7 +32,7 @@ class ExactTest extends OnCluster {
 
     private static final WindowSpec SLIDING = WindowSpec.sliding(Duration.ofMillis(300), Duration.ofMillis(100));
 
-    /** With a checkpoint every so many ms, and restarts. */
+    /** With a checkpoint at the given interval, in ms, and restarts. */
     private static StreamExecutionEnvironment environment(Path checkpoints, int everyMillis) {
         Configuration settings = new Configuration();
         settings.set(CheckpointingOptions.CHECKPOINTS_DIRECTORY, checkpoints.toUri().toString());

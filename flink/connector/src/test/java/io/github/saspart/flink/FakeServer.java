@@ -30,7 +30,7 @@ final class FakeServer extends PolicyServiceGrpc.PolicyServiceImplBase implement
     final List<Report> reports = new CopyOnWriteArrayList<>();
     private final List<Stream> partitioners = new CopyOnWriteArrayList<>();
     private final Server server;
-    private volatile AttachResponse standing; // what partitioners that attach are told
+    private volatile AttachResponse standing; // what partitioners that attach get
 
     /** Listens on this port of loopback, 0 for any. */
     FakeServer(int port) throws IOException {
@@ -102,7 +102,7 @@ final class FakeServer extends PolicyServiceGrpc.PolicyServiceImplBase implement
         }
     }
 
-    /** Waits until so many different partitioners' latest reports are as wanted. */
+    /** Waits until the latest reports of the given number of partitioners are as wanted. */
     void awaitPartitioners(int n, String what, Predicate<PartitionerReport> wanted) throws InterruptedException {
         await(what, () -> {
             Map<Integer, Boolean> latest = new HashMap<>();

@@ -130,7 +130,7 @@ class ServerTest extends OnCluster {
         try (FakeServer again = new FakeServer(port)) {
             FakeServer.await("partitioners attach again", () -> partitioners(again).size() >= PARTITIONERS);
             for (Hello h : partitioners(again)) {
-                assertEquals(5, h.getRoute().getVersion(), "the route that the server is told of");
+                assertEquals(5, h.getRoute().getVersion(), "the route that the server hears of");
                 assertEquals(2, h.getRoute().getKeysCount());
             }
             again.say(route(6, WORKERS));

@@ -93,7 +93,7 @@ public final class Attachment implements AutoCloseable {
         }
         long window = Long.divideUnsigned(report.getSlide(), hello.getShape().getSlides());
         if (freshness.reported(System.currentTimeMillis(), window)) {
-            tell("policy server " + server.address() + " does not answer; " + hello.getJob() + " goes on without it");
+            tell("policy server " + server.address() + " does not answer; " + hello.getJob() + " continues without it");
             listener.alone(true);
         }
         if (queue.size() == MOST_REPORTS) {

@@ -47,7 +47,7 @@ public final class Background implements Executor {
             try {
                 task.run();
             } catch (RuntimeException e) {
-                LOG.warn("measuring or the connection to the policy server failed; the job goes on", e);
+                LOG.warn("measuring or the connection to the policy server failed; the job continues", e);
             }
         };
     }

@@ -37,7 +37,7 @@ public final class Wire {
         return new Route(message.getVersion(), workers, keys, slots);
     }
 
-    /** The route that {@link #encode} made bytes of; null if it is not for so many workers. */
+    /** The route that {@link #encode} made bytes of; null if it is for another number of workers. */
     public static Route decode(byte[] bytes, int workers) {
         try {
             return route(io.github.saspart.v1.Route.parseFrom(bytes), workers);

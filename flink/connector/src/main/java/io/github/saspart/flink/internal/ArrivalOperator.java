@@ -15,7 +15,7 @@ public final class ArrivalOperator<T> extends AbstractStreamOperator<T> implemen
     private static final long serialVersionUID = 1;
 
     private final Plan plan;
-    private final WorkFunction<T, ?> work; // null: nobody is told
+    private final WorkFunction<T, ?> work; // null: no caller wants to know
 
     private transient MailboxExecutor mailbox;
     private transient WorkerMeter<T> meter;

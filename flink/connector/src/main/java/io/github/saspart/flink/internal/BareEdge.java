@@ -21,7 +21,7 @@ public final class BareEdge<T, K> implements Partitioner<Heading>, KeySelector<T
 
     private transient Heading heading; // null before the first record
 
-    /** An edge to so many workers for records with the keys that {@code selector} takes and {@code codec} writes. */
+    /** An edge for records with the keys that {@code selector} takes and {@code codec} writes. */
     public BareEdge(KeySelector<T, K> selector, KeyCodec<K> codec, int workers) {
         this.selector = selector;
         this.codec = codec;

@@ -53,7 +53,7 @@ public final class CombineOperator<T, K, ACC, OUT> extends AbstractStreamOperato
     private final TypeInformation<K> keyType;
     private final TypeInformation<ACC> accumulatorType;
     private final OutputTag<Tuple3<K, Long, ACC>> partials;
-    private final WorkFunction<T, ACC> work; // null: nobody is told
+    private final WorkFunction<T, ACC> work; // null: no caller wants to know
 
     private transient MailboxExecutor mailbox;
     private transient ListState<Tuple5<K, Long, Long, Long, ACC>> saved; // key, hash, slide, had, accumulator
@@ -216,7 +216,7 @@ public final class CombineOperator<T, K, ACC, OUT> extends AbstractStreamOperato
         List<Tuple5<K, Long, Long, Long, ACC>> all = new ArrayList<>();
         panes.each((key, hash, of, had, accumulator) ->
                 all.add(Tuple5.of(key, hash, of, Math.max(had, next - 1), accumulator)));
-        saved.update(all); // which Flink copies before it goes on
+        saved.update(all); // which Flink copies before it continues
         savedNext.update(List.of(next));
     }
 

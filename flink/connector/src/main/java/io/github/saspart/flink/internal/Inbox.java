@@ -22,7 +22,7 @@ final class Inbox implements Listener {
     private static final ObjectMapper JSON = new ObjectMapper();
 
     private final int subtask;
-    private final ControlListener control; // null: nobody listens
+    private final ControlListener control; // null: none
     private final Runnable routed;
 
     private volatile boolean full;

@@ -53,7 +53,7 @@ public abstract class KeyCodec<K> implements Serializable {
         return bytes;
     }
 
-    /** Makes room for so many bytes. */
+    /** Makes room for the given number of bytes. */
     final void room(int bytes) {
         if (buffer == null || buffer.length < bytes) {
             buffer = new byte[Math.max(64, 2 * bytes)];

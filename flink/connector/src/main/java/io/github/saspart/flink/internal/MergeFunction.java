@@ -32,7 +32,7 @@ public final class MergeFunction<R, K, ACC, OUT> extends KeyedProcessFunction<R,
     private final Plan plan;
     private final AggregateFunction<?, ACC, OUT> function;
     private final TypeInformation<Tuple3<K, Long, ACC>> type;
-    private final WorkFunction<?, ACC> work; // null: nobody is told
+    private final WorkFunction<?, ACC> work; // null: no caller wants to know
 
     private transient MapState<Long, Tuple3<K, Long, ACC>> merged; // by the window's end
     private transient int reducer;

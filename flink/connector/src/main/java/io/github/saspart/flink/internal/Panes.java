@@ -21,7 +21,7 @@ final class Panes<T, K, ACC> {
     private final AggregateFunction<T, ACC, ?> function;
     private final TypeSerializer<ACC> serializer;
     private final int slides; // in a window
-    private final WorkFunction<T, ACC> work; // null: nobody is told
+    private final WorkFunction<T, ACC> work; // null: no caller wants to know
     private final int worker;
 
     // Open addressing: the hash's upper half << 32 | entry + 1; 0 is free.

@@ -23,7 +23,7 @@ import org.apache.flink.runtime.execution.Environment;
  */
 final class WorkerMeter<T> implements AutoCloseable {
     private final int worker;
-    private final WorkFunction<T, ?> work; // null: nobody is told
+    private final WorkFunction<T, ?> work; // null: no caller wants to know
     private final Count records = new Count();
     private final Count units = new Count();
     private final Latencies latencies; // null: not measured

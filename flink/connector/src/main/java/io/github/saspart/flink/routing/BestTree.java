@@ -6,11 +6,11 @@ package io.github.saspart.flink.routing;
  * else the lowest index.
  */
 final class BestTree {
-    private static final int NOBODY = -1;
+    private static final int NONE = -1;
 
     private int[] winners = new int[2]; // heap-shaped; the leaves are base..base+n-1
     private int base = 1;
-    private int first = NOBODY;
+    private int first = NONE;
 
     /** Builds the tournament anew for the first n values, n at least 1. */
     void reset(double[] values, int n, int first) {
@@ -20,7 +20,7 @@ final class BestTree {
             winners = new int[2 * base];
         }
         for (int i = 0; i < base; i++) {
-            winners[base + i] = i < n ? i : NOBODY;
+            winners[base + i] = i < n ? i : NONE;
         }
         for (int at = base - 1; at > 0; at--) {
             winners[at] = play(values, at);

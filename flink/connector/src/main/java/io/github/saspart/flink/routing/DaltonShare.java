@@ -106,7 +106,7 @@ final class DaltonShare {
         return k.updates[w] != 0 || k.q[w] != initial;
     }
 
-    /** Reads a share of a job with so many workers; an empty one if it is none, or of another job. */
+    /** Reads a share of a job with the given number of workers; an empty one if it is none, or of another job. */
     static DaltonShare decode(byte[] bytes, int workers) {
         DaltonShare none = new DaltonShare(0);
         if (bytes == null || bytes.length < HEAD_BYTES) {

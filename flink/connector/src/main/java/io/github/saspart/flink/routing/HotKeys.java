@@ -55,7 +55,7 @@ final class HotKeys {
         this.keep = keep;
     }
 
-    /** From the first slide with so many unknown keys on, counts those by sketch; 0 never. */
+    /** From the first slide with that many unknown keys on, counts those by sketch; 0 never. */
     void sketchFrom(int keys, CountMin sketch) {
         sketchFrom = keys;
         this.sketch = sketch;

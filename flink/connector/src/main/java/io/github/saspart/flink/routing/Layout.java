@@ -131,7 +131,7 @@ final class Layout {
     /** Fills in the keys' entries and returns their sequences. */
     private int[] enter(List<Route.Key> keys) {
         int[][] sequences = new int[keys.size()][];
-        int total = 1; // an entry that is nobody's still has a choice to read
+        int total = 1; // a free entry still has a choice to read
         for (int i = 0; i < sequences.length; i++) {
             Route.Key k = keys.get(i);
             sequences[i] = Sequence.of(k);

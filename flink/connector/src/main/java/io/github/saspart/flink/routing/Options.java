@@ -207,7 +207,7 @@ public final class Options implements Serializable {
     public static final class Mask implements Serializable {
         private static final long serialVersionUID = 1;
 
-        /** The first so many keys may use every worker. */
+        /** This many keys, the first ones, may use every worker. */
         public final int spread;
         /** Keys in the mask; 0 derives the number from the key distribution. */
         public final int trueHot;

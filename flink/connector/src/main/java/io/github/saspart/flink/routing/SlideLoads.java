@@ -13,7 +13,7 @@ final class SlideLoads {
     private double total;
     private int row; // the current slide's row of ring
 
-    /** Counts over so many slides; 0 counts since the job's start. */
+    /** Counts over the given number of slides; 0 counts since the job's start. */
     SlideLoads(int workers, int slides) {
         load = new double[workers];
         settled = new double[workers];

@@ -29,7 +29,7 @@ final class TableRouter implements Router, Follower, Unattended {
     private final Env env;
 
     private Layout layout;
-    private Placed[] placed; // by entry, null where it is nobody's: what the next marks depend on
+    private Placed[] placed; // by entry, null if free: what the next marks depend on
     private long[] slotUntil; // by slot: the first slide that needs no mark
     private long expiry; // the first slide at which a mark comes off
 

@@ -57,7 +57,7 @@ class ClientTest {
         }
         assertTrue(freshness.reported(now, 29), "it has been silent for a second");
         assertTrue(freshness.stale());
-        assertFalse(freshness.reported(now + 100, 30), "which is told once");
+        assertFalse(freshness.reported(now + 100, 30), "which is reported once");
         assertFalse(freshness.answered(now + 100, 12), "an answer to a window of long ago is none");
         assertTrue(freshness.stale());
         assertTrue(freshness.answered(now + 200, 25));

@@ -13,7 +13,7 @@ final class Feed {
         return env(workers, 0, 1, 4);
     }
 
-    /** A job whose windows have so many slides of 250 ms. */
+    /** A job whose windows have the given number of slides of 250 ms. */
     static Env env(int workers, int subtask, int subtasks, int slides) {
         return new Env(workers, subtask, subtasks, 250_000_000, slides, slides, 1);
     }

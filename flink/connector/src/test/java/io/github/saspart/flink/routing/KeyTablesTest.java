@@ -10,7 +10,7 @@ import org.junit.jupiter.api.Test;
 
 /** {@link KeyCounts} and {@link SeenKeys} against maps. */
 class KeyTablesTest {
-    /** Of hard hashes, or so many that tables grow. */
+    /** Of hard hashes, or enough of them for tables to grow. */
     private static long hash(Random random, int tried) {
         return tried % 2 == 0 ? Draw.hash(random) : Hashing.mix(random.nextInt(1500));
     }

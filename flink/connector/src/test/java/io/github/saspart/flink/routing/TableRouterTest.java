@@ -107,7 +107,7 @@ class TableRouterTest {
             double total = 0;
             for (long slide = 0; slide < 6; slide++) {
                 if (slide == 0 || random.nextBoolean()) {
-                    r.follow(route, slide); // the same once more goes on where it was
+                    r.follow(route, slide); // the same route again continues where it was
                 }
                 for (int i = random.nextInt(300); i > 0; i--) {
                     int to = Feed.send(r, 1);

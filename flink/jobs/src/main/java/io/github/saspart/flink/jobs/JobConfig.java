@@ -59,7 +59,7 @@ public final class JobConfig {
     public final long checkpointMillis;
     /** Folder of the checkpoints, as Flink takes it; empty: the cluster's. */
     public final String checkpointDir;
-    /** After so long without an answer of the server the job goes on without it, ms. */
+    /** After this long without an answer of the server the job continues without it, ms. */
     public final long staleAfterMillis;
 
     private JobConfig(Settings s, Map<String, Object> partitionerTree, String taskName) {
@@ -130,7 +130,7 @@ public final class JobConfig {
         signed.computeIfPresent("seed", (name, v) -> v instanceof BigInteger && isUnsigned((BigInteger) v) ? ((BigInteger) v).longValue() : v);
         Settings settings = Settings.of(signed);
         Object partitioner = tree.getOrDefault("partitioner", Map.of("name", "hash"));
-        @SuppressWarnings("unchecked") // keys of JSON objects are strings; another kind of value is told of below
+        @SuppressWarnings("unchecked") // keys of JSON objects are strings; another kind of value is an error below
         Map<String, Object> partitionerTree = partitioner instanceof Map ? (Map<String, Object>) partitioner : Map.of();
         JobConfig config = new JobConfig(settings, partitionerTree, task);
         settings.finish();

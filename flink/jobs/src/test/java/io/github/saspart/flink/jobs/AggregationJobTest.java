@@ -91,7 +91,7 @@ class AggregationJobTest {
     }
 
     @Test
-    void aSourceWithoutSplitsHoldsNobodyUp() throws Exception {
+    void aSourceWithoutSplitsDelaysNoWorker() throws Exception {
         JobID id = cluster.submit(job("--records", "0", "--capacity", "native", "--partitioners", "1"), null);
         cluster.letRun(id, 1500);
         String savepoint = cluster.stop(id, dir.resolve("savepoints"));

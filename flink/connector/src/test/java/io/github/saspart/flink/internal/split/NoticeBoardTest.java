@@ -225,7 +225,7 @@ class NoticeBoardTest {
     @Test
     void nothingIsAloneUntilAllHaveTold() {
         NoticeBoard board = new NoticeBoard(7);
-        assertTrue(merges(board, 1, 5), "nobody has told");
+        assertTrue(merges(board, 1, 5), "no announcement has arrived");
         take(board, ledger(0, 2, Slides.FIRST).close(5));
         assertTrue(merges(board, 1, 5), "one of two has told");
         take(board, ledger(1, 2, Slides.FIRST).close(4));

@@ -17,7 +17,7 @@ import java.util.zip.ZipException;
 
 /** A pass through a CSV file, plain or gzipped, of which some columns are wanted. */
 final class CsvFile implements Closeable {
-    private static final int SNIFFED = 512; // bytes that the format is told by
+    private static final int SNIFFED = 512; // bytes from which the format is detected
     private static final BigInteger LEAST = BigInteger.ONE.shiftLeft(63).negate();
     private static final BigInteger LIMIT = BigInteger.ONE.shiftLeft(64);
     private static final double[] NO_VALUES = {};

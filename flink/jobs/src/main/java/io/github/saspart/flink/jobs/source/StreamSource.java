@@ -14,7 +14,7 @@ import org.apache.flink.core.io.SimpleVersionedSerializer;
 
 /**
  * The stream of a job as a source of Flink's: at a controlled rate on the wall clock, with its position in
- * checkpoints. Splits keep their part of the stream whatever the number of sources, so that a job goes on
+ * checkpoints. Splits keep their part of the stream whatever the number of sources, so that a job continues
  * exactly where it was when it is restored with another.
  */
 public final class StreamSource implements Source<Event, StreamSplit, StreamEnumerator.State>, ResultTypeQueryable<Event> {

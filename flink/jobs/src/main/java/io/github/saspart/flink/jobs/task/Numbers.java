@@ -24,7 +24,7 @@ final class Numbers {
         return text(d, 6);
     }
 
-    /** A finite number with up to so many digits. */
+    /** A finite number with at most that many digits. */
     static String rounded(double v, int digits) {
         BigDecimal d = new BigDecimal(v).round(new MathContext(digits, RoundingMode.HALF_EVEN)).stripTrailingZeros();
         int whole = d.precision() - d.scale(); // digits before the point

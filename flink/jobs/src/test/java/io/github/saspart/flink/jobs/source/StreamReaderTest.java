@@ -109,7 +109,7 @@ class StreamReaderTest {
         StreamReader reader = reader(40, 0, 2, 0); // each of two splits every 50 ms
         Sent sent = new Sent();
         reader.addSplits(List.of(split(1, 2), split(0, 2)));
-        now += 210 * MS; // nobody has polled for two slides
+        now += 210 * MS; // no poll for two slides
         drain(reader, sent);
         assertEquals(List.of("5000", "5025", "5050", "5075", "w5099", "5100", "5125", "5150", "5175", "w5199", "5200"), sent.all);
     }
@@ -125,7 +125,7 @@ class StreamReaderTest {
     }
 
     @Test
-    void withoutSplitsNobodyWaitsForIt() throws Exception {
+    void withoutSplitsNoReaderWaitsForIt() throws Exception {
         StreamReader reader = reader(20, 0, 1, 0);
         Sent sent = new Sent();
         assertEquals(InputStatus.NOTHING_AVAILABLE, reader.pollNext(sent));
