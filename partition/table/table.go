@@ -70,8 +70,8 @@ func newRouter(c Config, env partition.Env) *router {
 // Route implements Router.
 func (r *router) Route(b *stream.Batch, dst []partition.Dest) {
 	r.lookUp(b, dst)
-	if r.on {
-		r.keep(b, dst)
+	if r.clocks != nil {
+		r.keep(b.Hashes[:len(dst)], dst)
 	}
 }
 
@@ -181,7 +181,7 @@ func (r *router) Follow(route *policy.Route, slide int64) {
 		r.entries[at].at = old.position(k.Hash, r.entries[at].mask)
 	}
 	r.mark(slide)
-	r.newRoute()
+	r.forget()
 }
 
 // moved completes the state that a key gets by a new route. If the previous route had it on
