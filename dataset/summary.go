@@ -29,6 +29,7 @@ type Summary struct {
 	ActualRate    float64       `json:"actual_rate"`    // records/s, likewise
 	Backpressured float64       `json:"backpressured"`  // share of the time, likewise
 	FanOut        float64       `json:"fan_out"`        // workers per key, mean over the windows that reduced any
+	Pairs         float64       `json:"pairs"`          // (key, worker) pairs with state, mean over the windows' ends
 	LatencyP99    time.Duration `json:"latency_p99_ns"` // median over the windows with records
 	Busy          Spread        `json:"busy"`           // of the workers' mean busy ratios
 	Routes        int           `json:"routes"`         // different ones that were in force
@@ -100,6 +101,7 @@ type Summariser struct {
 	actual      mean
 	blocked     mean
 	fanOut      mean
+	pairs       mean
 	imbalance   mean
 	busy        []mean
 	latency     []time.Duration
@@ -140,6 +142,7 @@ func (s *Summariser) Add(w *policy.Window) {
 	if w.FanOut > 0 { // 0 where nothing was reduced
 		s.fanOut.add(w.FanOut)
 	}
+	s.pairs.add(float64(w.Pairs))
 	if w.Records > 0 {
 		s.latency = append(s.latency, w.LatencyP99)
 	}
@@ -185,7 +188,7 @@ func (s *Summariser) addHot(hot []policy.HotKey) {
 func (s *Summariser) Summary() Summary {
 	t := s.sum
 	t.OfferedRate, t.ActualRate, t.Backpressured = s.offered.value(), s.actual.value(), s.blocked.value()
-	t.FanOut, t.Imbalance.Mean = s.fanOut.value(), s.imbalance.value()
+	t.FanOut, t.Pairs, t.Imbalance.Mean = s.fanOut.value(), s.pairs.value(), s.imbalance.value()
 	t.Imbalance.Series = slices.Clone(t.Imbalance.Series)
 	t.Partitioners = slices.Clone(t.Partitioners)
 	for i := range t.Partitioners {

@@ -5,6 +5,7 @@ package experiment
 import (
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/config/nearest"
@@ -91,6 +92,27 @@ func OpenSources(e *config.Experiment, subtasks int, replica uint64) ([]stream.S
 	return stream.OpenSources(e.Source, stream.SourceEnv{
 		Subtasks: subtasks, Seed: e.Seed, Replica: replica, Task: e.Task.Name, OpenFile: file.Open,
 	})
+}
+
+// Records returns up to n records from the beginning of the experiment's source, due at a rate
+// in records/s.
+func Records(e *config.Experiment, n int, rate float64) (records []stream.Record, err error) {
+	sources, err := OpenSources(e, 1, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, stream.CloseSources(sources)) }()
+	var b stream.Batch
+	b.Resize(n)
+	gap := 1e9 / max(rate, 1)
+	for i := range b.Records {
+		b.Records[i].Time = int64(float64(i) * gap)
+	}
+	n, err = sources[0].Fill(&b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	return b.Records[:n], nil
 }
 
 // arrivals says when the records of a subtask are due.

@@ -16,6 +16,17 @@ type Decision struct {
 	Capacities *Capacities
 }
 
+// Over joins two decisions in a row: what d leaves out is the older one's.
+func (d Decision) Over(older Decision) Decision {
+	if d.Route == nil {
+		d.Route = older.Route
+	}
+	if d.Capacities == nil {
+		d.Capacities = older.Capacities
+	}
+	return d
+}
+
 // Capacities says how much of the work each worker can do, for routers that keep every worker
 // within its capacity record by record. Capacities do not change once they have been announced.
 type Capacities struct {

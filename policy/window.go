@@ -41,6 +41,7 @@ type Window struct {
 	Times    []Times         // how long each worker took for records; nil: no worker timed any
 
 	Pairs      int           // distinct (key, worker) pairs with state at the window's end
+	Bytes      int64         // that the state took at most during the window; 0: unknown. Traces do not have it
 	FanOut     float64       // mean workers per key over the windows reduced since the last report
 	LatencyP50 time.Duration // from intended arrival to the end of service; 0 without records
 	LatencyP99 time.Duration

@@ -150,7 +150,7 @@ func decisionOfProcess(b *testing.B) {
 			if err := router.RecvMsg(&m); err != nil {
 				b.Fatal(err)
 			}
-			answer, _, err := wire.ReadResponse(m.Bytes(), j.shape.Workers, nil)
+			answer, _, err := wire.ReadResponse(m.Bytes(), j.shape.Workers, nil, 1<<20)
 			m.Free()
 			if err != nil {
 				b.Fatal(err)

@@ -47,13 +47,14 @@ type Feed struct {
 	config FeedConfig
 	over   context.Context // when it is done, Next returns its cause
 
-	mu      sync.Mutex
-	queue   []*policy.Window
-	working bool          // the consumer has a window, and has not called Next again
-	route   *policy.Route // the latest that has not been sent to the job; nil: none
-	newest  uint64        // the highest version that the consumer has seen or announced
-	dropped uint64
-	changed chan struct{} // closed and replaced by wake
+	mu         sync.Mutex
+	queue      []*policy.Window
+	working    bool               // the consumer has a window, and has not called Next again
+	route      *policy.Route      // the latest that has not been sent to the job; nil: none
+	capacities *policy.Capacities // the latest that have not been sent to the job; nil: none
+	newest     uint64             // the highest version that the consumer has seen or announced
+	dropped    uint64
+	changed    chan struct{} // closed and replaced by wake
 }
 
 // NewFeed returns a feed without windows. Next returns when ctx is done. c must be valid.
@@ -69,7 +70,7 @@ func (f *Feed) Model(name string) *Model {
 		}
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		f.queue, f.route = nil, nil // of the job before
+		f.queue, f.route, f.capacities = nil, nil, nil // of the job before
 		return &feedController{feed: f}, nil
 	}}
 }
@@ -103,7 +104,7 @@ func (c *feedController) Decide(w *policy.Window, _ *policy.Route) policy.Decisi
 	f.queue = append(f.queue, shown)
 	f.wake()
 	f.mu.Unlock()
-	return policy.Decision{Route: f.answer()}
+	return f.answer()
 }
 
 // Dropped returns how many windows were dropped because the consumer was too slow.
@@ -114,17 +115,17 @@ func (f *Feed) Dropped() uint64 {
 }
 
 // answer waits, for at most Patience, until the consumer has processed all windows. It returns
-// the latest route that has not been sent to the job.
-func (f *Feed) answer() *policy.Route {
+// the latest route and capacities that have not been sent to the job.
+func (f *Feed) answer() policy.Decision {
 	patience := time.NewTimer(f.config.Patience)
 	defer patience.Stop()
 	for waiting := true; ; {
 		f.mu.Lock()
 		if !waiting || !f.working && len(f.queue) == 0 {
-			route := f.route
-			f.route = nil
+			next := policy.Decision{Route: f.route, Capacities: f.capacities}
+			f.route, f.capacities = nil, nil
 			f.mu.Unlock()
-			return route
+			return next
 		}
 		changed := f.changed
 		f.mu.Unlock()
@@ -191,14 +192,17 @@ func (f *Feed) take() (*policy.Window, <-chan struct{}) {
 	return w, nil
 }
 
-// Apply sends a route to the job with the answer to its next window.
+// Apply sends a decision to the job with the answer to the window at hand or, if that was
+// answered, to the next one.
 func (f *Feed) Apply(d policy.Decision) error {
-	if d.Route == nil {
-		return nil
-	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.route, f.newest = d.Route, max(f.newest, d.Route.Version)
+	if d.Route != nil {
+		f.route, f.newest = d.Route, max(f.newest, d.Route.Version)
+	}
+	if d.Capacities != nil { // the server's loop knows what waits now
+		f.capacities = &policy.Capacities{Of: d.Capacities.Of}
+	}
 	return nil
 }
 

@@ -78,6 +78,9 @@ func TestFeed(t *testing.T) {
 		if got := c.Status(); got.Model != "training" || got.Source != client.Policy || got.Answers != 30 || got.Outdated != 0 || got.Reason != "" {
 			t.Errorf("job %s: status %+v", name, got)
 		}
+		if l := c.Capacities(); l == nil || l.Of[1] < 1.5*l.Of[0] {
+			t.Errorf("job %s: capacities %v, though worker 1 is twice as fast as worker 0", name, l)
+		}
 		c.Close()
 	}
 	if err := <-ended; !errors.Is(err, io.EOF) {

@@ -169,8 +169,12 @@ func (j *job) answer(now time.Time) {
 			j.server.watch(j.name, a)
 		}
 		j.loop.Observe(a.Window)
-		route := j.loop.Decide().Route
-		d := &decision{Decision: wire.Decision{Window: a.Number, Incomplete: !a.Complete(), Shares: a.Shares}, learned: a.Learns}
+		decided := j.loop.Decide()
+		route := decided.Route
+		d := &decision{
+			Decision: wire.Decision{Window: a.Number, Incomplete: !a.Complete(), Shares: a.Shares, Capacities: decided.Capacities},
+			learned:  a.Learns,
+		}
 		if seen := j.learn.See(a.Window); seen != nil {
 			d.Busy = measured(seen.Busy)
 		}

@@ -9,8 +9,8 @@ import (
 )
 
 // outbox queues messages for a stream whose client may read slowly or not at all. Its size
-// is bounded: a new decision replaces one that has not been sent, and inherits its route if
-// it has none itself.
+// is bounded: a new decision replaces one that has not been sent, and inherits its route and
+// capacities if it has none itself.
 type outbox struct {
 	ready chan struct{} // has an element when there is a message to take
 
@@ -43,13 +43,18 @@ func (d *decision) frame(f form) wire.Frame {
 	frame, ok := d.frames[f]
 	if !ok {
 		of := d.Decision
-		if f.compact {
+		switch {
+		case !f.compact:
+			of.Capacities = nil
+		case d.learned:
 			of.Base = f.base
-			if !d.learned {
-				of.Busy = nil
-			}
+		default:
+			of.Base, of.Busy = f.base, nil
 		}
 		frame = wire.AppendDecision(make([]byte, 0, wire.SizeOf(&of)), &of)
+		if f.compact {
+			frame = wire.PackDecision(frame)
+		}
 		if d.frames == nil {
 			d.frames = map[form]wire.Frame{}
 		}
@@ -88,9 +93,14 @@ func (o *outbox) decide(d *decision) (late bool) {
 	defer o.mu.Unlock()
 	if old := o.decision; old != nil {
 		late = true
-		if d.Route == nil && old.Route != nil {
+		if d.Route == nil && old.Route != nil || d.Capacities == nil && old.Capacities != nil {
 			both := &decision{Decision: d.Decision, learned: d.learned}
-			both.Route, both.Start = old.Route, old.Start
+			if d.Route == nil {
+				both.Route, both.Start = old.Route, old.Start
+			}
+			if d.Capacities == nil {
+				both.Capacities = old.Capacities
+			}
 			d = both
 		}
 	}

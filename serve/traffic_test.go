@@ -1,8 +1,11 @@
 package serve_test
 
 import (
+	"bytes"
 	"cmp"
+	"compress/flate"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 	"net"
@@ -12,6 +15,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/policy"
@@ -34,7 +38,7 @@ type drawn struct {
 
 func newDrawn(workers, subtasks int) *drawn {
 	d := &drawn{
-		shape: reports.Shape{Workers: workers, Partitioners: subtasks, Slots: policy.SlotCount(workers), Slides: 1, Slide: 100 * time.Millisecond},
+		shape: reports.Shape{Workers: workers, Partitioners: subtasks, Slots: policy.SlotCount(workers), Slides: 1, Slide: 100 * time.Millisecond, Queue: 1000},
 		rng:   rand.New(rand.NewPCG(1, 2)), keys: make([]policy.HotKey, 100_000), mean: 500,
 	}
 	sum := 0.0
@@ -104,6 +108,7 @@ func (d *drawn) window(slide uint64, route *policy.Route) (workers *reports.Repo
 	for i := range workers.Workers {
 		w := &workers.Workers[i]
 		w.Index, w.Units, w.Busy, w.CPU = i, w.Records, min(1, 0.8*float64(w.Records)/d.mean), 0.5
+		w.Queue = min(1, 4*d.rng.ExpFloat64()/float64(d.shape.Queue))
 		w.Latency = &reports.Latency{Max: 1e8}
 		for b := range uint32(100) {
 			w.Latency.Buckets, w.Latency.Counts = append(w.Latency.Buckets, 1500+b), append(w.Latency.Counts, d.rng.Int64N(10))
@@ -200,7 +205,7 @@ func TestCompactDecisions(t *testing.T) {
 		h.Compact = compact
 		say(t, stream, h, nil)
 		var base *policy.Route
-		whole, changes, busy := 0, 0, 0
+		whole, changes, busy, packed := 0, 0, 0, 0
 		for i := range 30 {
 			if i == 15 {
 				j.change(0, 1)
@@ -217,7 +222,10 @@ func TestCompactDecisions(t *testing.T) {
 				if w := m.GetWelcome(); w != nil && !w.Compact {
 					t.Fatal("the welcome does not allow packed reports")
 				}
-				d = m.GetDecision()
+				if d = m.GetDecision(); m.GetPacked() != nil {
+					packed++
+					d = unpacked(t, m.GetPacked())
+				}
 			}
 			if len(d.Busy) > 0 {
 				busy++
@@ -228,7 +236,7 @@ func TestCompactDecisions(t *testing.T) {
 			if d.Change != nil {
 				changes++
 			}
-			answer, _, err := wire.ReadResponse(encoded(t, d), 8, base)
+			answer, _, err := wire.ReadResponse(encoded(t, d), 8, base, 1<<20)
 			if err != nil || answer.Err != nil {
 				t.Fatal(err, answer)
 			}
@@ -240,8 +248,65 @@ func TestCompactDecisions(t *testing.T) {
 		if imbalance := policy.Imbalance(j.busy()); imbalance > 0.05 {
 			t.Errorf("compact %v: imbalance %.3f", compact, imbalance)
 		}
-		if compact && (whole != 1 || changes < 2 || busy != 10) || !compact && (whole < 3 || changes != 0 || busy != 30) {
-			t.Errorf("compact %v: %d whole routes, %d changes, busy ratios in %d of 30 decisions", compact, whole, changes, busy)
+		if compact && (whole != 1 || changes < 2 || busy != 10 || packed != 1) || !compact && (whole < 3 || changes != 0 || busy != 30 || packed != 0) {
+			t.Errorf("compact %v: %d whole routes, %d changes, busy ratios in %d of 30 decisions, %d packed", compact, whole, changes, busy, packed)
+		}
+	}
+}
+
+// unpacked is a packed decision.
+func unpacked(t testing.TB, packed []byte) *pb.Decision {
+	t.Helper()
+	b, err := io.ReadAll(flate.NewReader(bytes.NewReader(packed)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d pb.Decision
+	if err := proto.Unmarshal(b, &d); err != nil {
+		t.Fatal(err)
+	}
+	return &d
+}
+
+// Capacities reach the job with the answer to each window, whether or not there is a route,
+// and with them what waits at its workers if the job tells its queues.
+func TestCapacitiesReachTheJob(t *testing.T) {
+	for _, queue := range []int{0, 1000} {
+		s := start(t, "", serve.Default(), serve.Options{Model: analytic()})
+		j := newToy(8)
+		j.shape.Queue = queue
+		c := j.attach(t, s.address, "limits", nil)
+		attached(t, c)
+		controller := c.Controller(5 * time.Second)
+		for i := range 40 {
+			w := j.window()
+			w.Queue = slices.Clone(w.Queue)
+			for k := range w.Queue {
+				w.Queue[k] = 0.1
+			}
+			w.Queue[3] = 0.9
+			d := controller.Decide(w, j.route)
+			j.follow(d.Route)
+			if d.Capacities == nil {
+				t.Fatalf("window %d: no capacities", i)
+			}
+			if queue == 0 && d.Capacities.Waiting != nil || queue > 0 && !slices.Equal(d.Capacities.Waiting, []float64{-100, -100, -100, 700, -100, -100, -100, -100}) {
+				t.Fatalf("window %d: %v wait at the workers", i, d.Capacities.Waiting)
+			}
+			if i < 39 {
+				continue
+			}
+			if d.Route != nil {
+				t.Errorf("a job that has been steady for long gets route %d", d.Route.Version)
+			}
+			for k, got := range d.Capacities.Of {
+				if want := float64(1+k%2) / 12; math.Abs(got-want) > 0.05*want {
+					t.Errorf("worker %d has capacity %.3f, want %.3f", k, got, want)
+				}
+			}
+			if c.Capacities() == nil || c.Capacities().Of[1] != d.Capacities.Of[1] {
+				t.Error("the client has other capacities than its controller")
+			}
 		}
 	}
 }

@@ -70,6 +70,8 @@ type State interface {
 	// Size is the number of entries that a merge of this state touches: distinct words,
 	// centroids, 1 for count.
 	Size() int
+	// Bytes is the memory that its entries take.
+	Bytes() int
 	Result
 }
 

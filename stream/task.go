@@ -123,6 +123,7 @@ func (c *countState) Merge(other State) { *c += *other.(*countState) }
 func (c *countState) Reset()            { *c = 0 }
 func (c *countState) Count() int64      { return int64(*c) }
 func (c *countState) Size() int         { return 1 }
+func (c *countState) Bytes() int        { return 8 }
 
 // AppendText renders the count in decimal.
 func (c *countState) AppendText(dst []byte) []byte { return strconv.AppendInt(dst, int64(*c), 10) }

@@ -138,6 +138,14 @@ func (s *tdigestState) Size() int {
 	return n
 }
 
+// Bytes implements State: 8 for a value, 16 for a centroid.
+func (s *tdigestState) Bytes() int {
+	if s.values <= exactValues {
+		return 8 * len(s.few)
+	}
+	return 16 * s.Size()
+}
+
 // AppendText renders the summary and the configured quantiles:
 // "2 records: values=3 min=1 max=4 sum=7 p50=2".
 func (s *tdigestState) AppendText(dst []byte) []byte {

@@ -147,6 +147,15 @@ func (s *wordcountState) Count() int64 { return s.records }
 // Size implements State: distinct words.
 func (s *wordcountState) Size() int { return len(s.entries) }
 
+// Bytes implements State.
+func (s *wordcountState) Bytes() int {
+	n := len(s.entries)*int(unsafe.Sizeof(wordEntry{})) + len(s.letters)
+	if len(s.entries) > fewWords {
+		n += 4 * len(s.index)
+	}
+	return n
+}
+
 // AppendText renders the records and, in byte order, the words:
 // "3 records: a=2 to=1".
 func (s *wordcountState) AppendText(dst []byte) []byte {

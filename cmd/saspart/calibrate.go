@@ -2,15 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"math"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/engine/calibrate"
 	"github.com/saspart/saspart/experiment"
 	"github.com/saspart/saspart/stream"
@@ -68,7 +65,7 @@ func (a *app) runCalibrate(ctx context.Context, opts calibrateOptions) error {
 	if err != nil {
 		return err
 	}
-	records, err := sample(e, opts.records)
+	records, err := experiment.Records(e, opts.records, e.Rate.Rate)
 	if err != nil {
 		return err
 	}
@@ -84,26 +81,6 @@ func (a *app) runCalibrate(ctx context.Context, opts calibrateOptions) error {
 	}
 	result := calibration{Task: task.Name(), Records: len(records), Repeats: opts.repeats, Version: buildVersion(), Costs: costs}
 	return a.print(opts.output, result, result.snippet())
-}
-
-// sample returns up to n records from the beginning of the experiment's source.
-func sample(e *config.Experiment, n int) (records []stream.Record, err error) {
-	sources, err := experiment.OpenSources(e, 1, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, stream.CloseSources(sources)) }()
-	var b stream.Batch
-	b.Resize(n)
-	gap := 1e9 / max(e.Rate.Rate, 1)
-	for i := range b.Records {
-		b.Records[i].Time = int64(float64(i) * gap)
-	}
-	n, err = sources[0].Fill(&b)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
-	}
-	return b.Records[:n], nil
 }
 
 // snippet is the costs as a part of an experiment.

@@ -13,6 +13,7 @@ import (
 	"github.com/saspart/saspart/dataset"
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/engine/flink"
+	"github.com/saspart/saspart/eval/rate"
 	"github.com/saspart/saspart/experiment"
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/partition/registry"
@@ -119,9 +120,9 @@ func (a *app) runRun(ctx context.Context, opts runOptions) (err error) {
 	}
 	defer func() { err = errors.Join(err, cluster.Close()) }()
 	show := a.newWatcher(opts.output)
-	var done []dataset.Summary
+	var done []runSummary
 	for _, e := range experiments {
-		var s dataset.Summary
+		var s runSummary
 		s, err = a.runOne(ctx, e, opts, cluster, show)
 		if s.Windows > 0 {
 			done = append(done, s)
@@ -164,8 +165,9 @@ func (o *runOptions) load(a *app) ([]*config.Experiment, error) {
 
 // runOne runs the job of e as a collection of a single episode without a trace, and returns
 // the summary.
-func (a *app) runOne(ctx context.Context, e *config.Experiment, opts runOptions, cluster *flink.Engine, show watcher) (_ dataset.Summary, err error) {
+func (a *app) runOne(ctx context.Context, e *config.Experiment, opts runOptions, cluster *flink.Engine, show watcher) (_ runSummary, err error) {
 	sink := &runSink{
+		cpu:  rate.NewCPUMeter(e, opts.engine),
 		sum:  dataset.NewSummariser(dataset.Meta{Workers: e.Job.Workers, Seed: e.Seed, Engine: opts.engine, Partitioner: e.Partitioner.Name}),
 		show: show, warmup: opts.warmup,
 	}
@@ -173,7 +175,7 @@ func (a *app) runOne(ctx context.Context, e *config.Experiment, opts runOptions,
 	if opts.server.address != "" && e.Partitioner.Name == served {
 		attached, controller, failure := opts.server.connect(ctx, a, e, opts.engine)
 		if failure != nil {
-			return sink.sum.Summary(), failure
+			return sink.summary(), failure
 		}
 		defer a.farewell(attached)
 		decides = controller
@@ -181,7 +183,7 @@ func (a *app) runOne(ctx context.Context, e *config.Experiment, opts runOptions,
 	var report engine.ResultFunc
 	if opts.results != "" {
 		if sink.results, err = createResults(opts.results, e.Job.Slide); err != nil {
-			return sink.sum.Summary(), err
+			return sink.summary(), err
 		}
 		report = sink.results.add
 	}
@@ -189,6 +191,9 @@ func (a *app) runOne(ctx context.Context, e *config.Experiment, opts runOptions,
 	run := collect.Run{
 		Config: runLimits(e), Workers: e.Job.Workers, Seed: e.Seed, Metrics: e.Job.Metrics, Sink: sink, Controller: decides,
 		Open: func(s partition.Scheme) (engine.Job, error) {
+			if experiment.RealTime(opts.engine) { // elsewhere two runs print the same
+				s.NewRouter = sink.routing.Wrap(s.NewRouter, a.now)
+			}
 			return experiment.Open(e, opts.engine, s, experiment.Options{Results: report, Flink: cluster, Skipped: left.add})
 		},
 	}
@@ -202,7 +207,7 @@ func (a *app) runOne(ctx context.Context, e *config.Experiment, opts runOptions,
 	if sink.results != nil {
 		err = errors.Join(err, sink.results.close(err == nil || errors.Is(err, context.Canceled)))
 	}
-	s := sink.sum.Summary()
+	s := sink.summary()
 	s.Complete = err == nil
 	s.Imbalance.Series = nil // the windows were shown
 	return s, err
@@ -215,9 +220,20 @@ func runLimits(e *config.Experiment) collect.Config {
 	return c.WithDefault(e.Partitioner)
 }
 
+// runSummary is what a run came to.
+type runSummary struct {
+	dataset.Summary
+	Bytes float64  `json:"state_bytes"` // that state took at most, mean over the windows; 0: not measured
+	CPU   rate.CPU `json:"cpu_seconds"` // per million records
+}
+
 // runSink shows windows, and ends the run when results can't be written.
 type runSink struct {
 	sum     *dataset.Summariser
+	cpu     *rate.CPUMeter
+	routing rate.RouteTimer
+	bytes   float64
+	windows float64
 	show    watcher
 	warmup  int         // windows to come that are not summed up
 	results *resultFile // nil: not asked for
@@ -232,8 +248,17 @@ func (s *runSink) Write(w *policy.Window) error {
 	}
 	if s.warmup > 0 {
 		s.warmup--
+		s.cpu.Reset()
 	} else {
 		s.sum.Add(w)
+		s.cpu.Add(w)
+		s.bytes += float64(w.Bytes)
+		s.windows++
 	}
 	return s.show.window(w)
+}
+
+// summary returns what the windows so far came to.
+func (s *runSink) summary() runSummary {
+	return runSummary{s.sum.Summary(), s.bytes / max(s.windows, 1), s.cpu.CPU(s.routing.PerRecord())}
 }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/saspart/saspart/cmd/saspart/internal/progress"
 	"github.com/saspart/saspart/config"
-	"github.com/saspart/saspart/dataset"
+	"github.com/saspart/saspart/eval/study"
 	"github.com/saspart/saspart/policy"
 )
 
@@ -19,8 +19,8 @@ import (
 type watcher interface {
 	begin(e *config.Experiment, engineName string, windows int64) // a run starts; windows is how many are expected, 0 unknown
 	window(w *policy.Window) error
-	done()                                 // it has ended
-	end(summaries []dataset.Summary) error // all have ended, and this is what they came to
+	done()                            // it has ended
+	end(summaries []runSummary) error // all have ended, and this is what they came to
 }
 
 func (a *app) newWatcher(format string) watcher {
@@ -136,7 +136,7 @@ func (t *textWatcher) window(w *policy.Window) error {
 
 func (t *textWatcher) done() {}
 
-func (t *textWatcher) end(summaries []dataset.Summary) error {
+func (t *textWatcher) end(summaries []runSummary) error {
 	_, err := fmt.Fprintf(t.out, "\n%s", comparison(summaries))
 	return err
 }
@@ -196,20 +196,25 @@ func (t *tableWatcher) window(w *policy.Window) error {
 
 func (t *tableWatcher) done() { t.meter.Stop() }
 
-func (t *tableWatcher) end(summaries []dataset.Summary) error {
+func (t *tableWatcher) end(summaries []runSummary) error {
 	_, err := io.WriteString(t.app.out, comparison(summaries))
 	return err
 }
 
 // comparison is a table of what runs came to.
-func comparison(summaries []dataset.Summary) string {
+func comparison(summaries []runSummary) string {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(t, "partitioner\twindows\tdue/s\tsent/s\tblocked\tbusy\tbusiest\timbalance\tfan-out\tp99\t\n")
+	fmt.Fprintf(t, "partitioner\twindows\tdue/s\tsent/s\tblocked\tbusy\tbusiest\timbalance\tfan-out\tpairs\tstate\tp99\tCPU s/M\tworkers\treducers\trouting\t\n")
 	for _, s := range summaries {
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%.1f%%\t%.2f\t%.2f\t%.3f\t%.3f\t%s\t\n", s.Partitioner, s.Windows,
+		routing := "-" // not measured
+		if s.CPU.Routing > 0 {
+			routing = study.Digits(s.CPU.Routing)
+		}
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%.1f%%\t%.2f\t%.2f\t%.3f\t%.3f\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", s.Partitioner, s.Windows,
 			grouped(int64(s.OfferedRate)), grouped(int64(s.ActualRate)), 100*s.Backpressured, s.Busy.Mean, s.Busy.Max,
-			s.Imbalance.Mean, s.FanOut, brief(s.LatencyP99))
+			s.Imbalance.Mean, s.FanOut, grouped(int64(s.Pairs+0.5)), study.Size(s.Bytes), brief(s.LatencyP99),
+			study.Digits(s.CPU.Total()), study.Digits(s.CPU.Workers), study.Digits(s.CPU.Reducers), routing)
 	}
 	t.Flush()
 	return b.String()
@@ -224,9 +229,9 @@ func (j *jsonWatcher) window(w *policy.Window) error { return j.print(newView(w)
 
 func (j *jsonWatcher) done() {}
 
-func (j *jsonWatcher) end(summaries []dataset.Summary) error {
+func (j *jsonWatcher) end(summaries []runSummary) error {
 	for _, s := range summaries {
-		if err := j.print(map[string]dataset.Summary{"summary": s}); err != nil {
+		if err := j.print(map[string]runSummary{"summary": s}); err != nil {
 			return err
 		}
 	}

@@ -325,10 +325,11 @@ func (f *feeder) report() partitionerAnswer {
 		f.since = until
 	}
 	length := max(1, now-f.reported)
+	pairs, bytes := f.lanes.Held()
 	a := partitionerAnswer{
 		Partitioner: reports.Partitioner{
 			Index: f.index, Sent: f.sent, Blocked: min(1, float64(f.blocked)/float64(operator.FromNanos(length))),
-			Name: f.Partitioner, StateKeys: int64(f.lanes.Held()),
+			Name: f.Partitioner, StateKeys: pairs, Bytes: bytes,
 		},
 		route: f.Route, sequence: f.Sequence, changed: f.changed,
 	}

@@ -338,7 +338,7 @@ func (r *returned) each(do func(stream.State)) {
 func (w *worker) report() workerAnswer {
 	a := workerAnswer{
 		Worker: reports.Worker{
-			Index: w.index, Records: w.done, Units: w.units, Busy: w.ratio(w.clock.now()), Queue: w.inbox.level(), StateKeys: int64(w.comb.Keys()),
+			Index: w.index, Records: w.done, Units: w.units, Busy: w.ratio(w.clock.now()), Queue: w.inbox.level(), StateKeys: int64(w.comb.Keys()), Bytes: w.comb.Held(),
 		},
 		sequence: w.sequence, changed: w.changed,
 	}

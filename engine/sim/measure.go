@@ -53,7 +53,7 @@ func (j *Job) measured(end picos) {
 		w := &r.Workers[i]
 		*w = reports.Worker{
 			Index: i, Records: t.records, Units: t.units, Busy: j.ratio(t.busy),
-			Queue: float64(k.waiting(end)) / float64(j.setup.Config.Queue), StateKeys: int64(k.comb.Keys()), Realised: w.Realised[:0], Times: w.Times,
+			Queue: float64(k.waiting(end)) / float64(j.setup.Config.Queue), StateKeys: int64(k.comb.Keys()), Bytes: k.comb.Held(), Realised: w.Realised[:0], Times: w.Times,
 		}
 		k.comb.Times(&w.Times, j.shape.Slots)
 		k.comb.Realised(func(hash uint64, count int64) {
@@ -69,8 +69,9 @@ func (j *Job) measured(end picos) {
 	for i := range j.senders {
 		s := &j.senders[i]
 		p := &r.Partitioners[i]
+		pairs, bytes := s.lanes.Held()
 		*p = reports.Partitioner{
-			Index: i, Sent: s.sent, Blocked: j.ratio(s.blocked.take(end).busy), StateKeys: int64(s.lanes.Held()),
+			Index: i, Sent: s.sent, Blocked: j.ratio(s.blocked.take(end).busy), StateKeys: pairs, Bytes: bytes,
 			RouteChanged: j.mixed, Name: s.Partitioner, Hot: p.Hot, Slots: p.Slots,
 		}
 		p.Hot, p.Slots = s.seen.Take(j.shape.HotKeys(), p.Hot, p.Slots)

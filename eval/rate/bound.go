@@ -5,6 +5,7 @@ import (
 
 	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/engine/calibrate"
 	"github.com/saspart/saspart/engine/fluid"
 	"github.com/saspart/saspart/experiment"
 	"github.com/saspart/saspart/policy"
@@ -23,17 +24,30 @@ type Bounds struct {
 	// Analytic is the rate under a plan from the true frequencies (of the first records)
 	// and speeds. Unlike in Fluid, every slot of cold keys goes to one worker.
 	Analytic float64 `json:"analytic"`
+	// State is like Fluid, but workers also emit a partial result per key and slide, which no
+	// partitioner avoids; 0 where that is less than 1 % of the work.
+	State float64 `json:"state,omitempty"`
 	// Mask is the rate under the best route of a shares policy; 0 without one.
 	Mask float64 `json:"mask,omitempty"`
 	// Cost is the cost of a record on a worker of speed 1, in seconds.
 	Cost float64 `json:"cost"`
-	// Speeds are the workers'.
+	// Speeds are the workers', means over the measured windows.
 	Speeds []float64 `json:"speeds"`
 }
 
-// BoundsOf computes the bounds of an experiment's job. c is the checkpoint of the shares
-// policy whose mask is asked about; nil, or one of capacities, leaves Mask 0.
-func BoundsOf(e *config.Experiment, c *checkpoint.Checkpoint) (Bounds, error) {
+// Least is State or, where that is not known, Fluid: the lowest rate that bounds every
+// partitioner.
+func (b *Bounds) Least() float64 {
+	if b.State > 0 {
+		return b.State
+	}
+	return b.Fluid
+}
+
+// BoundsOf computes the bounds of an experiment's job in metric windows from one on, up to
+// another. c is the checkpoint of the shares policy whose mask is asked about; nil, or one of
+// capacities, leaves Mask 0.
+func BoundsOf(e *config.Experiment, c *checkpoint.Checkpoint, from, to int) (Bounds, error) {
 	fixed := *e
 	fixed.Rate = stream.DefaultRate()
 	model, err := experiment.Fluid(&fixed)
@@ -41,16 +55,76 @@ func BoundsOf(e *config.Experiment, c *checkpoint.Checkpoint) (Bounds, error) {
 		return Bounds{}, fmt.Errorf("bounds: %w", err)
 	}
 	b := Bounds{Speeds: model.Speeds}
+	if model.Drift != nil {
+		b.Speeds = meanSpeeds(model, from, to)
+	}
 	if e.Job.Execution == engine.Native || model.Utilisation == 0 {
 		return b, nil
 	}
 	b.Fluid = fixed.Rate.Rate / model.Utilisation
 	b.Cost = fluid.Bound(model.Speeds, 1) / b.Fluid
-	b.Analytic = fluid.Throughput(model.Speeds, fluid.ExpectedLoads(AnalyticSplit(model.Keys, model.Speeds), model.Keys, nil), b.Cost)
-	if c != nil && c.Kind == checkpoint.KindShares && c.Shares.Workers == len(model.Speeds) {
-		b.Mask = MaskBound(c.Shares, model.Keys, model.Speeds) / b.Cost
+	if model.Drift != nil {
+		b.Fluid = fluid.Bound(b.Speeds, b.Cost)
+	}
+	b.Analytic = fluid.Throughput(b.Speeds, fluid.ExpectedLoads(AnalyticSplit(model.Keys, b.Speeds), model.Keys, nil), b.Cost)
+	if c != nil && c.Kind == checkpoint.KindShares && c.Shares.Workers == len(b.Speeds) {
+		b.Mask = MaskBound(c.Shares, model.Keys, b.Speeds) / b.Cost
+	}
+	if b.State, err = stateBound(e, &b); err != nil {
+		return Bounds{}, fmt.Errorf("bounds: %w", err)
 	}
 	return b, nil
+}
+
+// meanSpeeds are the workers' mean speeds over windows.
+func meanSpeeds(model fluid.Config, from, to int) []float64 {
+	mean, now, drift := make([]float64, len(model.Speeds)), make([]float64, len(model.Speeds)), model.Drift()
+	for n := range to {
+		drift(n, now)
+		for w, v := range now {
+			if n >= from {
+				mean[w] += v / float64(to-from)
+			}
+		}
+	}
+	return mean
+}
+
+// mostSampled is how many records the emission is estimated from, at most.
+const mostSampled = 1 << 19
+
+// stateBound is the bound State, a fixed point: at lower rates a key has fewer records in a
+// window, so that there is more to emit for each of them.
+func stateBound(e *config.Experiment, b *Bounds) (float64, error) {
+	task, err := stream.NewTask(e.Task)
+	if err != nil {
+		return 0, err
+	}
+	window, slide := e.Job.Window.Seconds(), e.Job.Slide.Seconds()
+	able := fluid.Bound(b.Speeds, 1)
+	// A record makes at most one partial result for each slide of a window, and has at most
+	// as many entries in it as its work has units.
+	c := &e.Job.Costs
+	most := e.Job.StateScale() * float64(e.Job.WindowSlides()) * (c.Emit + c.Pane).Seconds()
+	if c.Unit > 0 {
+		most = e.Job.StateScale() * float64(e.Job.WindowSlides()) * (c.Emit.Seconds() + max(1, b.Cost/(c.Unit.Seconds()*max(e.Job.WorkRatio, 1e-9)))*c.Pane.Seconds())
+	}
+	if most < 0.01*b.Cost {
+		return 0, nil
+	}
+	records, err := experiment.Records(e, min(mostSampled, int(b.Fluid*window)+1), b.Fluid)
+	if err != nil {
+		return 0, err
+	}
+	rate := b.Fluid
+	for range 8 {
+		emission := calibrate.Emission(&e.Job, task, records, int(rate*slide)) / slide
+		if emission < 0.01*rate*b.Cost {
+			return 0, nil
+		}
+		rate = able / (b.Cost + emission/rate)
+	}
+	return rate, nil
 }
 
 // AnalyticSplit is the planner's route for keys and speeds that are known.

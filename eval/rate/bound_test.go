@@ -4,7 +4,10 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/optimize/convex/lp"
 	"pgregory.net/rapid"
@@ -163,5 +166,53 @@ func TestNoPartitionerBeatsTheBound(t *testing.T) {
 			t.Errorf("%s holds %.3f of the bound", name, r.Held/r.Bounds.Fluid)
 		}
 		t.Logf("%-16s %.3f of the bound, %.3f of the analytic split", name, r.Held/r.Bounds.Fluid, r.Held/r.Bounds.Analytic)
+	}
+}
+
+// The bound with state is where records and one partial result per key and slide fill the
+// workers' time.
+func TestStateBound(t *testing.T) {
+	const keys, emit = 100, 4e-3
+	e := job(func(e *config.Experiment) {
+		e.Source.Keys, e.Source.Exponent = keys, 0 // all of them in every slide
+		e.Job.Costs.Emit = 1000 * time.Microsecond
+		e.Job.StateRatio = 4
+		e.Job.Window = e.Job.Slide
+	})
+	b, err := BoundsOf(e, nil, 0, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (4 - keys*emit/e.Job.Slide.Seconds()) / 1e-3; math.Abs(b.State-want) > 0.005*want || b.Fluid != 4000 || b.Least() != b.State {
+		t.Errorf("%.0f records/s, want %.0f of %.0f", b.State, want, b.Fluid)
+	}
+	e.Job.StateRatio = 0.001
+	if b, err = BoundsOf(e, nil, 0, 1); err != nil || b.State != 0 || b.Least() != 4000 {
+		t.Errorf("cheap state bounds a job by %v, error %v", b.State, err)
+	}
+}
+
+// Of workers that change, the bound is that of their mean speeds in the measured windows.
+func TestBoundsOfChangingSpeeds(t *testing.T) {
+	e := job(func(e *config.Experiment) {
+		e.Job.Speeds.Change = engine.SpeedChange{Walk: 0.02, Jump: 0.1, Low: 0.5, High: 1}
+	})
+	const from, to = 5, 15
+	want := make([]float64, e.Job.Workers)
+	sum := 0.0
+	for w, c := range e.Job.Speeds.Trajectories(e.Job.Workers, e.Seed) {
+		for n := range to {
+			if v := c.At(int64(n)); n >= from {
+				want[w] += v / (to - from)
+			}
+		}
+		sum += want[w]
+	}
+	b, err := BoundsOf(e, nil, from, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(want, b.Speeds, cmpopts.EquateApprox(1e-12, 0)); d != "" || math.Abs(b.Fluid-1000*sum) > 1e-6 {
+		t.Errorf("%.3f records/s, want %.3f; speeds (-want +got):\n%s", b.Fluid, 1000*sum, d)
 	}
 }

@@ -43,7 +43,7 @@ func Measure(ctx context.Context, s Subject, checkpoint *checkpoint.Checkpoint, 
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	bounds, err := BoundsOf(s.Experiment, checkpoint)
+	bounds, err := BoundsOf(s.Experiment, checkpoint, c.Warmup, c.Warmup+c.Windows)
 	if err != nil {
 		return nil, err
 	}

@@ -184,9 +184,10 @@ func TestReadingsAreReproducible(t *testing.T) {
 				t.Errorf("routing a record took %v ns", reading.RouteNS)
 			}
 		}
-		r.At.RouteNS, r.Latency[0].Reading.RouteNS = 0, 0 // the only wall-clock time
+		r.At.RouteNS, r.Latency[0].Reading.RouteNS = 0, 0 // the only wall-clock times
+		r.At.CPU.Routing, r.Latency[0].Reading.CPU.Routing = 0, 0
 		for k := range r.Readings {
-			r.Readings[k].RouteNS = 0
+			r.Readings[k].RouteNS, r.Readings[k].CPU.Routing = 0, 0
 		}
 		text, err := json.Marshal(r)
 		if err != nil {
@@ -205,7 +206,7 @@ func TestReadingsAreReproducible(t *testing.T) {
 // know no NaN.
 func TestMissingReports(t *testing.T) {
 	e := job(nil)
-	g := newGauge(e, 1000, Config{Windows: 2})
+	g := newGauge(e, experiment.Sim, 1000, Config{Windows: 2})
 	nan := math.NaN()
 	for i := range 2 {
 		w := &policy.Window{
@@ -247,7 +248,7 @@ func TestBacklogIsNoOverload(t *testing.T) {
 func TestBoundsOfMasks(t *testing.T) {
 	e := job(func(e *config.Experiment) { e.Job.Workers = 8 })
 	spec := &checkpoint.SharesSpec{Workers: 8, HotKeys: 10, Mask: policy.NewMask(stream.ZipfPMF(10, 1.2), 8, policy.DefaultMask()).Keys}
-	b, err := BoundsOf(e, &checkpoint.Checkpoint{Kind: checkpoint.KindShares, Shares: spec})
+	b, err := BoundsOf(e, &checkpoint.Checkpoint{Kind: checkpoint.KindShares, Shares: spec}, 0, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,7 +256,7 @@ func TestBoundsOfMasks(t *testing.T) {
 		t.Errorf("%+v", b)
 	}
 	e.Job.Execution = engine.Native
-	if b, err = BoundsOf(e, nil); err != nil || b.Fluid != 0 {
+	if b, err = BoundsOf(e, nil, 0, 1); err != nil || b.Fluid != 0 {
 		t.Errorf("native workers: %+v, %v", b, err)
 	}
 }
@@ -263,7 +264,7 @@ func TestBoundsOfMasks(t *testing.T) {
 // Routes that come from another process are copies in every window, and no new ones.
 func TestRoutesAreCountedByVersion(t *testing.T) {
 	e := config.Default()
-	g := newGauge(&e, 1000, Config{Warmup: 1})
+	g := newGauge(&e, experiment.Sim, 1000, Config{Warmup: 1})
 	for i, version := range []uint64{3, 3, 3, 5, 5, 6} {
 		p := e.Job.Workers
 		w := &policy.Window{

@@ -39,9 +39,11 @@ type Reading struct {
 	Imbalance float64       `json:"imbalance"` // mean over the windows
 	FanOut    float64       `json:"fan_out"`   // workers per key, mean
 	TopFanOut float64       `json:"top_fan_out"`
-	Pairs     float64       `json:"pairs"`    // (key, worker) pairs with state, mean over the windows' ends
-	RouteNS   float64       `json:"route_ns"` // wall-clock time to route a record, median over batches; 0: not measured, as on flink
-	P50       time.Duration `json:"p50_ns"`   // from when a record was due to the end of its work
+	Pairs     float64       `json:"pairs"`       // (key, worker) pairs with state, mean over the windows' ends
+	Bytes     float64       `json:"state_bytes"` // that their state took at most, mean over the windows; 0: not measured
+	CPU       CPU           `json:"cpu_seconds"` // per million records
+	RouteNS   float64       `json:"route_ns"`    // wall-clock time to route a record, median over batches; 0: not measured, as on flink
+	P50       time.Duration `json:"p50_ns"`      // from when a record was due to the end of its work
 	P99       time.Duration `json:"p99_ns"`
 	Routes    int           `json:"routes"` // that came into force
 	// Top is where the heaviest keys went in the last window; only in Result.At.
@@ -70,7 +72,7 @@ type TopKey struct {
 func Observe(ctx context.Context, s Subject, rate float64, c Config, behind bool) (Reading, error) {
 	e := *s.Experiment
 	e.Rate = warmRate(rate, &e, c, behind)
-	g := newGauge(&e, rate, c)
+	g := newGauge(&e, s.Engine, rate, c)
 	if err := g.run(ctx, &e, s, c.Warmup+c.Windows, g); err != nil {
 		return Reading{}, err
 	}
@@ -109,7 +111,7 @@ type gauge struct {
 	warmup  int
 	windows int // seen, the warm-up's among them
 
-	timer     *routeTimer
+	timer     *RouteTimer
 	latency   *hdrhistogram.Histogram
 	arrivals  func(subtask int) engine.Arrivals // nil: the experiment's
 	due       float64                           // records/s, of a rate that changes
@@ -125,6 +127,8 @@ type gauge struct {
 	fan       average
 	top       average
 	pairs     float64
+	bytes     float64
+	cpu       *CPUMeter
 	routes    int
 	route     *policy.Route
 	last      *policy.Window
@@ -136,11 +140,11 @@ type average struct{ sum, n float64 }
 func (a *average) add(v float64) { a.sum, a.n = a.sum+v, a.n+1 }
 func (a *average) mean() float64 { return a.sum / max(a.n, 1) }
 
-func newGauge(e *config.Experiment, rate float64, c Config) *gauge {
+func newGauge(e *config.Experiment, on string, rate float64, c Config) *gauge {
 	p := e.Job.Workers
 	return &gauge{
 		rate: rate, slack: c.Slack, queue: float64(e.Job.Queue), warmup: c.Warmup,
-		timer: &routeTimer{}, latency: hdrhistogram.New(1000, 1e14, 2),
+		timer: &RouteTimer{}, cpu: NewCPUMeter(e, on), latency: hdrhistogram.New(1000, 1e14, 2),
 		busy: make([]float64, p), served: make([]float64, p), before: make([]float64, p), after: make([]float64, p),
 	}
 }
@@ -148,10 +152,11 @@ func newGauge(e *config.Experiment, rate float64, c Config) *gauge {
 // restart forgets what was measured up to the end of w.
 func (g *gauge) restart(w *policy.Window) {
 	fresh := gauge{
-		timer: g.timer, slack: g.slack, queue: g.queue, latency: g.latency, arrivals: g.arrivals, route: w.Route,
+		timer: g.timer, cpu: g.cpu, slack: g.slack, queue: g.queue, latency: g.latency, arrivals: g.arrivals, route: w.Route,
 		busy: g.busy, served: g.served, before: g.before, after: g.after,
 	}
 	fresh.latency.Reset()
+	fresh.cpu.Reset()
 	clear(fresh.busy)
 	clear(fresh.served)
 	g.waiting(w)
@@ -173,17 +178,14 @@ func (g *gauge) run(ctx context.Context, e *config.Experiment, s Subject, window
 	return s.run(ctx, e, windows, sink, experiment.Options{Latency: g.observe, Arrivals: g.arrivals}, g.timer)
 }
 
-// run runs the job of e under its partitioner for a number of windows. timer, if not nil,
-// times its routers.
-func (s Subject) run(ctx context.Context, e *config.Experiment, windows int, sink collect.Sink, o experiment.Options, timer *routeTimer) error {
+// run runs the job of e under its partitioner for a number of windows, and times its routers.
+func (s Subject) run(ctx context.Context, e *config.Experiment, windows int, sink collect.Sink, o experiment.Options, timer *RouteTimer) error {
 	o.Flink = s.Flink
 	_, err := collect.Run{
 		Config:  collect.Config{Windows: windows, EpisodeWindows: collect.Endless}.WithDefault(e.Partitioner),
 		Workers: e.Job.Workers, Seed: e.Seed, Metrics: e.Job.Metrics, Sink: sink,
 		Open: func(p partition.Scheme) (engine.Job, error) {
-			if timer != nil {
-				p.NewRouter = timer.wrap(p.NewRouter, s.Now)
-			}
+			p.NewRouter = timer.Wrap(p.NewRouter, s.Now)
 			return experiment.Open(e, s.Engine, p, o)
 		},
 	}.Do(ctx)
@@ -204,6 +206,7 @@ func (g *gauge) Write(w *policy.Window) error {
 	if g.windows <= g.warmup {
 		copy(g.before, g.after)
 		g.route = w.Route
+		g.cpu.Reset()
 		return nil
 	}
 	g.last = w
@@ -213,6 +216,8 @@ func (g *gauge) Write(w *policy.Window) error {
 	g.blocked += w.Backpressured
 	g.imbalance += policy.Imbalance(w.Busy)
 	g.pairs += float64(w.Pairs)
+	g.bytes += float64(w.Bytes)
+	g.cpu.Add(w)
 	for i, n := range w.Counts {
 		g.served[i] += float64(n)
 		if b := w.Busy[i]; b == b {
@@ -296,11 +301,11 @@ func topKeys(w *policy.Window) []TopKey {
 
 // reading sums up.
 func (g *gauge) reading() Reading {
-	n := float64(g.windows - g.warmup)
+	n, route := float64(g.windows-g.warmup), g.timer.PerRecord()
 	r := Reading{
 		Rate: g.rate, Sent: g.sent / g.seconds, Held: g.held(), Blocked: g.blocked / n, Reducer: g.reducer / n,
-		Imbalance: g.imbalance / n, FanOut: g.fan.mean(), TopFanOut: g.top.mean(), Pairs: g.pairs / n,
-		RouteNS: g.timer.perRecord(), Routes: g.routes, Top: topKeys(g.last),
+		Imbalance: g.imbalance / n, FanOut: g.fan.mean(), TopFanOut: g.top.mean(), Pairs: g.pairs / n, Bytes: g.bytes / n,
+		CPU: g.cpu.CPU(route), RouteNS: route, Routes: g.routes, Top: topKeys(g.last),
 	}
 	for i, b := range g.busy {
 		r.Busy = append(r.Busy, b/n)

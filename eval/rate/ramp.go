@@ -26,7 +26,7 @@ func (res *Result) ramp(ctx context.Context, s Subject, c Config, take func(Read
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	e.Rate.Kind, e.Rate.Rate = stream.RateFixed, start
-	g := &rampGauge{gauge: newGauge(&e, start, Config{Slack: c.Slack}), warm: c.Warmup, each: each, take: take, stop: stop}
+	g := &rampGauge{gauge: newGauge(&e, s.Engine, start, Config{Slack: c.Slack}), warm: c.Warmup, each: each, take: take, stop: stop}
 	g.arrivals = func(subtask int) engine.Arrivals {
 		return &rampArrivals{
 			Arrivals: stream.NewArrivals(e.Rate, subtask, e.Job.Partitioners, e.Seed),

@@ -49,9 +49,11 @@ type Stressed struct {
 	P50       time.Duration `json:"p50_ns"`
 	P99       time.Duration `json:"p99_ns"`
 	FanOut    float64       `json:"fan_out"`
-	Pairs     float64       `json:"pairs"`      // (key, worker) pairs with state, mean
-	PairsMost int           `json:"pairs_most"` //
-	HeapMost  uint64        `json:"heap_most"`  // bytes: of the whole process, at windows' ends
+	Pairs     float64       `json:"pairs"`       // (key, worker) pairs with state, mean
+	Bytes     float64       `json:"state_bytes"` // that their state took at most, mean over the windows; 0: not measured
+	CPU       CPU           `json:"cpu_seconds"` // per million records
+	PairsMost int           `json:"pairs_most"`  //
+	HeapMost  uint64        `json:"heap_most"`   // bytes: of the whole process, at windows' ends
 	Shifts    []Shift       `json:"shifts"`
 	Windows   []Moment      `json:"windows"`
 }
@@ -82,7 +84,11 @@ func Stress(ctx context.Context, s Subject, c StressConfig, heap func() uint64, 
 		return nil, err
 	}
 	e := *s.Experiment
-	bounds, err := BoundsOf(&e, nil)
+	windows := int(math.Ceil(float64(c.Duration) / float64(e.Job.MetricWindow())))
+	if windows <= c.Warmup {
+		return nil, fmt.Errorf("stress: the warm-up of %d windows leaves nothing of %v, which is %d", c.Warmup, c.Duration, windows)
+	}
+	bounds, err := BoundsOf(&e, nil, c.Warmup, windows)
 	if err != nil {
 		return nil, err
 	}
@@ -92,12 +98,8 @@ func Stress(ctx context.Context, s Subject, c StressConfig, heap func() uint64, 
 		}
 		e.Rate.Kind, e.Rate.Rate, e.Rate.Stages = stream.RateFixed, c.Load*bounds.Fluid, nil
 	}
-	windows := int(math.Ceil(float64(c.Duration) / float64(e.Job.MetricWindow())))
-	if windows <= c.Warmup {
-		return nil, fmt.Errorf("stress: the warm-up of %d windows leaves nothing of %v, which is %d", c.Warmup, c.Duration, windows)
-	}
-	g := &strain{res: &Stressed{Bounds: bounds}, warmup: c.Warmup, heap: heap, each: each, latency: hdrhistogram.New(1000, 1e14, 2)}
-	if err := s.run(ctx, &e, windows, g, experiment.Options{Latency: g.observe}, nil); err != nil {
+	g := &strain{res: &Stressed{Bounds: bounds}, timer: &RouteTimer{}, cpu: NewCPUMeter(&e, s.Engine), warmup: c.Warmup, heap: heap, each: each, latency: hdrhistogram.New(1000, 1e14, 2)}
+	if err := s.run(ctx, &e, windows, g, experiment.Options{Latency: g.observe}, g.timer); err != nil {
 		return nil, err
 	}
 	if g.counted == 0 {
@@ -109,6 +111,8 @@ func Stress(ctx context.Context, s Subject, c StressConfig, heap func() uint64, 
 // strain reads the windows of a stressed job.
 type strain struct {
 	res     *Stressed
+	timer   *RouteTimer
+	cpu     *CPUMeter
 	warmup  int
 	heap    func() uint64
 	each    func(Moment)
@@ -138,8 +142,10 @@ func (g *strain) Write(w *policy.Window) error {
 		g.each(m)
 	}
 	if g.seen++; g.seen <= g.warmup {
+		g.cpu.Reset()
 		return nil
 	}
+	g.cpu.Add(w)
 	length := (w.End - w.Start).Seconds()
 	r := g.res
 	g.counted++
@@ -149,6 +155,7 @@ func (g *strain) Write(w *policy.Window) error {
 	r.Imbalance += m.Imbalance
 	r.Blocked += time.Duration(m.Blocked * float64(w.End-w.Start))
 	r.Pairs += float64(m.Pairs)
+	r.Bytes += float64(w.Bytes)
 	r.PairsMost = max(r.PairsMost, m.Pairs)
 	r.HeapMost = max(r.HeapMost, m.Heap)
 	if w.FanOut > 0 {
@@ -162,6 +169,8 @@ func (g *strain) sum(shifts func(until float64) []float64) *Stressed {
 	r.Rate, r.Sent = g.due/g.seconds, g.sent/g.seconds
 	r.Imbalance /= g.counted
 	r.Pairs /= g.counted
+	r.Bytes /= g.counted
+	r.CPU = g.cpu.CPU(g.timer.PerRecord())
 	r.FanOut = g.fan.mean()
 	if g.latency.TotalCount() > 0 {
 		r.P50, r.P99 = time.Duration(g.latency.ValueAtQuantile(50)), time.Duration(g.latency.ValueAtQuantile(99))

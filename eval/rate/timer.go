@@ -11,8 +11,8 @@ import (
 	"github.com/saspart/saspart/stream"
 )
 
-// routeTimer times the routing of batches in all subtasks of a job.
-type routeTimer struct {
+// RouteTimer times the routing of batches in all subtasks of a job.
+type RouteTimer struct {
 	mu      sync.Mutex
 	routers []*timed
 }
@@ -21,9 +21,9 @@ type routeTimer struct {
 // long as routing some records.
 const leastTimed = 64
 
-// perRecord returns the median over batches of the time to route a record, in ns; 0 if no
+// PerRecord returns the median over batches of the time to route a record, in ns; 0 if no
 // batch was long enough. It is called after the job was closed.
-func (t *routeTimer) perRecord() float64 {
+func (t *RouteTimer) PerRecord() float64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	all := newTimes()
@@ -39,8 +39,8 @@ func (t *routeTimer) perRecord() float64 {
 // newTimes returns a histogram of ps per record.
 func newTimes() *hdrhistogram.Histogram { return hdrhistogram.New(100, 1e12, 3) }
 
-// wrap times the routers that open makes.
-func (t *routeTimer) wrap(open func(partition.Env) partition.Router, now func() time.Time) func(partition.Env) partition.Router {
+// Wrap times the routers that open makes.
+func (t *RouteTimer) Wrap(open func(partition.Env) partition.Router, now func() time.Time) func(partition.Env) partition.Router {
 	return func(env partition.Env) partition.Router {
 		r := &timed{Router: open(env), now: now, times: newTimes()}
 		t.mu.Lock()
@@ -53,8 +53,8 @@ func (t *routeTimer) wrap(open func(partition.Env) partition.Router, now func() 
 	}
 }
 
-// timed is a router whose batches are timed. It follows routes and learns from windows if the
-// router inside does.
+// timed is a router whose batches are timed. It follows routes and capacities and learns from
+// windows if the router inside does.
 type timed struct {
 	partition.Router
 	now   func() time.Time
@@ -84,6 +84,13 @@ func (t *timed) SetCapacities(c *policy.Capacities) {
 func (t *timed) Follow(r *policy.Route, slide int64) {
 	if f, ok := t.Router.(partition.RouteFollower); ok {
 		f.Follow(r, slide)
+	}
+}
+
+// SetCapacities implements partition.CapacityFollower.
+func (t *timed) SetCapacities(c *policy.Capacities) {
+	if f, ok := t.Router.(partition.CapacityFollower); ok {
+		f.SetCapacities(c)
 	}
 }
 

@@ -46,7 +46,11 @@ type Grid struct {
 	Set     []string `yaml:"set"`     // values of the experiment, path=value as --set takes them
 	Warmup  int      `yaml:"warmup"`  // windows, in place of throughput.warmup; 0: as that says
 	Windows int      `yaml:"windows"` // in place of throughput.windows; 0: as that says
-	Axes    []Axis   `yaml:"axes"`
+
+	Partitioners []string `yaml:"partitioners"` // measured in these cells, of the matrix's; empty: all
+	Seeds        []uint64 `yaml:"seeds"`        // in place of the matrix's; empty: those
+
+	Axes []Axis `yaml:"axes"`
 }
 
 // SetDefaults implements strict.Defaulter.
@@ -104,21 +108,33 @@ func (m *Matrix) Validate() error {
 	for path, n := range map[string]int{"partitioners": len(m.Partitioners), "seeds": len(m.Seeds), "grids": len(m.Grids)} {
 		errs = append(errs, field.Check(n > 0, path, "is empty; at least one is needed"))
 	}
-	for i, s := range m.Seeds {
-		errs = append(errs, field.Check(!slices.Contains(m.Seeds[:i], s), fmt.Sprintf("seeds[%d]", i), "is %d once more; seeds must differ", s))
-	}
+	errs = append(errs, distinct(m.Seeds))
 	for i := range m.Grids {
-		errs = append(errs, field.In(fmt.Sprintf("grids[%d]", i), m.Grids[i].validate()))
+		errs = append(errs, field.In(fmt.Sprintf("grids[%d]", i), m.Grids[i].validate(m.Partitioners)))
 	}
 	return errors.Join(errs...)
 }
 
-func (g *Grid) validate() error {
+func distinct(seeds []uint64) error {
+	var errs []error
+	for i, s := range seeds {
+		errs = append(errs, field.Check(!slices.Contains(seeds[:i], s), fmt.Sprintf("seeds[%d]", i), "is %d once more; seeds must differ", s))
+	}
+	return errors.Join(errs...)
+}
+
+// validate checks the grid of a matrix with the given partitioners.
+func (g *Grid) validate(partitioners []string) error {
 	errs := []error{
+		distinct(g.Seeds),
 		field.Whole("warmup", g.Warmup, 0, 1<<20), field.Whole("windows", g.Windows, 0, 1<<20),
 		settings("set", g.Set),
 		field.Check(g.Measure == Throughput || g.Measure == Stress, "measure", "is %q; it must be %s or %s", g.Measure, Throughput, Stress),
 		field.Check(g.Name != "" || len(g.Axes) > 0, "name", "is empty; a grid without axes needs one, for its cell"),
+	}
+	for i, n := range g.Partitioners {
+		known := slices.Contains(partitioners, n) || slices.Contains(partitioners, All)
+		errs = append(errs, field.Check(known, fmt.Sprintf("partitioners[%d]", i), "is %q, which the matrix does not measure; %s", n, nearest.Explain(n, partitioners)))
 	}
 	for i, a := range g.Axes {
 		at := fmt.Sprintf("axes[%d]", i)
@@ -159,6 +175,9 @@ type Cell struct {
 	Rate   rate.Config
 	Stress rate.StressConfig
 	Engine string
+
+	Partitioners []string // the contenders that are measured; empty: all
+	Seeds        []uint64 // in place of the study's; empty: those
 }
 
 // Cells are the matrix's, in the order of its file, the last axis varying first.
@@ -166,7 +185,7 @@ func (m *Matrix) Cells() ([]Cell, error) {
 	var cells []Cell
 	for i := range m.Grids {
 		g := &m.Grids[i]
-		base := Cell{Name: g.Name, Kind: g.Measure, Base: g.Base, Rate: m.Throughput, Stress: m.Stress, Engine: m.Engine}
+		base := Cell{Name: g.Name, Kind: g.Measure, Base: g.Base, Rate: m.Throughput, Stress: m.Stress, Engine: m.Engine, Partitioners: g.Partitioners, Seeds: g.Seeds}
 		if g.Warmup > 0 {
 			base.Rate.Warmup, base.Stress.Warmup = g.Warmup, g.Warmup
 		}

@@ -44,7 +44,12 @@ func metrics() []metric {
 		held("fan_out", "fan-out", fixed, func(t *rate.Result) float64 { return t.At.FanOut }),                        // workers per key, mean
 		held("top_fan_out", "top key", brief, func(t *rate.Result) float64 { return t.At.TopFanOut }),                 // workers of the heaviest key
 		held("pairs", "pairs", count, func(t *rate.Result) float64 { return t.At.Pairs }),                             // (key, worker) pairs with state
-		held("route_ns", "ns/record", brief, routeTime),
+		held("state_bytes", "state", size, measured(func(t *rate.Result) float64 { return t.At.Bytes })),              // that state took
+		held("route_ns", "ns/record", brief, measured(func(t *rate.Result) float64 { return t.At.RouteNS })),
+		held("cpu", "CPU s/M", digits, func(t *rate.Result) float64 { return t.At.CPU.Total() }), // processor time per million records
+		held("cpu_workers", "workers", digits, func(t *rate.Result) float64 { return t.At.CPU.Workers }),
+		held("cpu_reducers", "reducers", digits, func(t *rate.Result) float64 { return t.At.CPU.Reducers }),
+		held("cpu_routing", "routing", digits, func(t *rate.Result) float64 { return t.At.CPU.Routing }),
 		held("p50", "p50@80%", seconds, func(t *rate.Result) float64 { return latency(t, func(r *rate.Reading) time.Duration { return r.P50 }) }),
 		held("p99", "p99@80%", seconds, func(t *rate.Result) float64 { return latency(t, func(r *rate.Reading) time.Duration { return r.P99 }) }),
 		held("idle", "", share, loss(func(t *rate.Result) float64 { return t.Loss.Idle })),   // part of the bound lost to idle workers
@@ -57,6 +62,12 @@ func metrics() []metric {
 		stress("blocked", "blocked", seconds, func(s *rate.Stressed) float64 { return s.Blocked.Seconds() }), // time that the source had to wait
 		stress("stress_p99", "p99", seconds, func(s *rate.Stressed) float64 { return s.P99.Seconds() }),
 		stress("stress_pairs", "pairs", count, func(s *rate.Stressed) float64 { return s.Pairs }),
+		stress("stress_fan_out", "fan-out", fixed, func(s *rate.Stressed) float64 { return s.FanOut }),
+		stress("stress_state_bytes", "state", size, measured(func(s *rate.Stressed) float64 { return s.Bytes })),
+		stress("stress_cpu", "CPU s/M", digits, func(s *rate.Stressed) float64 { return s.CPU.Total() }), // processor time per million records
+		stress("stress_cpu_workers", "workers", digits, func(s *rate.Stressed) float64 { return s.CPU.Workers }),
+		stress("stress_cpu_reducers", "reducers", digits, func(s *rate.Stressed) float64 { return s.CPU.Reducers }),
+		stress("stress_cpu_routing", "routing", digits, func(s *rate.Stressed) float64 { return s.CPU.Routing }),
 		stress("heap", "heap MB", count, func(s *rate.Stressed) float64 { return float64(s.HeapMost) / (1 << 20) }),
 		stress("recovery", "recovery", brief, recovery),
 	}
@@ -72,12 +83,14 @@ func metricOf(name string) (m metric, ok bool) {
 	return all[i], true
 }
 
-// routeTime is the time to route a record, in ns. Jobs in other processes do not measure it.
-func routeTime(t *rate.Result) float64 {
-	if t.At.RouteNS == 0 {
+// measured reads what jobs in other processes do not measure.
+func measured[T any](read func(*T) float64) func(*T) float64 {
+	return func(t *T) float64 {
+		if v := read(t); v != 0 {
+			return v
+		}
 		return math.NaN()
 	}
-	return t.At.RouteNS
 }
 
 // latencyAt is the part of its own highest rate at which latencies are compared.
@@ -119,6 +132,8 @@ func brief(v Estimate) string   { return fmt.Sprintf("%.1f", v.Mean) }
 func fixed(v Estimate) string   { return fmt.Sprintf("%.3f", v.Mean) }
 func count(v Estimate) string   { return Grouped(v.Mean) }
 func seconds(v Estimate) string { return Seconds(v.Mean) }
+func digits(v Estimate) string  { return Digits(v.Mean) }
+func size(v Estimate) string    { return Size(v.Mean) }
 
 func perSecond(v Estimate) string {
 	switch {
@@ -138,6 +153,32 @@ func share(v Estimate) string {
 		return fmt.Sprintf("%.3f ±%.3f", v.Mean, v.Half)
 	}
 	return fixed(v)
+}
+
+// Digits is a number in three digits, or all before its point.
+func Digits(v float64) string {
+	for places, most := range []float64{99.95, 9.995, 0.9995} {
+		if math.Abs(v) >= most {
+			return strconv.FormatFloat(v, 'f', places, 64)
+		}
+	}
+	return strconv.FormatFloat(v, 'f', 3, 64)
+}
+
+// Size is a number of bytes, for people; 0: unknown.
+func Size(bytes float64) string {
+	if bytes == 0 {
+		return "-"
+	}
+	for _, unit := range []struct {
+		name string
+		size float64
+	}{{"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3}} {
+		if bytes >= unit.size {
+			return Digits(bytes/unit.size) + " " + unit.name
+		}
+	}
+	return Digits(bytes) + " B"
 }
 
 // Seconds is a duration in three digits.

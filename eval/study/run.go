@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,12 +28,20 @@ type Run struct {
 	Seed      uint64
 }
 
-// Runs are all measurements of cells under contenders: cell by cell, seed by seed.
+// Runs are all measurements of cells under contenders: cell by cell, seed by seed. A cell may
+// be measured under some of the contenders only, and with seeds of its own.
 func Runs(cells []Cell, contenders []Contender, seeds []uint64) []Run {
 	var runs []Run
 	for _, c := range cells {
-		for _, s := range seeds {
+		own := seeds
+		if len(c.Seeds) > 0 {
+			own = c.Seeds
+		}
+		for _, s := range own {
 			for _, p := range contenders {
+				if len(c.Partitioners) > 0 && !slices.Contains(c.Partitioners, p.Name) {
+					continue
+				}
 				runs = append(runs, Run{c, p, s})
 			}
 		}

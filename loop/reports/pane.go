@@ -125,7 +125,7 @@ func (p *pane) add(r *Report, slide int, counts *Counts) {
 		sum.Busy += w.Busy
 		sum.CPU += w.CPU
 		if slide == p.shape.Slides-1 {
-			sum.Queue, sum.StateKeys = w.Queue, w.StateKeys
+			sum.Queue, sum.StateKeys, sum.Bytes = w.Queue, w.StateKeys, w.Bytes
 		}
 	}
 	for i := range r.Partitioners {
@@ -141,6 +141,7 @@ func (p *pane) add(r *Report, slide int, counts *Counts) {
 			continue
 		}
 		sum.StateKeys += n.StateKeys
+		sum.Bytes += n.Bytes
 		sum.Offered += n.Offered
 		sum.Blocked += n.Blocked
 		p.changed, p.learns = p.changed || n.RouteChanged, p.learns || n.Learns
@@ -224,6 +225,7 @@ func (p *pane) finish(n uint64, routeOf func(version uint64) *policy.Route) *Ass
 		w.Counts[i], w.Units[i] = sum.Records, sum.Units
 		w.Busy[i], w.Queue[i] = sum.Busy/slides, sum.Queue
 		w.Pairs += int(sum.StateKeys)
+		w.Bytes += sum.Bytes
 		out.CPU[i] = sum.CPU / slides
 	}
 	for i := range p.partitioners {
@@ -241,6 +243,7 @@ func (p *pane) finish(n uint64, routeOf func(version uint64) *policy.Route) *Ass
 		w.OfferedRate += sum.Offered / slides
 		w.Backpressured += sum.Blocked / slides / measured
 		w.Pairs += int(sum.StateKeys)
+		w.Bytes += sum.Bytes
 	}
 	w.ActualRate = float64(sent) / max(w.End-w.Start, 1).Seconds()
 	if hot := p.hot.heaviest(s.HotKeys()); len(hot) > 0 {

@@ -116,6 +116,7 @@ type Worker struct {
 	CPU       float64  // share of the slide that its thread was on a core, 0..1; 0: unknown
 	Bypassed  int64    // results it finished alone
 	StateKeys int64    // keys with state at the slide's end
+	Bytes     int64    // that state took at most, within a process; 0: unknown
 	Latency   *Latency // of the records finished; nil: not measured
 }
 
@@ -149,6 +150,7 @@ type Partitioner struct {
 
 	// Only within a process:
 	StateKeys int64 // keys with state at a subtask that aggregates before it sends
+	Bytes     int64 // that this state took at most
 	Late      bool  // as of Worker
 }
 

@@ -42,11 +42,18 @@ type Status struct {
 	Analytic  uint64 // routes adopted from the analytic controller
 }
 
+// capacities are those of the decision on a window.
+type capacities struct {
+	window uint64
+	of     *policy.Capacities
+}
+
 // Client is attached to a policy server, or on its way there. Its methods may be
 // called from any goroutine.
 type Client struct {
 	config Config
 	route  atomic.Pointer[policy.Route]
+	limits atomic.Pointer[capacities]
 	done   chan struct{}
 	close  func()
 	work   chan struct{} // has an element when there is something to send
@@ -88,6 +95,15 @@ func (c *Client) Close() { c.close() }
 // Route returns the route to follow; nil: the job's first route. It is one atomic load.
 func (c *Client) Route() *policy.Route { return c.route.Load() }
 
+// Capacities returns the capacities to keep the workers within, which change with nearly
+// every window; nil: none is known. It is one atomic load.
+func (c *Client) Capacities() *policy.Capacities {
+	if l := c.limits.Load(); l != nil {
+		return l.of
+	}
+	return nil
+}
+
 // Status returns the client's counters and the state of its connection.
 func (c *Client) Status() Status {
 	c.mu.Lock()
@@ -125,10 +141,13 @@ func (c *Client) Report(r *reports.Report) error {
 		c.config.Log.Warn("the policy server does not answer; routes are analytic", "stale_after", c.config.StaleAfter)
 		c.wake()
 	}
-	if next != nil {
+	if next.Capacities != nil {
+		c.limits.Store(&capacities{r.Slide / uint64(c.config.Shape.Slides), next.Capacities})
+	}
+	if next.Route != nil {
 		c.status.Analytic++
-		c.route.Store(next)
-		c.tell = next
+		c.route.Store(next.Route)
+		c.tell = next.Route
 	}
 	return nil
 }
@@ -160,6 +179,9 @@ func (c *Client) decided(d *wire.Answer) {
 		c.config.Log.Info("the policy server answers again")
 	}
 	c.status.Source = Policy
+	if d.Capacities != nil {
+		c.limits.Store(&capacities{d.Window, d.Capacities})
+	}
 	route := d.Route
 	if route == nil {
 		return
@@ -214,8 +236,8 @@ func (c *Client) Attached(ctx context.Context) error {
 // Controller makes the client the controller of a job that measures in whole windows:
 // Shape.Slides must be 1, and the client must report about all subtasks. Decide reports the
 // window and waits for its answer for at most patience, or not at all while the server is
-// away. It then returns Route if that is newer than the latest route. The route keeps the
-// version that the server or the client gave it.
+// away. It then returns Route if that is newer than the latest route, and Capacities if they
+// are new. The route keeps the version that the server or the client gave it.
 func (c *Client) Controller(patience time.Duration) policy.Controller {
 	return &controller{client: c, patience: patience}
 }
@@ -224,6 +246,7 @@ type controller struct {
 	client   *Client
 	patience time.Duration
 	report   reports.Report
+	limits   *capacities // that were returned last
 }
 
 // Decide implements policy.Controller.
@@ -235,11 +258,17 @@ func (d *controller) Decide(w *policy.Window, latest *policy.Route) policy.Decis
 		return policy.Decision{}
 	}
 	d.client.Await(r.Slide, d.patience)
-	route := d.client.Route()
-	if route == nil || route.Version <= latest.Version {
-		return policy.Decision{}
+	var out policy.Decision
+	if route := d.client.Route(); route != nil && route.Version > latest.Version {
+		out.Route = route
 	}
-	return policy.Decision{Route: route}
+	if limits := d.client.limits.Load(); limits != d.limits {
+		d.limits, out.Capacities = limits, limits.of
+		if limits.window != r.Slide { // what waited at the end of an earlier window says nothing about now
+			out.Capacities = &policy.Capacities{Of: limits.of.Of}
+		}
+	}
+	return out
 }
 
 // Await waits until the server has answered the window of that number or a later one, until

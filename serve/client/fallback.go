@@ -70,12 +70,11 @@ func newFallback(c *Config) *fallback {
 	return &fallback{config: c, hello: c.hello(), slides: uint64(slides), routes: []*policy.Route{policy.HashRoute(c.Shape.Workers)}}
 }
 
-// report processes a report that was made under the route inForce. It returns the analytic
-// route to follow from now on, nil to keep the route in force, and whether the analytic
-// controller takes over with this report.
-func (f *fallback) report(now time.Time, r *report, inForce *policy.Route) (next *policy.Route, began bool) {
+// report processes a report that was made under the route inForce. It returns what the
+// analytic controller decides, and whether it takes over with this report.
+func (f *fallback) report(now time.Time, r *report, inForce *policy.Route) (next policy.Decision, began bool) {
 	if len(f.hello.Partitioners) == 0 {
-		return nil, false
+		return next, false
 	}
 	if f.last.IsZero() {
 		f.last = now
@@ -85,14 +84,12 @@ func (f *fallback) report(now time.Time, r *report, inForce *policy.Route) (next
 	f.keep(arrival{now, r})
 	if f.loop == nil {
 		if now.Sub(f.last) < f.config.StaleAfter {
-			return nil, false
+			return next, false
 		}
 		return f.takeOver()
 	}
 	for _, a := range f.assemble(arrival{now, r}) {
-		if route := f.loop.Step(a.Window).Route; route != nil {
-			next = route
-		}
+		next = f.loop.Step(a.Window).Over(next)
 		a.Release()
 	}
 	return next, false
@@ -128,7 +125,7 @@ func (f *fallback) keep(a arrival) {
 
 // takeOver makes the analytic controller watch the windows of the kept reports, and decide on
 // the last of them. It returns false if there is no window.
-func (f *fallback) takeOver() (next *policy.Route, began bool) {
+func (f *fallback) takeOver() (next policy.Decision, began bool) {
 	workers := f.config.Shape.Workers
 	f.assembler = reports.NewAssembler(f.config.Shape, f.config.Window)
 	analytic := loop.New(loop.Config{
@@ -141,17 +138,17 @@ func (f *fallback) takeOver() (next *policy.Route, began bool) {
 	for _, k := range f.kept {
 		for _, a := range f.assemble(k) {
 			analytic.Observe(a.Window)
-			next, began = analytic.Decide().Route, true
+			next, began = analytic.Decide(), true
 			a.Release()
 		}
 	}
 	if !began {
 		f.assembler = nil
-		return nil, false
+		return next, false
 	}
 	f.loop = analytic
-	if next != nil {
-		next = analytic.Announce(next)
+	if next.Route != nil {
+		next.Route = analytic.Announce(next.Route)
 	}
 	return next, true
 }

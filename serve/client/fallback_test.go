@@ -46,9 +46,13 @@ func TestFallback(t *testing.T) {
 	now := time.Unix(0, 0)
 	force := policy.HashRoute(2)
 	force.Version = 41
-	step := func(slide uint64) (*policy.Route, bool) {
+	step := func(slide uint64) (*policy.Decision, bool) {
 		now = now.Add(100 * time.Millisecond)
-		return f.report(now, encode(slow(slide, 41)), force)
+		d, began := f.report(now, encode(slow(slide, 41)), force)
+		if d == (policy.Decision{}) {
+			return nil, began
+		}
+		return &d, began
 	}
 	for slide := range uint64(20) {
 		if next, began := step(slide); next != nil || began {
@@ -64,10 +68,14 @@ func TestFallback(t *testing.T) {
 			t.Fatalf("slide %d: the analytic route takes over after less than a second", slide)
 		}
 	}
-	next, began := step(slide)
-	if !began || next == nil {
-		t.Fatalf("after a second nothing takes over: %v, %v", next, began)
+	d, began := step(slide)
+	if !began || d == nil || d.Route == nil || d.Capacities == nil {
+		t.Fatalf("after a second nothing takes over: %v, %v", d, began)
 	}
+	if of := d.Capacities.Of; of[1] < 0.6 || of[1] > 0.73 {
+		t.Errorf("the fast worker has %.2f of the capacity; its speed says 0.67", of[1])
+	}
+	next := d.Route
 	if err := next.Validate(); err != nil || next.Version <= force.Version+1000 {
 		t.Errorf("the analytic route has version %d after %d, error %v", next.Version, force.Version, err)
 	}
@@ -97,7 +105,7 @@ func TestFallbackWithoutAnyServer(t *testing.T) {
 	now := time.Unix(0, 0)
 	for slide := range uint64(15) {
 		next, _ := f.report(now, encode(slow(slide, 0)), nil)
-		if next != nil {
+		if next.Route != nil {
 			if slide < 10 {
 				t.Errorf("slide %d is too early", slide)
 			}
@@ -117,7 +125,7 @@ func TestNoFallbackWithoutPartitioners(t *testing.T) {
 	for slide := range uint64(100) {
 		r := slow(slide, 0)
 		r.Partitioners = nil
-		if next, began := f.report(now, encode(r), nil); next != nil || began || len(f.kept) > 0 {
+		if next, began := f.report(now, encode(r), nil); next != (policy.Decision{}) || began || len(f.kept) > 0 {
 			t.Fatalf("slide %d: began: %v, route %v, %d reports kept", slide, began, next, len(f.kept))
 		}
 		now = now.Add(100 * time.Millisecond)

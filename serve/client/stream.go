@@ -158,7 +158,7 @@ func (c *Client) receive(stream pb.PolicyService_AttachClient) error {
 		if err := stream.RecvMsg(&received); err != nil {
 			return err
 		}
-		answer, m, err := wire.ReadResponse(received.Bytes(), c.config.Shape.Workers, base)
+		answer, m, err := wire.ReadResponse(received.Bytes(), c.config.Shape.Workers, base, mostMessage)
 		received.Free()
 		switch {
 		case err != nil:

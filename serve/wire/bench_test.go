@@ -67,7 +67,7 @@ func BenchmarkReadResponse(b *testing.B) {
 	b.ReportAllocs()
 	b.SetBytes(int64(len(encoded)))
 	for b.Loop() {
-		if a, _, err := ReadResponse(encoded, workers, nil); err != nil || a.Err != nil {
+		if a, _, err := ReadResponse(encoded, workers, nil, 1<<20); err != nil || a.Err != nil {
 			b.Fatal(err, a)
 		}
 	}

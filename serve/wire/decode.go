@@ -301,6 +301,7 @@ func (d *decoder) decodeReducer(b []byte, n *reports.Reducer) bool {
 func decodeAnswer(b []byte, workers int, base *policy.Route) (*Answer, bool) {
 	a := &Answer{}
 	var route, change []byte
+	c := rawCapacities{of: reuse[uint32](nil, workers), waiting: reuse[uint32](nil, workers)}
 	f := fields{rest: b}
 	for f.next() {
 		switch f.tag {
@@ -312,6 +313,14 @@ func decodeAnswer(b []byte, workers int, base *policy.Route) (*Answer, bool) {
 			f.bad = len(f.bytes)%8 != 0
 		case 7<<3 | nested:
 			change = join(change, f.bytes)
+		case 8<<3 | nested:
+			f.bad = !packed(&c.of, f.bytes)
+		case 8<<3 | varint:
+			*c.of.next() = uint32(f.value)
+		case 9<<3 | nested:
+			f.bad = !packed(&c.waiting, f.bytes)
+		case 9<<3 | varint:
+			*c.waiting.next() = uint32(f.value)
 		}
 	}
 	if change != nil && !f.bad {
@@ -319,6 +328,9 @@ func decodeAnswer(b []byte, workers int, base *policy.Route) (*Answer, bool) {
 	}
 	if route != nil && !f.bad && a.Err != ErrGarbage {
 		a.Route, a.Err = decodeRoute(route, workers)
+	}
+	if a.Err == nil {
+		a.Capacities, a.Err = c.capacities(workers)
 	}
 	return a, !f.bad && a.Err != ErrGarbage
 }

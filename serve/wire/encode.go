@@ -147,11 +147,15 @@ type Decision struct {
 	Busy       []float64     // of each worker; -1: missing
 	Shares     [][]byte      // of each partitioner subtask; none: no subtask shared anything
 	Start      uint64        // with a route
+	Capacities *policy.Capacities
 }
 
 // SizeOf estimates how many bytes AppendDecision appends.
 func SizeOf(d *Decision) int {
 	n := 64 + 8*len(d.Busy)
+	if d.Capacities != nil {
+		n += 6 * len(d.Capacities.Of)
+	}
 	for _, s := range d.Shares {
 		n += 4 + len(s)
 	}
@@ -186,5 +190,8 @@ func AppendDecision(b []byte, d *Decision) []byte {
 		b = protowire.AppendBytes(protowire.AppendTag(b, 5, protowire.BytesType), s)
 	}
 	b = appendCount(b, 6, d.Start)
+	if d.Capacities != nil {
+		b = appendCapacities(b, d.Capacities)
+	}
 	return end(b, response)
 }

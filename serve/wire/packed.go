@@ -22,9 +22,12 @@ import (
 // came before on the stream by their numbers, counts in slots only the records of other
 // keys, and is deflated.
 
-// packFrom is the size in bytes from which a report is packed: a smaller one is sent sooner
-// as it is.
-const packFrom = 16 << 10
+// The sizes in bytes from which reports and decisions are packed. A smaller one is sent
+// sooner as it is.
+const (
+	packFrom         = 16 << 10
+	packDecisionFrom = 2 << 10
+)
 
 // maxKnown bounds the keys that both ends of a stream know, as a multiple of the keys in a
 // window. A report with maxLists of them fits.
@@ -181,10 +184,20 @@ func (p *Packer) Pack(report Frame) Frame {
 	if err != nil { // the receiver says why
 		return report
 	}
-	return deflated(*b)
+	return deflated(*b, 3)
 }
 
 var encodings = sync.Pool{New: func() any { return new([]byte) }}
+
+// PackDecision returns a message for a decision that AppendDecision encoded: deflated, or the
+// same if it is small.
+func PackDecision(decision Frame) Frame {
+	body, ok := alone(decision, 2)
+	if !ok || len(body) < packDecisionFrom {
+		return decision
+	}
+	return deflated(body, 5)
+}
 
 // appendHot appends the hot keys and slots of a partitioner's report.
 func (p *Packer) appendHot(b []byte, of *reports.Partitioner) []byte {
@@ -269,15 +282,15 @@ var deflaters = sync.Pool{New: func() any {
 	return w
 }}
 
-// deflated is the message of a packed report.
-func deflated(report []byte) Frame {
+// deflated is a message that has what is deflated as the field of that number.
+func deflated(b []byte, number protowire.Number) Frame {
 	var to bytes.Buffer
 	w := deflaters.Get().(*flate.Writer)
 	defer deflaters.Put(w)
 	w.Reset(&to)
-	_, _ = w.Write(report) // a buffer takes everything
+	_, _ = w.Write(b) // a buffer takes everything
 	_ = w.Close()
-	return appendText(make([]byte, 0, protowire.SizeTag(3)+protowire.SizeBytes(to.Len())), 3, to.Bytes())
+	return appendText(make([]byte, 0, protowire.SizeTag(number)+protowire.SizeBytes(to.Len())), number, to.Bytes())
 }
 
 // inflater is memory to unpack in.

@@ -81,7 +81,7 @@ func TestPackedReportsComeBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
 		keys, packer := NewKeys(h, 1<<20), NewPacker(h)
-		for range 8 {
+		for range 5 {
 			r := drawLarge(rng, h)
 			plain, before := Frame(AppendReport(nil, r)), packer.known
 			frame := packer.Pack(plain)
@@ -182,7 +182,7 @@ func TestPackedReportRefuses(t *testing.T) {
 			if failed != nil {
 				t.Fatal(failed)
 			}
-			_, err = TakeReport(deflated(b), h, keys, func(*reports.Report) error { return nil })
+			_, err = TakeReport(deflated(b, 3), h, keys, func(*reports.Report) error { return nil })
 		}
 		if !bytes.Contains([]byte(fmt.Sprint(err)), []byte(c.want)) {
 			t.Errorf("%s: %v", c.why, err)
@@ -191,14 +191,14 @@ func TestPackedReportRefuses(t *testing.T) {
 	keys := NewKeys(h, 1<<10)
 	bomb := appendText(nil, 10, make([]byte, 1<<20))
 	for why, frame := range map[string]Frame{
-		"what unpacks to more than a message may have": deflated(bomb),
+		"what unpacks to more than a message may have": deflated(bomb, 3),
 		"what is not deflated":                         protowire.AppendBytes(protowire.AppendTag(nil, 3, protowire.BytesType), []byte{7, 7, 7}),
 	} {
 		if _, err := TakeReport(frame, h, keys, nil); err != ErrGarbage {
 			t.Errorf("%s: %v", why, err)
 		}
 	}
-	if _, err := TakeReport(deflated(nil), h, nil, nil); err == nil {
+	if _, err := TakeReport(deflated(nil, 3), h, nil, nil); err == nil {
 		t.Error("a packed report is taken where none is expected")
 	}
 }
@@ -213,7 +213,7 @@ func FuzzPacked(f *testing.F) {
 		keys, known := NewKeys(h, 1<<20), naiveKeys(nil)
 		for _, b := range [][]byte{first, second} {
 			want, wrong := naiveReport(b, h, &known)
-			_, err := TakeReport(deflated(b), h, keys, func(r *reports.Report) error {
+			_, err := TakeReport(deflated(b, 3), h, keys, func(r *reports.Report) error {
 				if diff := gocmp.Diff(want, r, equalEmpty); diff != "" {
 					t.Fatalf("-library +by hand:\n%s", diff)
 				}

@@ -103,9 +103,10 @@ func alone(b []byte, number uint64) ([]byte, bool) {
 
 // Answer is what a client needs of a decision.
 type Answer struct {
-	Window uint64
-	Route  *policy.Route // to follow; nil: the one in force
-	Err    error         // why the decision's route cannot be followed; nil: it can, or there is none
+	Window     uint64
+	Route      *policy.Route      // to follow; nil: the one in force
+	Capacities *policy.Capacities // to keep the workers within; nil: as before
+	Err        error              // why the decision cannot be followed; nil: it can
 }
 
 // ErrBase means that a decision changes a route that the client does not have. A client that
@@ -114,20 +115,33 @@ var ErrBase = errors.New("a decision changes a route that did not come on this s
 
 // ReadResponse decodes an encoded pb.AttachResponse for a job of P workers. It returns an
 // answer if the response is a decision, and otherwise the message. base is the last route
-// that ReadResponse returned of this stream; nil: none.
-func ReadResponse(response []byte, workers int, base *policy.Route) (*Answer, *pb.AttachResponse, error) {
+// that ReadResponse returned of this stream; nil: none. A packed decision may unpack to most
+// bytes.
+func ReadResponse(response []byte, workers int, base *policy.Route, most int) (*Answer, *pb.AttachResponse, error) {
 	body, ok := alone(response, 2)
-	if !ok {
+	packed, isPacked := alone(response, 5)
+	if !ok && !isPacked {
 		m := &pb.AttachResponse{}
 		if proto.Unmarshal(response, m) != nil {
 			return nil, nil, ErrGarbage
 		}
-		if m.GetDecision() == nil {
+		switch of := m.GetMessage().(type) {
+		case *pb.AttachResponse_Packed:
+			packed, isPacked = of.Packed, true
+		case *pb.AttachResponse_Decision:
+			var err error
+			if body, err = proto.Marshal(of.Decision); err != nil {
+				return nil, nil, err
+			}
+		default:
 			return nil, m, nil
 		}
-		var err error
-		if body, err = proto.Marshal(m.GetDecision()); err != nil {
-			return nil, nil, err
+	}
+	if isPacked {
+		f := inflaters.Get().(*inflater)
+		defer f.done()
+		if body, ok = f.inflate(packed, most); !ok {
+			return nil, nil, ErrGarbage
 		}
 	}
 	a, ok := decodeAnswer(body, workers, base)

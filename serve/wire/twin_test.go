@@ -49,6 +49,8 @@ func scalar(f protoreflect.FieldDescriptor, rng *rand.Rand) protoreflect.Value {
 	switch f.Kind() {
 	case protoreflect.BoolKind:
 		return protoreflect.ValueOfBool(v%2 == 0)
+	case protoreflect.Sint32Kind:
+		return protoreflect.ValueOfInt32(int32(v))
 	case protoreflect.Uint32Kind:
 		return protoreflect.ValueOfUint32(uint32(v))
 	case protoreflect.DoubleKind:
@@ -197,7 +199,7 @@ func TestDecodingIsTheLibrarys(t *testing.T) {
 			request, at := begin(nil, 2)
 			request = end(append(request, b...), at)
 			if known != nil {
-				request = deflated(b)
+				request = deflated(b, 3)
 			}
 			_, err := TakeReport(request, h, keys, func(got *reports.Report) error {
 				if diff := gocmp.Diff(want, got, equalEmpty); diff != "" {
@@ -242,6 +244,12 @@ func TestDecodingIsTheLibrarys(t *testing.T) {
 		if rng.IntN(2) == 0 {
 			decision.Route = nil
 		}
+		if rng.IntN(2) == 0 {
+			decision.Capacities, decision.Waiting = []uint32{0, 4096, 8000, rng.Uint32()}, decision.Waiting[:0]
+			for range 4 * rng.IntN(2) {
+				decision.Waiting = append(decision.Waiting, rng.Int32()-rng.Int32())
+			}
+		}
 		if c := decision.Change; c != nil && rng.IntN(4) > 0 {
 			c.Base, c.Workers = route().Version, c.Workers[:min(len(c.Workers), len(c.Slots))]
 			c.Slots = c.Slots[:len(c.Workers)]
@@ -257,13 +265,24 @@ func TestDecodingIsTheLibrarys(t *testing.T) {
 		if ok != (garbage == nil) {
 			t.Fatalf("decoded: %v; the library: %v", ok, garbage)
 		}
-		if ok && ((answer.Err != nil) != (wanted.Err != nil) || answer.Window != wanted.Window || answer.Err == nil && !gocmp.Equal(answer.Route, wanted.Route, equalEmpty)) {
-			t.Fatalf("%+v, want %+v", answer, wanted)
-		}
+		sameAnswer(t, answer, wanted)
 	})
 	t.Logf("%d reports taken, %d of them with known keys, %d refused", taken, referred, refused)
 	if taken == 0 || refused == 0 || referred == 0 {
 		t.Error("the draw is one-sided")
+	}
+}
+
+// sameAnswer compares what was decoded by hand and by the library; nil: nothing.
+func sameAnswer(t interface{ Fatalf(string, ...any) }, got, want *Answer) {
+	if got == nil || want == nil {
+		return
+	}
+	if (got.Err != nil) != (want.Err != nil) || got.Window != want.Window {
+		t.Fatalf("%+v, want %+v", got, want)
+	}
+	if got.Err == nil && !gocmp.Equal([]any{got.Route, got.Capacities}, []any{want.Route, want.Capacities}, equalEmpty) {
+		t.Fatalf("%+v and %+v, want %+v and %+v", got.Route, got.Capacities, want.Route, want.Capacities)
 	}
 }
 
@@ -403,16 +422,24 @@ func TestDecisionsAreEncodedAsByTheLibrary(t *testing.T) {
 			d.Shares = [][]byte{{1}, nil}
 			m.Shares = d.Shares
 		}
+		if rapid.Bool().Draw(t, "capacities") {
+			d.Capacities = &policy.Capacities{Of: []float64{0, 0.25, 0.75, 0}}
+			m.Capacities = []uint32{0, 4096, 3 * 4096, 0}
+			if rapid.Bool().Draw(t, "waiting") {
+				d.Capacities.Waiting = []float64{0, -3, 4000, -3997}
+				m.Waiting = []int32{0, -3, 4000, -3997}
+			}
+		}
 		got := AppendDecision(nil, d)
 		want, err := proto.Marshal(&pb.AttachResponse{Message: &pb.AttachResponse_Decision{Decision: m}})
 		if err != nil || string(got) != string(want) {
 			t.Fatalf("%v: %x, want %x", err, got, want)
 		}
-		a, other, err := ReadResponse(got, 4, nil)
+		a, other, err := ReadResponse(got, 4, nil, 1<<20)
 		if err != nil || other != nil || a.Window != d.Window || a.Err != nil {
 			t.Fatalf("%+v, %v, %v", a, other, err)
 		}
-		if diff := gocmp.Diff(d.Route, a.Route); diff != "" {
+		if diff := gocmp.Diff([]any{d.Route, d.Capacities}, []any{a.Route, a.Capacities}); diff != "" {
 			t.Fatalf("-want +got:\n%s", diff)
 		}
 	})
@@ -456,7 +483,7 @@ func TestOddRequests(t *testing.T) {
 			t.Errorf("%s: %d workers, error %v", c.why, workers, err)
 		}
 	}
-	if a, m, err := ReadResponse([]byte{0xff}, 4, nil); a != nil || m != nil || err != ErrGarbage {
+	if a, m, err := ReadResponse([]byte{0xff}, 4, nil, 1<<20); a != nil || m != nil || err != ErrGarbage {
 		t.Errorf("noise is answered with %v, %v, %v", a, m, err)
 	}
 }

@@ -5,6 +5,7 @@ package operator
 import (
 	"math/bits"
 	"strings"
+	"unsafe"
 
 	"github.com/saspart/saspart/stream"
 )
@@ -20,6 +21,7 @@ type Combiner struct {
 	shift   uint    // 64 - log2(len(index))
 	entries []entry
 	free    []stream.State // emptied states for reuse
+	held    int64          // bytes of the largest window emitted since the last Held
 	last    *entry         // of the record added last
 	squares float64        // sum of the squared times of records
 }
@@ -154,13 +156,14 @@ func (c *Combiner) other(e *entry, slide int64) stream.State {
 // needs and forgets keys without any. Slides must be ended in order.
 func (c *Combiner) Emit(slide int64, worker int32, out func(Partial)) {
 	first := slide - c.slides + 1 // of the window
-	gone := 0
+	gone, held := 0, 0
 	for i := range c.entries {
 		e := &c.entries[i]
 		p := Partial{Hash: e.hash, Slide: slide, Key: e.key, Worker: worker, Merge: e.merge >= slide}
 		keep := e.old[:0]
 		for _, o := range e.old {
 			if o.slide >= first && o.slide <= slide {
+				held += o.state.Bytes()
 				c.join(&p, o.state)
 			}
 			if o.slide > first { // a later window needs it
@@ -172,6 +175,7 @@ func (c *Combiner) Emit(slide int64, worker int32, out func(Partial)) {
 		clear(e.old[len(keep):])
 		e.old = keep
 		if e.cur != nil && e.slide >= first && e.slide <= slide {
+			held += e.cur.Bytes()
 			if e.slide == first && p.State == nil { // the only pane, and no later window needs it
 				p.State, e.cur, e.slide = e.cur, nil, NoSlide
 			} else {
@@ -183,15 +187,29 @@ func (c *Combiner) Emit(slide int64, worker int32, out func(Partial)) {
 			e.cur, e.slide = nil, NoSlide
 		}
 		if p.State != nil {
+			held += len(e.key) + entryBytes
 			out(p)
 		}
 		if e.idle() {
 			gone++
 		}
 	}
+	c.held = max(c.held, int64(held))
 	if gone > len(c.entries)/4 {
 		c.compact()
 	}
+}
+
+// entryBytes is what a key takes besides its name and its panes: the entry, and two cells
+// of an index that is half full.
+const entryBytes = int(unsafe.Sizeof(entry{}) + 2*unsafe.Sizeof(probe{}))
+
+// Held is the memory, in bytes, that the largest aggregation window emitted since the last
+// call took before it was emitted.
+func (c *Combiner) Held() int64 {
+	held := c.held
+	c.held = 0
+	return held
 }
 
 func (c *Combiner) join(p *Partial, s stream.State) {

@@ -61,15 +61,16 @@ func (n *Lane) Fold(r *stream.Record, slide, now int64) {
 }
 
 // Held is the number of (key, instance) pairs that had state at most since it was last
-// asked for.
-func (l *Lanes) Held() int {
+// asked for, and the bytes that it took at most.
+func (l *Lanes) Held() (pairs, bytes int64) {
 	if l == nil {
-		return 0
+		return 0, 0
 	}
-	sum := 0
 	for i := range l.All {
-		sum += l.All[i].most
-		l.All[i].most = len(l.All[i].Comb.entries)
+		n := &l.All[i]
+		pairs += int64(n.most)
+		bytes += n.Comb.Held()
+		n.most = len(n.Comb.entries)
 	}
-	return sum
+	return pairs, bytes
 }

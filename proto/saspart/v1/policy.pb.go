@@ -238,6 +238,7 @@ type AttachResponse struct {
 	//	*AttachResponse_Decision
 	//	*AttachResponse_Notice
 	//	*AttachResponse_Control
+	//	*AttachResponse_Packed
 	Message       isAttachResponse_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -316,6 +317,15 @@ func (x *AttachResponse) GetControl() *Control {
 	return nil
 }
 
+func (x *AttachResponse) GetPacked() []byte {
+	if x != nil {
+		if x, ok := x.Message.(*AttachResponse_Packed); ok {
+			return x.Packed
+		}
+	}
+	return nil
+}
+
 type isAttachResponse_Message interface {
 	isAttachResponse_Message()
 }
@@ -336,6 +346,10 @@ type AttachResponse_Control struct {
 	Control *Control `protobuf:"bytes,4,opt,name=control,proto3,oneof"`
 }
 
+type AttachResponse_Packed struct {
+	Packed []byte `protobuf:"bytes,5,opt,name=packed,proto3,oneof"` // a decision, if the hello allows it: an encoded Decision, deflated (RFC 1951)
+}
+
 func (*AttachResponse_Welcome) isAttachResponse_Message() {}
 
 func (*AttachResponse_Decision) isAttachResponse_Message() {}
@@ -343,6 +357,8 @@ func (*AttachResponse_Decision) isAttachResponse_Message() {}
 func (*AttachResponse_Notice) isAttachResponse_Message() {}
 
 func (*AttachResponse_Control) isAttachResponse_Message() {}
+
+func (*AttachResponse_Packed) isAttachResponse_Message() {}
 
 // Hello begins a stream: it names the job and the subtasks that report on the stream.
 type Hello struct {
@@ -354,7 +370,7 @@ type Hello struct {
 	Shape         *Shape                 `protobuf:"bytes,5,opt,name=shape,proto3" json:"shape,omitempty"`        // the same for all subtasks of an instance
 	Subtasks      []*Subtasks            `protobuf:"bytes,6,rep,name=subtasks,proto3" json:"subtasks,omitempty"`  // the subtasks that report on this stream
 	Route         *Route                 `protobuf:"bytes,7,opt,name=route,proto3" json:"route,omitempty"`        // in force, if the stream has partitioners and the job has adopted a route
-	Compact       bool                   `protobuf:"varint,8,opt,name=compact,proto3" json:"compact,omitempty"`   // decisions may have a change in place of a route, and leave out busy
+	Compact       bool                   `protobuf:"varint,8,opt,name=compact,proto3" json:"compact,omitempty"`   // decisions may have a change in place of a route, leave out busy, have capacities, and come packed
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1549,14 +1565,17 @@ func (x *Model) GetReason() string {
 
 // Decision answers one window, on streams that have partitioners.
 type Decision struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Window        uint64                 `protobuf:"varint,1,opt,name=window,proto3" json:"window,omitempty"`         // its number: its first slide over shape.slides
-	Incomplete    bool                   `protobuf:"varint,2,opt,name=incomplete,proto3" json:"incomplete,omitempty"` // subtasks were missing at its deadline
-	Route         *Route                 `protobuf:"bytes,3,opt,name=route,proto3" json:"route,omitempty"`            // to follow from the next slide that no partitioner has begun, or at once by a late one; absent: keep the one in force
-	Busy          []float64              `protobuf:"fixed64,4,rep,packed,name=busy,proto3" json:"busy,omitempty"`     // of each worker in the window, for partitioners that learn from it; -1: missing
-	Shares        [][]byte               `protobuf:"bytes,5,rep,name=shares,proto3" json:"shares,omitempty"`          // the last that each partitioner subtask shared in the window, empty for those that shared nothing; none: no subtask shared anything
-	Start         uint64                 `protobuf:"varint,6,opt,name=start,proto3" json:"start,omitempty"`           // with a route: the first slide that it should be in force; a partitioner that has begun that slide follows the route from its next
-	Change        *RouteChange           `protobuf:"bytes,7,opt,name=change,proto3" json:"change,omitempty"`          // in place of route, if the hello allows it: the route as a change of an earlier one
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Window     uint64                 `protobuf:"varint,1,opt,name=window,proto3" json:"window,omitempty"`         // its number: its first slide over shape.slides
+	Incomplete bool                   `protobuf:"varint,2,opt,name=incomplete,proto3" json:"incomplete,omitempty"` // subtasks were missing at its deadline
+	Route      *Route                 `protobuf:"bytes,3,opt,name=route,proto3" json:"route,omitempty"`            // to follow from the next slide that no partitioner has begun, or at once by a late one; absent: keep the one in force
+	Busy       []float64              `protobuf:"fixed64,4,rep,packed,name=busy,proto3" json:"busy,omitempty"`     // of each worker in the window, for partitioners that learn from it; -1: missing
+	Shares     [][]byte               `protobuf:"bytes,5,rep,name=shares,proto3" json:"shares,omitempty"`          // the last that each partitioner subtask shared in the window, empty for those that shared nothing; none: no subtask shared anything
+	Start      uint64                 `protobuf:"varint,6,opt,name=start,proto3" json:"start,omitempty"`           // with a route: the first slide that it should be in force; a partitioner that has begun that slide follows the route from its next
+	Change     *RouteChange           `protobuf:"bytes,7,opt,name=change,proto3" json:"change,omitempty"`          // in place of route, if the hello allows it: the route as a change of an earlier one
+	// If the hello allows them. Each partitioner adopts them with its next slide, a late one at once.
+	Capacities    []uint32 `protobuf:"varint,8,rep,packed,name=capacities,proto3" json:"capacities,omitempty"` // of each worker, in 4096ths of the mean capacity; none: keep the earlier ones
+	Waiting       []int32  `protobuf:"zigzag32,9,rep,packed,name=waiting,proto3" json:"waiting,omitempty"`     // with capacities: how many more records than the mean wait in each worker's queue; none: not known
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1636,6 +1655,20 @@ func (x *Decision) GetStart() uint64 {
 func (x *Decision) GetChange() *RouteChange {
 	if x != nil {
 		return x.Change
+	}
+	return nil
+}
+
+func (x *Decision) GetCapacities() []uint32 {
+	if x != nil {
+		return x.Capacities
+	}
+	return nil
+}
+
+func (x *Decision) GetWaiting() []int32 {
+	if x != nil {
+		return x.Waiting
 	}
 	return nil
 }
@@ -1997,12 +2030,13 @@ const file_saspart_v1_policy_proto_rawDesc = "" +
 	"\x05hello\x18\x01 \x01(\v2\x11.saspart.v1.HelloH\x00R\x05hello\x12,\n" +
 	"\x06report\x18\x02 \x01(\v2\x12.saspart.v1.ReportH\x00R\x06report\x12\x18\n" +
 	"\x06packed\x18\x03 \x01(\fH\x00R\x06packedB\t\n" +
-	"\amessage\"\xdf\x01\n" +
+	"\amessage\"\xf9\x01\n" +
 	"\x0eAttachResponse\x12/\n" +
 	"\awelcome\x18\x01 \x01(\v2\x13.saspart.v1.WelcomeH\x00R\awelcome\x122\n" +
 	"\bdecision\x18\x02 \x01(\v2\x14.saspart.v1.DecisionH\x00R\bdecision\x12,\n" +
 	"\x06notice\x18\x03 \x01(\v2\x12.saspart.v1.NoticeH\x00R\x06notice\x12/\n" +
-	"\acontrol\x18\x04 \x01(\v2\x13.saspart.v1.ControlH\x00R\acontrolB\t\n" +
+	"\acontrol\x18\x04 \x01(\v2\x13.saspart.v1.ControlH\x00R\acontrol\x12\x18\n" +
+	"\x06packed\x18\x05 \x01(\fH\x00R\x06packedB\t\n" +
 	"\amessage\"\x87\x02\n" +
 	"\x05Hello\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\rR\bprotocol\x12\x16\n" +
@@ -2109,7 +2143,7 @@ const file_saspart_v1_policy_proto_rawDesc = "" +
 	"generation\x18\x02 \x01(\x04R\n" +
 	"generation\x12\x1a\n" +
 	"\banalytic\x18\x03 \x01(\bR\banalytic\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xde\x01\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\x98\x02\n" +
 	"\bDecision\x12\x16\n" +
 	"\x06window\x18\x01 \x01(\x04R\x06window\x12\x1e\n" +
 	"\n" +
@@ -2119,7 +2153,11 @@ const file_saspart_v1_policy_proto_rawDesc = "" +
 	"\x04busy\x18\x04 \x03(\x01R\x04busy\x12\x16\n" +
 	"\x06shares\x18\x05 \x03(\fR\x06shares\x12\x14\n" +
 	"\x05start\x18\x06 \x01(\x04R\x05start\x12/\n" +
-	"\x06change\x18\a \x01(\v2\x17.saspart.v1.RouteChangeR\x06change\"t\n" +
+	"\x06change\x18\a \x01(\v2\x17.saspart.v1.RouteChangeR\x06change\x12\x1e\n" +
+	"\n" +
+	"capacities\x18\b \x03(\rR\n" +
+	"capacities\x12\x18\n" +
+	"\awaiting\x18\t \x03(\x11R\awaiting\"t\n" +
 	"\aControl\x12\x17\n" +
 	"\x04rate\x18\x01 \x01(\x01H\x00R\x04rate\x88\x01\x01\x12%\n" +
 	"\vpartitioner\x18\x02 \x01(\tH\x01R\vpartitioner\x88\x01\x01\x12\x10\n" +
@@ -2253,6 +2291,7 @@ func file_saspart_v1_policy_proto_init() {
 		(*AttachResponse_Decision)(nil),
 		(*AttachResponse_Notice)(nil),
 		(*AttachResponse_Control)(nil),
+		(*AttachResponse_Packed)(nil),
 	}
 	file_saspart_v1_policy_proto_msgTypes[17].OneofWrappers = []any{}
 	type x struct{}
