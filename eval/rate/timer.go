@@ -73,13 +73,6 @@ func (t *timed) Route(b *stream.Batch, dst []partition.Dest) {
 	_ = t.times.RecordValue(t.now().Sub(start).Nanoseconds() * 1000 / int64(len(dst)))
 }
 
-// SetCapacities implements partition.CapacityFollower.
-func (t *timed) SetCapacities(c *policy.Capacities) {
-	if f, ok := t.Router.(partition.CapacityFollower); ok {
-		f.SetCapacities(c)
-	}
-}
-
 // Follow implements partition.RouteFollower.
 func (t *timed) Follow(r *policy.Route, slide int64) {
 	if f, ok := t.Router.(partition.RouteFollower); ok {
