@@ -19,10 +19,13 @@ TORCH := scripts/libtorch.sh exec
 # The packages that differ with the build tag torch are checked with and without it.
 TRAINING := ./train/... ./cmd/...
 
+# Packages whose tests compare rates on the wall clock; they run one at a time, the others
+# side by side.
+TIMED := ./engine ./engine/local
 # Packages with goroutines of their own; their tests run under the race detector.
 CONCURRENT := ./cmd/... ./collect ./engine ./engine/local ./engine/flink/... ./eval/study ./meter ./serve/... ./train/online ./train/setup
 
-.PHONY: help setup libtorch build test test-long vet staticcheck format-check unit quickstart bench-route bench-train bench-learn bench-offline bench-flink results builtin proto flink flink-test clean
+.PHONY: help setup libtorch build test test-long vet staticcheck format-check unit quickstart bench-route bench-train bench-learn bench-offline bench-flink results results-paper laws builtin proto flink flink-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -72,31 +75,35 @@ ifdef CAN_TRAIN
 	$(TORCH) $(GO) tool staticcheck -tags torch $(TRAINING)
 endif
 
-# All tests, one package at a time because some measure times; then the short tests of
-# concurrent packages under the race detector, which is ten times slower. Where libtorch
-# is available, all tests of training and of the command run with it.
+# All tests; then the short tests of concurrent packages, which measure no times, under the
+# race detector, which is ten times slower. Where libtorch is available, all tests of
+# training and of the command run with it.
 unit:
+	$(GO) test -p 1 -timeout 20m $(TIMED)
 ifdef CAN_TRAIN
-	$(GO) test -p 1 -timeout 20m $$($(GO) list ./... | grep -vE '/saspart/(cmd|train)(/|$$)')
-	$(TORCH) $(GO) test -p 1 -tags torch -timeout 30m $(TRAINING)
+	$(GO) test -p 2 -timeout 20m $$($(GO) list ./... | grep -vE '/saspart/(cmd|train)(/|$$)' | grep -vxF "$$($(GO) list $(TIMED))")
+	$(TORCH) $(GO) test -p 2 -tags torch -timeout 30m $(TRAINING)
 else
-	$(GO) test -p 1 -timeout 20m ./...
+	$(GO) test -p 2 -timeout 20m $$($(GO) list ./... | grep -vxF "$$($(GO) list $(TIMED))")
 endif
-	$(GO) test -p 1 -race -short -timeout 20m $(CONCURRENT)
+	$(GO) test -p 2 -race -short -timeout 20m $(CONCURRENT)
 
 # Maven downloads its dependencies the first time.
 MVN := mvn -q -B -ntp -f flink/pom.xml
 flink: ## build the connector and the jobs for Apache Flink, flink/*/target/*.jar
 	$(MVN) package -DskipTests
 
-flink-test: build ## test the connector and the jobs, then everything on a cluster of its own, in short
+# The last two tests mostly wait, each for a cluster of its own: they run side by side.
+FAULTS := $(GO) test -tags flink -run '^TestFaults$$' -timeout 40m ./engine/flink
+flink-test: build ## test the connector and the jobs, then everything on two clusters, in short
 	$(MVN) verify
-	$(GO) test -tags flink -run '^TestFaults$$' -short -timeout 20m ./engine/flink
-	@./scripts/flink-e2e.sh $(BIN) short
+	@echo "$(FAULTS) -short"; $(FAULTS) -short >$(dir $(BIN))faults.txt 2>&1 & faults=$$!; \
+	code=0; ./scripts/flink-e2e.sh $(BIN) short || code=$$?; \
+	wait $$faults || code=$$?; cat $(dir $(BIN))faults.txt; exit $$code
 
 test-long: test ## also fuzz every parser for a minute, and all failures and commands on a Flink cluster; half an hour
 	./scripts/fuzz.sh 60s
-	$(GO) test -tags flink -run '^TestFaults$$' -timeout 40m ./engine/flink
+	$(FAULTS)
 	./scripts/flink-e2e.sh $(BIN)
 
 quickstart: setup build ## run jobs on real data, in a few minutes
@@ -123,10 +130,19 @@ bench-flink: ## time the Flink connector with next to no work, against partition
 	    -cp $(CONNECTOR)/classes:$(CONNECTOR)/test-classes:$$(cat $(CONNECTOR)/test.classpath) \
 	    io.github.saspart.flink.Throughput $(BENCH)
 
-# Resumes runs/paper if it exists; remove the folder to repeat all measurements.
-results: build ## run the full comparison, half an hour on two quiet processors, and copy its tables into docs
+# Both resume what is in runs/; remove a folder there to repeat its measurements, as after
+# every change of the program.
+STUDIES := noise
+results: results-paper ## run the full comparison and the studies beside it, and rewrite docs/results.md; an hour on two quiet processors
+	@for s in $(STUDIES); do $(BIN) matrix --file $$s --out runs/$$s --resume >/dev/null; done
+	@./scripts/results.sh $(BIN) runs
+
+results-paper: build ## run the full comparison alone, half an hour, and rewrite its part of docs/results.md
 	@time $(BIN) matrix --file paper --out runs/paper --resume >/dev/null
-	@./scripts/results.sh $(BIN) runs/paper
+	@./scripts/results.sh $(BIN) runs
+
+laws: build ## measure the built-in policy under laws of noise and change, in some minutes, into docs/laws.md
+	@{ sed '/^<!-- tables -->/q' docs/laws.md; echo; $(BIN) laws -o markdown; } >docs/laws.md.new && mv docs/laws.md.new docs/laws.md
 
 builtin: libtorch ## train the capacity checkpoint policy/checkpoint/builtin from scratch, in an hour
 	$(TORCH) $(GO) run -tags torch ./train/builtin -out policy/checkpoint/builtin

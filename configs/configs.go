@@ -77,3 +77,16 @@ func ReadMatrix(name string) (text []byte, ok bool) {
 	text, err := matrices.ReadFile("matrix/" + name + ".yaml")
 	return text, err == nil
 }
+
+//go:embed scenarios/*.yaml
+var populations embed.FS
+
+// ScenarioNames lists the ready populations of scenarios, sorted.
+func ScenarioNames() []string { return names(populations, "scenarios") }
+
+// ReadScenarios returns the text of a ready population of scenarios; ok is false when there is
+// none of that name.
+func ReadScenarios(name string) (text []byte, ok bool) {
+	text, err := populations.ReadFile("scenarios/" + name + ".yaml")
+	return text, err == nil
+}

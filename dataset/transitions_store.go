@@ -64,7 +64,7 @@ type Store struct {
 	rows   int
 	normal *Normal
 
-	columns *Columns // in memory
+	memory []byte // the rows, if they are in memory
 
 	file *os.File // else
 	out  *bufio.Writer
@@ -72,10 +72,7 @@ type Store struct {
 }
 
 func newStore(w Widths, rows int) *Store {
-	c := NewColumns(rows, w)
-	c.Obs, c.Act, c.Reward, c.Next = c.Obs[:0], c.Act[:0], c.Reward[:0], c.Next[:0]
-	c.Terminal, c.Truncated = c.Terminal[:0], c.Truncated[:0]
-	return &Store{widths: w, columns: c}
+	return &Store{widths: w, memory: make([]byte, 0, rows*w.bytes())}
 }
 
 func newSpilled(w Widths, dir string) (*Store, error) {
@@ -92,23 +89,21 @@ func (s *Store) Len() int { return s.rows }
 // Widths are O and A.
 func (s *Store) Widths() Widths { return s.widths }
 
-// Columns are all transitions if they are in memory, else nil. They must not be
-// changed.
-func (s *Store) Columns() *Columns { return s.columns }
-
 // append adds a copy of r.
 func (s *Store) append(r *Row) error {
 	s.rows++
-	if c := s.columns; c != nil {
-		c.Obs, c.Act, c.Next = append(c.Obs, r.Obs...), append(c.Act, r.Act...), append(c.Next, r.Next...)
-		c.Reward, c.Terminal, c.Truncated = append(c.Reward, r.Reward), append(c.Terminal, r.Terminal), append(c.Truncated, r.Truncated)
-		return nil
-	}
 	buf := s.buf[:0]
+	if s.file == nil {
+		buf = s.memory
+	}
 	for _, v := range [][]float32{r.Obs, r.Next, r.Act, {r.Reward, r.Terminal, r.Truncated}} {
 		for _, x := range v {
 			buf = binary.LittleEndian.AppendUint32(buf, math.Float32bits(x))
 		}
+	}
+	if s.file == nil {
+		s.memory = buf
+		return nil
 	}
 	if _, err := s.out.Write(buf); err != nil {
 		return fmt.Errorf("write transitions to disk: %w; free some space, name another folder, or allow more memory", err)
@@ -149,28 +144,12 @@ func (s *Store) get(i int, dst *Columns, row int) error {
 	if i < 0 || i >= s.rows {
 		return fmt.Errorf("there is no transition %d; there are %d", i, s.rows)
 	}
+	from, err := s.encoded(i)
+	if err != nil {
+		return err
+	}
 	o, a := s.widths.Obs, s.widths.Act
 	obs, act, next := dst.Obs[row*o:(row+1)*o], dst.Act[row*a:(row+1)*a], dst.Next[row*o:(row+1)*o]
-	if c := s.columns; c != nil {
-		copy(obs, c.Obs[i*o:])
-		copy(act, c.Act[i*a:])
-		copy(next, c.Next[i*o:])
-		dst.Reward[row], dst.Terminal[row] = c.Reward[i], c.Terminal[i]
-		if dst.Truncated != nil {
-			dst.Truncated[row] = c.Truncated[i]
-		}
-		return nil
-	}
-	if s.out != nil {
-		if err := s.out.Flush(); err != nil {
-			return fmt.Errorf("write transitions to disk: %w; free some space, name another folder, or allow more memory", err)
-		}
-		s.out = nil
-	}
-	if _, err := s.file.ReadAt(s.buf, int64(i)*int64(len(s.buf))); err != nil {
-		return fmt.Errorf("read transition %d from disk: %w", i, err)
-	}
-	from := s.buf
 	for _, v := range [][]float32{obs, next, act} {
 		for j := range v {
 			v[j] = math.Float32frombits(binary.LittleEndian.Uint32(from[4*j:]))
@@ -189,6 +168,24 @@ func (s *Store) get(i int, dst *Columns, row int) error {
 	return nil
 }
 
+// encoded is transition i as append has encoded it, valid until the next call.
+func (s *Store) encoded(i int) ([]byte, error) {
+	if s.file == nil {
+		n := s.widths.bytes()
+		return s.memory[i*n : (i+1)*n], nil
+	}
+	if s.out != nil {
+		if err := s.out.Flush(); err != nil {
+			return nil, fmt.Errorf("write transitions to disk: %w; free some space, name another folder, or allow more memory", err)
+		}
+		s.out = nil
+	}
+	if _, err := s.file.ReadAt(s.buf, int64(i)*int64(len(s.buf))); err != nil {
+		return nil, fmt.Errorf("read transition %d from disk: %w", i, err)
+	}
+	return s.buf, nil
+}
+
 // Normalise maps every observation by n. It may be called once.
 func (s *Store) Normalise(n Normal) error {
 	if s.normal != nil {
@@ -198,10 +195,6 @@ func (s *Store) Normalise(n Normal) error {
 		return fmt.Errorf("normalisation of %d and %d numbers for observations of %d", len(n.Mean), len(n.Scale), s.widths.Obs)
 	}
 	s.normal = &n
-	if c := s.columns; c != nil {
-		n.Apply(c.Obs)
-		n.Apply(c.Next)
-	}
 	return nil
 }
 

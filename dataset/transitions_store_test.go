@@ -183,8 +183,8 @@ func TestSpillLeavesNothing(t *testing.T) {
 	config := handConfig()
 	config.MemoryMB = 0
 	tr := load(t, Load{Config: config, Files: []string{path}, Dir: dir})
-	if left, _ := os.ReadDir(dir); len(left) != 0 || tr.Train.Columns() != nil {
-		t.Errorf("%d files, in memory: %v", len(left), tr.Train.Columns() != nil)
+	if left, _ := os.ReadDir(dir); len(left) != 0 || tr.Train.file == nil {
+		t.Errorf("%d files, in memory: %v", len(left), tr.Train.file == nil)
 	}
 	if _, err := (Load{Config: config, Files: []string{path}, Dir: filepath.Join(dir, "none")}).Do(context.Background()); err == nil || !strings.Contains(err.Error(), "none") {
 		t.Errorf("a folder that is not there: %v", err)

@@ -123,8 +123,8 @@ func TestGolden(t *testing.T) {
 		if diff := cmp.Diff([]float64{0.6, 0.3, 0.1}, tr.Shares, cmpopts.EquateApprox(0, 1e-12)); diff != "" {
 			t.Errorf("%s: shares of the ranks:\n%s", c.why, diff)
 		}
-		if (tr.Train.Columns() == nil) != (c.memory == 0) {
-			t.Errorf("%s: in memory: %v", c.why, tr.Train.Columns() != nil)
+		if (tr.Train.file != nil) != (c.memory == 0) {
+			t.Errorf("%s: in memory: %v", c.why, tr.Train.file == nil)
 		}
 	}
 }

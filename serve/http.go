@@ -40,9 +40,9 @@ func (s *Server) Handler(token string, onlyLoopback bool) (http.Handler, error) 
 	began := s.now()
 	open, closed := http.NewServeMux(), http.NewServeMux()
 	open.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
-	open.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if !s.ready() {
-			http.Error(w, "draining", http.StatusServiceUnavailable)
+	open.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if err := s.ready(r.Context()); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
 		_, _ = w.Write([]byte("ready\n"))
@@ -92,7 +92,7 @@ const mostShown = 64
 func (s *Server) page(began time.Time) page {
 	m := s.currentModel()
 	p := page{
-		Server: s.name, Model: m.Name, Digest: short(m.Digest), Generation: m.generation, Ready: s.ready(),
+		Server: s.name, Model: m.Name, Digest: short(m.Digest), Generation: m.generation, Ready: s.open(),
 		Uptime: s.now().Sub(began).Seconds(), Jobs: []View{},
 	}
 	jobs := s.list()

@@ -2,7 +2,6 @@ package serve
 
 import (
 	"fmt"
-	"math"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -17,29 +16,42 @@ import (
 )
 
 // job is the server's state of one job: it joins the reports of the job's streams into
-// windows, and answers each window when it is complete or overdue.
+// windows, and answers each window when it is complete or overdue. The lock is never held
+// while a controller decides.
 type job struct {
 	server   *Server
 	name     string
 	instance string
 	shape    reports.Shape
+	host     string // of its first stream
 
 	mu        sync.Mutex
 	gone      bool // the server has dropped it; a stream that still has it must look it up again
 	streams   []*stream
 	assembler *reports.Assembler
-	timer     *time.Timer // of the next overdue window, and of the end of lingering
-	waits     time.Time   // when timer fires; zero: never
+	learn     *policy.Blur // what routers that learn see of the windows
+	timer     *time.Timer  // of the next event that no report triggers
+	waits     time.Time    // when timer fires; zero: never
+	emptied   time.Time    // when the last stream left
 
+	queue    []*window     // waiting for decisions, the oldest first
+	deciding bool          // a goroutine is in decide
+	running  *window       // being decided; nil: none
+	lane     lane          // in which it is decided
+	began    time.Time     // when
+	long     bool          // decisions take long
+	heard    *policy.Route // the latest route reported since the last decision; nil: none
+	unsent   *policy.Route // the latest route decided that no answer had; nil: none
+	distance *float64      // of keys, at the last decision
+
+	decider decider      // of the loop's controller; changed by decide alone
+	wanted  wire.Control // everything that Control asked for
+	view    view
+
+	// Without the lock, for decide alone.
 	keys     keys
 	loop     *loop.Loop
-	learn    *policy.Blur // what routers that learn see of the windows
-	decider  decider      // of the loop's controller
-	upcoming *decider     // of the loop's pending handover; nil: none
-
-	wanted wire.Control // everything that Control asked for
-
-	view view
+	upcoming *decider // of the loop's pending handover; nil: none
 }
 
 // choice is what the controller of a job depends on.
@@ -56,11 +68,13 @@ type decider struct {
 }
 
 // newJob returns a job without streams.
-func newJob(s *Server, h *wire.Hello) *job {
+func newJob(s *Server, h *wire.Hello, host string) *job {
 	j := &job{
-		server: s, name: h.Job, instance: h.Instance, shape: h.Shape,
+		server: s, name: h.Job, instance: h.Instance, shape: h.Shape, host: host,
 		assembler: reports.NewAssembler(h.Shape, s.config.Window),
 		view:      newView(h.Shape.Workers),
+		emptied:   s.now(),
+		long:      pairs(&h.Shape) > longPairs,
 		learn:     policy.NewBlur(s.learn, s.seed),
 	}
 	j.keys = keys{limit: s.config.KeyDistance}
@@ -105,7 +119,7 @@ func (j *job) attach(s *stream, route *policy.Route) bool {
 	j.streams = append(j.streams, s)
 	if route != nil {
 		j.assembler.Know(route)
-		j.loop.Follow(route)
+		j.hear(route)
 	}
 	s.out.put(&pb.AttachResponse{Message: &pb.AttachResponse_Welcome{Welcome: &pb.Welcome{
 		Protocol: wire.Protocol, Server: j.server.name, Model: j.modelMessage(),
@@ -137,62 +151,39 @@ func (j *job) detach(s *stream) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.streams = slices.DeleteFunc(j.streams, func(x *stream) bool { return x == s })
+	j.emptied = j.server.now()
 	j.wait()
 }
 
 // report processes a report of a stream, and answers the windows that are over. It does
 // not keep the report's lists.
 func (j *job) report(s *stream, r *reports.Report) error {
+	begins, err := j.add(s, r)
+	if begins {
+		j.begin()
+	}
+	return err
+}
+
+func (j *job) add(s *stream, r *reports.Report) (begins bool, err error) {
 	now := j.server.now()
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if !slices.Contains(j.streams, s) {
-		return nil // replaced
+		return false, nil // replaced
 	}
 	if err := j.assembler.Add(now, r); err != nil {
-		return err
+		return false, err
 	}
-	j.loop.Follow(r.Route)
-	j.answer(now)
-	return nil
+	j.hear(r.Route)
+	return j.assemble(now), nil
 }
 
-// answer decides on the windows that are over by now.
-func (j *job) answer(now time.Time) {
-	for {
-		a := j.assembler.Next(now)
-		if a == nil {
-			break
-		}
-		j.refresh(a.Window)
-		if j.server.watch != nil {
-			j.server.watch(j.name, a)
-		}
-		j.loop.Observe(a.Window)
-		decided := j.loop.Decide()
-		route := decided.Route
-		d := &decision{
-			Decision: wire.Decision{Window: a.Number, Incomplete: !a.Complete(), Shares: a.Shares, Capacities: decided.Capacities},
-			learned:  a.Learns,
-		}
-		if seen := j.learn.See(a.Window); seen != nil {
-			d.Busy = measured(seen.Busy)
-		}
-		if route != nil {
-			route = j.loop.Announce(route)
-			j.assembler.Know(route)
-			d.Route, d.Start = route, min(j.assembler.Latest(), math.MaxUint64-2)+2
-		}
-		for _, s := range j.streams {
-			if len(s.hello.Partitioners) > 0 && s.out.decide(d) {
-				j.server.metrics.unsent.Inc()
-			}
-		}
-		j.view.add(a, route)
-		j.server.metrics.answered(j, j.server.now().Sub(now))
-		a.Release()
+// hear keeps a route for the loop, if it is the latest one since the last decision.
+func (j *job) hear(r *policy.Route) {
+	if r != nil && (j.heard == nil || r.Version > j.heard.Version) {
+		j.heard = r
 	}
-	j.wait()
 }
 
 // failed logs the panic of a controller: its job keeps the latest route, and other jobs are
@@ -239,6 +230,8 @@ func (j *job) refresh(w *policy.Window) {
 // handedOver logs that the upcoming controller decides from now on, and notifies the
 // job's streams.
 func (j *job) handedOver() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	j.decider, j.upcoming = *j.upcoming, nil
 	m := j.modelMessage()
 	j.server.log.Info("another controller decides", "job", j.name, "model", m.Name, "analytic", j.decider.analytic)
@@ -261,12 +254,15 @@ func (j *job) modelMessage() *pb.Model {
 	return &pb.Model{Name: d.model.Name, Generation: d.model.generation, Analytic: d.analytic != "", Reason: d.analytic}
 }
 
-// wait sets the timer to the next event that no report triggers: a window becomes overdue,
-// or a job without streams is dropped.
+// wait sets the timer to the next event that no report triggers: a window becomes overdue, a
+// decision takes too long, or a job without streams is dropped. The caller holds the lock.
 func (j *job) wait() {
 	due, ok := j.assembler.Due()
 	if len(j.streams) == 0 {
-		due, ok = j.server.now().Add(j.server.config.Linger), true
+		due, ok = j.emptied.Add(j.server.config.Linger), true
+	}
+	if d, waits := j.dueDecision(); waits && (!ok || d.Before(due)) {
+		due, ok = d, true
 	}
 	switch {
 	case j.gone || !ok:
@@ -285,22 +281,39 @@ func (j *job) wait() {
 
 // tick runs when the timer fires.
 func (j *job) tick() {
+	now := j.server.now()
 	j.mu.Lock()
 	j.waits = time.Time{}
-	idle := len(j.streams) == 0
-	if !idle && !j.gone {
-		j.answer(j.server.now())
+	begins := false
+	if !j.gone {
+		j.hurry(now)
+		begins = j.assemble(now)
 	}
+	idle := len(j.streams) == 0
 	j.mu.Unlock()
+	if begins {
+		j.begin()
+	}
 	if idle {
-		j.server.forget(j)
+		j.server.forget(j, false)
 	}
 }
 
-// close stops the job's timer for good.
-func (j *job) close() {
+// idle returns since when the job has had no streams.
+func (j *job) idle() (since time.Time, idle bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	return j.emptied, len(j.streams) == 0
+}
+
+// close stops the job's timer for good, on a condition that is evaluated under the lock.
+func (j *job) close(condition func() bool) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !condition() {
+		return false
+	}
 	j.gone = true
 	j.wait()
+	return true
 }

@@ -18,9 +18,9 @@ type metrics struct {
 	rejected *prometheus.CounterVec // reports, by reason
 	unsent   prometheus.Counter
 
-	jobs, streams, model                            *prometheus.Desc
-	windows, decisions, fallbacks, missing, reports *prometheus.Desc
-	imbalance, busy, cpu, distance                  *prometheus.Desc
+	jobs, streams, model                                  *prometheus.Desc
+	windows, decisions, fallbacks, late, missing, reports *prometheus.Desc
+	imbalance, busy, cpu, distance                        *prometheus.Desc
 }
 
 func newMetrics(s *Server) *metrics {
@@ -48,6 +48,7 @@ func newMetrics(s *Server) *metrics {
 		windows:   desc("windows_total", "Windows answered.", "job"),
 		decisions: desc("routes_total", "Windows answered with another route.", "job"),
 		fallbacks: desc("fallbacks_total", "Windows answered by the analytic route, because the model does not fit the job's workers or its keys.", "job", "reason"),
+		late:      desc("late_decisions_total", "Windows answered by the latest route, because the decision took too long.", "job"),
 		missing:   desc("missing_total", "Subtasks missing from windows.", "job"),
 		reports:   desc("reports_total", "Reports of one subtask for one slide, by fate.", "job", "fate"),
 		imbalance: desc("imbalance", "(largest - mean) / mean of the busy ratios of the last window.", "job"),
@@ -73,7 +74,7 @@ func (m *metrics) answered(j *job, took time.Duration) {
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.jobs, m.streams, m.model, m.windows, m.decisions, m.fallbacks, m.missing, m.reports, m.imbalance, m.busy, m.cpu, m.distance} {
+	for _, d := range []*prometheus.Desc{m.jobs, m.streams, m.model, m.windows, m.decisions, m.fallbacks, m.late, m.missing, m.reports, m.imbalance, m.busy, m.cpu, m.distance} {
 		to <- d
 	}
 }
@@ -97,6 +98,7 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 		count(m.decisions, v.Routes, v.Job)
 		count(m.fallbacks, v.Fallbacks-v.FarKeys, v.Job, "workers")
 		count(m.fallbacks, v.FarKeys, v.Job, "keys")
+		count(m.late, v.Late, v.Job)
 		if v.KeyDistance != nil {
 			gauge(m.distance, *v.KeyDistance, v.Job)
 		}

@@ -46,18 +46,7 @@ func CheckpointModel(name string, c *checkpoint.Checkpoint, config learned.Confi
 // LoadModel reads the checkpoint that dir holds, as a checkpoint's folder or a training
 // run's, or the built-in one for checkpoint.BuiltinName.
 func LoadModel(dir string, config learned.Config) (*Model, error) {
-	if dir == checkpoint.BuiltinName {
-		c, err := checkpoint.Builtin()
-		if err != nil {
-			return nil, err
-		}
-		return CheckpointModel(checkpoint.BuiltinName, c, config), nil
-	}
-	found, err := checkpoint.Find(dir)
-	if err != nil {
-		return nil, err
-	}
-	c, err := checkpoint.Load(found)
+	c, err := checkpoint.Open(dir)
 	if err != nil {
 		return nil, err
 	}

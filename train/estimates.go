@@ -10,7 +10,8 @@ type Estimates struct {
 	Distance    float64 `json:"distance"` // root mean square between the two, per number of an action in [-1,1], or per log share
 
 	// For the capacity action: the mean imbalance after the first windows, at the speeds in
-	// the held-out recordings, of the policy and of the recorded behaviour.
+	// the held-out recordings, of the policy and of the recorded behaviour. Where the training
+	// is on scenarios: in others, of the policy and of waterfill's estimates.
 	Recorded  *float64 `json:"recorded,omitempty"`
 	Behaviour *float64 `json:"behaviour,omitempty"`
 }

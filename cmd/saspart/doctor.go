@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"time"
@@ -80,6 +81,9 @@ func (d doctor) examine() []finding {
 	}
 }
 
+// colours are the escape sequences that Maven prints even with style.color=never.
+var colours = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
 // version is the first line that a program prints about itself, with its place.
 func (d doctor) version(program string, args ...string) string {
 	path, err := exec.LookPath(program)
@@ -89,7 +93,7 @@ func (d doctor) version(program string, args ...string) string {
 	ctx, cancel := context.WithTimeout(d.ctx, patience)
 	defer cancel()
 	text, err := exec.CommandContext(ctx, path, args...).CombinedOutput()
-	line, _, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
+	line, _, _ := strings.Cut(strings.TrimSpace(colours.ReplaceAllString(string(text), "")), "\n")
 	if err != nil {
 		return ""
 	}

@@ -183,6 +183,9 @@ func (s *studied) info(a *app) study.Info {
 	}
 	for _, c := range s.contenders {
 		info.Contenders = append(info.Contenders, c.Name)
+		if p, err := c.Policy(); err == nil && p != "" { // what is wrong with it is said of its measurements
+			info.Policies = append(info.Policies, p)
+		}
 	}
 	return info
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -68,5 +69,47 @@ func TestTrainOfflineCapacity(t *testing.T) {
 		if code != codeOK || !strings.Contains(stdout, `"recorded"`) {
 			t.Errorf("%s: exit code %d\n%s%s", algo, code, stdout, narration)
 		}
+	}
+}
+
+// TestTrainOnScenarios trains on laws of a file, is interrupted and resumes where it was.
+func TestTrainOnScenarios(t *testing.T) {
+	dir := t.TempDir()
+	laws := filepath.Join(dir, "mine.yaml")
+	if err := os.WriteFile(laws, []byte("laws:\n  - name: waves\n    windows: 16\n    wave: [0.1, 0.3]\n    wave_period: [8, 16]\n    missing: 0.1\n    missing_for: 2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	train := func(out, steps string, more ...string) *checkpoint.Checkpoint {
+		t.Helper()
+		args := []string{"train-offline", "--action", "capacity", "--scenarios", laws, "--checkpoint", "builtin", "--out", filepath.Join(dir, out),
+			"--set", "model.batch=4", "--set", "model.workers=[2, 4]", "--set", "checkpoint_every=2", "--set", "updates=4", "--set", "model.rate=1e-3"}
+		ctx, cancel := context.WithCancel(t.Context())
+		a := &app{in: strings.NewReader(""), out: io.Discard, err: io.Discard, now: time.Now}
+		if steps != "4" {
+			calls := 0
+			a.now = func() time.Time {
+				if calls++; calls > 4 {
+					cancel()
+				}
+				return time.Now()
+			}
+		}
+		defer cancel()
+		if code := a.execute(ctx, append(args, more...)); (code == codeOK) != (steps == "4") {
+			t.Fatalf("exit code %d", code)
+		}
+		c, err := checkpoint.Load(filepath.Join(dir, out, "checkpoints", "last"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	whole := train("a", "4")
+	train("b", "some")
+	if resumed := train("b", "4", "--resume"); resumed.Digest != whole.Digest {
+		t.Error("a resumed training ends elsewhere")
+	}
+	if !strings.Contains(whole.Configuration, "name: waves") {
+		t.Errorf("the checkpoint does not hold its laws:\n%s", whole.Configuration)
 	}
 }

@@ -32,6 +32,7 @@ const trainPrefix = "SASPART_TRAIN_"
 
 type trainOfflineOptions struct {
 	data       []string // patterns of traces
+	scenarios  string   // laws, in place of traces; empty: none
 	out        string   // the run's folder
 	resume     bool
 	action     checkpoint.Kind
@@ -47,7 +48,7 @@ func (a *app) trainOfflineCommand() *cobra.Command {
 	opts := trainOfflineOptions{seed: 1, action: checkpoint.KindShares}
 	cmd := &cobra.Command{
 		Use:   "train-offline",
-		Short: "Learn a policy from traces, without running a job",
+		Short: "Learn a policy from traces or scenarios, without running a job",
 		Long: `Learns how to split the heavy keys from the traces that collect has written. The run's
 folder holds the best and the last checkpoint, metrics.csv, TensorBoard events and
 report.html.
@@ -59,7 +60,9 @@ policy is then scored at the worker speeds of held-out recordings.
 
 --action shares learns where the heavy keys of one job go, for its number of workers.
 --action capacity learns how much work each worker gets, for any number of workers. Its
-traces may be of any partitioners and of different numbers of workers.
+traces may be of any partitioners and of different numbers of workers. With --scenarios
+in place of --data it learns on synthetic scenarios of your own laws of noise and change,
+by gradients through a model of the job (docs/algorithms.md, "The scenarios").
 
 --resume continues a run that was interrupted or killed from its last checkpoint. The
 run then ends with the same policy, bit for bit, as an uninterrupted one.`,
@@ -67,11 +70,13 @@ run then ends with the same policy, bit for bit, as an uninterrupted one.`,
   saspart train-offline --data 'traces/*.arrow' --out runs/first --resume
   saspart train-offline --data 'traces/*.arrow' --out runs/clone --algo bc --steps 2000
   saspart train-offline --data 'traces/*.arrow' --out runs/paper --train-config reference
-  saspart train-offline --data 'traces/*.arrow' --out runs/any --action capacity --checkpoint builtin`,
+  saspart train-offline --data 'traces/*.arrow' --out runs/any --action capacity --checkpoint builtin
+  saspart train-offline --scenarios mine.yaml --out runs/mine --action capacity --checkpoint builtin`,
 		Args: noArgs,
 	}
 	flags := cmd.Flags()
 	flags.StringSliceVar(&opts.data, "data", nil, "traces to learn from, a `glob`")
+	scenariosFlag(cmd, &opts.scenarios)
 	flags.StringVar(&opts.out, "out", "", "`folder` of the run, for example runs/first")
 	flags.BoolVar(&opts.resume, "resume", false, "continue from the run's last checkpoint")
 	flags.StringVar(&opts.config, "train-config", "", "training configuration, a `file` or the name of a ready one")
@@ -89,8 +94,13 @@ run then ends with the same policy, bit for bit, as an uninterrupted one.`,
 	choiceFlag(cmd, &algo, "algo", "", "bc: clone the behaviour; cql: with two critics; sacn-cql: with learner.critics; model: by gradients at recorded speeds, only for capacity",
 		"bc", "cql", "sacn-cql", string(train.Model))
 	outputFlag(cmd, &opts.output, "text", "json")
-	require(cmd, "data", "out")
+	require(cmd, "out")
+	cmd.MarkFlagsOneRequired("data", "scenarios")
+	cmd.MarkFlagsMutuallyExclusive("data", "scenarios")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if algo == "" && opts.scenarios != "" && opts.action == checkpoint.KindCapacity {
+			algo = string(train.Model)
+		}
 		opts.overrides = append(algorithm(algo), settings.overrides...)
 		return a.runTrainOffline(cmd.Context(), opts)
 	}
@@ -132,6 +142,13 @@ func (a *app) runTrainOffline(ctx context.Context, opts trainOfflineOptions) err
 	if c.Training, err = a.loadTraining(opts); err != nil {
 		return err
 	}
+	if opts.scenarios != "" {
+		scenarios, err := loadScenarios(opts.scenarios)
+		if err != nil {
+			return err
+		}
+		c.Scenarios = &scenarios
+	}
 	if err := c.Check(); err != nil {
 		return setupError(err)
 	}
@@ -140,8 +157,10 @@ func (a *app) runTrainOffline(ctx context.Context, opts trainOfflineOptions) err
 			return err
 		}
 	}
-	if c.Data, err = dataset.Glob(opts.data...); err != nil {
-		return err
+	if c.Scenarios == nil {
+		if c.Data, err = dataset.Glob(opts.data...); err != nil {
+			return err
+		}
 	}
 	if err := a.checkRun(opts.out, opts.resume); err != nil {
 		return err
@@ -230,6 +249,10 @@ func setupError(err error) error {
 
 // describeTraces prints what was read from the traces.
 func (a *app) describeTraces(t *offline.Training) {
+	if t.Capacity != nil && t.Capacity.Scenarios != nil {
+		a.narrate("scenarios of %s", plural(len(t.Capacity.Scenarios.Laws), "law"))
+		return
+	}
 	if t.Capacity != nil {
 		data, workers := t.Capacity.Data, []string(nil)
 		for _, p := range data.Workers {
@@ -303,15 +326,23 @@ func (a *app) printTrained(opts trainOfflineOptions, o offline.Outcome) error {
 	if err != nil {
 		return err
 	}
-	text := fmt.Sprintf("%s, distance from the data's actions %.3f", plural(int(o.Updates), "update"), o.Estimates.Distance)
 	number := func(v float64) string { return strconv.FormatFloat(v, 'f', 4, 64) }
-	if e := o.Estimates; e.Recorded != nil {
+	text, where := plural(int(o.Updates), "update"), "at the recorded speeds"
+	if opts.scenarios != "" {
+		where = "on scenarios not trained on"
+	} else {
+		text += fmt.Sprintf(", distance from the data's actions %.3f", o.Estimates.Distance)
+	}
+	switch e := o.Estimates; {
+	case e.Recorded != nil && opts.scenarios != "":
+		text += fmt.Sprintf("\nimbalance %s %s, of waterfill's estimates %s", where, number(*e.Recorded), number(*e.Behaviour))
+	case e.Recorded != nil:
 		text += fmt.Sprintf("\nimbalance at the recorded speeds %s, of what was recorded %s", number(*e.Recorded), number(*e.Behaviour))
 	}
 	if o.Best != nil {
 		on := "on the fluid model"
 		if o.Rollout == nil {
-			on = "at the recorded speeds"
+			on = where
 		}
 		text += fmt.Sprintf("\nimbalance %s at best %s", on, number(*o.Best))
 	}

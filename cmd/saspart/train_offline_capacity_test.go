@@ -3,6 +3,7 @@ package main
 import (
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -56,10 +57,17 @@ func TestTrainCapacityRefuses(t *testing.T) {
 		{"shares from a checkpoint", []string{"--checkpoint", "builtin"}, codeUsage, "--action capacity"},
 		{"a checkpoint that there is not", []string{"--action", "capacity", "--checkpoint", filepath.Join(dir, "no")}, codeFailed, "no"},
 		{"a checkpoint of the other action", []string{"--action", "capacity", "--checkpoint", filepath.Join(dir, "shares")}, codeUsage, "is of kind shares"},
+		{"scenarios for shares", []string{"--scenarios", "laws"}, codeUsage, "--scenarios are for --action capacity"},
+		{"scenarios and rewards", []string{"--action", "capacity", "--scenarios", "laws", "--algo", "cql"}, codeUsage, "--algo model alone"},
+		{"scenarios that there are not", []string{"--action", "capacity", "--scenarios", "law"}, codeUsage, "did you mean"},
 		{"shares by the model", []string{"--algo", "model"}, codeUsage, "algorithm"},
 		{"a setting of the other action", []string{"--action", "capacity", "--set", "data.hot_keys=3"}, codeUsage, "hot_keys"},
 	} {
-		code, stdout, narration := saspart(t, nil, append([]string{"train-offline", "--data", data, "--out", out}, c.args...)...)
+		args := append([]string{"train-offline", "--out", out}, c.args...)
+		if !slices.Contains(args, "--scenarios") {
+			args = append(args, "--data", data)
+		}
+		code, stdout, narration := saspart(t, nil, args...)
 		if code != c.code || stdout != "" || !strings.Contains(narration, c.want) {
 			t.Errorf("%s: exit code %d, want %d with %q\n%s%s", c.why, code, c.code, c.want, stdout, narration)
 		}

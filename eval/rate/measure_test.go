@@ -96,7 +96,7 @@ func TestMeasure(t *testing.T) {
 	}
 }
 
-// TestRampAgrees holds the reference's ramp against the search.
+// TestRampAgrees holds SaSPartitioner's ramp against the search.
 func TestRampAgrees(t *testing.T) {
 	e := job(nil)
 	c := Default()

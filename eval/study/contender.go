@@ -106,17 +106,20 @@ func (c Contender) overrides(from string) []strict.Override {
 	return set
 }
 
+// Policy names the checkpoint that the contender follows, with its digest; "" for those that
+// follow none.
+func (c Contender) Policy() (string, error) {
+	p, err := c.open()
+	if err != nil || p == nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s, sha256 %.12s", c.Checkpoint, p.Digest), nil
+}
+
 // open reads the checkpoint that the contender follows; nil for those that follow none.
 func (c Contender) open() (*checkpoint.Checkpoint, error) {
-	switch c.Checkpoint {
-	case "", table.Untrained:
+	if c.Checkpoint == "" || c.Checkpoint == table.Untrained {
 		return nil, nil
-	case checkpoint.BuiltinName:
-		return checkpoint.Builtin()
 	}
-	dir, err := checkpoint.Find(c.Checkpoint)
-	if err != nil {
-		return nil, err
-	}
-	return checkpoint.Load(dir)
+	return checkpoint.Open(c.Checkpoint)
 }

@@ -61,24 +61,12 @@ func NewSaSPartitioner(c SaSPartitionerConfig, workers int) (policy.Controller, 
 		}
 		return learned.NewAdaptive(pool, c.Config, workers)
 	}
-	checkpoint, err := openCheckpoint(c.Checkpoint)
+	if c.Checkpoint == Untrained {
+		return learned.New(checkpoint.UntrainedCapacity(32, 0), c.Config, workers)
+	}
+	followed, err := checkpoint.Open(c.Checkpoint)
 	if err != nil {
 		return nil, err
 	}
-	return learned.New(checkpoint, c.Config, workers)
-}
-
-// openCheckpoint returns the checkpoint of that name or folder.
-func openCheckpoint(name string) (*checkpoint.Checkpoint, error) {
-	switch name {
-	case Untrained:
-		return checkpoint.UntrainedCapacity(32, 0), nil
-	case checkpoint.BuiltinName:
-		return checkpoint.Builtin()
-	}
-	dir, err := checkpoint.Find(name)
-	if err != nil {
-		return nil, err
-	}
-	return checkpoint.Load(dir)
+	return learned.New(followed, c.Config, workers)
 }

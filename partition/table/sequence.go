@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"math"
 	"slices"
+
+	"github.com/saspart/saspart/internal/minheap"
 )
 
 // The records of a split key cycle through a fixed sequence of workers, which is made when
@@ -74,15 +76,12 @@ func closeEnough(counts []int, shares []float64, length int) bool {
 	return true
 }
 
-// pending is a worker's next turn: its deadline << 16 | the worker's index.
-type pending = uint64
-
 // sequencer spreads turns. Its buffers are reused from one sequence to the next.
 type sequencer struct {
-	heap     []pending // turns that may be taken, the earliest deadline at the root
-	taken    []int     // turns taken, by worker
-	released []int     // by position: a worker whose next turn is released there, + 1
-	chain    []int     // by worker: another one released at the same position, + 1
+	heap     minheap.Heap[int, int] // workers whose next turn may be taken, by its deadline
+	taken    []int                  // turns taken, by worker
+	released []int                  // by position: a worker whose next turn is released there, + 1
+	chain    []int                  // by worker: another one released at the same position, + 1
 }
 
 // spread appends to dst a sequence in which index i occurs counts[i] times of length, such
@@ -99,15 +98,16 @@ func (s *sequencer) spread(counts []int, length int, dst []int) []int {
 	s.released = zeros(s.released, length)
 	for i, n := range counts {
 		if n > 0 {
-			s.push(pending((length+n-1)/n)<<16 | pending(i))
+			s.heap.Push((length+n-1)/n, i)
 		}
 	}
 	for t := range length {
 		for i := s.released[t]; i > 0; i = s.chain[i-1] {
 			n := counts[i-1]
-			s.push(pending(((s.taken[i-1]+1)*length+n-1)/n)<<16 | pending(i-1))
+			s.heap.Push(((s.taken[i-1]+1)*length+n-1)/n, i-1)
 		}
-		i := int(s.pop() & 0xffff)
+		i := s.heap[0].ID
+		s.heap.Pop()
 		dst = append(dst, i)
 		s.taken[i]++
 		if s.taken[i] < counts[i] {
@@ -125,41 +125,4 @@ func zeros(buf []int, n int) []int {
 	buf = slices.Grow(buf[:0], n)[:n]
 	clear(buf)
 	return buf
-}
-
-func (s *sequencer) push(p pending) {
-	h := append(s.heap, p)
-	i := len(h) - 1
-	for i > 0 && h[(i-1)/2] > p {
-		h[i] = h[(i-1)/2]
-		i = (i - 1) / 2
-	}
-	h[i] = p
-	s.heap = h
-}
-
-func (s *sequencer) pop() pending {
-	h := s.heap
-	root, last := h[0], h[len(h)-1]
-	h = h[:len(h)-1]
-	i := 0
-	for {
-		child := 2*i + 1
-		if child >= len(h) {
-			break
-		}
-		if child+1 < len(h) && h[child+1] < h[child] {
-			child++
-		}
-		if h[child] >= last {
-			break
-		}
-		h[i] = h[child]
-		i = child
-	}
-	if len(h) > 0 {
-		h[i] = last
-	}
-	s.heap = h
-	return root
 }

@@ -65,7 +65,7 @@ func TestTurnsAreClose(t *testing.T) {
 	})
 }
 
-// The naive twin is the reference's rule: the record goes to the worker with the
+// The naive twin is the published rule: the record goes to the worker with the
 // largest target less realised share. The sequence must keep closer to the target
 // than that rule is known to, at every prefix, and end at the exact counts, as
 // the twin does.

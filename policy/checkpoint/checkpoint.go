@@ -66,6 +66,9 @@ type CapacitySpec struct {
 	Units  int      `json:"units"`           // memory per worker
 	Hedge  bool     `json:"hedge,omitempty"` // the action has a hedge (filter.Step.Apply)
 	Pool   bool     `json:"pool,omitempty"`  // workers see the mean of all memories (GRU)
+	// Uncertainty says that the network states how far the speeds may be from the capacities
+	// (filter.Uncertainty), which needs a hedge.
+	Uncertainty bool `json:"uncertainty,omitempty"`
 }
 
 // Normalisation is what is done to a network's inputs: (x - Mean) * Scale, one of each
@@ -169,6 +172,7 @@ func (s *CapacitySpec) validate() error {
 		field.Whole("units", s.Units, 1, mostWidth),
 		field.Check(len(s.Inputs) > 0, "inputs", "are empty; the network must see something"),
 		field.Check(err == nil, "inputs", "%v", err),
+		field.Check(s.Hedge || !s.Uncertainty, "uncertainty", "is true without a hedge; the head of such a network has no numbers for it"),
 	)
 }
 

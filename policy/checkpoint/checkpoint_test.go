@@ -313,3 +313,37 @@ func TestSaveCheckpointRefuses(t *testing.T) {
 		}
 	}
 }
+
+// Open reads the built-in checkpoint, that of a folder, and the best of a training run.
+func TestOpen(t *testing.T) {
+	run := t.TempDir()
+	last, best := sharesCheckpoint(), sharesCheckpoint()
+	last.CreatedBy, best.CreatedBy = "last", "best"
+	folder := func(name string) string { return filepath.Join(run, "checkpoints", name) }
+	if err := os.Mkdir(filepath.Join(run, "checkpoints"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	builtin, err := Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(why, name, want string) {
+		t.Helper()
+		if c, err := Open(name); err != nil || c.CreatedBy != want {
+			t.Errorf("%s: %v, %v; want that of %s", why, c, err, want)
+		}
+	}
+	if _, err := Open(run); err == nil || !strings.Contains(err.Error(), run) {
+		t.Errorf("a run without a checkpoint: %v", err)
+	}
+	if err := Save(folder("last"), last); err != nil {
+		t.Fatal(err)
+	}
+	check("a run without a best checkpoint", run, "last")
+	if err := Save(folder("best"), best); err != nil {
+		t.Fatal(err)
+	}
+	check("a run", run, "best")
+	check("a checkpoint's folder", folder("last"), "last")
+	check("the built-in one", BuiltinName, builtin.CreatedBy)
+}

@@ -23,3 +23,15 @@ func Find(dir string) (string, error) {
 	}
 	return "", fmt.Errorf("find checkpoint %s: there is no %s in it, nor in its checkpoints/best and checkpoints/last; is it the folder of a checkpoint or of a training run?", dir, manifestFile)
 }
+
+// Open reads the checkpoint that a command names: BuiltinName, or a folder that Find takes.
+func Open(name string) (*Checkpoint, error) {
+	if name == BuiltinName {
+		return Builtin()
+	}
+	dir, err := Find(name)
+	if err != nil {
+		return nil, err
+	}
+	return Load(dir)
+}

@@ -44,6 +44,7 @@ func (f *Filter) Workers() int { return len(f.step.Estimate) }
 func (f *Filter) Reset() {
 	clear(f.step.Estimate)
 	clear(f.step.Hedge)
+	clear(f.step.Missed)
 }
 
 // Estimate is each worker's log speed, of mean 0 over the workers.
@@ -51,6 +52,9 @@ func (f *Filter) Estimate() []float64 { return f.step.Estimate }
 
 // Hedge is what each worker's log capacity differs by from its estimate.
 func (f *Filter) Hedge() []float64 { return f.step.Hedge }
+
+// Missed is for how many windows each worker has not been measured.
+func (f *Filter) Missed() []float64 { return f.step.Missed }
 
 // Features are the network's inputs [P,I] for the last window.
 func (f *Filter) Features() []float32 { return f.features }
@@ -62,7 +66,9 @@ func (f *Filter) Measured(worker int) bool { return f.step.Measured[worker] }
 // was, there is no action to take.
 func (f *Filter) Observe(m *scenario.Measured) bool {
 	f.observation.Measure(m)
-	return f.step.Observe(&f.observation, &f.inputs, f.features)
+	any := f.step.Observe(&f.observation, &f.inputs, f.features)
+	f.step.Missed, f.step.NextMissed = f.step.NextMissed, f.step.Missed
+	return any
 }
 
 // Apply corrects the estimates by the network's action, as Step.Apply does. An action of

@@ -44,11 +44,11 @@ func TestFeatures(t *testing.T) {
 	}
 	want := []float32{
 		// innovation, surprise, busy, saturated, lag, change, estimate, busiest, queue,
-		// ratio, load, workers, age, calm, contrast
+		// ratio, load, workers, age, calm, contrast, missed
 		float32(half), float32(half), 0.4, 0, float32(math.Log(0.5)), float32(math.Log(2)), 0, 0.8, 0,
-		float32(half / (half + 0.01)), 0.6, float32(math.Ln2), 2, float32(math.Log(half + 0.001)), float32(half / (half + 0.001)),
+		float32(half / (half + 0.01)), 0.6, float32(math.Ln2), 2, float32(math.Log(half + 0.001)), float32(half / (half + 0.001)), 0,
 		float32(-half), float32(half), 0.8, 0, float32(math.Log(1.5)), float32(math.Log(2. / 3)), 0, 0.8, 0.3,
-		float32(-half / (half + 0.01)), 0.6, float32(math.Ln2), 2, float32(math.Log(half + 0.001)), float32(-half / (half + 0.001)),
+		float32(-half / (half + 0.01)), 0.6, float32(math.Ln2), 2, float32(math.Log(half + 0.001)), float32(-half / (half + 0.001)), 0,
 	}
 	if d := cmp.Diff(want, s.Features(), approx); d != "" {
 		t.Errorf("features:\n%s", d)
@@ -181,6 +181,20 @@ func TestUnmeasured(t *testing.T) {
 		m.Busy = []float64{math.NaN(), 0, math.Inf(1)}
 		if s.Observe(&m) {
 			t.Errorf("%s: something was measured where nothing was", c.why)
+		}
+		if d := cmp.Diff([]float64{1, 1, 2}, s.Missed()); d != "" {
+			t.Errorf("%s: windows missed:\n%s", c.why, d)
+		}
+		m = measuredOf([]float64{1. / 3, 1. / 3, 1. / 3}, nil, []float64{0.3, 0.6, 0.4})
+		s.Observe(&m)
+		at := slices.Index(InputNames(), "missed")
+		for w, n := range []float64{1, 1, 2} {
+			if got := s.Features()[w*len(InputNames())+at]; math.Abs(float64(got)-math.Log1p(n)) > 1e-6 {
+				t.Errorf("%s: worker %d missed %v windows, the input says %v", c.why, w, n, got)
+			}
+		}
+		if d := cmp.Diff([]float64{0, 0, 0}, s.Missed()); d != "" {
+			t.Errorf("%s: windows missed after a measurement:\n%s", c.why, d)
 		}
 	}
 }

@@ -23,6 +23,7 @@ const (
 	age                // how many windows old the busy times are
 	calm               // log(surprise + 0.001), which tells small surprises apart
 	contrast           // innovation / (surprise + 0.001)
+	missed             // log(1 + n), n windows without a measurement of the worker before this one
 	allInputs
 )
 
@@ -34,7 +35,7 @@ var inputs = [allInputs]struct {
 }{
 	innovation: {"innovation", 5}, surprise: {"surprise", 10}, busy: {"busy", 2}, saturated: {"saturated", 1},
 	lag: {"lag", 2}, change: {"change", 5}, estimate: {"estimate", 2}, busiest: {"busiest", 2}, queue: {"queue", 1},
-	ratio: {"ratio", 1}, load: {"load", 2}, workerCount: {"workers", 0.3}, age: {"age", 0.5}, calm: {"calm", 0.3}, contrast: {"contrast", 1},
+	ratio: {"ratio", 1}, load: {"load", 2}, workerCount: {"workers", 0.3}, age: {"age", 0.5}, calm: {"calm", 0.3}, contrast: {"contrast", 1}, missed: {"missed", 0.5},
 }
 
 // InputNames are the names of all inputs that a capacity network may have.

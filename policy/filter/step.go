@@ -46,6 +46,7 @@ func (o *Observation) Measure(m *scenario.Measured) {
 type Step struct {
 	Estimate, Hedge         []float64 // log speeds of mean 0, and hedges, before the window
 	NextEstimate, NextHedge []float64 // and after it
+	Missed, NextMissed      []float64 // windows without a measurement, up to before the window and up to its end
 	Measured                []bool    // whether the worker was measured
 	innovation              []float64 // how far its estimate was off; 0 if not measured
 	trust                   []float64 // what the innovation was multiplied by for the few records it is of
@@ -90,7 +91,9 @@ func (s *Step) Observe(o *Observation, in *Inputs, x []float32) bool {
 	s.top = -1
 	for w, v := range o.Speed {
 		s.innovation[w], s.trust[w], s.Measured[w] = 0, 1, v == v
+		s.NextMissed[w] = 0
 		if v != v {
+			s.NextMissed[w] = s.Missed[w] + 1
 			continue
 		}
 		e, b := s.Estimate[w], o.Busy[w]
@@ -132,7 +135,7 @@ func (s *Step) Observe(o *Observation, in *Inputs, x []float32) bool {
 		innov := s.innovation[w]
 		all[innovation], all[busy], all[lag], all[estimate] = innov, o.Busy[w], o.Share[w]-e, e
 		all[ratio], all[contrast] = innov/(off+leastSurprise), innov/(off+leastContrast)
-		all[saturated], all[change], all[queue] = 0, 0, 0
+		all[saturated], all[change], all[queue], all[missed] = 0, 0, 0, math.Log1p(s.Missed[w])
 		if o.Busy[w] >= scenario.Saturated {
 			all[saturated] = 1
 		}
@@ -150,6 +153,7 @@ func (s *Step) Observe(o *Observation, in *Inputs, x []float32) bool {
 // Hold makes the window one that says nothing: no worker counts as measured.
 func (s *Step) Hold() {
 	clear(s.Measured)
+	copy(s.NextMissed, s.Missed)
 	s.measured = 0
 }
 
@@ -215,15 +219,27 @@ func Capacities(log, soft, capacity []float64) {
 	scenario.ScaleTo1(capacity)
 }
 
-// The bounds of the log standard deviation of an explored log capacity.
+// The head's columns beside those of the action, after A of them, are log standard deviations.
+const (
+	Explored = iota // of an explored log capacity
+	Stated          // of the log speed around the log capacity, in the window after a measurement
+	Growth          // and what each window without a measurement adds to it, as independent steps do
+)
+
+// Uncertainty is the standard deviation of a log speed around the log capacity, after so many
+// windows without a measurement.
+func Uncertainty(stated, growth float32, missed float64) float64 {
+	return math.Sqrt(math.Exp(2*float64(stated)) + missed*math.Exp(2*float64(growth)))
+}
+
+// The bounds of log standard deviations.
 const (
 	minLogStd = -5
 	maxLogStd = 0
 )
 
-// LogStd is the log standard deviation of a worker's explored log capacity: the output of
-// the network head's column for it, within bounds. Outside them free is false and the
-// derivative is 0.
+// LogStd is a log standard deviation that the network puts out for a worker: the output of
+// the head's column for it, within bounds. Outside them free is false and the derivative is 0.
 func LogStd(memory, weight []float32, bias float32) (v float32, free bool) {
 	v = bias
 	for u, m := range memory {
@@ -244,7 +260,7 @@ type Rollout struct {
 // Reset makes r a rollout of P workers over T windows, which begins with equally fast
 // workers. It reuses r's memory.
 func (r *Rollout) Reset(workers, windows int) {
-	rows := 2*(windows+1) + 3*windows
+	rows := 3*(windows+1) + 3*windows
 	if cap(r.memory) < rows*workers {
 		r.memory = make([]float64, rows*workers)
 	}
@@ -261,14 +277,15 @@ func (r *Rollout) Reset(workers, windows int) {
 		rest = rest[workers:]
 		return v
 	}
-	estimate, hedge := row(), row()
+	estimate, hedge, missed := row(), row(), row()
 	clear(estimate)
 	clear(hedge)
+	clear(missed)
 	for t := range r.Steps {
 		r.Steps[t] = Step{
-			Estimate: estimate, Hedge: hedge, NextEstimate: row(), NextHedge: row(),
+			Estimate: estimate, Hedge: hedge, Missed: missed, NextEstimate: row(), NextHedge: row(), NextMissed: row(),
 			Measured: r.flags[t*workers : (t+1)*workers], innovation: row(), trust: row(), gain: row(),
 		}
-		estimate, hedge = r.Steps[t].NextEstimate, r.Steps[t].NextHedge
+		estimate, hedge, missed = r.Steps[t].NextEstimate, r.Steps[t].NextHedge, r.Steps[t].NextMissed
 	}
 }

@@ -47,7 +47,7 @@ func TestBuiltinBeatsSmoothing(t *testing.T) {
 			}
 		}
 		hindsight, _ := scenario.MeanScore(bestScores(all...))
-		kalman, _ := scenario.MeanScore(evaluate(t, &analytic{Config: plan.DefaultSpeed()}, scenarios, p.workers, p.scenarios))
+		kalman, _ := scenario.MeanScore(evaluate(t, &scenario.Analytic{Config: plan.DefaultSpeed()}, scenarios, p.workers, p.scenarios))
 		t.Logf("%3d workers, late reports %v: %.4f, the best fixed smoothing (%s) %.4f, in hindsight %.4f, a Kalman filter %.4f",
 			p.workers, p.reports, learned.After, name, best, hindsight.After, kalman.After)
 		if learned.After > p.part*min(best, kalman.After) {

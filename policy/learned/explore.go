@@ -8,7 +8,6 @@ import (
 
 	"github.com/saspart/saspart/policy/checkpoint"
 	"github.com/saspart/saspart/policy/filter"
-	"github.com/saspart/saspart/policy/network"
 	"github.com/saspart/saspart/policy/scenario"
 )
 
@@ -19,12 +18,11 @@ import (
 type ExploringPolicy struct {
 	Explore bool // whether it draws; if not, it decides as the CapacityPolicy does
 
-	policy *CapacityPolicy
-	weight []float32 // [H] the head's column of the log standard deviation
-	bias   float32
-	rng    *rand.Rand
-	log    []float64 // [P] scratch
-	std    []float64 // [P]
+	policy   *CapacityPolicy
+	explored column // the head's, of the log standard deviation
+	rng      *rand.Rand
+	log      []float64 // [P] scratch
+	std      []float64 // [P]
 }
 
 var _ scenario.Policy = (*ExploringPolicy)(nil)
@@ -36,26 +34,9 @@ func NewExploringPolicy(c *checkpoint.Checkpoint, workers int, rng *rand.Rand) (
 	if err != nil {
 		return nil, err
 	}
-	x := &ExploringPolicy{Explore: true, policy: p, rng: rng, log: make([]float64, workers), std: make([]float64, workers)}
-	return x, x.head(c)
-}
-
-// head sets weight and bias to the columns of the head that a CapacityPolicy ignores.
-func (x *ExploringPolicy) head(c *checkpoint.Checkpoint) error {
-	weight, err := network.Find(c.Tensors, "head.weight")
-	if err != nil {
-		return err
-	}
-	bias, err := network.Find(c.Tensors, "head.bias")
-	if err != nil {
-		return err
-	}
-	actions := c.Capacity.Actions()
-	x.weight, x.bias = x.weight[:0], bias.Data[actions]
-	for at := actions; at < len(weight.Data); at += len(bias.Data) {
-		x.weight = append(x.weight, weight.Data[at])
-	}
-	return nil
+	return &ExploringPolicy{
+		Explore: true, policy: p, explored: columnOf(c, filter.Explored), rng: rng, log: make([]float64, workers), std: make([]float64, workers),
+	}, nil
 }
 
 // Adopt continues with newer parameters of the same network and keeps estimates and
@@ -68,24 +49,22 @@ func (x *ExploringPolicy) Adopt(c *checkpoint.Checkpoint) error {
 	if fmt.Sprint(next.spec) != fmt.Sprint(x.policy.spec) {
 		return fmt.Errorf("newer parameters are of a network of %+v, those in use of %+v", next.spec, x.policy.spec)
 	}
-	if err := x.head(c); err != nil {
-		return err
-	}
 	state := x.State()
-	x.policy = next
+	x.policy, x.explored = next, columnOf(c, filter.Explored)
 	return x.Restore(state)
 }
 
 // Reset forgets the job.
 func (x *ExploringPolicy) Reset() { x.policy.Reset() }
 
+// Uncertainty is that of the CapacityPolicy.
+func (x *ExploringPolicy) Uncertainty() []float64 { return x.policy.Uncertainty() }
+
 // Deviations are the standard deviations of each worker's log capacity after the last
 // window, with and without exploration.
 func (x *ExploringPolicy) Deviations() []float64 {
-	h := len(x.weight)
 	for w := range x.std {
-		v, _ := filter.LogStd(x.policy.memory[w*h:(w+1)*h], x.weight, x.bias)
-		x.std[w] = math.Exp(float64(v))
+		x.std[w] = math.Exp(float64(x.explored.logStd(x.policy, w)))
 	}
 	return x.std
 }
@@ -109,25 +88,27 @@ func (x *ExploringPolicy) Decide(m *scenario.Measured, capacity []float64) bool 
 type PolicyState struct {
 	Log    []float64 // [P] estimates of the log speeds
 	Hedge  []float64 // [P] what log capacities differ by from them
+	Missed []float64 // [P] windows without a measurement
 	Memory []float32 // [P,H] the network's
 }
 
 // State returns a copy of what the policy remembers.
 func (x *ExploringPolicy) State() PolicyState {
 	p := x.policy
-	return PolicyState{Log: slices.Clone(p.filter.Estimate()), Hedge: slices.Clone(p.filter.Hedge()), Memory: slices.Clone(p.memory)}
+	return PolicyState{Log: slices.Clone(p.filter.Estimate()), Hedge: slices.Clone(p.filter.Hedge()), Missed: slices.Clone(p.filter.Missed()), Memory: slices.Clone(p.memory)}
 }
 
 // Restore sets the policy to a state that State returned. A state of another number of
 // workers or another network is an error and changes nothing.
 func (x *ExploringPolicy) Restore(s PolicyState) error {
 	p := x.policy
-	if len(s.Log) != p.filter.Workers() || len(s.Hedge) != len(s.Log) || len(s.Memory) != len(p.memory) {
+	if len(s.Log) != p.filter.Workers() || len(s.Hedge) != len(s.Log) || len(s.Missed) != len(s.Log) || len(s.Memory) != len(p.memory) {
 		return fmt.Errorf("restore the policy: a state of %d workers and a memory of %d numbers, where %d and %d belong",
 			len(s.Log), len(s.Memory), p.filter.Workers(), len(p.memory))
 	}
 	copy(p.filter.Estimate(), s.Log)
 	copy(p.filter.Hedge(), s.Hedge)
+	copy(p.filter.Missed(), s.Missed)
 	copy(p.memory, s.Memory)
 	return nil
 }

@@ -9,29 +9,6 @@ import (
 	"github.com/saspart/saspart/policy/scenario"
 )
 
-// analytic uses waterfill's estimate of the speeds.
-type analytic struct {
-	Config plan.SpeedConfig
-	speeds *plan.Speeds
-	counts []int64
-}
-
-// Start implements scenario.Starter.
-func (f *analytic) Start(s *scenario.Scenario) {
-	f.speeds, f.counts = plan.NewSpeeds(f.Config, s.Workers), make([]int64, s.Workers)
-}
-
-// Decide implements scenario.Policy.
-func (f *analytic) Decide(m *scenario.Measured, capacity []float64) bool {
-	for w, v := range m.Seen {
-		f.counts[w] = int64(v * 1e12) // large, so that counts have no noise of their own
-	}
-	f.speeds.Observe(f.counts, m.Busy)
-	f.speeds.Capacity(capacity)
-	scenario.ScaleTo1(capacity)
-	return true
-}
-
 // oracle knows the true speeds, with the delay of the busy times but without their noise.
 type oracle struct {
 	drawn  *scenario.Scenario
@@ -111,7 +88,7 @@ func TestRivalsOnTheScenarios(t *testing.T) {
 		aware, _ := smoothings("that know saturation", scenario.Smoothed{})
 		bold, _ := smoothings("and take it for an overload", scenario.Smoothed{Overload: 0.2})
 		oracle := show("true speeds, as late", &oracle{})
-		kalman := show("waterfill's Kalman filter", &analytic{Config: plan.DefaultSpeed()})
+		kalman := show("waterfill's Kalman filter", &scenario.Analytic{Config: plan.DefaultSpeed()})
 		untrained, err := NewCapacityPolicy(checkpoint.UntrainedCapacity(32, 1), p.workers)
 		if err != nil {
 			t.Fatal(err)

@@ -62,8 +62,8 @@ func TestMLPEqualsNaiveTwin(t *testing.T) {
 		obs, act int
 		hidden   []int
 	}{
-		{"the reference's at 8 workers", 16, 17, []int{256, 256}},
-		{"the reference's at 64 workers", 128, 73, []int{256, 256}},
+		{"the published system's at 8 workers", 16, 17, []int{256, 256}},
+		{"the published system's at 64 workers", 128, 73, []int{256, 256}},
 		{"layers wider than two panels, and of odd widths", 3, 1, []int{257, 129, 400}},
 		{"as small as it gets", 1, 1, []int{1}},
 	} {

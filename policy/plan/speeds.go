@@ -56,7 +56,11 @@ func (c *SpeedConfig) Validate() error {
 // all workers. They are estimated from the differences d of successive measurements:
 // cov(d, previous d) = -R and var(d) = Q + 2R. A worker that deviates by more than two
 // standard deviations in the same direction twice in a row has jumped: the variance of its
-// estimate becomes the squared deviation.
+// estimate becomes the squared deviation, of the smaller of the two.
+//
+// A far deviation is a jump or a wrong measurement. The next measurement tells which, and the
+// share that stayed tells what to do about the next one: the less of them stayed, the less counts
+// what a deviation or a difference d exceeds two standard deviations by (Huber 1964).
 type Speeds struct {
 	config SpeedConfig
 	log    []float64 // estimates
@@ -65,10 +69,16 @@ type Speeds struct {
 	signs  []float64 // direction of the last deviation if beyond 2 standard deviations, else 0
 	level  float64   // sum of the common changes so far
 	last   []float64 // last measurement less the level; NaN: none
+	before []float64 // the measurement before it
 	diff   []float64 // difference of the last two; NaN: none
+	from   []float64 // estimate less the level before the last measurement, if that deviated far; else NaN
+	judged []bool    // whether this measurement showed what the last one was
 	// Faded sums over differences, each with the weight of its records: of the
 	// weights, of d^2, of d times the previous d, and of the squared weights.
 	weight, dd, dl, sq float64
+	// Faded counts of far deviations that the next measurement confirmed, and of those that it
+	// did not, and what the excess of a deviation counts by.
+	stayed, passed, trust float64
 
 	logs, scratch []float64
 }
@@ -83,6 +93,13 @@ const (
 	// The variance of an estimate before its first measurement, large enough to give that
 	// measurement a gain of 1.
 	unknown = 100
+	// From so many standard deviations a deviation is far. Before any, so many are assumed to have
+	// stayed, and they fade by this factor per window.
+	far       = 3
+	stayFirst = 3
+	stayFade  = 0.99
+	// Up to so many standard deviations, a deviation counts in full.
+	near = 2
 	// Lower bounds, so that the filter always follows changes.
 	leastQ = 1e-7
 	leastR = 1e-7
@@ -91,12 +108,13 @@ const (
 // NewSpeeds returns an estimator for which all workers are equal. c must be valid.
 func NewSpeeds(c SpeedConfig, workers int) *Speeds {
 	s := &Speeds{config: c}
-	for _, v := range []*[]float64{&s.log, &s.spread, &s.runs, &s.signs, &s.last, &s.diff, &s.logs} {
+	for _, v := range []*[]float64{&s.log, &s.spread, &s.runs, &s.signs, &s.last, &s.before, &s.diff, &s.from, &s.logs} {
 		*v = make([]float64, workers)
 	}
+	s.judged = make([]bool, workers)
 	for w := range s.spread {
 		s.spread[w] = unknown
-		s.last[w], s.diff[w] = math.NaN(), math.NaN()
+		s.last[w], s.before[w], s.diff[w], s.from[w] = math.NaN(), math.NaN(), math.NaN(), math.NaN()
 	}
 	return s
 }
@@ -124,7 +142,7 @@ func (s *Speeds) Observe(counts []int64, busy []float64) {
 		if dev := s.logs[w] - s.log[w]; dev == dev {
 			// The records that it finished or was expected to finish, whichever are more.
 			n := max(float64(counts[w]), math.Exp(s.log[w])*busy[w], 0.5)
-			s.log[w] += s.gain(w, dev, n) * dev
+			s.log[w] += s.move(w, dev, n)
 		}
 	}
 }
@@ -143,22 +161,33 @@ func (s *Speeds) noise(counts []int64) {
 	for _, v := range []*float64{&s.weight, &s.dd, &s.dl, &s.sq} {
 		*v *= noiseFade
 	}
+	s.judge()
+	limit := near * math.Sqrt(s.dd/s.weight)
 	for w := range s.logs {
 		now, c := s.logs[w]-s.level, max(0, float64(counts[w]))
-		d := now - s.last[w]
+		d := s.tamed(now-s.last[w], limit)
 		if p := s.diff[w]; d == d && p == p {
 			s.weight += c
 			s.dd += c * d * d
 			s.dl += c * d * p
 			s.sq += c * c
 		}
-		s.diff[w], s.last[w] = d, now
+		s.diff[w], s.before[w], s.last[w] = d, s.last[w], now
 	}
 }
 
-// gain returns the part of the deviation dev of worker w by which its estimate moves. n is
-// the number of records behind the measurement.
-func (s *Speeds) gain(w int, dev, n float64) float64 {
+// tamed is a deviation whose excess over limit counts by trust.
+func (s *Speeds) tamed(dev, limit float64) float64 {
+	if !(math.Abs(dev) > limit) {
+		return dev
+	}
+	limit = math.Copysign(limit, dev)
+	return limit + s.trust*(dev-limit)
+}
+
+// move returns by how much the estimate of worker w moves after a deviation dev. n is the number
+// of records behind the measurement.
+func (s *Speeds) move(w int, dev, n float64) float64 {
 	if s.config.Smoothing == Fixed {
 		q := n / (n + s.config.Records)
 		s.runs[w] += q
@@ -166,23 +195,49 @@ func (s *Speeds) gain(w int, dev, n float64) float64 {
 		g := max(s.config.Alpha*q, q/(s.runs[w]+0.05))
 		// The error of a mean with such weights, from recent deviations.
 		s.spread[w] += max(g, 0.1) * (g/(2-g)*dev*dev - s.spread[w])
-		return g
+		return g * dev
 	}
 	// Fewer records mean more noise; the last term is the rounding of a count.
 	r := max(min(-s.dl, s.dd/2)/s.weight, leastR)*max(1, s.sq/s.weight/n) + 0.25/(n*n)
 	q := max((s.dd+2*s.dl)/s.weight, leastQ)
 	v := s.spread[w] + q
+	deviation := math.Sqrt(v + r)
+	if !s.judged[w] && math.Abs(dev) > far*deviation { // the way back is no deviation of its own
+		s.from[w] = s.log[w] - s.level
+	}
+	counts := s.tamed(dev, near*deviation)
 	sign := 0.0
-	if dev*dev > 4*(v+r) {
+	if math.Abs(dev) > near*deviation {
 		sign = math.Copysign(1, dev)
 		if sign == s.signs[w] {
-			v = dev * dev
+			counts = s.tamed(dev, math.Abs(s.before[w]-(s.log[w]-s.level)))
+			v = counts * counts
 		}
 	}
 	s.signs[w] = sign
 	g := v / (v + r)
 	s.spread[w] = v * (1 - g)
-	return g
+	return g * counts
+}
+
+// judge counts which workers stayed where their last measurement was, of those that deviated far
+// there.
+func (s *Speeds) judge() {
+	s.stayed, s.passed = s.stayed*stayFade, s.passed*stayFade
+	for w, l := range s.logs {
+		now, from := l-s.level, s.from[w]
+		if s.judged[w] = now-from == now-from; !s.judged[w] {
+			continue
+		}
+		if math.Abs(now-from) > math.Abs(now-s.last[w]) {
+			s.stayed++
+		} else {
+			s.passed++
+		}
+		s.from[w] = math.NaN()
+	}
+	share := (s.stayed + stayFirst) / (s.stayed + s.passed + stayFirst)
+	s.trust = share * share
 }
 
 // Capacity sets dst[w] to the capacity of worker w and returns dst. The capacities sum to 1,

@@ -101,6 +101,69 @@ func TestSpeedsKalman(t *testing.T) {
 	}
 }
 
+// Far deviations that the next measurement does not confirm count for little after some of them;
+// those that it confirms are followed at once.
+func TestSpeedsTellJumpsFromOutliers(t *testing.T) {
+	const workers, windows = 16, 200
+	for _, c := range []struct {
+		why           string
+		disturb       func(w, at int, rng *rand.Rand) (measured, speed float64) // factors
+		typical, jump float64                                                   // mean error at most, and in the window after a jump
+	}{
+		{"noise alone", func(int, int, *rand.Rand) (float64, float64) { return 1, 1 }, 0.03, 0},
+		{"one in twenty busy times is five times too short", func(_, _ int, rng *rand.Rand) (float64, float64) {
+			if rng.IntN(20) == 0 {
+				return 0.2, 1
+			}
+			return 1, 1
+		}, 0.06, 0},
+		{"or five times too long", func(_, _ int, rng *rand.Rand) (float64, float64) {
+			if rng.IntN(20) == 0 {
+				return 5, 1
+			}
+			return 1, 1
+		}, 0.06, 0},
+		{"one worker jumps every twenty windows", func(w, at int, _ *rand.Rand) (float64, float64) {
+			if w == 3 && at/20%2 == 1 {
+				return 1, 0.4
+			}
+			return 1, 1
+		}, 0.05, 0.15},
+	} {
+		rng := rand.New(rand.NewPCG(17, 4))
+		s := NewSpeeds(DefaultSpeed(), workers)
+		counts, busy, last := make([]int64, workers), make([]float64, workers), make([]float64, workers)
+		off, after, jumps := 0.0, 0.0, 0.0
+		for at := range windows {
+			logs, mean := make([]float64, workers), 0.0
+			for w := range workers {
+				by, speed := c.disturb(w, at, rng)
+				logs[w] = math.Log(speed)
+				counts[w], busy[w] = 1e6, 0.1/speed*(1+0.03*rng.NormFloat64())*by
+			}
+			s.Observe(counts, busy)
+			for w := range logs {
+				mean += (s.log[w] - logs[w]) / workers
+			}
+			for w, l := range logs {
+				d := math.Abs(s.log[w] - l - mean)
+				if at >= windows/4 {
+					off += d / workers / (windows - windows/4)
+				}
+				if at >= windows/4 && l != last[w] {
+					after += d
+					jumps++
+				}
+				last[w] = l
+			}
+		}
+		t.Logf("%s: off by %.3f, by %.3f after a jump", c.why, off, after/max(jumps, 1))
+		if off > c.typical || jumps > 0 && after/jumps > c.jump {
+			t.Errorf("%s: off by %.3f, by %.3f after a jump; %v and %v are the most", c.why, off, after/max(jumps, 1), c.typical, c.jump)
+		}
+	}
+}
+
 func TestSpeedConfigValidate(t *testing.T) {
 	if c := DefaultSpeed(); c.Validate() != nil {
 		t.Errorf("the default does not validate: %v", c.Validate())

@@ -3,6 +3,8 @@ package scenario
 import (
 	"fmt"
 	"math"
+
+	"github.com/saspart/saspart/policy/plan"
 )
 
 // Measured is what a capacity policy sees of a window. Slices have one element per worker.
@@ -105,7 +107,7 @@ func ScoreOf(p Starter, s *Scenario) (score Score, err error) {
 			queue[w] = QueueAt(b)
 		}
 		next := past[(t+1)%len(past)]
-		p.Decide(&Measured{Share: s.InForce(t, now, force), Seen: got, Busy: busy, Queue: queue, Age: float64(t - at)}, next)
+		p.Decide(&Measured{Share: s.InForce(t, now, force), Seen: got, Busy: busy, Queue: queue, Records: s.Records, Age: float64(t - at)}, next)
 		if err := checkShares(next); err != nil {
 			return score, fmt.Errorf("window %d of %d workers: %w", t, workers, err)
 		}
@@ -189,6 +191,33 @@ func (f *Smoothed) Decide(m *Measured, capacity []float64) bool {
 	}
 	Softmax(capacity, f.log)
 	return n > 0
+}
+
+// Analytic uses waterfill's estimate of the speeds.
+type Analytic struct {
+	Config plan.SpeedConfig
+	speeds *plan.Speeds
+	counts []int64
+}
+
+// Start implements Starter.
+func (f *Analytic) Start(s *Scenario) {
+	f.speeds, f.counts = plan.NewSpeeds(f.Config, s.Workers), make([]int64, s.Workers)
+}
+
+// Decide implements Policy.
+func (f *Analytic) Decide(m *Measured, capacity []float64) bool {
+	records := m.Records
+	if records == 0 {
+		records = 1e12 // so many that counts have no noise of their own
+	}
+	for w, v := range m.Seen {
+		f.counts[w] = int64(math.Round(v * records))
+	}
+	f.speeds.Observe(f.counts, m.Busy)
+	f.speeds.Capacity(capacity)
+	ScaleTo1(capacity)
+	return true
 }
 
 // Softmax sets dst to the exponentials of v, scaled to sum to 1.

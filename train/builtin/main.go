@@ -31,6 +31,8 @@ type options struct {
 	portion  float64
 	threads  int
 	evaluate int
+	from     string
+	first    int
 }
 
 func main() {
@@ -41,6 +43,8 @@ func main() {
 	flag.Float64Var(&o.portion, "portion", 1, "part of the usual number of updates")
 	flag.IntVar(&o.threads, "threads", 2, "CPU threads")
 	flag.IntVar(&o.evaluate, "evaluate", 1024, "scenarios of 8 workers to evaluate on; fewer are used for more workers")
+	flag.StringVar(&o.from, "from", "", "start from the capacity checkpoint in this folder, with -first; empty: from scratch")
+	flag.IntVar(&o.first, "first", 1, "first part of the training to do")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -72,10 +76,19 @@ func run(ctx context.Context, o options) error {
 	if !(o.portion > 0) {
 		return errors.New("-portion: must be above 0")
 	}
-	var best *checkpoint.Checkpoint
+	if o.first < 1 || o.first > len(capacity.Parts()) || (o.first > 1) != (o.from != "") {
+		return fmt.Errorf("-first: must be from 1 to %d, and above 1 exactly with -from", len(capacity.Parts()))
+	}
+	var start, best *checkpoint.Checkpoint
+	if o.from != "" {
+		var err error
+		if start, err = checkpoint.Load(o.from); err != nil {
+			return err
+		}
+	}
 	least := math.Inf(1)
 	for seed := o.seed; seed < o.seed+uint64(o.seeds); seed++ {
-		c, err := learn(ctx, o, seed)
+		c, err := learn(ctx, o, start, seed)
 		if err != nil {
 			return err
 		}
@@ -103,11 +116,13 @@ func run(ctx context.Context, o options) error {
 	return checkpoint.Save(o.out, best)
 }
 
-// learn trains a policy from scratch, part after part.
-func learn(ctx context.Context, o options, seed uint64) (*checkpoint.Checkpoint, error) {
-	parts := capacity.Parts()
-	var c *checkpoint.Checkpoint
-	for i := range parts {
+// learn trains a policy part after part, from a checkpoint or from scratch.
+func learn(ctx context.Context, o options, c *checkpoint.Checkpoint, seed uint64) (*checkpoint.Checkpoint, error) {
+	parts, parent := capacity.Parts(), ""
+	if c != nil {
+		parent = "policy.safetensors of SHA-256 " + c.Digest
+	}
+	for i := o.first - 1; i < len(parts); i++ {
 		parts[i].Updates = max(int(o.portion*float64(parts[i].Updates)), 1)
 		var err error
 		name := fmt.Sprintf("seed %d, part %d of %d", seed, i+1, len(parts))
@@ -118,11 +133,11 @@ func learn(ctx context.Context, o options, seed uint64) (*checkpoint.Checkpoint,
 	text, err := yaml.Marshal(struct {
 		Seed  uint64            `yaml:"seed"`
 		Parts []capacity.Config `yaml:"parts"`
-	}{seed, parts})
+	}{seed, parts[o.first-1:]})
 	if err != nil {
 		return nil, fmt.Errorf("write down the configuration: %w", err)
 	}
-	c.Configuration, c.Metrics = string(text), map[string]float64{}
+	c.Configuration, c.Metrics, c.Parent = string(text), map[string]float64{}, parent
 	return c, nil
 }
 
@@ -142,7 +157,7 @@ func part(ctx context.Context, name string, cfg capacity.Config, threads int, se
 		}
 	}
 	const each = 200
-	loss := 0.0
+	loss, score := 0.0, 0.0
 	for range cfg.Updates {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -152,9 +167,10 @@ func part(ctx context.Context, name string, cfg capacity.Config, threads int, se
 			return nil, err
 		}
 		loss += s.Loss / each
+		score += s.Score / each
 		if s.Update%each == 0 {
-			fmt.Fprintf(os.Stderr, "%s: update %d of %d: loss %.4f, rate %.2g\n", name, s.Update, cfg.Updates, loss, s.Rate)
-			loss = 0
+			fmt.Fprintf(os.Stderr, "%s: update %d of %d: loss %.4f, score %.3f, rate %.2g\n", name, s.Update, cfg.Updates, loss, score, s.Rate)
+			loss, score = 0, 0
 		}
 	}
 	return t.Checkpoint(), nil

@@ -10,6 +10,8 @@ import (
 	"math"
 
 	"github.com/saspart/saspart/config/field"
+	"github.com/saspart/saspart/config/strict"
+	"github.com/saspart/saspart/configs"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/filter"
 	"github.com/saspart/saspart/policy/scenario"
@@ -18,28 +20,30 @@ import (
 // Config are the settings of the capacity action's training by gradients
 // through the fluid model (docs/algorithms.md, "Training through the model").
 type Config struct {
-	Inputs    []string        `yaml:"inputs"`    // of the network, from filter.InputNames
-	Units     int             `yaml:"units"`     // H, memory per worker
-	Hedge     bool            `yaml:"hedge"`     // whether capacities may differ from the estimates (filter.Step.Apply)
-	Pool      bool            `yaml:"pool"`      // whether workers see the mean of all memories (network.GRU)
-	Scenarios scenario.Config `yaml:"scenarios"` // the population of scenarios
-	Workers   [2]int          `yaml:"workers"`   // P of a scenario, drawn between these
-	Density   float64         `yaml:"density"`   // the density of P is in proportion to P to this power; -1 is uniform in the logarithm
-	Batch     int             `yaml:"batch"`     // scenarios per update
-	Updates   int             `yaml:"updates"`   // over which rate and sharpness change from the first to the second value
-	Muon      bool            `yaml:"muon"`      // whether the gates' weights are updated by Muon, the others by Adam
-	Rate      [2]float64      `yaml:"rate"`      // learning rate, falling as a cosine
-	Sharpness [2]float64      `yaml:"sharpness"` // k of the loss, rising in a straight line
-	GradClip  float64         `yaml:"grad_clip"` // longest gradient; 0 is no limit
-	Average   float64         `yaml:"average"`   // decay per update of the moving average of the parameters, which is the policy; 0: no averaging
-	Threads   int             `yaml:"threads"`   // CPU threads; results do not depend on them
+	Inputs      []string            `yaml:"inputs"`      // of the network, from filter.InputNames
+	Units       int                 `yaml:"units"`       // H, memory per worker
+	Hedge       bool                `yaml:"hedge"`       // whether capacities may differ from the estimates (filter.Step.Apply)
+	Pool        bool                `yaml:"pool"`        // whether workers see the mean of all memories (network.GRU)
+	Uncertainty float64             `yaml:"uncertainty"` // weight of the score of the uncertainty that the network states, which needs a hedge; 0: it states none
+	Common      float64             `yaml:"common"`      // weight of the squared means of corrections and hedges, which only differences between workers count of
+	Scenarios   scenario.Population `yaml:"scenarios"`   // what scenarios are drawn from
+	Workers     [2]int              `yaml:"workers"`     // P of a scenario, drawn between these
+	Density     float64             `yaml:"density"`     // the density of P is in proportion to P to this power; -1 is uniform in the logarithm
+	Batch       int                 `yaml:"batch"`       // scenarios per update
+	Updates     int                 `yaml:"updates"`     // over which rate and sharpness change from the first to the second value
+	Muon        bool                `yaml:"muon"`        // whether the gates' weights are updated by Muon, the others by Adam
+	Rate        [2]float64          `yaml:"rate"`        // learning rate, falling as a cosine
+	Sharpness   [2]float64          `yaml:"sharpness"`   // k of the loss, rising in a straight line
+	GradClip    float64             `yaml:"grad_clip"`   // longest gradient; 0 is no limit
+	Average     float64             `yaml:"average"`     // decay per update of the moving average of the parameters, which is the policy; 0: no averaging
+	Threads     int                 `yaml:"threads"`     // CPU threads; results do not depend on them
 }
 
 // Prototype is the recipe of the first version (docs/algorithms.md, "The network").
 func Prototype() Config {
 	return Config{
 		Inputs: []string{"innovation", "surprise", "busy", "saturated", "lag", "change", "estimate", "busiest"},
-		Units:  32, Scenarios: scenario.Default(), Workers: [2]int{4, 32}, Density: -1, Batch: 48, Updates: 800,
+		Units:  32, Scenarios: scenario.Plain(), Workers: [2]int{4, 32}, Density: -1, Batch: 48, Updates: 800,
 		Rate: [2]float64{2e-3, 2e-4}, Sharpness: [2]float64{20, 20}, GradClip: 1, Threads: 1,
 	}
 }
@@ -78,10 +82,11 @@ func Default() Config {
 	c.Sharpness = [2]float64{20, 400}
 	c.Batch, c.Updates = 24, 48_000
 	c.Inputs = append(c.Inputs, "ratio", "load", "workers", "calm", "contrast")
-	c.Scenarios.Reports, c.Scenarios.Pressure = 0.1, 0.2
-	c.Scenarios.Job = scenario.JobLike{
-		Part: 0.25, Noise: [2]float64{1e-4, 0.05}, Steady: 0.4, Walk: [2]float64{0, 0.06},
-		Start: [2]float64{0, 1.5}, Lumps: [2]float64{0, 0.05}, Chance: [2]float64{0, 0.06},
+	law := &c.Scenarios.Laws[0]
+	law.Name, law.Reports, law.Pressure = "mixed", 0.1, 0.2
+	law.Job = scenario.JobLike{
+		Part: 0.25, Noise: scenario.Range{1e-4, 0.05}, Steady: 0.4, Walk: scenario.Range{0, 0.06},
+		Start: scenario.Range{0, 1.5}, Lumps: scenario.Range{0, 0.05}, Chance: scenario.Range{0, 0.06},
 	}
 	return c
 }
@@ -93,15 +98,42 @@ func Default() Config {
 //     the prototype does not have: the remaining gains are small and need many scenarios.
 //  3. A third as long, only the prototype's scenarios. A longer part would unlearn the other
 //     kinds.
+//  4. The laws of configs/scenarios/training.yaml, which the first parts do not have. The
+//     policy begins to state its uncertainty and to see which workers were not measured, and
+//     what its outputs have in common is driven towards 0.
 func Parts() []Config {
 	few := Default()
+	law := &few.Scenarios.Laws[0]
 	few.Workers = [2]int{4, 16}
-	few.Scenarios.Reports, few.Scenarios.Pressure, few.Scenarios.Job.Part = 0.05, 0.1, 0.15
+	law.Reports, law.Pressure, law.Job.Part = 0.05, 0.1, 0.15
 	few.Updates, few.Rate, few.Sharpness = 36_000, [2]float64{4e-3, 2e-5}, [2]float64{200, 400}
 	last := Default()
-	last.Scenarios, last.Workers = scenario.Default(), [2]int{6, 12}
+	last.Scenarios, last.Workers = scenario.Plain(), [2]int{6, 12}
 	last.Updates, last.Rate, last.Sharpness = 12_000, [2]float64{2e-3, 2e-5}, few.Sharpness
-	return []Config{Default(), few, last}
+	wide := Wide()
+	wide.Updates, wide.Rate, wide.Sharpness = 6_000, [2]float64{4e-3, 3e-3}, [2]float64{200, 260}
+	end := Wide()
+	end.Updates, end.Rate, end.Sharpness = 4_500, [2]float64{3e-3, 2e-5}, [2]float64{260, 400}
+	return []Config{Default(), few, last, wide, end}
+}
+
+// Wide are the settings for laws of all kinds, as in configs/scenarios/training.yaml.
+func Wide() Config {
+	c := Default()
+	c.Scenarios = trainingLaws()
+	c.Inputs = append(c.Inputs, "missed")
+	c.Workers, c.Density = [2]int{2, 64}, -1.5
+	c.Uncertainty, c.Common = 0.02, 0.01
+	return c
+}
+
+// trainingLaws are those of configs/scenarios/training.yaml.
+func trainingLaws() (p scenario.Population) {
+	text, _ := configs.ReadScenarios("training")
+	if _, err := strict.Load("built-in scenarios/training", text, &p, strict.Layers{}); err != nil {
+		panic(err)
+	}
+	return p
 }
 
 // Validate reports every impossible value by its path.
@@ -109,7 +141,6 @@ func (c *Config) Validate() error {
 	errs := []error{
 		field.Whole("units", c.Units, 1, 1<<10),
 		field.In("scenarios", c.Scenarios.Validate()),
-		field.Whole("scenarios.windows", c.Scenarios.Windows, 2, 1<<12),
 		field.Whole("workers[0]", c.Workers[0], 2, policy.MaxWorkers),
 		field.Whole("workers[1]", c.Workers[1], c.Workers[0], policy.MaxWorkers),
 		field.Finite("density", c.Density, -4, 4),
@@ -117,12 +148,20 @@ func (c *Config) Validate() error {
 		field.Whole("updates", c.Updates, 1, math.MaxInt32),
 		field.Positive("rate[0]", c.Rate[0]), field.Positive("rate[1]", c.Rate[1]),
 		field.Positive("sharpness[0]", c.Sharpness[0]), field.Positive("sharpness[1]", c.Sharpness[1]),
+		field.Finite("uncertainty", c.Uncertainty, 0, 1e3),
+		field.Finite("common", c.Common, 0, 1e3),
 		field.Finite("grad_clip", c.GradClip, 0, math.MaxFloat64),
 		field.Finite("average", c.Average, 0, 0.99999),
 		field.Whole("threads", c.Threads, 1, 1024),
 	}
 	if len(c.Inputs) == 0 {
 		errs = append(errs, field.Errorf("inputs", "are empty; the network needs at least one"))
+	}
+	if len(c.Scenarios.Laws) > 0 {
+		errs = append(errs, field.Whole("scenarios.laws[0].windows", c.Scenarios.Windows(), 2, 1<<12))
+	}
+	if c.Uncertainty > 0 && !c.Hedge {
+		errs = append(errs, field.Errorf("uncertainty", "is %v without a hedge, which it needs; set hedge to true, or this to 0", c.Uncertainty))
 	}
 	if err := filter.CheckInputs(c.Inputs); err != nil {
 		errs = append(errs, field.Errorf("inputs", "%v", err))
@@ -146,6 +185,7 @@ type Stats struct {
 	Update    uint64  // its number, from 1
 	Loss      float64 // mean over scenarios and windows of log(sum(exp(k * time/mean time)))/k
 	Imbalance float64 // mean of max/mean - 1 over the same windows
+	Score     float64 // mean negative log-likelihood of the log speeds, less a constant; 0 where the network states no uncertainty
 	Norm      float64 // length of the gradient before clipping
 	Rate      float64 // learning rate
 }

@@ -46,9 +46,11 @@ type group struct {
 	jobs      []int // workers of each
 	tape      nn.GRUTape
 	held      held
+	unsure    uncertainty
 	grad      []float32 // laid out as the parameters
 	loss      float64   // summed over scenarios and windows
 	imbalance float64
+	score     float64 // negative log-likelihood of the log speeds, less a constant
 }
 
 // groupScenarios is the number of scenarios in a group: with some ten workers each, enough
@@ -100,21 +102,21 @@ func (t *ModelTrainer) Update() (Stats, error) {
 	for i := range batch {
 		workers[i], seeds[i] = t.cfg.workers(t.rng.Float64()), t.rng.Uint64()
 	}
-	t.pool.Run(len(batch), func(i int) { batch[i] = scenario.New(t.cfg.Scenarios, workers[i], seeds[i]) })
+	t.pool.Run(len(batch), func(i int) { batch[i] = t.cfg.Scenarios.New(workers[i], seeds[i]) })
 	return t.UpdateOn(batch)
 }
 
 // UpdateOn learns from a batch of scenarios of any P, for instance recorded ones
-// (recording.Scenario). Their number and length must be those of the configuration. A
-// gradient that is not finite is an error and leaves the parameters unchanged.
+// (recording.Scenario). Their number and length must be those of the configuration. If no
+// gradient is finite, that is an error and leaves the parameters unchanged.
 func (t *ModelTrainer) UpdateOn(batch []*scenario.Scenario) (Stats, error) {
 	stats := Stats{Update: t.updates + 1}
 	if len(batch) != t.cfg.Batch {
 		return stats, fmt.Errorf("update %d: %d scenarios, where the configuration's batch has %d", stats.Update, len(batch), t.cfg.Batch)
 	}
 	for _, s := range batch {
-		if s.Windows != t.cfg.Scenarios.Windows {
-			return stats, fmt.Errorf("update %d: a scenario of %d windows, where the configuration's have %d", stats.Update, s.Windows, t.cfg.Scenarios.Windows)
+		if s.Windows != t.cfg.Scenarios.Windows() {
+			return stats, fmt.Errorf("update %d: a scenario of %d windows, where the configuration's have %d", stats.Update, s.Windows, t.cfg.Scenarios.Windows())
 		}
 	}
 	done := min(float64(t.updates)/float64(t.cfg.Updates), 1)
@@ -132,18 +134,25 @@ func (t *ModelTrainer) UpdateOn(batch []*scenario.Scenario) (Stats, error) {
 		t.pass(g, &w, k)
 	})
 	clear(t.params.Grad)
-	windows := float64(t.cfg.Batch * t.cfg.Scenarios.Windows)
+	finite := 0
+	windows := float64(t.cfg.Batch * t.cfg.Scenarios.Windows())
 	for i := range t.groups {
+		if t.groups[i].bound(t.cfg.GradClip) {
+			finite++
+		}
 		for j, v := range t.groups[i].grad {
 			t.params.Grad[j] += v
 		}
 		stats.Loss += t.groups[i].loss / windows
 		stats.Imbalance += t.groups[i].imbalance / windows
+		stats.Score += t.groups[i].score / windows
+	}
+	if finite == 0 {
+		return stats, fmt.Errorf("update %d: the network's gradient is not finite; lower the rate, or restart from an earlier checkpoint", stats.Update)
 	}
 	var err error
-	stats.Norm, err = t.step(stats.Rate)
-	if err != nil {
-		return stats, fmt.Errorf("update %d: the network's %w; lower the rate, or restart from an earlier checkpoint", stats.Update, err)
+	if stats.Norm, err = t.step(stats.Rate); err != nil {
+		return stats, fmt.Errorf("update %d: the network's %w", stats.Update, err)
 	}
 	t.updates++
 	if t.policy != t.params {
@@ -186,14 +195,14 @@ func (t *ModelTrainer) step(rate float64) (float64, error) {
 // pass runs a group's scenarios through all windows and back, and sets the group's loss,
 // imbalance and gradient.
 func (t *ModelTrainer) pass(g *group, w *[nn.GRUTensors]nn.Matrix, k float64) {
-	windows := t.cfg.Scenarios.Windows
+	windows := t.cfg.Scenarios.Windows()
 	g.jobs = g.jobs[:0]
 	for i := range g.rollouts {
 		g.jobs = append(g.jobs, g.rollouts[i].s.Workers)
 	}
 	tape := &g.tape
 	tape.Begin(t.net, windows-1, g.jobs)
-	g.loss, g.imbalance = 0, 0
+	g.loss, g.imbalance, g.score = 0, 0, 0
 	weight := 1 / float64(t.cfg.Batch*windows)
 	for s := range windows {
 		g.each(func(c *rollout, from int) {
@@ -212,10 +221,19 @@ func (t *ModelTrainer) pass(g *group, w *[nn.GRUTensors]nn.Matrix, k float64) {
 		g.each(func(c *rollout, from int) { c.filter.Steps[s].Apply(c.rows(tape.At(tape.A, s, t.net.Actions), from)) })
 	}
 	g.each(func(c *rollout, _ int) { c.capacitiesBack(windows - 1) })
+	states := t.cfg.Uncertainty > 0
+	if states {
+		g.unsure.begin(t.net, w, windows-1, len(tape.DH)/t.net.Units)
+	}
 	for s := windows - 2; s >= 0; s-- {
 		g.each(func(c *rollout, from int) {
-			c.filter.Steps[s].ApplyBack(&c.back, c.rows(tape.At(tape.DA, s, t.net.Actions), from))
+			da := c.rows(tape.At(tape.DA, s, t.net.Actions), from)
+			c.filter.Steps[s].ApplyBack(&c.back, da)
+			c.commonBack(s, t.cfg.Common*weight, c.rows(tape.At(tape.A, s, t.net.Actions), from), da)
 		})
+		if states {
+			g.unsure.back(g, s, t.cfg.Uncertainty*weight)
+		}
 		g.held.backward(tape, w, s, g.unmeasured(s))
 		g.each(func(c *rollout, from int) {
 			c.observeBack(s, &t.inputs, c.rows(tape.At(tape.DX, 0, t.net.Inputs), from))
@@ -224,6 +242,31 @@ func (t *ModelTrainer) pass(g *group, w *[nn.GRUTensors]nn.Matrix, k float64) {
 	}
 	grad := t.net.Views(g.grad)
 	tape.Gradients(&grad)
+	if states {
+		g.unsure.stated.gradients(tape, &grad, g.unsure.byStated)
+		g.unsure.growth.gradients(tape, &grad, g.unsure.byGrowth)
+	}
+}
+
+// bound shortens the group's gradient to clip, unless that is 0. Where the course of a scenario
+// depends on every rounding, its gradient is long and says nothing, and must not drown those of
+// the other groups. One that is not finite becomes 0, which ok reports.
+func (g *group) bound(clip float64) (ok bool) {
+	sum := 0.0
+	for _, v := range g.grad {
+		sum += float64(v) * float64(v)
+	}
+	length := math.Sqrt(sum)
+	if math.IsNaN(length) || math.IsInf(length, 0) {
+		clear(g.grad)
+		return false
+	}
+	if clip > 0 && length > clip {
+		for i := range g.grad {
+			g.grad[i] *= float32(clip / length)
+		}
+	}
+	return true
 }
 
 // rows are a rollout's rows, from a first one, of a matrix with a row for each worker.
@@ -257,7 +300,7 @@ func (g *group) unmeasured(s int) func(f func(row int)) {
 func (t *ModelTrainer) Checkpoint() *checkpoint.Checkpoint {
 	c := &checkpoint.Checkpoint{
 		Format: checkpoint.Format, Kind: checkpoint.KindCapacity, CreatedBy: "saspart",
-		Capacity:      &checkpoint.CapacitySpec{Inputs: slices.Clone(t.cfg.Inputs), Units: t.cfg.Units, Hedge: t.cfg.Hedge, Pool: t.cfg.Pool},
+		Capacity:      &checkpoint.CapacitySpec{Inputs: slices.Clone(t.cfg.Inputs), Units: t.cfg.Units, Hedge: t.cfg.Hedge, Pool: t.cfg.Pool, Uncertainty: t.cfg.Uncertainty > 0},
 		Normalisation: &checkpoint.Normalisation{Mean: slices.Clone(t.inputs.Mean), Scale: slices.Clone(t.inputs.Scale)},
 	}
 	for _, p := range t.policy.Layout {
@@ -286,21 +329,30 @@ func (t *ModelTrainer) tensors() []train.Tensor {
 	return all
 }
 
-// StartFrom sets the network to that of a checkpoint with the same inputs and units. Its
-// inputs may have other scales; one that subtracts means from them is an error.
+// StartFrom sets the network to that of a checkpoint with the same units, whose inputs are the
+// first of the trainer's; its decisions do not depend on the others at first. Inputs may have
+// other scales; a checkpoint that subtracts means from them is an error.
 func (t *ModelTrainer) StartFrom(c *checkpoint.Checkpoint) error {
-	takeOver(t.params, c)
+	from := c.Capacity.Inputs
+	if len(from) > len(t.cfg.Inputs) || !slices.Equal(from, t.cfg.Inputs[:len(from)]) {
+		return fmt.Errorf("start from a checkpoint: its inputs %v are not the first of the training's, %v", from, t.cfg.Inputs)
+	}
+	if s := c.Capacity; s.Units != t.cfg.Units || s.Hedge != t.cfg.Hedge || s.Pool != t.cfg.Pool {
+		return fmt.Errorf("start from a checkpoint: its network of %d units, hedge %v, pool %v is not the training's of %d, %v, %v", s.Units, s.Hedge, s.Pool, t.cfg.Units, t.cfg.Hedge, t.cfg.Pool)
+	}
 	w := t.net.Views(t.params.W)[nn.InputWeight]
-	for i, to := range t.inputs.Scale {
+	clear(t.params.Layout[nn.InputWeight].Data)
+	takeOver(t.params, c)
+	for i := range from {
 		mean, scale := float32(0), float32(1)
 		if n := c.Normalisation; n != nil {
 			mean, scale = n.Mean[i], n.Scale[i]
 		}
 		if mean != 0 {
-			return fmt.Errorf("start from a checkpoint: %q has mean %v subtracted, which training through the model does not support", c.Capacity.Inputs[i], mean)
+			return fmt.Errorf("start from a checkpoint: %q has mean %v subtracted, which training through the model does not support", from[i], mean)
 		}
 		for j := range w.Cols {
-			w.V[i*w.Stride+j] *= scale / to
+			w.V[i*w.Stride+j] *= scale / t.inputs.Scale[i]
 		}
 	}
 	copy(t.policy.W, t.params.W)

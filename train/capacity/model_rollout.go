@@ -102,7 +102,7 @@ func (c *rollout) observe(t int, in *filter.Inputs, x []float32) {
 	for w, b := range busy {
 		queue[w] = scenario.QueueAt(b)
 	}
-	c.observation.Measure(&scenario.Measured{Share: c.at(c.force, t), Seen: got, Busy: busy, Queue: queue, Age: float64(t - at)})
+	c.observation.Measure(&scenario.Measured{Share: c.at(c.force, t), Seen: got, Busy: busy, Queue: queue, Records: c.s.Records, Age: float64(t - at)})
 	c.filter.Steps[t].Observe(&c.observation, in, x)
 }
 
@@ -126,6 +126,27 @@ func (c *rollout) observeBack(t int, in *filter.Inputs, dx []float32) {
 	u := c.s.Routed(t)
 	c.shiftedBack(t, c.at(c.force, t), byForce)
 	c.shiftedBack(u, c.at(c.got, u), byGot)
+}
+
+// commonBack adds to da the gradient of weight times the squared means over the measured workers
+// of corrections and hedges a. Nothing else bounds what they have in common (filter.Step.Apply),
+// and near the bounds of tanh they would hardly learn any more.
+func (c *rollout) commonBack(t int, weight float64, a, da []float32) {
+	measured, n := c.filter.Steps[t].Measured, len(a)/c.s.Workers
+	for i := 1; i < n; i++ {
+		sum, count := 0.0, 0.0
+		for w, ok := range measured {
+			if ok {
+				sum += float64(a[n*w+i])
+				count++
+			}
+		}
+		for w, ok := range measured {
+			if ok {
+				da[n*w+i] += float32(2 * weight * sum / (count * count))
+			}
+		}
+	}
 }
 
 // shiftedBack adds by, the gradient with respect to the logarithm of share, to byLogV of

@@ -65,7 +65,7 @@ func TestRolloutIsThePolicys(t *testing.T) {
 		}},
 	} {
 		cfg := tinyCapacity()
-		c.change(&cfg.Scenarios)
+		c.change(&cfg.Scenarios.Laws[0].Config)
 		trainer, err := NewModelTrainer(cfg, 1)
 		if err != nil {
 			t.Fatal(err)
@@ -76,12 +76,12 @@ func TestRolloutIsThePolicys(t *testing.T) {
 			t.Fatal(err)
 		}
 		for seed := range uint64(4) {
-			scores, err := scenario.Evaluate(capacity, cfg.Scenarios, c.workers, []uint64{seed})
+			scores, err := scenario.Evaluate(capacity, cfg.Scenarios.Laws[0].Config, c.workers, []uint64{seed})
 			if err != nil {
 				t.Fatal(err)
 			}
 			want := (8*scores[0].First + 56*scores[0].After) / 64
-			got := rolloutOf(trainer, scenario.New(cfg.Scenarios, c.workers, seed), 20).imbalance / 64
+			got := rolloutOf(trainer, scenario.New(cfg.Scenarios.Laws[0].Config, c.workers, seed), 20).imbalance / 64
 			if math.Abs(got-want) > 1e-5*(1+want) {
 				t.Errorf("%s, seed %d: imbalance %v, the policy's is %v", c.why, seed, got, want)
 			}
@@ -105,11 +105,12 @@ func TestCapacityGradient(t *testing.T) {
 		{"with missing reports", 0, [2]float64{0.3, 0.3}, 0, 0.4},
 	} {
 		cfg := tinyCapacity()
-		cfg.Scenarios.Windows, cfg.Scenarios.Pressure, cfg.Scenarios.Utilisation = 6, c.pressure, c.rho
+		law := &cfg.Scenarios.Laws[0]
+		law.Windows, law.Pressure, law.Utilisation = 6, c.pressure, c.rho
 		if around := [2]float64{c.lumps, c.lumps}; c.lumps > 0 {
-			cfg.Scenarios.Job = scenario.JobLike{Part: 1, Noise: around, Start: around, Lumps: around, Chance: around}
+			law.Job = scenario.JobLike{Part: 1, Noise: around, Start: around, Lumps: around, Chance: around}
 		}
-		cfg.Scenarios.Missing, cfg.Scenarios.MissingFor = [2]float64{c.missing, c.missing}, [2]int{1, 2}
+		law.Missing, law.MissingFor = scenario.Range{c.missing, c.missing}, scenario.Count{1, 2}
 		cfg.Batch = 1
 		trainer, err := NewModelTrainer(cfg, 3)
 		if err != nil {
@@ -118,7 +119,7 @@ func TestCapacityGradient(t *testing.T) {
 		perturb(trainer, 4)
 		off, checked := 0, 0
 		for seed := range uint64(4) {
-			s := scenario.New(cfg.Scenarios, 5, seed)
+			s := scenario.New(cfg.Scenarios.Laws[0].Config, 5, seed)
 			grad := rolloutOf(trainer, s, 20).grad
 			w := trainer.params.W
 			for i := range w {
@@ -130,7 +131,7 @@ func TestCapacityGradient(t *testing.T) {
 					w[i] = was - step
 					down, low := rolloutOf(trainer, s, 20).loss, w[i]
 					w[i] = was
-					return (up - down) / float64(high-low) / float64(cfg.Scenarios.Windows)
+					return (up - down) / float64(high-low) / float64(law.Windows)
 				}
 				wide, narrow := slope(4e-3), slope(2e-3)
 				if math.Abs(wide-narrow) > 1e-4+0.02*math.Abs(narrow) {
@@ -280,7 +281,7 @@ func TestCapacityLearns(t *testing.T) {
 		for i := range seeds {
 			seeds[i] = uint64(i)
 		}
-		scores, err := scenario.Evaluate(f, cfg.Scenarios, 8, seeds)
+		scores, err := scenario.Evaluate(f, cfg.Scenarios.Laws[0].Config, 8, seeds)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -311,7 +312,7 @@ func TestCapacityUpdateOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := cfg.Scenarios
+	s := cfg.Scenarios.Laws[0].Config
 	s.Noise, s.Utilisation = [2]float64{0, 0}, [2]float64{0.2, 0.2}
 	recorded := scenario.New(s, 3, 5)
 	recorded.Delay = 1

@@ -38,7 +38,7 @@ type unroll struct {
 	logStd      []float32 // [S,R] within its bounds
 	free        []bool    // [S,R] and not cut off by them
 	held        held
-	spread      []float32 // [H] the head's column of the log standard deviation
+	spread      column // the head's, of the log standard deviation
 }
 
 // rows is R.
@@ -61,7 +61,6 @@ func (k *unroll) begin(stretches []recording.Stretch, before, steps int) {
 	k.share = nn.Resized(k.share, n+k.rows())
 	clear(k.share[:k.rows()])
 	k.free, k.logStd = nn.Resized(k.free, n), nn.Resized(k.logStd, n)
-	k.spread = nn.Resized(k.spread, k.net.Units)
 	o := &k.observation
 	o.Seen, o.Busy, o.Queue = nn.Resized(o.Seen, k.workers), nn.Resized(o.Busy, k.workers), nn.Resized(o.Queue, k.workers)
 }
@@ -69,10 +68,7 @@ func (k *unroll) begin(stretches []recording.Stretch, before, steps int) {
 // forward runs all steps with the parameters w (nn.GRU.Views).
 func (k *unroll) forward(w *[nn.GRUTensors]nn.Matrix) {
 	h := k.net.Units
-	for u := range k.spread {
-		k.spread[u] = w[nn.HeadWeight].V[u*w[nn.HeadWeight].Stride+k.net.Actions]
-	}
-	bias := w[nn.HeadBias].V[k.net.Actions]
+	k.spread.read(k.net, w, filter.Explored)
 	for s := range k.steps {
 		for b := range k.stretches {
 			k.observe(b, s)
@@ -84,7 +80,7 @@ func (k *unroll) forward(w *[nn.GRUTensors]nn.Matrix) {
 		}
 		stds, free := at(k.logStd, s, k.rows()), at(k.free, s, k.rows())
 		for row := range stds {
-			stds[row], free[row] = filter.LogStd(to.V[row*h:(row+1)*h], k.spread, bias)
+			stds[row], free[row] = k.spread.of(to.V[row*h : (row+1)*h])
 		}
 	}
 }
@@ -147,7 +143,7 @@ func (k *unroll) apply(b, s int) {
 
 // backward goes back through all steps, from the gradients with respect to log capacities
 // and log standard deviations [S,R] to those with respect to the parameters, which it
-// writes to g (nn.GRU.Views).
+// writes to g (nn.GRU.Views). It sets byLogStd to 0 where deviations are at their bounds.
 func (k *unroll) backward(w, g *[nn.GRUTensors]nn.Matrix, byShare []float64, byLogStd []float32) {
 	rows, h := k.rows(), k.net.Units
 	for b := range k.back {
@@ -167,12 +163,10 @@ func (k *unroll) backward(w, g *[nn.GRUTensors]nn.Matrix, byShare []float64, byL
 			k.filters[b].Steps[s].ApplyBack(back, k.part(da, b))
 		}
 		for row, free := range at(k.free, s, rows) {
-			if free {
-				dh, d := k.tape.DH[row*h:][:h], byLogStd[s*rows+row]
-				for u, v := range k.spread {
-					dh[u] += d * v
-				}
+			if !free {
+				byLogStd[s*rows+row] = 0
 			}
+			k.spread.memoryBack(byLogStd[s*rows+row], k.tape.DH[row*h:][:h])
 		}
 		k.held.backward(&k.tape, w, s, k.unmeasured(s))
 		for b := range k.back {
@@ -180,17 +174,5 @@ func (k *unroll) backward(w, g *[nn.GRUTensors]nn.Matrix, byShare []float64, byL
 		}
 	}
 	k.tape.Gradients(g)
-	weight, bias := g[nn.HeadWeight], g[nn.HeadBias].V
-	for s := range k.steps {
-		after := k.tape.At(k.tape.H, s+1, h).V
-		for row, d := range at(byLogStd, s, rows) {
-			if d == 0 || !k.free[s*rows+row] {
-				continue
-			}
-			bias[k.net.Actions] += d
-			for u, v := range after[row*h:][:h] {
-				weight.V[u*weight.Stride+k.net.Actions] += d * v
-			}
-		}
-	}
+	k.spread.gradients(&k.tape, g, byLogStd)
 }

@@ -8,18 +8,21 @@ import (
 	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/dataset"
 	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/scenario"
+	"github.com/saspart/saspart/train"
 	"github.com/saspart/saspart/train/offline"
 )
 
-// Offline is the configuration of a training from traces, as config.yaml of the run's
+// Offline is the configuration of a training without a job, as config.yaml of the run's
 // folder holds it.
 type Offline struct {
-	Seed       uint64             `yaml:"seed"`
-	Action     checkpoint.Kind    `yaml:"action"`
-	Checkpoint string             `yaml:"checkpoint,omitempty"` // to start from, for the capacity action
-	Data       []string           `yaml:"traces"`               // files
-	Training   any                `yaml:"training"`             // *offline.Config or *offline.CapacityConfig
-	Experiment *config.Experiment `yaml:"experiment,omitempty"` // the policy is rolled out on its fluid model; nil: not at all
+	Seed       uint64               `yaml:"seed"`
+	Action     checkpoint.Kind      `yaml:"action"`
+	Checkpoint string               `yaml:"checkpoint,omitempty"` // to start from, for the capacity action
+	Data       []string             `yaml:"traces,omitempty"`     // files
+	Scenarios  *scenario.Population `yaml:"scenarios,omitempty"`  // in place of traces, for the capacity action
+	Training   any                  `yaml:"training"`             // *offline.Config or *offline.CapacityConfig
+	Experiment *config.Experiment   `yaml:"experiment,omitempty"` // the policy is rolled out on its fluid model; nil: not at all
 }
 
 // Updates is how many updates the training takes.
@@ -35,6 +38,15 @@ func (c *Offline) Updates() int {
 
 // Check reports what is wrong with the configuration apart from its traces.
 func (c *Offline) Check() error {
+	if c.Scenarios != nil {
+		training, ok := c.Training.(*offline.CapacityConfig)
+		if !ok {
+			return usagef("--scenarios are for --action capacity")
+		}
+		if training.Learner.Algorithm != train.Model {
+			return usagef("--scenarios are learned from by --algo %s alone; they have no rewards", train.Model)
+		}
+	}
 	_, err := c.start()
 	return err
 }
@@ -67,7 +79,10 @@ func (c *Offline) Build(ctx context.Context, o Options) (t *offline.Training, er
 	}
 	switch training := c.Training.(type) {
 	case *offline.CapacityConfig:
-		t.Capacity = &offline.CapacityTraining{Config: *training, Start: start}
+		t.Capacity = &offline.CapacityTraining{Config: *training, Start: start, Scenarios: c.Scenarios}
+		if c.Scenarios != nil {
+			return t, nil
+		}
 		t.Capacity.Data, err = o.recordings(ctx, training.Data, c.Data, training.Least(), c.Seed)
 		return t, err
 	case *offline.Config:

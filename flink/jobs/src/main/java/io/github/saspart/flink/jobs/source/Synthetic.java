@@ -81,7 +81,7 @@ abstract class Synthetic implements Records {
 
     /**
      * A distribution that is exchanged every interval of event time: the exponents take turns for ever,
-     * and with reshuffle the keys are dealt anew to the ranks, so that other keys become hot. What a phase
+     * and with reshuffle the keys get new ranks, so that other keys become hot. What a phase
      * looks like depends on the seed and its number alone, so all splits change to the same.
      */
     private static final class Sequence extends Synthetic {
