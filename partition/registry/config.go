@@ -77,7 +77,18 @@ func (c *Config) Validate() error {
 	for _, b := range blocks() {
 		errs = append(errs, field.In(b.title(), b.validate(c)))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.onlyOneMakesUp())...)
+}
+
+// onlyOneMakesUp reports that both the planner and the routers of the named partitioner make up
+// for backlogs.
+func (c *Config) onlyOneMakesUp() error {
+	for name, part := range map[string]float64{"waterfill": c.Waterfill.Backlog, "saspartitioner": c.SaSPartitioner.Backlog} {
+		if c.Name == name && part > 0 && c.Table.Bound > 0 {
+			return field.Errorf(name+".backlog", "is %v, but bounded routers make up for backlogs themselves; it must be 0 unless table.bound is", part)
+		}
+	}
+	return nil
 }
 
 // Own returns c with only the settings that the named partitioner reads: the others are

@@ -59,14 +59,10 @@ func partitioners() []partitioner {
 		{name: "fish", own: reads(fish), router: func(c *Config, env partition.Env) partition.Router { return rival.NewFish(c.Fish, env) }},
 		{name: "table", own: reads(follows), flink: alone, router: routes},
 		{name: "waterfill", own: reads(waterfill, follows), flink: alone, router: routes, controller: func(c *Config, workers int) (policy.Controller, error) {
-			waterfill := c.Waterfill
-			c.Table.RelievePlanner(&waterfill.Backlog)
-			return table.NewWaterfill(waterfill, workers), nil
+			return table.NewWaterfill(c.Waterfill, workers), nil
 		}},
 		{name: "saspartitioner", own: reads(learned, follows), flink: alone, router: routes, controller: func(c *Config, workers int) (policy.Controller, error) {
-			learned := c.SaSPartitioner
-			c.Table.RelievePlanner(&learned.Backlog)
-			return table.NewSaSPartitioner(learned, workers)
+			return table.NewSaSPartitioner(c.SaSPartitioner, workers)
 		}},
 	}
 }

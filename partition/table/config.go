@@ -33,11 +33,3 @@ func (c *Config) Validate() error {
 		field.Whole("decay", c.Decay, 1, 1e6),
 	)
 }
-
-// RelievePlanner sets the part of a backlog that routes make up for to 0 if the routers do so
-// themselves. They make up for it once, where a route would with every record of a window.
-func (c *Config) RelievePlanner(backlog *float64) {
-	if c.Bound > 0 {
-		*backlog = 0
-	}
-}
