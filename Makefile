@@ -113,7 +113,7 @@ bench-route: ## time routing for every partitioner, and its ratio to hash
 	$(GO) test ./partition/registry -run '^$$' -bench '^Benchmark(Route|Bounded)$$' -benchmem
 
 bench-train: libtorch ## time updates, and their ratio to the matrix products in them
-	$(TORCH) $(GO) test -tags torch ./train/sacn -run '^$$' -bench '^BenchmarkUpdate' -benchtime 50x
+	$(TORCH) $(GO) test -tags torch ./train/shares -run '^$$' -bench '^BenchmarkUpdate' -benchtime 50x
 
 bench-learn: build ## time learning from scratch, on SaSPartitioner's simulated environment
 	@./scripts/bench-learn.sh $(BIN) learn

@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/saspart/saspart/internal/sums"
 	"github.com/saspart/saspart/policy"
 )
 
@@ -203,10 +204,7 @@ type tallied struct {
 
 func (t *rankTally) add(w *policy.Window) {
 	t.windows++
-	all := 0.0
-	for _, c := range w.Slots {
-		all += float64(c)
-	}
+	all := float64(sums.Of(w.Slots))
 	if len(w.Slots) == 0 {
 		all = float64(w.Records)
 	}

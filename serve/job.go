@@ -172,8 +172,13 @@ func (j *job) add(s *stream, r *reports.Report) (begins bool, err error) {
 	if !slices.Contains(j.streams, s) {
 		return false, nil // replaced
 	}
+	latest, jumps := j.assembler.Latest(), j.assembler.Counts().Jumps
 	if err := j.assembler.Add(now, r); err != nil {
 		return false, err
+	}
+	if j.assembler.Counts().Jumps != jumps {
+		j.server.log.Warn("the slides of a job jumped", "job", j.name, "from", latest, "to", r.Slide)
+		j.notify(&pb.Notice{Kind: pb.Notice_KIND_REJECTED, Text: fmt.Sprintf("the job's slides jumped from %d to %d: open windows are dropped", latest, r.Slide)})
 	}
 	j.hear(r.Route)
 	return j.assemble(now), nil

@@ -14,6 +14,8 @@ func (a *Averages) Add(s Stats) {
 	a.sum.TD += s.TD
 	a.sum.Loads += s.Loads
 	a.sum.CQL += s.CQL
+	a.sum.Value += s.Value
+	a.sum.Diversity += s.Diversity
 	a.sum.Q += s.Q
 	a.sum.Target += s.Target
 	a.sum.Actor += s.Actor
@@ -46,8 +48,17 @@ func (a *Averages) Take(c *Config) map[string]float64 {
 	if c.LoadsRate > 0 {
 		values[runlog.LossLoads] = s.Loads / n
 	}
-	if c.Algorithm == SACNCQL {
+	switch c.Algorithm {
+	case CQL:
 		values[runlog.LossCQL] = s.CQL / n
+	case CalQL:
+		values[runlog.LossCQL], values[runlog.LossValue] = s.CQL/n, s.Value/n
+	case IQL:
+		values[runlog.LossValue] = s.Value / n
+	case EDAC:
+		values[runlog.LossDiversity] = s.Diversity / n
+	case TD3BC:
+		values[runlog.LossClone] = s.Imitation / n
 	}
 	return values
 }

@@ -6,7 +6,7 @@ import "github.com/saspart/saspart/runlog"
 // columns of metrics.csv.
 func Metrics() []string {
 	return []string{
-		runlog.LossCritic, runlog.LossLoads, runlog.LossCQL, runlog.LossActor, runlog.LossClone,
+		runlog.LossCritic, runlog.LossLoads, runlog.LossCQL, runlog.LossValue, runlog.LossDiversity, runlog.LossActor, runlog.LossClone,
 		runlog.ValueData, runlog.ValueTarget, runlog.ValuePolicy, runlog.Alpha, runlog.Entropy,
 		runlog.GradActor, runlog.GradCritic,
 		runlog.HeldOutValue, runlog.HeldOutPolicy, runlog.ActionDistance, runlog.RecordedImbalance, runlog.Imbalance,
@@ -19,7 +19,7 @@ func OnlineMetrics() []string {
 	return []string{
 		runlog.Imbalance, runlog.WorstImbalance, runlog.Reward,
 		runlog.ExploreImbalance, runlog.ExploreReturn, runlog.ExploreBackpressure, runlog.Returns, runlog.Limited,
-		runlog.LossCritic, runlog.LossLoads, runlog.LossCQL, runlog.LossActor, runlog.LossClone,
+		runlog.LossCritic, runlog.LossLoads, runlog.LossCQL, runlog.LossValue, runlog.LossDiversity, runlog.LossActor, runlog.LossClone,
 		runlog.ValueData, runlog.ValueTarget, runlog.ValuePolicy, runlog.Alpha, runlog.Entropy,
 		runlog.GradActor, runlog.GradCritic, runlog.Updates, runlog.UpdateRate,
 	}

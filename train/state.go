@@ -19,6 +19,8 @@ type Stats struct {
 	Update      uint64  // number of the update, from 1
 	TD          float64 // Huber loss of a critic against the target
 	Loads       float64 // half the squared error of the loads that critics fit (Config.LoadsRate), relative to the mean load
+	Value       float64 // loss of the network V(s)
+	Diversity   float64 // mean similarity of the critics' gradients by the action
 	CQL         float64 // CQL's gap: soft maximum over sampled actions minus the data's value, unweighted
 	Q           float64 // value of the data's actions
 	Target      float64 // their target

@@ -93,12 +93,10 @@ func Compare(records []Record) []Result {
 }
 
 func (r *Result) entry(name string) *Entry {
-	at := slices.IndexFunc(r.Entries, func(e Entry) bool { return e.Partitioner == name })
-	if at < 0 {
-		at = len(r.Entries)
+	if r.Find(name) == nil {
 		r.Entries = append(r.Entries, Entry{Partitioner: name, Values: map[string]Estimate{}})
 	}
-	return &r.Entries[at]
+	return r.Find(name)
 }
 
 // Find is the entry of a contender; nil if it has none.

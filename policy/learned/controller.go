@@ -3,6 +3,7 @@ package learned
 import (
 	"fmt"
 
+	"github.com/saspart/saspart/internal/sums"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/filter"
 	"github.com/saspart/saspart/policy/plan"
@@ -75,10 +76,7 @@ func (f *learnedCapacity) measure(w *policy.Window, p *plan.Planning) {
 	m.Busy, m.Records = w.Busy, max(scenario.Parts(w.Counts, m.Seen), 1)
 	workers := float64(len(w.Counts))
 	copy(m.Share, p.Carry)
-	load := 0.0
-	for _, v := range m.Share {
-		load += v
-	}
+	load := sums.Of(m.Share)
 	for i := range m.Share {
 		if load > 0 {
 			m.Share[i] = max(m.Share[i]/load, filter.LeastCapacity/workers/10)

@@ -140,7 +140,7 @@ func takeOver(p *nn.Params, c *checkpoint.Checkpoint) {
 
 // samples is K, the number of actions that CQL draws from each of its three distributions.
 func (t *RecurrentSACN) samples() int {
-	if t.cfg.Algorithm == train.SACNCQL {
+	if t.cfg.Algorithm == train.CQL {
 		return t.cfg.CQL.Actions
 	}
 	return 0
