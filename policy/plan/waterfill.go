@@ -60,18 +60,20 @@ func (c *Routing) Validate() error {
 // mixed windows too, unless Backlog is 0. A new route must relieve the busiest worker by
 // more than the estimates may be wrong.
 //
-// Work is measured in records: a worker whose keys have longer records seems slower, and
-// gets fewer of them.
+// Where workers time records, loads and speeds are of work: a worker whose keys have longer
+// records is not taken for a slower one. Elsewhere work is measured in records.
 type Waterfill struct {
 	config WaterfillConfig
 	speeds *Speeds
 	loads  *Loads
+	work   []float64 // scratch: finished by each worker
 }
 
 // NewWaterfill returns the controller of a job of P workers. c must be valid.
 func NewWaterfill(c WaterfillConfig, workers int) *Waterfill {
 	return &Waterfill{
 		config: c, speeds: NewSpeeds(c.Speed, workers), loads: NewLoads(c.Load),
+		work: make([]float64, workers),
 	}
 }
 
@@ -85,7 +87,7 @@ func (f *Waterfill) Decide(w *policy.Window, latest *policy.Route) (d policy.Dec
 	}
 	f.loads.Observe(w)
 	if !w.RouteNew {
-		f.speeds.Observe(w.Counts, w.Busy)
+		f.speeds.Observe(f.loads.Work(f.work, w), w.Busy)
 	}
 	d.Capacities = policy.CapacitiesOf(f.speeds.Capacity(make([]float64, workers)))
 	if w.RouteNew && (f.config.Backlog == 0 || !QueuesTold(w)) {
