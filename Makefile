@@ -110,7 +110,7 @@ quickstart: setup build ## run jobs on real data, in a few minutes
 	@./scripts/quickstart.sh $(BIN)
 
 bench-route: ## time routing for every partitioner, and its ratio to hash
-	$(GO) test ./partition/registry -run '^$$' -bench '^BenchmarkRoute' -benchmem
+	$(GO) test ./partition/registry -run '^$$' -bench '^Benchmark(Route|Bounded)$$' -benchmem
 
 bench-train: libtorch ## time updates, and their ratio to the matrix products in them
 	$(TORCH) $(GO) test -tags torch ./train/shares -run '^$$' -bench '^BenchmarkUpdate' -benchtime 50x

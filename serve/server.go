@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -292,10 +293,5 @@ func (s *Server) forget(j *job, any bool) {
 func (s *Server) list() []*job {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	jobs := make([]*job, 0, len(s.jobs))
-	for _, j := range s.jobs {
-		jobs = append(jobs, j)
-	}
-	slices.SortFunc(jobs, func(a, b *job) int { return strings.Compare(a.name, b.name) })
-	return jobs
+	return slices.SortedFunc(maps.Values(s.jobs), func(a, b *job) int { return strings.Compare(a.name, b.name) })
 }

@@ -224,9 +224,9 @@ func TestRecurrentLosses(t *testing.T) {
 	}
 	draw()
 	alpha := 0.3
-	r.targets(space, alpha, &train.Stats{})
+	r.targets(space, alpha, &losses{})
 	criticise := func() float64 {
-		var s train.Stats
+		var s losses
 		r.criticLoss(space, usable, &s)
 		return float64(r.cfg.Critics) * (s.TD + r.cfg.CQL.Weight*s.CQL)
 	}
@@ -238,7 +238,7 @@ func TestRecurrentLosses(t *testing.T) {
 	improve := func() float64 {
 		walk()
 		entropy := draw()
-		var s train.Stats
+		var s losses
 		clear(space.byShare)
 		clear(space.byLogStd)
 		r.policyLoss(space, usable, &s)

@@ -129,7 +129,8 @@ func sameFiles(t *testing.T, a, b string) {
 // interrupt between two checkpoints.
 func TestOfflineResumes(t *testing.T) {
 	path := fluidTrace(t, 4, 20)
-	for _, algorithm := range []train.Algorithm{train.CQL, train.BC} {
+	for _, row := range train.Algorithms() {
+		algorithm := row.Name
 		whole, parts := t.TempDir(), t.TempDir()
 		o, err := tinyOffline(path, whole, algorithm, 23)
 		runTiny(t, o, err)

@@ -56,8 +56,8 @@ func newSharesLearner(c *Config, data *dataset.Transitions, seed uint64) (*share
 func (l *sharesLearner) update() (train.Stats, error) {
 	return l.Update(replay.Recorded{Store: l.data.Train})
 }
-func (l *sharesLearner) fingerprint() string      { return l.print }
-func (l *sharesLearner) algorithm() *train.Config { return &l.config.Learner }
+func (l *sharesLearner) fingerprint() string        { return l.print }
+func (l *sharesLearner) algorithm() train.Algorithm { return l.config.Learner.Algorithm }
 
 func (l *sharesLearner) estimate() (train.Estimates, error) {
 	held := l.data.HeldOut

@@ -132,7 +132,7 @@ func (s *SharesLearner) Start(c *checkpoint.Checkpoint, from *train.State) (crit
 	}
 	critics = from != nil
 	for _, t := range mine.Tensors {
-		if ofCritics(t.Name) && len(known[t.Name].Data) != len(t.Data) {
+		if ofCritics(t.Name) && !strings.HasPrefix(t.Name, "value.") && len(known[t.Name].Data) != len(t.Data) {
 			critics = false
 		}
 	}
@@ -153,7 +153,7 @@ func (s *SharesLearner) Start(c *checkpoint.Checkpoint, from *train.State) (crit
 			}
 			policy = append(policy, is.Data...)
 			copy(t.Data, is.Data)
-		} else if critics && ofCritics(t.Name) {
+		} else if critics && ofCritics(t.Name) && len(is.Data) == len(t.Data) {
 			copy(t.Data, is.Data)
 		}
 	}

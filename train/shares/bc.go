@@ -11,6 +11,5 @@ var _ = define(train.BC, algorithm{update: (*Trainer).bc})
 //	policy : -mean log pi(a|s)
 func (t *Trainer) bc(b *batch) {
 	loss := t.imitation(t.policy(b.s), b)
-	t.stats.Actor = loss.Item()
 	t.stepPolicy(loss)
 }

@@ -3,6 +3,7 @@
 package shares
 
 import (
+	"github.com/saspart/saspart/runlog"
 	"github.com/saspart/saspart/train"
 	"github.com/saspart/saspart/train/internal/tensor"
 )
@@ -30,7 +31,7 @@ func (t *Trainer) calql(b *batch) {
 	floor := v.Detach().View(1, t.cfg.Batch, 1)
 	others = tensor.Cat(2, others.Narrow(2, 0, k), others.Narrow(2, k, 3*k).Larger(floor))
 	gap := conservative(data, others, density, t.cfg.CQL.Temperature)
-	t.stats.CQL = gap.Item() / float64(t.cfg.Critics)
+	t.note(runlog.LossCQL, gap.Item()/float64(t.cfg.Critics))
 	t.stepCritics(t.tdLoss(data, y, b).Add(gap.Scale(t.cfg.CQL.Weight)))
 	t.improve(pi, b)
 	t.critic.Follow(t.cfg.Tau)

@@ -5,6 +5,7 @@ package shares
 import (
 	"math"
 
+	"github.com/saspart/saspart/runlog"
 	"github.com/saspart/saspart/train"
 	"github.com/saspart/saspart/train/internal/tensor"
 )
@@ -23,7 +24,7 @@ func (t *Trainer) cql(b *batch) {
 	y, pi := t.softTarget(b), t.policy(b.s)
 	data, others, density := t.scored(b, pi) // [N,B], [N,B,3K], [B,3K]
 	gap := conservative(data, others, density, t.cfg.CQL.Temperature)
-	t.stats.CQL = gap.Item() / float64(t.cfg.Critics)
+	t.note(runlog.LossCQL, gap.Item()/float64(t.cfg.Critics))
 	t.stepCritics(t.tdLoss(data, y, b).Add(gap.Scale(t.cfg.CQL.Weight)))
 	t.improve(pi, b)
 	t.critic.Follow(t.cfg.Tau)

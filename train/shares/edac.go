@@ -3,6 +3,7 @@
 package shares
 
 import (
+	"github.com/saspart/saspart/runlog"
 	"github.com/saspart/saspart/train"
 	"github.com/saspart/saspart/train/internal/tensor"
 )
@@ -22,7 +23,7 @@ func (t *Trainer) edac(b *batch) {
 	a := t.s.Variable(b.a.Expand(n, rows, acts).Floats(), n, rows, acts)
 	q := t.critic.Differentiable(b.s, a).View(n, rows)
 	alike := similarity(tensor.Gradients(q, true, a)[0])
-	t.stats.Diversity = alike.Item()
+	t.note(runlog.LossDiversity, alike.Item())
 	loss := t.tdLoss(t.valued(q, b.a), y, b).Add(alike.Scale(t.cfg.EDAC.Diversity))
 	t.stepCritics(loss)
 	t.improve(t.policy(b.s), b)

@@ -27,7 +27,6 @@ func (t *Trainer) iql(b *batch) {
 
 	weight := u.Detach().Scale(cfg.Temperature).Exp().AtMost(mostAdvantage).Is(rows)
 	loss := weight.Mul(t.policy(b.s).logProb(b.a, t.cfg.CloneEdge)).Mean().Scale(-1)
-	t.stats.Actor = loss.Item()
 	t.stepPolicy(loss)
 	t.critic.Follow(t.cfg.Tau)
 }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/saspart/saspart/runlog"
 	"github.com/saspart/saspart/train"
 	"github.com/saspart/saspart/train/internal/naive"
 	"github.com/saspart/saspart/train/internal/tensor"
@@ -60,17 +61,17 @@ func TestGradients(t *testing.T) {
 			var lambda float64
 			update := func() (s train.Stats, critics, policy float64) {
 				s = trained(t, tr, &edgySource{}, 1)
-				critics = s.TD * float64(c.cfg.Critics)
-				switch policy = s.Actor; c.cfg.Algorithm {
+				critics = s.Values[runlog.LossCritic] * float64(c.cfg.Critics)
+				switch policy = s.Values[runlog.LossActor]; c.cfg.Algorithm {
 				case train.CQL, train.CalQL:
-					critics += c.cfg.CQL.Weight * s.CQL * float64(c.cfg.Critics)
+					critics += c.cfg.CQL.Weight * s.Values[runlog.LossCQL] * float64(c.cfg.Critics)
 				case train.EDAC:
-					critics += c.cfg.EDAC.Diversity * s.Diversity
+					critics += c.cfg.EDAC.Diversity * s.Values[runlog.LossDiversity]
 				case train.TD3BC: // lambda is a constant of the gradient
 					if lambda == 0 {
-						lambda = (s.Imitation - s.Actor) / s.PolicyValue
+						lambda = (s.Values[runlog.LossClone] - s.Values[runlog.LossActor]) / s.Values[runlog.ValuePolicy]
 					}
-					policy = s.Imitation - lambda*s.PolicyValue
+					policy = s.Values[runlog.LossClone] - lambda*s.Values[runlog.ValuePolicy]
 				}
 				return s, critics, policy
 			}
@@ -103,7 +104,7 @@ func TestGradients(t *testing.T) {
 					t.Fatal(err)
 				}
 				update()
-				check("value", tr.value, func() float64 { s, _, _ := update(); return s.Value })
+				check("value", tr.value, func() float64 { s, _, _ := update(); return s.Values[runlog.LossValue] })
 			}
 		})
 	}
@@ -165,9 +166,9 @@ func TestLossesByHand(t *testing.T) {
 			constant(tr.value, []float32{0.4}, 0.2)
 		}
 		got := trained(t, tr, handSource{}, 1)
-		naive.CloseTo(t, string(c.algorithm)+": TD", got.TD, c.td, 1e-6)
-		naive.CloseTo(t, string(c.algorithm)+": V", got.Value, c.value, 1e-6)
-		naive.CloseTo(t, string(c.algorithm)+": policy: "+c.why, got.Actor, c.actor, 2e-6)
+		naive.CloseTo(t, string(c.algorithm)+": TD", got.Values[runlog.LossCritic], c.td, 1e-6)
+		naive.CloseTo(t, string(c.algorithm)+": V", got.Values[runlog.LossValue], c.value, 1e-6)
+		naive.CloseTo(t, string(c.algorithm)+": policy: "+c.why, got.Values[runlog.LossActor], c.actor, 2e-6)
 	}
 }
 
@@ -227,7 +228,7 @@ func TestTermsByHand(t *testing.T) {
 		tr := fresh(t, small(train.CalQL), 1)
 		constant(tr.critic, nil)
 		constant(tr.value, nil, v)
-		gaps[v] = trained(t, tr, &edgySource{}, 1).CQL
+		gaps[v] = trained(t, tr, &edgySource{}, 1).Values[runlog.LossCQL]
 	}
 	if apart := gaps[50] - gaps[-100]; math.Abs(apart-50) > 1 {
 		t.Errorf("the floor of 50 raises the gap by %v", apart)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/saspart/saspart/runlog"
 	"github.com/saspart/saspart/train"
 	"github.com/saspart/saspart/train/internal/tensor"
 )
@@ -52,13 +53,15 @@ func (t *Trainer) improve(pi gaussian, b *batch) {
 		loss = loss.Add(t.imitation(pi, b))
 	} else {
 		value := t.q(b.s, own).Least(0).Mean()
-		t.stats.PolicyValue = value.Item()
+		t.note(runlog.ValuePolicy, value.Item())
 		loss = loss.Sub(value)
 	}
-	t.stats.Entropy, t.stats.Alpha, t.stats.Actor = -logProb.Item(), alpha, loss.Item()
+	entropy := -logProb.Item()
+	t.note(runlog.Entropy, entropy)
+	t.note(runlog.Alpha, alpha)
 	t.stepPolicy(loss)
 
-	t.alpha.Grad[0] = float32(t.stats.Entropy - t.targetEntropy())
+	t.alpha.Grad[0] = float32(entropy - t.targetEntropy())
 	if _, err := t.alpha.Step(t.pool, t.cfg.AlphaRate, t.updates+1, 0); err != nil {
 		tensor.Check(fmt.Errorf("alpha's %w", err))
 	}

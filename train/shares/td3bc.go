@@ -3,6 +3,7 @@
 package shares
 
 import (
+	"github.com/saspart/saspart/runlog"
 	"github.com/saspart/saspart/train"
 	"github.com/saspart/saspart/train/internal/tensor"
 )
@@ -31,9 +32,9 @@ func (t *Trainer) td3bc(b *batch) {
 	q := t.q(b.s, pi).Narrow(0, 0, 1).View(rows) // [B]
 	lambda := cfg.Alpha / max(q.Abs().Item(), 1e-6)
 	away := pi.Sub(b.a).Square().Mean()
-	t.stats.PolicyValue, t.stats.Imitation = q.Item(), away.Item()
+	t.note(runlog.ValuePolicy, q.Item())
+	t.note(runlog.LossClone, away.Item())
 	loss := away.Sub(q.Mean().Scale(lambda))
-	t.stats.Actor = loss.Item()
 	t.stepPolicy(loss)
 	t.actor.Follow(t.cfg.Tau)
 	t.critic.Follow(t.cfg.Tau)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/network"
+	"github.com/saspart/saspart/runlog"
 	"github.com/saspart/saspart/train"
 	"github.com/saspart/saspart/train/internal/nn"
 	"github.com/saspart/saspart/train/internal/tensor"
@@ -128,7 +129,7 @@ func (t *Trainer) begin(err *error) (end func()) {
 func (t *Trainer) Update(src train.Source) (stats train.Stats, err error) {
 	defer t.begin(&err)()
 	t.rows.Alike()
-	t.stats = train.Stats{Update: t.updates + 1}
+	t.stats = train.Stats{Update: t.updates + 1, Values: map[string]float64{}}
 	if err := src.Sample(t.rng, t.rows); err != nil {
 		return train.Stats{}, fmt.Errorf("update %d: sample a batch: %w", t.updates+1, err)
 	}
@@ -154,7 +155,7 @@ func (t *Trainer) learn() (err error) {
 		next: t.s.Data(r.Next, n, t.dims.Obs), goes: t.s.Data(goes, n), w: t.s.Data(r.Weight, n),
 	}
 	if t.loads != nil {
-		t.stats.Loads = t.loads.fit(b, t.cfg.LoadsRate, t.updates+1, &t.s)
+		t.note(runlog.LossLoads, t.loads.fit(b, t.cfg.LoadsRate, t.updates+1, &t.s))
 	}
 	t.update(t, b)
 	return nil
@@ -194,27 +195,30 @@ func (t *Trainer) tdLoss(q, y tensor.Tensor, b *batch) tensor.Tensor {
 		t.errors[i%rows] += float32(math.Abs(float64(v-goal[i%rows])) / float64(n))
 	}
 	loss := q.Huber(y.Detach().Expand(n, rows), t.cfg.HuberDelta).Mul(b.w).Sum().Scale(1 / float64(rows))
-	t.stats.Q, t.stats.Target, t.stats.TD = q.Item(), y.Item(), loss.Item()/float64(n)
+	t.note(runlog.ValueData, q.Item())
+	t.note(runlog.ValueTarget, y.Item())
+	t.note(runlog.LossCritic, loss.Item()/float64(n))
 	return loss
 }
 
 // imitation is minus the mean log-probability of the data's actions.
 func (t *Trainer) imitation(pi gaussian, b *batch) tensor.Tensor {
 	loss := pi.logProb(b.a, t.cfg.CloneEdge).Mean().Scale(-1)
-	t.stats.Imitation = loss.Item()
+	t.note(runlog.LossClone, loss.Item())
 	return loss
 }
 
 func (t *Trainer) stepCritics(loss tensor.Tensor) {
-	t.stats.CriticNorm = t.step("the critics'", t.critic, loss, t.cfg.CriticRate)
+	t.note(runlog.GradCritic, t.step("the critics'", t.critic, loss, t.cfg.CriticRate))
 }
 
 func (t *Trainer) stepPolicy(loss tensor.Tensor) {
-	t.stats.ActorNorm = t.step("the policy's", t.actor, loss, t.cfg.ActorRate)
+	t.note(runlog.LossActor, loss.Item())
+	t.note(runlog.GradActor, t.step("the policy's", t.actor, loss, t.cfg.ActorRate))
 }
 
 func (t *Trainer) stepValue(loss tensor.Tensor) {
-	t.stats.Value = loss.Item()
+	t.note(runlog.LossValue, loss.Item())
 	t.step("the value's", t.value, loss, t.cfg.CriticRate)
 }
 
@@ -230,6 +234,9 @@ func (t *Trainer) step(whose string, n *tensor.Network, loss tensor.Tensor, rate
 	}
 	return norm
 }
+
+// note reports a value of the update.
+func (t *Trainer) note(metric string, v float64) { t.stats.Values[metric] = v }
 
 // normals are standard normal numbers.
 func (t *Trainer) normals(shape ...int) tensor.Tensor { return t.draw(nn.Normals, shape) }
