@@ -161,8 +161,11 @@ func (n *Network) Gradient(loss Tensor) {
 		if !byAct {
 			continue
 		}
-		by := s.Data(p.tape.DAct, append([]int{p.net.MLP.Members}, p.act.Shape()...)...).SumOver(0)
-		for j, g := range gradients(p.act.Mul(by), false, ys[:i]) {
+		by := p.tape.DAct[:len(p.tape.DAct)/p.net.MLP.Members] // the sum over the networks
+		for k, d := range p.tape.DAct[len(by):] {
+			by[k%len(by)] += d
+		}
+		for j, g := range gradients(p.act.Mul(s.Data(by, p.act.Shape()...)), false, ys[:i]) {
 			if g.c != nil && dy[j].c != nil {
 				dy[j] = dy[j].Add(g)
 			} else if g.c != nil {
