@@ -20,11 +20,11 @@ import (
 //	x_w = bias_w + sum over the pairs i of worker w of load_i r_i  its load, in any unit
 //	g   = Reward((imbalance(x) + nmad(x)) / 2)
 //
-// load and bias, none negative, are fitted by least squares for x / mean(x) to be the busy ratios
-// that were measured, over their mean: every window has one for each worker, where it has a single
-// reward. Cold keys end up in the bias, the workers' speeds in both, and noise averages out. The
-// value of each critic is g plus what its network puts out, which starts at 0 and learns what g
-// leaves unexplained: queues, later windows, whatever depends on the state.
+// load and bias, none negative, are fitted by least squares: x / mean(x) is to equal the measured
+// busy ratios over their mean. A window has one of these for each worker, but a single reward.
+// Cold keys end up in the bias, the workers' speeds in both, and noise averages out. A critic's
+// value is g plus the output of its network, which starts at 0 and learns what g leaves
+// unexplained: queues, later windows, whatever depends on the state.
 type loads struct {
 	workers, pairs int // P, A
 	p0             float64
@@ -38,8 +38,8 @@ type loads struct {
 // leastSum is the least that a key's numbers, and all loads, are divided by.
 const leastSum = 1e-3
 
-// newLoads begins with what the mask alone says: it gives a key workers in proportion to its
-// weight, so that a key split evenly puts the same on each of them, whichever key it is.
+// newLoads begins with what the mask alone says. It gives a key workers in proportion to its
+// weight, so a key that is split evenly puts the same load on each of them.
 func newLoads(mask policy.Mask, p0 float64) *loads {
 	l := &loads{workers: mask.Workers, pairs: mask.Pairs(), p0: p0}
 	l.model = nn.NewParams([]train.Tensor{{Name: "load", Shape: []int{l.pairs}}, {Name: "bias", Shape: []int{l.workers}}})
@@ -89,10 +89,10 @@ func (l *loads) reward(act tensor.Tensor) tensor.Tensor {
 	return f.Mul(f.Abs().Shift(2))
 }
 
-// fit takes a step of Adam, the t-th, down the weighted mean over the rows of half the mean
-// squared error of the loads of the actions in b against the busy ratios that followed, relative
-// to their mean. Of a saturated worker it is only known that its load is no less than what it
-// shows, and an idle job shows nothing. fit returns the loss before the step.
+// fit takes the t-th step of Adam and returns the loss before it: half the mean squared error of
+// the relative loads of the actions in b against the relative busy ratios that followed, weighted
+// by row. A saturated worker's load is only known to be no less than what it shows, and an idle
+// job shows nothing.
 func (l *loads) fit(b *batch, rows *train.Batch, rate float64, t uint64, s *tensor.Scope) float64 {
 	n, p := len(rows.Reward), l.workers
 	wide := len(rows.Next) / n

@@ -129,6 +129,7 @@ func (n *Network) Differentiable(obs, act Tensor) Tensor {
 // Gradient sets Grad to the gradient of a loss by the network's parameters. libtorch goes from
 // the loss back to the outputs of the passes. From the last pass to the first, kernels then go
 // on to the parameters and the actions, and libtorch from those to the passes before.
+// Parameters must not change between the passes behind a loss and this.
 func (n *Network) Gradient(loss Tensor) {
 	s, at := loss.s, 0
 	for _, g := range Gradients(loss, false, s.leaves[n]...) {
