@@ -43,8 +43,12 @@ func partitioners() []partitioner {
 
 	follows := newSettings("table", table.Default(), func(c *Config) *table.Config { return &c.Table })
 
-	routes := func(c *Config, env partition.Env) partition.Router { return table.New(c.Table, env) }
-	alone := reads(choices) // on Flink the routers of table go by wchoices while no server answers
+	routes := func(c *Config, env partition.Env) partition.Router {
+		settings := c.Table
+		settings.MaxWorkersPerKey = c.maxWorkersPerKey()
+		return table.New(settings, env)
+	}
+	onFlink := reads(follows, choices) // there, the routers of table go by wchoices while no server answers
 	return []partitioner{
 		{name: "hash", flink: reads(), router: plain(rival.NewHash)},
 		{name: "pkg", flink: reads(), router: plain(rival.NewPKG)},
@@ -57,11 +61,11 @@ func partitioners() []partitioner {
 		{name: "dalton-metrics", own: reads(bandit), flink: reads(bandit), router: set(bandit, dalton.NewMetrics)},
 		{name: "dalton-offline", own: reads(offline), flink: reads(offline), router: set(offline, dalton.NewOffline)},
 		{name: "fish", own: reads(fish), router: func(c *Config, env partition.Env) partition.Router { return rival.NewFish(c.Fish, env) }},
-		{name: "table", own: reads(follows), flink: alone, router: routes},
-		{name: "waterfill", own: reads(waterfill, follows), flink: alone, router: routes, controller: func(c *Config, workers int) (policy.Controller, error) {
+		{name: "table", own: reads(follows), flink: onFlink, router: routes},
+		{name: "waterfill", own: reads(waterfill, follows), flink: onFlink, router: routes, controller: func(c *Config, workers int) (policy.Controller, error) {
 			return table.NewWaterfill(c.Waterfill, workers), nil
 		}},
-		{name: "saspartitioner", own: reads(learned, follows), flink: alone, router: routes, controller: func(c *Config, workers int) (policy.Controller, error) {
+		{name: "saspartitioner", own: reads(learned, follows), flink: onFlink, router: routes, controller: func(c *Config, workers int) (policy.Controller, error) {
 			return table.NewSaSPartitioner(c.SaSPartitioner, workers)
 		}},
 	}
@@ -153,7 +157,7 @@ func (p *partitioner) scheme(c Config, workers int) (partition.Scheme, error) {
 // onFlink describes the partitioner to Flink's connector: its name and the settings that the
 // connector reads. The connector refuses all others.
 func (p *partitioner) onFlink(c *Config) map[string]any {
-	if p.flink == nil {
+	if p.flink == nil || c.maxWorkersPerKey() > 0 { // the connector has no limit
 		return nil
 	}
 	told := map[string]any{"name": c.Name, "published": c.Published}
