@@ -110,7 +110,7 @@ quickstart: setup build ## run jobs on real data, in a few minutes
 	@./scripts/quickstart.sh $(BIN)
 
 bench-route: ## time routing for every partitioner, and its ratio to hash
-	$(GO) test ./partition/registry -run '^$$' -bench '^BenchmarkRoute' -benchmem
+	$(GO) test ./partition/registry -run '^$$' -bench '^Benchmark(Route|Bounded)$$' -benchmem
 
 bench-train: libtorch ## time updates, and their ratio to the matrix products in them
 	$(TORCH) $(GO) test -tags torch ./train/shares -run '^$$' -bench '^BenchmarkUpdate' -benchtime 50x
@@ -132,7 +132,7 @@ bench-flink: ## time the Flink connector with next to no work, against partition
 
 # Both resume what is in runs/; remove a folder there to repeat its measurements, as after
 # every change of the program.
-STUDIES := noise
+STUDIES := noise bound ablation
 results: results-paper ## run the full comparison and the studies beside it, and rewrite docs/results.md; an hour on two quiet processors
 	@for s in $(STUDIES); do $(BIN) matrix --file $$s --out runs/$$s --resume >/dev/null; done
 	@./scripts/results.sh $(BIN) runs

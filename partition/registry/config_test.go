@@ -86,7 +86,7 @@ func TestOwn(t *testing.T) {
 		t.Error(diff)
 	}
 	c.Name = "table"
-	if diff := cmp.Diff(Config{Name: "table", Published: true}, c.Own()); diff != "" {
+	if diff := cmp.Diff(Config{Name: "table", Published: true, Table: c.Table}, c.Own()); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -96,7 +96,7 @@ func TestFlinkIsToldWhatItReads(t *testing.T) {
 	for name, want := range map[string][]string{
 		"hash": nil, "pkg": nil, "cam": nil, "wchoices": {"choices"}, "dagreedy": {"dagreedy"}, "flexd": {"flexd"},
 		"dalton-original": {"dalton"}, "dalton-metrics": {"dalton"}, "dalton-offline": {"dalton_offline"},
-		"table": {"choices"}, "waterfill": {"choices"}, "saspartitioner": {"choices"}, // what they fall back on
+		"table": {"table", "choices"}, "waterfill": {"table", "choices"}, "saspartitioner": {"table", "choices"}, // the latter is what they fall back on
 	} {
 		c := Default()
 		c.Name = name

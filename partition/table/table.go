@@ -4,7 +4,9 @@
 package table
 
 import (
+	"cmp"
 	"math"
+	"slices"
 
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/partition/internal/tally"
@@ -38,11 +40,11 @@ import (
 //
 // Constants: a share is kept to within 1/128 of the key's mean share.
 type router struct {
-	env partition.Env
 	layout
 	states    []keyState // by entry: what the next route's marks depend on
 	slotUntil []int64    // by hash slot: the first slide that needs no mark
 	expiry    int64      // the first slide at which a mark comes off
+	bounds
 }
 
 // keyState is what a router has to remember of a named key.
@@ -59,16 +61,24 @@ const split = -1
 
 // New makes a router of the table partitioner. It follows whatever route the job is
 // given.
-func New(env partition.Env) partition.Router { return newRouter(env) }
+func New(c Config, env partition.Env) partition.Router { return newRouter(c, env) }
 
-func newRouter(env partition.Env) *router {
-	r := &router{env: env}
+func newRouter(c Config, env partition.Env) *router {
+	r := &router{bounds: newBounds(c, env)}
 	r.Follow(policy.HashRoute(env.Workers), 0)
 	return r
 }
 
 // Route implements Router.
 func (r *router) Route(b *stream.Batch, dst []partition.Dest) {
+	r.lookUp(b, dst)
+	if r.clocks != nil {
+		r.keep(b.Hashes[:len(dst)], dst)
+	}
+}
+
+// lookUp sends every record where the route says.
+func (r *router) lookUp(b *stream.Batch, dst []partition.Dest) {
 	slots, entries, choices := r.slots, r.entries, r.choices
 	slotShift, entryShift := r.slotShift&63, r.entryShift&63
 	hashes := b.Hashes[:len(dst)]
@@ -94,6 +104,7 @@ func (r *router) EndSlide(slide int64) {
 	if slide+1 >= r.expiry {
 		r.mark(slide + 1)
 	}
+	r.endSlide()
 }
 
 // mark sets the Merge flag of the entries and slots that need it in slide now and clears
@@ -120,7 +131,7 @@ func (r *router) mark(now int64) {
 // Follow implements Follower. The route must be valid and of as many workers as
 // the job. It takes O(slots + lengths of the sequences) and allocates.
 func (r *router) Follow(route *policy.Route, slide int64) {
-	old := *r
+	old := &router{layout: r.layout, states: r.states, slotUntil: r.slotUntil, bounds: bounds{env: r.env}}
 	// Windows up to this slide contain records that the previous route has routed.
 	straddles := slide + int64(r.env.WindowSlides) - 1
 	if slide <= 0 {
@@ -144,6 +155,7 @@ func (r *router) Follow(route *policy.Route, slide int64) {
 	keys := make([]policy.KeyRoute, 0, len(route.Keys))
 	states := make([]keyState, 0, len(route.Keys))
 	for _, k := range route.Keys {
+		k = r.limited(k)
 		s := keyState{hash: k.Hash, worker: split, named: true}
 		if len(k.Workers) == 1 {
 			s.worker = int32(k.Workers[0])
@@ -172,6 +184,41 @@ func (r *router) Follow(route *policy.Route, slide int64) {
 		r.entries[at].at = old.position(k.Hash, r.entries[at].mask)
 	}
 	r.mark(slide)
+	r.forget()
+}
+
+// limited returns a key with no more workers than a key may have: those of the largest shares.
+func (r *router) limited(k policy.KeyRoute) policy.KeyRoute {
+	most := r.config.MaxWorkersPerKey
+	if most == 0 || len(k.Workers) <= most {
+		return k
+	}
+	order := make([]int, len(k.Workers))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(k.Shares[b], k.Shares[a]) })
+	order = order[:most]
+	slices.Sort(order)
+	few := policy.KeyRoute{Hash: k.Hash, Name: k.Name}
+	sum := 0.0
+	for _, i := range order {
+		few.Workers, few.Shares = append(few.Workers, k.Workers[i]), append(few.Shares, k.Shares[i])
+		sum += k.Shares[i]
+	}
+	for i := range few.Shares {
+		few.Shares[i] /= sum
+	}
+	return few
+}
+
+// KeepsKeys implements partition.KeyKeeper.
+func (r *router) KeepsKeys() bool { return r.config.MaxWorkersPerKey == 1 }
+
+// MayMove implements partition.KeyKeeper. Windows that overlap have a key's records from before
+// and after every boundary.
+func (r *router) MayMove(slide int64) bool {
+	return !r.KeepsKeys() || slide <= 0 || r.env.WindowSlides == 1
 }
 
 // moved completes the state that a key gets by a new route. If the previous route had it on

@@ -1,6 +1,7 @@
 package learned
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/saspart/saspart/internal/sums"
@@ -52,7 +53,9 @@ func (f *learnedCapacity) Decide(w *policy.Window, latest *policy.Route) (d poli
 	}
 	f.loads.Observe(w)
 	if w.RouteNew && (f.config.Backlog == 0 || !plan.QueuesTold(w) || f.share == nil) {
-		d.Capacities = policy.CapacitiesOf(f.share)
+		if f.share != nil {
+			d.Capacities = f.loads.Capacities(f.share, latest)
+		}
 		return d
 	}
 	p := plan.Begin(f.config.Plan, f.loads, latest)
@@ -64,10 +67,10 @@ func (f *learnedCapacity) Decide(w *policy.Window, latest *policy.Route) (d poli
 		}
 		f.policy.Decide(&f.measured, f.share)
 	}
-	d.Capacities = policy.CapacitiesOf(f.share)
 	copy(p.In.Capacity, f.share)
 	plan.MakeUp(p.In.Capacity, w, f.config.Backlog)
 	d.Route = valid(p.Relief(f.config.Gain + f.config.Noise*plan.Chance(f.loads.Deviation(workers), workers)))
+	d.Capacities = f.loads.Capacities(f.share, cmp.Or(d.Route, latest))
 	return d
 }
 
