@@ -137,7 +137,7 @@ func learn(ctx context.Context, o options, c *checkpoint.Checkpoint, seed uint64
 	if err != nil {
 		return nil, fmt.Errorf("write down the configuration: %w", err)
 	}
-	c.Configuration, c.Metrics, c.Parent = string(text), map[string]float64{}, parent
+	c.Configuration, c.Metrics, c.Parent, c.Trained = string(text), map[string]float64{}, parent, checkpoint.ThroughModel
 	return c, nil
 }
 
