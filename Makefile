@@ -25,7 +25,7 @@ TIMED := ./engine ./engine/local
 # Packages with goroutines of their own; their tests run under the race detector.
 CONCURRENT := ./cmd/... ./collect ./engine ./engine/local ./engine/flink/... ./eval/study ./meter ./serve/... ./train/online ./train/setup
 
-.PHONY: help setup libtorch build test test-long vet staticcheck format-check unit quickstart bench-route bench-train bench-learn bench-offline bench-flink results laws builtin proto flink flink-test clean
+.PHONY: help setup libtorch build test test-long vet staticcheck format-check unit quickstart bench-route bench-train bench-learn bench-offline bench-flink results results-paper laws builtin proto flink flink-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -110,10 +110,10 @@ quickstart: setup build ## run jobs on real data, in a few minutes
 	@./scripts/quickstart.sh $(BIN)
 
 bench-route: ## time routing for every partitioner, and its ratio to hash
-	$(GO) test ./partition/registry -run '^$$' -bench '^BenchmarkRoute' -benchmem
+	$(GO) test ./partition/registry -run '^$$' -bench '^Benchmark(Route|Bounded)$$' -benchmem
 
 bench-train: libtorch ## time updates, and their ratio to the matrix products in them
-	$(TORCH) $(GO) test -tags torch ./train/sacn -run '^$$' -bench '^BenchmarkUpdate' -benchtime 50x
+	$(TORCH) $(GO) test -tags torch ./train/shares -run '^$$' -bench '^BenchmarkUpdate' -benchtime 50x
 
 bench-learn: build ## time learning from scratch, on SaSPartitioner's simulated environment
 	@./scripts/bench-learn.sh $(BIN) learn
@@ -130,10 +130,16 @@ bench-flink: ## time the Flink connector with next to no work, against partition
 	    -cp $(CONNECTOR)/classes:$(CONNECTOR)/test-classes:$$(cat $(CONNECTOR)/test.classpath) \
 	    io.github.saspart.flink.Throughput $(BENCH)
 
-# Resumes runs/paper if it exists; remove the folder to repeat all measurements.
-results: build ## run the full comparison, half an hour on two quiet processors, and copy its tables into docs
+# Both resume what is in runs/; remove a folder there to repeat its measurements, as after
+# every change of the program.
+STUDIES := noise
+results: results-paper ## run the full comparison and the studies beside it, and rewrite docs/results.md; an hour on two quiet processors
+	@for s in $(STUDIES); do $(BIN) matrix --file $$s --out runs/$$s --resume >/dev/null; done
+	@./scripts/results.sh $(BIN) runs
+
+results-paper: build ## run the full comparison alone, half an hour, and rewrite its part of docs/results.md
 	@time $(BIN) matrix --file paper --out runs/paper --resume >/dev/null
-	@./scripts/results.sh $(BIN) runs/paper
+	@./scripts/results.sh $(BIN) runs
 
 laws: build ## measure the built-in policy under laws of noise and change, in some minutes, into docs/laws.md
 	@{ sed '/^<!-- tables -->/q' docs/laws.md; echo; $(BIN) laws -o markdown; } >docs/laws.md.new && mv docs/laws.md.new docs/laws.md

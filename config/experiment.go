@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/saspart/saspart/collect"
@@ -57,13 +58,9 @@ func Default() Experiment {
 // Has reports whether name is a value, or a group of values, at the top level of an
 // experiment.
 func Has(name string) bool {
-	t := reflect.TypeFor[Experiment]()
-	for i := range t.NumField() {
-		if t.Field(i).Tag.Get("yaml") == name {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(reflect.VisibleFields(reflect.TypeFor[Experiment]()), func(f reflect.StructField) bool {
+		return len(f.Index) == 1 && f.Tag.Get("yaml") == name
+	})
 }
 
 // Validate reports every impossible value by its path.

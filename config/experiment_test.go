@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -170,6 +171,48 @@ func TestEnvironment(t *testing.T) {
 	}
 	if got := origins.Of("job.work_ratio").String(); got != "SASPART_JOB_WORK_RATIO" {
 		t.Errorf("job.work_ratio comes from %s", got)
+	}
+}
+
+func TestStateRatio(t *testing.T) {
+	for _, c := range []struct {
+		why, experiment, value string
+		want                   float64 // 0: it is refused
+	}{
+		{"without it, all of the machine is slower", "", "", 7},
+		{"the same, written out", "", "work_ratio", 7},
+		{"ready experiments have cheap state", "straggler", "", 1},
+		{"unless they are told", "straggler", "work_ratio", 7},
+		{"a number", "", "0.5", 0.5},
+		{"free state is what costs of 0 are for", "", "0", 0},
+		{"no number", "", "dear", 0},
+		{"an impossible number", "", ".inf", 0},
+	} {
+		set := []strict.Override{{Path: "job.work_ratio", Value: "7", From: "--set"}}
+		if c.value != "" {
+			set = append(set, strict.Override{Path: "job.state_ratio", Value: c.value, From: "--set"})
+		}
+		e, origins, err := config.Load(c.experiment, nil, set)
+		if err != nil || c.want == 0 {
+			if c.want != 0 || !strings.Contains(fmt.Sprint(err), "state_ratio") {
+				t.Errorf("%s: error %v", c.why, err)
+			}
+			continue
+		}
+		if got := e.Job.StateScale(); got != c.want {
+			t.Errorf("%s: state costs %v times as much, want %v", c.why, got, c.want)
+		}
+		text, err := origins.Annotate(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again := filepath.Join(t.TempDir(), "again.yaml")
+		if err := os.WriteFile(again, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if o, _, err := config.Load(again, nil, nil); err != nil || o.Job.StateRatio != e.Job.StateRatio {
+			t.Errorf("%s: what is shown reads as another ratio; error %v", c.why, err)
+		}
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 // batch begins. Not for concurrent use.
 type Reader struct {
 	meta     Meta
+	version  int
 	cols     []column[row]
 	complete bool
 	parts    []*part // the trace, then its tail
@@ -121,9 +122,10 @@ func (r *Reader) begin(name string, f io.ReaderAt, size int64) error {
 	if err != nil {
 		return err
 	}
-	if r.meta, r.cols, err = metaOf(p.reader.Schema()); err != nil {
+	if r.meta, r.version, err = metaOf(p.reader.Schema()); err != nil {
 		return err
 	}
+	r.cols = columnsOf(r.version)
 	r.parts = append(r.parts, p)
 	return nil
 }
@@ -138,8 +140,8 @@ func (r *Reader) beginTail(name string, f io.ReaderAt, size int64) error {
 	if err != nil {
 		return fmt.Errorf("its tail %s: %w", name, err)
 	}
-	meta, cols, err := metaOf(p.reader.Schema())
-	if err == nil && (meta != r.meta || len(cols) != len(r.cols)) {
+	meta, version, err := metaOf(p.reader.Schema())
+	if err == nil && (meta != r.meta || version != r.version) {
 		err = errors.New("it belongs to another trace: remove it, or the trace")
 	}
 	if err != nil {
@@ -163,6 +165,10 @@ func newPart(name string, f io.ReaderAt, start, end int64, partial bool) (*part,
 
 // Meta returns the metadata of the trace's run.
 func (r *Reader) Meta() Meta { return r.meta }
+
+// Checked reports whether the windows are verified by checksums, which traces of format
+// version 1 do not have.
+func (r *Reader) Checked() bool { return hasChecks(r.version) }
 
 // Complete reports whether the trace was closed. A trace that was not closed ends with the
 // last window that was written, and other programs cannot read it before Repair.
@@ -238,6 +244,9 @@ func (r *Reader) nextBatch() error {
 	for len(r.parts) > 0 {
 		p := r.parts[0]
 		batch, err := p.reader.Next()
+		if err == nil && r.Checked() {
+			err = verify(batch)
+		}
 		r.batch, r.next = batch, 0
 		switch {
 		case err == nil:

@@ -55,12 +55,21 @@ func schemaOf(cols []column[row], m *Meta) *arrow.Schema {
 		[]string{formatName, strconv.Itoa(Version), strconv.Itoa(m.Workers), strconv.FormatUint(m.Seed, 10),
 			m.Engine, m.Partitioner, m.Config, "", m.Created},
 	)
-	return arrow.NewSchema(fieldsOf(cols), &md)
+	return arrow.NewSchema(fileFields(cols, Version), &md)
 }
 
-// metaOf reads the metadata back, and returns the columns of the trace's version. It refuses
-// what is not a trace: another kind of Arrow file, an unknown format version, other columns.
-func metaOf(s *arrow.Schema) (Meta, []column[row], error) {
+// fileFields are the fields of a format version, of which cols are the columns.
+func fileFields(cols []column[row], version int) []arrow.Field {
+	fields := fieldsOf(cols)
+	if hasChecks(version) {
+		fields = append(fields, checkField)
+	}
+	return fields
+}
+
+// metaOf reads the metadata back, and returns the trace's version. It refuses what is not a
+// trace: another kind of Arrow file, an unknown format version, other columns.
+func metaOf(s *arrow.Schema) (Meta, int, error) {
 	md := s.Metadata()
 	value := func(name string) string {
 		v, _ := md.GetValue(name)
@@ -68,34 +77,34 @@ func metaOf(s *arrow.Schema) (Meta, []column[row], error) {
 	}
 	var m Meta
 	if value(metaFormat) != formatName {
-		return m, nil, fmt.Errorf("an Arrow file, but not a trace: its metadata lacks %s=%s; traces are made by `saspart collect`", metaFormat, formatName)
+		return m, 0, fmt.Errorf("an Arrow file, but not a trace: its metadata lacks %s=%s; traces are made by `saspart collect`", metaFormat, formatName)
 	}
 	version, err := strconv.Atoi(value(metaVersion))
 	if err != nil || version < 1 || version > Version {
-		return m, nil, fmt.Errorf("trace format version %q; this program reads versions 1 to %d: collect again, or use the program that made it", value(metaVersion), Version)
+		return m, 0, fmt.Errorf("trace format version %q; this program reads versions 1 to %d: collect again, or use the program that made it", value(metaVersion), Version)
 	}
 	if m.Workers, err = strconv.Atoi(value(metaWorkers)); err != nil || m.Workers < 1 || m.Workers > policy.MaxWorkers {
-		return m, nil, fmt.Errorf("metadata %s is %q; it must be a whole number from 1 to %d", metaWorkers, value(metaWorkers), policy.MaxWorkers)
+		return m, 0, fmt.Errorf("metadata %s is %q; it must be a whole number from 1 to %d", metaWorkers, value(metaWorkers), policy.MaxWorkers)
 	}
 	if m.Seed, err = strconv.ParseUint(value(metaSeed), 10, 64); err != nil {
-		return m, nil, fmt.Errorf("metadata %s is %q; it must be a whole number", metaSeed, value(metaSeed))
+		return m, 0, fmt.Errorf("metadata %s is %q; it must be a whole number", metaSeed, value(metaSeed))
 	}
 	m.Engine, m.Partitioner = value(metaEngine), value(metaPartitioner)
 	m.Config, m.Created = value(metaConfig), value(metaCreated)
 
-	cols := columnsOf(version)
-	for i, want := range fieldsOf(cols) {
+	fields := fileFields(columnsOf(version), version)
+	for i, want := range fields {
 		if i >= s.NumFields() {
-			return m, nil, fmt.Errorf("column %d, %s, is missing", i, want.Name)
+			return m, 0, fmt.Errorf("column %d, %s, is missing", i, want.Name)
 		}
 		if got := s.Field(i); got.Name != want.Name || !arrow.TypeEqual(got.Type, want.Type) {
-			return m, nil, fmt.Errorf("column %d is %s of type %v; format version %d has %s of type %v there", i, got.Name, got.Type, version, want.Name, want.Type)
+			return m, 0, fmt.Errorf("column %d is %s of type %v; format version %d has %s of type %v there", i, got.Name, got.Type, version, want.Name, want.Type)
 		}
 	}
-	if s.NumFields() > len(cols) {
-		return m, nil, fmt.Errorf("column %d, %s, is none of format version %d", len(cols), s.Field(len(cols)).Name, version)
+	if s.NumFields() > len(fields) {
+		return m, 0, fmt.Errorf("column %d, %s, is none of format version %d", len(fields), s.Field(len(fields)).Name, version)
 	}
-	return m, cols, nil
+	return m, version, nil
 }
 
 // checkShape returns an error for per-worker columns of a wrong length and for workers out

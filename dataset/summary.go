@@ -19,6 +19,7 @@ type Summary struct {
 	Seed        uint64 `json:"seed"`
 	Workers     int    `json:"workers"`
 	Complete    bool   `json:"complete"` // the trace was closed
+	Checked     bool   `json:"checked"`  // the windows were verified by checksums
 
 	Windows  int           `json:"windows"`
 	Episodes int           `json:"episodes"`
@@ -82,7 +83,7 @@ func Summarise(ctx context.Context, r *Reader) (Summary, error) {
 		}
 		if err != nil {
 			sum := s.Summary()
-			sum.Complete = r.Complete()
+			sum.Complete, sum.Checked = r.Complete(), r.Checked()
 			if err == io.EOF {
 				err = nil
 			}

@@ -40,7 +40,7 @@ func TestSummarise(t *testing.T) {
 	// all reporting workers are equal.
 	unequal := 0.3 / 0.600001
 	want := Summary{
-		Engine: "sim", Seed: 1, Workers: 2, Complete: true,
+		Engine: "sim", Seed: 1, Workers: 2, Complete: true, Checked: true,
 		Windows: 3, Episodes: 2, Records: 200, Duration: second(3),
 		OfferedRate: 100, ActualRate: 100, Backpressured: 0.1, FanOut: 2, LatencyP99: second(3), // the upper of two medians
 		Busy: Spread{Min: 0.4, Mean: 0.55, Max: 0.7}, Routes: 2, // worker 0: (0.5+0.9)/2; worker 1: (0.5+0.3+0.4)/3

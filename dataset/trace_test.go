@@ -65,7 +65,7 @@ func anyWindow(workers int) *rapid.Generator[*policy.Window] {
 			}
 		}
 		if rapid.Bool().Draw(t, "hasRoute") {
-			w.Route = &policy.Route{Version: rapid.Uint64().Draw(t, "version"), Workers: workers, Slots: make([]uint16, 8)}
+			w.Route = &policy.Route{Version: rapid.Uint64Max(policy.MaxVersion).Draw(t, "version"), Workers: workers, Slots: make([]uint16, 8)}
 			for i := range w.Route.Slots {
 				w.Route.Slots[i] = uint16(rapid.IntRange(0, workers-1).Draw(t, "slot"))
 			}

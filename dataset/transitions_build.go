@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 
 	"github.com/saspart/saspart/policy"
 )
@@ -155,7 +157,7 @@ func (b *builder) usable(prev, w *policy.Window) bool {
 	case w.Step != prev.Step+1:
 		b.skipped.Gap++
 		return false
-	case missing(w.Busy):
+	case slices.ContainsFunc(w.Busy, math.IsNaN):
 		b.skipped.Missing++
 		return false
 	case b.config.DropMixed && w.RouteNew:
@@ -185,15 +187,6 @@ func (b *builder) usable(prev, w *policy.Window) bool {
 		return false
 	}
 	return true
-}
-
-func missing(busy []float64) bool {
-	for _, v := range busy {
-		if v != v {
-			return true
-		}
-	}
-	return false
 }
 
 // gather collects the workers that masked keys went to, from their realised counts. A window

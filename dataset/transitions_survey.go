@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 
+	"github.com/saspart/saspart/internal/sums"
 	"github.com/saspart/saspart/policy"
 )
 
@@ -203,10 +205,7 @@ type tallied struct {
 
 func (t *rankTally) add(w *policy.Window) {
 	t.windows++
-	all := 0.0
-	for _, c := range w.Slots {
-		all += float64(c)
-	}
+	all := float64(sums.Of(w.Slots))
 	if len(w.Slots) == 0 {
 		all = float64(w.Records)
 	}
@@ -238,11 +237,7 @@ func (t *rankTally) add(w *policy.Window) {
 
 // sorted are the episode's keys, heaviest first, no more than are ranked.
 func (t *rankTally) sorted() []*tallied {
-	all := make([]*tallied, 0, len(t.keys))
-	for _, e := range t.keys {
-		all = append(all, e)
-	}
-	slices.SortFunc(all, func(a, b *tallied) int {
+	all := slices.SortedFunc(maps.Values(t.keys), func(a, b *tallied) int {
 		return cmp.Or(cmp.Compare(b.share, a.share), cmp.Compare(a.key.Hash, b.key.Hash))
 	})
 	return all[:min(len(all), t.config.HotKeys)]

@@ -32,7 +32,8 @@ type Writer struct {
 	name    string
 	workers int
 	cols    []column[row]
-	builder *array.RecordBuilder
+	schema  *arrow.Schema
+	builder *array.RecordBuilder // without the checksums
 
 	main    *sink
 	records *ipc.FileWriter
@@ -100,8 +101,8 @@ func newWriter(name string, main, tail file, m Meta) (*Writer, error) {
 	cols := columnsOf(Version)
 	schema := schemaOf(cols, &m)
 	w := &Writer{
-		name: name, workers: m.Workers, cols: cols,
-		builder: array.NewRecordBuilder(memory.DefaultAllocator, schema),
+		name: name, workers: m.Workers, cols: cols, schema: schema,
+		builder: array.NewRecordBuilder(memory.DefaultAllocator, arrow.NewSchema(fieldsOf(cols), nil)),
 		main:    &sink{file: main}, tail: &sink{file: tail},
 		done: func() error { return nil },
 	}
@@ -111,7 +112,7 @@ func newWriter(name string, main, tail file, m Meta) (*Writer, error) {
 		return nil, err
 	}
 	// Arrow writes a header with the first batch: one without rows brings it out.
-	empty := w.builder.NewRecord()
+	empty := withChecks(schema, w.builder.NewRecord())
 	defer empty.Release()
 	if err := errors.Join(w.records.Write(empty), w.stream.Write(empty)); err != nil {
 		return nil, err
@@ -182,7 +183,7 @@ func (w *Writer) put(write func(arrow.Record) error, to *sink, rows ...row) erro
 			c.put(w.builder.Field(j), &rows[i])
 		}
 	}
-	rec := w.builder.NewRecord()
+	rec := withChecks(w.schema, w.builder.NewRecord())
 	defer rec.Release()
 	if err := write(rec); err != nil {
 		return err

@@ -25,7 +25,7 @@ type Config struct {
 	Speeds       Speeds            `yaml:"speeds"`
 	Costs        Costs             `yaml:"costs"`
 	WorkRatio    float64           `yaml:"work_ratio"`  // scales the work per record (the prototype's combinerWorkloadRatio)
-	StateRatio   float64           `yaml:"state_ratio"` // scales the work on state: emission, panes, merges; 0: as work_ratio, a slower machine; 1 beside dear records: cheap state
+	StateRatio   Ratio             `yaml:"state_ratio"` // scales the work on state: emission, panes, merges; work_ratio: as that, a slower machine; 1 beside dear records: cheap state
 	Execution    Execution         `yaml:"capacity"`    // how the local engine spends service time
 
 	Combine     Combine       `yaml:"combine"`      // none; local: aggregate at the senders first
@@ -100,12 +100,12 @@ func (c *Config) NamedKeys() int {
 	return max(64, 4*c.Workers)
 }
 
-// StateScale is StateRatio or, if that is 0, WorkRatio.
+// StateScale is StateRatio or, if that is AsWork, WorkRatio.
 func (c *Config) StateScale() float64 {
-	if c.StateRatio > 0 {
-		return c.StateRatio
+	if c.StateRatio == AsWork {
+		return c.WorkRatio
 	}
-	return c.WorkRatio
+	return float64(c.StateRatio)
 }
 
 // WindowSlides is the number of slides in an aggregation window.
@@ -125,7 +125,7 @@ func (c *Config) Validate() error {
 		field.In("metrics", c.Metrics.Validate()),
 		field.Whole("hot_keys", c.HotKeys, 0, 1<<16),
 		field.Finite("work_ratio", c.WorkRatio, 0, math.MaxFloat64),
-		field.Finite("state_ratio", c.StateRatio, 0, math.MaxFloat64),
+		field.Finite("state_ratio", float64(c.StateRatio), 0, math.MaxFloat64),
 		field.In("speeds", errors.Join(c.Speeds.validate(c.Workers), field.In("change", c.Speeds.Change.validate()))),
 		field.In("costs", c.Costs.validate()),
 		c.validateCombine(),

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -31,7 +32,8 @@ func StudyReport(dir, training string) (*Report, error) {
 		Subtitle: strings.TrimPrefix(info.Description+fmt.Sprintf("; %s, begun %s", info.Version, info.Started.Format("2 January 2006, 15:04 MST")), "; "),
 		Sections: []Section{{Heading: "Is the learned policy worth it here?", Text: headline, Points: points}},
 	}
-	r.Sections = append(r.Sections, summary(results), prices(results), defeats(results))
+	r.Sections = append(r.Sections, summary(results), prices(results), sideBySide(results), defeats(results))
+	r.Sections = append(r.Sections, targetSections(results)...)
 	r.Sections = append(r.Sections, winners(results)...)
 	r.Sections = append(r.Sections, losses(results))
 	if cell := telling(results); cell != nil {
@@ -161,10 +163,14 @@ func axisValues(results []study.Result) []study.Label {
 
 // prices are means over the cells of what a contender's rate costs.
 func prices(results []study.Result) Section {
-	s := Section{Heading: "At what price", Text: "Means over the cells: imbalance and state at the highest rate held, latency at 80 % of it, and the time to route a record. Latency runs from when a record was due to the end of its service."}
+	s := Section{Heading: "At what price", Text: "Means over the cells: imbalance and state at the highest rate held, latency at 80 % of it, the time to route a record, and processor time, in seconds per million records. Latency runs from when a record was due to the end of its service."}
 	columns := []study.Column{{Head: "imbalance", Metric: "imbalance"}, {Head: "workers per key", Metric: "fan_out"}, {Head: "of the top key", Metric: "top_fan_out"},
-		{Head: "(key, worker) pairs", Metric: "pairs"}, {Head: "ns to route", Metric: "route_ns"}, {Head: "median latency", Metric: "p50"}, {Head: "99th percentile", Metric: "p99"}}
+		{Head: "(key, worker) pairs", Metric: "pairs"}, {Head: "state", Metric: "state_bytes"}, {Head: "ns to route", Metric: "route_ns"}, {Head: "median latency", Metric: "p50"}, {Head: "99th percentile", Metric: "p99"},
+		{Head: "processor time", Metric: "cpu"}, {Head: "workers", Metric: "cpu_workers"}, {Head: "reducers", Metric: "cpu_reducers"}, {Head: "routing", Metric: "cpu_routing"}}
 	s.Table = metricTable(results, columns)
+	if s.Table == nil {
+		return Section{}
+	}
 	if lines := latencyLines(results); len(lines) > 0 {
 		s.Charts = []Chart{{Title: "Latency over rate", Help: "99th percentile, in ms, at parts of each one's own highest rate.", XLabel: "part of its highest rate", Lines: lines, Zero: true}}
 	}
@@ -209,20 +215,24 @@ func losses(results []study.Result) Section {
 
 // addRun adds the measurements, the machine, and the command that repeats the study.
 func (r *Report) addRun(dir string, info *study.Info, results []study.Result) error {
-	measurements, failed := 0, []string{}
+	measurements, failed, took := 0, []string{}, time.Duration(0)
 	seeds := map[uint64]bool{}
 	for i := range results {
 		for _, e := range results[i].Entries {
 			measurements += len(e.Records)
 			for _, rec := range e.Records {
 				seeds[rec.Seed] = true
+				took += rec.Took
 			}
 		}
 		for _, f := range results[i].Failures() {
 			failed = append(failed, results[i].Cell+": "+f)
 		}
 	}
-	r.Facts = []Fact{{"Measurements", fmt.Sprintf("%d: %s, %d partitioners, seeds: %d", measurements, cells(len(results)), len(study.Contenders(results)), len(seeds))}, {"Machine", machine("", info.Host)}}
+	r.Facts = []Fact{{"Measurements", fmt.Sprintf("%d: %s, %d partitioners, seeds: %d", measurements, cells(len(results)), len(study.Contenders(results)), len(seeds))},
+		{"Command", quoted(info.Command...)}, {"Version", info.Version}, {"Learned policy", strings.Join(info.Policies, "; ")},
+		{"Time of all measurements, one after the other", took.Round(time.Second).String()}, {"Machine", machine("", info.Host)}}
+	r.Facts = slices.DeleteFunc(r.Facts, func(f Fact) bool { return f.Value == "" })
 	if len(failed) > 0 {
 		r.Facts = append(r.Facts, Fact{"Failed", fmt.Sprint(len(failed))})
 		r.Sections = append(r.Sections, Section{Heading: "What failed", Points: failed})

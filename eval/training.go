@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/saspart/saspart/internal/sums"
 	"github.com/saspart/saspart/runlog"
 )
 
@@ -191,10 +192,7 @@ func curveTable(m *runlog.Metrics) *Table {
 }
 
 func mean(v []float64) float64 {
-	sum := 0.0
-	for _, x := range v {
-		sum += x
-	}
+	sum := sums.Of(v)
 	return sum / float64(len(v))
 }
 

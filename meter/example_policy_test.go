@@ -30,7 +30,7 @@ func Example_builtinPolicy() {
 		log.Fatal(err)
 	}
 	control := loop.New(loop.Config{Workers: workers, Controller: controller})
-	router := table.New(partition.Env{Workers: workers, Subtasks: 1, Slide: time.Second, WindowSlides: 1, MetricSlides: 1})
+	router := table.New(table.Default(), partition.Env{Workers: workers, Subtasks: 1, Slide: time.Second, WindowSlides: 1, MetricSlides: 1})
 	m, err := meter.New(meter.Config{Workers: workers, Partitioners: 1})
 	if err != nil {
 		log.Fatal(err)
@@ -58,14 +58,18 @@ func Example_builtinPolicy() {
 		if second%10 == 9 || second == 10 {
 			fmt.Printf("after %d s, the busiest worker is %.0f %% above the mean\n", second+1, 100*policy.Imbalance(window.Busy))
 		}
-		if route := control.Step(window).Route; route != nil {
+		decision := control.Step(window)
+		if decision.Capacities != nil {
+			router.(partition.CapacityFollower).SetCapacities(decision.Capacities)
+		}
+		if route := decision.Route; route != nil {
 			router.(partition.RouteFollower).Follow(route, second+1)
 			source.Follow(route)
 		}
 	}
 	// Output:
-	// after 10 s, the busiest worker is 1 % above the mean
+	// after 10 s, the busiest worker is 0 % above the mean
 	// after 11 s, the busiest worker is 49 % above the mean
-	// after 20 s, the busiest worker is 2 % above the mean
-	// after 30 s, the busiest worker is 2 % above the mean
+	// after 20 s, the busiest worker is 0 % above the mean
+	// after 30 s, the busiest worker is 0 % above the mean
 }

@@ -25,7 +25,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	env := partition.Env{Workers: workers, Subtasks: 1, Slide: time.Second, WindowSlides: 1, MetricSlides: 1}
-	router := table.New(env)
+	router := table.New(table.Default(), env)
 	control := loop.New(loop.Config{Workers: workers, Controller: plan.NewWaterfill(plan.DefaultWaterfill(), workers)})
 
 	// The stream: 1000 keys, the heaviest of which have most of the records.
@@ -56,7 +56,11 @@ func Example() {
 		if second == 0 || second == 19 {
 			fmt.Printf("busiest worker over the mean after %d s: %.1f\n", second+1, 1+policy.Imbalance(window.Busy))
 		}
-		if route := control.Step(window).Route; route != nil {
+		decision := control.Step(window)
+		if decision.Capacities != nil {
+			router.(partition.CapacityFollower).SetCapacities(decision.Capacities)
+		}
+		if route := decision.Route; route != nil {
 			router.(partition.RouteFollower).Follow(route, second+1)
 			source.Follow(route)
 		}

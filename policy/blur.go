@@ -15,6 +15,7 @@ type BlurConfig struct {
 	Noise   float64 `yaml:"noise"`   // standard deviation of a random factor on each busy ratio
 	Delay   int     `yaml:"delay"`   // in windows, of everything measured
 	Missing float64 `yaml:"missing"` // probability that a worker reports nothing in a window
+	Untimed bool    `yaml:"untimed"` // workers do not say how long records of their keys took
 }
 
 // Validate reports impossible values by their path.
@@ -58,6 +59,9 @@ func (b *Blur) See(w *Window) *Window {
 		if i < len(seen.Times) {
 			seen.Times[i].scale(factor)
 		}
+	}
+	if b.config.Untimed {
+		seen.Times = nil
 	}
 	if b.config.Missing > 0 {
 		for i := range seen.Busy {

@@ -129,3 +129,10 @@ func timesOf(totals ...time.Duration) []Times {
 	}
 	return times
 }
+
+func TestBlurWithoutTimes(t *testing.T) {
+	w := &Window{Busy: []float64{0.5}, Times: []Times{{}}}
+	if got := NewBlur(BlurConfig{Untimed: true}, 1).See(w); got.Times != nil || got.Busy[0] != 0.5 || w.Times == nil {
+		t.Errorf("seen: %+v of %+v", got, w)
+	}
+}

@@ -39,8 +39,12 @@ type Capacities struct {
 	Waiting []float64
 }
 
-// CapacitiesOf returns capacities in proportion to the given parts. A part that is negative,
-// NaN or infinite counts as 0; it returns nil if that leaves nothing.
+// capacityUnit is the mean capacity in the whole numbers that capacities are made of.
+const capacityUnit = 1 << 12
+
+// CapacitiesOf returns capacities in proportion to the given parts, rounded to 1/4096 of the
+// mean: another process gets the same ones. A part above 0 stays above 0. One that is negative,
+// NaN or infinite counts as 0; CapacitiesOf returns nil if that leaves nothing.
 func CapacitiesOf(parts []float64) *Capacities {
 	sum := 0.0
 	c := &Capacities{Of: make([]float64, len(parts))}
@@ -53,8 +57,25 @@ func CapacitiesOf(parts []float64) *Capacities {
 	if !(sum > 0) || math.IsInf(sum, 1) {
 		return nil
 	}
+	whole := float64(capacityUnit * len(parts))
+	rest := whole
+	for w, v := range c.Of {
+		if v > 0 {
+			c.Of[w] = max(1, math.Round(v/sum*whole))
+		}
+		rest -= c.Of[w]
+	}
+	for rest != 0 { // what rounding has changed is less than 1 per worker
+		one := math.Copysign(1, rest)
+		for w, v := range c.Of {
+			if rest != 0 && v > 1 {
+				c.Of[w] += one
+				rest -= one
+			}
+		}
+	}
 	for w := range c.Of {
-		c.Of[w] /= sum
+		c.Of[w] /= whole
 	}
 	return c
 }
@@ -86,7 +107,7 @@ func (c *Capacities) Validate(workers int) error {
 	return nil
 }
 
-// Waiting returns how many more records than the mean wait in the queue of each worker at the
+// Waiting returns how many more records, rounded, than the mean wait in the queue of each worker at the
 // end of a window; nil if the window does not have the lengths of the queues. A queue that is
 // unknown (NaN) counts as the mean.
 func Waiting(w *Window) []float64 {
@@ -107,7 +128,7 @@ func Waiting(w *Window) []float64 {
 	out := make([]float64, len(w.Queue))
 	for i, q := range w.Queue {
 		if q == q {
-			out[i] = (q - mean) * float64(w.QueueSize)
+			out[i] = math.Round((q - mean) * float64(w.QueueSize))
 		}
 	}
 	return out

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/saspart/saspart/policy"
 )
@@ -20,6 +21,7 @@ func TestCapacitiesOf(t *testing.T) {
 		{"what is no number counts as 0", []float64{1, nan, inf, -3, 1}, []float64{0.5, 0, 0, 0, 0.5}},
 		{"nothing is left", []float64{0, nan}, nil},
 		{"no workers", nil, nil},
+		{"nearly nothing is something", []float64{1, 1e-9}, []float64{8191. / 8192, 1. / 8192}},
 		{"parts too large to add", []float64{math.MaxFloat64, math.MaxFloat64}, nil},
 	} {
 		got := policy.CapacitiesOf(c.parts)
@@ -30,6 +32,34 @@ func TestCapacitiesOf(t *testing.T) {
 			t.Errorf("%s: %v", c.why, got.Validate(len(c.parts)))
 		}
 	}
+}
+
+// Rounded capacities sum to 1, are near the parts, and are not rounded again.
+func TestCapacitiesAreRoundedOnce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		parts := rapid.SliceOfN(rapid.Float64Range(0, 2), 1, 200).Draw(t, "parts")
+		c := policy.CapacitiesOf(parts)
+		if c == nil {
+			return
+		}
+		sum, all, raised := 0.0, 0.0, 0.0
+		for w, v := range parts {
+			sum, all = sum+c.Of[w], all+v
+		}
+		for _, v := range parts {
+			if v/all*float64(len(parts))*4096 < 0.5 {
+				raised++ // from next to nothing, at the cost of others
+			}
+		}
+		for w, v := range parts {
+			if off := math.Abs(c.Of[w]-v/all) * float64(len(parts)) * 4096; off > 2+raised || v > 0 && c.Of[w] == 0 {
+				t.Fatalf("worker %d has %v of %v: %v", w, v, all, c.Of[w])
+			}
+		}
+		if math.Abs(sum-1) > 1e-12 || !cmp.Equal(policy.CapacitiesOf(c.Of).Of, c.Of) {
+			t.Fatalf("they sum to %v, or are rounded again", sum)
+		}
+	})
 }
 
 func TestCapacitiesValidate(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/saspart/saspart/config/field"
+	"github.com/saspart/saspart/internal/sums"
 )
 
 // Mask is the set of (hot key, worker) pairs that the shares action may use
@@ -51,10 +52,7 @@ func NewMask(d []float64, workers int, c MaskConfig) Mask {
 	for i := range spread {
 		m.Keys[i] = span(0, workers)
 	}
-	total := 0.0
-	for _, p := range d[spread:hot] {
-		total += p
-	}
+	total := sums.Of(d[spread:hot])
 	cs := 0.0
 	for i := spread; i < hot; i++ {
 		first := min(int(math.Floor(cs)), workers-1)

@@ -37,6 +37,9 @@ type KeyRoute struct {
 // MaxWorkers bounds P, so that a worker fits 16 bits.
 const MaxWorkers = 1 << 15
 
+// MaxVersion bounds the versions of routes: there are always higher ones for routes to come.
+const MaxVersion = 1 << 62
+
 // SlotCount is the number of hash slots for P workers: a power of two, at least
 // 4096 and at least 16 per worker.
 func SlotCount(workers int) int {
@@ -86,6 +89,9 @@ var indexes = sync.Pool{New: func() any { return new(hashtable.Table[int32]) }}
 func (r *Route) Validate() error {
 	if r.Workers < 1 || r.Workers > MaxWorkers {
 		return fmt.Errorf("route: %d workers; from 1 to %d are possible", r.Workers, MaxWorkers)
+	}
+	if r.Version > MaxVersion {
+		return fmt.Errorf("route: version %d; %d is the highest", r.Version, uint64(MaxVersion))
 	}
 	if n := len(r.Slots); n == 0 || n&(n-1) != 0 {
 		return fmt.Errorf("route: %d slots; the number must be a power of two", n)

@@ -1,6 +1,10 @@
 package policy
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/saspart/saspart/internal/sums"
+)
 
 // Shares is the shares action (docs/algorithms.md, "The decision process"): one number per
 // (key, worker) pair of the mask. Hot keys beyond the true hot ones are spread evenly over
@@ -44,10 +48,7 @@ func (s *Shares) Route(action []float64) (*Route, error) {
 // beyond the mask's are spread evenly. Simulated environments call Loads for every window:
 // it does not allocate, and does not check the action.
 func (m *Mask) Loads(loads, d, action []float64) {
-	even := 0.0
-	for _, v := range d[len(m.Keys):] {
-		even += v
-	}
+	even := sums.Of(d[len(m.Keys):])
 	even /= float64(m.Workers)
 	for w := range loads {
 		loads[w] = even
@@ -55,10 +56,7 @@ func (m *Mask) Loads(loads, d, action []float64) {
 	for rank, row := range m.Keys {
 		a := action[:len(row)]
 		action = action[len(row):]
-		sum := 0.0
-		for _, v := range a {
-			sum += v
-		}
+		sum := sums.Of(a)
 		if sum == 0 {
 			part := d[rank] / float64(len(row))
 			for _, w := range row {
@@ -135,10 +133,7 @@ func (s *Shares) check(action []float64) error {
 // normalised turns the weights of workers into shares, without those that are 0. If weights
 // is nil or all are 0, the shares are even.
 func normalised(workers []uint16, weights []float64) ([]uint16, []float64) {
-	sum := 0.0
-	for _, v := range weights {
-		sum += v
-	}
+	sum := sums.Of(weights)
 	ws := make([]uint16, 0, len(workers))
 	shares := make([]float64, 0, len(workers))
 	for i, w := range workers {

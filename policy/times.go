@@ -15,7 +15,7 @@ type Times struct {
 	// Scatter is the variance of the time of one record within a key or slot, relative to the
 	// squared mean: 0 if all records of a key take equally long.
 	Scatter float64
-	Keys    []KeyTime  // of the keys that took longest, by hash
+	Keys    []KeyTime  // of keys that took longest, by hash
 	Slots   []SlotTime // of each hash slot with timed records, all keys counted, by slot
 }
 
@@ -34,10 +34,10 @@ type SlotTime struct {
 	Total   time.Duration
 }
 
-// Clone returns a copy.
+// Clone returns a copy. Its empty lists are nil.
 func (t *Times) Clone() Times {
 	c := *t
-	c.Keys, c.Slots = slices.Clone(t.Keys), slices.Clone(t.Slots)
+	c.Keys, c.Slots = append([]KeyTime(nil), t.Keys...), append([]SlotTime(nil), t.Slots...)
 	return c
 }
 

@@ -16,6 +16,8 @@ const (
 	LossCritic        = "losses/critic"
 	LossLoads         = "losses/loads"
 	LossCQL           = "losses/cql"
+	LossValue         = "losses/value"
+	LossDiversity     = "losses/diversity"
 	LossActor         = "losses/actor"
 	LossClone         = "losses/clone"
 	ValueData         = "values/data"
@@ -59,8 +61,10 @@ func Tags() []Tag {
 		{LossCritic, "Loss of the critics", "Huber loss of the critics against their targets."},
 		{LossLoads, "Loss of the loads", "Half the mean squared error of the critics' loads against measured busy ratios, both relative to their mean."},
 		{LossCQL, "Conservative gap", "Soft maximum of the value over sampled actions less the value of the data's: how much better unseen actions seem."},
-		{LossActor, "Loss of the policy", "The weighted log-probability less the value of the policy's own actions."},
-		{LossClone, "Loss of cloning", "Minus the log-probability that the policy gives the data's actions."},
+		{LossValue, "Loss of the states' values", "Of the network that estimates the value of a state under the behaviour: IQL's expectile loss, Cal-QL's squared error."},
+		{LossDiversity, "Similarity of the critics", "Mean cosine between the critics' gradients by the action, times one less than their number."},
+		{LossActor, "Loss of the policy", "What the algorithm minimises for the policy; of SAC-N the weighted log-probability less the value of the policy's own actions."},
+		{LossClone, "Loss of cloning", "Minus the log-probability that the policy gives the data's actions; of TD3+BC the squared distance from them."},
 		{ValueData, "Value of the data's actions", "Mean over the batch and the critics."},
 		{ValueTarget, "Target of the values", "The critics' target: the reward and the discounted value of the next state."},
 		{ValuePolicy, "Value of the policy's actions", "Least among the critics, mean over the batch."},

@@ -19,7 +19,7 @@ for job in "$@"; do
 	rm -rf "$out"
 	echo "job $job: the data"
 	"$saspart" collect --config wordcount-zipf --seed "$job" --out "$out" 2>/dev/null
-	for algo in sacn-cql bc; do
+	for algo in cql bc; do
 		for seed in 1 2 3; do
 			"$saspart" train-offline --data "$out/*.arrow" --config wordcount-zipf --out "$out/$algo-$seed" \
 				--algo "$algo" --seed "$seed" >/dev/null 2>&1

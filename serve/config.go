@@ -34,29 +34,35 @@ type Config struct {
 
 // Limits bounds what clients may use.
 type Limits struct {
-	Message     int     // bytes of one message
-	Connections int     // at a time; more wait to be accepted
-	Streams     int     // at a time, over all connections
-	PerClient   int     // streams on one connection
-	Jobs        int     // remembered at a time
-	Workers     int     // of one job
-	Pairs       int     // workers times hot keys of one job, which the time and memory of decisions grow with
-	Reports     float64 // per second and stream; more are rejected
-	PerSecond   float64 // reports, over all streams of a connection
+	Message         int     // bytes of one message
+	Connections     int     // with a stream that is attached to a job, at a time
+	Strangers       int     // connections without one; for more, the oldest is closed
+	HTTP            int     // connections for the pages; for more, the oldest is closed
+	Streams         int     // at a time, over all connections
+	PerClient       int     // streams on one connection
+	Jobs            int     // remembered at a time; for more, the one without streams for longest is dropped
+	HostJobs        int     // of one host
+	HostConnections int     // of one host
+	Workers         int     // of one job
+	Pairs           int     // workers times hot keys of one job, which the time and memory of decisions grow with
+	Reports         float64 // per second and stream; more are rejected
+	PerSecond       float64 // reports, over all streams of a connection
 }
 
 // Keepalive detects dead connections.
 type Keepalive struct {
 	Time    time.Duration // a connection that has been silent for this time is pinged
 	Timeout time.Duration // and closed if it does not answer within this time
+	Idle    time.Duration // a connection that has been without streams for this time is closed; 0: never
+	Age     time.Duration // a connection is closed after this time, so that its job shows its token again; 0: never
 }
 
 // Default suits some hundred jobs of some hundred workers.
 func Default() Config {
 	return Config{
 		Window:    reports.Default(),
-		Limits:    Limits{Message: 4 << 20, Connections: 4096, Streams: 16384, PerClient: 256, Jobs: 1024, Workers: 4096, Pairs: 1 << 27, Reports: 1000, PerSecond: 10000},
-		Keepalive: Keepalive{Time: 10 * time.Second, Timeout: 5 * time.Second},
+		Limits:    Limits{Message: 4 << 20, Connections: 4096, Strangers: 256, HTTP: 128, Streams: 16384, PerClient: 256, Jobs: 1024, HostJobs: 256, HostConnections: 1024, Workers: 4096, Pairs: 1 << 27, Reports: 1000, PerSecond: 10000},
+		Keepalive: Keepalive{Time: 10 * time.Second, Timeout: 5 * time.Second, Idle: 30 * time.Second, Age: 24 * time.Hour},
 		Hello:     5 * time.Second, Linger: time.Minute, Drain: 5 * time.Second, Decide: 250 * time.Millisecond, Warm: 8,
 		KeyDistance: 0.1,
 	}
@@ -69,6 +75,10 @@ func (c *Config) Validate() error {
 		field.Whole("window.ahead", c.Window.Ahead, 1, 1024),
 		field.Whole("limits.message", l.Message, 1<<10, 1<<30),
 		field.Whole("limits.connections", l.Connections, 1, 1<<20),
+		field.Whole("limits.strangers", l.Strangers, 1, 1<<20),
+		field.Whole("limits.http", l.HTTP, 1, 1<<20),
+		field.Whole("limits.host_jobs", l.HostJobs, 1, 1<<16),
+		field.Whole("limits.host_connections", l.HostConnections, 1, 1<<20),
 		field.Whole("limits.streams", l.Streams, 1, 1<<20),
 		field.Whole("limits.per_client", l.PerClient, 1, 1<<20),
 		field.Whole("limits.jobs", l.Jobs, 1, 1<<16),
@@ -86,6 +96,7 @@ func (c *Config) Validate() error {
 	}{
 		{"window.deadline", c.Window.Deadline, time.Millisecond}, {"window.silence", c.Window.Silence, 0},
 		{"keepalive.time", c.Keepalive.Time, time.Second}, {"keepalive.timeout", c.Keepalive.Timeout, 10 * time.Millisecond},
+		{"keepalive.idle", c.Keepalive.Idle, 0}, {"keepalive.age", c.Keepalive.Age, 0},
 		{"hello", c.Hello, time.Millisecond}, {"linger", c.Linger, 0}, {"drain", c.Drain, 0}, {"decide", c.Decide, time.Millisecond},
 	} {
 		errs = append(errs, field.Check(d.value >= d.shortest, d.path, "is %v; it must be at least %v", d.value, d.shortest))

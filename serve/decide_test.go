@@ -164,3 +164,23 @@ func TestPairsAreLimited(t *testing.T) {
 		}
 	}
 }
+
+// A job that reports one wrong slide number is told, and decided for again.
+func TestAJumpedSlide(t *testing.T) {
+	s := start(t, "", serve.Default(), serve.Options{})
+	j := newToy(8)
+	c := j.attach(t, s.address, "job", nil)
+	attached(t, c)
+	ok := j.answer(c)
+	wrong := j.report()
+	wrong.Slide = 1 << 62
+	if err := c.Report(wrong); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		ok = ok && j.answer(c)
+	}
+	if st := c.Status(); !ok || st.Rejected != 2 || jobsOf(t, s)["job"].Reports.Jumps != 2 {
+		t.Errorf("%+v, %+v", st, jobsOf(t, s)["job"].Reports)
+	}
+}

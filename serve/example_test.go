@@ -48,7 +48,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	source := m.Partitioner(0)
-	router := table.New(partition.Env{Workers: workers, Subtasks: 1, Slide: time.Second, WindowSlides: 1, MetricSlides: 1})
+	router := table.New(table.Default(), partition.Env{Workers: workers, Subtasks: 1, Slide: time.Second, WindowSlides: 1, MetricSlides: 1})
 
 	attached, err := client.New(client.Config{Address: listener.Addr().String(), Job: "clicks", Shape: size.Shape(time.Second)})
 	if err != nil {
@@ -81,7 +81,11 @@ func Example() {
 		if second == 0 || second == 19 {
 			fmt.Printf("after %d s, the busiest worker is %.0f %% above the mean\n", second+1, 100*policy.Imbalance(window.Busy))
 		}
-		if route := control.Step(window).Route; route != nil {
+		decision := control.Step(window)
+		if decision.Capacities != nil {
+			router.(partition.CapacityFollower).SetCapacities(decision.Capacities)
+		}
+		if route := decision.Route; route != nil {
 			router.(partition.RouteFollower).Follow(route, second+1)
 			source.Follow(route)
 		}
@@ -90,6 +94,6 @@ func Example() {
 	fmt.Printf("routes are from the %s; %d windows were answered\n", status.Source, status.Answers)
 	// Output:
 	// after 1 s, the busiest worker is 60 % above the mean
-	// after 20 s, the busiest worker is 3 % above the mean
+	// after 20 s, the busiest worker is 0 % above the mean
 	// routes are from the policy; 20 windows were answered
 }

@@ -23,6 +23,7 @@ type job struct {
 	name     string
 	instance string
 	shape    reports.Shape
+	host     string // of its first stream
 
 	mu        sync.Mutex
 	gone      bool // the server has dropped it; a stream that still has it must look it up again
@@ -67,9 +68,9 @@ type decider struct {
 }
 
 // newJob returns a job without streams.
-func newJob(s *Server, h *wire.Hello) *job {
+func newJob(s *Server, h *wire.Hello, host string) *job {
 	j := &job{
-		server: s, name: h.Job, instance: h.Instance, shape: h.Shape,
+		server: s, name: h.Job, instance: h.Instance, shape: h.Shape, host: host,
 		assembler: reports.NewAssembler(h.Shape, s.config.Window),
 		view:      newView(h.Shape.Workers),
 		emptied:   s.now(),
@@ -171,8 +172,13 @@ func (j *job) add(s *stream, r *reports.Report) (begins bool, err error) {
 	if !slices.Contains(j.streams, s) {
 		return false, nil // replaced
 	}
+	latest, jumps := j.assembler.Latest(), j.assembler.Counts().Jumps
 	if err := j.assembler.Add(now, r); err != nil {
 		return false, err
+	}
+	if j.assembler.Counts().Jumps != jumps {
+		j.server.log.Warn("the slides of a job jumped", "job", j.name, "from", latest, "to", r.Slide)
+		j.notify(&pb.Notice{Kind: pb.Notice_KIND_REJECTED, Text: fmt.Sprintf("the job's slides jumped from %d to %d: open windows are dropped", latest, r.Slide)})
 	}
 	j.hear(r.Route)
 	return j.assemble(now), nil
@@ -296,6 +302,13 @@ func (j *job) tick() {
 	if idle {
 		j.server.forget(j, false)
 	}
+}
+
+// idle returns since when the job has had no streams.
+func (j *job) idle() (since time.Time, idle bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.emptied, len(j.streams) == 0
 }
 
 // close stops the job's timer for good, on a condition that is evaluated under the lock.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -12,7 +13,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/net/netutil"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
@@ -72,16 +72,15 @@ type Server struct {
 	draining  chan struct{}
 	drain     sync.Once
 
-	mu      sync.Mutex
-	jobs    map[string]*job
-	clients map[string]*client // those with streams, by address and port
+	mu   sync.Mutex
+	jobs map[string]*job
 }
 
 // New returns a server that serves once Serve is called. config must be valid.
 func New(config Config, o Options) *Server {
 	s := &Server{
-		config: config, name: o.Name, only: o.Only, learn: o.Learn, seed: o.Seed, log: o.Log, now: o.Now, watch: o.Watch,
-		lanes: newLanes(), draining: make(chan struct{}), jobs: map[string]*job{}, clients: map[string]*client{}, health: health.NewServer(),
+		config: config, name: o.Name, only: o.Only, learn: o.Learn, seed: o.Seed, log: slog.New(newQuiet(o.Log.Handler())), now: o.Now, watch: o.Watch,
+		lanes: newLanes(), draining: make(chan struct{}), jobs: map[string]*job{}, health: health.NewServer(),
 	}
 	s.metrics = newMetrics(s)
 	s.SetModel(o.Model)
@@ -92,7 +91,10 @@ func New(config Config, o Options) *Server {
 		grpc.MaxHeaderListSize(16 << 10), grpc.ConnectionTimeout(config.Hello),
 		// Windows of a fixed size: estimating one costs a ping for every report.
 		grpc.StaticStreamWindowSize(wire.FlowWindow), grpc.StaticConnWindowSize(wire.FlowWindow),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: config.Keepalive.Time, Timeout: config.Keepalive.Timeout}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			Time: config.Keepalive.Time, Timeout: config.Keepalive.Timeout,
+			MaxConnectionIdle: config.Keepalive.Idle, MaxConnectionAge: config.Keepalive.Age, MaxConnectionAgeGrace: config.Drain,
+		}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: config.Keepalive.Time / 2, PermitWithoutStream: true}),
 		grpc.StreamInterceptor(guard.stream), grpc.UnaryInterceptor(guard.unary),
 	}
@@ -109,7 +111,23 @@ func New(config Config, o Options) *Server {
 
 // Serve takes connections from l until Stop, and then returns nil.
 func (s *Server) Serve(l net.Listener) error {
-	return s.grpc.Serve(netutil.LimitListener(l, s.config.Limits.Connections))
+	limits := s.config.Limits
+	return s.grpc.Serve(s.door(l, doorLimits{limits.Strangers, limits.Connections, limits.HostConnections}))
+}
+
+// door bounds the connections of l.
+func (s *Server) door(l net.Listener, limits doorLimits) net.Listener {
+	return newDoor(l, limits, budget{rate: s.config.Limits.PerSecond}, func(reason string, c net.Conn) {
+		s.metrics.refused.WithLabelValues(reason).Inc()
+		s.log.Warn("connection closed", "reason", reason, "peer", c.RemoteAddr().String())
+	})
+}
+
+// HTTPListener bounds the connections for the pages of Handler: if there are too many, the
+// oldest is closed for a new one.
+func (s *Server) HTTPListener(l net.Listener) net.Listener {
+	limits := s.config.Limits
+	return s.door(l, doorLimits{strangers: limits.HTTP, host: limits.HostConnections})
 }
 
 // SetModel makes another model decide for all jobs, after it has watched Config.Warm of
@@ -196,9 +214,9 @@ func (s *Server) enter() bool {
 	return true
 }
 
-// jobOf returns the job of a hello; it is created if there is none. reason is the label
-// under which an error is counted.
-func (s *Server) jobOf(h *wire.Hello) (*job, string, error) {
+// jobOf returns the job of a hello from a host; it is created if there is none. reason is
+// the label under which an error is counted.
+func (s *Server) jobOf(h *wire.Hello, host string) (*job, string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := s.jobs[h.Job]
@@ -208,16 +226,55 @@ func (s *Server) jobOf(h *wire.Hello) (*job, string, error) {
 		}
 		return old, "", nil
 	}
-	if old == nil && len(s.jobs) >= s.config.Limits.Jobs {
-		return nil, "jobs", status.Errorf(codes.ResourceExhausted, "the server has %d jobs, its limit", len(s.jobs))
+	if old == nil {
+		if reason, err := s.makeSpace(host); err != nil {
+			return nil, reason, err
+		}
 	}
 	if old != nil && !old.close(func() bool { return len(old.streams) == 0 }) {
 		return nil, "taken", status.Errorf(codes.AlreadyExists, "a job of the name %s is attached by another instance; give this one another name, or end that", h.Job)
 	}
-	j := newJob(s, h)
+	j := newJob(s, h, host)
 	s.jobs[h.Job] = j
 	s.log.Info("job attached", "job", j.name, "workers", j.shape.Workers, "partitioners", j.shape.Partitioners, "analytic", j.decider.analytic)
 	return j, "", nil
+}
+
+// makeSpace makes space for another job of a host. If there are too many, the job is dropped
+// that has been without streams for the longest time, of the host if it has too many.
+func (s *Server) makeSpace(host string) (reason string, err error) {
+	own := map[string]*job{}
+	for name, j := range s.jobs {
+		if j.host == host {
+			own[name] = j
+		}
+	}
+	l := s.config.Limits
+	if len(own) >= l.HostJobs && !s.evict(own) {
+		return "host", status.Errorf(codes.ResourceExhausted, "%d jobs of this host are attached, the limit for one", len(own))
+	}
+	if len(s.jobs) >= l.Jobs && !s.evict(s.jobs) {
+		return "jobs", status.Errorf(codes.ResourceExhausted, "%d jobs are attached, the server's limit", len(s.jobs))
+	}
+	return "", nil
+}
+
+// evict drops the job that has been without streams for the longest time; false if each has
+// some.
+func (s *Server) evict(jobs map[string]*job) bool {
+	var oldest *job
+	var since time.Time
+	for _, j := range jobs {
+		if t, idle := j.idle(); idle && (oldest == nil || t.Before(since)) {
+			oldest, since = j, t
+		}
+	}
+	if oldest == nil || !oldest.close(func() bool { return len(oldest.streams) == 0 }) {
+		return false
+	}
+	delete(s.jobs, oldest.name)
+	s.log.Info("job dropped for another one", "job", oldest.name)
+	return true
 }
 
 // forget drops a job that has had no streams for Config.Linger, or any job.
@@ -236,10 +293,5 @@ func (s *Server) forget(j *job, any bool) {
 func (s *Server) list() []*job {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	jobs := make([]*job, 0, len(s.jobs))
-	for _, j := range s.jobs {
-		jobs = append(jobs, j)
-	}
-	slices.SortFunc(jobs, func(a, b *job) int { return strings.Compare(a.name, b.name) })
-	return jobs
+	return slices.SortedFunc(maps.Values(s.jobs), func(a, b *job) int { return strings.Compare(a.name, b.name) })
 }

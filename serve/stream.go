@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -31,7 +30,7 @@ type stream struct {
 	out    *outbox
 	ended  chan error // why the server ends it; buffers one
 	budget budget
-	client *client
+	from   *visitor
 	sent   *policy.Route // the last route that was sent; nil: none
 }
 
@@ -64,9 +63,7 @@ func (s *Server) Attach(ps pb.PolicyService_AttachServer) error {
 		return s.refuse(ps.Context(), "streams", codes.ResourceExhausted, "the server has as many streams as it may; try again later")
 	}
 	defer s.streams.Add(-1)
-	from := peerOf(ps.Context())
-	st := &stream{out: newOutbox(), ended: make(chan error, 1), budget: budget{rate: s.config.Limits.Reports}, client: s.meet(from)}
-	defer s.part(from)
+	st := &stream{out: newOutbox(), ended: make(chan error, 1), budget: budget{rate: s.config.Limits.Reports}, from: visitorOf(ps.Context())}
 	hello := make(chan struct{})
 	s.receivers.Go(func() { st.end(s.receive(ps, st, hello)) })
 	patience := time.NewTimer(s.config.Hello)
@@ -112,6 +109,10 @@ func (s *Server) receive(ps pb.PolicyService_AttachServer, st *stream, hello cha
 	if err := s.greet(ps.Context(), first, st); err != nil {
 		return err
 	}
+	if !st.from.admit() {
+		return s.refuse(ps.Context(), "connections", codes.ResourceExhausted, "the server has as many connections as it may; try again later")
+	}
+	defer st.from.dismiss()
 	close(hello)
 	j, err := s.join(ps.Context(), st, first.GetHello().GetRoute())
 	if err != nil {
@@ -169,7 +170,7 @@ func (s *Server) join(ctx context.Context, st *stream, m *pb.Route) (*job, error
 		}
 	}
 	for {
-		j, reason, err := s.jobOf(st.hello)
+		j, reason, err := s.jobOf(st.hello, st.from.host)
 		if err != nil {
 			return nil, s.refuse(ctx, reason, status.Code(err), status.Convert(err).Message())
 		}
@@ -186,7 +187,7 @@ func (s *Server) take(st *stream, m []byte, keys *wire.Keys, into func(*reports.
 		s.reject(st, "rate", fmt.Sprintf("more than %v reports/s come on this stream", s.config.Limits.Reports))
 		return nil
 	}
-	if !st.client.spend(s.now()) {
+	if !st.from.spend(s.now()) {
 		s.reject(st, "rate", fmt.Sprintf("more than %v reports/s come on this connection", s.config.Limits.PerSecond))
 		return nil
 	}
@@ -241,41 +242,10 @@ func peerOf(ctx context.Context) string {
 	return "unknown"
 }
 
-// client is the state of one connection, which may have many streams.
-type client struct {
-	streams int // guarded by Server.mu
-
-	mu     sync.Mutex
-	budget budget
-}
-
-func (c *client) spend(now time.Time) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.budget.spend(now)
-}
-
-// meet adds a stream to the client at an address.
-func (s *Server) meet(address string) *client {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c := s.clients[address]
-	if c == nil {
-		c = &client{budget: budget{rate: s.config.Limits.PerSecond}}
-		s.clients[address] = c
-	}
-	c.streams++
-	return c
-}
-
-// part removes a stream from the client at an address.
-func (s *Server) part(address string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c := s.clients[address]
-	if c.streams--; c.streams == 0 {
-		delete(s.clients, address)
-	}
+// visitorOf returns the connection of a stream: the server accepts all of them by its door.
+func visitorOf(ctx context.Context) *visitor {
+	p, _ := peer.FromContext(ctx)
+	return p.Addr.(visitorAddr).visitor
 }
 
 // budget is a token bucket that holds the reports of two seconds. It must not be used

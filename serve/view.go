@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/saspart/saspart/internal/sums"
 	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/policy"
 )
@@ -87,10 +88,7 @@ func (v *view) add(a *reports.Assembled, route *policy.Route) {
 	copy(v.busy, w.Busy)
 	copy(v.cpu, a.CPU)
 	if len(w.Hot) > 0 {
-		v.hot, v.sent = append(v.hot[:0], w.Hot[:min(len(w.Hot), viewKeys)]...), 0
-		for _, n := range w.Slots {
-			v.sent += n
-		}
+		v.hot, v.sent = append(v.hot[:0], w.Hot[:min(len(w.Hot), viewKeys)]...), sums.Of(w.Slots)
 		if len(w.Slots) == 0 {
 			v.sent = w.Records
 		}

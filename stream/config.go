@@ -51,7 +51,9 @@ type DriftConfig struct {
 
 // SentenceConfig describes synthetic sentences.
 type SentenceConfig struct {
-	Words      int     `yaml:"words"`      // per record
+	Words      int     `yaml:"words"`      // per record; with spread: of the median key
+	Spread     float64 `yaml:"spread"`     // standard deviation of the log of a key's number of words; 0: all keys have as many
+	Most       int     `yaml:"most"`       // with spread: words per record, at most
 	Vocabulary int     `yaml:"vocabulary"` // distinct words
 	Exponent   float64 `yaml:"exponent"`   // of the zipf law of the words
 }
@@ -102,7 +104,7 @@ func DefaultSource() SourceConfig {
 		Sequence:  SequenceConfig{Exponents: []float64{1, 1.5, 2}, Interval: 30 * time.Second},
 		Drift:     DriftConfig{Low: 0.001, High: 0.03, Period: time.Minute},
 		File:      FileConfig{KeyType: KeyBytes, Split: SplitNone, OnBadRow: BadRowError, Delimiter: ","},
-		Sentences: SentenceConfig{Words: 8, Vocabulary: 1000, Exponent: 1},
+		Sentences: SentenceConfig{Words: 8, Most: 80, Vocabulary: 1000, Exponent: 1},
 		Values:    ValueConfig{PerRecord: 8, Mean: 100, Between: 20, Within: 10},
 	}
 }
@@ -145,6 +147,8 @@ func (c *SourceConfig) validatePayload() error {
 	const far = 1e100 // so that no sum overflows
 	return errors.Join(
 		field.Whole("sentences.words", c.Sentences.Words, 1, 1000),
+		field.Finite("sentences.spread", c.Sentences.Spread, 0, 4),
+		field.Whole("sentences.most", c.Sentences.Most, 1, 1000),
 		field.Whole("sentences.vocabulary", c.Sentences.Vocabulary, 1, 1<<20),
 		exponent("sentences.exponent", c.Sentences.Exponent),
 		field.Whole("values.per_record", c.Values.PerRecord, 1, 10_000),

@@ -1,53 +1,27 @@
 package train
 
-import "github.com/saspart/saspart/runlog"
-
 // Averages accumulates the stats of updates for a row of metrics.
-type Averages struct {
-	n   int
-	sum Stats
-}
+type Averages map[string]*mean
+
+type mean struct{ sum, n float64 }
 
 // Add adds the stats of an update.
-func (a *Averages) Add(s Stats) {
-	a.n++
-	a.sum.TD += s.TD
-	a.sum.Loads += s.Loads
-	a.sum.CQL += s.CQL
-	a.sum.Q += s.Q
-	a.sum.Target += s.Target
-	a.sum.Actor += s.Actor
-	a.sum.Entropy += s.Entropy
-	a.sum.Alpha += s.Alpha
-	a.sum.Imitation += s.Imitation
-	a.sum.CriticNorm += s.CriticNorm
-	a.sum.ActorNorm += s.ActorNorm
-	a.sum.PolicyValue += s.PolicyValue
+func (a Averages) Add(s Stats) {
+	for name, v := range s.Values {
+		if a[name] == nil {
+			a[name] = &mean{}
+		}
+		a[name].sum += v
+		a[name].n++
+	}
 }
 
-// Take returns the means of the stats that the algorithm computes, by metric name, and
-// resets a.
-func (a *Averages) Take(c *Config) map[string]float64 {
-	s, n := a.sum, float64(a.n)
-	*a = Averages{}
-	if n == 0 {
-		return map[string]float64{}
+// Take returns the means of the stats by metric name, and resets a.
+func (a Averages) Take() map[string]float64 {
+	values := map[string]float64{}
+	for name, m := range a {
+		values[name] = m.sum / m.n
 	}
-	values := map[string]float64{runlog.LossActor: s.Actor / n, runlog.GradActor: s.ActorNorm / n}
-	if c.Algorithm == BC || c.CloneUpdates > 0 {
-		values[runlog.LossClone] = s.Imitation / n
-	}
-	if !c.Algorithm.Values() {
-		return values
-	}
-	values[runlog.LossCritic], values[runlog.GradCritic] = s.TD/n, s.CriticNorm/n
-	values[runlog.ValueData], values[runlog.ValueTarget], values[runlog.ValuePolicy] = s.Q/n, s.Target/n, s.PolicyValue/n
-	values[runlog.Alpha], values[runlog.Entropy] = s.Alpha/n, s.Entropy/n
-	if c.LoadsRate > 0 {
-		values[runlog.LossLoads] = s.Loads / n
-	}
-	if c.Algorithm == SACNCQL {
-		values[runlog.LossCQL] = s.CQL / n
-	}
+	clear(a)
 	return values
 }

@@ -20,17 +20,13 @@ type Batch struct {
 	// replay (Schaul et al. 2016, arXiv 1511.05952, section 3.4). Sources that do
 	// not set it leave it at 1.
 	Weight []float32
-
-	Both []float32 // [2B,O] Obs and Next
 }
 
 // NewBatch returns a batch of the given number of rows.
 func NewBatch(rows int, d Dims) *Batch {
-	n := rows * d.Obs
-	both := make([]float32, 2*n) // adjacent, so that a network can process both at once
 	b := &Batch{
-		Obs: both[:n:n], Act: make([]float32, rows*d.Act), Reward: make([]float32, rows),
-		Next: both[n:], Terminal: make([]float32, rows), Weight: make([]float32, rows), Both: both,
+		Obs: make([]float32, rows*d.Obs), Act: make([]float32, rows*d.Act), Reward: make([]float32, rows),
+		Next: make([]float32, rows*d.Obs), Terminal: make([]float32, rows), Weight: make([]float32, rows),
 	}
 	b.Alike()
 	return b

@@ -8,25 +8,6 @@ import (
 	"github.com/saspart/saspart/config/field"
 )
 
-// Algorithm says which losses train the policy.
-type Algorithm string
-
-const (
-	// SACN is SAC with an ensemble of N critics (An et al. 2021, "Uncertainty-Based
-	// Offline RL with Diversified Q-Ensemble", without the diversity term).
-	SACN Algorithm = "sacn"
-	// SACNCQL adds CQL(H) (Kumar et al. 2020, "Conservative Q-Learning", equation 4).
-	SACNCQL Algorithm = "sacn-cql"
-	// BC clones the behaviour in the data: the control run.
-	BC Algorithm = "bc"
-	// Model learns the capacity action by gradients through the fluid model, at
-	// recorded speeds, with neither critics nor rewards.
-	Model Algorithm = "model"
-)
-
-// Values reports whether the algorithm trains critics, which estimate values.
-func (a Algorithm) Values() bool { return a != BC && a != Model }
-
 // Config are the hyper-parameters.
 type Config struct {
 	Algorithm Algorithm `yaml:"algorithm"`
@@ -49,21 +30,14 @@ type Config struct {
 	EntropyEach   float64  `yaml:"entropy_each"`   // target entropy of each number of an action, if target_entropy is null
 	HuberDelta    float64  `yaml:"huber_delta"`    // larger TD errors count linearly
 
-	CQL          CQL     `yaml:"cql"`
-	CloneUpdates int     `yaml:"clone_updates"` // first updates, in which the policy clones behaviour
-	CloneEdge    float64 `yaml:"clone_edge"`    // actions are cloned from [-1+edge, 1-edge]: at ±1 the density is infinite
+	CQL          CQLConfig   `yaml:"cql"`
+	EDAC         EDACConfig  `yaml:"edac"`
+	IQL          IQLConfig   `yaml:"iql"`
+	TD3BC        TD3BCConfig `yaml:"td3bc"`
+	CloneUpdates int         `yaml:"clone_updates"` // first updates, in which the policy clones behaviour
+	CloneEdge    float64     `yaml:"clone_edge"`    // actions are cloned from [-1+edge, 1-edge]: at ±1 the density is infinite
 
 	Threads int `yaml:"threads"` // CPU threads; results do not depend on them
-}
-
-// CQL are the settings of the conservative term.
-type CQL struct {
-	Actions     int     `yaml:"actions"`     // K samples each from uniform, policy at s and policy at s'
-	Temperature float64 `yaml:"temperature"` // of the soft maximum
-	Weight      float64 `yaml:"weight"`      // of the term against the TD loss
-	// Density is the density per dimension that importance weighting assumes for uniform
-	// actions. They are drawn from [-1,1], so 0.5 is correct.
-	Density float64 `yaml:"density"`
 }
 
 // Reference are the published offline settings (docs/algorithms.md, "Published
@@ -71,10 +45,12 @@ type CQL struct {
 func Reference() Config {
 	entropy := -73.0 // minus the action dimension at 64 workers, but used for any number
 	return Config{
-		Algorithm: SACNCQL, Hidden: []int{256, 256}, Critics: 2, Batch: 128, Gamma: 0.99, Tau: 1e-5,
+		Algorithm: CQL, Hidden: []int{256, 256}, Critics: 2, Batch: 128, Gamma: 0.99, Tau: 1e-5,
 		ActorRate: 1e-5, CriticRate: 1e-5, AlphaRate: 1e-3,
 		InitialAlpha: 1e-2, TargetEntropy: &entropy, EntropyEach: -1, HuberDelta: 1,
-		CQL:       CQL{Actions: 10, Temperature: 1, Weight: 0.05, Density: 1},
+		CQL:  CQLConfig{Actions: 10, Temperature: 1, Weight: 0.05, Density: 1},
+		EDAC: EDACConfig{Diversity: 0.01}, IQL: IQLConfig{Expectile: 0.7, Temperature: 3},
+		TD3BC:     TD3BCConfig{Alpha: 2.5, Noise: 0.2, NoiseClip: 0.5, Every: 2, Explore: 0.1},
 		CloneEdge: 1e-6, Threads: 1,
 	}
 }
@@ -161,19 +137,11 @@ func (c *Config) Validate() error {
 		field.Positive("initial_alpha", c.InitialAlpha),
 		field.Finite("entropy_each", c.EntropyEach, -100, 1),
 		field.Positive("huber_delta", c.HuberDelta),
-		field.Whole("cql.actions", c.CQL.Actions, 1, 1024),
-		field.Positive("cql.temperature", c.CQL.Temperature),
-		field.Finite("cql.weight", c.CQL.Weight, 0, math.MaxFloat64),
-		field.Positive("cql.density", c.CQL.Density),
 		field.Whole("clone_updates", c.CloneUpdates, 0, math.MaxInt32),
 		field.Finite("clone_edge", c.CloneEdge, 1e-7, 0.5),
 		field.Whole("threads", c.Threads, 1, 1024),
 	}
-	switch c.Algorithm {
-	case SACN, SACNCQL, BC:
-	default:
-		errs = append(errs, field.Errorf("algorithm", "is %q; it must be %s, %s or %s", c.Algorithm, SACN, SACNCQL, BC))
-	}
+	errs = append(errs, c.checkAlgorithm()...)
 	if len(c.Hidden) == 0 {
 		errs = append(errs, field.Errorf("hidden", "is empty; it must hold at least one width"))
 	}

@@ -87,6 +87,9 @@ func traceText(file string, s *dataset.Summary) string {
 	if !s.Complete {
 		state = " (never closed: its run was killed or is still running)"
 	}
+	if !s.Checked {
+		state += " (unchecked: its format version has no checksums)"
+	}
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	line := func(name, format string, args ...any) { fmt.Fprintf(t, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
 	line("trace", "%s%s", file, state)

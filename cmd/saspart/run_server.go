@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -56,10 +57,8 @@ func (o *serverOptions) check(experiments []*config.Experiment) error {
 	if (o.cert == "") != (o.key == "") || o.cert != "" && o.ca == "" {
 		return usagef("--server-cert and --server-key go together, and with --server-ca")
 	}
-	for _, e := range experiments {
-		if e.Partitioner.Name == served {
-			return nil
-		}
+	if slices.ContainsFunc(experiments, func(e *config.Experiment) bool { return e.Partitioner.Name == served }) {
+		return nil
 	}
 	return usagef("--server decides for %s, and this run is not under it: add --partitioner %s", served, served)
 }

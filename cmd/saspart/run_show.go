@@ -12,6 +12,7 @@ import (
 	"github.com/saspart/saspart/cmd/saspart/internal/progress"
 	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/eval/study"
+	"github.com/saspart/saspart/internal/sums"
 	"github.com/saspart/saspart/policy"
 )
 
@@ -80,10 +81,7 @@ func newView(w *policy.Window) view {
 	if w.Route != nil {
 		v.Route = w.Route.Version
 	}
-	sent := int64(0)
-	for _, n := range w.Slots {
-		sent += n
-	}
+	sent := sums.Of(w.Slots)
 	for _, k := range w.Hot[:min(len(w.Hot), shownKeys)] {
 		v.Hot = append(v.Hot, hotView{k.Name, float64(k.Count) / float64(max(sent, k.Count, 1))})
 	}

@@ -65,6 +65,7 @@ serve/PROTOCOL.md documents the protocol; package serve/client implements it for
 	opts.add(cmd)
 	f.Float64Var(&c.KeyDistance, "key-distance", c.KeyDistance, "how far a job's hot keys may be from those that a shares policy was trained on, from 0 to 1.41; 0: any `distance`")
 	f.IntVar(&c.Limits.Jobs, "max-jobs", c.Limits.Jobs, "at most `N` jobs at a time")
+	f.IntVar(&c.Limits.HostJobs, "max-jobs-per-host", c.Limits.HostJobs, "at most `N` jobs of one host")
 	f.IntVar(&c.Limits.Workers, "max-workers", c.Limits.Workers, "workers of one job, at most `P`")
 	f.IntVar(&c.Limits.Pairs, "max-pairs", c.Limits.Pairs, "workers times hot keys of one job, at most `N`")
 	cmd.MarkFlagsMutuallyExclusive("checkpoint", "pool")

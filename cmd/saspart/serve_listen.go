@@ -40,7 +40,12 @@ func (o *listenOptions) add(cmd *cobra.Command) {
 	f.DurationVar(&c.Decide, "decide-within", c.Decide, "how long a window waits for its decision; then the latest route stays, and the decision's comes with a later answer")
 	f.DurationVar(&c.Drain, "drain", c.Drain, "how long streams may take to end when the server stops")
 	f.IntVar(&c.Limits.Message, "max-message", c.Limits.Message, "at most this many `bytes` in one message")
-	f.IntVar(&c.Limits.Connections, "max-connections", c.Limits.Connections, "at most `N` connections at a time")
+	f.IntVar(&c.Limits.Connections, "max-connections", c.Limits.Connections, "at most `N` connections with streams of jobs at a time")
+	f.IntVar(&c.Limits.Strangers, "max-strangers", c.Limits.Strangers, "at most `N` connections without one; for more, the oldest is closed")
+	f.IntVar(&c.Limits.HTTP, "max-http-connections", c.Limits.HTTP, "at most `N` connections for the page and the metrics; for more, the oldest is closed")
+	f.IntVar(&c.Limits.HostConnections, "max-connections-per-host", c.Limits.HostConnections, "at most `N` connections from one host")
+	f.DurationVar(&c.Keepalive.Idle, "max-idle", c.Keepalive.Idle, "close connections that are without streams for this long; 0: never")
+	f.DurationVar(&c.Keepalive.Age, "max-age", c.Keepalive.Age, "close connections after this long, so that jobs show their tokens again; 0: never")
 	f.IntVar(&c.Limits.Streams, "max-streams", c.Limits.Streams, "at most `N` streams at a time, over all connections")
 	f.IntVar(&c.Limits.PerClient, "max-streams-per-client", c.Limits.PerClient, "at most `N` streams on one connection")
 	f.Float64Var(&c.Limits.Reports, "max-reports", c.Limits.Reports, "at most this many reports per second and stream")
@@ -144,6 +149,7 @@ func (o *listenOptions) pages(s *serve.Server, secured security, ended chan<- er
 		return "", nil, errors.Join(err, l.Close())
 	}
 	address = l.Addr().String()
+	l = s.HTTPListener(l)
 	if secured.tls != nil {
 		l = tls.NewListener(l, secured.tls)
 	}

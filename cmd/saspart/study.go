@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -155,20 +156,18 @@ func (s *studied) parallel(asked int) int {
 	if asked > 0 {
 		return asked
 	}
-	for i := range s.cells {
-		if experiment.RealTime(s.cells[i].Engine) || s.cells[i].Kind == study.Stress && len(s.cells) == 1 {
-			return 1
-		}
+	if slices.ContainsFunc(s.cells, func(c study.Cell) bool {
+		return experiment.RealTime(c.Engine) || c.Kind == study.Stress && len(s.cells) == 1
+	}) {
+		return 1
 	}
 	return runtime.GOMAXPROCS(0)
 }
 
 // engine is what the cells' jobs run on: flink if any does.
 func (s *studied) engine() string {
-	for i := range s.cells {
-		if s.cells[i].Engine == experiment.Flink {
-			return experiment.Flink
-		}
+	if slices.ContainsFunc(s.cells, func(c study.Cell) bool { return c.Engine == experiment.Flink }) {
+		return experiment.Flink
 	}
 	return s.cells[0].Engine
 }
@@ -183,6 +182,9 @@ func (s *studied) info(a *app) study.Info {
 	}
 	for _, c := range s.contenders {
 		info.Contenders = append(info.Contenders, c.Name)
+		if p, err := c.Policy(); err == nil && p != "" { // what is wrong with it is said of its measurements
+			info.Policies = append(info.Policies, p)
+		}
 	}
 	return info
 }

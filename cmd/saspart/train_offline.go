@@ -91,8 +91,7 @@ run then ends with the same policy, bit for bit, as an uninterrupted one.`,
 	settings.short(cmd, "threads", "learner.threads", "n", "CPU threads; results do not depend on them")
 	actionFlag(cmd, &opts.action, "the policy's action: the shares of each heavy key, or each worker's capacity")
 	var algo string
-	choiceFlag(cmd, &algo, "algo", "", "bc: clone the behaviour; cql: with two critics; sacn-cql: with learner.critics; model: by gradients at recorded speeds, only for capacity",
-		"bc", "cql", "sacn-cql", string(train.Model))
+	algorithmFlag(cmd, &algo, func(train.Algorithm) bool { return true }, train.Model)
 	outputFlag(cmd, &opts.output, "text", "json")
 	require(cmd, "out")
 	cmd.MarkFlagsOneRequired("data", "scenarios")
@@ -101,7 +100,7 @@ run then ends with the same policy, bit for bit, as an uninterrupted one.`,
 		if algo == "" && opts.scenarios != "" && opts.action == checkpoint.KindCapacity {
 			algo = string(train.Model)
 		}
-		opts.overrides = append(algorithm(algo), settings.overrides...)
+		opts.overrides = append(algorithm("learner", algo), settings.overrides...)
 		return a.runTrainOffline(cmd.Context(), opts)
 	}
 	return cmd
@@ -112,18 +111,29 @@ func actionFlag(cmd *cobra.Command, value *checkpoint.Kind, usage string) {
 	choiceFlag(cmd, (*string)(value), "action", "", usage, string(checkpoint.KindShares), string(checkpoint.KindCapacity))
 }
 
-// algorithm returns the settings of --algo.
-func algorithm(name string) []strict.Override {
-	set := func(path, value string) strict.Override {
-		return strict.Override{Path: path, Value: value, From: "--algo " + name}
+// algorithmFlag adds --algo, and a line about each of the algorithms of the shares action that
+// fit.
+func algorithmFlag(cmd *cobra.Command, value *string, fits func(train.Algorithm) bool, others ...train.Algorithm) {
+	var names []string
+	cmd.Long += "\n\n--algo names the algorithm (docs/algorithms.md):\n"
+	for _, row := range train.Algorithms() {
+		if fits(row.Name) {
+			names = append(names, string(row.Name))
+			cmd.Long += fmt.Sprintf("\n  %-6s %s", row.Name, row.About)
+		}
 	}
-	switch name {
-	case "":
+	for _, other := range others {
+		names = append(names, string(other))
+	}
+	choiceFlag(cmd, value, "algo", "", "the algorithm; capacity has fewer", names...)
+}
+
+// algorithm returns the setting of --algo for a learner.
+func algorithm(learner, name string) []strict.Override {
+	if name == "" {
 		return nil
-	case "cql":
-		return []strict.Override{set("learner.algorithm", string(train.SACNCQL)), set("learner.critics", "2")}
 	}
-	return []strict.Override{set("learner.algorithm", name)}
+	return []strict.Override{{Path: learner + ".algorithm", Value: name, From: "--algo " + name}}
 }
 
 // trained is the JSON output.

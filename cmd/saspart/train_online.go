@@ -106,13 +106,19 @@ reaching the target exits with 4.`,
 	settings.short(cmd, "parallel", "parallel", "n", "jobs explored at the same time, on fluid and sim")
 	threads := flags.Int("threads", 0, "CPU `threads` of the learner; results do not depend on them")
 	actionFlag(cmd, &opts.action, "the policy's action")
+	var algo string
+	algorithmFlag(cmd, &algo, train.Algorithm.Values)
 	engineFlag(cmd, &opts.engine, append([]string{setup.ClosedForm}, experiment.Engines()...)...)
 	opts.addServer(cmd)
 	opts.flink.add(cmd)
 	outputFlag(cmd, &opts.output, "text", "json")
 	require(cmd, "config", "out")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		opts.overrides = settings.overrides
+		learner := "learner"
+		if opts.action == checkpoint.KindCapacity {
+			learner = "capacity"
+		}
+		opts.overrides = append(algorithm(learner, algo), settings.overrides...)
 		if opts.server.listen != "" {
 			opts.engine = setup.Served
 		} else if err := withoutServer(cmd); err != nil {

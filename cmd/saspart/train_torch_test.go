@@ -93,7 +93,7 @@ func TestLearns(t *testing.T) {
 		must("train-offline", "--data", filepath.Join(dir, "*.arrow"), "--out", run, "--algo", algo, "--steps", steps)
 		return imbalance("saspartitioner", "--checkpoint", run)
 	}
-	policy, clone, bandit := learned("sacn-cql", "2000"), learned("bc", "1000"), imbalance("dalton-offline")
+	policy, clone, bandit := learned("cql", "2000"), learned("bc", "1000"), imbalance("dalton-offline")
 	t.Logf("mean imbalance: learned %.3f, cloned %.3f, bandit %.3f", policy, clone, bandit)
 	if !(policy < clone && policy < bandit) {
 		t.Errorf("mean imbalance %.3f, of its clone %.3f and of the bandit %.3f; the learned policy's must be the least", policy, clone, bandit)

@@ -3,6 +3,7 @@ package strict
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -125,7 +126,7 @@ func leaves(n *yaml.Node, path string, visit func(path string, leaf *yaml.Node) 
 			return nil
 		}
 	case yaml.SequenceNode:
-		if !scalars(n.Content) {
+		if slices.ContainsFunc(n.Content, func(c *yaml.Node) bool { return c.Kind != yaml.ScalarNode }) {
 			for i, c := range n.Content {
 				if err := leaves(c, index(path, i), visit); err != nil {
 					return err
@@ -136,15 +137,6 @@ func leaves(n *yaml.Node, path string, visit func(path string, leaf *yaml.Node) 
 		n.Style = yaml.FlowStyle
 	}
 	return visit(path, n)
-}
-
-func scalars(nodes []*yaml.Node) bool {
-	for _, n := range nodes {
-		if n.Kind != yaml.ScalarNode {
-			return false
-		}
-	}
-	return true
 }
 
 func render(n *yaml.Node) ([]byte, error) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/saspart/saspart/config/field"
+	"github.com/saspart/saspart/internal/sums"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/stream"
 )
@@ -109,10 +110,7 @@ func ExpectedLoads(r *policy.Route, k *KeySpace, loads []float64) []float64 {
 // Bound is the fluid bound in records/s: the sum of the workers' speeds over cost, the
 // seconds that a record takes on a worker of speed 1 (docs/algorithms.md, "Measures").
 func Bound(speeds []float64, cost float64) float64 {
-	sum := 0.0
-	for _, v := range speeds {
-		sum += v
-	}
+	sum := sums.Of(speeds)
 	return sum / cost
 }
 

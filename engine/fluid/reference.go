@@ -3,6 +3,7 @@ package fluid
 import (
 	"fmt"
 
+	"github.com/saspart/saspart/internal/sums"
 	"github.com/saspart/saspart/policy"
 )
 
@@ -36,10 +37,8 @@ func ReferenceCounts() []float64 {
 // NewReferenceEnv makes the environment for workers of the given speeds (records per unit
 // of time), with all ten keys in the mask and observations as published or as corrected.
 func NewReferenceEnv(speeds []float64, published bool) *ReferenceEnv {
-	p, d, all := len(speeds), ReferenceCounts(), 0.0
-	for _, n := range d {
-		all += n
-	}
+	p, d := len(speeds), ReferenceCounts()
+	all := sums.Of(d)
 	e := &ReferenceEnv{
 		counts: d, speeds: speeds,
 		loads: make([]float64, p), time: make([]float64, p), busy: make([]float64, p),

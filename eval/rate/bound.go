@@ -2,12 +2,14 @@ package rate
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/saspart/saspart/config"
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/engine/calibrate"
 	"github.com/saspart/saspart/engine/fluid"
 	"github.com/saspart/saspart/experiment"
+	"github.com/saspart/saspart/internal/sums"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/checkpoint"
 	"github.com/saspart/saspart/policy/plan"
@@ -168,16 +170,8 @@ func MaskBound(spec *checkpoint.SharesSpec, keys *fluid.KeySpace, speeds []float
 // Whether an r is possible is a question of maximum flow, from keys to workers; the
 // largest is found by halving.
 func bestSplit(weights []float64, allowed [][]uint16, loads, speeds []float64) float64 {
-	total, sum := 0.0, 0.0
-	for _, w := range weights {
-		total += w
-	}
-	high := 0.0
-	for w, load := range loads {
-		sum += load
-		high += speeds[w]
-	}
-	low, high := 0.0, high/(total+sum)
+	total := sums.Of(weights)
+	low, high := 0.0, sums.Of(speeds)/(total+sums.Of(loads))
 	for range 60 {
 		r := (low + high) / 2
 		room := make([]float64, len(speeds))
@@ -198,7 +192,7 @@ func bestSplit(weights []float64, allowed [][]uint16, loads, speeds []float64) f
 // flow is how much of the keys' weights finds room at their workers: Ford and
 // Fulkerson's augmenting paths, breadth first (Edmonds and Karp). room is used up.
 func flow(weights []float64, allowed [][]uint16, room []float64) float64 {
-	left := append([]float64{}, weights...)
+	left := slices.Clone(weights)
 	given := make([]map[uint16]float64, len(weights)) // by key and worker
 	for k := range given {
 		given[k] = map[uint16]float64{}

@@ -13,6 +13,7 @@ import (
 	"github.com/saspart/saspart/engine"
 	"github.com/saspart/saspart/engine/flink"
 	"github.com/saspart/saspart/experiment"
+	"github.com/saspart/saspart/internal/sums"
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/stream"
@@ -270,10 +271,7 @@ const topCount = 12
 // topKeys returns where the heaviest keys of a window went. Keys that may be split are
 // counted in the window; the workers of placed keys are known from the route.
 func topKeys(w *policy.Window) []TopKey {
-	sent := int64(0)
-	for _, n := range w.Slots {
-		sent += n
-	}
+	sent := sums.Of(w.Slots)
 	var out []TopKey
 	for _, k := range w.Hot[:min(topCount, len(w.Hot))] {
 		t := TopKey{Name: k.Name, Share: float64(k.Count) / float64(max(sent, k.Count, 1)), Workers: make([]float64, len(w.Counts))}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
@@ -92,12 +93,10 @@ func Compare(records []Record) []Result {
 }
 
 func (r *Result) entry(name string) *Entry {
-	at := slices.IndexFunc(r.Entries, func(e Entry) bool { return e.Partitioner == name })
-	if at < 0 {
-		at = len(r.Entries)
+	if r.Find(name) == nil {
 		r.Entries = append(r.Entries, Entry{Partitioner: name, Values: map[string]Estimate{}})
 	}
-	return &r.Entries[at]
+	return r.Find(name)
 }
 
 // Find is the entry of a contender; nil if it has none.
@@ -122,6 +121,37 @@ func (e *Entry) sum() {
 			e.Values[m.name] = estimate(values)
 		}
 	}
+}
+
+// Spread is the mean of a metric over the seeds of a contender, and its standard error; with
+// from, of the difference to another contender, over the seeds that both have. ok is false with
+// fewer than two seeds.
+func Spread(e, from *Entry, metric string) (mean, se float64, ok bool) {
+	m, known := metricOf(metric)
+	if !known {
+		return 0, 0, false
+	}
+	var values []float64
+	for _, r := range e.Records {
+		v, ok := m.of(r)
+		if !ok {
+			continue
+		}
+		if from == nil {
+			values = append(values, v)
+			continue
+		}
+		for _, o := range from.Records {
+			if by, ok := m.of(o); ok && o.Seed == r.Seed {
+				values = append(values, v-by)
+			}
+		}
+	}
+	if len(values) < 2 {
+		return 0, 0, false
+	}
+	mean, variance := stat.MeanVariance(values, nil)
+	return mean, math.Sqrt(variance / float64(len(values))), true
 }
 
 // judged is the metric that decides who is best in a cell, and whether more is better.

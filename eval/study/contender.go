@@ -106,6 +106,16 @@ func (c Contender) overrides(from string) []strict.Override {
 	return set
 }
 
+// Policy names the checkpoint that the contender follows, with its digest; "" for those that
+// follow none.
+func (c Contender) Policy() (string, error) {
+	p, err := c.open()
+	if err != nil || p == nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s, sha256 %.12s", c.Checkpoint, p.Digest), nil
+}
+
 // open reads the checkpoint that the contender follows; nil for those that follow none.
 func (c Contender) open() (*checkpoint.Checkpoint, error) {
 	if c.Checkpoint == "" || c.Checkpoint == table.Untrained {

@@ -40,6 +40,7 @@ func metrics() []metric {
 		held("held", "records/s", perSecond, func(t *rate.Result) float64 { return t.Held }),                          // highest rate held
 		held("bound_ratio", "of bound", share, func(t *rate.Result) float64 { return t.Held / t.Bounds.Fluid }),       // of the fluid bound
 		held("analytic_ratio", "of split", share, func(t *rate.Result) float64 { return t.Held / t.Bounds.Analytic }), // of the best analytic split
+		held("attained", "", share, func(t *rate.Result) float64 { return t.Held / t.Bounds.Least() }),                // of the least bound
 		held("imbalance", "imbalance", share, func(t *rate.Result) float64 { return t.At.Imbalance }),                 // (max - mean) / mean of the busy ratios, at the highest rate
 		held("fan_out", "fan-out", fixed, func(t *rate.Result) float64 { return t.At.FanOut }),                        // workers per key, mean
 		held("top_fan_out", "top key", brief, func(t *rate.Result) float64 { return t.At.TopFanOut }),                 // workers of the heaviest key

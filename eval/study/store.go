@@ -34,7 +34,8 @@ type Info struct {
 	Host        runlog.Host `yaml:"host"`
 	Order       []string    `yaml:"order"` // cells, as they were asked for
 	Contenders  []string    `yaml:"partitioners"`
-	Matrix      any         `yaml:"matrix,omitempty"` // the resolved matrix
+	Policies    []string    `yaml:"policies,omitempty"` // the checkpoints that contenders follow, each with its digest
+	Matrix      any         `yaml:"matrix,omitempty"`   // the resolved matrix
 }
 
 // Store is a study's folder:

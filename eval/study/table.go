@@ -204,6 +204,15 @@ func (e *Entry) Text(metric string) string {
 	return m.text(v)
 }
 
+// Text writes a value of a metric as people read it.
+func Text(metric string, v float64) string {
+	m, _ := metricOf(metric)
+	if v < 0 {
+		return "-" + m.text(Estimate{Mean: -v})
+	}
+	return m.text(Estimate{Mean: v})
+}
+
 // WriteCSV writes a line per measurement, with everything as a number.
 func WriteCSV(w io.Writer, records []Record) error {
 	out := csv.NewWriter(w)

@@ -33,6 +33,7 @@ type Counts struct {
 	Duplicate uint64 `json:"duplicate"` // the subtask had reported the slide before
 	Missing   uint64 `json:"missing"`   // subtasks that had not reported, or not every slide, when their window was returned
 	Skipped   uint64 `json:"skipped"`   // windows that no subtask reported, or that the job has jumped over
+	Jumps     uint64 `json:"jumps"`     // times that the job's slides jumped, forward or back
 }
 
 // Assembled is a window that is over, until Release.
@@ -66,6 +67,10 @@ func (a *Assembled) Complete() bool { return len(a.Workers)+len(a.Partitioners)+
 // out, because they do not measure the window; the keys and slots of a missing partitioner
 // are kept.
 //
+// Slides may jump. A report that is Ahead windows in advance is an error as long as other
+// subtasks report. The assembler follows back if most subtasks that report are as far behind:
+// a wrong slide number of one subtask must not silence its job.
+//
 // Memory is bounded by Config.Ahead windows, whatever is reported.
 type Assembler struct {
 	shape  Shape
@@ -76,10 +81,16 @@ type Assembler struct {
 	base   uint64      // the oldest window not returned
 	open   []*pane     // of base and the next ones; nil: no report yet
 	due    []time.Time // when each is overdue; zero: it is not over yet
-	heard  []time.Time // of each subtask
+	heard  []hearing   // of each subtask
 	latest uint64      // slide that a report was taken of
 	known  [8]*policy.Route
 	next   int // of known: the oldest
+}
+
+// hearing is the last report of a subtask.
+type hearing struct {
+	at     time.Time // zero: none
+	window uint64
 }
 
 // NewAssembler returns an assembler of a job. shape must be valid.
@@ -87,7 +98,7 @@ func NewAssembler(shape Shape, config Config) *Assembler {
 	return &Assembler{
 		shape: shape, config: config,
 		open: make([]*pane, config.Ahead), due: make([]time.Time, config.Ahead),
-		heard: make([]time.Time, shape.subtasks()),
+		heard: make([]hearing, shape.subtasks()),
 	}
 }
 
@@ -126,16 +137,19 @@ func (a *Assembler) Add(now time.Time, r *Report) error {
 	case !a.begun:
 		a.begun, a.base = true, n
 	case n < a.base:
-		a.hear(now, r)
-		a.counts.Late += subtasks
-		return nil
+		a.hear(now, n, r)
+		if a.base-n < uint64(len(a.open)) || !a.behind(now) {
+			a.counts.Late += subtasks
+			return nil
+		}
+		a.jump(n)
 	case n-a.base >= uint64(len(a.open)):
 		if a.others(now, r) {
 			return ErrAhead
 		}
 		a.jump(n)
 	}
-	a.hear(now, r)
+	a.hear(now, n, r)
 	a.Know(r.Route)
 	a.latest = max(a.latest, r.Slide)
 	at := int(n - a.base)
@@ -159,17 +173,38 @@ func (a *Assembler) Add(now time.Time, r *Report) error {
 // slide after that.
 func (a *Assembler) Latest() uint64 { return a.latest }
 
-// hear records which subtasks have reported.
-func (a *Assembler) hear(now time.Time, r *Report) {
-	r.each(&a.shape, func(subtask int) { a.heard[subtask] = now })
+// hear records which subtasks have reported, and of which window.
+func (a *Assembler) hear(now time.Time, window uint64, r *Report) {
+	r.each(&a.shape, func(subtask int) { a.heard[subtask] = hearing{now, window} })
+}
+
+// recent reports whether a subtask has reported within Silence.
+func (a *Assembler) recent(now time.Time, h hearing) bool {
+	return !h.at.IsZero() && now.Sub(h.at) < a.config.Silence
+}
+
+// behind reports whether most subtasks that have reported within Silence are so far behind
+// that all their reports are late.
+func (a *Assembler) behind(now time.Time) bool {
+	n := 0
+	for _, h := range a.heard {
+		switch {
+		case !a.recent(now, h):
+		case h.window < a.base && a.base-h.window >= uint64(len(a.open)):
+			n++
+		default:
+			n--
+		}
+	}
+	return n > 0
 }
 
 // others reports whether subtasks that are not in r have reported within Silence.
 func (a *Assembler) others(now time.Time, r *Report) bool {
 	in := make([]bool, len(a.heard))
 	r.each(&a.shape, func(subtask int) { in[subtask] = true })
-	for i, t := range a.heard {
-		if !t.IsZero() && now.Sub(t) < a.config.Silence && !in[i] {
+	for i, h := range a.heard {
+		if a.recent(now, h) && !in[i] {
 			return true
 		}
 	}
@@ -186,7 +221,8 @@ func (a *Assembler) jump(n uint64) {
 	}
 	clear(a.open)
 	clear(a.due)
-	a.base = n
+	a.base, a.latest = n, 0
+	a.counts.Jumps++
 }
 
 // Next returns the oldest window if it is complete or overdue, else nil.

@@ -23,7 +23,8 @@ var quick = Config{Deadline: 20 * time.Millisecond, Ahead: 4, Silence: time.Seco
 type naive struct {
 	begun bool
 	base  uint64
-	all   []arrival
+	all   []arrival       // since the last jump back
+	heard map[int]arrival // the last one of each subtask
 }
 
 type arrival struct {
@@ -47,20 +48,43 @@ func subtasksOf(r *Report) []int {
 func (n *naive) add(now time.Time, r *Report) error {
 	w := n.window(r)
 	if !n.begun {
-		n.begun, n.base = true, w
+		n.begun, n.base, n.heard = true, w, map[int]arrival{}
+	}
+	far := func(w uint64) bool { return w < n.base && n.base-w >= uint64(quick.Ahead) }
+	if far(w) {
+		n.hear(now, r)
+		behind, others := 0, 0
+		for _, a := range n.heard {
+			if now.Sub(a.at) >= quick.Silence {
+				continue
+			}
+			if far(n.window(a.r)) {
+				behind++
+			} else {
+				others++
+			}
+		}
+		if behind > others {
+			n.base, n.all = w, nil
+		}
 	}
 	if w >= n.base+uint64(quick.Ahead) {
-		for _, a := range n.all {
-			for _, s := range subtasksOf(a.r) {
-				if now.Sub(a.at) < quick.Silence && !slices.Contains(subtasksOf(r), s) {
-					return ErrAhead
-				}
+		for s, a := range n.heard {
+			if now.Sub(a.at) < quick.Silence && !slices.Contains(subtasksOf(r), s) {
+				return ErrAhead
 			}
 		}
 		n.base = w
 	}
+	n.hear(now, r)
 	n.all = append(n.all, arrival{now, r})
 	return nil
+}
+
+func (n *naive) hear(now time.Time, r *Report) {
+	for _, s := range subtasksOf(r) {
+		n.heard[s] = arrival{now, r}
+	}
 }
 
 // next is the oldest window's number, records and missing subtasks, if it is over. A
@@ -156,7 +180,11 @@ func compare(t *testing.T, schedule []byte) {
 		if len(subtasksOf(r)) == 0 {
 			continue
 		}
+		base := n.base
 		want := n.add(now, r)
+		if n.base < base {
+			last = -1
+		}
 		got := a.Add(now, r)
 		if !errors.Is(got, want) {
 			t.Fatalf("slide %d: error %v, want %v", r.Slide, got, want)
@@ -431,4 +459,59 @@ func TestSetWindow(t *testing.T) {
 	if r.Workers[0].Index = 3; r.Check(&shape) == nil {
 		t.Error("worker 3 of 3 passes")
 	}
+}
+
+// One wrong slide number silences nobody: a job of one stream continues at once, one of
+// several when the others have the majority.
+func TestSlidesThatJumpBack(t *testing.T) {
+	const wrong = 1 << 62
+	for _, c := range []struct {
+		why   string
+		wrong []*Report
+		want  uint64 // windows returned of slides 2 to 21, two slides each
+	}{
+		{"all subtasks jump, and are back with the next report", []*Report{whole(wrong)}, 10},
+		{"one jumps after a silence", []*Report{report(wrong, 1, 0)}, 10},
+		{"half of them jump", []*Report{report(wrong, 1, 0, 1)}, 10},
+	} {
+		a := NewAssembler(small, quick)
+		now := time.Unix(1000, 0)
+		for _, slide := range []uint64{0, 1} {
+			if err := a.Add(now, whole(slide)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		a.Next(now).Release()
+		now = now.Add(2 * quick.Silence)
+		for _, r := range c.wrong {
+			if err := a.Add(now, r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got := uint64(0)
+		for slide := uint64(2); slide < 22; slide++ {
+			now = now.Add(small.Slide)
+			if err := a.Add(now, whole(slide)); err != nil {
+				t.Fatal(err)
+			}
+			for w := a.Next(now); w != nil; w = a.Next(now) {
+				if w.Number < wrong/2 {
+					got++
+				}
+				w.Release()
+			}
+		}
+		if got != c.want || a.Counts().Jumps != 2 || a.Latest() != 21 {
+			t.Errorf("%s: %d windows, want %d; %+v, latest slide %d", c.why, got, c.want, a.Counts(), a.Latest())
+		}
+	}
+}
+
+// whole is the report of all subtasks of small.
+func whole(slide uint64) *Report {
+	r := report(slide, 1, 0, 1)
+	for p := range small.Partitioners {
+		r.Partitioners = append(r.Partitioners, keys(p, slide, 0).Partitioners...)
+	}
+	return r
 }

@@ -230,6 +230,9 @@ func (r *Report) Check(shape *Shape) error {
 		if p.Index < 0 || p.Index >= shape.Partitioners {
 			return fmt.Errorf("partitioner %d of %d", p.Index, shape.Partitioners)
 		}
+		if p.RouteVersion > policy.MaxVersion {
+			return fmt.Errorf("partitioner %d follows route version %d, where %d is the highest", p.Index, p.RouteVersion, uint64(policy.MaxVersion))
+		}
 		if n := len(p.Slots); n != 0 && n != shape.Slots {
 			return fmt.Errorf("partitioner %d counts %d slots; its job has %d", p.Index, n, shape.Slots)
 		}

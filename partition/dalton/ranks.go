@@ -131,12 +131,9 @@ func (r *ranks) disordered() bool {
 // moved compares the stretches with those of the mask in force.
 func (r *ranks) moved() bool {
 	scale := r.scale()
-	for _, k := range r.keys[:r.hot] {
-		if math.Abs(k.share*scale-k.stretch) > math.Max(1, r.hysteresis*k.stretch) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.keys[:r.hot], func(k *rankedKey) bool {
+		return math.Abs(k.share*scale-k.stretch) > math.Max(1, r.hysteresis*k.stretch)
+	})
 }
 
 // scale turns a hot key's share into its stretch of the line of P workers.

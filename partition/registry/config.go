@@ -24,6 +24,7 @@ type Config struct {
 	DaltonOffline dalton.OfflineConfig  `yaml:"dalton_offline"` // dalton-offline
 	Fish          rival.FishConfig      `yaml:"fish"`
 
+	Table          table.Config               `yaml:"table"` // table, waterfill, saspartitioner
 	Waterfill      plan.WaterfillConfig       `yaml:"waterfill"`
 	SaSPartitioner table.SaSPartitionerConfig `yaml:"saspartitioner"`
 }
@@ -76,15 +77,27 @@ func (c *Config) Validate() error {
 	for _, b := range blocks() {
 		errs = append(errs, field.In(b.title(), b.validate(c)))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.onlyOneMakesUp())...)
+}
+
+// onlyOneMakesUp reports that both the planner and the routers of the named partitioner make up
+// for backlogs.
+func (c *Config) onlyOneMakesUp() error {
+	for name, part := range map[string]float64{"waterfill": c.Waterfill.Backlog, "saspartitioner": c.SaSPartitioner.Backlog} {
+		if c.Name == name && part > 0 && c.Table.Bound > 0 {
+			return field.Errorf(name+".backlog", "is %v, but bounded routers make up for backlogs themselves; it must be 0 unless table.bound is", part)
+		}
+	}
+	return nil
 }
 
 // Own returns c with only the settings that the named partitioner reads: the others are
 // zero.
 func (c *Config) Own() Config {
 	own := Config{Name: c.Name, Published: c.Published}
-	if p, known := find(c.Name); known && p.own != nil {
-		p.own.copy(&own, c)
+	p, _ := find(c.Name)
+	for _, b := range p.own {
+		b.copy(&own, c)
 	}
 	return own
 }

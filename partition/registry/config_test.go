@@ -86,7 +86,7 @@ func TestOwn(t *testing.T) {
 		t.Error(diff)
 	}
 	c.Name = "table"
-	if diff := cmp.Diff(Config{Name: "table", Published: true}, c.Own()); diff != "" {
+	if diff := cmp.Diff(Config{Name: "table", Published: true, Table: c.Table}, c.Own()); diff != "" {
 		t.Error(diff)
 	}
 }

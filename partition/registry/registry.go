@@ -18,7 +18,7 @@ import (
 // to know of a partitioner.
 type partitioner struct {
 	name   string
-	own    block // its settings; nil: it has none
+	own    []block // its settings
 	router newRouter
 	// controller computes the routes that the routers follow, for a job of so many
 	// workers; nil: the routers decide by themselves.
@@ -41,25 +41,27 @@ func partitioners() []partitioner {
 	waterfill := newSettings("waterfill", plan.DefaultWaterfill(), func(c *Config) *plan.WaterfillConfig { return &c.Waterfill })
 	learned := newSettings("saspartitioner", table.DefaultSaSPartitioner(), func(c *Config) *table.SaSPartitionerConfig { return &c.SaSPartitioner })
 
-	follows := plain(table.New)
+	follows := newSettings("table", table.Default(), func(c *Config) *table.Config { return &c.Table })
+
+	routes := func(c *Config, env partition.Env) partition.Router { return table.New(c.Table, env) }
 	alone := reads(choices) // on Flink the routers of table go by wchoices while no server answers
 	return []partitioner{
 		{name: "hash", flink: reads(), router: plain(rival.NewHash)},
 		{name: "pkg", flink: reads(), router: plain(rival.NewPKG)},
-		{name: "dchoices", own: choices, router: set(choices, rival.NewDChoices)},
-		{name: "wchoices", own: choices, flink: reads(choices), router: set(choices, rival.NewWChoices)},
+		{name: "dchoices", own: reads(choices), router: set(choices, rival.NewDChoices)},
+		{name: "wchoices", own: reads(choices), flink: reads(choices), router: set(choices, rival.NewWChoices)},
 		{name: "cam", flink: reads(), router: func(c *Config, env partition.Env) partition.Router { return rival.NewCAM(env, c.Published) }},
-		{name: "dagreedy", own: dagreedy, flink: reads(dagreedy), router: set(dagreedy, dalton.NewDAGreedy)},
-		{name: "flexd", own: flexd, flink: reads(flexd), router: set(flexd, rival.NewFlexD)},
-		{name: "dalton-original", own: bandit, flink: reads(bandit), router: set(bandit, dalton.NewOriginal)},
-		{name: "dalton-metrics", own: bandit, flink: reads(bandit), router: set(bandit, dalton.NewMetrics)},
-		{name: "dalton-offline", own: offline, flink: reads(offline), router: set(offline, dalton.NewOffline)},
-		{name: "fish", own: fish, router: func(c *Config, env partition.Env) partition.Router { return rival.NewFish(c.Fish, env) }},
-		{name: "table", flink: alone, router: follows},
-		{name: "waterfill", own: waterfill, flink: alone, router: follows, controller: func(c *Config, workers int) (policy.Controller, error) {
+		{name: "dagreedy", own: reads(dagreedy), flink: reads(dagreedy), router: set(dagreedy, dalton.NewDAGreedy)},
+		{name: "flexd", own: reads(flexd), flink: reads(flexd), router: set(flexd, rival.NewFlexD)},
+		{name: "dalton-original", own: reads(bandit), flink: reads(bandit), router: set(bandit, dalton.NewOriginal)},
+		{name: "dalton-metrics", own: reads(bandit), flink: reads(bandit), router: set(bandit, dalton.NewMetrics)},
+		{name: "dalton-offline", own: reads(offline), flink: reads(offline), router: set(offline, dalton.NewOffline)},
+		{name: "fish", own: reads(fish), router: func(c *Config, env partition.Env) partition.Router { return rival.NewFish(c.Fish, env) }},
+		{name: "table", own: reads(follows), flink: alone, router: routes},
+		{name: "waterfill", own: reads(waterfill, follows), flink: alone, router: routes, controller: func(c *Config, workers int) (policy.Controller, error) {
 			return table.NewWaterfill(c.Waterfill, workers), nil
 		}},
-		{name: "saspartitioner", own: learned, flink: alone, router: follows, controller: func(c *Config, workers int) (policy.Controller, error) {
+		{name: "saspartitioner", own: reads(learned, follows), flink: alone, router: routes, controller: func(c *Config, workers int) (policy.Controller, error) {
 			return table.NewSaSPartitioner(c.SaSPartitioner, workers)
 		}},
 	}
@@ -75,15 +77,17 @@ func set[S any, P validator[S]](own *settings[S, P], make func(c S, env partitio
 	return func(c *Config, env partition.Env) partition.Router { return make(*own.of(c), env, c.Published) }
 }
 
-// reads lists the settings that Flink's connector reads of a partitioner that it has.
+// reads lists the settings that a partitioner reads, or Flink's connector of one that it has.
 func reads(blocks ...block) []block { return append([]block{}, blocks...) }
 
 // blocks lists the settings of all partitioners, those that several share once.
 func blocks() []block {
 	var all []block
 	for _, p := range partitioners() {
-		if p.own != nil && !slices.Contains(all, p.own) {
-			all = append(all, p.own)
+		for _, b := range p.own {
+			if !slices.Contains(all, b) {
+				all = append(all, b)
+			}
 		}
 	}
 	return all

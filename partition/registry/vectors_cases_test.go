@@ -19,8 +19,11 @@ import (
 
 // vectorNames are the partitioners that other languages have too.
 var vectorNames = []string{
-	"hash", "pkg", "wchoices", "cam", "dagreedy", "flexd", "dalton-original", "dalton-metrics", "dalton-offline", "table",
+	"hash", "pkg", "wchoices", "cam", "dagreedy", "flexd", "dalton-original", "dalton-metrics", "dalton-offline", "table", bounded,
 }
+
+// bounded names the cases of `table` that are told capacities.
+const bounded = "bounded"
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
@@ -239,6 +242,14 @@ func ownSettings(name string) []setting {
 		{why: "other constants", options: `"dalton": {"learning_rate": 0.5, "epsilon": 0.4, "initial": -1, "balance": 0.8, "split_min": 1, "split_max": 3, "split_share": 0.3}`},
 	}
 	switch name {
+	case bounded:
+		return []setting{
+			{why: "bounds of a hundredth, no credit", options: `"table": {"bound": 0.01, "credit": 0}`},
+			{why: "bounds of a tenth, much patience", options: `"table": {"bound": 0.1, "patience": 20}`, workers: 64},
+			{why: "as few candidates as can be, forgotten at once", options: `"table": {"candidates": 2, "decay": 1}`, subtasks: 2},
+			{why: "as many candidates as can be", options: `"table": {"candidates": 64, "decay": 100}`, workers: 64},
+			{why: "no bounds", options: `"table": {"bound": 0}`},
+		}
 	case "wchoices":
 		return append(faults,
 			setting{why: "few counters, a long head", options: `"choices": {"counters": 20, "head": 2}`},
@@ -273,6 +284,10 @@ func ownSettings(name string) []setting {
 
 // vector is the case of a setting, not run yet.
 func (s setting) vector(name string) vectorCase {
+	follows, told := name == "table" || name == bounded, name == bounded
+	if told {
+		name = "table"
+	}
 	c := vectorCase{
 		Why: s.why, Options: json.RawMessage(fmt.Sprintf(`{"name": %q}`, name)),
 		Workers: orElse(s.workers, 8), Subtasks: orElse(s.subtasks, 1), SlideMS: 250,
@@ -299,14 +314,35 @@ func (s setting) vector(name string) vectorCase {
 			}
 		}
 		switch {
-		case name == "table" && (i == 1 || i == 4 || i == 6):
+		case follows && (i == 1 || i == 4 || i == 6):
 			step.Follow = fmt.Sprintf("%d/%d", c.Workers, map[int]int{1: 1, 4: 2, 6: 3}[i])
-		case name == "table" && i == 9:
+		case follows && i == 9:
 			step.Follow = fmt.Sprintf("%d/1", c.Workers)
 		case name == "dalton-metrics" && i%c.MetricSlides == 1%c.MetricSlides:
 			step.Observe = busyRatios(c.Workers, i)
 		}
+		if told && i%2 == 1 {
+			step.Capacities = capacitiesOf(c.Workers, i)
+		}
 		c.Steps = append(c.Steps, step)
+	}
+	return c
+}
+
+// capacitiesOf are the capacities of a step, and in some what waits at the workers.
+func capacitiesOf(workers, step int) *vectorCapacities {
+	parts := make([]float64, workers)
+	for w := range parts {
+		parts[w] = float64((w*37+step*11)%5) + 0.5
+	}
+	if step == 7 && workers > 1 {
+		parts[0] = 0
+	}
+	c := &vectorCapacities{Of: policy.CapacitiesOf(parts).Of}
+	if step%4 == 1 {
+		for w := range parts {
+			c.Waiting = append(c.Waiting, float64((w*29+step)%13)-6+float64(w%3)/8)
+		}
 	}
 	return c
 }

@@ -74,12 +74,19 @@ type vectorCase struct {
 // vectorStep is a slide. Routes, busy ratios and gossip are handed over, then records are
 // routed, the slide ends, and gossip is collected.
 type vectorStep struct {
-	Slide   int64      `json:"slide"`
-	Follow  string     `json:"follow,omitempty"`  // a route's name
-	Observe []*float64 `json:"observe,omitempty"` // busy ratio by worker, null where it is missing
-	Absorb  bool       `json:"absorb,omitempty"`  // the shares that were taken last
-	Lost    int        `json:"lost,omitempty"`    // how many of these, from the front, are missing
-	Share   bool       `json:"share,omitempty"`
+	Slide      int64             `json:"slide"`
+	Follow     string            `json:"follow,omitempty"`     // a route's name
+	Capacities *vectorCapacities `json:"capacities,omitempty"` // set before the route is followed
+	Observe    []*float64        `json:"observe,omitempty"`    // busy ratio by worker, null where it is missing
+	Absorb     bool              `json:"absorb,omitempty"`     // the shares that were taken last
+	Lost       int               `json:"lost,omitempty"`       // how many of these, from the front, are missing
+	Share      bool              `json:"share,omitempty"`
+}
+
+// vectorCapacities are policy.Capacities.
+type vectorCapacities struct {
+	Of      []float64 `json:"of"`
+	Waiting []float64 `json:"waiting,omitempty"`
 }
 
 // run routes the case's stream and notes the destinations.
@@ -130,6 +137,9 @@ func (c *vectorCase) run(t *testing.T, streams map[string]vectorStream, routes m
 
 // begin hands a router what the slide begins with.
 func (s *vectorStep) begin(r partition.Router, routes map[string]*policy.Route, shares []any) {
+	if c := s.Capacities; c != nil {
+		r.(partition.CapacityFollower).SetCapacities(&policy.Capacities{Of: c.Of, Waiting: c.Waiting})
+	}
 	if s.Follow != "" {
 		r.(partition.RouteFollower).Follow(routes[s.Follow], s.Slide)
 	}

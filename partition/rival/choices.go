@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/saspart/saspart/config/field"
+	"github.com/saspart/saspart/internal/sums"
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/partition/internal/tally"
 	"github.com/saspart/saspart/partition/sketch"
@@ -190,10 +191,7 @@ func headChoices(head []float64, workers int, epsilon float64) int {
 	if len(head) == 0 {
 		return min(2, workers)
 	}
-	all := 0.0
-	for _, p := range head {
-		all += p
-	}
+	all := sums.Of(head)
 	tail := max(0, 1-all)
 	for d := max(2, int(math.Ceil(head[0]*float64(workers)))); d < workers; d++ {
 		if balances(head, all, tail, d, workers, epsilon) {

@@ -38,11 +38,11 @@ import (
 //
 // Constants: a share is kept to within 1/128 of the key's mean share.
 type router struct {
-	env partition.Env
 	layout
 	states    []keyState // by entry: what the next route's marks depend on
 	slotUntil []int64    // by hash slot: the first slide that needs no mark
 	expiry    int64      // the first slide at which a mark comes off
+	bounds
 }
 
 // keyState is what a router has to remember of a named key.
@@ -59,16 +59,24 @@ const split = -1
 
 // New makes a router of the table partitioner. It follows whatever route the job is
 // given.
-func New(env partition.Env) partition.Router { return newRouter(env) }
+func New(c Config, env partition.Env) partition.Router { return newRouter(c, env) }
 
-func newRouter(env partition.Env) *router {
-	r := &router{env: env}
+func newRouter(c Config, env partition.Env) *router {
+	r := &router{bounds: newBounds(c, env)}
 	r.Follow(policy.HashRoute(env.Workers), 0)
 	return r
 }
 
 // Route implements Router.
 func (r *router) Route(b *stream.Batch, dst []partition.Dest) {
+	r.lookUp(b, dst)
+	if r.clocks != nil {
+		r.keep(b.Hashes[:len(dst)], dst)
+	}
+}
+
+// lookUp sends every record where the route says.
+func (r *router) lookUp(b *stream.Batch, dst []partition.Dest) {
 	slots, entries, choices := r.slots, r.entries, r.choices
 	slotShift, entryShift := r.slotShift&63, r.entryShift&63
 	hashes := b.Hashes[:len(dst)]
@@ -94,6 +102,7 @@ func (r *router) EndSlide(slide int64) {
 	if slide+1 >= r.expiry {
 		r.mark(slide + 1)
 	}
+	r.endSlide()
 }
 
 // mark sets the Merge flag of the entries and slots that need it in slide now and clears
@@ -120,7 +129,7 @@ func (r *router) mark(now int64) {
 // Follow implements Follower. The route must be valid and of as many workers as
 // the job. It takes O(slots + lengths of the sequences) and allocates.
 func (r *router) Follow(route *policy.Route, slide int64) {
-	old := *r
+	old := &router{layout: r.layout, states: r.states, slotUntil: r.slotUntil, bounds: bounds{env: r.env}}
 	// Windows up to this slide contain records that the previous route has routed.
 	straddles := slide + int64(r.env.WindowSlides) - 1
 	if slide <= 0 {
@@ -172,6 +181,7 @@ func (r *router) Follow(route *policy.Route, slide int64) {
 		r.entries[at].at = old.position(k.Hash, r.entries[at].mask)
 	}
 	r.mark(slide)
+	r.forget()
 }
 
 // moved completes the state that a key gets by a new route. If the previous route had it on

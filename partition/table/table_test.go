@@ -68,7 +68,7 @@ func TestTableEqualsItsNaiveTwin(t *testing.T) {
 		workers := rapid.IntRange(1, 20).Draw(t, "workers")
 		env := routertest.Env(workers)
 		env.WindowSlides = rapid.IntRange(1, 5).Draw(t, "window")
-		r := newRouter(env)
+		r := newRouter(Default(), env)
 		slow := &naiveTable{window: int64(env.WindowSlides), route: policy.HashRoute(workers)}
 		for slide := range int64(rapid.IntRange(1, 12).Draw(t, "slides")) {
 			if rapid.IntRange(0, 2).Draw(t, "new route") == 0 {
@@ -120,7 +120,7 @@ func TestTableRealisesShares(t *testing.T) {
 		env := routertest.Env(len(shares))
 		env.Subtasks = rapid.IntRange(1, 5).Draw(t, "subtasks")
 		env.Subtask = rapid.IntRange(0, env.Subtasks-1).Draw(t, "subtask")
-		r := newRouter(env)
+		r := newRouter(Default(), env)
 		counts, total := make([]float64, len(shares)), 0.0
 		for slide := range int64(10) {
 			if slide == 0 || rapid.Bool().Draw(t, "again") {
@@ -155,7 +155,7 @@ func TestTableSubtasksAreStaggered(t *testing.T) {
 	for s := range 4 {
 		env := routertest.Env(4)
 		env.Subtask, env.Subtasks = s, 4
-		r := newRouter(env)
+		r := newRouter(Default(), env)
 		r.Follow(route, 0)
 		dst := make([]partition.Dest, 1)
 		r.Route(routertest.BatchOf([]uint64{1}), dst)
@@ -192,7 +192,7 @@ func TestLayoutIsPerfect(t *testing.T) {
 func BenchmarkFollow(b *testing.B) {
 	for _, c := range []struct{ workers, keys int }{{8, 64}, {64, 256}, {256, 1024}} {
 		b.Run(fmt.Sprintf("P=%d/keys=%d", c.workers, c.keys), func(b *testing.B) {
-			r := newRouter(routertest.Env(c.workers))
+			r := newRouter(Default(), routertest.Env(c.workers))
 			route := routertest.ThreeTiers(c.workers, c.keys, 1.5)
 			b.ReportAllocs()
 			fastest := time.Hour

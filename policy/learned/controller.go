@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/saspart/saspart/internal/sums"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/filter"
 	"github.com/saspart/saspart/policy/plan"
@@ -12,16 +13,17 @@ import (
 )
 
 // learnedCapacity is the controller of a capacity policy: waterfill with a policy in place of
-// its estimate of the speeds. It counts keys and slots in every window. The policy does not
+// its estimate of the speeds. It estimates the loads of keys and slots in every window. The policy does not
 // decide in mixed windows; if backlog counts, the last capacities are then planned again.
 //
-// The filter compares busy times with the records that a worker finished in the same window.
+// The filter compares busy times with the work that a worker finished in the same window.
 // A delay, or a route that moves work later than announced, therefore does not mislead it.
 // The route only says what part of the work a worker is expected to get.
 type learnedCapacity struct {
 	config   Config
 	policy   scenario.Policy
 	loads    *plan.Loads
+	work     []float64 // scratch: finished by each worker
 	share    []float64 // the latest capacities; nil before the first
 	measured scenario.Measured
 	sorted   []float64 // scratch
@@ -40,7 +42,7 @@ func NewCapacityController(p scenario.Policy, config Config, workers int) (Capac
 func newLearnedCapacity(p scenario.Policy, c Config, workers int) *learnedCapacity {
 	numbers := func() []float64 { return make([]float64, workers) }
 	return &learnedCapacity{
-		config: c, policy: p, loads: plan.NewLoads(c.Load),
+		config: c, policy: p, loads: plan.NewLoads(c.Load), work: numbers(),
 		measured: scenario.Measured{Share: numbers(), Seen: numbers(), Queue: numbers()},
 	}
 }
@@ -103,13 +105,10 @@ func (f *learnedCapacity) uncertainty() float64 {
 // measure fills in what the policy sees of a window.
 func (f *learnedCapacity) measure(w *policy.Window, p *plan.Planning) {
 	m := &f.measured
-	m.Busy, m.Records = w.Busy, max(scenario.Parts(w.Counts, m.Seen), 1)
+	m.Busy, m.Records = w.Busy, max(scenario.Parts(f.loads.Work(f.work, w), m.Seen), 1)
 	workers := float64(len(w.Counts))
 	copy(m.Share, p.Carry)
-	load := 0.0
-	for _, v := range m.Share {
-		load += v
-	}
+	load := sums.Of(m.Share)
 	for i := range m.Share {
 		if load > 0 {
 			m.Share[i] = max(m.Share[i]/load, filter.LeastCapacity/workers/10)

@@ -50,10 +50,11 @@ func (f *learnedShares) Decide(w *policy.Window, latest *policy.Route) (d policy
 
 // observe processes a window, and reports whether the policy can decide on it.
 func (f *learnedShares) observe(w *policy.Window) bool {
+	ready := f.view.Observe(w)
 	if f.view.Fits(w) && !w.RouteNew {
-		f.speeds.Observe(w.Counts, w.Busy)
+		f.speeds.Observe(f.view.work(w), w.Busy)
 	}
-	return f.view.Observe(w)
+	return ready
 }
 
 // capacities returns the measured capacities; nil if the window is of another number of

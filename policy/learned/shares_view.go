@@ -56,22 +56,28 @@ func (v *SharesView) Fits(w *policy.Window) bool {
 	return len(w.Counts) == v.spec.Workers && len(w.Busy) == v.spec.Workers
 }
 
-// Ranked returns the hot keys by rank, with the part of the records that each has. The caller
+// Ranked returns the hot keys by rank, with the part of the work that each has. The caller
 // must not change the slice.
 func (v *SharesView) Ranked() []plan.KeyLoad { return v.ranks.order }
 
 // Observation appends the normalised observation of a window to dst.
 func (v *SharesView) Observation(dst []float32, w *policy.Window) []float32 {
-	for i, n := range w.Counts {
-		v.counts[i] = float64(max(0, n))
-	}
-	v.values = v.observation.Of(v.values[:0], v.counts, w.Busy)
+	v.values = v.observation.Of(v.values[:0], v.work(w), w.Busy)
 	from := len(dst)
 	for _, x := range v.values {
 		dst = append(dst, float32(x))
 	}
 	v.norm.Apply(dst[from:])
 	return dst
+}
+
+// work returns the work that each worker finished in a window, in records of mean cost. It is
+// valid until the next call.
+func (v *SharesView) work(w *policy.Window) []float64 {
+	for i, n := range v.loads.Work(v.counts, w) {
+		v.counts[i] = max(0, n)
+	}
+	return v.counts
 }
 
 // Mask returns the mask of the present hot keys: the first ranks of the policy's mask, if

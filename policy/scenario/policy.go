@@ -20,7 +20,7 @@ type Measured struct {
 // Parts sets parts to each worker's part of the records that workers finished, -1 where a
 // count is negative, and returns the number of records. Half a record more for each worker
 // keeps the logarithms finite where a worker, or all of them, finished none.
-func Parts[N int64 | float32](counts []N, parts []float64) (records float64) {
+func Parts[N float32 | float64](counts []N, parts []float64) (records float64) {
 	for _, n := range counts {
 		records += float64(max(0, n))
 	}
@@ -197,12 +197,12 @@ func (f *Smoothed) Decide(m *Measured, capacity []float64) bool {
 type Analytic struct {
 	Config plan.SpeedConfig
 	speeds *plan.Speeds
-	counts []int64
+	counts []float64
 }
 
 // Start implements Starter.
 func (f *Analytic) Start(s *Scenario) {
-	f.speeds, f.counts = plan.NewSpeeds(f.Config, s.Workers), make([]int64, s.Workers)
+	f.speeds, f.counts = plan.NewSpeeds(f.Config, s.Workers), make([]float64, s.Workers)
 }
 
 // Decide implements Policy.
@@ -212,7 +212,7 @@ func (f *Analytic) Decide(m *Measured, capacity []float64) bool {
 		records = 1e12 // so many that counts have no noise of their own
 	}
 	for w, v := range m.Seen {
-		f.counts[w] = int64(math.Round(v * records))
+		f.counts[w] = math.Round(v * records)
 	}
 	f.speeds.Observe(f.counts, m.Busy)
 	f.speeds.Capacity(capacity)

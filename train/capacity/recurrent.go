@@ -11,6 +11,7 @@ import (
 	"github.com/saspart/saspart/policy/checkpoint"
 	"github.com/saspart/saspart/policy/filter"
 	"github.com/saspart/saspart/policy/network"
+	"github.com/saspart/saspart/runlog"
 	"github.com/saspart/saspart/train"
 	"github.com/saspart/saspart/train/internal/nn"
 	"github.com/saspart/saspart/train/recording"
@@ -140,7 +141,7 @@ func takeOver(p *nn.Params, c *checkpoint.Checkpoint) {
 
 // samples is K, the number of actions that CQL draws from each of its three distributions.
 func (t *RecurrentSACN) samples() int {
-	if t.cfg.Algorithm == train.SACNCQL {
+	if t.cfg.Algorithm == train.CQL {
 		return t.cfg.CQL.Actions
 	}
 	return 0
@@ -152,6 +153,7 @@ func (t *RecurrentSACN) Updates() uint64 { return t.updates }
 // Update draws a batch from src and learns from it. A loss or gradient that is not finite is
 // an error and leaves the parameters to which it belongs unchanged.
 func (t *RecurrentSACN) Update(src recording.Stretches) (train.Stats, error) {
+	var got losses
 	stats := train.Stats{Update: t.updates + 1}
 	batch, err := src.Sample(t.rng, t.cfg.Stretch, t.cfg.stretches)
 	if err != nil {
@@ -162,15 +164,39 @@ func (t *RecurrentSACN) Update(src recording.Stretches) (train.Stats, error) {
 	t.unroll.begin(batch, t.cfg.BurnIn, t.cfg.BurnIn+t.cfg.Stretch+1)
 	t.unroll.forward(&w)
 	if t.cfg.Algorithm == train.BC {
-		err = t.clone(r, &stats)
+		err = t.clone(r, &got)
 	} else {
-		err = t.improve(r, &stats)
+		err = t.improve(r, &got)
 	}
 	if err != nil {
 		return stats, fmt.Errorf("update %d: %w; lower the learning rates, or look for NaN and infinite values in the data", stats.Update, err)
 	}
 	t.updates++
+	stats.Values = got.values(&t.cfg)
 	return stats, nil
+}
+
+// losses are what an update reports, averaged over the batch and the critics.
+type losses struct {
+	TD, CQL, Q, Target, PolicyValue, CriticNorm float64
+	Actor, Entropy, Alpha, Imitation, ActorNorm float64
+}
+
+// values are those that the algorithm computes, by metric name.
+func (l *losses) values(c *RecurrentConfig) map[string]float64 {
+	values := map[string]float64{runlog.LossActor: l.Actor, runlog.GradActor: l.ActorNorm}
+	if c.Algorithm == train.BC || c.CloneUpdates > 0 {
+		values[runlog.LossClone] = l.Imitation
+	}
+	if c.Algorithm != train.BC {
+		values[runlog.LossCritic], values[runlog.GradCritic] = l.TD, l.CriticNorm
+		values[runlog.ValueData], values[runlog.ValueTarget], values[runlog.ValuePolicy] = l.Q, l.Target, l.PolicyValue
+		values[runlog.Alpha], values[runlog.Entropy] = l.Alpha, l.Entropy
+	}
+	if c.Algorithm == train.CQL {
+		values[runlog.LossCQL] = l.CQL
+	}
+	return values
 }
 
 // workspaceFor returns the workspace for a batch and makes it if there is none of its size.

@@ -70,7 +70,7 @@ type RecurrentCQL struct {
 //   - burn_in, stretch: A fixed smoothing of 0.15 forgets in 6 windows.
 func DefaultRecurrent() RecurrentConfig {
 	return RecurrentConfig{
-		Algorithm: train.SACNCQL,
+		Algorithm: train.CQL,
 		Inputs:    []string{"innovation", "surprise", "busy", "saturated", "lag", "estimate", "busiest", "queue"}, Units: 32,
 		Critics: 4, Encoder: []int{32}, Pooled: 16, Hidden: []int{32},
 		Rows: 128, BurnIn: 16, Stretch: 16, Gamma: 0.5, Tau: 5e-3,
@@ -107,9 +107,9 @@ func (c *RecurrentConfig) Validate() error {
 		field.Whole("threads", c.Threads, 1, 1024),
 	}
 	switch c.Algorithm {
-	case train.SACN, train.SACNCQL, train.BC, train.Model:
+	case train.SACN, train.CQL, train.BC, train.Model:
 	default:
-		errs = append(errs, field.Errorf("algorithm", "is %q; it must be %s, %s, %s or %s", c.Algorithm, train.SACN, train.SACNCQL, train.BC, train.Model))
+		errs = append(errs, field.Errorf("algorithm", "is %q; it must be %s, %s, %s or %s", c.Algorithm, train.SACN, train.CQL, train.BC, train.Model))
 	}
 	if len(c.Inputs) == 0 {
 		errs = append(errs, field.Errorf("inputs", "are empty; the network needs at least one"))

@@ -154,7 +154,7 @@ func (t *pooledTape) backward(p *nn.Pool, w, dq, grad []float32, wantAct bool) {
 	}
 	n := t.states * t.rep
 	for m, a := range t.all {
-		a.Backward(p, t.net.tailOf(w, m), dq[m*n:(m+1)*n], t.net.tailOf(grad, m), t.states, true)
+		a.Backward(p, t.net.tailOf(w, m), dq[m*n:(m+1)*n], t.net.tailOf(grad, m), true)
 	}
 	p.Run(t.net.each.Members*t.each1, func(i int) {
 		member, from := i/t.each1, i%t.each1*t.chunk
@@ -165,7 +165,7 @@ func (t *pooledTape) backward(p *nn.Pool, w, dq, grad []float32, wantAct bool) {
 	if grad != nil {
 		grad = grad[:t.net.size]
 	}
-	t.each.Backward(p, w[:t.net.size], t.dy, grad, t.each.States, wantAct)
+	t.each.Backward(p, w[:t.net.size], t.dy, grad, wantAct)
 	if wantAct {
 		rows := len(t.dact)
 		copy(t.dact, t.each.DAct[:rows])

@@ -48,7 +48,7 @@ func TestRecurrentLearns(t *testing.T) {
 		return *score(r.Checkpoint()).Recorded
 	}
 	before := score(start)
-	got, clone := learned(train.SACNCQL, 300), learned(train.BC, 300)
+	got, clone := learned(train.CQL, 300), learned(train.BC, 300)
 	t.Logf("imbalance: learned %.4f, cloned %.4f, started from %.4f, recorded %.4f", got, clone, *before.Recorded, *before.Behaviour)
 	for _, worse := range []float64{clone, *before.Recorded, *before.Behaviour} {
 		if !(got < 0.8*worse) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/saspart/saspart/train"
 	"github.com/saspart/saspart/train/internal/nn"
 	"github.com/saspart/saspart/train/recording"
 )
@@ -23,7 +22,7 @@ import (
 //
 // The policy must be unrolled: step BurnIn is that of the first state, the last step that of
 // the last next state.
-func (t *RecurrentSACN) improve(r *workspace, stats *train.Stats) error {
+func (t *RecurrentSACN) improve(r *workspace, stats *losses) error {
 	alpha := math.Exp(float64(t.alpha.W[0]))
 	stats.Alpha = alpha
 	usable := t.gather(r)
@@ -76,7 +75,7 @@ func (t *RecurrentSACN) improve(r *workspace, stats *train.Stats) error {
 
 // clone is one update of behaviour cloning: it raises the log-likelihood of the data's log
 // capacities.
-func (t *RecurrentSACN) clone(r *workspace, stats *train.Stats) error {
+func (t *RecurrentSACN) clone(r *workspace, stats *losses) error {
 	usable := 0
 	t.eachTransition(func(_, _ int, known bool) {
 		if known {
@@ -95,7 +94,7 @@ func (t *RecurrentSACN) clone(r *workspace, stats *train.Stats) error {
 
 // learnPolicy takes the gradients with respect to log capacities and deviations back through
 // time and updates the policy.
-func (t *RecurrentSACN) learnPolicy(r *workspace, stats *train.Stats) (err error) {
+func (t *RecurrentSACN) learnPolicy(r *workspace, stats *losses) (err error) {
 	w, grad := t.net.Views(t.actor.W), t.net.Views(t.actor.Grad)
 	t.unroll.backward(&w, &grad, r.byShare, r.byLogStd)
 	if stats.ActorNorm, err = t.actor.Step(t.pool, t.cfg.ActorRate, t.updates+1, t.cfg.GradClip); err != nil {
@@ -224,7 +223,7 @@ func centre(act []float32, workers, cols int) {
 }
 
 // targets computes the critics' targets y.
-func (t *RecurrentSACN) targets(r *workspace, alpha float64, stats *train.Stats) {
+func (t *RecurrentSACN) targets(r *workspace, alpha float64, stats *losses) {
 	r.targets.forward(t.pool, t.target, r.next, r.nextCommon, r.first)
 	n, each := r.transitions, 1+t.samples()
 	stride := len(t.unroll.stretches) * r.workers
@@ -261,7 +260,7 @@ func leastOf(q []float32, i, n int) (least float64, at int) {
 // first of the data's action, then of CQL's samples. CQL's term counts only while the gap is
 // above cql.gap, as in the version with a Lagrange multiplier (Kumar et al., appendix F);
 // here the multiplier is either the weight or 0.
-func (t *RecurrentSACN) criticLoss(r *workspace, usable int, stats *train.Stats) {
+func (t *RecurrentSACN) criticLoss(r *workspace, usable int, stats *losses) {
 	r.values.forward(t.pool, t.critic.W, r.state, r.common, r.sampled)
 	n, k, critics := r.transitions, t.samples(), t.cfg.Critics
 	cols := 1 + 3*k
@@ -322,7 +321,7 @@ func cqlGap(q []float32, density []float64, temperature, weight float64, dq []fl
 
 // policyLoss adds the gradient of the negative mean of the smallest critic's value with
 // respect to the policy's log capacities and deviations, through its own actions.
-func (t *RecurrentSACN) policyLoss(r *workspace, usable int, stats *train.Stats) {
+func (t *RecurrentSACN) policyLoss(r *workspace, usable int, stats *losses) {
 	r.policies.forward(t.pool, t.critic.W, r.state, r.common, r.own)
 	n, each := r.transitions, 1+t.samples()
 	clear(r.dOwn)

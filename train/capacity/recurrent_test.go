@@ -21,7 +21,7 @@ import (
 // critics3 is a tape of tiny critics with random inputs.
 func critics3(t *testing.T, states, workers, rep int) (n *pooled, w *nn.Params, tp *pooledTape, state, common, act []float32) {
 	t.Helper()
-	c := tinyRecurrent(train.SACNCQL)
+	c := tinyRecurrent(train.CQL)
 	n = newPooled(&c)
 	w = nn.NewParams(n.layout())
 	rng := rand.New(rand.NewPCG(5, 1))
@@ -41,7 +41,7 @@ func TestPooledIsSeparateNetworks(t *testing.T) {
 	const states, workers, rep = 3, 5, 2
 	n, w, tp, state, common, act := critics3(t, states, workers, rep)
 	tp.forward(&nn.Pool{Threads: 2}, w.W, state, common, act)
-	c := tinyRecurrent(train.SACNCQL)
+	c := tinyRecurrent(train.CQL)
 	c.Critics = 1
 	one := newPooled(&c)
 	for m := range n.each.Members {
@@ -210,7 +210,7 @@ func differences(t *testing.T, what string, p *nn.Params, loss func() float64) {
 // The critics' loss, the policy's and that of cloning: their gradients are what
 // finite differences say, with all that is drawn at random held fast.
 func TestRecurrentLosses(t *testing.T) {
-	r, space, walk := entered(t, train.SACNCQL)
+	r, space, walk := entered(t, train.CQL)
 	usable := r.gather(space)
 	seed, err := r.pcg.MarshalBinary()
 	if err != nil {
@@ -224,9 +224,9 @@ func TestRecurrentLosses(t *testing.T) {
 	}
 	draw()
 	alpha := 0.3
-	r.targets(space, alpha, &train.Stats{})
+	r.targets(space, alpha, &losses{})
 	criticise := func() float64 {
-		var s train.Stats
+		var s losses
 		r.criticLoss(space, usable, &s)
 		return float64(r.cfg.Critics) * (s.TD + r.cfg.CQL.Weight*s.CQL)
 	}
@@ -238,7 +238,7 @@ func TestRecurrentLosses(t *testing.T) {
 	improve := func() float64 {
 		walk()
 		entropy := draw()
-		var s train.Stats
+		var s losses
 		clear(space.byShare)
 		clear(space.byLogStd)
 		r.policyLoss(space, usable, &s)
@@ -291,7 +291,7 @@ func updates(t testing.TB, r *RecurrentSACN, src recording.Stretches, n int) (la
 // Interrupted or not, on one thread or three: the same parameters, bit for bit.
 func TestRecurrentResumesExactly(t *testing.T) {
 	src := source(t, 24, 3, 6, 3)
-	for _, a := range []train.Algorithm{train.SACN, train.SACNCQL, train.BC} {
+	for _, a := range []train.Algorithm{train.SACN, train.CQL, train.BC} {
 		fresh := func(threads int, seed uint64) *RecurrentSACN {
 			c := tinyRecurrent(a)
 			c.Threads, c.CloneUpdates = threads, 2
@@ -329,7 +329,7 @@ func TestRecurrentMemoryIsFlat(t *testing.T) {
 		t.Skip("2,000 updates")
 	}
 	src := source(t, 40, 3, 6)
-	r := newRecurrent(t, tinyRecurrent(train.SACNCQL), 1)
+	r := newRecurrent(t, tinyRecurrent(train.CQL), 1)
 	updates(t, r, src, 100)
 	heap := func() uint64 {
 		var m runtime.MemStats
@@ -379,7 +379,7 @@ func TestRecurrentStarts(t *testing.T) {
 // What is not finite stops the run and says so.
 func TestRecurrentStopsAtNaN(t *testing.T) {
 	src := source(t, 24, 4)
-	r := newRecurrent(t, tinyRecurrent(train.SACNCQL), 1)
+	r := newRecurrent(t, tinyRecurrent(train.CQL), 1)
 	r.critic.W[0] = float32(math.NaN())
 	before := slices.Clone(r.actor.W)
 	if _, err := r.Update(src); err == nil || !strings.Contains(err.Error(), "update 1: the critics'") {

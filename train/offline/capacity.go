@@ -10,6 +10,7 @@ import (
 	"github.com/saspart/saspart/policy/learned"
 	"github.com/saspart/saspart/policy/plan"
 	"github.com/saspart/saspart/policy/scenario"
+	"github.com/saspart/saspart/runlog"
 	"github.com/saspart/saspart/train"
 	"github.com/saspart/saspart/train/capacity"
 	"github.com/saspart/saspart/train/recording"
@@ -34,9 +35,7 @@ type recurrentLearner struct {
 func (l *recurrentLearner) update() (train.Stats, error) { return l.Update(l.data.Train) }
 func (l *recurrentLearner) fingerprint() string          { return l.data.Fingerprint }
 
-func (l *recurrentLearner) algorithm() *train.Config {
-	return &train.Config{Algorithm: l.config.Algorithm, CloneUpdates: l.config.CloneUpdates}
-}
+func (l *recurrentLearner) algorithm() train.Algorithm { return l.config.Algorithm }
 
 func (l *recurrentLearner) estimate() (train.Estimates, error) {
 	e, err := recording.Evaluate(l.Checkpoint(), l.data.Held())
@@ -89,7 +88,7 @@ func newModelLearner(c *CapacityTraining, seed uint64) (*modelLearner, error) {
 
 func (l *modelLearner) update() (train.Stats, error) {
 	s, err := l.once()
-	return train.Stats{Update: s.Update, Actor: s.Loss, ActorNorm: s.Norm}, err
+	return train.Stats{Update: s.Update, Values: map[string]float64{runlog.LossActor: s.Loss, runlog.GradActor: s.Norm}}, err
 }
 
 func (l *modelLearner) once() (capacity.Stats, error) {
@@ -133,7 +132,7 @@ func (l *modelLearner) fingerprint() string {
 	return l.data.Fingerprint
 }
 
-func (l *modelLearner) algorithm() *train.Config { return &train.Config{Algorithm: train.Model} }
+func (l *modelLearner) algorithm() train.Algorithm { return train.Model }
 
 func (l *modelLearner) estimate() (train.Estimates, error) {
 	if l.scenarios != nil {

@@ -40,7 +40,7 @@ func TestOfflineCapacityResumes(t *testing.T) {
 	for _, c := range []struct {
 		algorithm train.Algorithm
 		start     *checkpoint.Checkpoint
-	}{{train.SACNCQL, nil}, {train.SACN, checkpoint.UntrainedCapacity(5, 1)}, {train.BC, nil}, {train.Model, checkpoint.UntrainedCapacity(5, 1)}} {
+	}{{train.CQL, nil}, {train.SACN, checkpoint.UntrainedCapacity(5, 1)}, {train.BC, nil}, {train.Model, checkpoint.UntrainedCapacity(5, 1)}} {
 		whole, parts := t.TempDir(), t.TempDir()
 		out, err := tinyCapacityOffline(t, path, whole, c.algorithm, c.start).Run(context.Background())
 		if err != nil || out.Updates != 23 || out.Estimates.Recorded == nil || out.Estimates.Behaviour == nil || out.Best == nil {

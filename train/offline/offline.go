@@ -23,8 +23,8 @@ type learner interface {
 	Updates() uint64
 	State() (train.State, error)
 	Restore(train.State) error
-	fingerprint() string      // of the data
-	algorithm() *train.Config // determines which stats there are
+	fingerprint() string // of the data
+	algorithm() train.Algorithm
 	estimate() (train.Estimates, error)
 	Checkpoint() *checkpoint.Checkpoint // kind, network and normalisation
 }
@@ -44,7 +44,7 @@ type offline struct {
 // killed and then resumed, any number of times, gives the same networks, bit for bit, as
 // an uninterrupted run.
 func (r *Training) Run(ctx context.Context) (Outcome, error) {
-	o := &offline{Training: r}
+	o := &offline{Training: r, mean: train.Averages{}}
 	if err := o.begin(); err != nil {
 		return o.out, err
 	}
@@ -119,7 +119,7 @@ func (o *offline) restore() error {
 // flush records the means of the updates since the last row.
 func (o *offline) flush() error {
 	o.out.Updates = o.learner.Updates()
-	return o.record(o.mean.Take(o.learner.algorithm()))
+	return o.record(o.mean.Take())
 }
 
 func (o *offline) record(values map[string]float64) error {
@@ -132,14 +132,14 @@ func (o *offline) record(values map[string]float64) error {
 // evaluate estimates, records and saves.
 func (o *offline) evaluate(ctx context.Context) error {
 	o.out.Updates = o.learner.Updates()
-	values := o.mean.Take(o.learner.algorithm())
+	values := o.mean.Take()
 	var err error
 	if o.out.Estimates, err = o.learner.estimate(); err != nil {
 		return err
 	}
 	e := o.out.Estimates
 	values[runlog.ActionDistance] = e.Distance
-	if o.learner.algorithm().Algorithm.Values() {
+	if o.learner.algorithm().Values() {
 		values[runlog.HeldOutValue], values[runlog.HeldOutPolicy] = e.Q, e.PolicyValue
 	}
 	score := e.Recorded

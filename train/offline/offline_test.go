@@ -129,7 +129,8 @@ func sameFiles(t *testing.T, a, b string) {
 // interrupt between two checkpoints.
 func TestOfflineResumes(t *testing.T) {
 	path := fluidTrace(t, 4, 20)
-	for _, algorithm := range []train.Algorithm{train.SACNCQL, train.BC} {
+	for _, row := range train.Algorithms() {
+		algorithm := row.Name
 		whole, parts := t.TempDir(), t.TempDir()
 		o, err := tinyOffline(path, whole, algorithm, 23)
 		runTiny(t, o, err)
@@ -165,7 +166,7 @@ func TestKilled(t *testing.T) {
 	const updates = 60
 	if job := os.Getenv(childVariable); job != "" {
 		path, dir, _ := strings.Cut(job, "\n")
-		o, err := tinyOffline(path, dir, train.SACNCQL, updates)
+		o, err := tinyOffline(path, dir, train.CQL, updates)
 		o.Config.CheckpointEvery = 1
 		o.Resume = true
 		o.Watch = func(train.Stats) { time.Sleep(time.Millisecond) }
@@ -206,7 +207,7 @@ func TestKilled(t *testing.T) {
 	if err := start().Wait(); err != nil {
 		t.Fatal("resumed: ", err)
 	}
-	o, err := tinyOffline(path, t.TempDir(), train.SACNCQL, updates)
+	o, err := tinyOffline(path, t.TempDir(), train.CQL, updates)
 	o.Config.CheckpointEvery = 1
 	runTiny(t, o, err)
 	sameFiles(t, filepath.Join(o.Dir, train.Last), filepath.Join(dir, train.Last))
@@ -214,7 +215,7 @@ func TestKilled(t *testing.T) {
 
 func TestOfflineRefuses(t *testing.T) {
 	path, dir := fluidTrace(t, 4, 20), t.TempDir()
-	o, err := tinyOffline(path, dir, train.SACNCQL, 7)
+	o, err := tinyOffline(path, dir, train.CQL, 7)
 	runTiny(t, o, err)
 	for _, c := range []struct {
 		why  string
@@ -235,7 +236,7 @@ func TestOfflineRefuses(t *testing.T) {
 			}
 		}, "cannot be resumed"},
 	} {
-		o, err := tinyOffline(path, dir, train.SACNCQL, 9)
+		o, err := tinyOffline(path, dir, train.CQL, 9)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,7 +13,7 @@ import (
 	"github.com/saspart/saspart/policy/checkpoint"
 	"github.com/saspart/saspart/train"
 	"github.com/saspart/saspart/train/replay"
-	"github.com/saspart/saspart/train/sacn"
+	"github.com/saspart/saspart/train/shares"
 )
 
 // estimated is how many held-out transitions an evaluation uses.
@@ -21,7 +21,7 @@ const estimated = 2048
 
 // sharesLearner trains the shares action on transitions.
 type sharesLearner struct {
-	*sacn.Trainer
+	*shares.Trainer
 	config *Config
 	data   *dataset.Transitions
 	normal *checkpoint.Normalisation
@@ -49,15 +49,15 @@ func newSharesLearner(c *Config, data *dataset.Transitions, seed uint64) (*share
 			l.normal.Scale = append(l.normal.Scale, 1/s)
 		}
 	}
-	l.Trainer, err = sacn.NewShares(c.Learner, data.Mask, c.Data.P0, seed)
+	l.Trainer, err = shares.New(c.Learner, data.Mask, c.Data.P0, seed)
 	return l, err
 }
 
 func (l *sharesLearner) update() (train.Stats, error) {
 	return l.Update(replay.Recorded{Store: l.data.Train})
 }
-func (l *sharesLearner) fingerprint() string      { return l.print }
-func (l *sharesLearner) algorithm() *train.Config { return &l.config.Learner }
+func (l *sharesLearner) fingerprint() string        { return l.print }
+func (l *sharesLearner) algorithm() train.Algorithm { return l.config.Learner.Algorithm }
 
 func (l *sharesLearner) estimate() (train.Estimates, error) {
 	held := l.data.HeldOut

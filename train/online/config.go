@@ -84,7 +84,7 @@ func (c *Config) Validate() error {
 	}
 	for path, algorithm := range map[string]train.Algorithm{"learner.algorithm": c.Learner.Algorithm, "capacity.algorithm": c.Capacity.Algorithm} {
 		if algorithm == train.BC {
-			errs = append(errs, field.Errorf(path, "is %s, which copies recorded behaviour; to learn from a running job use %s or %s", train.BC, train.SACN, train.SACNCQL))
+			errs = append(errs, field.Errorf(path, "is %s, which copies recorded behaviour; to learn from a running job use another, such as %s or %s", train.BC, train.SACN, train.CQL))
 		}
 	}
 	return errors.Join(append(errs,

@@ -14,6 +14,7 @@ import (
 
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/runlog"
 	"github.com/saspart/saspart/train"
 	"github.com/saspart/saspart/train/replay"
 )
@@ -85,7 +86,7 @@ func (c *climber) Update(src train.Source) (train.Stats, error) {
 		l.Learned(errs)
 	}
 	c.updates++
-	return train.Stats{Update: c.updates, Alpha: 1}, nil
+	return train.Stats{Update: c.updates, Values: map[string]float64{runlog.Alpha: 1}}, nil
 }
 
 func (c *climber) State() (train.State, error) {

@@ -102,7 +102,7 @@ func (r *run) lastReturn() float64 {
 
 // flush records a row of metrics.
 func (r *run) flush() error {
-	values := r.mean.Take(&r.Config.Learner)
+	values := r.mean.Take()
 	w := r.row
 	r.row = row{latest: w.latest}
 	seconds := r.took().Seconds()

@@ -10,7 +10,7 @@ import (
 	"github.com/saspart/saspart/train/replay"
 )
 
-// SharesTrainer updates a policy of the shares action. sacn.Trainer is one.
+// SharesTrainer updates a policy of the shares action. shares.Trainer is one.
 type SharesTrainer interface {
 	trainer
 	// Act writes the policy's action in [-1,1] for an observation into act: the most
@@ -132,7 +132,7 @@ func (s *SharesLearner) Start(c *checkpoint.Checkpoint, from *train.State) (crit
 	}
 	critics = from != nil
 	for _, t := range mine.Tensors {
-		if ofCritics(t.Name) && len(known[t.Name].Data) != len(t.Data) {
+		if ofCritics(t.Name) && !strings.HasPrefix(t.Name, "value.") && len(known[t.Name].Data) != len(t.Data) {
 			critics = false
 		}
 	}
@@ -142,14 +142,18 @@ func (s *SharesLearner) Start(c *checkpoint.Checkpoint, from *train.State) (crit
 	for _, t := range c.Tensors {
 		known["actor."+t.Name] = t
 	}
+	var policy []float32 // laid out as the policy's target parameters are
 	for _, t := range mine.Tensors {
 		is, ok := known[t.Name]
-		if strings.HasPrefix(t.Name, "actor.") && !strings.Contains(t.Name, ".moment") {
+		if t.Name == "actor.target" {
+			copy(t.Data, policy)
+		} else if strings.HasPrefix(t.Name, "actor.") && !strings.Contains(t.Name, ".moment") {
 			if !ok || !slices.Equal(is.Shape, t.Shape) {
 				return false, fmt.Errorf("start from the checkpoint: its network has %s %v, where %v is needed", t.Name, is.Shape, t.Shape)
 			}
+			policy = append(policy, is.Data...)
 			copy(t.Data, is.Data)
-		} else if critics && ofCritics(t.Name) {
+		} else if critics && ofCritics(t.Name) && len(is.Data) == len(t.Data) {
 			copy(t.Data, is.Data)
 		}
 	}

@@ -93,7 +93,7 @@ func (t *Training) Run(ctx context.Context) (Outcome, error) {
 	if t.Status == nil {
 		t.Status = &Status{}
 	}
-	r := &run{Training: t, Status: t.Status, began: t.Now(), before: t.Status.Seconds, saved: t.Status.Windows, alpha: math.NaN()}
+	r := &run{Training: t, Status: t.Status, began: t.Now(), before: t.Status.Seconds, saved: t.Status.Windows, alpha: math.NaN(), mean: train.Averages{}}
 	r.lastRow = progressMark{r.Updates, r.Seconds}
 	if err := r.begin(); err != nil {
 		r.Reason = Failed
@@ -248,7 +248,9 @@ func passed(before, now uint64, every int) bool {
 // updated counts an update.
 func (r *run) updated(s train.Stats) {
 	r.Updates = s.Update
-	r.alpha = s.Alpha
+	if alpha, ok := s.Values[runlog.Alpha]; ok {
+		r.alpha = alpha
+	}
 	r.mean.Add(s)
 }
 

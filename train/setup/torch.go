@@ -8,11 +8,11 @@ import (
 	"github.com/saspart/saspart/train"
 	"github.com/saspart/saspart/train/capacity"
 	"github.com/saspart/saspart/train/online"
-	"github.com/saspart/saspart/train/sacn"
+	"github.com/saspart/saspart/train/shares"
 )
 
 func newShares(c train.Config, mask policy.Mask, p0 float64, seed uint64) (online.SharesTrainer, error) {
-	return sacn.NewShares(c, mask, p0, seed)
+	return shares.New(c, mask, p0, seed)
 }
 
 func newCapacity(c capacity.RecurrentConfig, from *checkpoint.Checkpoint, seed uint64) (online.CapacityTrainer, error) {

@@ -7,6 +7,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/internal/sums"
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/partition/registry"
 )
@@ -67,10 +68,7 @@ func CheckExact(t *rapid.T, open func(engine.Setup) (engine.Job, error), scheme,
 	total := int64(0)
 	for _, w := range RunOut(t, j, s.Controller) {
 		total += w.Records
-		sum := int64(0)
-		for _, n := range w.Counts {
-			sum += n
-		}
+		sum := sums.Of(w.Counts)
 		if sum != w.Records {
 			t.Fatalf("window at %v: workers finished %d records, the window says %d", w.Start, sum, w.Records)
 		}

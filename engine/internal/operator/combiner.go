@@ -46,6 +46,7 @@ type entry struct {
 	sent  int64  // records since the last Realised, of keys that may be split
 	merge int64  // partials of windows up to this slide pass a reducer
 	timed timing // since the last Times
+	heavy bool   // among the keys that took longest before the last Times
 }
 
 type pane struct {

@@ -11,10 +11,11 @@ import (
 
 func TestServiceAt(t *testing.T) {
 	for _, c := range []struct {
-		why         string
-		work, state float64
-		speed       float64
-		want        Service
+		why   string
+		work  float64
+		state engine.Ratio
+		speed float64
+		want  Service
 	}{
 		{"as measured", 1, 0, 1, Service{Record: 1000, Unit: 2000, Emit: 3000, Pane: 4000, Merge: 5000, Entry: 6000}},
 		{"a slower machine: all is dearer", 10, 0, 1, Service{Record: 10_000, Unit: 20_000, Emit: 30_000, Pane: 40_000, Merge: 50_000, Entry: 60_000}},

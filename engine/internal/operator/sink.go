@@ -2,6 +2,7 @@ package operator
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/saspart/saspart/engine"
@@ -125,21 +126,12 @@ func (p *ReducerPlan) Of(hash uint64) int {
 // PlanReducers makes a plan from the fan-out of the keys that had several workers.
 func PlanReducers(reducers int, fan map[uint64]int) *ReducerPlan {
 	p := &ReducerPlan{reducers: reducers, known: make(map[uint64]int32, len(fan))}
-	hashes := make([]uint64, 0, len(fan))
-	for h := range fan {
-		hashes = append(hashes, h)
-	}
-	slices.SortFunc(hashes, func(a, b uint64) int {
+	hashes := slices.SortedFunc(maps.Keys(fan), func(a, b uint64) int {
 		return cmp.Or(cmp.Compare(fan[b], fan[a]), cmp.Compare(a, b))
 	})
 	load := make([]int, reducers)
 	for _, h := range hashes {
-		least := 0
-		for r, l := range load {
-			if l < load[least] {
-				least = r
-			}
-		}
+		least := slices.Index(load, slices.Min(load))
 		p.known[h] = int32(least)
 		load[least] += fan[h]
 	}

@@ -46,7 +46,8 @@ type timesMemory struct {
 var timesMemories = sync.Pool{New: func() any { return new(timesMemory) }}
 
 // Times sets to to what was timed since the last call, in to's memory. slots is the number of
-// hash slots.
+// hash slots. It lists the keys that had taken longest when it was called before: if they were
+// chosen by the times that it lists, these would be too long, since chance helps to be chosen.
 func (c *Combiner) Times(to *policy.Times, slots int) {
 	to.Reset()
 	m := timesMemories.Get().(*timesMemory)
@@ -55,6 +56,8 @@ func (c *Combiner) Times(to *policy.Times, slots int) {
 		m.slots, m.named, m.used = make([]timing, slots), make([]timing, slots), make([]uint64, (slots+63)/64)
 	}
 	m.heavy = m.heavy[:0]
+	squares := spread{squares: c.squares}
+	c.squares = 0
 	for i := range c.entries {
 		e := &c.entries[i]
 		if e.timed.records == 0 {
@@ -63,6 +66,11 @@ func (c *Combiner) Times(to *policy.Times, slots int) {
 		s := policy.SlotOf(e.hash, slots)
 		m.slots[s].add(e.timed)
 		m.used[s/64] |= 1 << (s % 64)
+		if e.heavy {
+			to.Keys = append(to.Keys, policy.KeyTime{Hash: e.hash, Name: e.key, Records: e.timed.records, Total: e.timed.total.Duration()})
+			m.named[s].add(e.timed)
+			squares.add(e.timed)
+		}
 		switch {
 		case len(m.heavy) < timedKeys:
 			m.heavy.Push(e.timed.total, int32(i))
@@ -70,14 +78,6 @@ func (c *Combiner) Times(to *policy.Times, slots int) {
 			m.heavy[0] = minheap.Item[Picos, int32]{Key: e.timed.total, ID: int32(i)}
 			m.heavy.FixFirst()
 		}
-	}
-	squares := spread{squares: c.squares}
-	c.squares = 0
-	for _, k := range m.heavy {
-		e := &c.entries[k.ID]
-		to.Keys = append(to.Keys, policy.KeyTime{Hash: e.hash, Name: e.key, Records: e.timed.records, Total: e.timed.total.Duration()})
-		m.named[policy.SlotOf(e.hash, slots)].add(e.timed)
-		squares.add(e.timed)
 	}
 	to.Keys = distinct(to.Keys)
 	total := Picos(0)
@@ -95,7 +95,10 @@ func (c *Combiner) Times(to *policy.Times, slots int) {
 	}
 	to.Total, to.Scatter = total.Duration(), squares.scatter()
 	for i := range c.entries {
-		c.entries[i].timed = timing{}
+		c.entries[i].timed, c.entries[i].heavy = timing{}, false
+	}
+	for _, k := range m.heavy {
+		c.entries[k.ID].heavy = true
 	}
 }
 
@@ -130,8 +133,12 @@ func (s *spread) scatter() float64 {
 	return within / free
 }
 
-// sampled is the mean number of records from one that a worker times to the next.
-const sampled = 32
+// A worker times one record in sampled, and more of records that take long: one in as many as
+// take timingShare in sum, so that reading the clock costs less than a hundredth of the work.
+const (
+	sampled     = 32
+	timingShare = 16 * time.Microsecond
+)
 
 // Sampler chooses the records that a worker times, and times them. The gaps between them are
 // random, since records of a key can come at regular distances.
@@ -169,7 +176,11 @@ func (s *Sampler) Due() bool {
 
 // Begin starts timing a record.
 func (s *Sampler) Begin() {
-	s.gap = s.rng.IntN(2*sampled - 1)
+	every := sampled
+	if s.mean > 0 {
+		every = int(min(max(float64(timingShare)/s.mean, 1), sampled))
+	}
+	s.gap = s.rng.IntN(2*every - 1)
 	s.begun = time.Now()
 }
 

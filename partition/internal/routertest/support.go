@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sort"
 	"time"
 
@@ -112,9 +113,5 @@ func Skew(counts []float64) float64 {
 
 // Repeat is n times the key.
 func Repeat(key uint64, n int) []uint64 {
-	out := make([]uint64, n)
-	for i := range out {
-		out[i] = key
-	}
-	return out
+	return slices.Repeat([]uint64{key}, n)
 }

@@ -16,11 +16,13 @@ package nn
 // double saspart_squares(const float*, int64_t);
 // void saspart_normals(float*, int64_t, uint64_t, uint64_t);
 // void saspart_uniforms(float*, int64_t, uint64_t, uint64_t);
-// void saspart_sample(const float*, const float*, int64_t, int64_t, int64_t, float, float, float*, float*, float*, float*);
-// void saspart_through(const float*, const float*, const float*, int64_t, const float*, const float*, int64_t, int64_t, int64_t, int64_t, float, float, float, float*);
 import "C"
 
-import "fmt"
+import (
+	"fmt"
+
+	_ "github.com/sugarme/gotch/libtch" // links libtorch
+)
 
 // Matrix is a row-major view: rows of cols numbers, stride apart.
 type Matrix struct {
@@ -152,24 +154,5 @@ func Uniforms(x []float32, seed uint64, stream int) {
 	C.saspart_uniforms(ptr(x), C.int64_t(len(x)), C.uint64_t(seed), C.uint64_t(stream))
 }
 
-// sampleRows is draws.sample on all rows of its arguments; room is 2*acts numbers.
-func sampleRows(d Draws, out, noise, room []float32) {
-	rows := len(out) / (2 * d.acts)
-	if n := rows * d.Each * d.acts; len(noise) != n || len(d.spread) != n || len(d.Action) != n || len(d.LogProb) != rows*d.Each || len(room) < 2*d.acts {
-		panic(fmt.Sprintf("sample: %d rows of %d actions of %d numbers from %d numbers of noise", rows, d.Each, d.acts, len(noise)))
-	}
-	C.saspart_sample(ptr(out), ptr(noise), C.int64_t(rows), C.int64_t(d.Each), C.int64_t(d.acts), MinLogStd, MaxLogStd,
-		ptr(d.spread), ptr(d.Action), ptr(d.LogProb), ptr(room))
-}
-
-// throughRows is draws.through on all rows of dout; by is several [B,A], apart numbers
-// from each other.
-func throughRows(d Draws, dout, out, slope, by []float32, apart int, weight float64) {
-	rows := len(dout) / (2 * d.acts)
-	members := Parts(len(by), apart)
-	if n := rows * d.acts; len(out) != 2*n || len(slope) != n || len(d.Action) != n*d.Each || len(d.spread) != n*d.Each || len(by) != (members-1)*apart+n {
-		panic(fmt.Sprintf("through: %d rows of %d numbers, slopes of %d", rows, d.acts, len(slope)))
-	}
-	C.saspart_through(ptr(out), ptr(d.spread), ptr(d.Action), C.int64_t(d.Each*d.acts), ptr(slope), ptr(by),
-		C.int64_t(members), C.int64_t(apart), C.int64_t(rows), C.int64_t(d.acts), MinLogStd, MaxLogStd, C.float(weight), ptr(dout))
-}
+// HalfLogTwoPi is log(sqrt(2*pi)), of the normal density.
+const HalfLogTwoPi = 0.91893853320467274178

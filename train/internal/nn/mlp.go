@@ -75,21 +75,21 @@ func (n *MLP) layer(flat []float32, l, member int) layer {
 // Tape holds the activations of one forward pass and their gradients. It is made
 // once for a number of rows and used again and again.
 type Tape struct {
-	net         *MLP
-	States, rep int         // B states with M rows each: R = B*M rows
-	obs, act    []float32   // inputs of the last forward pass, [B,S] and [R,A]
-	first       []float32   // [N,B,H] the states' part of the first layer, with the bias
-	h           [][]float32 // [N,R,H] a hidden layer's output
-	Y           []float32   // [N,R,O] output
-	dfirst      []float32   // [N,B,H] gradient by first; of use only when rep is above 1
-	dz          [][]float32 // [N,R,H] gradient by a hidden layer's sum before tanh
-	DAct        []float32   // [N,R,A] gradient by act
+	net          *MLP
+	States, Each int         // B states with M rows each: R = B*M rows
+	obs, act     []float32   // inputs of the last forward pass, [B,S] and [R,A]
+	first        []float32   // [N,B,H] the states' part of the first layer, with the bias
+	h            [][]float32 // [N,R,H] a hidden layer's output
+	Y            []float32   // [N,R,O] output
+	dfirst       []float32   // [N,B,H] gradient by first; of use only when Each is above 1
+	dz           [][]float32 // [N,R,H] gradient by a hidden layer's sum before tanh
+	DAct         []float32   // [N,R,A] gradient by act
 }
 
 // Tape makes room for passes over states with rep rows each.
 func (n *MLP) Tape(states, rep int) *Tape {
 	rows := states * rep
-	t := &Tape{net: n, States: states, rep: rep}
+	t := &Tape{net: n, States: states, Each: rep}
 	for _, width := range n.Widths[:len(n.Widths)-1] {
 		t.h = append(t.h, make([]float32, n.Members*rows*width))
 		t.dz = append(t.dz, make([]float32, n.Members*rows*width))
@@ -107,30 +107,30 @@ func rows(buf []float32, member, total, width, from, to int) Matrix {
 	return Mat(buf[at+from*width:at+to*width], to-from, width)
 }
 
-// chunks runs task for every member and every chunk [from, to) of the first states.
-func (t *Tape) chunks(p *Pool, states int, task func(member, from, to int)) {
+// chunks runs task for every member and every chunk [from, to) of the states.
+func (t *Tape) chunks(p *Pool, task func(member, from, to int)) {
 	// Half the work each, so that two threads have some, but from 64 to 256 rows:
 	// there a matrix product is efficient and its operands fit the cache.
-	rows := min(max(t.net.Members*states*t.rep/2, 64), 256)
-	size := max(1, rows/t.rep)
-	each := Parts(states, size)
+	rows := min(max(t.net.Members*t.States*t.Each/2, 64), 256)
+	size := max(1, rows/t.Each)
+	each := Parts(t.States, size)
 	p.Run(t.net.Members*each, func(i int) {
 		from := i % each * size
-		task(i/each, from, min(states, from+size))
+		task(i/each, from, min(t.States, from+size))
 	})
 }
 
 // Forward computes y from obs [B,S] and act [R,A] (nil when A is 0) with the
 // parameters w. Both inputs must stay as they are until the backward pass is done.
 func (t *Tape) Forward(p *Pool, w, obs, act []float32) {
-	n, total := t.net, t.States*t.rep
+	n, total := t.net, t.States*t.Each
 	if len(obs) != t.States*n.Shared || len(act) != total*n.Own {
 		panic(fmt.Sprintf("mlp: inputs of %d and %d numbers, want [%d,%d] and [%d,%d]",
 			len(obs), len(act), t.States, n.Shared, total, n.Own))
 	}
 	t.obs, t.act = obs, act
-	t.chunks(p, t.States, func(member, from, to int) {
-		r0, r1 := from*t.rep, to*t.rep
+	t.chunks(p, func(member, from, to int) {
+		r0, r1 := from*t.Each, to*t.Each
 		lay := n.layer(w, 0, member)
 		x := rows(t.h[0], member, total, n.Widths[0], r0, r1)
 		state := rows(obs, 0, t.States, n.Shared, from, to)
@@ -142,7 +142,7 @@ func (t *Tape) Forward(p *Pool, w, obs, act []float32) {
 			fill(first, lay.bias)
 			Gemm(first, state, AsIs, lay.weight.top(n.Shared), AsIs, 1)
 			Gemm(x, rows(act, 0, total, n.Own, r0, r1), AsIs, lay.weight.below(n.Shared), AsIs, 0)
-			tanhAdd(x, first, t.rep)
+			tanhAdd(x, first, t.Each)
 		}
 		for l := 1; l < len(t.h); l++ {
 			lay, out := n.layer(w, l, member), rows(t.h[l], member, total, n.Widths[l], r0, r1)
@@ -157,18 +157,16 @@ func (t *Tape) Forward(p *Pool, w, obs, act []float32) {
 	})
 }
 
-// Backward takes dy, the gradient by the first rows of y, [N,r,O] for r = states*rep,
-// back through the last forward pass: by the parameters into grad, unless that is
-// nil, and by act into t.dact [N,r,A] if wanted. With several members, all states
-// must take part.
-func (t *Tape) Backward(p *Pool, w, dy, grad []float32, states int, wantAct bool) {
-	n, total := t.net, t.States*t.rep
+// Backward takes dy, the gradient by y [N,R,O], back through the last forward pass: by the
+// parameters into grad, unless that is nil, and by act into DAct [N,R,A] if wanted.
+func (t *Tape) Backward(p *Pool, w, dy, grad []float32, wantAct bool) {
+	n, total := t.net, t.States*t.Each
 	last := len(t.h)
-	if len(dy) != n.Members*states*t.rep*n.Widths[last] || n.Members > 1 && states != t.States {
-		panic(fmt.Sprintf("mlp: gradient of %d numbers for %d of %d states", len(dy), states, t.States))
+	if len(dy) != len(t.Y) {
+		panic(fmt.Sprintf("mlp: gradient of %d numbers by %d", len(dy), len(t.Y)))
 	}
-	t.chunks(p, states, func(member, from, to int) {
-		r0, r1 := from*t.rep, to*t.rep
+	t.chunks(p, func(member, from, to int) {
+		r0, r1 := from*t.Each, to*t.Each
 		d := rows(dy, member, total, n.Widths[last], r0, r1)
 		for l := last - 1; l >= 0; l-- {
 			dz := rows(t.dz[l], member, total, n.Widths[l], r0, r1)
@@ -176,8 +174,8 @@ func (t *Tape) Backward(p *Pool, w, dy, grad []float32, states int, wantAct bool
 			tanhGrad(dz.V, rows(t.h[l], member, total, n.Widths[l], r0, r1).V)
 			d = dz
 		}
-		if grad != nil && t.rep > 1 {
-			fold(rows(t.dfirst, member, t.States, n.Widths[0], from, to), d, t.rep)
+		if grad != nil && t.Each > 1 {
+			fold(rows(t.dfirst, member, t.States, n.Widths[0], from, to), d, t.Each)
 		}
 		if wantAct {
 			dact := rows(t.DAct, member, total, n.Own, r0, r1)
@@ -185,13 +183,13 @@ func (t *Tape) Backward(p *Pool, w, dy, grad []float32, states int, wantAct bool
 		}
 	})
 	if grad != nil {
-		t.gradients(p, dy, grad, states)
+		t.gradients(p, dy, grad)
 	}
 }
 
 // gradients sums over the rows: weight' = input^T · dz, bias' = the sum of dz. A task
 // takes some columns of one layer; the first layer, often the smallest, comes last.
-func (t *Tape) gradients(p *Pool, dy, grad []float32, states int) {
+func (t *Tape) gradients(p *Pool, dy, grad []float32) {
 	columns := 256
 	if t.net.Members == 1 {
 		columns = 128 // for a second thread to have some
@@ -206,33 +204,33 @@ func (t *Tape) gradients(p *Pool, dy, grad []float32, states int) {
 			}
 		}
 	}
-	n, total, some := t.net, t.States*t.rep, states*t.rep
+	n, total := t.net, t.States*t.Each
 	p.Run(len(tasks), func(i int) {
 		k := tasks[i]
-		// part is the task's columns of the first rows of a gradient buffer.
-		part := func(buf []float32, total, rowCount int) Matrix {
-			return rows(buf, k.member, total, n.Widths[k.layer], 0, rowCount).Columns(k.from, k.to)
+		// part is the task's columns of a gradient buffer.
+		part := func(buf []float32, total int) Matrix {
+			return rows(buf, k.member, total, n.Widths[k.layer], 0, total).Columns(k.from, k.to)
 		}
 		from := dy
 		if k.layer < len(t.h) {
 			from = t.dz[k.layer]
 		}
-		dz := part(from, total, some)
+		dz := part(from, total)
 		g := n.layer(grad, k.layer, k.member)
 		dw, db := g.weight.Columns(k.from, k.to), Mat(g.bias[k.from:k.to], 1, k.to-k.from)
 		if k.layer > 0 {
-			fold(db, dz, some)
-			Gemm(dw, rows(t.h[k.layer-1], k.member, total, n.Widths[k.layer-1], 0, some), Transposed, dz, AsIs, 0)
+			fold(db, dz, total)
+			Gemm(dw, rows(t.h[k.layer-1], k.member, total, n.Widths[k.layer-1], 0, total), Transposed, dz, AsIs, 0)
 			return
 		}
 		dfirst := dz
-		if t.rep > 1 {
-			dfirst = part(t.dfirst, t.States, states)
+		if t.Each > 1 {
+			dfirst = part(t.dfirst, t.States)
 		}
-		fold(db, dfirst, states)
-		Gemm(dw.top(n.Shared), rows(t.obs, 0, t.States, n.Shared, 0, states), Transposed, dfirst, AsIs, 0)
+		fold(db, dfirst, t.States)
+		Gemm(dw.top(n.Shared), rows(t.obs, 0, t.States, n.Shared, 0, t.States), Transposed, dfirst, AsIs, 0)
 		if n.Own > 0 {
-			Gemm(dw.below(n.Shared), rows(t.act, 0, total, n.Own, 0, some), Transposed, dz, AsIs, 0)
+			Gemm(dw.below(n.Shared), rows(t.act, 0, total, n.Own, 0, total), Transposed, dz, AsIs, 0)
 		}
 	})
 }

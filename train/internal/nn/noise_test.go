@@ -4,7 +4,6 @@ package nn
 
 import (
 	"math"
-	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -63,25 +62,4 @@ func TestNoise(t *testing.T) {
 			}
 		}
 	})
-}
-
-// TestSampleAgainstTwin: actions, log-densities and gradients of many rows, with
-// several actions in each, are the naive twin's.
-func TestSampleAgainstTwin(t *testing.T) {
-	rng := rand.New(rand.NewPCG(4, 4))
-	const states, each, acts = 37, 3, 19
-	out, noise := naive.Random(rng, states*2*acts), naive.Random(rng, states*each*acts)
-	for i := range out {
-		out[i] *= 4 // some log standard deviations beyond their bounds
-	}
-	d := NewDraws(states, each, acts)
-	d.Sample(&Pool{Threads: 2}, out, noise)
-	for i := range states {
-		for k := range each {
-			at := i*each + k
-			action, logProb := naive.Sample(naive.Wide(out[i*2*acts:(i+1)*2*acts]), naive.Wide(noise[at*acts:(at+1)*acts]))
-			naive.Near(t, "action", d.Action[at*acts:(at+1)*acts], action, 1e-5)
-			naive.CloseTo(t, "log-probability", float64(d.LogProb[at]), logProb, 1e-5)
-		}
-	}
 }

@@ -57,14 +57,4 @@ INLINE static float root_of(float v) {
   return v * y;
 }
 
-// The sum of n numbers, in eight interleaved sums so that it can be vectorised.
-INLINE static double sum_of(const float* x, int64_t n) {
-  double sum[8] = {0};
-  int64_t j = 0;
-  for (; j + 8 <= n; j += 8)
-    for (int k = 0; k < 8; k++) sum[k] += double(x[j + k]);
-  for (; j < n; j++) sum[0] += double(x[j]);
-  return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
-}
-
 #endif

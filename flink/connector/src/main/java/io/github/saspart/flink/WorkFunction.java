@@ -27,6 +27,14 @@ public interface WorkFunction<T, ACC> extends Serializable {
      */
     long record(int worker, T value);
 
+    /**
+     * How long the record that was announced last takes on this worker, ns. Negative: as long as it takes to
+     * announce and to add it, which the connector measures.
+     */
+    default double nanos() {
+        return -1;
+    }
+
     /** The accumulator of one slide is about to be joined to a window that has several. */
     default void pane(int worker, ACC pane) {}
 

@@ -3,6 +3,7 @@ package io.github.saspart.flink;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.google.protobuf.ByteString;
 import io.github.saspart.flink.Fixtures.Numbers;
 import io.github.saspart.flink.Fixtures.Throttle;
 import io.github.saspart.flink.routing.Hashing;
@@ -15,7 +16,10 @@ import io.github.saspart.v1.PartitionerReport;
 import io.github.saspart.v1.Report;
 import io.github.saspart.v1.Role;
 import io.github.saspart.v1.Route;
+import io.github.saspart.v1.RouteChange;
 import io.github.saspart.v1.WorkerReport;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
@@ -24,6 +28,9 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
+import java.util.stream.LongStream;
+import java.util.zip.Deflater;
+import java.util.zip.DeflaterOutputStream;
 import org.apache.flink.api.common.JobID;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.junit.jupiter.api.Test;
@@ -187,6 +194,8 @@ class ServerTest extends OnCluster {
                 .anyMatch(d -> d.getPairs() > d.getKeys() && d.getKeys() > 0));
         // Not while all windows are of two routes or partitioners, which on a quick machine they all were.
         FakeServer.await("workers finish keys alone", () -> anyWorker(server, w -> w.getBypassed() > 0 && w.getStateKeys() > 0));
+        FakeServer.await("some records are timed", () -> anyWorker(server, w -> w.getTimes().getKeysCount() > 0
+                && w.getTimes().getRecords() == w.getTimes().getSlotRecordsList().stream().mapToLong(n -> n).sum()));
         FakeServer.await("latencies are reported", () -> anyWorker(server, w -> w.getLatency().getCountsCount() > 0));
         FakeServer.await(
                 "the split key's shares are reported",
@@ -195,6 +204,65 @@ class ServerTest extends OnCluster {
 
     private static boolean anyWorker(FakeServer server, Predicate<WorkerReport> wanted) {
         return server.reports.stream().flatMap(r -> r.getWorkersList().stream()).anyMatch(wanted);
+    }
+
+    /**
+     * Workers are kept within their capacities, which need no route. A route may come as a change of another
+     * one, and packed. Results stay exact though records of any key go elsewhere.
+     */
+    @Test
+    void workersAreKeptWithinTheirCapacities() throws Exception {
+        Numbers numbers = new Numbers(100_000, 300);
+        Throttle.reset();
+        try (FakeServer server = new FakeServer(0)) {
+            JobID job = cluster.start(job(numbers, server.port(), new Throttle(2, 0), "table", "limited"), null);
+            FakeServer.await("all subtasks attach", () -> server.hellos.size() >= WORKERS + PARTITIONERS + REDUCERS);
+            server.say(route(5, WORKERS));
+            server.awaitPartitioners(PARTITIONERS, "the route is followed", p -> p.getRouteVersion() == 5);
+            server.say(decision(Decision.newBuilder().addAllCapacities(List.of(12_288, 2048, 2048, 512))));
+            FakeServer.await("worker 0 has most of the records, worker 3 few", () -> {
+                long[] records = lastRecords(server);
+                return records[0] > 0.6 * LongStream.of(records).sum() && records[3] < 0.1 * LongStream.of(records).sum();
+            });
+            Decision.Builder change = Decision.newBuilder()
+                    .setChange(RouteChange.newBuilder().setVersion(6).setBase(5).addGone(hash("k1")))
+                    .addAllCapacities(List.of(2048, 2048, 2048, 12_288))
+                    .setWindow(Long.MAX_VALUE);
+            server.say(AttachResponse.newBuilder().setPacked(deflated(change.build())).build());
+            server.awaitPartitioners(PARTITIONERS, "the change is followed", p -> p.getRouteVersion() == 6);
+            FakeServer.await("worker 3 has most of the records", () -> {
+                long[] records = lastRecords(server);
+                return records[3] > 0.6 * LongStream.of(records).sum();
+            });
+            server.say(decision(Decision.newBuilder().setChange(RouteChange.newBuilder().setVersion(8).setBase(7))));
+            FakeServer.await(
+                    "partitioners attach again for a route that they know",
+                    () -> partitioners(server).stream().filter(h -> h.getRoute().getVersion() == 6).count() >= PARTITIONERS);
+            Throttle.off();
+            cluster.await(job);
+        }
+        Committed.verify("limited", numbers.expect(new Fixtures.SumAndCount(), WINDOW));
+    }
+
+    /** Records of each worker in its last few reports. */
+    private static long[] lastRecords(FakeServer server) {
+        long[] records = new long[WORKERS];
+        List<Report> reports = List.copyOf(server.reports);
+        long newest = reports.stream().mapToLong(Report::getSlide).max().orElse(0);
+        for (Report r : reports) {
+            for (WorkerReport w : r.getWorkersList()) {
+                records[w.getIndex()] += r.getSlide() > newest - 5 ? w.getRecords() : 0;
+            }
+        }
+        return records;
+    }
+
+    private static ByteString deflated(Decision decision) throws IOException {
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        try (DeflaterOutputStream deflate = new DeflaterOutputStream(out, new Deflater(9, true))) {
+            decision.writeTo(deflate);
+        }
+        return ByteString.copyFrom(out.toByteArray());
     }
 
     /** What subtasks of a partitioner learn goes to the server and comes back. */

@@ -1,5 +1,6 @@
 package io.github.saspart.flink.client;
 
+import io.github.saspart.flink.routing.Capacities;
 import io.github.saspart.flink.routing.Route;
 import io.github.saspart.v1.AttachRequest;
 import io.github.saspart.v1.AttachResponse;
@@ -9,12 +10,14 @@ import io.github.saspart.v1.Notice;
 import io.github.saspart.v1.PolicyServiceGrpc;
 import io.github.saspart.v1.Report;
 import io.github.saspart.v1.Role;
+import io.github.saspart.v1.Shape;
 import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
 import io.grpc.Status;
 import io.grpc.stub.ClientCallStreamObserver;
 import io.grpc.stub.ClientResponseObserver;
 import io.grpc.stub.MetadataUtils;
+import java.io.IOException;
 import java.util.ArrayDeque;
 import java.util.Random;
 import java.util.concurrent.Future;
@@ -135,6 +138,8 @@ public final class Attachment implements AutoCloseable {
         private ClientCallStreamObserver<AttachRequest> requests;
         private Future<?> patience;
         private boolean welcomed;
+        private Packer packer; // null: the server takes none
+        private Route base; // the last route that came; null: none
 
         @Override
         public void beforeStart(ClientCallStreamObserver<AttachRequest> requests) {
@@ -143,7 +148,7 @@ public final class Attachment implements AutoCloseable {
         }
 
         void hello() {
-            Hello.Builder begin = hello.toBuilder();
+            Hello.Builder begin = hello.toBuilder().setCompact(true);
             if (route != null) {
                 begin.setRoute(Wire.write(route));
             }
@@ -158,7 +163,9 @@ public final class Attachment implements AutoCloseable {
         /** Sends what is queued, as far as the connection takes it. */
         void send() {
             while (welcomed && stream == this && requests.isReady() && !queue.isEmpty()) {
-                requests.onNext(AttachRequest.newBuilder().setReport(queue.remove()).build());
+                Report report = queue.remove();
+                requests.onNext(
+                        packer == null ? AttachRequest.newBuilder().setReport(report).build() : packer.request(report));
             }
         }
 
@@ -178,6 +185,10 @@ public final class Attachment implements AutoCloseable {
             switch (response.getMessageCase()) {
                 case WELCOME:
                     welcomed = true;
+                    if (response.getWelcome().getCompact()) {
+                        Shape shape = hello.getShape();
+                        packer = new Packer(Math.max(Math.max(64, 4 * shape.getWorkers()), shape.getHotKeys()));
+                    }
                     patience.cancel(false);
                     backOff.reset();
                     complained = false;
@@ -188,15 +199,49 @@ public final class Attachment implements AutoCloseable {
                 case DECISION:
                     decided(response.getDecision());
                     return;
+                case PACKED:
+                    try {
+                        decided(Wire.unpack(response.getPacked(), Server.MOST_BYTES));
+                    } catch (IOException e) {
+                        requests.cancel("a decision cannot be read", e);
+                    }
+                    return;
                 case CONTROL:
                     listener.control(response.getControl());
                     return;
                 case NOTICE:
                     Notice notice = response.getNotice();
                     LOG.info("policy server {}: {}", server.address(), notice.getText());
+                    if (packer != null && notice.getKind() == Notice.Kind.KIND_REJECTED) {
+                        packer.forget();
+                    }
                     return;
                 default: // of a later version
             }
+        }
+
+        private void decided(Decision decision) {
+            Route next = null;
+            Capacities capacities;
+            try {
+                if (decision.hasRoute()) {
+                    next = Wire.route(decision.getRoute(), hello.getShape().getWorkers());
+                } else if (decision.hasChange()) {
+                    if (base == null || base.version() != decision.getChange().getBase()) { // a new stream gets it whole
+                        requests.cancel("a decision changes a route that did not come on this stream", null);
+                        return;
+                    }
+                    next = Wire.change(decision.getChange(), base);
+                }
+                capacities = Wire.capacities(decision, hello.getShape().getWorkers());
+            } catch (IllegalArgumentException e) { // what cannot be followed is no answer
+                LOG.warn("policy server {} sent what cannot be followed: {}", server.address(), e.getMessage());
+                return;
+            }
+            if (next != null) {
+                base = next;
+            }
+            adopt(decision, next, capacities);
         }
 
         @Override
@@ -224,16 +269,7 @@ public final class Attachment implements AutoCloseable {
         }
     }
 
-    private void decided(Decision decision) {
-        Route next = null;
-        if (decision.hasRoute()) {
-            try {
-                next = Wire.route(decision.getRoute(), hello.getShape().getWorkers());
-            } catch (IllegalArgumentException e) { // what cannot be followed is no answer
-                LOG.warn("policy server {} sent what cannot be followed: {}", server.address(), e.getMessage());
-                return;
-            }
-        }
+    private void adopt(Decision decision, Route next, Capacities capacities) {
         boolean alone = freshness.stale();
         if (!freshness.answered(System.currentTimeMillis(), decision.getWindow())) {
             return;
@@ -248,6 +284,9 @@ public final class Attachment implements AutoCloseable {
         }
         if (decision.getSharesCount() > 0) {
             listener.shares(Wire.shares(decision));
+        }
+        if (capacities != null) {
+            listener.capacities(capacities);
         }
         if (next != null && (route == null || Long.compareUnsigned(next.version(), route.version()) > 0)) {
             route = next;

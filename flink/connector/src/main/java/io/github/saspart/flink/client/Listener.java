@@ -1,5 +1,6 @@
 package io.github.saspart.flink.client;
 
+import io.github.saspart.flink.routing.Capacities;
 import io.github.saspart.flink.routing.Route;
 import io.github.saspart.v1.Control;
 import java.util.List;
@@ -8,6 +9,9 @@ import java.util.List;
 public interface Listener {
     /** A route to follow from slide {@code start} on, or from the next one if that has begun; 0: the next. */
     void route(Route route, long start);
+
+    /** What the workers can do from now on. */
+    void capacities(Capacities capacities);
 
     /** Busy ratios of a window by worker, NaN where missing. */
     void busy(double[] ratios);

@@ -19,7 +19,7 @@ public final class Server implements Serializable {
     private static final long serialVersionUID = 1;
 
     /** What one message of the server may have: a route for as many workers as there can be. */
-    private static final int MOST_BYTES = 64 << 20;
+    static final int MOST_BYTES = 64 << 20;
 
     private static final long LEAVE_MILLIS = 2000;
 

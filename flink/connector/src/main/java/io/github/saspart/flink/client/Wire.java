@@ -1,12 +1,22 @@
 package io.github.saspart.flink.client;
 
 import com.google.protobuf.ByteString;
+import com.google.protobuf.CodedInputStream;
 import com.google.protobuf.InvalidProtocolBufferException;
+import io.github.saspart.flink.routing.Capacities;
 import io.github.saspart.flink.routing.Route;
 import io.github.saspart.v1.Decision;
 import io.github.saspart.v1.KeyRoute;
+import io.github.saspart.v1.RouteChange;
+import java.io.IOException;
 import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.zip.Inflater;
+import java.util.zip.InflaterInputStream;
 
 /** Turns messages into what the connector works with, and back. Nothing that comes in is trusted. */
 public final class Wire {
@@ -24,17 +34,90 @@ public final class Wire {
         }
         List<Route.Key> keys = new ArrayList<>(message.getKeysCount());
         for (KeyRoute k : message.getKeysList()) {
-            int[] of = new int[k.getWorkersCount()];
-            double[] shares = new double[k.getSharesCount()];
-            for (int i = 0; i < of.length; i++) {
-                of[i] = k.getWorkers(i);
-            }
-            for (int i = 0; i < shares.length; i++) {
-                shares[i] = k.getShares(i);
-            }
-            keys.add(new Route.Key(k.getHash(), of, of.length == 1 && shares.length == 0 ? new double[] {1} : shares));
+            keys.add(key(k));
         }
         return new Route(message.getVersion(), workers, keys, slots);
+    }
+
+    private static Route.Key key(KeyRoute k) {
+        int[] of = new int[k.getWorkersCount()];
+        double[] shares = new double[k.getSharesCount()];
+        for (int i = 0; i < of.length; i++) {
+            of[i] = k.getWorkers(i);
+        }
+        for (int i = 0; i < shares.length; i++) {
+            shares[i] = k.getShares(i);
+        }
+        return new Route.Key(k.getHash(), of, of.length == 1 && shares.length == 0 ? new double[] {1} : shares);
+    }
+
+    /**
+     * The route that a message makes of its base: keys of the base keep their places, new ones come behind
+     * them. An {@link IllegalArgumentException} tells why it cannot be followed.
+     */
+    static Route change(RouteChange message, Route base) {
+        int[] slots = new int[base.slots()];
+        for (int i = 0; i < slots.length; i++) {
+            slots[i] = base.slot(i);
+        }
+        if (message.getSlotsCount() != message.getWorkersCount()) {
+            throw new IllegalArgumentException("route: a change has another number of slots than of workers");
+        }
+        long next = 0;
+        for (int i = 0; i < message.getSlotsCount(); i++, next++) {
+            next += Integer.toUnsignedLong(message.getSlots(i));
+            if (next >= slots.length) {
+                throw new IllegalArgumentException("route: slot " + next + " of " + slots.length);
+            }
+            slots[(int) next] = message.getWorkers(i);
+        }
+        Map<Long, Route.Key> changed = new LinkedHashMap<>();
+        for (KeyRoute k : message.getKeysList()) {
+            if (changed.put(k.getHash(), key(k)) != null) {
+                throw new IllegalArgumentException(String.format("route: key with hash %#x is named twice", k.getHash()));
+            }
+        }
+        Set<Long> gone = new HashSet<>(message.getGoneList());
+        List<Route.Key> keys = new ArrayList<>(base.keys().size() + changed.size());
+        for (Route.Key k : base.keys()) {
+            Route.Key now = changed.remove(k.hash());
+            if (now != null) {
+                keys.add(now);
+            } else if (!gone.contains(k.hash())) {
+                keys.add(k);
+            }
+        }
+        keys.addAll(changed.values());
+        return new Route(message.getVersion(), base.workers(), keys, slots);
+    }
+
+    /** The capacities of a decision, null if it has none; an {@link IllegalArgumentException} tells what is wrong with them. */
+    static Capacities capacities(Decision decision, int workers) {
+        int n = decision.getCapacitiesCount();
+        if (n == 0 && decision.getWaitingCount() == 0) {
+            return null;
+        }
+        if (n != workers) {
+            throw new IllegalArgumentException("capacities: made for " + n + " workers, the job has " + workers);
+        }
+        double[] parts = new double[workers];
+        for (int w = 0; w < workers; w++) {
+            parts[w] = Integer.toUnsignedLong(decision.getCapacities(w));
+        }
+        double[] waiting = decision.getWaitingList().stream().mapToDouble(v -> v).toArray();
+        return new Capacities(parts, waiting.length == 0 ? null : waiting);
+    }
+
+    /** The decision in a packed one of at most {@code most} bytes. */
+    static Decision unpack(ByteString packed, int most) throws IOException {
+        Inflater inflater = new Inflater(true);
+        try {
+            CodedInputStream in = CodedInputStream.newInstance(new InflaterInputStream(packed.newInput(), inflater));
+            in.setSizeLimit(most);
+            return Decision.parseFrom(in);
+        } finally {
+            inflater.end();
+        }
     }
 
     /** The route that {@link #encode} made bytes of; null if it is for another number of workers. */

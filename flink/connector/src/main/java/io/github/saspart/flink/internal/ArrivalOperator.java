@@ -37,7 +37,7 @@ public final class ArrivalOperator<T> extends AbstractStreamOperator<T> implemen
     public void open() throws Exception {
         super.open();
         meter = new WorkerMeter<>(
-                plan, getRuntimeContext().getTaskInfo().getIndexOfThisSubtask(), work,
+                plan, getRuntimeContext().getTaskInfo().getIndexOfThisSubtask(), work, false,
                 getMetricGroup(), getContainingTask().getEnvironment(), mailbox, report -> {});
     }
 

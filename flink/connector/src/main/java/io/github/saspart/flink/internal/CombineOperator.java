@@ -129,7 +129,7 @@ public final class CombineOperator<T, K, ACC, OUT> extends AbstractStreamOperato
         begins = ends = Long.MIN_VALUE;
         lateRecords = getMetricGroup().counter("numLateRecordsDropped");
         meter = new WorkerMeter<>(
-                plan, worker, work, getMetricGroup(), getContainingTask().getEnvironment(), mailbox, this::complete);
+                plan, worker, work, true, getMetricGroup(), getContainingTask().getEnvironment(), mailbox, this::complete);
     }
 
     @Override
@@ -166,7 +166,7 @@ public final class CombineOperator<T, K, ACC, OUT> extends AbstractStreamOperato
         if (slide < earliest) {
             earliest = slide;
         }
-        meter.end(time);
+        meter.end(time, envelope.hash);
     }
 
     @Override

@@ -2,6 +2,7 @@ package io.github.saspart.flink.internal;
 
 import io.github.saspart.flink.ControlListener;
 import io.github.saspart.flink.client.Listener;
+import io.github.saspart.flink.routing.Capacities;
 import io.github.saspart.flink.routing.Options;
 import io.github.saspart.flink.routing.Route;
 import io.github.saspart.v1.Control;
@@ -23,20 +24,25 @@ final class Inbox implements Listener {
 
     private final int subtask;
     private final ControlListener control; // null: none
-    private final Runnable routed;
+    private final Runnable arrived;
 
     private volatile boolean full;
     private Timed<Route> route; // these are guarded by this
     private Timed<Options> partitioner;
+    private Capacities capacities;
+    private Capacities behind; // for the partitioner that is waiting
     private double[] busy;
     private List<byte[]> shares;
     private Boolean alone;
 
-    /** Makes an empty one; {@code routed} is called when a route has come, on the background thread. */
-    Inbox(int subtask, ControlListener control, Runnable routed) {
+    /**
+     * Makes an empty one; {@code arrived} is called when a route or capacities have come, on the background
+     * thread.
+     */
+    Inbox(int subtask, ControlListener control, Runnable arrived) {
         this.subtask = subtask;
         this.control = control;
-        this.routed = routed;
+        this.arrived = arrived;
     }
 
     /** Something to be taken up with a slide. */
@@ -54,6 +60,8 @@ final class Inbox implements Listener {
     interface Taker {
         void partitioner(Options options);
 
+        void capacities(Capacities capacities);
+
         void route(Route route);
 
         void busy(double[] ratios);
@@ -69,9 +77,13 @@ final class Inbox implements Listener {
             return;
         }
         synchronized (this) {
+            takeCapacities(taker);
             if (partitioner != null && partitioner.start <= now) {
                 taker.partitioner(partitioner.value);
                 partitioner = null;
+                capacities = behind;
+                behind = null;
+                takeCapacities(taker);
             }
             if (route != null && route.start <= now) {
                 taker.route(route.value);
@@ -93,19 +105,28 @@ final class Inbox implements Listener {
         }
     }
 
-    /** Whether a route is waiting. */
-    synchronized boolean hasRoute() {
-        return route != null;
+    private void takeCapacities(Taker taker) {
+        if (capacities != null) {
+            taker.capacities(capacities);
+            capacities = null;
+        }
     }
 
-    /** Hands over the route that waits for a slide to begin; null without one, and if it waits behind another partitioner. */
-    synchronized Route catchUp() {
-        if (route == null || partitioner != null) {
-            return null;
+    /** Whether a route or capacities are waiting. */
+    synchronized boolean canCatchUp() {
+        return route != null || capacities != null;
+    }
+
+    /**
+     * Hands over the capacities and the route that wait for a slide to begin. What is behind another
+     * partitioner waits for that.
+     */
+    synchronized void catchUp(Taker taker) {
+        takeCapacities(taker);
+        if (route != null && partitioner == null) {
+            taker.route(route.value);
+            route = null;
         }
-        Route next = route.value;
-        route = null;
-        return next;
     }
 
     @Override
@@ -114,7 +135,20 @@ final class Inbox implements Listener {
             this.route = new Timed<>(route, start);
             full = true;
         }
-        routed.run();
+        arrived.run();
+    }
+
+    @Override
+    public void capacities(Capacities capacities) {
+        synchronized (this) {
+            if (partitioner == null) {
+                this.capacities = capacities;
+            } else {
+                behind = capacities;
+            }
+            full = true;
+        }
+        arrived.run();
     }
 
     @Override
@@ -159,6 +193,10 @@ final class Inbox implements Listener {
             }
             Options options = Options.of(tree);
             synchronized (this) {
+                if (behind != null) { // of a partitioner that is overtaken
+                    capacities = behind;
+                    behind = null;
+                }
                 partitioner = new Timed<>(options, 0);
                 full = true;
             }

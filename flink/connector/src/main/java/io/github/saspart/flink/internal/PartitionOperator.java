@@ -8,9 +8,11 @@ import io.github.saspart.flink.internal.report.Count;
 import io.github.saspart.flink.internal.report.Observer;
 import io.github.saspart.flink.internal.report.Reporter;
 import io.github.saspart.flink.internal.split.Slides;
+import io.github.saspart.flink.routing.Capacities;
 import io.github.saspart.flink.routing.Follower;
 import io.github.saspart.flink.routing.Hashing;
 import io.github.saspart.flink.routing.Learner;
+import io.github.saspart.flink.routing.Limited;
 import io.github.saspart.flink.routing.Options;
 import io.github.saspart.flink.routing.Route;
 import io.github.saspart.flink.routing.Router;
@@ -77,6 +79,7 @@ public abstract class PartitionOperator<T, K, OUT> extends AbstractStreamOperato
     private transient volatile long routeVersion;
     private transient volatile long turned; // when another route or router came in force, ms
     private transient volatile String name; // of the partitioner
+    private transient volatile boolean learns; // the partitioner, from busy ratios
 
     PartitionOperator(Plan plan, KeySelector<T, K> selector, KeyCodec<K> codec) {
         this.plan = plan;
@@ -222,14 +225,14 @@ public abstract class PartitionOperator<T, K, OUT> extends AbstractStreamOperato
         }
         long left = (newest + 2) * plan.length - System.currentTimeMillis();
         if (left >= 0) { // it may come to be behind
-            if (inbox.hasRoute()) {
+            if (inbox.canCatchUp()) {
                 Background.THREAD.after(left + 1, this::catchUpSoon);
             }
             return;
         }
-        Route next = inbox.catchUp();
-        if (next != null) {
-            new Taker(newest + 1).route(next);
+        Route before = route;
+        inbox.catchUp(new Taker(newest + 1));
+        if (route != before) {
             reenter(); // the slide has to hear that the next record goes by another map
         }
     }
@@ -247,6 +250,13 @@ public abstract class PartitionOperator<T, K, OUT> extends AbstractStreamOperato
             options = next;
             makeRouter();
             turned();
+        }
+
+        @Override
+        public void capacities(Capacities next) {
+            if (router instanceof Limited) {
+                ((Limited) router).within(next);
+            }
         }
 
         @Override
@@ -291,6 +301,7 @@ public abstract class PartitionOperator<T, K, OUT> extends AbstractStreamOperato
                 getRuntimeContext().getTaskInfo().getIndexOfThisSubtask(),
                 getRuntimeContext().getTaskInfo().getNumberOfParallelSubtasks()));
         name = options.name;
+        learns = router instanceof Learner;
         routeVersion = 0;
         if (newest > 0) {
             router.endSlide(newest - 1);
@@ -328,6 +339,7 @@ public abstract class PartitionOperator<T, K, OUT> extends AbstractStreamOperato
                     .setBlocked(time.blocked())
                     .setRouteVersion(routeVersion)
                     .setPartitioner(name)
+                    .setLearns(learns)
                     .setRouteChanged(System.currentTimeMillis() - turned < 2 * plan.length);
         }
 

@@ -1,6 +1,7 @@
 package io.github.saspart.flink.internal;
 
 import io.github.saspart.flink.client.Listener;
+import io.github.saspart.flink.routing.Capacities;
 import io.github.saspart.flink.routing.Route;
 import io.github.saspart.v1.Control;
 import java.util.List;
@@ -12,6 +13,9 @@ enum Silent implements Listener {
 
     @Override
     public void route(Route route, long start) {}
+
+    @Override
+    public void capacities(Capacities capacities) {}
 
     @Override
     public void busy(double[] ratios) {}

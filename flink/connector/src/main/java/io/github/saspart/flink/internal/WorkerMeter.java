@@ -6,9 +6,11 @@ import io.github.saspart.flink.internal.report.Count;
 import io.github.saspart.flink.internal.report.Latencies;
 import io.github.saspart.flink.internal.report.Queue;
 import io.github.saspart.flink.internal.report.Reporter;
+import io.github.saspart.flink.internal.report.Timings;
 import io.github.saspart.flink.internal.report.WorkerDraft;
 import io.github.saspart.v1.Latency;
 import io.github.saspart.v1.Role;
+import io.github.saspart.v1.Times;
 import io.github.saspart.v1.WorkerReport;
 import java.util.function.Consumer;
 import org.apache.flink.api.common.operators.MailboxExecutor;
@@ -27,16 +29,19 @@ final class WorkerMeter<T> implements AutoCloseable {
     private final Count records = new Count();
     private final Count units = new Count();
     private final Latencies latencies; // null: not measured
+    private final Timings timings; // null: not measured
     private final Reporter reporter; // null without a server
+    private long began; // the record at hand, if it is timed; else 0
 
     /**
      * Begins to measure.
      *
+     * @param keyed whether records come with the hashes of their keys: they are timed
      * @param details adds what else the operator knows, on the subtask's thread
      */
     WorkerMeter(
-            Plan plan, int worker, WorkFunction<T, ?> work, MetricGroup metrics, Environment environment, MailboxExecutor mailbox,
-            Consumer<WorkerReport.Builder> details) throws Exception {
+            Plan plan, int worker, WorkFunction<T, ?> work, boolean keyed, MetricGroup metrics, Environment environment,
+            MailboxExecutor mailbox, Consumer<WorkerReport.Builder> details) throws Exception {
         this.worker = worker;
         this.work = work;
         BusyTime time = new BusyTime(metrics);
@@ -51,6 +56,7 @@ final class WorkerMeter<T> implements AutoCloseable {
                     complete(report);
                     details.accept(report);
                 }));
+        timings = keyed && reporter != null ? new Timings(plan.slots(), plan.options.seed() + worker) : null;
         if (reporter != null) {
             reporter.open();
         }
@@ -58,6 +64,7 @@ final class WorkerMeter<T> implements AutoCloseable {
 
     /** Tells of a record before it is worked on. */
     void begin(T value) throws Exception {
+        began = timings != null && timings.due() ? timings.begin() : 0;
         if (work != null) {
             units.add(work.record(worker, value));
         }
@@ -66,6 +73,17 @@ final class WorkerMeter<T> implements AutoCloseable {
     /** Counts a record that is done. */
     void end() {
         records.add(1);
+    }
+
+    /** Counts a record of a key that is done, which came at a time in ms since the epoch. */
+    void end(long time, long hash) {
+        double known = timings == null || work == null ? -1 : work.nanos();
+        if (known >= 0) {
+            timings.add(hash, known);
+        } else if (began != 0) {
+            timings.end(hash, began);
+        }
+        end(time);
     }
 
     /** Counts a record that is done, which came at a time in ms since the epoch. */
@@ -80,6 +98,10 @@ final class WorkerMeter<T> implements AutoCloseable {
         Latency latency = latencies == null ? null : latencies.take();
         if (latency != null) {
             report.setLatency(latency);
+        }
+        Times times = timings == null ? null : timings.take();
+        if (times != null) {
+            report.setTimes(times);
         }
     }
 

@@ -19,6 +19,8 @@ public final class Options implements Serializable {
     public final String name;
     /** Behave as the public code does where that has a fault; off mends it. */
     public final boolean published;
+    /** Of {@code table}, and of partitioners whose routes the policy server computes. */
+    public final Table table;
     /** Of {@code wchoices}, and of {@code table} while no server answers. */
     public final Choices choices;
     /** Of {@code dagreedy}. */
@@ -33,6 +35,7 @@ public final class Options implements Serializable {
     private Options(Settings s) {
         name = s.text("name", "hash");
         published = s.flag("published", false);
+        table = new Table(s.section("table"));
         choices = new Choices(s.section("choices"));
         daGreedy = new DaGreedy(s.section("dagreedy"));
         flexD = new FlexD(s.section("flexd"));
@@ -64,6 +67,33 @@ public final class Options implements Serializable {
     /** A partitioner with the default options. */
     public static Options of(String name) {
         return of(Map.of("name", name));
+    }
+
+    /** How routers keep workers within their capacities while they follow a route. */
+    public static final class Table implements Serializable {
+        private static final long serialVersionUID = 1;
+
+        /** How far a worker may be ahead of its capacity, as a part of the records of a slide; 0: routes are followed to the letter. */
+        public final double bound;
+        /** Bounds by which its worker must be ahead before a light key that is not split goes elsewhere. */
+        public final double patience;
+        /** Most workers that a key overflows to before random ones; a power of two. */
+        public final int candidates;
+        /** Bounds by which a worker may be behind: what an idle worker is sent at once. */
+        public final double credit;
+        /** Slides in which what workers are ahead or behind by is forgotten. */
+        public final int decay;
+
+        private Table(Settings s) {
+            bound = s.real("bound", 0.02, 0, 1);
+            patience = s.real("patience", 4, 1, 1e3);
+            candidates = (int) s.whole("candidates", 16, 2, 64);
+            credit = s.real("credit", 3, 0, 1e3);
+            decay = (int) s.whole("decay", 8, 1, 1_000_000);
+            if (Integer.bitCount(candidates) != 1) {
+                s.problem("candidates", "is " + candidates + "; it must be a power of two from 2 to 64");
+            }
+        }
     }
 
     /** The constants of {@code wchoices}. */

@@ -18,15 +18,18 @@ import java.util.List;
  * in step. A key that stays split continues at its position: restarting with every route would favour
  * the first workers.
  *
+ * <p>Once capacities have come, {@link Bounds} keep the workers within them.
+ *
  * <p>While it is unattended, keys that the route does not name go by {@link ChoicesRouter}, which also
  * counts the records of named keys.
  */
-final class TableRouter implements Router, Follower, Unattended {
+final class TableRouter implements Router, Follower, Limited, Unattended {
     /** In place of a worker: the key has several. */
     private static final int SPLIT = -1;
 
     private final Options options;
     private final Env env;
+    private final Bounds bounds;
 
     private Layout layout;
     private Placed[] placed; // by entry, null if free: what the next marks depend on
@@ -40,6 +43,7 @@ final class TableRouter implements Router, Follower, Unattended {
     TableRouter(Options options, Env env) {
         this.options = options;
         this.env = env;
+        bounds = new Bounds(options.table, env, this::splits);
         follow(Route.hash(env.workers), 0);
     }
 
@@ -61,7 +65,7 @@ final class TableRouter implements Router, Follower, Unattended {
     @Override
     public int route(long hash, byte[] key, int offset, int length) {
         if (alone == null) {
-            return layout.route(hash) | scattered;
+            return bounds.keep(hash, layout.route(hash) | scattered);
         }
         int entry = layout.find(hash);
         if (entry < 0 || !placed[entry].named) {
@@ -80,6 +84,20 @@ final class TableRouter implements Router, Follower, Unattended {
         if (slide + 1 >= scatteredUntil) {
             scattered = 0;
         }
+        bounds.endSlide();
+    }
+
+    @Override
+    public void within(Capacities capacities) {
+        if (alone == null) {
+            bounds.within(capacities);
+        }
+    }
+
+    /** Whether the route splits a key. */
+    private boolean splits(long hash) {
+        int entry = layout.find(hash);
+        return entry >= 0 && layout.turns(entry) > 1;
     }
 
     @Override
@@ -90,6 +108,7 @@ final class TableRouter implements Router, Follower, Unattended {
         if (!alone) {
             scatter(slide);
         }
+        bounds.release(); // what the capacities were says nothing about now
         this.alone = alone ? new ChoicesRouter(options, env) : null;
     }
 
@@ -148,6 +167,7 @@ final class TableRouter implements Router, Follower, Unattended {
         placed = byEntry;
         slotUntil = until;
         mark(slide);
+        bounds.forget();
     }
 
     /** From now on every key may have been anywhere. */

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.DynamicTest.dynamicTest;
 
+import io.github.saspart.flink.routing.Capacities;
 import io.github.saspart.flink.routing.Options;
 import io.github.saspart.flink.routing.Route;
 import io.github.saspart.v1.Control;
@@ -32,7 +33,7 @@ class InboxTest {
                 tests.add(dynamicTest(c.get("why").asText(), () -> play(c.get("events"))));
             }
         }
-        assertTrue(tests.size() >= 7, "the file has cases for an inbox");
+        assertTrue(tests.size() >= 10, "the file has cases for an inbox");
         return tests;
     }
 
@@ -44,6 +45,9 @@ class InboxTest {
             if (e.has("route")) {
                 int[] slots = new int[Route.slotCount(1)];
                 inbox.route(new Route(e.get("route").asLong(), 1, List.of(), slots), e.get("slide").asLong());
+            } else if (e.has("capacities")) {
+                double n = e.get("capacities").asDouble();
+                inbox.capacities(new Capacities(new double[] {1}, new double[] {n}));
             } else if (e.has("switch")) {
                 String name = PARTITIONERS.get(e.get("switch").asText());
                 inbox.control(Control.newBuilder().setPartitioner("{\"name\": \"" + name + "\"}").build());
@@ -51,10 +55,7 @@ class InboxTest {
                 slide = e.get("slide").asLong();
                 inbox.take(slide, new Recorder(adopted, slide));
             } else {
-                Route next = inbox.catchUp();
-                if (next != null) {
-                    new Recorder(adopted, slide + 1).route(next);
-                }
+                inbox.catchUp(new Recorder(adopted, slide + 1));
             }
             List<String> expected = new ArrayList<>();
             if (e.has("adopts")) {
@@ -81,6 +82,11 @@ class InboxTest {
                     adopted.add("switches to " + p.getKey());
                 }
             }
+        }
+
+        @Override
+        public void capacities(Capacities capacities) {
+            adopted.add("keeps within capacities " + Math.round(capacities.waiting(0)));
         }
 
         @Override

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.github.saspart.flink.routing.Capacities;
 import io.github.saspart.flink.routing.Options;
 import io.github.saspart.flink.routing.Route;
 import io.github.saspart.flink.routing.Router;
@@ -95,6 +96,9 @@ class PartsTest {
             public void partitioner(Options options) {
                 throw new AssertionError(json + " is taken for " + options.name);
             }
+
+            @Override
+            public void capacities(Capacities capacities) {}
 
             @Override
             public void route(Route route) {}

@@ -40,6 +40,11 @@ final class Vectors {
         return Long.parseUnsignedLong(hex.asText(), 16);
     }
 
+    /** A list of numbers. */
+    static double[] reals(JsonNode list) {
+        return JSON.convertValue(list, double[].class);
+    }
+
     /** The cases of a partitioner. */
     static List<JsonNode> cases(String partitioner) throws IOException {
         List<JsonNode> cases = new ArrayList<>();
@@ -64,8 +69,8 @@ final class Vectors {
     private static Route route(String name, JsonNode r) {
         List<Route.Key> keys = new ArrayList<>();
         for (JsonNode k : r.get("keys")) {
-            double[] shares = JSON.convertValue(k.get("shares"), double[].class);
-            keys.add(new Route.Key(hash(k.get("hash")), JSON.convertValue(k.get("workers"), int[].class), shares));
+            keys.add(new Route.Key(
+                    hash(k.get("hash")), JSON.convertValue(k.get("workers"), int[].class), reals(k.get("shares"))));
         }
         int workers = Integer.parseInt(name.substring(0, name.indexOf('/')));
         return new Route(r.get("version").asLong(), workers, keys, JSON.convertValue(r.get("slots"), int[].class));

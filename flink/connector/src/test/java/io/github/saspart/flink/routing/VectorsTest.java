@@ -75,6 +75,11 @@ class VectorsTest {
         }
 
         private void begin(Router router, JsonNode step) {
+            if (step.has("capacities")) {
+                JsonNode c = step.get("capacities");
+                double[] waiting = c.has("waiting") ? Vectors.reals(c.get("waiting")) : null;
+                ((Limited) router).within(new Capacities(Vectors.reals(c.get("of")), waiting));
+            }
             if (step.has("follow")) {
                 ((Follower) router).follow(vectors.route(step.get("follow").asText()), step.get("slide").asLong());
             }

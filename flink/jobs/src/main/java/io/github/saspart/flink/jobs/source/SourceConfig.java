@@ -123,8 +123,12 @@ public final class SourceConfig implements Serializable {
     public static final class Sentences implements Serializable {
         private static final long serialVersionUID = 1;
 
-        /** Words per record. */
+        /** Words per record; with spread: of the median key. */
         public final int words;
+        /** Standard deviation of the log of a key's number of words; 0: all keys have as many. */
+        public final double spread;
+        /** With spread: words per record, at most. */
+        public final int most;
         /** Distinct words. */
         public final int vocabulary;
         /** Of the zipf law of the words. */
@@ -132,6 +136,8 @@ public final class SourceConfig implements Serializable {
 
         private Sentences(Settings s) {
             words = (int) s.whole("words", 8, 1, 1000);
+            spread = s.real("spread", 0, 0, 4);
+            most = (int) s.whole("most", 80, 1, 1000);
             vocabulary = (int) s.whole("vocabulary", 1000, 1, 1 << 20);
             exponent = exponent(s, 1);
         }

@@ -13,6 +13,7 @@ public final class Emulation<ACC> implements WorkFunction<Event, ACC> {
     private final Task<ACC> task;
     private final WorkConfig config;
     private transient Pacer pacer;
+    private transient double last;
 
     /** The capacity that {@code config} describes, for a task. */
     public Emulation(Task<ACC> task, WorkConfig config) {
@@ -32,8 +33,14 @@ public final class Emulation<ACC> implements WorkFunction<Event, ACC> {
     @Override
     public long record(int worker, Event event) {
         long units = task.units(event);
-        pacer.book((config.record + units * config.unit) * config.ratio / config.speeds[worker]);
+        last = (config.record + units * config.unit) * config.ratio / config.speeds[worker];
+        pacer.book(last);
         return units;
+    }
+
+    @Override
+    public double nanos() {
+        return last;
     }
 
     @Override

@@ -1,6 +1,6 @@
 //go:build torch
 
-package sacn
+package shares
 
 import (
 	"fmt"
@@ -45,12 +45,12 @@ var sizes = []struct {
 // "of-limit-cpu" is the ratio of all CPU time used.
 func BenchmarkUpdate(b *testing.B) {
 	for _, size := range sizes {
-		for _, algorithm := range []train.Algorithm{train.SACN, train.SACNCQL} {
+		for _, algorithm := range []train.Algorithm{train.SACN, train.CQL} {
 			for _, threads := range []int{1, 2} {
 				b.Run(fmt.Sprintf("P%d/%s/threads%d", size.workers, algorithm, threads), func(b *testing.B) {
 					cfg := train.Reference()
 					cfg.Algorithm, cfg.Threads = algorithm, threads
-					t, err := New(cfg, size.dims, 1)
+					t, err := newTrainer(cfg, size.dims, 1)
 					if err != nil {
 						b.Fatal(err)
 					}
@@ -158,7 +158,7 @@ func newProducts(cfg train.Config, d train.Dims, threads int) *products {
 			pass(rows, h[1], out, inputs)
 		}
 		rep := 1
-		if cfg.Algorithm == train.SACNCQL {
+		if cfg.Algorithm == train.CQL {
 			rep += 3 * cfg.CQL.Actions
 		}
 		net(1, cfg.Batch, 1, d.Obs, 0, 2*d.Act, true, true, false)           // policy at s

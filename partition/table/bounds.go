@@ -1,0 +1,297 @@
+package table
+
+import (
+	"math/bits"
+
+	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/partition/internal/tally"
+	"github.com/saspart/saspart/policy"
+)
+
+// bounds keep every worker within its capacity, record by record, however well the route fits
+// (docs/algorithms.md, "Bounded routing").
+//
+// Source: consistent hashing with bounded loads (Mirrokni, Thorup, Zadimoghaddam: SODA 2018)
+// is the closest relative. The clocks are those of the generic cell rate algorithm (ITU-T
+// I.371).
+//
+// Rule: each worker has a virtual clock, which a record sent to it moves forward by unit over
+// the worker's capacity. The subtask's own clock moves by unit with every record. The
+// difference is how far the worker is ahead, relative to its capacity. All workers may be ahead
+// by the same bound, a part of the records of a slide. A record that puts its worker beyond the
+// bound is late, and overflows to a worker that is not:
+//
+//   - A split key's record overflows at once. Another key's overflows once its worker is ahead by
+//     as many bounds as the key has patience. A key loses patience with every late record, so
+//     that keys heavier than the route expects leave first, and light keys stay whole.
+//   - It goes to the least ahead of some candidates, which are drawn from the key's hash: the
+//     same in every slide and at every subtask. A key has two candidates at first, and twice as
+//     many when it has found all of them ahead as often as it has candidates. With the most
+//     candidates, three random workers are tried too. If all are ahead, the record stays with
+//     its worker, unless that is even further ahead.
+//   - What a worker is behind by counts only up to a few bounds, since an idle worker can't make
+//     up for the time lost: it would get a burst.
+//
+// At the end of a slide, what workers are ahead or behind by decays. When capacities come with
+// what waits at each worker, that becomes what it is ahead by. With a new route, every key is back
+// to two candidates.
+//
+// Constants: Config, all of them settings, and those below.
+//
+// Cost: records are charged in chunks of 64, without a branch that depends on the record; a
+// late one sets a bit, and only those are looked at again. Nothing depends on the number of
+// workers.
+type bounds struct {
+	config Config
+	env    partition.Env
+
+	clocks   []clock // nil: no capacities are known, and nothing is bounded
+	now      int64   // the subtask's clock
+	sent     int64   // records sent in this slide
+	perSlide int64   // records sent in a slide, smoothed; 0: unknown
+
+	bound    int64                  // how far a worker may be ahead
+	credit   int64                  // how far it may be behind
+	patience [suspectMost + 1]int64 // by a suspect's count: how far its worker may be ahead
+
+	suspects [suspectCount]suspect
+	random   uint64 // state of a linear congruential generator
+}
+
+// clock is a worker's virtual clock. It shows floor records too little, so that a worker of
+// little capacity is not late by its first records.
+type clock struct {
+	next int64
+	step int64 // of a record
+}
+
+const (
+	unit    = 1 << 12    // how far a record moves the subtask's clock
+	slowest = 1.0 / 1024 // the least capacity that makes a difference, as a part of the mean
+	floor   = 2          // records that a worker may be ahead by, besides the bound
+	far     = 1 << 45    // how far a worker can be ahead or behind
+
+	chunk = 64 // records that are charged together, a bit for each
+
+	suspectCount = 1 << 8 // counters of suspects
+	suspectShift = 64 - 8 // from a mixed hash to its counter
+	suspectFrom  = 3      // late records from which on a key is suspect
+	suspectMost  = 128    // late records that count at most, so that former suspects are forgotten
+	firstTargets = 2      // candidates of a key at first
+	tries        = 4      // workers that are compared for a record, at most
+)
+
+// suspect is a key that puts workers beyond the bound. It shares a counter with other keys.
+// As Misra and Gries count, a late record of another key takes one off, and replaces the key at
+// 0.
+type suspect struct {
+	hash       uint64
+	count      uint8
+	candidates uint8
+	failed     uint8  // times that all candidates were ahead
+	last       uint16 // the best worker when the most candidates were ahead
+}
+
+func newBounds(c Config, env partition.Env) bounds {
+	b := bounds{config: c, env: env, perSlide: env.ExpectedCount, random: env.Seed*tally.Fib + uint64(env.Subtask)}
+	b.measure()
+	return b
+}
+
+// measure computes the bound from the records of a slide.
+func (b *bounds) measure() {
+	b.bound = int64(b.config.Bound * unit * float64(b.perSlide))
+	b.credit = int64(b.config.Credit * float64(b.bound))
+	for n := range b.patience {
+		b.patience[n] = max(b.bound, int64(b.config.Patience*float64(b.bound)*suspectFrom/float64(max(n, suspectFrom))))
+	}
+}
+
+// SetCapacities implements partition.CapacityFollower. It allocates once.
+func (b *bounds) SetCapacities(c *policy.Capacities) {
+	workers := b.env.Workers
+	if b.config.Bound == 0 || workers == 1 || len(c.Of) != workers {
+		return
+	}
+	if b.clocks == nil {
+		b.clocks = make([]clock, workers)
+	}
+	least := slowest / float64(workers)
+	for w := range b.clocks {
+		k := &b.clocks[w]
+		ahead := k.next + floor*k.step - b.now
+		k.step = int64(unit / max(c.Of[w], least))
+		if c.Waiting != nil {
+			ahead = int64(c.Waiting[w] / float64(max(b.env.Subtasks, 1)) * float64(k.step))
+		}
+		k.next = b.now + min(max(ahead, -far), far) - floor*k.step
+	}
+}
+
+// endSlide lets the clocks decay, and measures the bound.
+func (b *bounds) endSlide() {
+	if b.perSlide > 0 {
+		b.perSlide = (b.perSlide + b.sent + 1) / 2
+	} else {
+		b.perSlide = b.sent
+	}
+	b.sent = 0
+	b.measure()
+	b.rebase(int64(b.config.Decay))
+}
+
+// rebase sets the subtask's clock to 0, and takes a part of what workers are ahead or behind by
+// off: 1 over decay.
+func (b *bounds) rebase(decay int64) {
+	for w := range b.clocks {
+		k := &b.clocks[w]
+		ahead := max(k.next+floor*k.step-b.now, -far)
+		k.next = ahead - ahead/decay - floor*k.step
+	}
+	b.now = 0
+}
+
+// forget lets every key begin with the first candidates again.
+func (b *bounds) forget() {
+	for i := range b.suspects {
+		b.suspects[i].candidates, b.suspects[i].failed = firstTargets, 0
+	}
+}
+
+// keep changes the destinations of records that would put their workers beyond the bound.
+func (r *router) keep(hashes []uint64, dst []partition.Dest) {
+	b := &r.bounds
+	b.sent += int64(len(dst))
+	for from := 0; from < len(dst); from += chunk {
+		part := dst[from:min(from+chunk, len(dst))]
+		b.now += int64(len(part)) * unit
+		for late := b.charge(part); late != 0; late &= late - 1 {
+			i := from + bits.TrailingZeros64(late)
+			dst[i] = r.overflow(hashes[i], dst[i])
+		}
+	}
+	if b.now > far {
+		b.rebase(far) // of clocks that are nowhere near far, nothing is taken off
+	}
+}
+
+// charge moves the clocks of the workers that the records of a chunk go to. It returns a bit
+// for each record, 1 if that put the worker beyond the bound.
+func (b *bounds) charge(dst []partition.Dest) (late uint64) {
+	clocks, limit := b.clocks, b.now+b.bound
+	for _, d := range dst {
+		k := &clocks[d&^partition.Merge]
+		k.next += k.step
+		late = late>>1 | uint64(limit-k.next)>>63<<63
+	}
+	return late >> (chunk - uint(len(dst)))
+}
+
+// overflow returns where a late record goes.
+func (r *router) overflow(hash uint64, d partition.Dest) partition.Dest {
+	b := &r.bounds
+	home, limit := &b.clocks[d.Worker()], b.now+b.bound
+	if home.next <= limit {
+		return d // records before it have left
+	}
+	home.next = min(home.next, b.now+far)
+	s := b.suspect(hash)
+	count := uint8(0)
+	if s.hash == hash {
+		count = s.count
+	}
+	if home.next <= b.now+b.patience[count] && !r.splits(hash) {
+		return d
+	}
+	candidates, known := firstTargets, count >= suspectFrom
+	if known {
+		candidates = int(s.candidates)
+	}
+	best := b.leastAhead(hash, candidates)
+	if best.next() > limit {
+		if known {
+			best = b.further(s)
+		}
+		if best.next() > limit && (!known || best.next() >= home.next-home.step) {
+			return d
+		}
+	}
+	home.next -= home.step
+	k := &b.clocks[best.worker()]
+	k.next = max(k.next, b.now-b.credit) + k.step
+	return partition.Dest(best.worker()) | partition.Merge
+}
+
+// suspect counts a late record of a key, and returns the key's counter, which may be another
+// key's.
+func (b *bounds) suspect(hash uint64) *suspect {
+	s := &b.suspects[hash*tally.Fib>>suspectShift]
+	switch {
+	case s.hash == hash && s.count > 0:
+		s.count = min(s.count+1, suspectMost)
+	case s.count > 0:
+		s.count--
+	default:
+		*s = suspect{hash: hash, count: 1, candidates: firstTargets}
+	}
+	return s
+}
+
+// further returns a worker for a key all of whose candidates are ahead.
+func (b *bounds) further(s *suspect) option {
+	if int(s.candidates) < b.config.Candidates {
+		if s.failed++; s.failed >= s.candidates {
+			s.candidates, s.failed = 2*s.candidates, 0
+		}
+		return b.leastAhead(s.hash, int(s.candidates))
+	}
+	best := b.option(int(s.last))
+	for range tries - 1 {
+		best = min(best, b.option(int(b.draw()*uint64(len(b.clocks))>>32)))
+	}
+	s.last = uint16(best.worker())
+	return best
+}
+
+// splits reports whether the route splits a key.
+func (l *layout) splits(hash uint64) bool {
+	at := l.find(hash)
+	return at >= 0 && l.entries[at].mask > 0
+}
+
+// option is a worker and its clock in one number. The least of some is the worker that is least
+// ahead, of equals the first: finding it takes no branch.
+type option int64
+
+func (b *bounds) option(worker int) option { return option(b.clocks[worker].next<<16 | int64(worker)) }
+
+func (o option) next() int64 { return int64(o) >> 16 }
+
+func (o option) worker() int { return int(o & 0xffff) }
+
+// leastAhead returns the least ahead of a key's n candidates, or of four of them from a random
+// one on. n is a power of two.
+func (b *bounds) leastAhead(hash uint64, n int) option {
+	from := 0
+	if n > tries {
+		from = int(b.draw())
+	}
+	best := min(b.candidate(hash, from&(n-1)), b.candidate(hash, (from+1)&(n-1)))
+	if n >= tries {
+		best = min(best, b.candidate(hash, (from+2)&(n-1)), b.candidate(hash, (from+3)&(n-1)))
+	}
+	return best
+}
+
+// candidate is the j-th worker that a key overflows to.
+func (b *bounds) candidate(hash uint64, j int) option {
+	z := hash + uint64(j+1)*tally.Fib
+	z = (z ^ z>>32) * 0xd6e8feb86659fd93
+	return b.option(int(z >> 32 * uint64(len(b.clocks)) >> 32))
+}
+
+// draw returns 32 random bits.
+func (b *bounds) draw() uint64 {
+	b.random = b.random*6364136223846793005 + 1442695040888963407
+	return b.random >> 32
+}

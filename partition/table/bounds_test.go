@@ -1,0 +1,351 @@
+package table
+
+import (
+	"math"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/saspart/saspart/partition"
+	"github.com/saspart/saspart/partition/internal/routertest"
+	"github.com/saspart/saspart/policy"
+)
+
+// naiveBounds is the twin of bounds, record by record with branches: it is told where the route
+// sends each record of a chunk, and says where it goes. Random numbers and candidates are those
+// of a bounds of its own.
+type naiveBounds struct {
+	bounds
+	suspects map[int]*suspect // by counter
+}
+
+func (n *naiveBounds) chunk(l *layout, hashes []uint64, dst []partition.Dest) {
+	n.sent += int64(len(dst))
+	n.now += int64(len(dst)) * unit
+	limit := n.now + n.bound
+	ahead := func(w int) int64 { return n.clocks[w].next }
+	least := func(workers ...int) int {
+		best := workers[0]
+		for _, w := range workers {
+			if ahead(w) < ahead(best) || ahead(w) == ahead(best) && w < best {
+				best = w
+			}
+		}
+		return best
+	}
+	var late []int
+	for i, d := range dst {
+		k := &n.clocks[d.Worker()]
+		if k.next += k.step; k.next > limit {
+			late = append(late, i)
+		}
+	}
+	for _, i := range late {
+		home := dst[i].Worker()
+		if ahead(home) <= limit {
+			continue
+		}
+		n.clocks[home].next = min(ahead(home), n.now+far)
+		at := int(hashes[i] * 0x9e3779b97f4a7c15 >> suspectShift)
+		s := n.suspects[at]
+		if s == nil || s.count == 0 {
+			s = &suspect{hash: hashes[i], candidates: firstTargets}
+			n.suspects[at] = s
+		}
+		count := 0
+		if s.hash == hashes[i] {
+			s.count = min(s.count+1, suspectMost)
+			count = int(s.count)
+		} else {
+			s.count--
+		}
+		split := false
+		for j := range l.entries {
+			split = split || l.entries[j].hash == hashes[i] && l.entries[j].mask > 0
+		}
+		patience := n.config.Patience * suspectFrom / float64(max(count, suspectFrom)) * float64(n.bound)
+		if !split && float64(ahead(home)-n.now) <= max(float64(n.bound), math.Floor(patience)) {
+			continue
+		}
+		tried := func(candidates int) int {
+			var workers []int
+			from := 0
+			if candidates > tries {
+				from = int(n.draw())
+			}
+			for j := range min(tries, candidates) {
+				workers = append(workers, n.candidate(hashes[i], (from+j)%candidates).worker())
+			}
+			return least(workers...)
+		}
+		candidates := firstTargets
+		if count >= suspectFrom {
+			candidates = int(s.candidates)
+		}
+		best := tried(candidates)
+		if ahead(best) > limit && count >= suspectFrom {
+			if candidates < n.config.Candidates {
+				if s.failed++; s.failed == s.candidates {
+					s.candidates, s.failed = s.candidates*2, 0
+				}
+				best = tried(int(s.candidates))
+			} else {
+				workers := []int{int(s.last)}
+				for range 3 {
+					workers = append(workers, int(n.draw()*uint64(len(n.clocks))>>32))
+				}
+				best = least(workers...)
+				s.last = uint16(best)
+			}
+		}
+		if ahead(best) > limit && (count < suspectFrom || ahead(best) >= ahead(home)-n.clocks[home].step) {
+			continue
+		}
+		n.clocks[home].next -= n.clocks[home].step
+		if behind := n.now - n.credit - ahead(best); behind > 0 {
+			n.clocks[best].next += behind
+		}
+		n.clocks[best].next += n.clocks[best].step
+		dst[i] = partition.Dest(best) | partition.Merge
+	}
+}
+
+func TestBoundsEqualTheirNaiveTwin(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		workers := rapid.IntRange(2, 40).Draw(t, "workers")
+		env := routertest.Env(workers)
+		env.Subtasks = rapid.IntRange(1, 3).Draw(t, "subtasks")
+		c := Config{
+			Bound: rapid.SampledFrom([]float64{0.001, 0.02, 0.2}).Draw(t, "bound"), Patience: rapid.Float64Range(1, 9).Draw(t, "patience"),
+			Candidates: rapid.SampledFrom([]int{2, 4, 16}).Draw(t, "candidates"), Credit: rapid.Float64Range(0, 4).Draw(t, "credit"),
+			Decay: rapid.IntRange(1, 9).Draw(t, "decay"),
+		}
+		fast, plain := newRouter(c, env), newRouter(Config{}, env)
+		slow := naiveBounds{bounds: newBounds(c, env), suspects: map[int]*suspect{}}
+		for slide := range int64(rapid.IntRange(1, 6).Draw(t, "slides")) {
+			if rapid.Bool().Draw(t, "new route") {
+				route := routertest.DrawRoute(t, workers)
+				fast.Follow(route, slide)
+				plain.Follow(route, slide)
+				for _, s := range slow.suspects {
+					s.candidates, s.failed = firstTargets, 0
+				}
+			}
+			if rapid.IntRange(0, 3).Draw(t, "capacities") > 0 {
+				told := drawCapacities(t, workers)
+				fast.SetCapacities(told)
+				slow.SetCapacities(told)
+			}
+			hashes := rapid.SliceOfN(routertest.DrawHash(), 0, 300).Draw(t, "batch")
+			for range rapid.IntRange(0, 3).Draw(t, "repeats") {
+				hashes = append(hashes, hashes...)
+			}
+			got, want := make([]partition.Dest, len(hashes)), make([]partition.Dest, len(hashes))
+			fast.Route(routertest.BatchOf(hashes), got)
+			plain.Route(routertest.BatchOf(hashes), want)
+			for from := 0; slow.clocks != nil && from < len(want); from += chunk {
+				to := min(from+chunk, len(want))
+				slow.chunk(&plain.layout, hashes[from:to], want[from:to])
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Fatalf("slide %d (-naive +bounds):\n%s", slide, diff)
+			}
+			fast.EndSlide(slide)
+			plain.EndSlide(slide)
+			slow.endSlide()
+		}
+	})
+}
+
+// drawCapacities draws capacities, some of them 0, with or without what waits.
+func drawCapacities(t *rapid.T, workers int) *policy.Capacities {
+	parts := rapid.SliceOfN(rapid.SampledFrom([]float64{0, 0.1, 1, 1, 1, 2}), workers, workers).Draw(t, "parts")
+	parts[0] = 1
+	c := policy.CapacitiesOf(parts)
+	if rapid.Bool().Draw(t, "queues") {
+		c.Waiting = rapid.SliceOfN(rapid.Float64Range(-20, 200), workers, workers).Draw(t, "waiting")
+	}
+	return c
+}
+
+// bounded routes slides of the same batches by a route and capacities, and returns the part of
+// the records that each worker got in the last one, over its capacity.
+func bounded(c Config, route *policy.Route, capacity []float64, slides, keys int, exponent float64) []float64 {
+	workers := route.Workers
+	r := newRouter(c, routertest.Env(workers))
+	r.Follow(route, 0)
+	dst := make([]partition.Dest, 512)
+	counts, total := make([]float64, workers), 0.0
+	for slide := range int64(slides) {
+		clear(counts)
+		total = 0
+		batches := routertest.ZipfBatches(20*workers/8, len(dst), keys, exponent, uint64(slide))
+		for i := range batches {
+			r.Route(&batches[i], dst)
+			for _, d := range dst {
+				counts[d.Worker()]++
+				total++
+			}
+		}
+		r.EndSlide(slide)
+		r.SetCapacities(policy.CapacitiesOf(capacity))
+	}
+	for w := range counts {
+		counts[w] /= total * policy.CapacitiesOf(capacity).Of[w]
+	}
+	return counts
+}
+
+// Whatever the route, no worker gets more than its capacity and a little.
+func TestBoundsHold(t *testing.T) {
+	equal := func(n int) []float64 {
+		parts := make([]float64, n)
+		for w := range parts {
+			parts[w] = 1
+		}
+		return parts
+	}
+	slow := equal(32)
+	slow[3], slow[4] = 0.5, 0.25
+	one := policy.HashRoute(16) // all slots at one worker
+	clear(one.Slots)
+	misplaced := policy.HashRoute(16)
+	_, hashes := routertest.Keys(40)
+	for _, h := range hashes {
+		misplaced.Keys = append(misplaced.Keys, policy.KeyRoute{Hash: h, Workers: []uint16{2}, Shares: []float64{1}})
+	}
+	halves := policy.HashRoute(16)
+	halves.Keys = []policy.KeyRoute{{Hash: hashes[0], Workers: []uint16{0, 1}, Shares: []float64{0.5, 0.5}}}
+	for _, c := range []struct {
+		why      string
+		route    *policy.Route
+		capacity []float64
+		exponent float64
+		most     float64
+	}{
+		{"a key of 39 % that the route does not know", policy.HashRoute(16), equal(16), 1.5, 1.06},
+		{"a key of 60 %", policy.HashRoute(64), equal(64), 2, 1.1},
+		{"unequal workers", policy.HashRoute(32), slow, 1.2, 1.12},
+		{"all slots at one worker", one, equal(16), 1, 1.2},
+		{"all heavy keys at one worker", misplaced, equal(16), 1.5, 1.06},
+		{"a key split over two that needs six", halves, equal(16), 1.5, 1.06},
+	} {
+		got := bounded(Default(), c.route, c.capacity, 10, 10000, c.exponent)
+		unbounded := bounded(Config{}, c.route, c.capacity, 10, 10000, c.exponent)
+		most, before := 0.0, 0.0
+		for w := range got {
+			most, before = max(most, got[w]), max(before, unbounded[w])
+		}
+		if most > c.most || before < 1.5 {
+			t.Errorf("%s: the busiest worker has %.3f of its capacity, want at most %.2f; without bounds %.2f", c.why, most, c.most, before)
+		}
+	}
+}
+
+// A route that fits is followed: of light keys, hardly any record overflows.
+func TestBoundsLeaveAFittingRouteAlone(t *testing.T) {
+	const workers = 16
+	r, plain := newRouter(Default(), routertest.Env(workers)), newRouter(Config{}, routertest.Env(workers))
+	parts := make([]float64, workers)
+	for w := range parts {
+		parts[w] = 1
+	}
+	got, want := make([]partition.Dest, 512), make([]partition.Dest, 512)
+	moved, all := 0, 0
+	for slide := range int64(12) {
+		for _, b := range routertest.ZipfBatches(200, 512, 100_000, 0, uint64(slide)) {
+			r.Route(&b, got)
+			plain.Route(&b, want)
+			for i := range got {
+				all++
+				if got[i].Worker() != want[i].Worker() {
+					moved++
+				}
+			}
+		}
+		r.EndSlide(slide)
+		plain.EndSlide(slide)
+		r.SetCapacities(policy.CapacitiesOf(parts))
+	}
+	if part := float64(moved) / float64(all); part > 0.01 {
+		t.Errorf("%.4f of the records of equally light keys left their workers", part)
+	}
+}
+
+func TestSetCapacities(t *testing.T) {
+	two := policy.CapacitiesOf([]float64{1, 3})
+	hash := uint64(0) // worker 0
+	for _, c := range []struct {
+		why     string
+		config  Config
+		workers int
+		told    *policy.Capacities
+		on      bool
+	}{
+		{"told", Default(), 2, two, true},
+		{"off", Config{}, 2, two, false},
+		{"of another number of workers", Default(), 3, two, false},
+		{"a single worker", Default(), 1, policy.CapacitiesOf([]float64{1}), false},
+	} {
+		r := newRouter(c.config, routertest.Env(c.workers))
+		r.SetCapacities(c.told)
+		if on := r.clocks != nil; on != c.on {
+			t.Errorf("%s: bounded %v, want %v", c.why, on, c.on)
+		}
+	}
+	// What waits at a worker is what it is ahead by: the job's queues, divided by the subtasks.
+	env := routertest.Env(2)
+	env.Subtasks, env.ExpectedCount = 4, 1000
+	r := newRouter(Default(), env)
+	r.SetCapacities(&policy.Capacities{Of: []float64{0.5, 0.5}, Waiting: []float64{400, -400}})
+	if a, b := r.clocks[0].next+floor*r.clocks[0].step, r.clocks[1].next+floor*r.clocks[1].step; a != 100*2*unit || b != -a {
+		t.Errorf("ahead by %d and %d, want %d records of half the workers", a, b, 100*2*unit)
+	}
+	hashes := make([]uint64, 50)
+	for i := range hashes {
+		hashes[i] = hash
+	}
+	dst := make([]partition.Dest, len(hashes))
+	r.Route(routertest.BatchOf(hashes), dst)
+	for i, d := range dst[10:] {
+		if d.Worker() != 1 || d&partition.Merge == 0 {
+			t.Fatalf("record %d goes to worker %d (merge %v), where 400 more wait", 10+i, d.Worker(), d&partition.Merge != 0)
+		}
+	}
+}
+
+func TestConfigValidate(t *testing.T) {
+	good := Default()
+	if err := good.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	for path, c := range map[string]func(*Config){
+		"bound": func(c *Config) { c.Bound = -0.1 }, "patience": func(c *Config) { c.Patience = 0.5 }, "credit": func(c *Config) { c.Credit = math.NaN() },
+		"candidates": func(c *Config) { c.Candidates = 12 }, "decay": func(c *Config) { c.Decay = 0 },
+	} {
+		bad := Default()
+		c(&bad)
+		if err := bad.Validate(); err == nil || err.Error()[:len(path)] != path {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+// Nothing is allocated per batch once capacities are known.
+func TestBoundsAllocateNothing(t *testing.T) {
+	batches := routertest.ZipfBatches(4, 512, 1000, 1.5, 1)
+	r := newRouter(Default(), routertest.Env(8))
+	parts := policy.CapacitiesOf([]float64{1, 1, 1, 1, 1, 1, 1, 1})
+	r.SetCapacities(parts)
+	dst := make([]partition.Dest, 512)
+	if n := testing.AllocsPerRun(20, func() {
+		for i := range batches {
+			r.Route(&batches[i], dst)
+		}
+		r.EndSlide(1)
+		r.SetCapacities(parts)
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
