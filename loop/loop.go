@@ -90,8 +90,8 @@ func (l *Loop) Decide() policy.Decision {
 		n.watch--
 	}
 	if d.Capacities != nil && l.config.Metrics.Delay == 0 {
-		if waiting := policy.Waiting(w); waiting != nil {
-			d.Capacities = &policy.Capacities{Of: d.Capacities.Of, Waiting: waiting}
+		if waiting := policy.Waiting(w, d.Capacities.Costs); waiting != nil {
+			d.Capacities = &policy.Capacities{Of: d.Capacities.Of, Waiting: waiting, Costs: d.Capacities.Costs}
 		}
 	}
 	return d

@@ -36,21 +36,15 @@ type Config struct {
 
 // Validate reports impossible values by their path.
 func (c *Config) Validate() error {
-	s := c.shape()
+	s := c.Shape(time.Second)
 	return s.Validate()
 }
 
 // Shape returns the size of the job for a client of the policy server, to which it reports
 // windows of the given length.
 func (c *Config) Shape(window time.Duration) reports.Shape {
-	s := c.shape()
-	s.Slide = window
-	return s
-}
-
-func (c *Config) shape() reports.Shape {
 	return reports.Shape{
-		Workers: c.Workers, Partitioners: c.Partitioners, Slots: policy.SlotCount(max(1, c.Workers)), Slides: 1, Slide: time.Second,
+		Workers: c.Workers, Partitioners: c.Partitioners, Slots: policy.SlotCount(max(1, c.Workers)), Slides: 1, Slide: window,
 		Queue: c.Queue, Named: c.HotKeys,
 	}
 }
@@ -71,7 +65,7 @@ func New(c Config) (*Meter, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	m := &Meter{shape: c.shape()}
+	m := &Meter{shape: c.Shape(time.Second)}
 	m.report = reports.Report{
 		Workers: make([]reports.Worker, c.Workers), Partitioners: make([]reports.Partitioner, c.Partitioners), Whole: &reports.Whole{},
 	}

@@ -37,6 +37,30 @@ type Capacities struct {
 	// negative where fewer wait. The loop fills it in from the window that has just ended; it
 	// is nil where the job does not tell its queues, or tells them late.
 	Waiting []float64
+	// Costs is what records cost; nil: all the same. Of and Waiting are of records of the
+	// worker's mean cost: a router that does not know costs counts records.
+	Costs *Costs
+}
+
+// Costs says what records cost, relative to the mean record.
+type Costs struct {
+	Workers []float64 // of a worker's mean record
+	Slots   []uint16  // of each hash slot's records, without those of Keys, in 1/CostUnit
+	Keys    []KeyCost // of keys' records
+}
+
+// KeyCost is what the records of a key cost, in 1/CostUnit.
+type KeyCost struct {
+	Hash uint64
+	Cost uint16
+}
+
+// CostUnit is the cost of the mean record in the whole numbers that costs are made of.
+const CostUnit = 256
+
+// WholeCost returns a cost in 1/CostUnit, at least 1.
+func WholeCost(cost float64) uint16 {
+	return uint16(min(max(math.Round(cost*CostUnit), 1), math.MaxUint16))
 }
 
 // capacityUnit is the mean capacity in the whole numbers that capacities are made of.
@@ -109,15 +133,22 @@ func (c *Capacities) Validate(workers int) error {
 
 // Waiting returns how many more records, rounded, than the mean wait in the queue of each worker at the
 // end of a window; nil if the window does not have the lengths of the queues. A queue that is
-// unknown (NaN) counts as the mean.
-func Waiting(w *Window) []float64 {
+// unknown (NaN) counts as the mean. Where records differ in cost, given by worker, queues are
+// compared by their work; the result is in the worker's records.
+func Waiting(w *Window, costs *Costs) []float64 {
 	if w.QueueSize <= 0 || len(w.Queue) == 0 || len(w.Queue) != len(w.Counts) {
 		return nil
 	}
+	of := func(i int) float64 {
+		if costs != nil && len(costs.Workers) == len(w.Queue) {
+			return costs.Workers[i]
+		}
+		return 1
+	}
 	mean, n := 0.0, 0.0
-	for _, q := range w.Queue {
+	for i, q := range w.Queue {
 		if q == q {
-			mean += q
+			mean += q * of(i)
 			n++
 		}
 	}
@@ -128,7 +159,7 @@ func Waiting(w *Window) []float64 {
 	out := make([]float64, len(w.Queue))
 	for i, q := range w.Queue {
 		if q == q {
-			out[i] = math.Round((q - mean) * float64(w.QueueSize))
+			out[i] = math.Round((q - mean/of(i)) * float64(w.QueueSize))
 		}
 	}
 	return out

@@ -98,7 +98,7 @@ func TestWaiting(t *testing.T) {
 		{"no worker told its queue", 100, []float64{math.NaN(), math.NaN(), math.NaN()}, nil},
 	} {
 		w := &policy.Window{Counts: make([]int64, 3), QueueSize: c.size, Queue: c.queue}
-		got := policy.Waiting(w)
+		got := policy.Waiting(w, nil)
 		if len(got) != len(c.want) {
 			t.Fatalf("%s: %v, want %v", c.why, got, c.want)
 		}

@@ -149,7 +149,7 @@ func (j *jobTime) Decide(w *policy.Window, latest *policy.Route) policy.Decision
 // farewell says what the server did for a run, and detaches from it.
 func (a *app) farewell(c *client.Client) {
 	s := c.Status()
-	a.narrate("policy server: %s answered, %s of it; %s of the analytic fallback",
+	a.narrate("policy server: %s answered, with %s; the analytic fallback gave %s",
 		plural(int(s.Answers), "window"), plural(int(s.Routes), "route"), plural(int(s.Analytic), "route"))
 	c.Close()
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-
 	"github.com/spf13/cobra"
 
 	"github.com/saspart/saspart/eval/rate"
@@ -52,11 +50,7 @@ intervals after ±, and names no best partitioner within the noise.`,
 		if opts.engine == experiment.Flink {
 			opts.rate = opts.rate.ForCluster(cmd.Flags().Changed("tolerance"))
 		}
-		return a.runThroughput(cmd.Context(), opts)
+		return a.runJobStudy(cmd.Context(), &opts.jobStudy, &opts.rate, study.Cell{Kind: study.Throughput, Rate: opts.rate}, nil)
 	}
 	return cmd
-}
-
-func (a *app) runThroughput(ctx context.Context, opts throughputOptions) error {
-	return a.runJobStudy(ctx, &opts.jobStudy, &opts.rate, study.Cell{Kind: study.Throughput, Rate: opts.rate}, nil)
 }

@@ -44,6 +44,26 @@ func TestBest(t *testing.T) {
 	}
 }
 
+// The sentence below a cell names a winner and its margin.
+func TestSentence(t *testing.T) {
+	for _, c := range []struct {
+		why  string
+		r    Result
+		want string
+	}{
+		{"a small margin", Result{Best: []string{"b"}, Margin: 1.018, Entries: make([]Entry, 2)}, "b holds the most, by 1.8 %"},
+		{"a margin in whole percents", Result{Best: []string{"b"}, Margin: 1.8, Entries: make([]Entry, 2)}, "b holds the most, by 80 %"},
+		{"twice as much and more", Result{Kind: Stress, Best: []string{"b"}, Margin: 99, Entries: make([]Entry, 2)}, "b has the lowest latency, by a factor of 99.0"},
+		{"nothing to compare with", Result{Best: []string{"b"}, Entries: make([]Entry, 1)}, ""},
+		{"all are equal", Result{Best: []string{"a", "b"}, Entries: make([]Entry, 2)}, "no difference exceeds the noise"},
+		{"some are equal", Result{Best: []string{"a", "b"}, Entries: make([]Entry, 3)}, "a, b: the differences do not exceed the noise"},
+	} {
+		if got := c.r.Sentence(); got != c.want {
+			t.Errorf("%s: %q, want %q", c.why, got, c.want)
+		}
+	}
+}
+
 func TestEstimate(t *testing.T) {
 	if e := estimate([]float64{1, 2, 3}); e.Mean != 2 || math.Abs(e.Half-2.484) > 0.001 || e.N != 3 { // t of 2 degrees, 4.303, over root 3
 		t.Errorf("%+v", e)

@@ -93,6 +93,8 @@ func (r *Result) Sentence() string {
 		return ""
 	case len(r.Best) == len(r.Entries):
 		return "no difference exceeds the noise"
+	case len(r.Best) == 1 && r.Margin >= 2:
+		return fmt.Sprintf("%s %s, by a factor of %.1f", r.Best[0], what, r.Margin)
 	case len(r.Best) == 1 && r.Margin > 0:
 		return fmt.Sprintf("%s %s, by %s", r.Best[0], what, percent(r.Margin-1))
 	case len(r.Best) == 1:

@@ -46,9 +46,10 @@ type bounds struct {
 	env    partition.Env
 
 	clocks   []clock // nil: no capacities are known, and nothing is bounded
-	now      int64   // the subtask's clock
-	sent     int64   // records sent in this slide
-	perSlide int64   // records sent in a slide, smoothed; 0: unknown
+	costs    costs
+	now      int64 // the subtask's clock
+	sent     int64 // records sent in this slide
+	perSlide int64 // records sent in a slide, smoothed; 0: unknown
 
 	bound    int64                  // how far a worker may be ahead
 	credit   int64                  // how far it may be behind
@@ -116,13 +117,24 @@ func (b *bounds) SetCapacities(c *policy.Capacities) {
 	if b.clocks == nil {
 		b.clocks = make([]clock, workers)
 	}
-	least := slowest / float64(workers)
+	b.costs.set(c.Costs, workers)
+	least, all := slowest/float64(workers), 1.0
+	if b.costs.slots != nil {
+		all = 0
+		for w, v := range c.Of {
+			all += v * c.Costs.Workers[w]
+		}
+	}
 	for w := range b.clocks {
 		k := &b.clocks[w]
 		ahead := k.next + floor*k.step - b.now
-		k.step = int64(unit / max(c.Of[w], least))
+		cost := 1.0
+		if b.costs.slots != nil {
+			cost = c.Costs.Workers[w]
+		}
+		k.step = int64(unit / max(c.Of[w]*cost/all, least))
 		if c.Waiting != nil {
-			ahead = int64(c.Waiting[w] / float64(max(b.env.Subtasks, 1)) * float64(k.step))
+			ahead = int64(c.Waiting[w] * cost / float64(max(b.env.Subtasks, 1)) * float64(k.step))
 		}
 		k.next = b.now + min(max(ahead, -far), far) - floor*k.step
 	}
@@ -163,9 +175,15 @@ func (r *router) keep(hashes []uint64, dst []partition.Dest) {
 	b := &r.bounds
 	b.sent += int64(len(dst))
 	for from := 0; from < len(dst); from += chunk {
-		part := dst[from:min(from+chunk, len(dst))]
-		b.now += int64(len(part)) * unit
-		for late := b.charge(part); late != 0; late &= late - 1 {
+		to := min(from+chunk, len(dst))
+		part, late := dst[from:to], uint64(0)
+		if b.costs.slots == nil {
+			b.now += int64(len(part)) * unit
+			late = b.charge(part)
+		} else {
+			late = b.chargeWork(hashes[from:to], part)
+		}
+		for ; late != 0; late &= late - 1 {
 			i := from + bits.TrailingZeros64(late)
 			dst[i] = r.overflow(hashes[i], dst[i])
 		}
@@ -212,13 +230,13 @@ func (r *router) overflow(hash uint64, d partition.Dest) partition.Dest {
 		if known {
 			best = b.further(s)
 		}
-		if best.next() > limit && (!known || best.next() >= home.next-home.step) {
+		if best.next() > limit && (!known || best.next() >= home.next-b.stepOf(home, hash)) {
 			return d
 		}
 	}
-	home.next -= home.step
+	home.next -= b.stepOf(home, hash)
 	k := &b.clocks[best.worker()]
-	k.next = max(k.next, b.now-b.credit) + k.step
+	k.next = max(k.next, b.now-b.credit) + b.stepOf(k, hash)
 	return partition.Dest(best.worker()) | partition.Merge
 }
 

@@ -1,6 +1,7 @@
 package learned
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -106,11 +107,11 @@ func (a *Adaptive) Decide(w *policy.Window, latest *policy.Route) (d policy.Deci
 			ready = true
 		}
 	}
-	d.Capacities = a.members[0].capacities(w) // all members measure alike
 	if ready {
 		a.current = a.nearest()
 		d.Route = a.members[a.current].follow(w, latest)
 	}
+	d.Capacities = a.members[0].capacities(w, cmp.Or(d.Route, latest)) // all members measure alike
 	return d
 }
 

@@ -1,6 +1,7 @@
 package learned
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -55,7 +56,9 @@ func (f *learnedCapacity) Decide(w *policy.Window, latest *policy.Route) (d poli
 	}
 	f.loads.Observe(w)
 	if w.RouteNew && (f.config.Backlog == 0 || !plan.QueuesTold(w) || f.share == nil) {
-		d.Capacities = policy.CapacitiesOf(f.share)
+		if f.share != nil {
+			d.Capacities = f.loads.Capacities(f.share, latest)
+		}
 		return d
 	}
 	p := plan.Begin(f.config.Plan, f.loads, latest)
@@ -67,11 +70,11 @@ func (f *learnedCapacity) Decide(w *policy.Window, latest *policy.Route) (d poli
 		}
 		f.policy.Decide(&f.measured, f.share)
 	}
-	d.Capacities = policy.CapacitiesOf(f.share)
 	copy(p.In.Capacity, f.share)
 	plan.MakeUp(p.In.Capacity, w, f.config.Backlog)
 	noise := plan.Chance(math.Hypot(estimated*f.uncertainty(), f.loads.Deviation(workers)), workers)
 	d.Route = valid(p.Relief(f.config.Gain + f.config.Noise*noise))
+	d.Capacities = f.loads.Capacities(f.share, cmp.Or(d.Route, latest))
 	return d
 }
 

@@ -1,6 +1,8 @@
 package learned
 
 import (
+	"cmp"
+
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/checkpoint"
 	"github.com/saspart/saspart/policy/network"
@@ -41,10 +43,10 @@ const settled = 0.002
 // has ranks, only the first ranks are in use.
 func (f *learnedShares) Decide(w *policy.Window, latest *policy.Route) (d policy.Decision) {
 	ready := f.observe(w)
-	d.Capacities = f.capacities(w)
 	if ready {
 		d.Route = f.follow(w, latest)
 	}
+	d.Capacities = f.capacities(w, cmp.Or(d.Route, latest))
 	return d
 }
 
@@ -57,13 +59,13 @@ func (f *learnedShares) observe(w *policy.Window) bool {
 	return ready
 }
 
-// capacities returns the measured capacities; nil if the window is of another number of
+// capacities returns the measured capacities for route r; nil if the window is of another number of
 // workers.
-func (f *learnedShares) capacities(w *policy.Window) *policy.Capacities {
+func (f *learnedShares) capacities(w *policy.Window, r *policy.Route) *policy.Capacities {
 	if !f.view.Fits(w) {
 		return nil
 	}
-	return policy.CapacitiesOf(f.speeds.Capacity(make([]float64, len(w.Counts))))
+	return f.view.loads.Capacities(f.speeds.Capacity(make([]float64, len(w.Counts))), r)
 }
 
 // follow decides on a window that has been observed.

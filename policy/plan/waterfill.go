@@ -66,7 +66,7 @@ type Waterfill struct {
 	config WaterfillConfig
 	speeds *Speeds
 	loads  *Loads
-	work   []float64 // scratch: finished by each worker
+	work   []float64 // scratch: by worker
 }
 
 // NewWaterfill returns the controller of a job of P workers. c must be valid.
@@ -89,7 +89,7 @@ func (f *Waterfill) Decide(w *policy.Window, latest *policy.Route) (d policy.Dec
 	if !w.RouteNew {
 		f.speeds.Observe(f.loads.Work(f.work, w), w.Busy)
 	}
-	d.Capacities = policy.CapacitiesOf(f.speeds.Capacity(make([]float64, workers)))
+	d.Capacities = f.loads.Capacities(f.speeds.Capacity(f.work), latest)
 	if w.RouteNew && (f.config.Backlog == 0 || !QueuesTold(w)) {
 		return d
 	}
@@ -98,6 +98,8 @@ func (f *Waterfill) Decide(w *policy.Window, latest *policy.Route) (d policy.Dec
 	f.speeds.Capacity(p.In.Capacity)
 	MakeUp(p.In.Capacity, w, f.config.Backlog)
 	noise := Chance(math.Hypot(f.speeds.Deviation(), f.loads.Deviation(workers)), workers)
-	d.Route = p.Relief(f.config.Gain + f.config.Noise*noise)
+	if d.Route = p.Relief(f.config.Gain + f.config.Noise*noise); d.Route != nil {
+		d.Capacities = f.loads.Capacities(f.speeds.Capacity(f.work), d.Route)
+	}
 	return d
 }
