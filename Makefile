@@ -132,7 +132,7 @@ bench-flink: ## time the Flink connector with next to no work, against partition
 
 # Both resume what is in runs/; remove a folder there to repeat its measurements, as after
 # every change of the program.
-STUDIES := noise
+STUDIES := noise bound ablation
 results: results-paper ## run the full comparison and the studies beside it, and rewrite docs/results.md; an hour on two quiet processors
 	@for s in $(STUDIES); do $(BIN) matrix --file $$s --out runs/$$s --resume >/dev/null; done
 	@./scripts/results.sh $(BIN) runs

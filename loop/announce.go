@@ -284,7 +284,7 @@ func (s *Subtask) Adopt(n *Announcement, slide int64) bool {
 		s.Router, s.Partitioner, s.Route = n.Router, n.Partitioner, nil
 	case n.Route != nil:
 		f, ok := s.Router.(partition.RouteFollower)
-		if !ok {
+		if k, keeps := s.Router.(partition.KeyKeeper); !ok || keeps && !k.MayMove(slide) {
 			return false
 		}
 		f.Follow(n.Route, slide)
@@ -307,6 +307,12 @@ func (s *Subtask) Adopt(n *Announcement, slide int64) bool {
 	}
 	s.Sequence = max(s.Sequence, n.Sequence)
 	return true
+}
+
+// CatchesUp reports whether the subtask may adopt a route inside a slide.
+func (s *Subtask) CatchesUp() bool {
+	k, ok := s.Router.(partition.KeyKeeper)
+	return !ok || !k.KeepsKeys()
 }
 
 // EndSlide ends a slide at the router and returns its snapshot for the gossip round of

@@ -43,6 +43,16 @@ type RouteFollower interface {
 	Follow(r *policy.Route, slide int64)
 }
 
+// KeyKeeper is a RouteFollower that may hold every key to one worker within an aggregation
+// window (table).
+type KeyKeeper interface {
+	// KeepsKeys reports whether it does. Every route must then hold from the same slide at every
+	// subtask: a late one does not catch up.
+	KeepsKeys() bool
+	// MayMove reports whether the router may follow another route from the given slide on.
+	MayMove(slide int64) bool
+}
+
 // CapacityFollower is a Router that keeps every worker within its capacity, record by record
 // (table).
 type CapacityFollower interface {

@@ -279,7 +279,7 @@ func (f *feeder) beginSlide() {
 // catchUp has a late subtask adopt the latest capacities and route inside its slide, and tells
 // the workers of a route.
 func (f *feeder) catchUp() {
-	if !loop.Late(f.slide, time.Duration(f.job.slide), time.Duration(f.clock.now())) {
+	if !f.CatchesUp() || !loop.Late(f.slide, time.Duration(f.job.slide), time.Duration(f.clock.now())) {
 		return
 	}
 	f.job.shared.announce(func(a *loop.Announcements) { f.adopt = a.CatchUp(f.index, f.adopt[:0]) })

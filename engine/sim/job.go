@@ -176,7 +176,7 @@ func (j *Job) earliest() (first *sender, ready, limit picos) {
 // advance lets a subtask send its records that are ready before limit, at least
 // one, or end its slide. A late subtask catches up first.
 func (j *Job) advance(s *sender, ready, limit picos) error {
-	if loop.Late(s.slide, time.Duration(j.slide), ready.Duration()) {
+	if s.CatchesUp() && loop.Late(s.slide, time.Duration(j.slide), ready.Duration()) {
 		j.catchUp(s)
 	}
 	switch {

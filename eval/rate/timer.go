@@ -87,6 +87,18 @@ func (t *timed) SetCapacities(c *policy.Capacities) {
 	}
 }
 
+// KeepsKeys implements partition.KeyKeeper.
+func (t *timed) KeepsKeys() bool {
+	k, ok := t.Router.(partition.KeyKeeper)
+	return ok && k.KeepsKeys()
+}
+
+// MayMove implements partition.KeyKeeper.
+func (t *timed) MayMove(slide int64) bool {
+	k, ok := t.Router.(partition.KeyKeeper)
+	return !ok || k.MayMove(slide)
+}
+
 // Observe implements partition.Learner.
 func (t *timed) Observe(w *policy.Window) {
 	if l, ok := t.Router.(partition.Learner); ok {

@@ -10,11 +10,3 @@ func Of[T int | int64 | float32 | float64](v []T) T {
 	}
 	return all
 }
-
-// To1 scales v, whose sum is not 0, to sum to 1.
-func To1(v []float64) {
-	all := Of(v)
-	for i := range v {
-		v[i] /= all
-	}
-}

@@ -2,7 +2,6 @@ package sums
 
 import (
 	"math"
-	"slices"
 	"testing"
 )
 
@@ -25,12 +24,5 @@ func TestOf(t *testing.T) {
 	}
 	if got := Of([]int64{3, -1, 5}); got != 7 {
 		t.Errorf("whole numbers: %d", got)
-	}
-}
-
-func TestTo1(t *testing.T) {
-	v := []float64{1, 3, 4}
-	if To1(v); !slices.Equal(v, []float64{0.125, 0.375, 0.5}) {
-		t.Errorf("1, 3 and 4 become %v", v)
 	}
 }

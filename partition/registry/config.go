@@ -84,7 +84,7 @@ func (c *Config) Validate() error {
 // for backlogs.
 func (c *Config) onlyOneMakesUp() error {
 	for name, part := range map[string]float64{"waterfill": c.Waterfill.Backlog, "saspartitioner": c.SaSPartitioner.Backlog} {
-		if c.Name == name && part > 0 && c.Table.Bound > 0 {
+		if c.Name == name && part > 0 && c.Table.Bound > 0 && c.maxWorkersPerKey() == 0 {
 			return field.Errorf(name+".backlog", "is %v, but bounded routers make up for backlogs themselves; it must be 0 unless table.bound is", part)
 		}
 	}
@@ -100,4 +100,15 @@ func (c *Config) Own() Config {
 		b.copy(&own, c)
 	}
 	return own
+}
+
+// maxWorkersPerKey is how many workers a key may have under the named partitioner; 0: no limit.
+func (c *Config) maxWorkersPerKey() int {
+	switch c.Name {
+	case "waterfill":
+		return c.Waterfill.Plan.MaxWorkersPerKey
+	case "saspartitioner":
+		return c.SaSPartitioner.Plan.MaxWorkersPerKey
+	}
+	return 0
 }

@@ -43,7 +43,11 @@ func partitioners() []partitioner {
 
 	follows := newSettings("table", table.Default(), func(c *Config) *table.Config { return &c.Table })
 
-	routes := func(c *Config, env partition.Env) partition.Router { return table.New(c.Table, env) }
+	routes := func(c *Config, env partition.Env) partition.Router {
+		settings := c.Table
+		settings.MaxWorkersPerKey = c.maxWorkersPerKey()
+		return table.New(settings, env)
+	}
 	alone := reads(choices) // on Flink the routers of table go by wchoices while no server answers
 	return []partitioner{
 		{name: "hash", flink: reads(), router: plain(rival.NewHash)},
@@ -153,7 +157,7 @@ func (p *partitioner) scheme(c Config, workers int) (partition.Scheme, error) {
 // onFlink describes the partitioner to Flink's connector: its name and the settings that the
 // connector reads. The connector refuses all others.
 func (p *partitioner) onFlink(c *Config) map[string]any {
-	if p.flink == nil {
+	if p.flink == nil || c.maxWorkersPerKey() > 0 { // the connector has no limit
 		return nil
 	}
 	told := map[string]any{"name": c.Name, "published": c.Published}

@@ -111,7 +111,7 @@ func (b *bounds) measure() {
 // SetCapacities implements partition.CapacityFollower. It allocates once.
 func (b *bounds) SetCapacities(c *policy.Capacities) {
 	workers := b.env.Workers
-	if b.config.Bound == 0 || workers == 1 || len(c.Of) != workers {
+	if b.config.Bound == 0 || b.config.MaxWorkersPerKey > 0 || workers == 1 || len(c.Of) != workers {
 		return
 	}
 	if b.clocks == nil {

@@ -4,7 +4,9 @@
 package table
 
 import (
+	"cmp"
 	"math"
+	"slices"
 
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/partition/internal/tally"
@@ -153,6 +155,7 @@ func (r *router) Follow(route *policy.Route, slide int64) {
 	keys := make([]policy.KeyRoute, 0, len(route.Keys))
 	states := make([]keyState, 0, len(route.Keys))
 	for _, k := range route.Keys {
+		k = r.limited(k)
 		s := keyState{hash: k.Hash, worker: split, named: true}
 		if len(k.Workers) == 1 {
 			s.worker = int32(k.Workers[0])
@@ -182,6 +185,40 @@ func (r *router) Follow(route *policy.Route, slide int64) {
 	}
 	r.mark(slide)
 	r.forget()
+}
+
+// limited returns a key with no more workers than a key may have: those of the largest shares.
+func (r *router) limited(k policy.KeyRoute) policy.KeyRoute {
+	most := r.config.MaxWorkersPerKey
+	if most == 0 || len(k.Workers) <= most {
+		return k
+	}
+	order := make([]int, len(k.Workers))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(k.Shares[b], k.Shares[a]) })
+	order = order[:most]
+	slices.Sort(order)
+	few := policy.KeyRoute{Hash: k.Hash, Name: k.Name}
+	sum := 0.0
+	for _, i := range order {
+		few.Workers, few.Shares = append(few.Workers, k.Workers[i]), append(few.Shares, k.Shares[i])
+		sum += k.Shares[i]
+	}
+	for i := range few.Shares {
+		few.Shares[i] /= sum
+	}
+	return few
+}
+
+// KeepsKeys implements partition.KeyKeeper.
+func (r *router) KeepsKeys() bool { return r.config.MaxWorkersPerKey == 1 }
+
+// MayMove implements partition.KeyKeeper. Windows that overlap have a key's records from before
+// and after every boundary.
+func (r *router) MayMove(slide int64) bool {
+	return !r.KeepsKeys() || slide <= 0 || r.env.WindowSlides == 1
 }
 
 // moved completes the state that a key gets by a new route. If the previous route had it on

@@ -42,6 +42,9 @@ func (p *Planner) resume(prev *policy.Route) bool {
 		if _, ok := p.index.Get(prev.Keys[i].Hash); !ok {
 			return false
 		}
+		if !p.Config.allows(len(prev.Keys[i].Workers)) {
+			return false
+		}
 		pairs += len(prev.Keys[i].Workers)
 	}
 	if pairs > len(prev.Keys)+(len(p.carry)-1)*(1+p.Config.Spread) {
@@ -80,7 +83,7 @@ func (p *Planner) resume(prev *policy.Route) bool {
 func (p *Planner) placeKeys(prev *policy.Route) {
 	for i := range p.named {
 		k := &p.named[i]
-		if i < p.Config.Spread {
+		if i < p.Config.Spread && p.Config.allows(len(p.carry)) {
 			p.spreadKey(k)
 			continue
 		}
@@ -92,7 +95,7 @@ func (p *Planner) placeKeys(prev *policy.Route) {
 		rest := k.load
 		for _, t := range was {
 			// A little headroom is not worth another worker.
-			if p.headroom[t.worker] > p.carry[t.worker]/16 {
+			if p.headroom[t.worker] > p.carry[t.worker]/16 && p.Config.allows(len(k.parts)+2) {
 				load := min(rest, p.headroom[t.worker])
 				p.put(k, t.worker, load)
 				if rest -= load; rest == 0 {
@@ -104,7 +107,7 @@ func (p *Planner) placeKeys(prev *policy.Route) {
 			// Capacities sum to the whole load, so some worker has headroom for a key.
 			w := p.mostHeadroom()
 			load := rest
-			if p.headroom[w] > 0 {
+			if p.headroom[w] > 0 && p.Config.allows(len(k.parts)+2) {
 				load = min(rest, p.headroom[w])
 			}
 			p.put(k, w, load)

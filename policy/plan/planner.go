@@ -37,7 +37,12 @@ type Config struct {
 	KeysPerWorker int     `yaml:"keys_per_worker"` // keys that are named, as a multiple of P, besides those heavier than the mean load of a worker
 	Keys          int     `yaml:"keys"`            // least number of named keys; for few workers, whose slots are heavy
 	Slack         float64 `yaml:"slack"`           // part of its capacity by which a worker may be overloaded before anything moves
-	Spread        int     `yaml:"spread"`          // number of heaviest keys that are split over all workers: loads scatter less, but there is more state to keep and merge
+	// MaxWorkersPerKey is how many workers a key may have, by plan and overflow alike: with a
+	// limit, records do not overflow. 1 is for jobs whose state cannot be merged, or whose
+	// records must stay in order: a key then has one worker in an aggregation window, and routes
+	// move keys only where windows do not overlap (job.window is job.slide). 0: no limit.
+	MaxWorkersPerKey int `yaml:"max_workers_per_key"`
+	Spread           int `yaml:"spread"` // number of heaviest keys that are split over all workers: loads scatter less, but there is more state to keep and merge
 }
 
 // Default names 4 keys per worker and at least 64, as many as windows list
@@ -51,7 +56,13 @@ func (c *Config) Validate() error {
 		field.Whole("keys", c.Keys, 0, 1<<16),
 		field.Finite("slack", c.Slack, 0, 1),
 		field.Whole("spread", c.Spread, 0, 1<<16),
+		field.Whole("max_workers_per_key", c.MaxWorkersPerKey, 0, policy.MaxWorkers),
 	)
+}
+
+// allows reports whether a key may have so many workers.
+func (c *Config) allows(workers int) bool {
+	return c.MaxWorkersPerKey == 0 || workers <= c.MaxWorkersPerKey
 }
 
 // Planner plans routes from loads and capacities (docs/algorithms.md, "The planner"). It is

@@ -365,3 +365,23 @@ func BenchmarkPlan(b *testing.B) {
 		}
 	}
 }
+
+// With a limit no key has more workers, whatever the loads and the route before.
+func TestPlanLimitsWorkersPerKey(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := drawInput(t)
+		c := plan.Default()
+		c.MaxWorkersPerKey = rapid.IntRange(1, 4).Draw(t, "limit")
+		c.Spread = rapid.IntRange(0, 2).Draw(t, "spread")
+		p := plan.Planner{Config: c}
+		r := p.Plan(in)
+		if err := r.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		for _, k := range r.Keys {
+			if len(k.Workers) > c.MaxWorkersPerKey {
+				t.Fatalf("a key has %d workers, at most %d are allowed", len(k.Workers), c.MaxWorkersPerKey)
+			}
+		}
+	})
+}

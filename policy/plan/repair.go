@@ -199,6 +199,9 @@ func (p *Planner) giver(o, u uint16, x int64) (best *namedKey, at int) {
 			continue
 		}
 		g, load := 1, k.parts[j].load
+		if !there && load > x && !p.Config.allows(len(k.parts)+1) {
+			continue
+		}
 		switch {
 		case there:
 			g = 4
