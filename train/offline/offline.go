@@ -175,7 +175,7 @@ func (o *offline) evaluate(ctx context.Context) error {
 func (o *offline) policy() *checkpoint.Checkpoint {
 	c := o.learner.Checkpoint()
 	c.CreatedBy, c.Configuration, c.Parent = o.CreatedBy, o.Configuration, o.Parent
-	switch o.learner.algorithm().Algorithm {
+	switch o.learner.algorithm() {
 	case train.Model:
 		c.Trained = checkpoint.ThroughModel
 	case train.BC:
