@@ -83,10 +83,9 @@ func (e *Experiment) Validate() error {
 // validateCombine refuses aggregation at the senders under any partitioner but hash, because
 // what is aggregated there is sent by hash.
 func (e *Experiment) validateCombine() error {
-	if n := e.Partitioner.Name; e.Job.Combine == engine.CombineLocal && n != "hash" {
-		return field.Errorf("job.combine", "is %s, which sends by hash; use the partitioner hash instead of %s, or set combine to %s", e.Job.Combine, n, engine.CombineNone)
-	}
-	return nil
+	n := e.Partitioner.Name
+	return field.Check(e.Job.Combine != engine.CombineLocal || n == "hash",
+		"job.combine", "is %s, which sends by hash; use the partitioner hash instead of %s, or set combine to %s", e.Job.Combine, n, engine.CombineNone)
 }
 
 // validateSource also checks the source against the task, if that is valid.
@@ -100,10 +99,8 @@ func (e *Experiment) validateSource() error {
 // validateName refuses names that cannot name folders.
 func validateName(name string) error {
 	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
-	if name == "" || strings.Trim(name, allowed) != "" || strings.HasPrefix(name, ".") || len(name) > 100 {
-		return field.Errorf("name", "is %q; it names folders: up to 100 letters, digits, dots, dashes and underscores, not starting with a dot", name)
-	}
-	return nil
+	return field.Check(name != "" && strings.Trim(name, allowed) == "" && !strings.HasPrefix(name, ".") && len(name) <= 100,
+		"name", "is %q; it names folders: up to 100 letters, digits, dots, dashes and underscores, not starting with a dot", name)
 }
 
 // Load reads an experiment from the file called name or, if there is no such file, from the

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/saspart/saspart/dataset"
+	"github.com/saspart/saspart/eval/study"
 	"github.com/saspart/saspart/policy/checkpoint"
 )
 
@@ -160,16 +161,7 @@ func printable(key string) string {
 }
 
 // grouped writes 1234567 as 1,234,567.
-func grouped(n int64) string {
-	if n < 0 {
-		return "-" + grouped(-n)
-	}
-	s := strconv.FormatInt(n, 10)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
+func grouped(n int64) string { return study.Grouped(float64(n)) }
 
 func plural(n int, what string) string {
 	if n == 1 {

@@ -58,7 +58,7 @@ func TestTrainOfflineRefuses(t *testing.T) {
 		want string
 		any  bool // whether it is reported without libtorch too
 	}{
-		{"no data", []string{"--out", out}, codeUsage, "[data scenarios]", true},
+		{"no data", []string{"--out", out}, codeUsage, "data scenarios", true},
 		{"an algorithm that there is not", []string{"--data", empty, "--out", out, "--algo", "calq"}, codeUsage, "calql", true},
 		{"no trace", []string{"--data", filepath.Join(dir, "*.arow"), "--out", out}, codeFailed, "no trace matches", false},
 		{"an empty trace", []string{"--data", empty, "--out", out}, codeFailed, "a.arrow", false},

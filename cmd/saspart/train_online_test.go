@@ -53,7 +53,7 @@ func resumesExactly(t *testing.T, dir string, more ...string) {
 	if code != codeOK || !strings.Contains(stdout, "60 windows") {
 		t.Fatalf("resumed: exit code %d\n%s%s", code, stdout, narration)
 	}
-	for _, name := range []string{"policy.safetensors", "trainer.safetensors", "trainer.json", "replay.arrow"} {
+	for _, name := range []string{"policy.safetensors", "trainer.safetensors", "trainer.json", "replay.gob"} {
 		var text [2][]byte
 		for i, run := range []string{"whole", "parts"} {
 			if text[i], err = os.ReadFile(filepath.Join(dir, run, "checkpoints", "last", name)); err != nil {

@@ -35,21 +35,14 @@ type Setup struct {
 
 // validate reports impossible values, and values that a job on Flink does not support.
 func (s *Setup) validate() error {
-	errs := []error{field.In("task", s.Task.Validate()), field.In("job", s.Config.Validate()), runs(&s.Scheme)}
-	refuse := func(path, format string, args ...any) {
-		errs = append(errs, field.Errorf(path, format, args...))
-	}
 	j := &s.Config
-	if j.Combine != engine.CombineNone {
-		refuse("job.combine", "is %s; on flink records are sent one by one; set it to %s", j.Combine, engine.CombineNone)
-	}
-	if j.Speeds.Change != (engine.SpeedChange{}) {
-		refuse("job.speeds.change", "is set; on flink speeds do not change: leave it out")
-	}
-	if j.Slide%time.Millisecond != 0 || j.Window%time.Millisecond != 0 {
-		refuse("job.slide", "is %v, in windows of %v; on flink both must be whole milliseconds", j.Slide, j.Window)
-	}
-	return errors.Join(errs...)
+	return errors.Join(
+		field.In("task", s.Task.Validate()), field.In("job", j.Validate()), runs(&s.Scheme),
+		field.Check(j.Combine == engine.CombineNone, "job.combine", "is %s; on flink records are sent one by one; set it to %s", j.Combine, engine.CombineNone),
+		field.Check(j.Speeds.Change == (engine.SpeedChange{}), "job.speeds.change", "is set; on flink speeds do not change: leave it out"),
+		field.Check(j.Slide%time.Millisecond == 0 && j.Window%time.Millisecond == 0,
+			"job.slide", "is %v, in windows of %v; on flink both must be whole milliseconds", j.Slide, j.Window),
+	)
 }
 
 // runs reports a partitioner that Flink's connector does not have.

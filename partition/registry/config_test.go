@@ -96,7 +96,7 @@ func TestFlinkIsToldWhatItReads(t *testing.T) {
 	for name, want := range map[string][]string{
 		"hash": nil, "pkg": nil, "cam": nil, "wchoices": {"choices"}, "dagreedy": {"dagreedy"}, "flexd": {"flexd"},
 		"dalton-original": {"dalton"}, "dalton-metrics": {"dalton"}, "dalton-offline": {"dalton_offline"},
-		"table": {"choices"}, "waterfill": {"choices"}, "saspartitioner": {"choices"}, // what they fall back on
+		"table": {"table", "choices"}, "waterfill": {"table", "choices"}, "saspartitioner": {"table", "choices"}, // the latter is what they fall back on
 	} {
 		c := Default()
 		c.Name = name

@@ -48,7 +48,7 @@ func partitioners() []partitioner {
 		settings.MaxWorkersPerKey = c.maxWorkersPerKey()
 		return table.New(settings, env)
 	}
-	alone := reads(choices) // on Flink the routers of table go by wchoices while no server answers
+	onFlink := reads(follows, choices) // there, the routers of table go by wchoices while no server answers
 	return []partitioner{
 		{name: "hash", flink: reads(), router: plain(rival.NewHash)},
 		{name: "pkg", flink: reads(), router: plain(rival.NewPKG)},
@@ -61,11 +61,11 @@ func partitioners() []partitioner {
 		{name: "dalton-metrics", own: reads(bandit), flink: reads(bandit), router: set(bandit, dalton.NewMetrics)},
 		{name: "dalton-offline", own: reads(offline), flink: reads(offline), router: set(offline, dalton.NewOffline)},
 		{name: "fish", own: reads(fish), router: func(c *Config, env partition.Env) partition.Router { return rival.NewFish(c.Fish, env) }},
-		{name: "table", own: reads(follows), flink: alone, router: routes},
-		{name: "waterfill", own: reads(waterfill, follows), flink: alone, router: routes, controller: func(c *Config, workers int) (policy.Controller, error) {
+		{name: "table", own: reads(follows), flink: onFlink, router: routes},
+		{name: "waterfill", own: reads(waterfill, follows), flink: onFlink, router: routes, controller: func(c *Config, workers int) (policy.Controller, error) {
 			return table.NewWaterfill(c.Waterfill, workers), nil
 		}},
-		{name: "saspartitioner", own: reads(learned, follows), flink: alone, router: routes, controller: func(c *Config, workers int) (policy.Controller, error) {
+		{name: "saspartitioner", own: reads(learned, follows), flink: onFlink, router: routes, controller: func(c *Config, workers int) (policy.Controller, error) {
 			return table.NewSaSPartitioner(c.SaSPartitioner, workers)
 		}},
 	}

@@ -48,6 +48,7 @@ type Loads struct {
 	records float64                // faded count of all records
 	chance  float64                // variance over mean of a faded Poisson count
 	most    int                    // longest list of hot keys seen
+	unrest  float64                // faded mean of how much slots change from window to window, beyond chance
 	costs   costs
 }
 
@@ -83,24 +84,63 @@ func (l *Loads) Observe(w *policy.Window) {
 			l.slots[i] = l.records * float64(max(0, c)) / n
 		}
 	}
-	fade := 1 - l.config.Alpha
+	fade := (1 - l.config.Alpha) * l.remembered(w.Slots, n)
 	squared := l.chance*l.records*fade*fade + n
 	before := l.records
 	l.records = before*fade + n
 	l.chance = squared / l.records
 	for i, c := range w.Slots {
-		l.slots[i] = l.faded(l.slots[i], float64(max(0, c)), before, n)
+		l.slots[i] = l.faded(l.slots[i], float64(max(0, c)), before, n, fade)
 	}
-	l.observeKeys(w, before, n)
+	l.observeKeys(w, before, n, fade)
 }
 
 // Work sets dst to the work that each worker finished in a window, in records of mean cost,
 // and returns dst.
 func (l *Loads) Work(dst []float64, w *policy.Window) []float64 { return l.costs.work(dst, w) }
 
+// remembered returns the part of past counts that counts on after a window of n records. It is
+// 1 unless all slots together have changed more than chance and their usual unrest make likely:
+// after a shift, most slots are too light to jump by themselves.
+//
+// change is by how much the variance of a slot's count exceeds chance, relative to the count. If
+// the loads have changed by that, past counts say as little about them as fewer records would.
+func (l *Loads) remembered(slots []int64, n float64) float64 {
+	if l.records == 0 || l.config.Jump == 0 || len(slots) == 0 {
+		return 1
+	}
+	limit, past := l.config.Jump*l.config.Jump, l.chance*n/l.records
+	score, variance, excess, all := 0.0, 0.0, 0.0, 0.0
+	for i, c := range slots {
+		expected := l.slots[i] / l.records * n
+		off := float64(max(0, c)) - expected
+		if off *= off; off > limit*(expected+1) {
+			continue // it jumps by itself
+		}
+		v := expected * (1 + past)
+		score += (off - v) / (v + 1)
+		variance += (2*v*v + v) / ((v + 1) * (v + 1))
+		excess += off - v
+		all += expected
+	}
+	change := 0.0
+	if all > 0 {
+		change = max(excess/all, 0)
+	}
+	usual := l.unrest
+	l.unrest += unrestGain * (change - l.unrest)
+	if score <= l.config.Jump*math.Sqrt(variance) || change <= 2*usual {
+		return 1
+	}
+	return past / (past + change - usual)
+}
+
+// unrestGain is the gain of the mean of unrest per window.
+const unrestGain = 0.1
+
 // faded returns a faded count after a window of n records, c of which were counted. before
-// is the faded count of all records before the window.
-func (l *Loads) faded(count, c, before, n float64) float64 {
+// is the faded count of all records before the window, which fades by the factor fade.
+func (l *Loads) faded(count, c, before, n, fade float64) float64 {
 	if before == 0 {
 		return c
 	}
@@ -109,10 +149,10 @@ func (l *Loads) faded(count, c, before, n float64) float64 {
 			return c / n * l.records
 		}
 	}
-	return count*(1-l.config.Alpha) + c
+	return count*fade + c
 }
 
-func (l *Loads) observeKeys(w *policy.Window, before, n float64) {
+func (l *Loads) observeKeys(w *policy.Window, before, n, fade float64) {
 	m := loadsMemories.Get().(*loadsMemory)
 	defer loadsMemories.Put(m)
 	m.hot.Clear()
@@ -144,7 +184,7 @@ func (l *Loads) observeKeys(w *policy.Window, before, n float64) {
 		} else {
 			c = min(least, k.Load/before*n)
 		}
-		k.Load = l.faded(k.Load, c, before, n)
+		k.Load = l.faded(k.Load, c, before, n, fade)
 	}
 	for _, k := range m.keys {
 		if _, ok := l.index.Get(k.Hash); !ok {

@@ -27,9 +27,9 @@ func TestLoads(t *testing.T) {
 		// a: 50/2 + 200 = 225 of 100/2 + 300 = 350
 		{"older counts weigh half, and large windows more", LoadConfig{Alpha: 0.5},
 			[]window{{Hot: a(50), Slots: []int64{50, 50}}, {Hot: a(200), Slots: []int64{200, 100}}}, []float64{225. / 350, 225. / 350, 125. / 350}},
-		// Expected 10 +- 3.3 of 100, came 60: 60 % at once; the slots jump too.
+		// Expected 10 +- 3.3 of 1,000, came 60: 6 % at once; its slot jumps too.
 		{"what cannot be chance replaces the memory", LoadConfig{Alpha: 0.5, Jump: 6},
-			[]window{{Hot: a(10), Slots: []int64{10, 90}}, {Hot: a(60), Slots: []int64{60, 40}}}, []float64{0.6, 90. / 150, 85. / 150}},
+			[]window{{Hot: a(10), Slots: []int64{10, 990}}, {Hot: a(60), Slots: []int64{60, 940}}}, []float64{0.06, 90. / 1500, 1435. / 1500}},
 		// Off the list, whose last key counts 30: a had at most that, 50/2 + 30 of 150.
 		{"a key that fell off the list is no heavier than the last on it", LoadConfig{Alpha: 0.5},
 			[]window{{Hot: a(50), Slots: []int64{50, 50}}, {Hot: []policy.HotKey{{Hash: hashB, Count: 30}}, Slots: []int64{50, 50}}}, []float64{55. / 150, 0.5, 0.5}},
@@ -142,5 +142,77 @@ func TestLoadsForgets(t *testing.T) {
 	}
 	if diff := cmp.Diff([]KeyLoad{{Hash: hashA, Load: 0.4}}, a, cmpopts.EquateApprox(0, 1e-9)); diff != "" {
 		t.Errorf("the heavy key (-want +got):\n%s", diff)
+	}
+}
+
+// shiftJob is a stream of 4,096 slots of unequal loads, most of which are too light to jump.
+func shiftJob(rng *rand.Rand, loads []float64, records float64) *policy.Window {
+	w := &policy.Window{Slots: make([]int64, len(loads))}
+	for s, load := range loads {
+		for t := rng.ExpFloat64(); t < load*records; t += rng.ExpFloat64() {
+			w.Slots[s]++
+		}
+	}
+	return w
+}
+
+// TestLoadsShift: after a shift of all slots, the past is forgotten, and the loads are nearly
+// as good after a window as those of an estimator that knows nothing else.
+func TestLoadsShift(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	loads, sum := make([]float64, 4096), 0.0
+	for i := range loads {
+		loads[i] = math.Exp(0.8 * rng.NormFloat64())
+		sum += loads[i]
+	}
+	for i := range loads {
+		loads[i] /= sum
+	}
+	l := NewLoads(DefaultLoad())
+	for range 20 {
+		l.Observe(shiftJob(rng, loads, 40_000))
+	}
+	rng.Shuffle(len(loads), func(i, j int) { loads[i], loads[j] = loads[j], loads[i] })
+	w := shiftJob(rng, loads, 40_000)
+	fresh := NewLoads(DefaultLoad())
+	off := func(l *Loads) (off float64) {
+		l.Observe(w)
+		_, slots := l.Estimate(nil, nil, 8)
+		for s, v := range slots {
+			off += math.Abs(v - loads[s])
+		}
+		return off
+	}
+	if got, best := off(l), off(fresh); got > 1.25*best {
+		t.Errorf("loads are off by %.3f in sum after the shift; by %.3f without a past", got, best)
+	}
+}
+
+// TestLoadsSteady: without a shift nothing is forgotten, whether counts scatter as chance has
+// them or twice as much.
+func TestLoadsSteady(t *testing.T) {
+	for _, clumps := range []int{1, 3} {
+		rng := rand.New(rand.NewPCG(5, 6))
+		loads := make([]float64, 4096)
+		for i := range loads {
+			loads[i] = (0.5 + rng.Float64()) / 4096
+		}
+		l, forgot := NewLoads(DefaultLoad()), 0
+		for window := range 150 {
+			w := shiftJob(rng, loads, 20_000)
+			n := 0.0
+			for s := range w.Slots {
+				w.Slots[s] *= int64(clumps)
+				n += float64(w.Slots[s])
+			}
+			probe := *l
+			if probe.remembered(w.Slots, n) < 1 && window > 20 {
+				forgot++
+			}
+			l.Observe(w)
+		}
+		if forgot > 0 {
+			t.Errorf("records in clumps of %d: %d windows of 130 shorten the memory", clumps, forgot)
+		}
 	}
 }

@@ -31,7 +31,7 @@ func capacityResumed(t *testing.T, l *Training, s *CapacityLearner) *Training {
 // sameFiles tells which files of two runs' last checkpoints differ.
 func sameFiles(t *testing.T, dir, one, other string) {
 	t.Helper()
-	for _, file := range []string{"policy.safetensors", "trainer.safetensors", "trainer.json", "replay.arrow"} {
+	for _, file := range []string{"policy.safetensors", "trainer.safetensors", "trainer.json", "replay.gob"} {
 		a, errA := os.ReadFile(filepath.Join(dir, one, Last, file))
 		b, errB := os.ReadFile(filepath.Join(dir, other, Last, file))
 		if err := errors.Join(errA, errB); err != nil {

@@ -59,7 +59,7 @@ func TestResumeIsExact(t *testing.T) {
 			if whole.Updates != uint64(want) {
 				t.Errorf("%d updates for %d windows, want %d", whole.Updates, tc.all, want)
 			}
-			for _, file := range []string{"policy.safetensors", "trainer.safetensors", "trainer.json", "replay.arrow"} {
+			for _, file := range []string{"policy.safetensors", "trainer.safetensors", "trainer.json", "replay.gob"} {
 				a, errA := os.ReadFile(filepath.Join(dir, "whole", Last, file))
 				b, errB := os.ReadFile(filepath.Join(dir, "parts", Last, file))
 				if err := errors.Join(errA, errB); err != nil {
@@ -142,7 +142,7 @@ func TestKilled(t *testing.T) {
 	if _, err := second.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range []string{"trainer.safetensors", "replay.arrow"} {
+	for _, file := range []string{"trainer.safetensors", "replay.gob"} {
 		a, errA := os.ReadFile(filepath.Join(dir, "whole", Last, file))
 		b, errB := os.ReadFile(filepath.Join(dir, "parts", Last, file))
 		if err := errors.Join(errA, errB); err != nil || string(a) != string(b) {

@@ -1,6 +1,7 @@
 package online
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -34,25 +35,20 @@ type trainer interface {
 
 // saveFull writes a checkpoint with everything that resuming needs: the trainer's
 // state, the fingerprint of the recorded data, the replay and the status.
-func saveFull(folder string, c *checkpoint.Checkpoint, t trainer, data string, memory interface{ Write(io.WriteSeeker) error }, status []byte) error {
+func saveFull(folder string, c *checkpoint.Checkpoint, t trainer, data string, memory interface{ Write(io.Writer) error }, status []byte) error {
 	state, err := t.State()
 	if err != nil {
 		return err
 	}
 	return checkpoint.Save(folder, c, train.Saved{State: state, Data: data}.Write, func(folder string) error {
-		path := filepath.Join(folder, replay.File)
-		f, err := os.Create(path)
-		if err != nil {
+		var written bytes.Buffer
+		if err := memory.Write(&written); err != nil {
 			return err
 		}
-		if err := errors.Join(memory.Write(f), f.Close()); err != nil {
+		if err := os.WriteFile(filepath.Join(folder, replay.File), written.Bytes(), 0o644); err != nil {
 			return err
 		}
-		written, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		text, err := json.Marshal(manifest{Status: status, Replay: digest(written)})
+		text, err := json.Marshal(manifest{Status: status, Replay: digest(written.Bytes())})
 		if err != nil {
 			return err
 		}
@@ -106,6 +102,9 @@ func readReplay(folder string) ([]byte, *Status, error) {
 		return nil, nil, fmt.Errorf("%s: %w", statusFile, err)
 	}
 	data, err := os.ReadFile(filepath.Join(folder, replay.File))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fmt.Errorf("it has no %s, so an earlier version wrote it, whose trainings this one can't resume; name it with --checkpoint to start from it", replay.File)
+	}
 	if err != nil {
 		return nil, nil, err
 	}

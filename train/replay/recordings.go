@@ -1,14 +1,10 @@
 package replay
 
 import (
-	"encoding/json"
+	"encoding/gob"
 	"fmt"
 	"io"
 	"math/rand/v2"
-
-	"github.com/apache/arrow/go/v17/arrow"
-	"github.com/apache/arrow/go/v17/arrow/array"
-	"github.com/apache/arrow/go/v17/arrow/memory"
 
 	"github.com/saspart/saspart/dataset"
 	"github.com/saspart/saspart/policy"
@@ -103,121 +99,44 @@ func (r *Recordings) Sample(rng *rand.Rand, length int, count func(workers int) 
 	return all.Sample(rng, length, count)
 }
 
-// metaSegments is the metadata that describes the segments, as JSON. The file has a record
-// batch for each segment, and a row for each window.
-const metaSegments = "saspart.replay.segments"
-
-// segmentInfo describes a segment in the file.
-type segmentInfo struct {
-	Job  int  `json:"job"`
-	Open bool `json:"open"`
+// savedRecordings are Recordings in their file.
+type savedRecordings struct {
+	Workers  int
+	Segments []savedSegment // oldest first
 }
 
-func (r *Recordings) schema(md *arrow.Metadata) *arrow.Schema {
-	list := arrow.FixedSizeListOfNonNullable(int32(r.workers), arrow.PrimitiveTypes.Float32)
-	return arrow.NewSchema([]arrow.Field{
-		{Name: "counts", Type: list}, {Name: "busy", Type: list}, {Name: "queue", Type: list},
-		{Name: "seconds", Type: arrow.PrimitiveTypes.Float32}, {Name: "mixed", Type: arrow.PrimitiveTypes.Float32},
-	}, md)
+type savedSegment struct {
+	Job  int
+	Open bool
+	Raw  dataset.Sequence
 }
 
-// Write writes all windows to w, as an Arrow IPC file.
-func (r *Recordings) Write(w io.WriteSeeker) error {
-	segments := make([]segmentInfo, len(r.segments))
-	for i, s := range r.segments {
-		segments[i] = segmentInfo{s.job, s.open}
+// Write writes all windows to w.
+func (r *Recordings) Write(w io.Writer) error {
+	s := savedRecordings{Workers: r.workers}
+	for _, k := range r.segments {
+		s.Segments = append(s.Segments, savedSegment{k.job, k.open, k.recording.Raw})
 	}
-	text, err := json.Marshal(segments)
-	if err != nil {
-		return fmt.Errorf("write replay: %w", err)
-	}
-	md := arrow.NewMetadata([]string{metaVersion, metaSegments}, []string{version, string(text)})
-	schema := r.schema(&md)
-	return writeFile(w, schema, func(yield func(arrow.Record) bool) {
-		for _, s := range r.segments {
-			if !yield(s.record(schema)) {
-				return
-			}
-		}
-	})
-}
-
-func (s segment) record(schema *arrow.Schema) arrow.Record {
-	raw := &s.recording.Raw
-	mixed := make([]float32, raw.Windows)
-	for i, m := range raw.Mixed {
-		if m {
-			mixed[i] = 1
-		}
-	}
-	var columns []arrow.Array
-	for i, v := range [][]float32{raw.Counts, raw.Busy, raw.Queue} {
-		columns = append(columns, lists(schema.Field(i).Type, raw.Windows, v))
-	}
-	for _, v := range [][]float32{raw.Seconds, mixed} {
-		columns = append(columns, array.MakeFromData(floats(v)))
-	}
-	return array.NewRecord(schema, columns, int64(raw.Windows))
-}
-
-// floats and lists are Arrow's views of float32 numbers: as one array, and as n lists.
-func floats(v []float32) arrow.ArrayData {
-	data := memory.NewBufferBytes(arrow.Float32Traits.CastToBytes(v))
-	return array.NewData(arrow.PrimitiveTypes.Float32, len(v), []*memory.Buffer{nil, data}, nil, 0, 0)
-}
-
-func lists(of arrow.DataType, n int, v []float32) arrow.Array {
-	return array.MakeFromData(array.NewData(of, n, []*memory.Buffer{nil}, []arrow.ArrayData{floats(v)}, 0, 0))
+	return gob.NewEncoder(w).Encode(s)
 }
 
 // ReadRecordings returns the recordings that Write has written.
 func ReadRecordings(data []byte, capacity, workers int, p0 float64) (*Recordings, error) {
-	r := NewRecordings(capacity, workers, p0)
-	var segments []segmentInfo
-	err := readFile(data, r.schema(nil), segmentWindows, func(md arrow.Metadata) error {
-		if v, _ := md.GetValue(metaVersion); v != version {
-			return fmt.Errorf("it is of another format than %s", version)
-		}
-		text, ok := md.GetValue(metaSegments)
-		if !ok {
-			return nil
-		}
-		if err := json.Unmarshal([]byte(text), &segments); err != nil {
-			return fmt.Errorf("segments: %w", err)
-		}
-		return nil
-	}, func(rec arrow.Record) error {
-		if len(r.segments) == len(segments) {
-			return fmt.Errorf("more than %d record batches, the number of segments", len(segments))
-		}
-		return r.add(segments[len(r.segments)], rec)
-	})
-	switch {
-	case err != nil:
+	var s savedRecordings
+	if err := decode(data, &s); err != nil {
 		return nil, err
-	case len(r.segments) < len(segments):
-		return nil, fmt.Errorf("read replay: %d segments in %d record batches", len(segments), len(r.segments))
+	}
+	if s.Workers != workers {
+		return nil, fmt.Errorf("read replay: its jobs have %d workers, where %d belong: use the configuration that wrote it", s.Workers, workers)
+	}
+	r := NewRecordings(capacity, workers, p0)
+	for _, k := range s.Segments {
+		recording, err := recording.Of(&k.Raw, p0)
+		if err != nil {
+			return nil, fmt.Errorf("read replay: %w", err)
+		}
+		r.segments = append(r.segments, segment{k.Job, k.Open, recording})
+		r.windows += k.Raw.Windows
 	}
 	return r, nil
-}
-
-// add adds the segment that a record batch has.
-func (r *Recordings) add(k segmentInfo, rec arrow.Record) error {
-	n := int(rec.NumRows())
-	matrix := func(i int) []float32 {
-		v := rec.Column(i).(*array.FixedSizeList).ListValues().(*array.Float32).Float32Values()
-		return append([]float32(nil), v[:n*r.workers]...) // panics where there are fewer
-	}
-	s := &dataset.Sequence{Workers: r.workers, Windows: n, Counts: matrix(0), Busy: matrix(1), Queue: matrix(2)}
-	s.Seconds = append(s.Seconds, rec.Column(3).(*array.Float32).Float32Values()[:n]...)
-	for _, m := range rec.Column(4).(*array.Float32).Float32Values()[:n] {
-		s.Mixed = append(s.Mixed, m != 0)
-	}
-	recording, err := recording.Of(s, r.p0)
-	if err != nil {
-		return err
-	}
-	r.segments = append(r.segments, segment{k.Job, k.Open, recording})
-	r.windows += n
-	return nil
 }

@@ -1,10 +1,8 @@
 package replay
 
 import (
-	"errors"
+	"bytes"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -47,18 +45,11 @@ func TestRecordings(t *testing.T) {
 			}
 		}
 	}
-	path := filepath.Join(t.TempDir(), File)
-	f, err := os.Create(path)
-	if err != nil {
+	var w bytes.Buffer
+	if err := r.Write(&w); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(r.Write(f), f.Close()); err != nil {
-		t.Fatal(err)
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := w.Bytes()
 	again, err := ReadRecordings(data, capacity, 2, policy.DefaultP0)
 	if err != nil {
 		t.Fatal(err)

@@ -40,7 +40,7 @@ func (t *Trainer) td3bc(b *batch) {
 	t.critic.Follow(t.cfg.Tau)
 }
 
-// fixSpread makes the spread of a deterministic policy the one that it explores with.
+// fixSpread gives a deterministic policy the spread with which it explores.
 func fixSpread(n *tensor.Network, acts int, logStd float64) {
 	last := n.Layout[len(n.Layout)-2:]
 	for i := range last[0].Data {

@@ -155,7 +155,8 @@ func (t *Trainer) learn() (err error) {
 		next: t.s.Data(r.Next, n, t.dims.Obs), goes: t.s.Data(goes, n), w: t.s.Data(r.Weight, n),
 	}
 	if t.loads != nil {
-		t.note(runlog.LossLoads, t.loads.fit(b, t.cfg.LoadsRate, t.updates+1, &t.s))
+		t.loads.begin(&t.s)
+		t.note(runlog.LossLoads, t.loads.fit(b, r, t.cfg.LoadsRate, t.updates+1, &t.s))
 	}
 	t.update(t, b)
 	return nil
@@ -167,15 +168,14 @@ func (t *Trainer) q(s, a tensor.Tensor) tensor.Tensor { return t.valued(t.critic
 // slowQ are the target critics' values: constants.
 func (t *Trainer) slowQ(s, a tensor.Tensor) tensor.Tensor { return t.valued(t.critic.Target(s, a), a) }
 
-// valued turns the networks' output [N,...,1] for actions [...,A] into values [N,...].
+// valued turns the networks' output [N,..,1] for actions [..,A] into values [N,..].
 func (t *Trainer) valued(y, a tensor.Tensor) tensor.Tensor {
 	shape := a.Shape()
-	shape = shape[:len(shape)-1]
-	y = y.View(append([]int{t.cfg.Critics}, shape...)...)
+	y = y.View(append([]int{t.cfg.Critics}, shape[:len(shape)-1]...)...)
 	if t.loads == nil {
 		return y
 	}
-	return y.Add(t.loads.reward(a.View(-1, t.dims.Act)).View(shape...))
+	return y.Add(t.loads.reward(a))
 }
 
 // v is V [B] at states [B,O].
@@ -186,7 +186,7 @@ func (t *Trainer) discounted(b *batch, value tensor.Tensor) tensor.Tensor {
 	return b.r.Add(b.goes.Mul(value.Is(t.cfg.Batch)).Scale(t.cfg.Gamma))
 }
 
-// tdLoss is the sum over the critics of mean w Huber(q - y), for q [N,B] and y [B].
+// tdLoss is the sum over the critics of mean w Huber(q - y), for q [N,B] and y [B], a constant.
 func (t *Trainer) tdLoss(q, y tensor.Tensor, b *batch) tensor.Tensor {
 	n, rows := t.cfg.Critics, t.cfg.Batch
 	goal := y.Floats()
@@ -194,7 +194,7 @@ func (t *Trainer) tdLoss(q, y tensor.Tensor, b *batch) tensor.Tensor {
 	for i, v := range q.Is(n, rows).Floats() {
 		t.errors[i%rows] += float32(math.Abs(float64(v-goal[i%rows])) / float64(n))
 	}
-	loss := q.Huber(y.Detach().Expand(n, rows), t.cfg.HuberDelta).Mul(b.w).Sum().Scale(1 / float64(rows))
+	loss := q.Huber(y, t.cfg.HuberDelta).Mul(b.w).Sum().Scale(1 / float64(rows))
 	t.note(runlog.ValueData, q.Item())
 	t.note(runlog.ValueTarget, y.Item())
 	t.note(runlog.LossCritic, loss.Item()/float64(n))

@@ -274,8 +274,8 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// TestActs: the policy's pass in plain Go, which acts and serves, equals the one that trains,
-// and follows it without a copy.
+// TestActs: the policy's pass in plain Go, which acts and serves, equals the training pass, and
+// sees its parameters without a copy.
 func TestActs(t *testing.T) {
 	rng := rand.New(rand.NewPCG(8, 8))
 	for _, hidden := range [][]int{{256, 256}, {7}, {33, 5, 64}} {

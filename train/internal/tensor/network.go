@@ -129,6 +129,7 @@ func (n *Network) Differentiable(obs, act Tensor) Tensor {
 // Gradient sets Grad to the gradient of a loss by the network's parameters. libtorch goes from
 // the loss back to the outputs of the passes. From the last pass to the first, kernels then go
 // on to the parameters and the actions, and libtorch from those to the passes before.
+// Parameters must not change between the passes behind a loss and this.
 func (n *Network) Gradient(loss Tensor) {
 	s, at := loss.s, 0
 	for _, g := range Gradients(loss, false, s.leaves[n]...) {
@@ -161,8 +162,11 @@ func (n *Network) Gradient(loss Tensor) {
 		if !byAct {
 			continue
 		}
-		by := s.Data(p.tape.DAct, append([]int{p.net.MLP.Members}, p.act.Shape()...)...).SumOver(0)
-		for j, g := range gradients(p.act.Mul(by), false, ys[:i]) {
+		by := p.tape.DAct[:len(p.tape.DAct)/p.net.MLP.Members] // the sum over the networks
+		for k, d := range p.tape.DAct[len(by):] {
+			by[k%len(by)] += d
+		}
+		for j, g := range gradients(p.act.Mul(s.Data(by, p.act.Shape()...)), false, ys[:i]) {
 			if g.c != nil && dy[j].c != nil {
 				dy[j] = dy[j].Add(g)
 			} else if g.c != nil {

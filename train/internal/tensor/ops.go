@@ -46,6 +46,9 @@ func (x Tensor) Div(y Tensor) Tensor { return x.binary("div", torch.AtgDiv, y) }
 // Larger is the larger of x and y.
 func (x Tensor) Larger(y Tensor) Tensor { return x.binary("maximum", torch.AtgMaximum, y) }
 
+// Smaller is the smaller of x and y.
+func (x Tensor) Smaller(y Tensor) Tensor { return x.binary("minimum", torch.AtgMinimum, y) }
+
 // Scale is x * v.
 func (x Tensor) Scale(v float64) Tensor { return x.scalar("scale", torch.AtgMulScalar, v) }
 

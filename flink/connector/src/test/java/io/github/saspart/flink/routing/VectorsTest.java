@@ -21,7 +21,7 @@ import org.junit.jupiter.api.TestFactory;
 class VectorsTest {
     private static final List<String> PARTITIONERS = List.of(
             "hash", "pkg", "wchoices", "cam", "dagreedy", "flexd", "dalton-original", "dalton-metrics",
-            "dalton-offline", "table");
+            "dalton-offline", "table", "bounded");
 
     @TestFactory
     List<DynamicNode> routersDoWhatThoseInGoDo() throws IOException {
