@@ -51,6 +51,7 @@ type Resumed struct {
 // Run writes to a run's folder. It is for one goroutine at a time.
 type Run struct {
 	dir     string
+	lock    *Lock
 	info    Info
 	table   *table
 	events  *events
@@ -76,6 +77,9 @@ func (r *Run) create(config []byte, tags []string) (err error) {
 	}
 	if _, err := os.Lstat(r.Path(InfoFile)); !errors.Is(err, fs.ErrNotExist) {
 		return errors.Join(err, errors.New("the folder holds a run already: resume it, or choose another name"))
+	}
+	if r.lock, err = Acquire(r.dir); err != nil {
+		return err
 	}
 	if err := ReplaceFile(r.Path(ConfigFile), config); err != nil {
 		return err
@@ -105,6 +109,9 @@ func Resume(dir string, step int64, at time.Time, tags []string) (*Run, error) {
 }
 
 func (r *Run) resume(step int64, at time.Time, tags []string) (err error) {
+	if r.lock, err = Acquire(r.dir); err != nil {
+		return err
+	}
 	if r.table, r.before, err = resumeTable(r.Path(MetricsFile), tags, step); err != nil {
 		return err
 	}
@@ -165,7 +172,8 @@ func (r *Run) Close() error {
 	if r.events != nil {
 		errs = append(errs, r.events.file.Close())
 	}
-	r.table, r.events, r.stopped = nil, nil, fs.ErrClosed
+	errs = append(errs, r.lock.Release())
+	r.table, r.events, r.lock, r.stopped = nil, nil, nil, fs.ErrClosed
 	return errors.Join(errs...)
 }
 
@@ -175,18 +183,4 @@ func (r *Run) writeInfo() error {
 		return err
 	}
 	return ReplaceFile(r.Path(InfoFile), text)
-}
-
-// ReplaceFile replaces a file atomically: even if the process is killed, path has either the
-// earlier content or all of text.
-func ReplaceFile(path string, text []byte) error {
-	temp := path + ".new"
-	err := os.WriteFile(temp, text, 0o666)
-	if err == nil {
-		err = os.Rename(temp, path)
-	}
-	if err != nil {
-		os.Remove(temp)
-	}
-	return err
 }

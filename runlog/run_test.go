@@ -45,6 +45,15 @@ func create(t testing.TB, dir string) *Run {
 	return r
 }
 
+// killed ends the lock of a run, as the death of its process does.
+func killed(t testing.TB, r *Run) {
+	t.Helper()
+	if err := r.lock.Release(); err != nil {
+		t.Fatal(err)
+	}
+	r.lock = nil
+}
+
 func log(t testing.TB, r *Run, step int64, seconds float64, values map[string]float64) {
 	t.Helper()
 	if err := r.Log(step, after(seconds), values); err != nil {
@@ -68,6 +77,10 @@ func TestRun(t *testing.T) {
 	if _, err := Create(dir, info(), nil, tags); err == nil || !strings.Contains(err.Error(), "resume it") {
 		t.Errorf("a second run in the folder: %v", err)
 	}
+	if _, err := Resume(dir, 20, after(1000), tags); err == nil || !strings.Contains(err.Error(), "another process") {
+		t.Errorf("a run that goes on is resumed: %v", err)
+	}
+	killed(t, r)
 	again, err := Resume(dir, 20, after(1000), tags)
 	if err != nil {
 		t.Fatal(err)
@@ -180,6 +193,7 @@ func TestRefusals(t *testing.T) {
 	}
 	other := create(t, filepath.Join(dir, "other"))
 	log(t, other, 5, 1, nil)
+	killed(t, other)
 	for _, c := range []struct {
 		why  string
 		do   func() error
@@ -224,6 +238,7 @@ func TestResumeWithoutMetrics(t *testing.T) {
 	for _, left := range []string{"", "step,sec"} {
 		dir := t.TempDir()
 		r := create(t, dir)
+		killed(t, r)
 		if err := os.WriteFile(r.Path(MetricsFile), []byte(left), 0o600); err != nil {
 			t.Fatal(err)
 		}

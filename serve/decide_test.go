@@ -140,7 +140,7 @@ func TestSmallJobsThatAreSlow(t *testing.T) {
 	block(0)
 	works(t, s, "small")
 	block(100) // as many again: the server does not take on more work than that
-	h, err := s.Handler("", false)
+	h, err := s.Handler(nil, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ import (
 // what a client sent.
 type guard struct {
 	server *Server
-	token  string // "": none is needed
+	token  func() string // nil: none is needed
 }
 
 func (g *guard) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
@@ -36,12 +36,12 @@ func (g *guard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, 
 }
 
 func (g *guard) check(ctx context.Context, method string) error {
-	if g.token == "" || method == healthpb.Health_Check_FullMethodName {
+	if g.token == nil || method == healthpb.Health_Check_FullMethodName {
 		return nil
 	}
 	md, _ := metadata.FromIncomingContext(ctx)
 	shown := md.Get("authorization")
-	if len(shown) == 1 && sameToken(bearer(shown[0]), g.token) {
+	if len(shown) == 1 && sameToken(bearer(shown[0]), g.token()) {
 		return nil
 	}
 	return g.server.refuse(ctx, "token", codes.Unauthenticated, "a bearer token is needed, and none or a wrong one was shown")

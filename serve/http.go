@@ -28,11 +28,11 @@ type page struct {
 	Jobs       []View  `json:"jobs"` // the first of them by name
 }
 
-// Handler serves /metrics, /healthz, /readyz and the live page. If token is not empty, all
+// Handler serves /metrics, /healthz, /readyz and the live page. If token is not nil, all
 // but the two probes need it, as a bearer token or as the password of basic authentication,
 // which browsers ask for. With onlyLoopback, requests must be for a loopback name, so that
 // pages of other sites cannot read the server through a browser.
-func (s *Server) Handler(token string, onlyLoopback bool) (http.Handler, error) {
+func (s *Server) Handler(token func() string, onlyLoopback bool) (http.Handler, error) {
 	files, err := fs.Sub(pageFiles, "page")
 	if err != nil {
 		return nil, err
@@ -52,7 +52,7 @@ func (s *Server) Handler(token string, onlyLoopback bool) (http.Handler, error) 
 	closed.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, files, "live.html") })
 	closed.Handle("GET /", http.FileServerFS(files))
 	open.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		if token != "" && !shows(r, token) {
+		if token != nil && !shows(r, token()) {
 			s.metrics.refused.WithLabelValues("token").Inc()
 			w.Header().Set("WWW-Authenticate", `Basic realm="saspart"`)
 			http.Error(w, "a token is needed", http.StatusUnauthorized)

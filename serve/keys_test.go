@@ -39,7 +39,7 @@ func sharesOf(workers uint16, trained []float64) *checkpoint.Checkpoint {
 // exposed is what the server's metrics page says.
 func exposed(t *testing.T, s *running) string {
 	t.Helper()
-	h, err := s.Handler("", false)
+	h, err := s.Handler(nil, false)
 	if err != nil {
 		t.Fatal(err)
 	}

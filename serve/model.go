@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -32,7 +33,7 @@ type Model struct {
 // CheckpointModel is the model of a checkpoint. config must be valid.
 func CheckpointModel(name string, c *checkpoint.Checkpoint, config learned.Config) *Model {
 	return &Model{
-		Name: name, Digest: c.Digest,
+		Name: name, Digest: cmp.Or(c.Whole, c.Digest),
 		New: func(workers int) (policy.Controller, error) { return learned.New(c, config, workers) },
 		Keys: func(workers int) [][]float64 {
 			if checkpoint.FitsJob(c, workers) != nil {

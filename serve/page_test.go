@@ -66,7 +66,7 @@ func TestLivePage(t *testing.T) {
 		w.Hot[1].Name = `<img src=x onerror="document.title='broken'">`
 		j.follow(controller.Decide(w, j.route).Route)
 	}
-	handler, err := s.Handler("", true)
+	handler, err := s.Handler(nil, true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ import (
 // page fetches a page of a server's handler.
 func page(t testing.TB, s *running, path string) string {
 	t.Helper()
-	h, err := s.Handler("", false)
+	h, err := s.Handler(nil, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"strings"
+	"sync"
 )
 
 // CheckAddress returns an error for an address that other machines can connect to without
@@ -37,13 +39,24 @@ func loopback(host string) bool {
 
 // TLSConfig returns the server's TLS configuration, from PEM files: its certificate and key
 // and, unless clientCA is empty, the authorities for the certificates that clients must then
-// have.
+// have. Certificate and key are read again when their files have changed.
 func TLSConfig(cert, key, clientCA string) (*tls.Config, error) {
-	pair, err := tls.LoadX509KeyPair(cert, key)
-	if err != nil {
-		return nil, fmt.Errorf("certificate %s with key %s: %w", cert, key, err)
+	pair := &reloaded[*tls.Certificate]{files: []string{cert, key}, read: func() (*tls.Certificate, error) {
+		var pair tls.Certificate
+		_, err := readSecret(key)
+		if err == nil {
+			pair, err = tls.LoadX509KeyPair(cert, key)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("certificate %s with key %s: %w", cert, key, err)
+		}
+		return &pair, nil
+	}}
+	if _, err := pair.get(); err != nil {
+		return nil, err
 	}
-	c := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	c := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair.get() }}
+	var err error
 	if clientCA != "" {
 		if c.ClientCAs, err = ReadAuthorities(clientCA); err != nil {
 			return nil, err
@@ -68,7 +81,7 @@ func ReadAuthorities(file string) (*x509.CertPool, error) {
 
 // ReadToken reads a bearer token from a file, without the space around it.
 func ReadToken(file string) (string, error) {
-	text, err := os.ReadFile(file)
+	text, err := readSecret(file)
 	if err != nil {
 		return "", fmt.Errorf("token: %w", err)
 	}
@@ -77,4 +90,67 @@ func ReadToken(file string) (string, error) {
 		return "", errors.New("token: " + file + " must hold one word of at least 16 characters, for example from `openssl rand -hex 32`")
 	}
 	return token, nil
+}
+
+// TokenFile returns a token that is read again when its file has changed. While the file
+// has no token, the previous one stays.
+func TokenFile(file string) (func() string, error) {
+	token := &reloaded[string]{files: []string{file}, read: func() (string, error) { return ReadToken(file) }}
+	if _, err := token.get(); err != nil {
+		return nil, err
+	}
+	return func() string {
+		t, _ := token.get() // the first one could be read, so there is one
+		return t
+	}, nil
+}
+
+// readSecret reads a file that must be readable by its owner alone.
+func readSecret(file string) ([]byte, error) {
+	info, err := os.Stat(file)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular(): // reading a pipe may never end
+		return nil, fmt.Errorf("%s is not a regular file", file)
+	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
+		return nil, fmt.Errorf("%s can be read by others (mode %v): chmod 600 %s", file, info.Mode().Perm(), file)
+	}
+	return os.ReadFile(file)
+}
+
+// reloaded is a value that is read from files, and again when they have changed.
+type reloaded[T any] struct {
+	files []string
+	read  func() (T, error)
+
+	mu    sync.Mutex
+	stamp string // of the files when they were read
+	value T
+	there bool
+}
+
+// get returns the value. If the files cannot be read, the previous value stays; if there is
+// none, that is an error.
+func (r *reloaded[T]) get() (T, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	stamp := ""
+	for _, f := range r.files {
+		if info, err := os.Stat(f); err == nil {
+			stamp += fmt.Sprint(info.ModTime().UnixNano(), info.Size(), ";")
+		}
+	}
+	if r.there && stamp == r.stamp {
+		return r.value, nil
+	}
+	value, err := r.read()
+	if err != nil && !r.there {
+		return value, err
+	}
+	r.stamp = stamp // a file that cannot be read is tried again when it changes
+	if err == nil {
+		r.value, r.there = value, true
+	}
+	return r.value, nil
 }

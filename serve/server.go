@@ -32,7 +32,7 @@ import (
 type Options struct {
 	Name  string                           // program and version, told to clients
 	Model *Model                           // decides until SetModel
-	Token string                           // that clients must send; "": none
+	Token func() string                    // that clients must send; nil: none
 	Only  int                              // the only number of workers that jobs may have; 0: any
 	TLS   credentials.TransportCredentials // nil: no encryption
 	Log   *slog.Logger

@@ -54,8 +54,8 @@ func (o *listenOptions) add(cmd *cobra.Command) {
 
 // security is what keeps others out.
 type security struct {
-	token string      // "": none is asked for
-	tls   *tls.Config // nil: in the clear
+	token func() string // nil: none is asked for
+	tls   *tls.Config   // nil: in the clear
 }
 
 // listening is where a server can be reached.
@@ -132,7 +132,7 @@ func (o *listenOptions) security() (s security, err error) {
 		}
 	}
 	if o.tokenFile != "" {
-		s.token, err = serve.ReadToken(o.tokenFile)
+		s.token, err = serve.TokenFile(o.tokenFile)
 	}
 	return s, err
 }

@@ -104,6 +104,7 @@ func (a *app) runStudy(ctx context.Context, s studied, f *studyFlags) (err error
 		if plan.Store, err = study.Create(f.out, s.info(a), f.resume); err != nil {
 			return err
 		}
+		defer func() { err = errors.Join(err, plan.Store.Close()) }()
 	}
 	meter := a.progress(s.label, "measurements", int64(len(plan.Runs)))
 	plan.Each = func(r study.Record, found bool) {

@@ -45,30 +45,44 @@ type Info struct {
 //	cells/CELL/PARTITIONER-seedN.json     a measurement (Record)
 //
 // Files are replaced as a whole, so that a study that is killed keeps what was done.
-type Store struct{ dir string }
+type Store struct {
+	dir  string
+	lock *runlog.Lock
+}
 
 // Create begins a study in dir. If resume is set it continues the study there; otherwise a
 // folder that holds a study is refused.
 func Create(dir string, info Info, resume bool) (*Store, error) {
-	s := &Store{dir}
+	s := &Store{dir: dir}
 	if err := s.create(info, resume); err != nil {
-		return nil, fmt.Errorf("study %s: %w", dir, err)
+		return nil, errors.Join(fmt.Errorf("study %s: %w", dir, err), s.Close())
 	}
 	return s, nil
 }
 
-func (s *Store) create(info Info, resume bool) error {
+// Close lets other processes write to the folder.
+func (s *Store) Close() error {
+	lock := s.lock
+	s.lock = nil
+	return lock.Release()
+}
+
+func (s *Store) create(info Info, resume bool) (err error) {
+	if _, err := os.Lstat(filepath.Join(s.dir, InfoFile)); err == nil && !resume {
+		return errors.New("the folder already holds a study: continue it with --resume, or choose another name")
+	}
+	if err := os.MkdirAll(filepath.Join(s.dir, CellsDir), 0o777); err != nil {
+		return err
+	}
+	if s.lock, err = runlog.Acquire(s.dir); err != nil {
+		return err
+	}
 	before, err := ReadInfo(s.dir)
 	switch {
-	case err == nil && !resume:
-		return errors.New("the folder already holds a study: continue it with --resume, or choose another name")
 	case err == nil:
 		info.Resumed = append(before.Resumed, info.Started)
 		info.Started = before.Started
 	case !errors.Is(err, fs.ErrNotExist):
-		return err
-	}
-	if err := os.MkdirAll(filepath.Join(s.dir, CellsDir), 0o777); err != nil {
 		return err
 	}
 	text, err := yaml.Marshal(&info)

@@ -56,6 +56,7 @@ func create(t testing.TB, dir string, resume bool) *Store {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { s.Close() })
 	return s
 }
 
@@ -107,6 +108,9 @@ func TestStudy(t *testing.T) {
 
 	if _, err := Create(dir, Info{}, false); err == nil || !strings.Contains(err.Error(), "--resume") {
 		t.Errorf("a folder that holds a study: %v", err)
+	}
+	if err := plan.Store.Close(); err != nil {
+		t.Fatal(err)
 	}
 	plan.Store = create(t, dir, true)
 	plan.Runs[0].Cell.Rate.Windows++ // measured otherwise

@@ -61,6 +61,10 @@ type Checkpoint struct {
 	Configuration string             `json:"configuration,omitempty"` // the experiment that trained it, as YAML
 	Digest        string             `json:"policy_sha256"`           // of policy.safetensors, in hex; set by Save
 
+	// Whole is the SHA-256 of the manifest without it, and so of the whole checkpoint, since
+	// the manifest has Digest; set by Save. Checkpoints of earlier programs have none.
+	Whole string `json:"sha256,omitempty"`
+
 	// Tensors are the network's: network.NewMLP and network.NewGRU say which.
 	Tensors []network.Tensor `json:"-"`
 }

@@ -33,6 +33,11 @@ func Save(dir string, c *Checkpoint, extra ...func(folder string) error) error {
 		return fmt.Errorf("save checkpoint %s: %w", dir, err)
 	}
 	c.Digest = digest(tensors.Bytes())
+	whole, err := c.whole()
+	if err != nil {
+		return fmt.Errorf("save checkpoint %s: %w", dir, err)
+	}
+	c.Whole = whole
 	manifest, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {
 		return fmt.Errorf("save checkpoint %s: %w", dir, err)
@@ -78,6 +83,15 @@ func Read(fsys fs.FS) (*Checkpoint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", manifestFile, err)
 	}
+	if c.Whole != "" {
+		sum, err := c.whole()
+		if err == nil && sum != c.Whole {
+			err = fmt.Errorf("has SHA-256 %s, not %s as it says: the file is damaged", sum, c.Whole)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", manifestFile, err)
+		}
+	}
 	_, parameters := c.size()
 	if data, err = readBounded(fsys, policyFile, int64(4*parameters+mostHeader)); err != nil {
 		return nil, err
@@ -115,6 +129,14 @@ func readBounded(fsys fs.FS, name string, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("%s: is larger than %d bytes, more than it can need", name, limit)
 	}
 	return data, nil
+}
+
+// whole is what Whole must be.
+func (c *Checkpoint) whole() (string, error) {
+	without := *c
+	without.Whole = ""
+	data, err := json.Marshal(&without)
+	return digest(data), err
 }
 
 func digest(data []byte) string {
