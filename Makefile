@@ -25,7 +25,7 @@ TIMED := ./engine ./engine/local
 # Packages with goroutines of their own; their tests run under the race detector.
 CONCURRENT := ./cmd/... ./collect ./engine ./engine/local ./engine/flink/... ./eval/study ./meter ./serve/... ./train/online ./train/setup
 
-.PHONY: help setup libtorch build test test-long vet staticcheck format-check unit quickstart bench-route bench-train bench-learn bench-offline bench-flink results results-paper laws builtin proto flink flink-test clean
+.PHONY: help setup libtorch build test test-long fuzz attack vet staticcheck format-check unit quickstart bench-route bench-train bench-learn bench-offline bench-flink results results-paper laws builtin proto flink flink-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -105,6 +105,14 @@ test-long: test ## also fuzz every parser for a minute, and all failures and com
 	./scripts/fuzz.sh 60s
 	$(FAULTS)
 	./scripts/flink-e2e.sh $(BIN)
+
+fuzz: ## fuzz every parser for ten minutes each
+	./scripts/fuzz.sh 10m
+
+# Repeats the tests that attack the server, under the race detector.
+ATTACKS := TestSlow|TestSmallJobs|TestPairs|TestAJumped|TestStrangers|TestIdle|TestJobsThat|TestOneHost|TestHTTP|TestLogIs|TestPoison|TestWrong|TestGarbage|TestConnections|TestHalfOpen
+attack: ## attack the policy server for about ten minutes
+	$(GO) test -race ./serve -run '$(ATTACKS)' -count 10 -timeout 30m
 
 quickstart: setup build ## run jobs on real data, in a few minutes
 	@./scripts/quickstart.sh $(BIN)

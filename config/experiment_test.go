@@ -3,6 +3,7 @@ package config_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -45,11 +46,11 @@ func TestReadyExperimentsAreFeasible(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		units := 1 // the file experiments have one value or word per record
-		if e.Source.File.Path == "" {
-			units = e.Source.Sentences.Words
+		units := 1.0 // the file experiments have one value or word per record
+		if s := e.Source.Sentences; e.Source.File.Path == "" {
+			units = float64(s.Words) * math.Exp(s.Spread*s.Spread/2) // the mean of a log-normal number
 		}
-		work := e.Job.Costs.Record.Seconds() + float64(units)*e.Job.Costs.Unit.Seconds()
+		work := e.Job.Costs.Record.Seconds() + units*e.Job.Costs.Unit.Seconds()
 		capacity := 0.0
 		for _, s := range e.Job.Speeds.Of(e.Job.Workers, e.Seed) {
 			capacity += s

@@ -21,13 +21,8 @@ func hasChecks(version int) bool { return version >= 2 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// checksum is the CRC-32C of a batch: of the schema's metadata as "key=value" and a zero
-// byte for each entry, by key, then of each column but the last, in their order in the file.
-//
-// Of a column it takes, for every row: whether it is null, as a byte, if the column may have
-// nulls; the values in little endian, a bool as a byte; of lists and strings first all
-// lengths, as 64-bit numbers, then all elements or bytes; of structs each field like a
-// column. Null rows count with their values.
+// checksum is the CRC-32C of a batch (FORMAT.md, "Checksums"). Null rows count with their
+// values.
 func checksum(batch arrow.Record) uint32 {
 	sum := uint32(0)
 	md := batch.Schema().Metadata()

@@ -30,6 +30,11 @@ type Config struct {
 	// was trained on zipf 1.5 for 8 workers had an imbalance of 0.02 at distance 0, 0.05 at
 	// 0.06, 0.09 at 0.12 and 0.19 at 0.30 (zipf 1.0). Analytic routes had 0.03 at each.
 	KeyDistance float64
+
+	// MaxImbalance is the imbalance that no job should have for Warm windows in a row under a
+	// model's routes. A model that causes it decides no more for the job: the last good one
+	// does, or the analytic controller. 0: any imbalance.
+	MaxImbalance float64
 }
 
 // Limits bounds what clients may use.
@@ -64,7 +69,7 @@ func Default() Config {
 		Limits:    Limits{Message: 4 << 20, Connections: 4096, Strangers: 256, HTTP: 128, Streams: 16384, PerClient: 256, Jobs: 1024, HostJobs: 256, HostConnections: 1024, Workers: 4096, Pairs: 1 << 27, Reports: 1000, PerSecond: 10000},
 		Keepalive: Keepalive{Time: 10 * time.Second, Timeout: 5 * time.Second, Idle: 30 * time.Second, Age: 24 * time.Hour},
 		Hello:     5 * time.Second, Linger: time.Minute, Drain: 5 * time.Second, Decide: 250 * time.Millisecond, Warm: 8,
-		KeyDistance: 0.1,
+		KeyDistance: 0.1, MaxImbalance: 2,
 	}
 }
 
@@ -87,6 +92,7 @@ func (c *Config) Validate() error {
 		field.Finite("limits.reports", l.Reports, 0.1, 1e9),
 		field.Finite("limits.per_second", l.PerSecond, 0.1, 1e9),
 		field.Whole("warm", c.Warm, 0, 1<<16),
+		field.Finite("max_imbalance", c.MaxImbalance, 0, 1e6),
 		field.Finite("key_distance", c.KeyDistance, 0, math.Sqrt2),
 	}
 	for _, d := range []struct {

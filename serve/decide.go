@@ -118,11 +118,17 @@ func (j *job) decide(l lane) (more bool) {
 	}
 	began := j.server.now()
 	j.loop.Follow(heard)
+	j.judge(w.Window)
 	j.refresh(w.Window)
 	j.loop.Observe(w.Window)
 	d := j.loop.Decide()
 	if d.Route != nil {
-		d.Route = j.loop.Announce(d.Route)
+		if err := d.Route.Validate(); err != nil { // a network of huge weights may make numbers that are none
+			j.failed(w.Window, err)
+			d = policy.Decision{}
+		} else {
+			d.Route = j.loop.Announce(d.Route)
+		}
 	}
 	return j.decided(w, d, j.server.now().Sub(began) > j.server.config.Decide/2)
 }

@@ -196,7 +196,7 @@ func TestMissingWorker(t *testing.T) {
 		}
 		c.Await(r.Slide, time.Minute) // an answer gives way to the next if this process is slow
 	}
-	counted(t, s, `saspart_missing_total{job="short"} 5`)
+	counted(t, s, `saspart_missing_total{stream_job="short"} 5`)
 	if n := c.Status().Answers; n != 5 {
 		t.Errorf("%d of 5 windows are answered", n)
 	}

@@ -50,6 +50,7 @@ type job struct {
 
 	// Without the lock, for decide alone.
 	keys     keys
+	trust    trust
 	loop     *loop.Loop
 	upcoming *decider // of the loop's pending handover; nil: none
 }
@@ -58,6 +59,7 @@ type job struct {
 type choice struct {
 	model *Model
 	far   bool // the job's keys are too far from the model's: routes are analytic
+	lost  bool // the model's windows were bad: routes are analytic
 }
 
 // decider is a choice and the controller made for it.
@@ -78,6 +80,7 @@ func newJob(s *Server, h *wire.Hello, host string) *job {
 		learn:     policy.NewBlur(s.learn, s.seed),
 	}
 	j.keys = keys{limit: s.config.KeyDistance}
+	j.trust = trust{limit: s.config.MaxImbalance, windows: max(1, s.config.Warm)}
 	j.decider = j.deciderOf(choice{model: s.currentModel()})
 	j.loop = loop.New(loop.Config{Workers: h.Shape.Workers, Controller: j.decider.controller, Failed: j.failed})
 	j.assembler.Know(j.loop.Latest())
@@ -88,9 +91,12 @@ func newJob(s *Server, h *wire.Hello, host string) *job {
 // model does not decide.
 func (j *job) deciderOf(c choice) decider {
 	workers, why := j.shape.Workers, ""
-	if c.far {
+	switch {
+	case c.lost:
+		why = j.trust.reason()
+	case c.far:
 		why = j.keys.reason()
-	} else {
+	default:
 		controller, err := c.model.New(workers)
 		if err == nil {
 			return decider{c, controller, ""}
@@ -191,9 +197,25 @@ func (j *job) hear(r *policy.Route) {
 	}
 }
 
+// judge lets the job lose its trust in the model that decided on the routes of a window.
+func (j *job) judge(w *policy.Window) {
+	m := j.decider.model
+	if j.decider.analytic != "" {
+		m = nil
+	}
+	if !j.trust.see(m, w) {
+		return
+	}
+	j.server.log.Error("a model decides no more for a job", "job", j.name, "model", m.Name, "digest", short(m.Digest), "why", j.trust.reason())
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.view.lost++
+}
+
 // failed logs the panic of a controller: its job keeps the latest route, and other jobs are
 // not affected.
 func (j *job) failed(w *policy.Window, reason any) {
+	j.trust.failed = j.upcoming == nil // else it may be the one that only watches
 	j.server.log.Error("a controller failed; the latest route stays", "job", j.name, "window", w.Step, "why", reason, "stack", string(debug.Stack()))
 }
 
@@ -213,9 +235,9 @@ func measured(busy []float64) []float64 {
 // controller first watches Config.Warm windows, unless it is the job's first keys that do
 // not fit; a choice that changes meanwhile starts another handover, or cancels it.
 func (j *job) refresh(w *policy.Window) {
-	m := j.server.currentModel()
+	m, trusted := j.trust.choose(j.server.currentModel())
 	far, first := j.keys.far(m, w, j.shape.Workers)
-	c := choice{m, far}
+	c := choice{m, far && trusted, !trusted}
 	switch {
 	case j.upcoming != nil && c == j.upcoming.choice:
 	case c == j.decider.choice:
@@ -223,7 +245,7 @@ func (j *job) refresh(w *policy.Window) {
 		j.loop.Keep()
 	default:
 		watch := j.server.config.Warm
-		if first && m == j.decider.model {
+		if first && m == j.decider.model || j.decider.model == j.trust.bad {
 			watch = 0
 		}
 		next := j.deciderOf(c)

@@ -82,9 +82,9 @@ func TestJobOfOtherKeys(t *testing.T) {
 	}
 	text := exposed(t, s)
 	for want, there := range map[string]bool{
-		`saspart_fallbacks_total{job="drifting",reason="workers"} 0`: true,
-		`saspart_fallbacks_total{job="drifting",reason="keys"} 0`:    false,
-		`saspart_key_distance{job="drifting"} `:                      true,
+		`saspart_fallbacks_total{reason="workers",stream_job="drifting"} 0`: true,
+		`saspart_fallbacks_total{reason="keys",stream_job="drifting"} 0`:    false,
+		`saspart_key_distance{stream_job="drifting"} `:                      true,
 	} {
 		if strings.Contains(text, want) != there {
 			t.Errorf("metrics with %q: %v, want %v", want, !there, there)
@@ -97,7 +97,7 @@ func TestJobOfOtherKeys(t *testing.T) {
 	if got := drive(other, c, flat, 3); got.Reason == "" {
 		t.Errorf("a job of other keys is not told: %+v", got)
 	}
-	if text := exposed(t, s); !strings.Contains(text, `saspart_fallbacks_total{job="other",reason="keys"} 3`) {
+	if text := exposed(t, s); !strings.Contains(text, `saspart_fallbacks_total{reason="keys",stream_job="other"} 3`) {
 		t.Errorf("the first windows of a job of other keys are not analytic:\n%s", text)
 	}
 }
@@ -128,7 +128,7 @@ func TestJobOfAnyKeys(t *testing.T) {
 		if got := c.Status(); got.Reason != "" || got.Answers != 12 {
 			t.Errorf("%s: status %+v", tc.why, got)
 		}
-		if text := exposed(t, s); strings.Contains(text, "saspart_key_distance{") || !strings.Contains(text, `saspart_fallbacks_total{job="toy",reason="keys"} 0`) {
+		if text := exposed(t, s); strings.Contains(text, "saspart_key_distance{") || !strings.Contains(text, `saspart_fallbacks_total{reason="keys",stream_job="toy"} 0`) {
 			t.Errorf("%s: metrics\n%s", tc.why, text)
 		}
 	}

@@ -1,6 +1,8 @@
 package serve
 
 import (
+	"cmp"
+	"slices"
 	"strconv"
 	"time"
 
@@ -18,9 +20,9 @@ type metrics struct {
 	rejected *prometheus.CounterVec // reports, by reason
 	unsent   prometheus.Counter
 
-	jobs, streams, model                                  *prometheus.Desc
-	windows, decisions, fallbacks, late, missing, reports *prometheus.Desc
-	imbalance, busy, cpu, distance                        *prometheus.Desc
+	jobs, streams, model                                        *prometheus.Desc
+	windows, decisions, fallbacks, late, lost, missing, reports *prometheus.Desc
+	imbalance, busy, busyOf, cpu, distance, build               *prometheus.Desc
 }
 
 func newMetrics(s *Server) *metrics {
@@ -45,16 +47,19 @@ func newMetrics(s *Server) *metrics {
 		jobs:      desc("jobs", "Jobs that are attached or have not been dropped yet."),
 		streams:   desc("streams", "Open streams."),
 		model:     desc("model_generation", "Number of models that have decided so far, including the present one.", "model", "digest"),
-		windows:   desc("windows_total", "Windows answered.", "job"),
-		decisions: desc("routes_total", "Windows answered with another route.", "job"),
-		fallbacks: desc("fallbacks_total", "Windows answered by the analytic route, because the model does not fit the job's workers or its keys.", "job", "reason"),
-		late:      desc("late_decisions_total", "Windows answered by the latest route, because the decision took too long.", "job"),
-		missing:   desc("missing_total", "Subtasks missing from windows.", "job"),
-		reports:   desc("reports_total", "Reports of one subtask for one slide, by fate.", "job", "fate"),
-		imbalance: desc("imbalance", "(largest - mean) / mean of the busy ratios of the last window.", "job"),
-		distance:  desc("key_distance", "Distance of the job's hot keys from those that the model was trained on.", "job"),
-		busy:      desc("busy_ratio", "Busy ratio in the last window.", "job", "worker"),
-		cpu:       desc("cpu_ratio", "Share of the last window that the worker's thread was on a core.", "job", "worker"),
+		windows:   desc("windows_total", "Windows answered.", "stream_job"),
+		decisions: desc("routes_total", "Windows answered with another route.", "stream_job"),
+		fallbacks: desc("fallbacks_total", "Windows answered by the analytic route, because the model does not fit the job's workers or its keys.", "stream_job", "reason"),
+		late:      desc("late_decisions_total", "Windows answered by the latest route, because the decision took too long.", "stream_job"),
+		lost:      desc("lost_models_total", "Models that decide no more for the job, because its windows under their routes were bad.", "stream_job"),
+		missing:   desc("missing_total", "Subtasks missing from windows.", "stream_job"),
+		reports:   desc("reports_total", "Reports of one subtask for one slide, by fate.", "stream_job", "fate"),
+		imbalance: desc("imbalance", "(largest - mean) / mean of the busy ratios of the last window.", "stream_job"),
+		distance:  desc("key_distance", "Distance of the job's hot keys from those that the model was trained on.", "stream_job"),
+		busy:      desc("busy_ratio", "Busy ratio in the last window.", "stream_job", "worker"),
+		busyOf:    desc("busy_ratios", "Busy ratios of all workers in the last window.", "stream_job"),
+		build:     desc("build_info", "The program; always 1.", "version"),
+		cpu:       desc("cpu_ratio", "Share of the last window that the worker's thread was on a core.", "stream_job", "worker"),
 	}
 	m.registry.MustRegister(m.latency, m.refused, m.rejected, m.unsent, m, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -74,7 +79,7 @@ func (m *metrics) answered(j *job, took time.Duration) {
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.jobs, m.streams, m.model, m.windows, m.decisions, m.fallbacks, m.late, m.missing, m.reports, m.imbalance, m.busy, m.cpu, m.distance} {
+	for _, d := range []*prometheus.Desc{m.jobs, m.streams, m.model, m.windows, m.decisions, m.fallbacks, m.late, m.lost, m.missing, m.reports, m.imbalance, m.busy, m.busyOf, m.build, m.cpu, m.distance} {
 		to <- d
 	}
 }
@@ -87,6 +92,7 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 	count := func(d *prometheus.Desc, v uint64, labels ...string) {
 		to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
 	}
+	gauge(m.build, 1, m.server.name)
 	jobs := m.server.list()
 	model := m.server.currentModel()
 	gauge(m.jobs, float64(len(jobs)))
@@ -99,6 +105,7 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 		count(m.fallbacks, v.Fallbacks-v.FarKeys, v.Job, "workers")
 		count(m.fallbacks, v.FarKeys, v.Job, "keys")
 		count(m.late, v.Late, v.Job)
+		count(m.lost, v.Lost, v.Job)
 		if v.KeyDistance != nil {
 			gauge(m.distance, *v.KeyDistance, v.Job)
 		}
@@ -109,8 +116,9 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 		if n := len(v.Imbalance); n > 0 {
 			gauge(m.imbalance, v.Imbalance[n-1], v.Job)
 		}
-		for w, b := range v.Busy {
-			if b != nil {
+		to <- busyRatios(m.busyOf, &v)
+		for _, w := range shownWorkers(&v) {
+			if b := v.Busy[w]; b != nil {
 				gauge(m.busy, *b, v.Job, strconv.Itoa(w))
 			}
 			if c := v.CPU[w]; c != nil {
@@ -118,4 +126,47 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 			}
 		}
 	}
+}
+
+// mostWorkers is how many workers of a job have series of their own: all, or as many of the
+// busiest and of the least busy together.
+const mostWorkers = 64
+
+// shownWorkers returns the workers that have series of their own.
+func shownWorkers(v *View) []int {
+	workers := make([]int, len(v.Busy))
+	for w := range workers {
+		workers[w] = w
+	}
+	if len(workers) <= mostWorkers {
+		return workers
+	}
+	busy := func(w int) float64 {
+		if b := v.Busy[w]; b != nil {
+			return *b
+		}
+		return -1
+	}
+	slices.SortStableFunc(workers, func(a, b int) int { return cmp.Compare(busy(a), busy(b)) })
+	return slices.Delete(workers, mostWorkers/2, len(workers)-mostWorkers/2)
+}
+
+// busyRatios is the histogram of a job's busy ratios.
+func busyRatios(d *prometheus.Desc, v *View) prometheus.Metric {
+	buckets, count, sum := map[float64]uint64{}, uint64(0), 0.0
+	for i := range 10 {
+		buckets[float64(i+1)/10] = 0
+	}
+	for _, b := range v.Busy {
+		if b == nil {
+			continue
+		}
+		count, sum = count+1, sum+*b
+		for upper := range buckets {
+			if *b <= upper {
+				buckets[upper]++
+			}
+		}
+	}
+	return prometheus.MustNewConstHistogram(d, count, sum, buckets, v.Job)
 }

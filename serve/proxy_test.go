@@ -167,7 +167,7 @@ func TestSlowReader(t *testing.T) {
 		say(t, stream, nil, message(j.report()))
 	}
 	works(t, s, "beside")
-	counted(t, s, fmt.Sprintf(`saspart_windows_total{job="slow"} %d`, windows))
+	counted(t, s, fmt.Sprintf(`saspart_windows_total{stream_job="slow"} %d`, windows))
 	if strings.Contains(page(t, s, "/metrics"), "saspart_unsent_decisions_total 0\n") {
 		t.Error("every decision was sent, though no client read them")
 	}

@@ -24,6 +24,7 @@ type View struct {
 	Incomplete   uint64         `json:"incomplete"`   // windows without some of the subtasks
 	Fallbacks    uint64         `json:"fallbacks"`    // windows answered by the analytic route
 	FarKeys      uint64         `json:"far_keys"`     // of them, because of the job's keys
+	Lost         uint64         `json:"lost"`         // models that decide no more, because their windows were bad
 	Late         uint64         `json:"late"`         // windows answered by the latest route, because the decision took too long
 	KeyDistance  *float64       `json:"key_distance"` // of the job's keys from those trained on; null: unknown, or any fit
 	Reports      reports.Counts `json:"reports"`
@@ -52,14 +53,14 @@ const (
 
 // view is what a job keeps for its View.
 type view struct {
-	windows, routes, incomplete, fallbacks, farKeys, late uint64
-	imbalance                                             []float64
-	busy                                                  []float64
-	cpu                                                   []float64 // 0: unknown
-	hot                                                   []policy.HotKey
-	sent                                                  int64 // records that the shares of hot refer to
-	rate                                                  float64
-	route                                                 *policy.Route // in force in the last window that reported one
+	windows, routes, incomplete, fallbacks, farKeys, late, lost uint64
+	imbalance                                                   []float64
+	busy                                                        []float64
+	cpu                                                         []float64 // 0: unknown
+	hot                                                         []policy.HotKey
+	sent                                                        int64 // records that the shares of hot refer to
+	rate                                                        float64
+	route                                                       *policy.Route // in force in the last window that reported one
 }
 
 func newView(workers int) view {
@@ -106,7 +107,7 @@ func (j *job) current() View {
 	out := View{
 		Job: j.name, Workers: j.shape.Workers, Partitioners: j.shape.Partitioners, Streams: len(j.streams),
 		Model: j.decider.model.Name, Generation: j.decider.model.generation, Analytic: j.decider.analytic, KeyDistance: j.distance,
-		Windows: v.windows, Routes: v.routes, Incomplete: v.incomplete, Fallbacks: v.fallbacks, FarKeys: v.farKeys, Late: v.late, Rate: v.rate,
+		Windows: v.windows, Routes: v.routes, Incomplete: v.incomplete, Fallbacks: v.fallbacks, FarKeys: v.farKeys, Late: v.late, Lost: v.lost, Rate: v.rate,
 		Reports:   j.assembler.Counts(),
 		Imbalance: slices.Clone(v.imbalance[max(0, len(v.imbalance)-viewWindows):]),
 		Busy:      make([]*float64, len(v.busy)), CPU: make([]*float64, len(v.cpu)), Hot: []HotView{}, SlotShare: make([]float64, j.shape.Workers),

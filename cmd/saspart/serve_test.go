@@ -103,7 +103,7 @@ func TestServeDecidesForARun(t *testing.T) {
 			t.Errorf("no %q in %q", want, narration)
 		}
 	}
-	if status, text := get(t, "http://"+at.HTTP+"/metrics", ""); status != http.StatusOK || !strings.Contains(text, `saspart_windows_total{job="wordcount-zipf"} 7`) {
+	if status, text := get(t, "http://"+at.HTTP+"/metrics", ""); status != http.StatusOK || !strings.Contains(text, `saspart_windows_total{stream_job="wordcount-zipf"} 7`) {
 		t.Errorf("status %d, metrics\n%s", status, text)
 	}
 	if code, log := stop(); code != codeOK || !strings.Contains(log, "job attached") {
@@ -169,7 +169,7 @@ func TestServeWatches(t *testing.T) {
 	if code != codeOK || !strings.Contains(narration, "trained for 4 workers, the job has 8") {
 		t.Errorf("exit code %d, %s", code, narration)
 	}
-	until("/metrics", `saspart_fallbacks_total{job="other",reason="workers"} 19`)
+	until("/metrics", `saspart_fallbacks_total{reason="workers",stream_job="other"} 19`)
 	if code, log := stop(); code != codeOK || !strings.Contains(log, "the previous one stays") {
 		t.Errorf("the server left with %d and logged %s", code, log)
 	}

@@ -62,7 +62,7 @@ func TestTrainOnlineListens(t *testing.T) {
 	if said := attach(t, at, "40"); !strings.Contains(said, "training decides, at") {
 		t.Errorf("the first job: %s", said)
 	}
-	if status, text := get(t, "http://"+at.HTTP+"/metrics", ""); status != http.StatusOK || !strings.Contains(text, `saspart_windows_total{job="wordcount-zipf"} 39`) {
+	if status, text := get(t, "http://"+at.HTTP+"/metrics", ""); status != http.StatusOK || !strings.Contains(text, `saspart_windows_total{stream_job="wordcount-zipf"} 39`) {
 		t.Errorf("status %d, metrics\n%s", status, text)
 	}
 	if said := attach(t, at, "4", "--set", "job.workers=4", "--server-job", "four", "--server-stale", "1s"); !strings.Contains(said, "this server takes jobs of 8 only") {

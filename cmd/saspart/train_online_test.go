@@ -118,7 +118,7 @@ func TestTrainOnlineJobs(t *testing.T) {
 	}
 	traces := filepath.Join(dir, "*.arrow")
 	must(codeOK, append([]string{"collect", "--config", "wordcount-zipf", "--windows", "30", "--partitioner", "dalton-offline", "--out", dir}, job...)...)
-	must(codeOK, "train-offline", "--data", traces, "--out", filepath.Join(dir, "off"), "--steps", "4", "--set", "learner.hidden=[8]", "--set", "learner.critics=2", "--set", "learner.batch=8")
+	must(codeOK, "train-offline", "--data", traces, "--out", filepath.Join(dir, "off"), "--steps", "4", "--set", "learner.hidden=[8]", "--set", "learner.critics=2", "--set", "learner.batch=8", "--set", "learner.loads_rate=0")
 	for _, tc := range []struct {
 		name string
 		code int
@@ -126,6 +126,9 @@ func TestTrainOnlineJobs(t *testing.T) {
 		say  string
 	}{
 		{"sim", codeOK, []string{"--engine", "sim", "--parallel", "2", "--checkpoint", filepath.Join(dir, "off"), "--data", traces}, "with the critics of"},
+		{"calql", codeOK, []string{"--engine", "sim", "--algo", "calql", "--checkpoint", filepath.Join(dir, "off"), "--data", traces}, "with the critics of"},
+		{"td3bc", codeOK, []string{"--engine", "sim", "--algo", "td3bc", "--checkpoint", filepath.Join(dir, "off")}, "with the critics of"},
+		{"bc", codeUsage, []string{"--algo", "bc"}, "algo"},
 		{"fluid", codeThreshold, []string{"--engine", "fluid", "--set", "fluid.noise=0.1", "--target-imbalance", "1e-9"}, "was not reached"},
 		{"capacity", codeOK, []string{"--engine", "sim", "--action", "capacity", "--checkpoint", "builtin", "--data", traces}, "recorded windows"},
 		{"wrong", codeUsage, []string{"--action", "capacity", "--checkpoint", filepath.Join(dir, "off")}, "is of kind shares"},

@@ -102,13 +102,14 @@ func (x *ExploringPolicy) State() PolicyState {
 // workers or another network is an error and changes nothing.
 func (x *ExploringPolicy) Restore(s PolicyState) error {
 	p := x.policy
-	if len(s.Log) != p.filter.Workers() || len(s.Hedge) != len(s.Log) || len(s.Missed) != len(s.Log) || len(s.Memory) != len(p.memory) {
+	if len(s.Log) != p.filter.Workers() || len(s.Hedge) != len(s.Log) || s.Missed != nil && len(s.Missed) != len(s.Log) || len(s.Memory) != len(p.memory) {
 		return fmt.Errorf("restore the policy: a state of %d workers and a memory of %d numbers, where %d and %d belong",
 			len(s.Log), len(s.Memory), p.filter.Workers(), len(p.memory))
 	}
 	copy(p.filter.Estimate(), s.Log)
 	copy(p.filter.Hedge(), s.Hedge)
-	copy(p.filter.Missed(), s.Missed)
+	clear(p.filter.Missed())
+	copy(p.filter.Missed(), s.Missed) // nil in states of earlier versions
 	copy(p.memory, s.Memory)
 	return nil
 }

@@ -258,18 +258,16 @@ func naiveAnswer(b []byte, workers int, base *policy.Route) (*Answer, error) {
 	if len(m.Capacities)+len(m.Waiting) == 0 || a.Err != nil {
 		return a, nil
 	}
-	sum := 0.0
-	for _, v := range m.Capacities {
-		sum += float64(v)
+	parts := make([]float64, len(m.Capacities))
+	for i, v := range m.Capacities {
+		parts[i] = float64(v)
 	}
-	if len(m.Capacities) != workers || len(m.Waiting) != 0 && len(m.Waiting) != workers || sum == 0 {
+	capacities := policy.CapacitiesOf(parts)
+	if len(m.Capacities) != workers || len(m.Waiting) != 0 && len(m.Waiting) != workers || capacities == nil {
 		a.Err = errRefused
 		return a, nil
 	}
-	a.Capacities = &policy.Capacities{}
-	for _, v := range m.Capacities {
-		a.Capacities.Of = append(a.Capacities.Of, float64(v)/sum)
-	}
+	a.Capacities = capacities
 	for _, v := range m.Waiting {
 		a.Capacities.Waiting = append(a.Capacities.Waiting, float64(v))
 	}

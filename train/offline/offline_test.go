@@ -165,8 +165,8 @@ const childVariable = "SASPART_TRAIN_TEST_CHILD"
 func TestKilled(t *testing.T) {
 	const updates = 60
 	if job := os.Getenv(childVariable); job != "" {
-		path, dir, _ := strings.Cut(job, "\n")
-		o, err := tinyOffline(path, dir, train.CQL, updates)
+		args := strings.Split(job, "\n")
+		o, err := tinyOffline(args[0], args[1], train.Algorithm(args[2]), updates)
 		o.Config.CheckpointEvery = 1
 		o.Resume = true
 		o.Watch = func(train.Stats) { time.Sleep(time.Millisecond) }
@@ -174,12 +174,20 @@ func TestKilled(t *testing.T) {
 		return
 	}
 	if testing.Short() {
-		t.Skip("starts up to 21 processes")
+		t.Skip("starts 21 processes for each algorithm")
 	}
-	path, dir := fluidTrace(t, 4, 20), t.TempDir()
+	path := fluidTrace(t, 4, 20)
+	for _, row := range train.Algorithms() {
+		t.Run(string(row.Name), func(t *testing.T) { killed(t, path, row.Name, updates) })
+	}
+}
+
+// killed kills a training at 20 random moments, and resumes it each time.
+func killed(t *testing.T, path string, algorithm train.Algorithm, updates int) {
+	dir := t.TempDir()
 	start := func() *exec.Cmd {
 		child := exec.Command(os.Args[0], "-test.run", "^TestKilled$")
-		child.Env = append(os.Environ(), childVariable+"="+path+"\n"+dir)
+		child.Env = append(os.Environ(), childVariable+"="+path+"\n"+dir+"\n"+string(algorithm))
 		if err := child.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -189,7 +197,7 @@ func TestKilled(t *testing.T) {
 	last := uint64(0)
 	for range 20 {
 		child := start()
-		time.Sleep(time.Duration(rng.IntN(400)) * time.Millisecond)
+		time.Sleep(time.Duration(rng.IntN(250)) * time.Millisecond)
 		_ = child.Process.Kill() // it may have ended
 		_ = child.Wait()
 		s, err := train.ReadSaved(filepath.Join(dir, train.Last))
@@ -207,7 +215,7 @@ func TestKilled(t *testing.T) {
 	if err := start().Wait(); err != nil {
 		t.Fatal("resumed: ", err)
 	}
-	o, err := tinyOffline(path, t.TempDir(), train.CQL, updates)
+	o, err := tinyOffline(path, t.TempDir(), algorithm, updates)
 	o.Config.CheckpointEvery = 1
 	runTiny(t, o, err)
 	sameFiles(t, filepath.Join(o.Dir, train.Last), filepath.Join(dir, train.Last))

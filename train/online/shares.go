@@ -118,7 +118,7 @@ func (s *SharesLearner) Load(folder string, cfg replay.Config, dims train.Dims) 
 // Start starts from another training: from the policy of a checkpoint and, if there is
 // a state, from its critics. Adam's moments, the entropy's weight and the count of
 // updates start from scratch. It reports whether the critics could be used, which must
-// be of the same number and size.
+// be of the same number and size, and both know loads or not.
 func (s *SharesLearner) Start(c *checkpoint.Checkpoint, from *train.State) (critics bool, err error) {
 	mine, err := s.Trainer.State()
 	if err != nil {
@@ -130,7 +130,10 @@ func (s *SharesLearner) Start(c *checkpoint.Checkpoint, from *train.State) (crit
 			known[t.Name] = t
 		}
 	}
-	critics = from != nil
+	knowLoads := func(s *train.State) bool {
+		return slices.ContainsFunc(s.Tensors, func(t train.Tensor) bool { return strings.HasPrefix(t.Name, "loads.") })
+	}
+	critics = from != nil && knowLoads(from) == knowLoads(&mine)
 	for _, t := range mine.Tensors {
 		if ofCritics(t.Name) && !strings.HasPrefix(t.Name, "value.") && len(known[t.Name].Data) != len(t.Data) {
 			critics = false

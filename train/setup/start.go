@@ -72,7 +72,7 @@ func (b *onlineBuild) startFrom(l *online.SharesLearner) error {
 	case critics:
 		b.log("start from %s, with the critics of %s", b.Checkpoint, folder)
 	case state != nil:
-		b.log("start from %s; its critics are of another number or size, so new ones start from scratch", b.Checkpoint)
+		b.log("start from %s; its critics are of another kind, number or size, so new ones start from scratch", b.Checkpoint)
 	default:
 		b.log("start from %s, which has no critics: new ones start from scratch", b.Checkpoint)
 	}

@@ -14,8 +14,16 @@ import (
 // TestStartFromAnother: online training by each algorithm starts from the policy of another,
 // target parameters included, and from its critics.
 func TestStartFromAnother(t *testing.T) {
-	from := fresh(t, small(train.CQL), 1)
-	trained(t, from, &edgySource{}, 3)
+	for _, rate := range []float64{0, 1e-3} {
+		cfg := small(train.CQL)
+		cfg.LoadsRate = rate
+		from := fresh(t, cfg, 1)
+		trained(t, from, &edgySource{}, 3)
+		startEach(t, from)
+	}
+}
+
+func startEach(t *testing.T, from *Trainer) {
 	saved := state(t, from)
 	each(t, func(t *testing.T, cfg train.Config) {
 		tr := fresh(t, cfg, 2)
@@ -28,7 +36,7 @@ func TestStartFromAnother(t *testing.T) {
 			t.Error("the policy is another")
 		}
 		// Critics that know loads are of another kind. V starts from scratch.
-		if fits := tr.loads == nil; critics != fits || fits && !slices.Equal(tr.critic.Slow, from.critic.Slow) {
+		if fits := (tr.loads == nil) == (from.loads == nil); critics != fits || fits && !slices.Equal(tr.critic.Slow, from.critic.Slow) {
 			t.Errorf("critics taken over: %v", critics)
 		}
 	})

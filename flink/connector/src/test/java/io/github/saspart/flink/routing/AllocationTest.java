@@ -27,6 +27,10 @@ class AllocationTest {
                 ((Follower) router).follow(Draw.threeTiers(random, workers), 0);
             }
             check(router, hashes, name + " at P " + workers);
+            if (router instanceof Limited) {
+                ((Limited) router).within(Feed.unequal(workers));
+                check(router, hashes, name + " within capacities at P " + workers);
+            }
             if (router instanceof Unattended) {
                 ((Unattended) router).unattended(true, 100);
                 check(router, hashes, name + " unattended at P " + workers);

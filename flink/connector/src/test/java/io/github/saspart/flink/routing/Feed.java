@@ -18,6 +18,13 @@ final class Feed {
         return new Env(workers, subtask, subtasks, 250_000_000, slides, slides, 1);
     }
 
+    /** Capacities of which every other one is three times as large. */
+    static Capacities unequal(int workers) {
+        double[] parts = new double[workers];
+        Arrays.setAll(parts, w -> 1 + w % 2 * 2);
+        return new Capacities(parts, null);
+    }
+
     /** n times the same hash. */
     static long[] repeat(long hash, int n) {
         long[] hashes = new long[n];

@@ -37,6 +37,11 @@ final class RoutingBenchmark {
         if (router instanceof Follower) {
             ((Follower) router).follow(Draw.threeTiers(new Random(1), workers), 0);
         }
+        if (router instanceof Limited) {
+            double[] equal = new double[workers];
+            Arrays.fill(equal, 1);
+            ((Limited) router).within(new Capacities(equal, null));
+        }
         if (router instanceof Learner) {
             double[] busy = new double[workers];
             Arrays.setAll(busy, w -> w % 7 / 7.0);
