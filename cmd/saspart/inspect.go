@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/saspart/saspart/dataset"
 	"github.com/saspart/saspart/eval/study"
+	"github.com/saspart/saspart/policy/checkpoint"
 )
 
 type inspectOptions struct {
@@ -27,15 +30,19 @@ func (a *app) inspectCommand() *cobra.Command {
 	var opts inspectOptions
 	cmd := &cobra.Command{
 		Use:   "inspect FILE",
-		Short: "Show a trace: its run, hot keys and imbalance over time",
+		Short: "Show a trace, or a checkpoint and how it was trained",
 		Long: `Reads a trace and shows its contents. A trace whose run was killed is read up to its
 last complete window; --repair closes it, so that other programs can read it too.
-The format is documented in dataset/FORMAT.md.`,
+The format is documented in dataset/FORMAT.md.
+
+Given the folder of a checkpoint or of a training run, or builtin, it shows the policy:
+what it decides, how it was trained and from what, and how good it was.`,
 		Example: `  saspart inspect traces/wordcount-zipf-dalton-offline-1.arrow
-  saspart inspect -o json traces/drift-pkg-7.arrow | jq .imbalance.mean`,
+  saspart inspect -o json traces/drift-pkg-7.arrow | jq .imbalance.mean
+  saspart inspect builtin`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usagef("%s takes one trace, but got %d arguments", cmd.CommandPath(), len(args))
+				return usagef("%s takes one trace or checkpoint, but got %d arguments", cmd.CommandPath(), len(args))
 			}
 			return nil
 		},
@@ -45,6 +52,9 @@ The format is documented in dataset/FORMAT.md.`,
 	outputFlag(cmd, &opts.output, "text", "json")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		opts.file = args[0]
+		if info, err := os.Stat(opts.file); err == nil && info.IsDir() || errors.Is(err, fs.ErrNotExist) && opts.file == checkpoint.BuiltinName {
+			return a.inspectCheckpoint(opts)
+		}
 		return a.runInspect(cmd.Context(), opts)
 	}
 	return cmd

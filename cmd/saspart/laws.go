@@ -40,8 +40,8 @@ waterfill's estimates, and of the fixed smoothing of 24 that is best for the law
 the number of workers in hindsight. Differences are paired, scenario by scenario, and
 have their standard errors.
 
-The laws that the built-in policy is measured on are built in, and so are those that
-it is trained on (training). docs/algorithms.md describes the settings of a law.`,
+The laws that the built-in policy is measured on are built in (laws), and so are wider
+ones to train on (training). docs/algorithms.md describes the settings of a law.`,
 		Example: `  saspart laws
   saspart laws --checkpoint runs/any --scenarios mine.yaml --workers 16 -o json`,
 		Args: noArgs,

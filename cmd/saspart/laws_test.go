@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/saspart/saspart/eval/laws"
+	"github.com/saspart/saspart/policy/checkpoint"
 )
 
 // saspart laws measures the laws of a file, or ready ones.
@@ -40,5 +41,33 @@ func TestLaws(t *testing.T) {
 		if code, _, narration := saspart(t, nil, append([]string{"laws"}, c.args...)...); code != codeUsage || !strings.Contains(narration, c.want) {
 			t.Errorf("%s: code %d, %s", c.why, code, narration)
 		}
+	}
+}
+
+// inspect of a checkpoint says how its policy was trained.
+func TestInspectCheckpoint(t *testing.T) {
+	code, out, narration := saspart(t, nil, "inspect", "builtin")
+	for _, want := range []string{"each worker's capacity, for any number of workers", "through a model of the job", "imbalance_8"} {
+		if code != codeOK || !strings.Contains(out, want) {
+			t.Errorf("code %d, no %q in\n%s%s", code, want, out, narration)
+		}
+	}
+	dir := filepath.Join(t.TempDir(), "a")
+	c, err := checkpoint.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Parent, c.Trained = "builtin", checkpoint.OnJob
+	if err := checkpoint.Save(dir, c); err != nil {
+		t.Fatal(err)
+	}
+	if _, out, _ = saspart(t, nil, "inspect", dir); !strings.Contains(out, "from rewards on a running job") || !strings.Contains(strings.Join(strings.Fields(out), " "), "started from builtin") {
+		t.Errorf("text:\n%s", out)
+	}
+	if _, out, _ = saspart(t, nil, "inspect", dir, "-o", "json"); !strings.Contains(out, `"trained": "from rewards on a running job"`) {
+		t.Errorf("JSON:\n%s", out)
+	}
+	if code, _, narration := saspart(t, nil, "inspect", dir, "--repair"); code != codeUsage || !strings.Contains(narration, "--repair is for traces") {
+		t.Errorf("code %d, %s", code, narration)
 	}
 }

@@ -31,6 +31,20 @@ const (
 	KindCapacity Kind = "capacity"
 )
 
+// Training is how a policy was trained, in words; its parent may have been trained otherwise.
+type Training string
+
+const (
+	// ThroughModel is by gradients through a model of the job, on scenarios or at recorded speeds.
+	ThroughModel Training = "through a model of the job"
+	// FromTraces is from the rewards in traces.
+	FromTraces Training = "from rewards in traces"
+	// ByCloning is by imitation of the behaviour in traces.
+	ByCloning Training = "by cloning the behaviour in traces"
+	// OnJob is from the rewards of a running job, with or without traces beside it.
+	OnJob Training = "from rewards on a running job"
+)
+
 // Checkpoint is all that serving a learned policy needs (docs/design.md, "Files"): the
 // manifest, kept as JSON in manifest.json, and the policy's tensors, kept in
 // policy.safetensors under their names.
@@ -39,6 +53,7 @@ type Checkpoint struct {
 	Kind          Kind               `json:"kind"`                    // shares or capacity
 	CreatedBy     string             `json:"created_by"`              // program and version
 	Parent        string             `json:"parent,omitempty"`        // the checkpoint that training started from
+	Trained       Training           `json:"trained,omitempty"`       // how; what is loaded from an older version does not say it
 	Shares        *SharesSpec        `json:"shares,omitempty"`        // exactly for kind shares
 	Capacity      *CapacitySpec      `json:"capacity,omitempty"`      // exactly for kind capacity
 	Normalisation *Normalisation     `json:"normalisation,omitempty"` // of the network's inputs; none: as they are

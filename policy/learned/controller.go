@@ -3,6 +3,8 @@ package learned
 import (
 	"cmp"
 	"fmt"
+	"math"
+	"slices"
 
 	"github.com/saspart/saspart/internal/sums"
 	"github.com/saspart/saspart/policy"
@@ -25,6 +27,7 @@ type learnedCapacity struct {
 	work     []float64 // scratch: finished by each worker
 	share    []float64 // the latest capacities; nil before the first
 	measured scenario.Measured
+	sorted   []float64 // scratch
 }
 
 // NewCapacityController returns a controller for a job of P workers that makes routes
@@ -69,9 +72,37 @@ func (f *learnedCapacity) Decide(w *policy.Window, latest *policy.Route) (d poli
 	}
 	copy(p.In.Capacity, f.share)
 	plan.MakeUp(p.In.Capacity, w, f.config.Backlog)
-	d.Route = valid(p.Relief(f.config.Gain + f.config.Noise*plan.Chance(f.loads.Deviation(workers), workers)))
+	noise := plan.Chance(math.Hypot(estimated*f.uncertainty(), f.loads.Deviation(workers)), workers)
+	d.Route = valid(p.Relief(f.config.Gain + f.config.Noise*noise))
 	d.Capacities = f.loads.Capacities(f.share, cmp.Or(d.Route, latest))
 	return d
+}
+
+// estimated is the part of the uncertainty that the dead band counts. The policy states how far
+// speeds may be from capacities in the next window; most of that is what speeds will have done by
+// then, and resting does not avoid it. docs/capacity.md, "The dead band", has measurements.
+const estimated = 0.25
+
+// uncertain is a policy that may state its uncertainty.
+type uncertain interface {
+	// Uncertainty is the standard deviation of each worker's log speed around its log capacity;
+	// nil if the policy does not state it.
+	Uncertainty() []float64
+}
+
+// uncertainty is the median uncertainty of the workers, which those that never report do not
+// raise; 0 if the policy states none.
+func (f *learnedCapacity) uncertainty() float64 {
+	p, ok := f.policy.(uncertain)
+	if !ok {
+		return 0
+	}
+	f.sorted = append(f.sorted[:0], p.Uncertainty()...)
+	if len(f.sorted) == 0 {
+		return 0
+	}
+	slices.Sort(f.sorted)
+	return f.sorted[len(f.sorted)/2]
 }
 
 // measure fills in what the policy sees of a window.

@@ -31,8 +31,7 @@ type options struct {
 	portion  float64
 	threads  int
 	evaluate int
-	from     string
-	first    int
+	laws     string
 }
 
 func main() {
@@ -43,8 +42,7 @@ func main() {
 	flag.Float64Var(&o.portion, "portion", 1, "part of the usual number of updates")
 	flag.IntVar(&o.threads, "threads", 2, "CPU threads")
 	flag.IntVar(&o.evaluate, "evaluate", 1024, "scenarios of 8 workers to evaluate on; fewer are used for more workers")
-	flag.StringVar(&o.from, "from", "", "start from the capacity checkpoint in this folder, with -first; empty: from scratch")
-	flag.IntVar(&o.first, "first", 1, "first part of the training to do")
+	flag.StringVar(&o.laws, "laws", "", "go on from the capacity checkpoint in this folder, on the laws of configs/scenarios/training.yaml, instead of training from scratch")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -76,13 +74,10 @@ func run(ctx context.Context, o options) error {
 	if !(o.portion > 0) {
 		return errors.New("-portion: must be above 0")
 	}
-	if o.first < 1 || o.first > len(capacity.Parts()) || (o.first > 1) != (o.from != "") {
-		return fmt.Errorf("-first: must be from 1 to %d, and above 1 exactly with -from", len(capacity.Parts()))
-	}
 	var start, best *checkpoint.Checkpoint
-	if o.from != "" {
+	if o.laws != "" {
 		var err error
-		if start, err = checkpoint.Load(o.from); err != nil {
+		if start, err = checkpoint.Load(o.laws); err != nil {
 			return err
 		}
 	}
@@ -120,9 +115,10 @@ func run(ctx context.Context, o options) error {
 func learn(ctx context.Context, o options, c *checkpoint.Checkpoint, seed uint64) (*checkpoint.Checkpoint, error) {
 	parts, parent := capacity.Parts(), ""
 	if c != nil {
+		parts = capacity.LawParts()
 		parent = "policy.safetensors of SHA-256 " + c.Digest
 	}
-	for i := o.first - 1; i < len(parts); i++ {
+	for i := range parts {
 		parts[i].Updates = max(int(o.portion*float64(parts[i].Updates)), 1)
 		var err error
 		name := fmt.Sprintf("seed %d, part %d of %d", seed, i+1, len(parts))
@@ -133,11 +129,11 @@ func learn(ctx context.Context, o options, c *checkpoint.Checkpoint, seed uint64
 	text, err := yaml.Marshal(struct {
 		Seed  uint64            `yaml:"seed"`
 		Parts []capacity.Config `yaml:"parts"`
-	}{seed, parts[o.first-1:]})
+	}{seed, parts})
 	if err != nil {
 		return nil, fmt.Errorf("write down the configuration: %w", err)
 	}
-	c.Configuration, c.Metrics, c.Parent = string(text), map[string]float64{}, parent
+	c.Configuration, c.Metrics, c.Parent, c.Trained = string(text), map[string]float64{}, parent, checkpoint.ThroughModel
 	return c, nil
 }
 

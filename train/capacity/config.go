@@ -98,9 +98,6 @@ func Default() Config {
 //     the prototype does not have: the remaining gains are small and need many scenarios.
 //  3. A third as long, only the prototype's scenarios. A longer part would unlearn the other
 //     kinds.
-//  4. The laws of configs/scenarios/training.yaml, which the first parts do not have. The
-//     policy begins to state its uncertainty and to see which workers were not measured, and
-//     what its outputs have in common is driven towards 0.
 func Parts() []Config {
 	few := Default()
 	law := &few.Scenarios.Laws[0]
@@ -110,11 +107,44 @@ func Parts() []Config {
 	last := Default()
 	last.Scenarios, last.Workers = scenario.Plain(), [2]int{6, 12}
 	last.Updates, last.Rate, last.Sharpness = 12_000, [2]float64{2e-3, 2e-5}, few.Sharpness
-	wide := Wide()
-	wide.Updates, wide.Rate, wide.Sharpness = 6_000, [2]float64{4e-3, 3e-3}, [2]float64{200, 260}
-	end := Wide()
-	end.Updates, end.Rate, end.Sharpness = 4_500, [2]float64{3e-3, 2e-5}, [2]float64{260, 400}
-	return []Config{Default(), few, last, wide, end}
+	return []Config{Default(), few, last}
+}
+
+// LawParts are the settings of a training that goes on from the built-in policy, on the laws of
+// configs/scenarios/training.yaml, which Parts do not have. The policy begins to state its
+// uncertainty and to see which workers were not measured, and what its outputs have in common is
+// driven towards 0. From part to part more of the scenarios are of the laws that most jobs
+// resemble: what the policy learns about the others stays for a while.
+func LawParts() (parts []Config) {
+	for _, p := range []struct {
+		plain, job, other float64 // weights of the laws that most jobs resemble
+		workers           [2]int
+		density           float64
+		updates           int
+		rate              [2]float64
+	}{
+		{5, 4, 1.5, [2]int{2, 64}, -1.5, 6_000, [2]float64{4e-3, 3.2e-3}},
+		{8, 6, 2, [2]int{2, 64}, -1.5, 4_500, [2]float64{3e-3, 2e-5}},
+		{25, 10, 3, [2]int{2, 64}, -1.75, 5_000, [2]float64{2e-3, 2e-5}},
+		{40, 10, 3, [2]int{4, 32}, -2, 2_000, [2]float64{2e-3, 1.8e-3}},
+		{250, 70, 10, [2]int{4, 16}, -2, 4_500, [2]float64{2e-3, 2e-5}},
+		{1000, 200, 20, [2]int{6, 12}, -1, 4_000, [2]float64{2e-3, 2e-5}},
+	} {
+		c := Wide()
+		for i := range c.Scenarios.Laws {
+			switch law := &c.Scenarios.Laws[i]; law.Name {
+			case "default":
+				law.Weight = p.plain
+			case "like a job":
+				law.Weight = p.job
+			case "exact", "like a job, with noise":
+				law.Weight = p.other
+			}
+		}
+		c.Workers, c.Density, c.Updates, c.Rate, c.Sharpness = p.workers, p.density, p.updates, p.rate, [2]float64{200, 400}
+		parts = append(parts, c)
+	}
+	return parts
 }
 
 // Wide are the settings for laws of all kinds, as in configs/scenarios/training.yaml.

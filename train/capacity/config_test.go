@@ -7,7 +7,7 @@ import (
 )
 
 func TestCapacityConfigValidate(t *testing.T) {
-	for name, c := range map[string]Config{"prototype": Prototype(), "default": Default(), "few workers": Parts()[1], "last": Parts()[2], "wide": Parts()[3]} {
+	for name, c := range map[string]Config{"prototype": Prototype(), "default": Default(), "few workers": Parts()[1], "last": Parts()[2], "laws": LawParts()[0]} {
 		if err := c.Validate(); err != nil {
 			t.Errorf("%s does not validate: %v", name, err)
 		}

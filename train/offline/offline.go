@@ -175,6 +175,14 @@ func (o *offline) evaluate(ctx context.Context) error {
 func (o *offline) policy() *checkpoint.Checkpoint {
 	c := o.learner.Checkpoint()
 	c.CreatedBy, c.Configuration, c.Parent = o.CreatedBy, o.Configuration, o.Parent
+	switch o.learner.algorithm() {
+	case train.Model:
+		c.Trained = checkpoint.ThroughModel
+	case train.BC:
+		c.Trained = checkpoint.ByCloning
+	default:
+		c.Trained = checkpoint.FromTraces
+	}
 	c.Metrics = map[string]float64{
 		"updates": float64(o.learner.Updates()), runlog.ActionDistance: o.out.Estimates.Distance,
 	}

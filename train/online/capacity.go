@@ -105,6 +105,7 @@ func (s *CapacityLearner) snapshot() *checkpoint.Checkpoint { return s.named(s.T
 func (s *CapacityLearner) named(c *checkpoint.Checkpoint) *checkpoint.Checkpoint {
 	named := *c
 	named.CreatedBy, named.Parent, named.Configuration = s.Template.CreatedBy, s.Template.Parent, s.Template.Configuration
+	named.Trained = checkpoint.OnJob
 	return &named
 }
 

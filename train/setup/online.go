@@ -201,7 +201,7 @@ func (b *onlineBuild) resume(load func(folder string) (*online.Status, error)) (
 // start from, or a new one for the heaviest keys of the experiment.
 func (b *onlineBuild) describePolicy() {
 	b.policy = checkpoint.Checkpoint{
-		Format: checkpoint.Format, Kind: checkpoint.KindShares, CreatedBy: b.CreatedBy, Configuration: b.Configuration,
+		Format: checkpoint.Format, Kind: checkpoint.KindShares, Trained: checkpoint.OnJob, CreatedBy: b.CreatedBy, Configuration: b.Configuration,
 	}
 	if from := b.start; from != nil {
 		b.policy.Shares, b.policy.Normalisation, b.policy.Parent = from.Shares, from.Normalisation, b.Checkpoint
