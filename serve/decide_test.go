@@ -177,6 +177,7 @@ func TestAJumpedSlide(t *testing.T) {
 	if err := c.Report(wrong); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, "the window far ahead is answered", func() bool { return c.Status().Answers == 2 })
 	for range 3 {
 		ok = ok && j.answer(c)
 	}
