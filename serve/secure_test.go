@@ -12,6 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
+	"google.golang.org/grpc/status"
+
 	"github.com/saspart/saspart/serve"
 )
 
@@ -110,5 +116,27 @@ func TestCertificatesAreReloaded(t *testing.T) {
 	}
 	if _, err := serve.TLSConfig(cert, key, ""); err == nil || !strings.Contains(err.Error(), "chmod 600") {
 		t.Errorf("a key that others can read: %v", err)
+	}
+}
+
+// Reflection is off unless it is asked for.
+func TestReflection(t *testing.T) {
+	for _, on := range []bool{false, true} {
+		s := start(t, "", serve.Default(), serve.Options{Reflect: on})
+		conn, err := grpc.NewClient(s.address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		st, err := reflectionpb.NewServerReflectionClient(conn).ServerReflectionInfo(t.Context())
+		if err == nil {
+			err = st.Send(&reflectionpb.ServerReflectionRequest{MessageRequest: &reflectionpb.ServerReflectionRequest_ListServices{}})
+		}
+		if err == nil {
+			_, err = st.Recv()
+		}
+		if (status.Code(err) == codes.OK) != on {
+			t.Errorf("reflection %v: %v", on, err)
+		}
 	}
 }

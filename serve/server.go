@@ -35,8 +35,10 @@ type Options struct {
 	Token func() string                    // that clients must send; nil: none
 	Only  int                              // the only number of workers that jobs may have; 0: any
 	TLS   credentials.TransportCredentials // nil: no encryption
-	Log   *slog.Logger
-	Now   func() time.Time
+	// Reflect says that peers may ask for the protocol by gRPC reflection.
+	Reflect bool
+	Log     *slog.Logger
+	Now     func() time.Time
 	// Watch, if not nil, is called with every window of a job before the window is answered.
 	// It must not block, and must not change or keep the window.
 	Watch func(job string, a *reports.Assembled)
@@ -105,7 +107,9 @@ func New(config Config, o Options) *Server {
 	pb.RegisterPolicyServiceServer(s.grpc, s)
 	healthpb.RegisterHealthServer(s.grpc, s.health)
 	s.health.SetServingStatus(pb.PolicyService_ServiceDesc.ServiceName, healthpb.HealthCheckResponse_SERVING)
-	reflection.Register(s.grpc)
+	if o.Reflect {
+		reflection.Register(s.grpc)
+	}
 	return s
 }
 

@@ -23,6 +23,7 @@ type listenOptions struct {
 	clientCA     string // PEM file; empty: clients need no certificate
 	tokenFile    string // empty: clients need no token
 	insecure     bool
+	reflect      bool // gRPC reflection for other machines, too
 	config       serve.Config
 }
 
@@ -35,6 +36,7 @@ func (o *listenOptions) add(cmd *cobra.Command) {
 	f.StringVar(&o.key, "tls-key", "", "its key, a PEM `file`")
 	f.StringVar(&o.clientCA, "client-ca", "", "certificate authorities of the clients, a PEM `file`")
 	f.StringVar(&o.tokenFile, "token-file", "", "`file` with the token that clients must send")
+	f.BoolVar(&o.reflect, "grpc-reflection", false, "answer gRPC reflection on addresses that other machines can reach, too")
 	f.BoolVar(&o.insecure, "insecure", false, "listen without TLS on addresses that other machines can reach")
 	f.DurationVar(&c.Window.Deadline, "window-deadline", c.Window.Deadline, "how long a window waits for missing subtasks")
 	f.DurationVar(&c.Decide, "decide-within", c.Decide, "how long a window waits for its decision; then the latest route stays, and the decision's comes with a later answer")
@@ -77,6 +79,10 @@ type openServer struct {
 // open has a server listen: made of o, with the security that s says.
 func (o *listenOptions) open(s security, with serve.Options) (*openServer, error) {
 	with.Token = s.token
+	with.Reflect = o.reflect || serve.Loopback(o.listen)
+	if s.tls != nil && o.clientCA == "" && s.token == nil {
+		with.Log.Warn("any peer may attach: connections are encrypted, but there is neither --client-ca nor --token-file")
+	}
 	if s.tls != nil {
 		with.TLS = credentials.NewTLS(s.tls)
 	}
