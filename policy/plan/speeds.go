@@ -58,9 +58,9 @@ func (c *SpeedConfig) Validate() error {
 // standard deviations in the same direction twice in a row has jumped: the variance of its
 // estimate becomes the squared deviation, of the smaller of the two.
 //
-// A far deviation is a jump or a wrong measurement. The next measurement tells which, and the
-// share that stayed tells what to do about the next one: the less of them stayed, the less counts
-// what a deviation or a difference d exceeds two standard deviations by (Huber 1964).
+// A far deviation is a jump or a wrong measurement. The next measurement shows which. The smaller
+// the share of far deviations that were jumps, the less weight has the part of a deviation, or of a
+// difference d, beyond two standard deviations (Huber 1964).
 type Speeds struct {
 	config SpeedConfig
 	log    []float64 // estimates
@@ -76,8 +76,8 @@ type Speeds struct {
 	// Faded sums over differences, each with the weight of its records: of the
 	// weights, of d^2, of d times the previous d, and of the squared weights.
 	weight, dd, dl, sq float64
-	// Faded counts of far deviations that the next measurement confirmed, and of those that it
-	// did not, and what the excess of a deviation counts by.
+	// Faded counts of far deviations that the next measurement confirmed and of others, and the
+	// weight of the part of a deviation beyond its limit.
 	stayed, passed, trust float64
 
 	logs, scratch []float64
@@ -221,8 +221,8 @@ func (s *Speeds) move(w int, dev, n float64) float64 {
 	return g * counts
 }
 
-// judge counts which workers stayed where their last measurement was, of those that deviated far
-// there.
+// judge counts how many workers stayed where their last measurement was, among those with a far
+// deviation there.
 func (s *Speeds) judge() {
 	s.stayed, s.passed = s.stayed*stayFade, s.passed*stayFade
 	for w, l := range s.logs {
