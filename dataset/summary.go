@@ -18,8 +18,8 @@ type Summary struct {
 	Created     string `json:"created,omitempty"`
 	Seed        uint64 `json:"seed"`
 	Workers     int    `json:"workers"`
-	Complete    bool   `json:"complete"` // the trace was closed
-	Checked     bool   `json:"checked"`  // the windows were verified by checksums
+	Complete    bool   `json:"complete"`          // the trace was closed
+	Checked     bool   `json:"checked,omitempty"` // the windows were read from a trace and verified by checksums
 
 	Windows  int           `json:"windows"`
 	Episodes int           `json:"episodes"`
