@@ -163,8 +163,12 @@ func (d *duel) stressSentence() string {
 	if by < 1 {
 		word, by = "higher", 1/by
 	}
-	return fmt.Sprintf("Through shifts, at a fixed rate, the 99th percentile of its latency is %.3g times %s than that of %s: better in %d of %s, worse in %d.",
-		by, word, d.rival, d.wins, cells(d.cells), d.losses)
+	digits := 0
+	if by < 100 {
+		digits = 1
+	}
+	return fmt.Sprintf("Through shifts, at a fixed rate, the 99th percentile of its latency is %.*f times %s than that of %s: better in %d of %s, worse in %d.",
+		digits, by, word, d.rival, d.wins, cells(d.cells), d.losses)
 }
 
 // times is a ratio in words.
