@@ -2,6 +2,7 @@ package registry
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -14,8 +15,8 @@ import (
 
 // BenchmarkBounded times bounded routing on the stream of BenchmarkRoute: with a route that is
 // wrong for some tenth of the records, with one that a planner made of the true loads, and with
-// one that does not know the key that has 39 % of the records. Sixteen
-// passes over the batches are a slide.
+// one that does not know the key that has 39 % of the records. The last case has clocks of work.
+// Sixteen passes over the batches are a slide.
 func BenchmarkBounded(b *testing.B) {
 	batches := routertest.ZipfBatches(16, 1024, 10000, 1.5, 3)
 	dst := make([]partition.Dest, 1024)
@@ -23,19 +24,27 @@ func BenchmarkBounded(b *testing.B) {
 	routes := []struct {
 		name string
 		of   func(workers int) *policy.Route
+		work bool // records differ in cost, for all that the router knows
 	}{
-		{"ill-fitting", func(workers int) *policy.Route { return routertest.ThreeTiers(workers, 4*workers+16, 1.5) }},
-		{"fitting", func(workers int) *policy.Route { return planned(batches, workers, 0) }},
-		{"unknown-39%", func(workers int) *policy.Route { return planned(batches, workers, 1) }},
+		{"ill-fitting", func(workers int) *policy.Route { return routertest.ThreeTiers(workers, 4*workers+16, 1.5) }, false},
+		{"fitting", func(workers int) *policy.Route { return planned(batches, workers, 0) }, false},
+		{"unknown-39%", func(workers int) *policy.Route { return planned(batches, workers, 1) }, false},
+		{"ill-fitting-work", func(workers int) *policy.Route { return routertest.ThreeTiers(workers, 4*workers+16, 1.5) }, true},
 	}
 	for _, c := range routes {
 		for _, workers := range []int{8, 64, 256, 1024} {
 			b.Run(fmt.Sprintf("%s/P=%d", c.name, workers), func(b *testing.B) {
 				r, hash := routerOf(b, "table", false, routertest.Env(workers)), routerOf(b, "hash", false, routertest.Env(workers))
 				r.(partition.RouteFollower).Follow(c.of(workers), 0)
-				parts := make([]float64, workers)
-				for w := range parts {
-					parts[w] = 1
+				capacities := policy.CapacitiesOf(slices.Repeat([]float64{1}, workers))
+				if c.work {
+					capacities.Costs = &policy.Costs{
+						Workers: slices.Repeat([]float64{1}, workers),
+						Slots:   slices.Repeat([]uint16{policy.CostUnit}, policy.SlotCount(workers)),
+					}
+					for _, k := range c.of(workers).Keys {
+						capacities.Costs.Keys = append(capacities.Costs.Keys, policy.KeyCost{Hash: k.Hash, Cost: policy.CostUnit})
+					}
 				}
 				passes := int64(0)
 				pass := func(r partition.Router) time.Duration {
@@ -51,7 +60,7 @@ func BenchmarkBounded(b *testing.B) {
 				for range 16 {
 					pass(r) // how many records a slide has
 				}
-				r.(partition.CapacityFollower).SetCapacities(policy.CapacitiesOf(parts))
+				r.(partition.CapacityFollower).SetCapacities(capacities)
 				for range 32 {
 					pass(r)
 				}

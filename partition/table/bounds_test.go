@@ -2,6 +2,7 @@ package table
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -332,20 +333,27 @@ func TestConfigValidate(t *testing.T) {
 	}
 }
 
-// Nothing is allocated per batch once capacities are known.
+// Nothing is allocated per batch once capacities are known, of clocks of records and of work.
 func TestBoundsAllocateNothing(t *testing.T) {
 	batches := routertest.ZipfBatches(4, 512, 1000, 1.5, 1)
-	r := newRouter(Default(), routertest.Env(8))
-	parts := policy.CapacitiesOf([]float64{1, 1, 1, 1, 1, 1, 1, 1})
-	r.SetCapacities(parts)
-	dst := make([]partition.Dest, 512)
-	if n := testing.AllocsPerRun(20, func() {
-		for i := range batches {
-			r.Route(&batches[i], dst)
-		}
-		r.EndSlide(1)
+	alike := policy.CapacitiesOf(slices.Repeat([]float64{1}, 8))
+	unlike := policy.CapacitiesOf(slices.Repeat([]float64{1}, 8))
+	unlike.Costs = &policy.Costs{
+		Workers: slices.Repeat([]float64{1}, 8), Slots: slices.Repeat([]uint16{policy.CostUnit / 2}, 4096),
+		Keys: []policy.KeyCost{{Hash: batches[0].Hashes[0], Cost: 4 * policy.CostUnit}},
+	}
+	for name, parts := range map[string]*policy.Capacities{"records alike": alike, "records that differ in cost": unlike} {
+		r := newRouter(Default(), routertest.Env(8))
 		r.SetCapacities(parts)
-	}); n != 0 {
-		t.Errorf("%v allocations", n)
+		dst := make([]partition.Dest, 512)
+		if n := testing.AllocsPerRun(20, func() {
+			for i := range batches {
+				r.Route(&batches[i], dst)
+			}
+			r.EndSlide(1)
+			r.SetCapacities(parts)
+		}); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
 	}
 }
