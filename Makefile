@@ -25,7 +25,7 @@ TIMED := ./engine ./engine/local
 # Packages with goroutines of their own; their tests run under the race detector.
 CONCURRENT := ./cmd/... ./collect ./engine ./engine/local ./engine/flink/... ./eval/study ./meter ./serve/... ./train/online ./train/setup
 
-.PHONY: help setup libtorch build test test-long fuzz attack vet staticcheck format-check unit quickstart bench-route bench-train bench-learn bench-offline bench-flink results results-paper laws builtin proto flink flink-test clean
+.PHONY: help setup libtorch build test test-long fuzz attack vet staticcheck format-check unit quickstart bench-route bench-train bench-learn bench-offline bench-flink results results-paper laws builtin proto flink flink-test release-snapshot deploy-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -55,7 +55,7 @@ else
 	@echo "build: $(BIN) cannot train: that needs libtorch on Linux x86_64, or LIBTORCH" >&2
 endif
 
-test: setup format-check vet staticcheck unit flink-test ## set up, then run every check and test
+test: setup format-check vet staticcheck deploy-check unit flink-test ## set up, then run every check and test
 
 format-check:
 	@bad=$$(find . -name '*.go' -not -path './$(VENV)/*' -exec gofmt -l {} +); \
@@ -166,5 +166,13 @@ proto: ## regenerate the Go code of proto/
 	    --go-grpc_out=. --go-grpc_opt=module=github.com/saspart/saspart \
 	    saspart/v1/policy.proto
 
+GORELEASER := github.com/goreleaser/goreleaser/v2@v2.15.1
+release-snapshot: ## build the binaries of a release for six platforms, with checksums and bills of materials, into dist/
+	$(GO) run $(GORELEASER) release --snapshot --clean --parallelism 2
+
+deploy-check: $(VENV)/installed ## check the files in deploy/ against the schemas of what reads them
+	@if [ ! -e $(VENV)/installed ]; then echo "deploy-check: skipped without the Python packages" >&2; exit; fi; \
+	$(VENV)/bin/kubernetes-validate --strict --no-warn $(filter-out %/kustomization.yaml,$(wildcard deploy/kubernetes/*.yaml))
+
 clean: ## remove build products; traces and runs stay
-	rm -rf bin $(VENV) flink/*/target
+	rm -rf bin dist $(VENV) flink/*/target

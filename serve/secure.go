@@ -5,9 +5,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
-	"runtime"
 	"strings"
 	"sync"
 )
@@ -105,15 +105,27 @@ func TokenFile(file string) (func() string, error) {
 	}, nil
 }
 
-// readSecret reads a file that must be readable by its owner alone.
+// exposed reports whether others than the process and root can read a file with these
+// permissions. A file of root's may be readable by its group, for a process that is not
+// root's: so Kubernetes mounts secrets. PostgreSQL has the same rule for its keys.
+func exposed(perm fs.FileMode, owner, self int) bool {
+	if owner == 0 && self != 0 {
+		return perm&0o037 != 0
+	}
+	return owner >= 0 && perm&0o077 != 0
+}
+
+// readSecret reads a file that others must not be able to read.
 func readSecret(file string) ([]byte, error) {
 	info, err := os.Stat(file)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
+	}
+	owner, self := owners(info)
+	switch {
 	case !info.Mode().IsRegular(): // reading a pipe may never end
 		return nil, fmt.Errorf("%s is not a regular file", file)
-	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
+	case exposed(info.Mode().Perm(), owner, self):
 		return nil, fmt.Errorf("%s can be read by others (mode %v): chmod 600 %s", file, info.Mode().Perm(), file)
 	}
 	return os.ReadFile(file)

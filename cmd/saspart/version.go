@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,9 +13,12 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// release is the version of a released binary. The linker sets it (.goreleaser.yaml).
+var release string
+
 // version says which binary this is.
 type version struct {
-	Module   string `json:"version"`            // of the module; (devel) when built from a checkout
+	Module   string `json:"version"`            // of the release or the module; (devel) when built from a checkout without a tag
 	Revision string `json:"revision,omitempty"` // commit, when built from a checkout
 	Modified bool   `json:"modified"`           // the checkout had changes that are not in that commit
 	Go       string `json:"go"`
@@ -29,7 +33,7 @@ func buildVersion() version {
 	if !ok {
 		return v
 	}
-	v.Module = info.Main.Version
+	v.Module = cmp.Or(release, info.Main.Version)
 	for _, s := range info.Settings {
 		switch s.Key {
 		case "vcs.revision":
