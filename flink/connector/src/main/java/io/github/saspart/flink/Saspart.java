@@ -11,6 +11,7 @@ import io.github.saspart.flink.internal.KeyCodec;
 import io.github.saspart.flink.internal.MergeFunction;
 import io.github.saspart.flink.internal.PartitionOperator;
 import io.github.saspart.flink.internal.Plan;
+import io.github.saspart.flink.internal.StateKeyTypeInfo;
 import java.nio.charset.StandardCharsets;
 import org.apache.flink.api.common.functions.AggregateFunction;
 import org.apache.flink.api.common.functions.RichFunction;
@@ -23,6 +24,7 @@ import org.apache.flink.api.java.typeutils.TypeExtractor;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.datastream.KeyedStream;
 import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
+import org.apache.flink.streaming.api.transformations.OneInputTransformation;
 import org.apache.flink.util.OutputTag;
 
 /**
@@ -135,11 +137,24 @@ public final class Saspart {
                                 plan, cleanedKey, cleaned, keyType, accumulatorType, partials))
                 .uid(options.uid() + "-worker")
                 .setParallelism(options.workers());
+        keepByKey(whole, keyType);
         DataStream<Tuple3<K, Long, ACC>> split = whole.getSideOutput(partials);
         return whole.union(isBytes(keyType)
                 ? merged(split.keyBy(p -> new String((byte[]) p.f0, StandardCharsets.ISO_8859_1), Types.STRING),
                         plan, cleaned, partialType, outType)
                 : merged(split.keyBy(p -> p.f0, keyType), plan, cleaned, partialType, outType));
+    }
+
+    /**
+     * Gives an operator keyed state, although its records come as partitioners send them. It says itself which
+     * key's state it means.
+     */
+    private static <K> void keepByKey(SingleOutputStreamOperator<?> operator, TypeInformation<K> keyType) {
+        OneInputTransformation<?, ?> worker = (OneInputTransformation<?, ?>) operator.getTransformation();
+        worker.setStateKeySelector(record -> {
+            throw new IllegalStateException("the operator finds the key of a record itself");
+        });
+        worker.setStateKeyType(new StateKeyTypeInfo<>(keyType));
     }
 
     /** The output stream of a partitioner. */
