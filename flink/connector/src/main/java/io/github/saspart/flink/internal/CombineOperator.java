@@ -163,7 +163,7 @@ public final class CombineOperator<T, K, ACC, OUT> extends AbstractStreamOperato
     private void takeOver() throws Exception {
         for (Tuple5<K, Long, Long, Long, ACC> pane : former.get()) { // key, hash, slide, the last window that had it, accumulator
             ACC before = get(pane.f0, pane.f1, pane.f2);
-            put(pane.f0, pane.f1, pane.f2, before == null ? pane.f4 : function.merge(before, pane.f4), true);
+            put(pane.f0, pane.f1, pane.f2, before == null ? pane.f4 : Merger.merge(function, before, pane.f4, plan.options.uid()), true);
         }
         former.clear();
     }
@@ -291,7 +291,7 @@ public final class CombineOperator<T, K, ACC, OUT> extends AbstractStreamOperato
         }
         // A merge may change or keep its arguments, and later windows need the original.
         ACC own = again ? serializer.copy(pane) : pane;
-        return joined == null ? own : function.merge(joined, own);
+        return joined == null ? own : Merger.merge(function, joined, own, plan.options.uid());
     }
 
     private void emit(StateKey<K> key, long lastMilli, ACC accumulator) throws Exception {
