@@ -139,11 +139,12 @@ func TestKilledWhileMovingTheTail(t *testing.T) {
 }
 
 // limited is a file in memory that fails after limit bytes, as a full disk does:
-// having taken what fits.
+// having taken what fits. It loses what was not synced when the power fails.
 type limited struct {
-	data  []byte
-	at    int
-	limit int
+	data   []byte
+	at     int
+	limit  int
+	synced []byte
 }
 
 func (f *limited) Write(p []byte) (int, error) {
@@ -158,7 +159,43 @@ func (f *limited) Write(p []byte) (int, error) {
 
 func (f *limited) Seek(offset int64, _ int) (int64, error) { f.at = int(offset); return offset, nil }
 func (f *limited) Truncate(size int64) error               { f.data = f.data[:size]; return nil }
+func (f *limited) Sync() error                             { f.synced = bytes.Clone(f.data); return nil }
 func (f *limited) Close() error                            { return nil }
+
+// A loss of power takes windows of the last, unfinished group only.
+func TestLossOfPower(t *testing.T) {
+	windows := smallWindows(2*groupWindows + 10)
+	main, tail := &limited{limit: 1 << 30}, &limited{limit: 1 << 30}
+	w, err := newWriter("x.arrow", main, tail, smallMeta)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(written, want int) {
+		t.Helper()
+		for _, tail := range [][]byte{tail.data, tail.synced, nil} {
+			got, _, err := image{main.synced, tail}.read()
+			if err != nil || len(got) < want {
+				t.Fatalf("after %d windows: %d of at least %d are left, %v", written, len(got), want, err)
+			}
+			if diff := sameWindows(got, windows[:len(got)]); diff != "" {
+				t.Fatalf("after %d windows: other windows are left:\n%s", written, diff)
+			}
+		}
+	}
+	if err := main.Sync(); err != nil { // as Create does before the trace gets its name
+		t.Fatal(err)
+	}
+	for i, win := range windows {
+		if err := w.Write(win); err != nil {
+			t.Fatal(err)
+		}
+		check(i+1, (i+1)/groupWindows*groupWindows)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	check(len(windows), len(windows))
+}
 
 func TestFullDisk(t *testing.T) {
 	windows := smallWindows(200)

@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow"
 
 	"github.com/saspart/saspart/internal/arrowfile"
+	"github.com/saspart/saspart/internal/files"
 	"github.com/saspart/saspart/policy"
 )
 
@@ -78,7 +79,7 @@ func (r *Reader) open(path string) error {
 }
 
 func (r *Reader) openFile(path string) (*os.File, int64, error) {
-	f, err := os.Open(path)
+	f, err := files.Open(path)
 	if err != nil {
 		return nil, 0, unpath(err)
 	}
@@ -86,9 +87,6 @@ func (r *Reader) openFile(path string) (*os.File, int64, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, 0, unpath(err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, 0, errors.New("it is not a regular file")
 	}
 	return f, info.Size(), nil
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/saspart/saspart/internal/files"
 )
 
 // Repair closes a trace whose run was killed, so that other programs can read it,
@@ -43,7 +45,7 @@ func Repair(path string) (windows int64, err error) {
 		return r.Windows(), err
 	}
 	if err = errors.Join(err, w.Close()); err == nil {
-		err = os.Rename(whole, path)
+		err = files.Rename(whole, path)
 	}
 	if err != nil {
 		return 0, errors.Join(fmt.Errorf("repair trace %s: %w", path, err), discard(whole), discard(whole+TailExt))

@@ -14,6 +14,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/ipc"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 
+	"github.com/saspart/saspart/internal/files"
 	"github.com/saspart/saspart/policy"
 )
 
@@ -53,6 +54,7 @@ type file interface {
 	io.Writer
 	io.Seeker
 	Truncate(size int64) error
+	Sync() error
 	Close() error
 }
 
@@ -82,7 +84,7 @@ func Create(path string, m Meta) (*Writer, error) {
 	}
 	w, err := newWriter(path, main, tail, m)
 	if err == nil {
-		err = os.Rename(main.Name(), path)
+		err = files.Rename(main.Name(), path)
 	}
 	if err != nil {
 		main.Close()
@@ -171,6 +173,10 @@ func (w *Writer) endGroup() error {
 	if err := w.put(w.records.Write, w.main, w.group...); err != nil {
 		return err
 	}
+	// What the tail held must be on the disk before it is cut.
+	if err := w.main.file.Sync(); err != nil {
+		return err
+	}
 	clear(w.group)
 	w.group, w.bytes = w.group[:0], 0
 	return w.tail.cut(w.tailLen)
@@ -226,11 +232,7 @@ func (w *Writer) finish() error {
 	if err := w.main.flush(); err != nil {
 		return err
 	}
-	// The tail goes next: what it held must be on the disk first.
-	if s, ok := w.main.file.(interface{ Sync() error }); ok {
-		return s.Sync()
-	}
-	return nil
+	return w.main.file.Sync() // the tail goes next
 }
 
 // sink collects what Arrow writes in many small pieces and hands a batch to the

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/saspart/saspart/internal/files"
 	"github.com/saspart/saspart/runlog"
 )
 
@@ -71,7 +72,7 @@ func writeFile(path string, write func(io.Writer) error) error {
 	if err := write(&b); err != nil {
 		return err
 	}
-	if err := runlog.ReplaceFile(path, b.Bytes()); err != nil {
+	if err := files.Replace(path, b.Bytes()); err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
 	return nil

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
+	"github.com/saspart/saspart/internal/files"
 	"github.com/saspart/saspart/runlog"
 )
 
@@ -21,7 +21,7 @@ type routeMap struct {
 // routeSection shows where a training's policy has put the hot keys before and after,
 // in a run that tells.
 func routeSection(dir string) ([]Section, error) {
-	text, err := os.ReadFile(filepath.Join(dir, runlog.RoutesFile))
+	text, err := files.Read(filepath.Join(dir, runlog.RoutesFile), files.Text)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

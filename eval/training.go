@@ -3,13 +3,13 @@ package eval
 import (
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/saspart/saspart/internal/files"
 	"github.com/saspart/saspart/internal/sums"
 	"github.com/saspart/saspart/runlog"
 )
@@ -26,7 +26,7 @@ func TrainingReport(dir string) (*Report, error) {
 	if err != nil {
 		return nil, fmt.Errorf("report on run %s: %w", dir, err)
 	}
-	config, err := os.ReadFile(filepath.Join(dir, runlog.ConfigFile))
+	config, err := files.Read(filepath.Join(dir, runlog.ConfigFile), files.Text)
 	if err != nil {
 		return nil, fmt.Errorf("report on run %s: %w", dir, err)
 	}

@@ -89,10 +89,12 @@ func (l *Loop) Decide() policy.Decision {
 		l.ask(n.to, w)
 		n.watch--
 	}
-	if d.Capacities != nil && l.config.Metrics.Delay == 0 {
-		if waiting := policy.Waiting(w, d.Capacities.Costs); waiting != nil {
-			d.Capacities = &policy.Capacities{Of: d.Capacities.Of, Waiting: waiting, Costs: d.Capacities.Costs}
+	if c := d.Capacities; c != nil {
+		told := policy.Capacities{Of: c.Of, Load: policy.Load(w, c.Of), Costs: c.Costs}
+		if l.config.Metrics.Delay == 0 {
+			told.Waiting = policy.Waiting(w, c.Costs)
 		}
+		d.Capacities = &told
 	}
 	return d
 }

@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+
+	"github.com/saspart/saspart/internal/files"
 )
 
 // Host describes a run's machine, as far as it explains speeds. Unknown values are empty or
@@ -31,7 +33,7 @@ func ThisHost() Host {
 
 // procValue is the first value of that name in a file of name: value lines.
 func procValue(file, name string) string {
-	text, err := os.ReadFile(file)
+	text, err := files.Read(file, files.Text)
 	if err != nil {
 		return ""
 	}

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/saspart/saspart/internal/files"
 )
 
 // The first columns of metrics.csv.
@@ -50,7 +52,7 @@ func (m *Metrics) Series(tag string) (steps []int64, values []float64) {
 // its run was killed and is left out. Anything else that is not a row of numbers
 // under its header is an error with file and line.
 func ReadMetrics(path string) (*Metrics, error) {
-	text, err := os.ReadFile(path)
+	text, err := files.Read(path, files.Text)
 	if err != nil {
 		return nil, fmt.Errorf("read metrics %s: %w", path, unpath(err))
 	}
@@ -174,7 +176,7 @@ func createTable(path string, tags []string) (*table, error) {
 // the duration of the run so far. A table that is missing, or ends within its header, is
 // started again.
 func resumeTable(path string, tags []string, step int64) (t *table, seconds float64, err error) {
-	text, err := os.ReadFile(path)
+	text, err := files.Read(path, files.Text)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !bytes.Contains(text, []byte("\n")) {
 		if err == nil {
 			if err := os.Remove(path); err != nil {

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/saspart/saspart/internal/files"
 )
 
 // Names in a run's folder.
@@ -81,7 +83,7 @@ func (r *Run) create(config []byte, tags []string) (err error) {
 	if r.lock, err = Acquire(r.dir); err != nil {
 		return err
 	}
-	if err := ReplaceFile(r.Path(ConfigFile), config); err != nil {
+	if err := files.Replace(r.Path(ConfigFile), config); err != nil {
 		return err
 	}
 	if r.table, err = createTable(r.Path(MetricsFile), tags); err != nil {
@@ -123,7 +125,7 @@ func (r *Run) resume(step int64, at time.Time, tags []string) (err error) {
 
 // ReadInfo reads the Info of the run in dir.
 func ReadInfo(dir string) (*Info, error) {
-	text, err := os.ReadFile(filepath.Join(dir, InfoFile))
+	text, err := files.Read(filepath.Join(dir, InfoFile), files.Text)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			err = fmt.Errorf("it holds no run: there is no %s in it", InfoFile)
@@ -182,5 +184,5 @@ func (r *Run) writeInfo() error {
 	if err != nil {
 		return err
 	}
-	return ReplaceFile(r.Path(InfoFile), text)
+	return files.Replace(r.Path(InfoFile), text)
 }

@@ -10,6 +10,8 @@ import (
 	"os"
 	"strings"
 	"sync"
+
+	"github.com/saspart/saspart/internal/files"
 )
 
 // CheckAddress returns an error for an address that other machines can connect to without
@@ -42,15 +44,8 @@ func loopback(host string) bool {
 // have. Certificate and key are read again when their files have changed.
 func TLSConfig(cert, key, clientCA string) (*tls.Config, error) {
 	pair := &reloaded[*tls.Certificate]{files: []string{cert, key}, read: func() (*tls.Certificate, error) {
-		var pair tls.Certificate
-		_, err := readSecret(key)
-		if err == nil {
-			pair, err = tls.LoadX509KeyPair(cert, key)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("certificate %s with key %s: %w", cert, key, err)
-		}
-		return &pair, nil
+		pair, err := ReadCertificate(cert, key)
+		return &pair, err
 	}}
 	if _, err := pair.get(); err != nil {
 		return nil, err
@@ -66,9 +61,25 @@ func TLSConfig(cert, key, clientCA string) (*tls.Config, error) {
 	return c, nil
 }
 
+// ReadCertificate reads a certificate and its key, which others must not be able to read, from
+// PEM files.
+func ReadCertificate(cert, key string) (pair tls.Certificate, err error) {
+	public, err := files.Read(cert, files.Text)
+	if err == nil {
+		var secret []byte
+		if secret, err = readSecret(key); err == nil {
+			pair, err = tls.X509KeyPair(public, secret)
+		}
+	}
+	if err != nil {
+		return pair, fmt.Errorf("certificate %s with key %s: %w", cert, key, err)
+	}
+	return pair, nil
+}
+
 // ReadAuthorities reads the certificates of authorities from a PEM file.
 func ReadAuthorities(file string) (*x509.CertPool, error) {
-	text, err := os.ReadFile(file)
+	text, err := files.Read(file, files.Text)
 	if err != nil {
 		return nil, fmt.Errorf("certificate authorities: %w", err)
 	}
@@ -117,18 +128,19 @@ func exposed(perm fs.FileMode, owner, self int) bool {
 
 // readSecret reads a file that others must not be able to read.
 func readSecret(file string) ([]byte, error) {
-	info, err := os.Stat(file)
+	f, err := files.Open(file)
 	if err != nil {
 		return nil, err
 	}
-	owner, self := owners(info)
-	switch {
-	case !info.Mode().IsRegular(): // reading a pipe may never end
-		return nil, fmt.Errorf("%s is not a regular file", file)
-	case exposed(info.Mode().Perm(), owner, self):
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if owner, self := owners(info); exposed(info.Mode().Perm(), owner, self) {
 		return nil, fmt.Errorf("%s can be read by others (mode %v): chmod 600 %s", file, info.Mode().Perm(), file)
 	}
-	return os.ReadFile(file)
+	return files.ReadAll(f, files.Text)
 }
 
 // reloaded is a value that is read from files, and again when they have changed.

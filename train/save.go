@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/saspart/saspart/internal/files"
 	"github.com/saspart/saspart/policy/checkpoint"
 	"github.com/saspart/saspart/policy/network"
 )
@@ -91,7 +92,7 @@ func ReadSaved(folder string) (Saved, error) {
 }
 
 func readSaved(folder string) (s Saved, err error) {
-	text, err := os.ReadFile(filepath.Join(folder, resumeFile))
+	text, err := files.Read(filepath.Join(folder, resumeFile), files.Text)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, other := os.Stat(folder); other == nil {
 			return s, fmt.Errorf("it has no %s: it can serve, but its training cannot be resumed", resumeFile)
@@ -107,7 +108,7 @@ func readSaved(folder string) (s Saved, err error) {
 	if m.Format != savedFormat {
 		return s, fmt.Errorf("%s: is of format %d; this version reads %d: train from scratch", resumeFile, m.Format, savedFormat)
 	}
-	data, err := os.ReadFile(filepath.Join(folder, trainerFile))
+	data, err := files.Read(filepath.Join(folder, trainerFile), files.Bulk)
 	if err != nil {
 		return s, err
 	}

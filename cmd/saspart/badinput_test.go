@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -158,6 +159,47 @@ func TestFullDisk(t *testing.T) {
 		code := a.execute(t.Context(), lightRun("--windows", "3", "-o", output))
 		if code != codeFailed || strings.Count(narration.String(), "no space left on device") != 1 {
 			t.Errorf("%s: exit code %d, stderr\n%s", output, code, &narration)
+		}
+	}
+}
+
+// A pipe that nobody writes to is refused wherever a file is read, and keeps no command waiting.
+func TestPipesAreRefused(t *testing.T) {
+	dir := t.TempDir()
+	pipe := func(name string) string {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Mkfifo(path, 0o600); err != nil {
+			t.Skip(err)
+		}
+		return path
+	}
+	any := pipe("any")
+	manifest := filepath.Dir(pipe("manifest/manifest.json"))
+	study := filepath.Dir(pipe("study/study.yaml"))
+	run := filepath.Dir(pipe("run/run.yaml"))
+	for _, args := range [][]string{
+		{"run", "--config", any},
+		{"config", "validate", any},
+		{"run", "--set", "source.kind=file", "--set", "task.name=tdigest", "--set", "source.file={path: " + any + ", key: key, payload: [v]}"},
+		{"run", "--partitioner", "saspartitioner", "--checkpoint", manifest},
+		{"run", "--partitioner", "saspartitioner", "--server", "127.0.0.1:1", "--server-token", any},
+		{"inspect", any},
+		{"inspect", manifest},
+		{"laws", "--scenarios", any},
+		{"matrix", "--file", any, "--out", filepath.Join(dir, "out")},
+		{"matrix", "--file", "smoke", "--out", study, "--resume"},
+		{"report", study},
+		{"report", run},
+		{"serve", "--checkpoint", manifest},
+		{"serve", "--token-file", any},
+		{"serve", "--tls-cert", any, "--tls-key", any},
+	} {
+		code, _, text := saspart(t, []string{}, args...)
+		if code == 0 || !strings.Contains(text, "regular file") {
+			t.Errorf("%v: code %d: %s", args, code, text)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/saspart/saspart/internal/files"
 	"github.com/saspart/saspart/train/offline"
 )
 
@@ -155,7 +156,7 @@ func (d doctor) lookup(name string) string {
 
 // torchVersion is what libtorch's headers say.
 func torchVersion(dir string) string {
-	text, err := os.ReadFile(filepath.Join(dir, "include/torch/csrc/api/include/torch/version.h"))
+	text, err := files.Read(filepath.Join(dir, "include/torch/csrc/api/include/torch/version.h"), files.Text)
 	if err != nil {
 		return ""
 	}

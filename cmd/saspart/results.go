@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/saspart/saspart/internal/files"
 	"github.com/saspart/saspart/stream"
 )
 
@@ -113,7 +114,7 @@ func (r *resultFile) close(whole bool) error {
 		}
 		return err
 	}
-	if err := os.Rename(r.path+partialExt, r.path); err != nil {
+	if err := files.Rename(r.path+partialExt, r.path); err != nil {
 		return fmt.Errorf("give the results their name: %w", err)
 	}
 	return nil

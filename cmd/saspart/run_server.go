@@ -123,7 +123,7 @@ func (o *serverOptions) credentials() (credentials.TransportCredentials, error) 
 	}
 	c := &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	if o.cert != "" {
-		pair, err := tls.LoadX509KeyPair(o.cert, o.key)
+		pair, err := serve.ReadCertificate(o.cert, o.key)
 		if err != nil {
 			return nil, err
 		}

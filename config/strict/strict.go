@@ -13,10 +13,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"reflect"
 
 	"github.com/saspart/saspart/config/field"
+	"github.com/saspart/saspart/internal/files"
 )
 
 // MaxSize bounds a configuration file, in bytes. A larger file is probably something else (a
@@ -55,7 +55,7 @@ type Layers struct {
 
 // ReadFile returns the text of a configuration file of at most MaxSize bytes.
 func ReadFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := files.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/saspart/saspart/engine"
+	"github.com/saspart/saspart/internal/files"
 )
 
 // results is the folder to which a job writes its results.
@@ -72,7 +73,7 @@ func (r *results) hand(to engine.ResultFunc, c *engine.Config, zero time.Duratio
 // appendResults reads a file of results. A line has the end of the window in ms since the
 // epoch, the key and the result, separated by tabs.
 func appendResults(to []result, file string) ([]result, error) {
-	f, err := os.Open(file)
+	f, err := files.Open(file)
 	if err != nil {
 		return to, err
 	}

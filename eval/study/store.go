@@ -13,6 +13,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/saspart/saspart/internal/files"
 	"github.com/saspart/saspart/runlog"
 )
 
@@ -89,12 +90,12 @@ func (s *Store) create(info Info, resume bool) (err error) {
 	if err != nil {
 		return err
 	}
-	return runlog.ReplaceFile(filepath.Join(s.dir, InfoFile), text)
+	return files.Replace(filepath.Join(s.dir, InfoFile), text)
 }
 
 // ReadInfo reads what the study in dir was.
 func ReadInfo(dir string) (*Info, error) {
-	text, err := os.ReadFile(filepath.Join(dir, InfoFile))
+	text, err := files.Read(filepath.Join(dir, InfoFile), files.Text)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +153,7 @@ func (s *Store) Put(run *Run, r *Record) error {
 	if err == nil {
 		var text []byte
 		if text, err = r.Marshal(); err == nil {
-			err = runlog.ReplaceFile(path, text)
+			err = files.Replace(path, text)
 		}
 	}
 	if err != nil {
@@ -174,12 +175,12 @@ func (s *Store) describe(run *Run, path string) error {
 	if err != nil {
 		return err
 	}
-	return runlog.ReplaceFile(path, text)
+	return files.Replace(path, text)
 }
 
 func readRecord(path string) (Record, error) {
 	var r Record
-	text, err := os.ReadFile(path)
+	text, err := files.Read(path, files.Text)
 	if err == nil {
 		if err = json.Unmarshal(text, &r); err != nil {
 			err = fmt.Errorf("%s: %w; remove the file to have it measured again", path, err)

@@ -53,11 +53,11 @@ func (b *bounds) chargeWork(hashes []uint64, dst []partition.Dest) (late uint64)
 		b.costs.chunk[i] = b.costs.of(h)
 		all += b.costs.chunk[i]
 	}
-	b.now += all * (unit / policy.CostUnit)
-	limit := b.now + b.bound
+	b.now += all * b.pace / policy.CostUnit
+	limit, least := b.now+b.bound, b.now-b.lag
 	for i, d := range dst {
 		k := &b.clocks[d&^partition.Merge]
-		k.next += k.step * b.costs.chunk[i] / policy.CostUnit
+		k.next = max(k.next, least) + k.step*b.costs.chunk[i]/policy.CostUnit
 		late = late>>1 | uint64(limit-k.next)>>63<<63
 	}
 	return late >> (chunk - uint(len(dst)))

@@ -153,27 +153,6 @@ func TestCheckpointSurvivesInterruption(t *testing.T) {
 	}
 }
 
-// The way of systems that cannot exchange folders.
-func TestMoveAside(t *testing.T) {
-	dir := t.TempDir()
-	path := func(parts ...string) string { return filepath.Join(append([]string{dir}, parts...)...) }
-	for _, name := range []string{"new", "best", "best.old"} {
-		if err := os.Mkdir(path(name), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path(name, "file"), []byte(name), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := moveAside(path("new"), path("best")); err != nil {
-		t.Fatal(err)
-	}
-	entries, err := os.ReadDir(dir)
-	if data, _ := os.ReadFile(path("best", "file")); err != nil || len(entries) != 1 || string(data) != "new" {
-		t.Errorf("%v with %q, %v", entries, data, err)
-	}
-}
-
 // Whatever else is in a folder is not thrown away.
 func TestCheckpointNeverReplacesOtherThings(t *testing.T) {
 	dir := t.TempDir()

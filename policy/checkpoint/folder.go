@@ -7,10 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/saspart/saspart/internal/files"
 )
 
 // The files of a checkpoint that serving needs.
@@ -65,7 +66,7 @@ func Save(dir string, c *Checkpoint, extra ...func(folder string) error) error {
 // Load reads the checkpoint in the folder dir. Whatever is not exactly a
 // checkpoint is refused with the file and what is wrong with it.
 func Load(dir string) (*Checkpoint, error) {
-	c, err := Read(os.DirFS(dir))
+	c, err := Read(files.Dir(dir))
 	if err != nil {
 		return nil, fmt.Errorf("load checkpoint %s: %w", dir, err)
 	}
@@ -121,14 +122,7 @@ func readBounded(fsys fs.FS, name string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	if int64(len(data)) > limit {
-		return nil, fmt.Errorf("%s: is larger than %d bytes, more than it can need", name, limit)
-	}
-	return data, nil
+	return files.ReadAll(f, limit)
 }
 
 // whole is what Whole must be.
@@ -167,52 +161,9 @@ func replaceFolder(dir string, write func(folder string) error) error {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
-	err = write(folder)
-	if err == nil {
-		err = syncFolder(folder)
+	if err = write(folder); err == nil {
+		err = files.Exchange(folder, dir)
 	}
-	if err == nil {
-		err = swap(folder, dir)
-	}
-	// After the swap, folder is the old checkpoint; after an error, an unfinished one.
-	return errors.Join(err, os.RemoveAll(folder), syncFile(parent))
-}
-
-// syncFolder makes the files of a folder, and their names, durable.
-func syncFolder(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if err := syncFile(filepath.Join(dir, e.Name())); err != nil {
-			return err
-		}
-	}
-	return syncFile(dir)
-}
-
-func syncFile(name string) error {
-	f, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
-}
-
-// moveAside is swap for systems that cannot exchange two names at once: what is in
-// the way of folder is renamed first. A crash between the two renames leaves the old
-// checkpoint under the name dir + ".old".
-func moveAside(folder, dir string) error {
-	old := dir + ".old"
-	if err := os.RemoveAll(old); err != nil {
-		return err
-	}
-	if err := os.Rename(dir, old); err != nil {
-		return err
-	}
-	if err := os.Rename(folder, dir); err != nil {
-		return errors.Join(err, os.Rename(old, dir))
-	}
-	return os.RemoveAll(old)
+	// After the exchange, folder is the old checkpoint; after an error, an unfinished one.
+	return errors.Join(err, os.RemoveAll(folder))
 }

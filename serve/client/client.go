@@ -265,7 +265,7 @@ func (d *controller) Decide(w *policy.Window, latest *policy.Route) policy.Decis
 	if limits := d.client.limits.Load(); limits != d.limits {
 		d.limits, out.Capacities = limits, limits.of
 		if limits.window != r.Slide { // what waited at the end of an earlier window says nothing about now
-			out.Capacities = &policy.Capacities{Of: limits.of.Of}
+			out.Capacities = &policy.Capacities{Of: limits.of.Of, Load: limits.of.Load}
 		}
 	}
 	return out

@@ -49,8 +49,6 @@ func detect(file *os.File) (*format, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, errors.New("is not a regular file, and reading it again or in shares takes one; save the data to a file")
 	case info.Size() == 0:
 		return nil, errors.New("is empty; at least a header line and a row are needed")
 	}

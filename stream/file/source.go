@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/saspart/saspart/internal/files"
 	"github.com/saspart/saspart/stream"
 )
 
@@ -97,10 +98,13 @@ func columnsFor(c *stream.FileConfig, kind stream.Payload) columns {
 }
 
 func openFile(cfg stream.FileConfig, cols columns, subtask, subtasks int) (*fileSource, error) {
-	file, err := os.Open(cfg.Path)
+	file, err := files.Open(cfg.Path)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("source: %s: no such file; a relative path starts at the working directory", cfg.Path)
+		}
+		if errors.Is(err, files.ErrIrregular) {
+			return nil, fmt.Errorf("source: %s: is not a regular file, and reading it again or in shares takes one; save the data to a file", cfg.Path)
 		}
 		return nil, fmt.Errorf("source: %w", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/saspart/saspart/internal/files"
 	"github.com/saspart/saspart/policy/checkpoint"
 	"github.com/saspart/saspart/train"
 	"github.com/saspart/saspart/train/replay"
@@ -86,7 +87,7 @@ func loadFull(folder string, t trainer, data string, read func(replay []byte) er
 
 // readReplay reads the replay and the status from a checkpoint's folder.
 func readReplay(folder string) ([]byte, *Status, error) {
-	text, err := os.ReadFile(filepath.Join(folder, statusFile))
+	text, err := files.Read(filepath.Join(folder, statusFile), files.Bulk)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, fmt.Errorf("it has no %s, so it is not of an online training; name it with --checkpoint to start from it", statusFile)
 	}
@@ -101,7 +102,7 @@ func readReplay(folder string) ([]byte, *Status, error) {
 	if err := json.Unmarshal(m.Status, status); err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", statusFile, err)
 	}
-	data, err := os.ReadFile(filepath.Join(folder, replay.File))
+	data, err := files.Read(filepath.Join(folder, replay.File), files.Bulk)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, fmt.Errorf("it has no %s, so an earlier version wrote it, whose trainings this one can't resume; name it with --checkpoint to start from it", replay.File)
 	}

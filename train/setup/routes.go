@@ -5,9 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
-	"github.com/saspart/saspart/runlog"
+	"github.com/saspart/saspart/internal/files"
 	"github.com/saspart/saspart/train/online"
 )
 
@@ -24,7 +23,7 @@ type routes struct {
 // Evaluated is for online.Training: it writes the file after an evaluation.
 func (f RouteFile) Evaluated(_ online.Evaluation, now online.RouteMap) error {
 	var r routes
-	text, err := os.ReadFile(string(f))
+	text, err := files.Read(string(f), files.Text)
 	switch {
 	case err == nil:
 		if err := json.Unmarshal(text, &r); err != nil {
@@ -39,5 +38,5 @@ func (f RouteFile) Evaluated(_ online.Evaluation, now online.RouteMap) error {
 	if text, err = json.Marshal(&r); err != nil {
 		return err
 	}
-	return runlog.ReplaceFile(string(f), text)
+	return files.Replace(string(f), text)
 }

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"github.com/saspart/saspart/internal/files"
 )
 
 // pom lists the artifacts that a cluster is made of.
@@ -71,5 +73,5 @@ func (c *Cluster) fetch(ctx context.Context, dir string) error {
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("fetch Flink with Maven: %w\n%s", err, strings.TrimSpace(out.String()))
 	}
-	return os.Rename(lib, dir)
+	return files.Rename(lib, dir)
 }

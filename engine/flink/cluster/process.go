@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/saspart/saspart/internal/files"
 )
 
 // process is a JVM that was started.
@@ -57,7 +59,7 @@ func (p *process) alive() bool {
 
 // commandLine returns the command line of a process.
 func commandLine(id int) (string, error) {
-	if text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(id), "cmdline")); err == nil || onProc() {
+	if text, err := files.Read(filepath.Join("/proc", strconv.Itoa(id), "cmdline"), files.Text); err == nil || onProc() {
 		return string(bytes.ReplaceAll(text, []byte{0}, []byte{' '})), err
 	}
 	text, err := exec.Command("ps", "-ww", "-o", "args=", "-p", strconv.Itoa(id)).Output()
@@ -107,7 +109,7 @@ func (c *Cluster) logOf(name string) string { return c.path("log", name+".log") 
 
 // tail returns the last lines of a file, without the frames of stack traces.
 func tail(file string) string {
-	text, err := os.ReadFile(file)
+	text, err := files.Read(file, files.Text)
 	if err != nil {
 		return err.Error()
 	}

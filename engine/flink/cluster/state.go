@@ -7,7 +7,7 @@ import (
 	"os"
 	"slices"
 
-	"github.com/saspart/saspart/runlog"
+	"github.com/saspart/saspart/internal/files"
 )
 
 // stateFile is the file in a cluster's folder that holds its state.
@@ -45,7 +45,7 @@ func (s *state) registered(ids []string) int {
 
 // read returns the state of the cluster with those of its processes that are alive.
 func (c *Cluster) read() (*state, error) {
-	text, err := os.ReadFile(c.path(stateFile))
+	text, err := files.Read(c.path(stateFile), files.Text)
 	if errors.Is(err, os.ErrNotExist) {
 		return &state{}, nil
 	}
@@ -66,5 +66,5 @@ func (c *Cluster) write(s *state) error {
 	if err != nil {
 		return err
 	}
-	return runlog.ReplaceFile(c.path(stateFile), append(text, '\n'))
+	return files.Replace(c.path(stateFile), append(text, '\n'))
 }

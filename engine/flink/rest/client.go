@@ -12,11 +12,12 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/url"
-	"os"
 	"path"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/saspart/saspart/internal/files"
 )
 
 // Timeouts of a request, and of one that moves a program or starts a job.
@@ -149,7 +150,7 @@ func (c *Client) TaskManagers(ctx context.Context) ([]string, error) {
 
 // Upload sends a program, a jar file, and returns the cluster's name for it.
 func (c *Client) Upload(ctx context.Context, file string) (program string, err error) {
-	jar, err := os.Open(file)
+	jar, err := files.Open(file)
 	if err != nil {
 		return "", fmt.Errorf("the program for Flink: %w", err)
 	}

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package files
+
+import "errors"
+
+func (disk) swap(string, string) error { return errors.ErrUnsupported }
