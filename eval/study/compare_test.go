@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/saspart/saspart/eval/rate"
+	"github.com/saspart/saspart/internal/memtest"
 )
 
 // held makes records of a contender that held so much with seeds 1, 2, ....
@@ -122,6 +123,7 @@ func FuzzParseCondition(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
+		defer memtest.Limit(t, 1<<20)()
 		c, err := ParseCondition(text, []string{"a", "b"})
 		if err != nil {
 			return
