@@ -113,6 +113,11 @@ func (s *Server) receive(ps pb.PolicyService_AttachServer, st *stream, hello cha
 		return s.refuse(ps.Context(), "connections", codes.ResourceExhausted, "the server has as many connections as it may; try again later")
 	}
 	defer st.from.dismiss()
+	bytes := streamBytes(st.hello)
+	if !s.memory.take(bytes) {
+		return s.refuse(ps.Context(), "memory", codes.ResourceExhausted, fmt.Sprintf("the server has %d MiB for all jobs, of which %d MiB are taken: attach later", mebi(s.config.Limits.Memory), mebi(s.memory.now())))
+	}
+	defer s.memory.give(bytes)
 	close(hello)
 	j, err := s.join(ps.Context(), st, first.GetHello().GetRoute())
 	if err != nil {

@@ -41,6 +41,7 @@ func (o *listenOptions) add(cmd *cobra.Command) {
 	f.DurationVar(&c.Window.Deadline, "window-deadline", c.Window.Deadline, "how long a window waits for missing subtasks")
 	f.DurationVar(&c.Decide, "decide-within", c.Decide, "how long a window waits for its decision; then the latest route stays, and the decision's comes with a later answer")
 	f.DurationVar(&c.Drain, "drain", c.Drain, "how long streams may take to end when the server stops")
+	f.Int64Var(&c.Limits.Memory, "max-memory", c.Limits.Memory, "jobs attach as long as all of them are expected to take at most this many `bytes`")
 	f.IntVar(&c.Limits.Message, "max-message", c.Limits.Message, "at most this many `bytes` in one message")
 	f.IntVar(&c.Limits.Connections, "max-connections", c.Limits.Connections, "at most `N` connections with streams of jobs at a time")
 	f.IntVar(&c.Limits.Strangers, "max-strangers", c.Limits.Strangers, "at most `N` connections without one; for more, the oldest is closed")
