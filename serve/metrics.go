@@ -20,9 +20,9 @@ type metrics struct {
 	rejected *prometheus.CounterVec // reports, by reason
 	unsent   prometheus.Counter
 
-	memory, memoryLimit, jobs, streams, model                   *prometheus.Desc
-	windows, decisions, fallbacks, late, lost, missing, reports *prometheus.Desc
-	imbalance, busy, busyOf, cpu, distance, build               *prometheus.Desc
+	memory, memoryLimit, jobs, streams, model                                       *prometheus.Desc
+	windows, decisions, fallbacks, late, lost, missing, reports                     *prometheus.Desc
+	rate, blocked, fanOut, latencies, imbalance, busy, busyOf, cpu, distance, build *prometheus.Desc
 }
 
 func newMetrics(s *Server) *metrics {
@@ -56,6 +56,10 @@ func newMetrics(s *Server) *metrics {
 		lost:        desc("lost_models_total", "Models that decide no more for the job, because its windows under their routes were bad.", "stream_job"),
 		missing:     desc("missing_total", "Subtasks missing from windows.", "stream_job"),
 		reports:     desc("reports_total", "Reports of one subtask for one slide, by fate.", "stream_job", "fate"),
+		rate:        desc("records_per_second", "Records sent on in the last window, per second.", "stream_job"),
+		blocked:     desc("blocked_ratio", "Part of the last window in which the source waited for a full queue.", "stream_job"),
+		fanOut:      desc("fan_out", "Workers that held state of a key in the last window, mean over the keys.", "stream_job"),
+		latencies:   desc("latency_seconds", "Time from when a record was due to the end of its work.", "stream_job"),
 		imbalance:   desc("imbalance", "(largest - mean) / mean of the busy ratios of the last window.", "stream_job"),
 		distance:    desc("key_distance", "Distance of the job's hot keys from those that the model was trained on.", "stream_job"),
 		busy:        desc("busy_ratio", "Busy ratio in the last window.", "stream_job", "worker"),
@@ -81,7 +85,7 @@ func (m *metrics) answered(j *job, took time.Duration) {
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.memory, m.memoryLimit, m.jobs, m.streams, m.model, m.windows, m.decisions, m.fallbacks, m.late, m.lost, m.missing, m.reports, m.imbalance, m.busy, m.busyOf, m.build, m.cpu, m.distance} {
+	for _, d := range []*prometheus.Desc{m.memory, m.memoryLimit, m.jobs, m.streams, m.model, m.windows, m.decisions, m.fallbacks, m.late, m.lost, m.missing, m.reports, m.rate, m.blocked, m.fanOut, m.latencies, m.imbalance, m.busy, m.busyOf, m.build, m.cpu, m.distance} {
 		to <- d
 	}
 }
@@ -120,6 +124,16 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 		if n := len(v.Imbalance); n > 0 {
 			gauge(m.imbalance, v.Imbalance[n-1], v.Job)
 		}
+		if v.Windows > 0 {
+			gauge(m.rate, v.Rate, v.Job)
+			gauge(m.blocked, v.Blocked, v.Job)
+		}
+		if v.FanOut > 0 {
+			gauge(m.fanOut, v.FanOut, v.Job)
+		}
+		if v.latency.count > 0 {
+			to <- v.latency.metric(m.latencies, v.Job)
+		}
 		to <- busyRatios(m.busyOf, &v)
 		for _, w := range shownWorkers(&v) {
 			if b := v.Busy[w]; b != nil {
@@ -153,6 +167,16 @@ func shownWorkers(v *View) []int {
 	}
 	slices.SortStableFunc(workers, func(a, b int) int { return cmp.Compare(busy(a), busy(b)) })
 	return slices.Delete(workers, mostWorkers/2, len(workers)-mostWorkers/2)
+}
+
+// metric is the latencies of a job as a histogram.
+func (l *latencies) metric(d *prometheus.Desc, job string) prometheus.Metric {
+	buckets, below := map[float64]uint64{}, uint64(0)
+	for i, n := range l.counts {
+		below += n
+		buckets[latencyBound(i)] = below
+	}
+	return prometheus.MustNewConstHistogram(d, l.count, l.sum, buckets, job)
 }
 
 // busyRatios is the histogram of a job's busy ratios.

@@ -226,8 +226,8 @@ func (e *Engine) listen(workers int, window time.Duration, o serve.Options) (*se
 	f.Patience, f.Limit = min(f.Patience, window/4), 0
 	c := serve.Default()
 	c.Limits.Jobs, c.Limits.Workers, c.Limits.Message = 1, workers, 32<<20
-	c.MaxImbalance = 0   // the engine's caller decides, whatever comes of it
-	c.Linger = time.Hour // a job that restarts is still the same job
+	c.MaxImbalance, c.MaxExcess = 0, 0 // the engine's caller decides, whatever comes of it
+	c.Linger = time.Hour               // a job that restarts is still the same job
 	c.Window.Deadline = max(c.Window.Deadline, min(window/2, time.Second))
 	c.Drain = time.Second
 	ctx, over := context.WithCancelCause(context.Background())
