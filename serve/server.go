@@ -30,11 +30,11 @@ import (
 
 // Options are the parts of a server.
 type Options struct {
-	Name  string                           // program and version, told to clients
-	Model *Model                           // decides until SetModel
-	Token func() string                    // that clients must send; nil: none
-	Only  int                              // the only number of workers that jobs may have; 0: any
-	TLS   credentials.TransportCredentials // nil: no encryption
+	Name   string                           // program and version, told to clients
+	Model  *Model                           // decides until SetModel
+	Tokens func() Tokens                    // of which clients must send one; nil: none
+	Only   int                              // the only number of workers that jobs may have; 0: any
+	TLS    credentials.TransportCredentials // nil: no encryption
 	// Reflect says that peers may ask for the protocol by gRPC reflection.
 	Reflect bool
 	Log     *slog.Logger
@@ -87,7 +87,7 @@ func New(config Config, o Options) *Server {
 	}
 	s.metrics = newMetrics(s)
 	s.SetModel(o.Model)
-	guard := &guard{server: s, token: o.Token}
+	guard := &guard{server: s, tokens: o.Tokens}
 	options := []grpc.ServerOption{
 		grpc.ForceServerCodecV2(wire.Codec{}),
 		grpc.MaxRecvMsgSize(config.Limits.Message), grpc.MaxConcurrentStreams(uint32(config.Limits.PerClient)),

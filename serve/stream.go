@@ -158,6 +158,9 @@ func (s *Server) greet(ctx context.Context, first *pb.AttachRequest, st *stream)
 	case pairs(&h.Shape) > s.config.Limits.Pairs:
 		return s.refuse(ctx, "pairs", codes.ResourceExhausted, fmt.Sprintf("a job of %d workers with %d hot keys; this server takes up to %d pairs of them: name fewer keys", h.Shape.Workers, h.Shape.HotKeys(), s.config.Limits.Pairs))
 	}
+	if t := tokenOf(ctx); t != nil && !t.allows(h.Job) {
+		return s.refuse(ctx, "name", codes.PermissionDenied, fmt.Sprintf("the token is not for a job of the name %s", h.Job))
+	}
 	if s.only != 0 && h.Shape.Workers != s.only {
 		return s.refuse(ctx, "workers", codes.FailedPrecondition, fmt.Sprintf("a job of %d workers; this server takes jobs of %d only", h.Shape.Workers, s.only))
 	}

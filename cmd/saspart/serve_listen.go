@@ -35,7 +35,7 @@ func (o *listenOptions) add(cmd *cobra.Command) {
 	f.StringVar(&o.cert, "tls-cert", "", "certificate of both addresses, a PEM `file`")
 	f.StringVar(&o.key, "tls-key", "", "its key, a PEM `file`")
 	f.StringVar(&o.clientCA, "client-ca", "", "certificate authorities of the clients, a PEM `file`")
-	f.StringVar(&o.tokenFile, "token-file", "", "`file` with the token that clients must send")
+	f.StringVar(&o.tokenFile, "token-file", "", "`file` with the tokens of which clients must send one; a line has a token and, if it is for some jobs only, patterns of their names")
 	f.BoolVar(&o.reflect, "grpc-reflection", false, "answer gRPC reflection on addresses that other machines can reach, too")
 	f.BoolVar(&o.insecure, "insecure", false, "listen without TLS on addresses that other machines can reach")
 	f.DurationVar(&c.Window.Deadline, "window-deadline", c.Window.Deadline, "how long a window waits for missing subtasks")
@@ -57,8 +57,8 @@ func (o *listenOptions) add(cmd *cobra.Command) {
 
 // security is what keeps others out.
 type security struct {
-	token func() string // nil: none is asked for
-	tls   *tls.Config   // nil: in the clear
+	tokens func() serve.Tokens // nil: none is asked for
+	tls    *tls.Config         // nil: in the clear
 }
 
 // listening is where a server can be reached.
@@ -79,9 +79,9 @@ type openServer struct {
 
 // open has a server listen: made of o, with the security that s says.
 func (o *listenOptions) open(s security, with serve.Options) (*openServer, error) {
-	with.Token = s.token
+	with.Tokens = s.tokens
 	with.Reflect = o.reflect || serve.Loopback(o.listen)
-	if s.tls != nil && o.clientCA == "" && s.token == nil {
+	if s.tls != nil && o.clientCA == "" && s.tokens == nil {
 		with.Log.Warn("any peer may attach: connections are encrypted, but there is neither --client-ca nor --token-file")
 	}
 	if s.tls != nil {
@@ -139,7 +139,7 @@ func (o *listenOptions) security() (s security, err error) {
 		}
 	}
 	if o.tokenFile != "" {
-		s.token, err = serve.TokenFile(o.tokenFile)
+		s.tokens, err = serve.TokenFile(o.tokenFile)
 	}
 	return s, err
 }
@@ -151,7 +151,7 @@ func (o *listenOptions) pages(s *serve.Server, secured security, ended chan<- er
 	if err != nil {
 		return "", nil, err
 	}
-	handler, err := s.Handler(secured.token, serve.Loopback(o.http))
+	handler, err := s.Handler(secured.tokens, serve.Loopback(o.http))
 	if err != nil {
 		return "", nil, errors.Join(err, l.Close())
 	}

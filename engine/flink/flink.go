@@ -232,7 +232,7 @@ func (e *Engine) listen(workers int, window time.Duration, o serve.Options) (*se
 	c.Drain = time.Second
 	ctx, over := context.WithCancelCause(context.Background())
 	s := &server{feed: serve.NewFeed(ctx, f), at: at, token: rand.Text(), authority: authority, over: over, served: make(chan error, 1)}
-	o.Model, o.Only, o.Token, o.TLS, o.Log, o.Now = s.feed.Model("saspart"), workers, func() string { return s.token }, secret, e.config.Log, e.config.Now
+	o.Model, o.Only, o.Tokens, o.TLS, o.Log, o.Now = s.feed.Model("saspart"), workers, serve.OneToken(s.token), secret, e.config.Log, e.config.Now
 	s.Server = serve.New(c, o)
 	go func() { s.served <- s.Serve(l) }()
 	return s, nil
