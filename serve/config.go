@@ -72,7 +72,7 @@ type Keepalive struct {
 func Default() Config {
 	return Config{
 		Window:    reports.Default(),
-		Limits:    Limits{Message: 4 << 20, Connections: 4096, Strangers: 256, HTTP: 128, Streams: 16384, PerClient: 256, Jobs: 1024, HostJobs: 256, HostConnections: 1024, Workers: 4096, Pairs: 1 << 27, Memory: 4 << 30, Reports: 1000, PerSecond: 10000},
+		Limits:    Limits{Message: 4 << 20, Connections: 4096, Strangers: 256, HTTP: 128, Streams: 16384, PerClient: 256, Jobs: 1024, HostJobs: 256, HostConnections: 1024, Workers: 4096, Pairs: 1 << 27, Memory: 8 << 30, Reports: 1000, PerSecond: 10000},
 		Keepalive: Keepalive{Time: 10 * time.Second, Timeout: 5 * time.Second, Idle: 30 * time.Second, Age: 24 * time.Hour},
 		Hello:     5 * time.Second, Linger: time.Minute, Drain: 5 * time.Second, Decide: 250 * time.Millisecond, Warm: 8,
 		KeyDistance: 0.1, MaxImbalance: 2, MaxExcess: 0.25,

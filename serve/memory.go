@@ -40,15 +40,16 @@ func (l *ledger) now() int64 {
 	return l.taken
 }
 
-// jobBytes is the memory that a job is expected to take, with two windows that are as full as
-// windows may be, and its controller. TestMemoryOfJobs compares it with what jobs take.
+// jobBytes is the memory that a job is expected to take at most, with two windows that are as
+// full as windows may be, its controller and the analytic one that it is compared with.
+// TestMemoryOfJobs compares it with what jobs take. A job without times takes about a quarter.
 func jobBytes(s *reports.Shape) int64 {
 	const (
 		base      = 128 << 10
 		perWorker = 2 << 10
-		perCell   = 4 // of a subtask and a slide
-		perSlot   = 128
-		perKey    = 12 << 10 // 64 realised shares, 64 times of keys and of slots, the key in lists and routes; in each window
+		perCell   = 4        // of a subtask and a slide
+		perSlot   = 5 << 8   // 2 times of it in each window and, for each worker, in each estimate of costs
+		perKey    = 16 << 10 // 64 realised shares and 16 times in each window, the times in each estimate, lists and routes
 	)
 	subtasks := int64(s.Workers + s.Partitioners + s.Reducers)
 	return base + int64(s.Workers)*perWorker + subtasks*(512+perCell*int64(s.Slides)) + int64(s.Slots)*perSlot + int64(s.KeyLimit())*perKey

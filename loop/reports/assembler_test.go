@@ -539,9 +539,16 @@ func TestListsAreBounded(t *testing.T) {
 	for i := range w.Times {
 		keys, slots = keys+len(w.Times[i].Keys), slots+len(w.Times[i].Slots)
 	}
-	for what, n := range map[string]int{"realised shares": len(w.Realised), "times of keys": keys, "times of slots": slots} {
-		if most := mostRealised * s.KeyLimit(); n < most/2 || n > most {
-			t.Errorf("%d %s of 200000 are kept; %d may be", n, what, most)
+	for _, c := range []struct {
+		what    string
+		n, most int
+	}{
+		{"realised shares", len(w.Realised), mostRealised * s.KeyLimit()},
+		{"times of keys", keys, mostTimedKeys * s.KeyLimit()},
+		{"times of slots", slots, mostTimedSlots * s.Slots},
+	} {
+		if c.n < c.most/2 || c.n > c.most {
+			t.Errorf("%d %s of 200000 are kept; %d may be", c.n, c.what, c.most)
 		}
 	}
 }

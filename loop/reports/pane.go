@@ -14,9 +14,12 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
-// mostRealised is how many realised shares, and as many times of keys and of slots, a window
-// keeps per hot key of its shape, so that memory is bounded; those beyond are left out.
-const mostRealised = 64
+// What a window keeps is bounded, and what goes beyond is left out.
+const (
+	mostRealised   = 64 // shares per hot key of the shape
+	mostTimedKeys  = 16 // times per hot key; workers list 8 in all
+	mostTimedSlots = 2  // times per slot
+)
 
 // mostGossip is how many bytes of what partitioners have learned a window keeps; what
 // goes beyond is left out.
@@ -107,8 +110,9 @@ func (p *pane) first(subtask, slide int, counts *Counts) bool {
 func (p *pane) add(r *Report, slide int, counts *Counts) {
 	p.of = r.Whole
 	mostShares, mostKeys := mostRealised*p.shape.KeyLimit(), 4*p.shape.KeyLimit()
+	timedKeys, timedSlots := mostTimedKeys*p.shape.KeyLimit(), mostTimedSlots*p.shape.Slots
 	if p.of != nil { // the job bounds its own lists
-		mostShares, mostKeys = math.MaxInt, math.MaxInt/2
+		mostShares, mostKeys, timedKeys, timedSlots = math.MaxInt, math.MaxInt/2, math.MaxInt, math.MaxInt
 	}
 	for i := range r.Workers {
 		w := &r.Workers[i]
@@ -125,8 +129,8 @@ func (p *pane) add(r *Report, slide int, counts *Counts) {
 		times := w.Times
 		of := &p.times[w.Index]
 		keys, slots := len(of.Keys), len(of.Slots)
-		times.Keys = times.Keys[:min(len(times.Keys), max(0, mostKeys-keys), mostShares-p.timings[0])]
-		times.Slots = times.Slots[:min(len(times.Slots), mostShares-p.timings[1])]
+		times.Keys = times.Keys[:min(len(times.Keys), max(0, mostKeys-keys), timedKeys-p.timings[0])]
+		times.Slots = times.Slots[:min(len(times.Slots), timedSlots-p.timings[1])]
 		of.Add(&times)
 		p.timings[0] += len(of.Keys) - keys
 		p.timings[1] += len(of.Slots) - slots
