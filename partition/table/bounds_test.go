@@ -10,6 +10,7 @@ import (
 
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/partition/internal/routertest"
+	"github.com/saspart/saspart/partition/internal/tally"
 	"github.com/saspart/saspart/policy"
 )
 
@@ -51,6 +52,17 @@ func (n *naiveBounds) chunk(l *layout, hashes []uint64, dst []partition.Dest) {
 		}
 		n.clocks[home].next = min(ahead(home), n.now+far)
 		at := int(hashes[i] * 0x9e3779b97f4a7c15 >> suspectShift)
+		first, second := at%suspectCount, at/suspectCount
+		of := func(at int) suspect {
+			if s := n.suspects[at]; s != nil {
+				return *s
+			}
+			return suspect{}
+		}
+		at = first
+		if of(first).hash != hashes[i] && (of(second).hash == hashes[i] || of(second).count < of(first).count) {
+			at = second
+		}
 		s := n.suspects[at]
 		if s == nil || s.count == 0 {
 			s = &suspect{hash: hashes[i], candidates: firstTargets}
@@ -275,6 +287,40 @@ func TestBoundsLeaveAFittingRouteAlone(t *testing.T) {
 	}
 	if part := float64(moved) / float64(all); part > 0.01 {
 		t.Errorf("%.4f of the records of equally light keys left their workers", part)
+	}
+}
+
+// Two heavy keys that the route does not know are both known as suspects, also where their first
+// counters are the same.
+func TestSuspectsThatShareACounter(t *testing.T) {
+	const workers = 16
+	counter := func(hash uint64) uint64 { return hash * tally.Fib >> suspectShift % suspectCount }
+	heavy := []uint64{1 << 20}
+	for h := heavy[0] + 1; len(heavy) < 2; h++ {
+		if counter(h) == counter(heavy[0]) {
+			heavy = append(heavy, h)
+		}
+	}
+	env := routertest.Env(workers)
+	env.ExpectedCount = 10_000
+	r := newRouter(Default(), env)
+	r.SetCapacities(policy.CapacitiesOf(slices.Repeat([]float64{1}, workers)))
+	counts := make([]int, workers)
+	hashes, dst := make([]uint64, 500), make([]partition.Dest, 500)
+	for i := range hashes { // 60 and 20 %
+		hashes[i] = uint64(i) * 0x9e3779b97f4a7c15
+		if i%5 < 4 {
+			hashes[i] = heavy[i%5/3]
+		}
+	}
+	for range 20 {
+		r.Route(routertest.BatchOf(hashes), dst)
+		for _, d := range dst {
+			counts[d.Worker()]++
+		}
+	}
+	if most := slices.Max(counts); most > 1000 {
+		t.Errorf("of 10,000 records one of 16 workers gets %d", most)
 	}
 }
 
