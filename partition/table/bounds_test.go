@@ -23,7 +23,18 @@ type naiveBounds struct {
 }
 
 func (n *naiveBounds) chunk(l *layout, hashes []uint64, dst []partition.Dest) {
-	n.now += int64(len(dst)) * n.pace
+	work := int64(0) // of the chunk, in 1/policy.CostUnit
+	cost := func(i int) int64 {
+		if n.costs.slots == nil {
+			return policy.CostUnit
+		}
+		return n.costs.of(hashes[i])
+	}
+	for i := range hashes {
+		work += cost(i)
+	}
+	n.now += work * n.pace / policy.CostUnit
+	step := func(w, i int) int64 { return n.clocks[w].step * cost(i) / policy.CostUnit }
 	limit := n.now + n.bound
 	ahead := func(w int) int64 { return n.clocks[w].next }
 	least := func(workers ...int) int {
@@ -41,7 +52,7 @@ func (n *naiveBounds) chunk(l *layout, hashes []uint64, dst []partition.Dest) {
 		if behind := n.now - n.lag - k.next; behind > 0 {
 			k.next += behind
 		}
-		if k.next += k.step; k.next > limit {
+		if k.next += step(d.Worker(), i); k.next > limit {
 			late = append(late, i)
 		}
 	}
@@ -114,14 +125,14 @@ func (n *naiveBounds) chunk(l *layout, hashes []uint64, dst []partition.Dest) {
 				s.last = uint16(best)
 			}
 		}
-		if ahead(best) > limit && (count < suspectFrom || ahead(best) >= ahead(home)-n.clocks[home].step) {
+		if ahead(best) > limit && (count < suspectFrom || ahead(best) >= ahead(home)-step(home, i)) {
 			continue
 		}
-		n.clocks[home].next -= n.clocks[home].step
+		n.clocks[home].next -= step(home, i)
 		if behind := n.now - n.credit - ahead(best); behind > 0 {
 			n.clocks[best].next += behind
 		}
-		n.clocks[best].next += n.clocks[best].step
+		n.clocks[best].next += step(best, i)
 		dst[i] = partition.Dest(best) | partition.Merge
 	}
 }
@@ -180,6 +191,16 @@ func drawCapacities(t *rapid.T, workers int) *policy.Capacities {
 	parts[0] = 1
 	c := policy.CapacitiesOf(parts)
 	c.Load = rapid.SampledFrom([]float64{0, 0.3, 0.5, 0.8, 0.85, 0.9, 1}).Draw(t, "load")
+	if rapid.Bool().Draw(t, "costs") {
+		cost := rapid.SampledFrom([]uint16{1, 100, policy.CostUnit, policy.CostUnit, 2000, math.MaxUint16})
+		c.Costs = &policy.Costs{
+			Workers: rapid.SliceOfN(rapid.SampledFrom([]float64{0.01, 1, 1, 30}), workers, workers).Draw(t, "workers' costs"),
+			Slots:   rapid.SliceOfN(cost, 64, 64).Draw(t, "slots' costs"),
+		}
+		for range rapid.IntRange(0, 5).Draw(t, "keys of known cost") {
+			c.Costs.Keys = append(c.Costs.Keys, policy.KeyCost{Hash: routertest.DrawHash().Draw(t, "key"), Cost: cost.Draw(t, "cost")})
+		}
+	}
 	if rapid.Bool().Draw(t, "queues") {
 		c.Waiting = rapid.SliceOfN(rapid.Float64Range(-20, 200), workers, workers).Draw(t, "waiting")
 	}
