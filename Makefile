@@ -25,7 +25,7 @@ TIMED := ./engine ./engine/local
 # Packages with goroutines of their own; their tests run under the race detector.
 CONCURRENT := ./cmd/... ./collect ./engine ./engine/local ./engine/flink/... ./eval/study ./meter ./serve/... ./train/online ./train/setup
 
-.PHONY: help setup libtorch build test test-long fuzz attack vet staticcheck format-check unit quickstart bench-route bench-train bench-learn bench-offline bench-flink results results-paper laws builtin proto flink flink-test release-snapshot deploy-check clean
+.PHONY: help setup libtorch build test test-long fuzz attack vet staticcheck format-check unit quickstart bench-route bench-train bench-learn bench-offline bench-flink bench-flink-state results results-paper laws builtin proto flink flink-test release-snapshot deploy-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -131,12 +131,18 @@ bench-offline: build ## learn offline with three seeds, against behaviour clonin
 
 # Flink's serialization of user functions needs the opened packages.
 CONNECTOR := flink/connector/target
-bench-flink: ## time the Flink connector with next to no work, against partitionCustom and keyBy; some minutes
+define JAVA_TEST_CLASS
 	$(MVN) -pl connector test-compile dependency:build-classpath \
 	    -Dmdep.includeScope=test -Dmdep.outputFile=$(CURDIR)/$(CONNECTOR)/test.classpath
-	java --add-opens=java.base/java.util=ALL-UNNAMED --add-opens=java.base/java.lang=ALL-UNNAMED -Xmx1g \
-	    -cp $(CONNECTOR)/classes:$(CONNECTOR)/test-classes:$$(cat $(CONNECTOR)/test.classpath) \
-	    io.github.saspart.flink.Throughput $(BENCH)
+	java --add-opens=java.base/java.util=ALL-UNNAMED --add-opens=java.base/java.lang=ALL-UNNAMED \
+	    -cp $(CONNECTOR)/classes:$(CONNECTOR)/test-classes:$$(cat $(CONNECTOR)/test.classpath)
+endef
+bench-flink: ## time the Flink connector with next to no work, against partitionCustom and keyBy; some minutes
+	$(JAVA_TEST_CLASS) -Xmx1g io.github.saspart.flink.Throughput $(BENCH)
+
+bench-flink-state: ## measure checkpoints of 1.5 million keys, and of 25,000 keys in 60 slides, against Flink's windows; ten minutes
+	$(JAVA_TEST_CLASS) -Xmx4g io.github.saspart.flink.StateCost 1500000 1 1
+	$(JAVA_TEST_CLASS) -Xmx4g io.github.saspart.flink.StateCost 25000 60 1
 
 # Both resume what is in runs/; remove a folder there to repeat its measurements, as after
 # every change of the program.

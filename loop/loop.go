@@ -73,8 +73,9 @@ func (l *Loop) Observe(w *policy.Window) *policy.Window {
 // that ignores the decision lets the controller only watch. Capacities are passed to the job as
 // they are, every time, whether or not there is a route.
 //
-// What waits at the workers is told with capacities if the window is the one that has just
-// ended: the length of a queue some windows ago says nothing about now.
+// What waits at the workers, and how busy they are, is told with capacities if the window is the
+// one that has just ended: the length of a queue some windows ago says nothing about now, and
+// where capacities are late no time is to spare.
 func (l *Loop) Decide() policy.Decision {
 	w := l.seen
 	if l.seen = nil; w == nil {
@@ -89,10 +90,8 @@ func (l *Loop) Decide() policy.Decision {
 		l.ask(n.to, w)
 		n.watch--
 	}
-	if d.Capacities != nil && l.config.Metrics.Delay == 0 {
-		if waiting := policy.Waiting(w, d.Capacities.Costs); waiting != nil {
-			d.Capacities = &policy.Capacities{Of: d.Capacities.Of, Waiting: waiting, Costs: d.Capacities.Costs}
-		}
+	if c := d.Capacities; c != nil && l.config.Metrics.Delay == 0 {
+		d.Capacities = &policy.Capacities{Of: c.Of, Waiting: policy.Waiting(w, c.Costs), Load: policy.Load(w, c.Of), Costs: c.Costs}
 	}
 	return d
 }

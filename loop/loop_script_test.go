@@ -48,7 +48,7 @@ func init() {
 		if err != nil {
 			return err
 		}
-		w := &policy.Window{Step: step, Busy: []float64{float64(step) / 10}}
+		w := &policy.Window{Step: step, Busy: []float64{float64(step) / 10, float64(step) / 5}}
 		if options["queue"] != "" {
 			full, err := strconv.ParseFloat(options["queue"], 64)
 			if err != nil {
@@ -73,7 +73,7 @@ func init() {
 			s.printf("announces %s", told(l.Announce(d.Route)))
 		}
 		if c := d.Capacities; c != nil {
-			s.printf("passes on capacities %v, waiting %v", c.Of, c.Waiting)
+			s.printf("passes on capacities %v, waiting %v, load %v", c.Of, c.Waiting, c.Load)
 		}
 		return nil
 	}

@@ -37,6 +37,9 @@ type Capacities struct {
 	// negative where fewer wait. The loop fills it in from the window that has just ended; it
 	// is nil where the job does not tell its queues, or tells them late.
 	Waiting []float64
+	// Load is the part of time that workers need for the records that were due in the window that
+	// has just ended, a mean over what they can do; 0: not known. The loop fills it in.
+	Load float64
 	// Costs is what records cost; nil: all the same. Of and Waiting are of records of the
 	// worker's mean cost: a router that does not know costs counts records.
 	Costs *Costs
@@ -129,6 +132,30 @@ func (c *Capacities) Validate(workers int) error {
 		}
 	}
 	return nil
+}
+
+// Load returns the part of time for which workers of the given capacities were busy in a window,
+// or would have been if they had finished all records that were due; 0: not known. Workers that
+// report nothing count as the others.
+func Load(w *Window, capacity []float64) float64 {
+	if len(w.Busy) != len(capacity) {
+		return 0
+	}
+	busy, all := 0.0, 0.0
+	for i, b := range w.Busy {
+		if b >= 0 {
+			busy += capacity[i] * b
+			all += capacity[i]
+		}
+	}
+	if all == 0 {
+		return 0
+	}
+	due, finished := max(w.OfferedRate, w.ActualRate)*(w.End-w.Start).Seconds(), float64(w.Records)
+	if due > finished && finished > 0 {
+		busy *= due / finished
+	}
+	return min(busy/all, 1)
 }
 
 // Waiting returns how many more records, rounded, than the mean wait in the queue of each worker at the

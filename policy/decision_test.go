@@ -84,6 +84,35 @@ func TestCapacitiesValidate(t *testing.T) {
 	}
 }
 
+func TestLoad(t *testing.T) {
+	nan, half := math.NaN(), []float64{0.5, 0.5}
+	for _, c := range []struct {
+		why      string
+		w        policy.Window
+		capacity []float64
+		want     float64
+	}{
+		{"equal workers", policy.Window{Busy: []float64{0.5, 1}}, half, 0.75},
+		{"a fast worker counts for more", policy.Window{Busy: []float64{0.5, 1}}, []float64{0.75, 0.25}, 0.625},
+		{"one reports nothing", policy.Window{Busy: []float64{0.5, nan}}, []float64{0.75, 0.25}, 0.5},
+		{"noise has made one more than busy, and the other less", policy.Window{Busy: []float64{1.2, 0.4}}, half, 0.8},
+		{"noise has made all more than busy", policy.Window{Busy: []float64{1.2, 1.1}}, half, 1},
+		{"none reports", policy.Window{Busy: []float64{nan, nan}}, half, 0},
+		{"workers without capacity", policy.Window{Busy: half}, []float64{0, 0}, 0},
+		{"of another number of workers", policy.Window{Busy: []float64{0.5}}, half, 0},
+		{"no measurements", policy.Window{}, half, 0},
+		{"records were held up at the source", policy.Window{Busy: []float64{0, 1}, End: 2e9, OfferedRate: 100, ActualRate: 80, Records: 160}, half, 0.625},
+		{"records wait in the queue of one", policy.Window{Busy: []float64{0, 1}, End: 2e9, OfferedRate: 100, ActualRate: 100, Records: 125}, half, 0.8},
+		{"the job catches up", policy.Window{Busy: []float64{0.5, 1}, End: 2e9, OfferedRate: 100, ActualRate: 150, Records: 300}, half, 0.75},
+		{"far too much is due", policy.Window{Busy: []float64{0.5, 1}, End: 2e9, OfferedRate: 1e6, ActualRate: 150, Records: 300}, half, 1},
+		{"nothing was finished", policy.Window{Busy: []float64{0.5, 1}, End: 2e9, OfferedRate: 100}, half, 0.75},
+	} {
+		if got := policy.Load(&c.w, c.capacity); math.Abs(got-c.want) > 1e-12 {
+			t.Errorf("%s: %v, want %v", c.why, got, c.want)
+		}
+	}
+}
+
 func TestWaiting(t *testing.T) {
 	for _, c := range []struct {
 		why   string

@@ -293,6 +293,9 @@ func TestCapacitiesReachTheJob(t *testing.T) {
 			if queue == 0 && d.Capacities.Waiting != nil || queue > 0 && !slices.Equal(d.Capacities.Waiting, []float64{-100, -100, -100, 700, -100, -100, -100, -100}) {
 				t.Fatalf("window %d: %v wait at the workers", i, d.Capacities.Waiting)
 			}
+			if want := policy.Load(w, d.Capacities.Of); math.Abs(d.Capacities.Load-want) > 0.001 || want == 0 {
+				t.Fatalf("window %d: load %v, want %v", i, d.Capacities.Load, want)
+			}
 			if i < 39 {
 				continue
 			}

@@ -329,7 +329,8 @@ func (s setting) vector(name string) vectorCase {
 	return c
 }
 
-// capacitiesOf are the capacities of a step, and in some what waits at the workers.
+// capacitiesOf are the capacities of a step, in some what waits at the workers, and in most how
+// busy they are.
 func capacitiesOf(workers, step int) *vectorCapacities {
 	parts := make([]float64, workers)
 	for w := range parts {
@@ -338,7 +339,7 @@ func capacitiesOf(workers, step int) *vectorCapacities {
 	if step == 7 && workers > 1 {
 		parts[0] = 0
 	}
-	c := &vectorCapacities{Of: policy.CapacitiesOf(parts).Of}
+	c := &vectorCapacities{Of: policy.CapacitiesOf(parts).Of, Load: []float64{0.75, 0.25, 0.84, 0.9, 0, 0.7}[step/2%6]}
 	if step%4 == 1 {
 		for w := range parts {
 			c.Waiting = append(c.Waiting, float64((w*29+step)%13)-6+float64(w%3)/8)

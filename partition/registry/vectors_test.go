@@ -87,6 +87,7 @@ type vectorStep struct {
 type vectorCapacities struct {
 	Of      []float64 `json:"of"`
 	Waiting []float64 `json:"waiting,omitempty"`
+	Load    float64   `json:"load,omitempty"`
 }
 
 // run routes the case's stream and notes the destinations.
@@ -140,7 +141,7 @@ func (c *vectorCase) run(t *testing.T, streams map[string]vectorStream, routes m
 // begin hands a router what the slide begins with.
 func (s *vectorStep) begin(r partition.Router, routes map[string]*policy.Route, shares []any) {
 	if c := s.Capacities; c != nil {
-		r.(partition.CapacityFollower).SetCapacities(&policy.Capacities{Of: c.Of, Waiting: c.Waiting})
+		r.(partition.CapacityFollower).SetCapacities(&policy.Capacities{Of: c.Of, Waiting: c.Waiting, Load: c.Load})
 	}
 	if s.Follow != "" {
 		r.(partition.RouteFollower).Follow(routes[s.Follow], s.Slide)

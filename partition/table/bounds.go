@@ -16,10 +16,12 @@ import (
 // I.371).
 //
 // Rule: each worker has a virtual clock, which a record sent to it moves forward by unit over
-// the worker's capacity. The subtask's own clock moves by unit with every record. The
-// difference is how far the worker is ahead, relative to its capacity. All workers may be ahead
-// by the same bound, a part of the records of a slide. A record that puts its worker beyond the
-// bound is late, and overflows to a worker that is not:
+// the worker's capacity. The subtask's own clock moves with every record by what workers that
+// are never idle would do meanwhile: unit where they are busy all the time, and more where they
+// are not. The difference is how far the worker is ahead, relative to its capacity: what waits
+// there, as far as the subtask can tell. All workers may be ahead by the same bound, a part of
+// the records of a slide, which is the smaller the more time workers have. A record that puts
+// its worker beyond the bound is late, and overflows to a worker that is not:
 //
 //   - A split key's record overflows at once. Another key's overflows once its worker is ahead by
 //     as many bounds as the key has patience. A key loses patience with every late record, so
@@ -47,12 +49,15 @@ type bounds struct {
 
 	clocks   []clock // nil: no capacities are known, and nothing is bounded
 	costs    costs
-	now      int64 // the subtask's clock
-	sent     int64 // records sent in this slide
-	perSlide int64 // records sent in a slide, smoothed; 0: unknown
+	now      int64   // the subtask's clock
+	pace     int64   // how far a record moves it
+	load     float64 // the part of time for which workers are busy, of the busiest of the latest windows
+	sent     int64   // records sent in this slide
+	perSlide int64   // records sent in a slide, smoothed; 0: unknown, and nothing is bounded
 
 	bound    int64                  // how far a worker may be ahead
-	credit   int64                  // how far it may be behind
+	credit   int64                  // how far it may be behind when a record overflows to it
+	lag      int64                  // how far it may be behind when a record is sent where the route says: the more, the less time workers have
 	patience [suspectMost + 1]int64 // by a suspect's count: how far its worker may be ahead
 
 	suspects [suspectCount]suspect
@@ -67,24 +72,33 @@ type clock struct {
 }
 
 const (
-	unit    = 1 << 12    // how far a record moves the subtask's clock
-	slowest = 1.0 / 1024 // the least capacity that makes a difference, as a part of the mean
-	floor   = 2          // records that a worker may be ahead by, besides the bound
-	far     = 1 << 45    // how far a worker can be ahead or behind
+	unit     = 1 << 12    // how far a record moves the subtask's clock
+	slowest  = 1.0 / 1024 // the least capacity that makes a difference, as a part of the mean
+	floor    = 2          // records that a worker may be ahead by, besides the bound
+	far      = 1 << 45    // how far a worker can be ahead or behind
+	furthest = 1 << 30    // how far a record of mean cost moves a worker's clock, at most: sums of a chunk's records stay far below 1 << 63
+
+	headroom  = 1.1   // by how much busier workers are taken to be than they were
+	idlest    = 0.5   // the least that they are taken to be busy
+	relapse   = 8     // windows in which a higher load is forgotten
+	leisure   = 0.125 // the part of time for which workers are idle, from which on the bound is tightest
+	tightest  = 0.2   // the tightest bound, as a part of the one that is set
+	leastAway = 1.4   // the least bound, in records of the mean worker
 
 	chunk = 64 // records that are charged together, a bit for each
 
-	suspectCount = 1 << 8 // counters of suspects
-	suspectShift = 64 - 8 // from a mixed hash to its counter
-	suspectFrom  = 3      // late records from which on a key is suspect
-	suspectMost  = 128    // late records that count at most, so that former suspects are forgotten
-	firstTargets = 2      // candidates of a key at first
-	tries        = 4      // workers that are compared for a record, at most
+	suspectCount = 1 << 8  // counters of suspects
+	suspectShift = 64 - 16 // from a mixed hash to its two counters
+	suspectFrom  = 3       // late records from which on a key is suspect
+	suspectMost  = 128     // late records that count at most, so that former suspects are forgotten
+	firstTargets = 2       // candidates of a key at first
+	tries        = 4       // workers that are compared for a record, at most
 )
 
-// suspect is a key that puts workers beyond the bound. It shares a counter with other keys.
-// As Misra and Gries count, a late record of another key takes one off, and replaces the key at
-// 0.
+// suspect is a key that puts workers beyond the bound. It shares two counters with other keys,
+// and has one of them. As Misra and Gries count, a late record of a key that has none takes one
+// off the lower, and gets that at 0. With one counter, of two heavy keys that share it the
+// lighter would never be known.
 type suspect struct {
 	hash       uint64
 	count      uint8
@@ -99,13 +113,39 @@ func newBounds(c Config, env partition.Env) bounds {
 	return b
 }
 
-// measure computes the bound from the records of a slide.
+// measure computes the pace from the load, and the bound from the load and the records of a
+// slide.
 func (b *bounds) measure() {
-	b.bound = int64(b.config.Bound * unit * float64(b.perSlide))
-	b.credit = int64(b.config.Credit * float64(b.bound))
-	for n := range b.patience {
-		b.patience[n] = max(b.bound, int64(b.config.Patience*float64(b.bound)*suspectFrom/float64(max(n, suspectFrom))))
+	busy := 1.0
+	if b.load > 0 {
+		busy = min(max(b.load*headroom, idlest), 1)
 	}
+	b.pace = int64(unit / busy)
+	idle := min((1-busy)/leisure, 1)
+	b.bound = within(max(b.config.Bound*max(tightest, 1-idle)*float64(b.perSlide), leastAway*float64(b.env.Workers)) * unit)
+	b.credit = within(b.config.Credit * float64(b.bound))
+	b.lag = within(float64(max(b.credit, 1)) / idle)
+	for n := range b.patience {
+		b.patience[n] = max(b.bound, within(b.config.Patience*float64(b.bound)*suspectFrom/float64(max(n, suspectFrom))))
+	}
+}
+
+// within rounds towards 0 what a worker is ahead by, within what it can be.
+func within(v float64) int64 {
+	if v != v {
+		return 0
+	}
+	return int64(min(max(v, -far), far))
+}
+
+// follow learns the part of time for which workers were busy. A higher load counts at once, a
+// lower one by and by, so that a job that is idle for a moment stays protected.
+func (b *bounds) follow(load float64) {
+	if !(load > 0 && load < 1) {
+		load = 1
+	}
+	b.load = max(load, b.load-(b.load-load)/relapse)
+	b.measure()
 }
 
 // SetCapacities implements partition.CapacityFollower. It allocates once.
@@ -118,6 +158,7 @@ func (b *bounds) SetCapacities(c *policy.Capacities) {
 		b.clocks = make([]clock, workers)
 	}
 	b.costs.set(c.Costs, workers)
+	b.follow(c.Load)
 	least, all := slowest/float64(workers), 1.0
 	if b.costs.slots != nil {
 		all = 0
@@ -127,16 +168,22 @@ func (b *bounds) SetCapacities(c *policy.Capacities) {
 	}
 	for w := range b.clocks {
 		k := &b.clocks[w]
-		ahead := k.next + floor*k.step - b.now
 		cost := 1.0
 		if b.costs.slots != nil {
 			cost = c.Costs.Workers[w]
 		}
-		k.step = int64(unit / max(c.Of[w]*cost/all, least))
-		if c.Waiting != nil {
-			ahead = int64(c.Waiting[w] * cost / float64(max(b.env.Subtasks, 1)) * float64(k.step))
+		capacity := least
+		if v := c.Of[w] * cost / all; v > least {
+			capacity = v
 		}
-		k.next = b.now + min(max(ahead, -far), far) - floor*k.step
+		ahead, step := k.next+floor*k.step-b.now, max(min(within(unit/capacity), furthest), 1)
+		switch {
+		case c.Waiting != nil:
+			ahead = within(c.Waiting[w] * cost / float64(max(b.env.Subtasks, 1)) * float64(step))
+		case k.step > 0: // by as many records as before
+			ahead = within(float64(ahead) * float64(step) / float64(k.step))
+		}
+		k.step, k.next = step, b.now+ahead-floor*step
 	}
 }
 
@@ -173,12 +220,11 @@ func (b *bounds) forget() {
 // keep changes the destinations of records that would put their workers beyond the bound.
 func (r *router) keep(hashes []uint64, dst []partition.Dest) {
 	b := &r.bounds
-	b.sent += int64(len(dst))
 	for from := 0; from < len(dst); from += chunk {
 		to := min(from+chunk, len(dst))
 		part, late := dst[from:to], uint64(0)
 		if b.costs.slots == nil {
-			b.now += int64(len(part)) * unit
+			b.now += int64(len(part)) * b.pace
 			late = b.charge(part)
 		} else {
 			late = b.chargeWork(hashes[from:to], part)
@@ -196,10 +242,10 @@ func (r *router) keep(hashes []uint64, dst []partition.Dest) {
 // charge moves the clocks of the workers that the records of a chunk go to. It returns a bit
 // for each record, 1 if that put the worker beyond the bound.
 func (b *bounds) charge(dst []partition.Dest) (late uint64) {
-	clocks, limit := b.clocks, b.now+b.bound
+	clocks, limit, least := b.clocks, b.now+b.bound, b.now-b.lag
 	for _, d := range dst {
 		k := &clocks[d&^partition.Merge]
-		k.next += k.step
+		k.next = max(k.next, least) + k.step
 		late = late>>1 | uint64(limit-k.next)>>63<<63
 	}
 	return late >> (chunk - uint(len(dst)))
@@ -243,7 +289,11 @@ func (r *router) overflow(hash uint64, d partition.Dest) partition.Dest {
 // suspect counts a late record of a key, and returns the key's counter, which may be another
 // key's.
 func (b *bounds) suspect(hash uint64) *suspect {
-	s := &b.suspects[hash*tally.Fib>>suspectShift]
+	at := hash * tally.Fib >> suspectShift
+	s, second := &b.suspects[at%suspectCount], &b.suspects[at/suspectCount]
+	if s.hash != hash && (second.hash == hash || second.count < s.count) {
+		s = second
+	}
 	switch {
 	case s.hash == hash && s.count > 0:
 		s.count = min(s.count+1, suspectMost)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/partition/internal/routertest"
+	"github.com/saspart/saspart/partition/internal/tally"
 	"github.com/saspart/saspart/policy"
 )
 
@@ -22,8 +23,18 @@ type naiveBounds struct {
 }
 
 func (n *naiveBounds) chunk(l *layout, hashes []uint64, dst []partition.Dest) {
-	n.sent += int64(len(dst))
-	n.now += int64(len(dst)) * unit
+	work := int64(0) // of the chunk, in 1/policy.CostUnit
+	cost := func(i int) int64 {
+		if n.costs.slots == nil {
+			return policy.CostUnit
+		}
+		return n.costs.of(hashes[i])
+	}
+	for i := range hashes {
+		work += cost(i)
+	}
+	n.now += work * n.pace / policy.CostUnit
+	step := func(w, i int) int64 { return n.clocks[w].step * cost(i) / policy.CostUnit }
 	limit := n.now + n.bound
 	ahead := func(w int) int64 { return n.clocks[w].next }
 	least := func(workers ...int) int {
@@ -38,7 +49,10 @@ func (n *naiveBounds) chunk(l *layout, hashes []uint64, dst []partition.Dest) {
 	var late []int
 	for i, d := range dst {
 		k := &n.clocks[d.Worker()]
-		if k.next += k.step; k.next > limit {
+		if behind := n.now - n.lag - k.next; behind > 0 {
+			k.next += behind
+		}
+		if k.next += step(d.Worker(), i); k.next > limit {
 			late = append(late, i)
 		}
 	}
@@ -49,6 +63,17 @@ func (n *naiveBounds) chunk(l *layout, hashes []uint64, dst []partition.Dest) {
 		}
 		n.clocks[home].next = min(ahead(home), n.now+far)
 		at := int(hashes[i] * 0x9e3779b97f4a7c15 >> suspectShift)
+		first, second := at%suspectCount, at/suspectCount
+		of := func(at int) suspect {
+			if s := n.suspects[at]; s != nil {
+				return *s
+			}
+			return suspect{}
+		}
+		at = first
+		if of(first).hash != hashes[i] && (of(second).hash == hashes[i] || of(second).count < of(first).count) {
+			at = second
+		}
 		s := n.suspects[at]
 		if s == nil || s.count == 0 {
 			s = &suspect{hash: hashes[i], candidates: firstTargets}
@@ -100,14 +125,14 @@ func (n *naiveBounds) chunk(l *layout, hashes []uint64, dst []partition.Dest) {
 				s.last = uint16(best)
 			}
 		}
-		if ahead(best) > limit && (count < suspectFrom || ahead(best) >= ahead(home)-n.clocks[home].step) {
+		if ahead(best) > limit && (count < suspectFrom || ahead(best) >= ahead(home)-step(home, i)) {
 			continue
 		}
-		n.clocks[home].next -= n.clocks[home].step
+		n.clocks[home].next -= step(home, i)
 		if behind := n.now - n.credit - ahead(best); behind > 0 {
 			n.clocks[best].next += behind
 		}
-		n.clocks[best].next += n.clocks[best].step
+		n.clocks[best].next += step(best, i)
 		dst[i] = partition.Dest(best) | partition.Merge
 	}
 }
@@ -145,7 +170,8 @@ func TestBoundsEqualTheirNaiveTwin(t *testing.T) {
 			got, want := make([]partition.Dest, len(hashes)), make([]partition.Dest, len(hashes))
 			fast.Route(routertest.BatchOf(hashes), got)
 			plain.Route(routertest.BatchOf(hashes), want)
-			for from := 0; slow.clocks != nil && from < len(want); from += chunk {
+			slow.sent += int64(len(want))
+			for from := 0; slow.clocks != nil && slow.perSlide > 0 && from < len(want); from += chunk {
 				to := min(from+chunk, len(want))
 				slow.chunk(&plain.layout, hashes[from:to], want[from:to])
 			}
@@ -164,6 +190,17 @@ func drawCapacities(t *rapid.T, workers int) *policy.Capacities {
 	parts := rapid.SliceOfN(rapid.SampledFrom([]float64{0, 0.1, 1, 1, 1, 2}), workers, workers).Draw(t, "parts")
 	parts[0] = 1
 	c := policy.CapacitiesOf(parts)
+	c.Load = rapid.SampledFrom([]float64{0, 0.3, 0.5, 0.8, 0.85, 0.9, 1}).Draw(t, "load")
+	if rapid.Bool().Draw(t, "costs") {
+		cost := rapid.SampledFrom([]uint16{1, 100, policy.CostUnit, policy.CostUnit, 2000, math.MaxUint16})
+		c.Costs = &policy.Costs{
+			Workers: rapid.SliceOfN(rapid.SampledFrom([]float64{0.01, 1, 1, 30}), workers, workers).Draw(t, "workers' costs"),
+			Slots:   rapid.SliceOfN(cost, 64, 64).Draw(t, "slots' costs"),
+		}
+		for range rapid.IntRange(0, 5).Draw(t, "keys of known cost") {
+			c.Costs.Keys = append(c.Costs.Keys, policy.KeyCost{Hash: routertest.DrawHash().Draw(t, "key"), Cost: cost.Draw(t, "cost")})
+		}
+	}
 	if rapid.Bool().Draw(t, "queues") {
 		c.Waiting = rapid.SliceOfN(rapid.Float64Range(-20, 200), workers, workers).Draw(t, "waiting")
 	}
@@ -274,6 +311,40 @@ func TestBoundsLeaveAFittingRouteAlone(t *testing.T) {
 	}
 }
 
+// Two heavy keys that the route does not know are both known as suspects, also where their first
+// counters are the same.
+func TestSuspectsThatShareACounter(t *testing.T) {
+	const workers = 16
+	counter := func(hash uint64) uint64 { return hash * tally.Fib >> suspectShift % suspectCount }
+	heavy := []uint64{1 << 20}
+	for h := heavy[0] + 1; len(heavy) < 2; h++ {
+		if counter(h) == counter(heavy[0]) {
+			heavy = append(heavy, h)
+		}
+	}
+	env := routertest.Env(workers)
+	env.ExpectedCount = 10_000
+	r := newRouter(Default(), env)
+	r.SetCapacities(policy.CapacitiesOf(slices.Repeat([]float64{1}, workers)))
+	counts := make([]int, workers)
+	hashes, dst := make([]uint64, 500), make([]partition.Dest, 500)
+	for i := range hashes { // 60 and 20 %
+		hashes[i] = uint64(i) * 0x9e3779b97f4a7c15
+		if i%5 < 4 {
+			hashes[i] = heavy[i%5/3]
+		}
+	}
+	for range 20 {
+		r.Route(routertest.BatchOf(hashes), dst)
+		for _, d := range dst {
+			counts[d.Worker()]++
+		}
+	}
+	if most := slices.Max(counts); most > 1000 {
+		t.Errorf("of 10,000 records one of 16 workers gets %d", most)
+	}
+}
+
 func TestSetCapacities(t *testing.T) {
 	two := policy.CapacitiesOf([]float64{1, 3})
 	hash := uint64(0) // worker 0
@@ -314,6 +385,139 @@ func TestSetCapacities(t *testing.T) {
 			t.Fatalf("record %d goes to worker %d (merge %v), where 400 more wait", 10+i, d.Worker(), d&partition.Merge != 0)
 		}
 	}
+}
+
+// A worker stays ahead by as many records when its capacity changes, however little it had.
+func TestAheadIsKeptInRecords(t *testing.T) {
+	env := routertest.Env(2)
+	env.ExpectedCount = 1000
+	for _, c := range []struct {
+		why        string
+		from, to   float64
+		wantAlmost float64 // records, of the 10 that worker 0 is sent
+	}{
+		{"the same", 0.5, 0.5, 10},
+		{"a worker that stood still comes back", 0, 0.5, 10},
+		{"a worker that comes to a standstill", 0.5, 0, 10},
+	} {
+		r := newRouter(Default(), env)
+		r.SetCapacities(&policy.Capacities{Of: []float64{c.from, 1 - c.from}})
+		r.charge(make([]partition.Dest, 10))
+		r.SetCapacities(&policy.Capacities{Of: []float64{c.to, 1 - c.to}})
+		k := r.clocks[0]
+		if got := float64(k.next+floor*k.step) / float64(k.step); math.Abs(got-c.wantAlmost) > 0.01 {
+			t.Errorf("%s: ahead by %.3f records, want %v", c.why, got, c.wantAlmost)
+		}
+	}
+}
+
+// Nothing is late before a slide has been counted, with capacities or without. From then on the
+// bound is that of a slide.
+func TestFirstSlide(t *testing.T) {
+	capacities := policy.CapacitiesOf([]float64{1, 1})
+	for _, told := range []int{0, 1} { // the slide before which capacities come
+		r := newRouter(Default(), routertest.Env(2))
+		hashes := make([]uint64, 512)
+		var away []int
+		for slide := range 3 {
+			if slide >= told {
+				r.SetCapacities(capacities)
+			}
+			dst := make([]partition.Dest, len(hashes))
+			r.Route(routertest.BatchOf(hashes), dst)
+			away = append(away, 0)
+			for _, d := range dst {
+				away[slide] += d.Worker()
+			}
+			r.EndSlide(int64(slide))
+		}
+		if away[0] != 0 || away[1] < 200 || away[1] > 256 || away[2] < 200 || away[2] > 280 {
+			t.Errorf("capacities from slide %d: of 512 records of a key %d overflow by slide, want none in the first and half in the others", told, away)
+		}
+	}
+}
+
+// The clocks go at the pace of the workers: at partial load a worker may get more than its
+// capacity's part, and near full load it may not. A lower load is believed by and by.
+func TestPace(t *testing.T) {
+	for _, c := range []struct {
+		why     string
+		load    []float64 // of windows
+		pace    float64
+		tighter float64 // the bound, of the one that is set
+	}{
+		{"not known", []float64{0}, 1, 1},
+		{"full", []float64{1}, 1, 1},
+		{"nearly full", []float64{0.95}, 1, 1},
+		{"a little time to spare", []float64{0.85}, 1 / (0.85 * 1.1), 0.48},
+		{"time to spare", []float64{0.75}, 1 / (0.75 * 1.1), 0.2},
+		{"next to nothing to do", []float64{0.01}, 2, 0.2},
+		{"it rises", []float64{0.5, 0.95}, 1, 1},
+		{"it has fallen", []float64{1, 0.6}, 1, 1},
+		{"it fell long ago", append([]float64{1}, slices.Repeat([]float64{0.6}, 60)...), 1 / (0.6 * 1.1), 0.2},
+		{"impossible", []float64{math.NaN()}, 1, 1},
+		{"negative", []float64{-1}, 1, 1},
+		{"more than all", []float64{7}, 1, 1},
+	} {
+		env := routertest.Env(2)
+		env.ExpectedCount = 10_000
+		r := newRouter(Default(), env)
+		for _, load := range c.load {
+			r.SetCapacities(&policy.Capacities{Of: []float64{0.5, 0.5}, Load: load})
+		}
+		bound := float64(r.bound) / (0.02 * 10_000 * unit)
+		if pace := float64(r.pace) / unit; math.Abs(pace-c.pace) > 0.005 || math.Abs(bound-c.tighter) > 0.005 {
+			t.Errorf("load %s: the clock moves by %.3f a record, the bound is %.3f of the one set; want %.3f and %.3f", c.why, pace, bound, c.pace, c.tighter)
+		}
+	}
+}
+
+// No capacity, queue or load, however odd, makes clocks overflow or send records to workers that
+// do not exist; and a single unknown worker gets little.
+func TestOddCapacities(t *testing.T) {
+	odd := []float64{0, math.NaN(), math.Inf(1), -1, 1e-300, 1e300, 0.5}
+	rapid.Check(t, func(t *rapid.T) {
+		workers := rapid.IntRange(2, 300).Draw(t, "workers")
+		env := routertest.Env(workers)
+		env.ExpectedCount = rapid.SampledFrom([]int64{0, 1, 1000, 1 << 40, math.MaxInt64 / 2}).Draw(t, "expected")
+		c := Config{
+			Bound: rapid.SampledFrom([]float64{1e-300, 0.02, 1}).Draw(t, "bound"), Patience: rapid.SampledFrom([]float64{1, 1e3}).Draw(t, "patience"),
+			Candidates: rapid.SampledFrom([]int{2, 64}).Draw(t, "candidates"), Credit: rapid.SampledFrom([]float64{0, 1e3}).Draw(t, "credit"),
+			Decay: rapid.SampledFrom([]int{1, 1e6}).Draw(t, "decay"),
+		}
+		r := newRouter(c, env)
+		for slide := range int64(4) {
+			told := &policy.Capacities{Load: rapid.SampledFrom(odd).Draw(t, "load")}
+			told.Of = rapid.SliceOfN(rapid.SampledFrom(odd), workers, workers).Draw(t, "of")
+			if rapid.Bool().Draw(t, "queues") {
+				told.Waiting = rapid.SliceOfN(rapid.SampledFrom(odd), workers, workers).Draw(t, "waiting")
+			}
+			if rapid.Bool().Draw(t, "costs") {
+				told.Costs = &policy.Costs{
+					Workers: rapid.SliceOfN(rapid.SampledFrom(odd), workers, workers).Draw(t, "workers' costs"),
+					Slots:   rapid.SliceOfN(rapid.SampledFrom([]uint16{0, 1, policy.CostUnit, math.MaxUint16}), 64, 64).Draw(t, "slots"),
+				}
+			}
+			r.SetCapacities(told)
+			hashes := rapid.SliceOfN(routertest.DrawHash(), 1, 200).Draw(t, "batch")
+			for range 4 {
+				hashes = append(hashes, hashes...)
+			}
+			dst := make([]partition.Dest, len(hashes))
+			r.Route(routertest.BatchOf(hashes), dst)
+			for _, d := range dst {
+				if d.Worker() >= workers {
+					t.Fatalf("worker %d of %d", d.Worker(), workers)
+				}
+			}
+			for w, k := range r.clocks {
+				if ahead := k.next - r.now; ahead > 2*far || ahead < -2*far || k.step < 1 || r.now < 0 || r.now > 2*far {
+					t.Fatalf("worker %d is ahead by %d at %d, a record moves it by %d", w, ahead, r.now, k.step)
+				}
+			}
+			r.EndSlide(slide)
+		}
+	})
 }
 
 func TestConfigValidate(t *testing.T) {

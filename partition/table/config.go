@@ -10,7 +10,7 @@ import (
 // (docs/algorithms.md, "Bounded routing"). A smaller bound, less patience and less credit buy
 // lower latency with more workers per key.
 type Config struct {
-	Bound            float64 `yaml:"bound"`      // how far a worker may be ahead of its capacity, as a part of the records of a slide; 0: routes are followed to the letter, whatever the capacities
+	Bound            float64 `yaml:"bound"`      // how far a worker may be ahead of its capacity, as a part of the records of a slide; where workers are idle for a part of the time, down to a fifth of it; 0: routes are followed to the letter, whatever the capacities
 	Patience         float64 `yaml:"patience"`   // bounds by which its worker must be ahead before a light key that is not split goes elsewhere
 	Candidates       int     `yaml:"candidates"` // most workers that a key overflows to before random ones; a power of two
 	Credit           float64 `yaml:"credit"`     // bounds by which a worker may be behind: what an idle worker is sent at once

@@ -72,7 +72,8 @@ func newRouter(c Config, env partition.Env) *router {
 // Route implements Router.
 func (r *router) Route(b *stream.Batch, dst []partition.Dest) {
 	r.lookUp(b, dst)
-	if r.clocks != nil {
+	r.sent += int64(len(dst))
+	if r.clocks != nil && r.perSlide > 0 {
 		r.keep(b.Hashes[:len(dst)], dst)
 	}
 }

@@ -27,12 +27,21 @@ func appendCapacities(b []byte, c *policy.Capacities) []byte {
 			return protowire.EncodeZigZag(int64(max(math.MinInt32, min(math.MaxInt32, math.Round(*v)))))
 		})
 	}
-	return b
+	return appendCount(b, 10, wholeLoad(c.Load))
+}
+
+// wholeLoad is a load on the wire. One above 0 stays above 0.
+func wholeLoad(load float64) uint64 {
+	if !(load > 0) {
+		return 0
+	}
+	return uint64(max(1, math.Round(min(load, 1)*capacityUnit)))
 }
 
 // rawCapacities are capacities as they are on the wire.
 type rawCapacities struct {
 	of, waiting bounded[uint32]
+	load        uint32
 }
 
 // capacities checks the capacities of a decision; nil: it has none.
@@ -51,6 +60,7 @@ func (r *rawCapacities) capacities(workers int) (*policy.Capacities, error) {
 	if c == nil {
 		return nil, errors.New("capacities: all are 0")
 	}
+	c.Load = min(float64(r.load)/capacityUnit, 1)
 	if r.waiting.n > 0 {
 		c.Waiting = make([]float64, workers)
 	}

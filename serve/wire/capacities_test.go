@@ -19,6 +19,7 @@ func TestCapacitiesComeBack(t *testing.T) {
 		if c == nil {
 			t.Skip("all are 0")
 		}
+		c.Load = rapid.SampledFrom([]float64{0, 1e-6, 0.5, 0.8003, 1}).Draw(t, "load")
 		if rapid.Bool().Draw(t, "waiting") {
 			c.Waiting = rapid.SliceOfN(rapid.Float64Range(-1e6, 1e6), workers, workers).Draw(t, "waiting")
 		}
@@ -29,6 +30,9 @@ func TestCapacitiesComeBack(t *testing.T) {
 		got := a.Capacities
 		if err := got.Validate(workers); err != nil {
 			t.Fatal(err)
+		}
+		if math.Abs(got.Load-c.Load) > 1.0/capacityUnit || (got.Load == 0) != (c.Load == 0) {
+			t.Fatalf("load %v, want %v", got.Load, c.Load)
 		}
 		// The sum is off by half a unit of each worker at most.
 		unit := 1.5 / capacityUnit / float64(workers)

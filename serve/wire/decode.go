@@ -325,6 +325,8 @@ func decodeAnswer(b []byte, workers int, base *policy.Route) (*Answer, bool) {
 			f.bad = !packed(&c.waiting, f.bytes)
 		case 9<<3 | varint:
 			*c.waiting.next() = uint32(f.value)
+		case 10<<3 | varint:
+			c.load = uint32(f.value)
 		}
 	}
 	if change != nil && !f.bad {

@@ -268,6 +268,7 @@ func naiveAnswer(b []byte, workers int, base *policy.Route) (*Answer, error) {
 		return a, nil
 	}
 	a.Capacities = capacities
+	a.Capacities.Load = min(float64(m.Load)/capacityUnit, 1)
 	for _, v := range m.Waiting {
 		a.Capacities.Waiting = append(a.Capacities.Waiting, float64(v))
 	}

@@ -245,7 +245,7 @@ func TestDecodingIsTheLibrarys(t *testing.T) {
 			decision.Route = nil
 		}
 		if rng.IntN(2) == 0 {
-			decision.Capacities, decision.Waiting = []uint32{0, 4096, 8000, rng.Uint32()}, decision.Waiting[:0]
+			decision.Capacities, decision.Waiting, decision.Load = []uint32{0, 4096, 8000, rng.Uint32()}, decision.Waiting[:0], rng.Uint32()>>rng.IntN(32)
 			for range 4 * rng.IntN(2) {
 				decision.Waiting = append(decision.Waiting, rng.Int32()-rng.Int32())
 			}
@@ -425,6 +425,8 @@ func TestDecisionsAreEncodedAsByTheLibrary(t *testing.T) {
 		if rapid.Bool().Draw(t, "capacities") {
 			d.Capacities = &policy.Capacities{Of: []float64{0, 0.25, 0.75, 0}}
 			m.Capacities = []uint32{0, 4096, 3 * 4096, 0}
+			m.Load = rapid.Uint32Range(0, 4096).Draw(t, "load")
+			d.Capacities.Load = float64(m.Load) / 4096
 			if rapid.Bool().Draw(t, "waiting") {
 				d.Capacities.Waiting = []float64{0, -3, 4000, -3997}
 				m.Waiting = []int32{0, -3, 4000, -3997}

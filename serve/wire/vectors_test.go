@@ -47,6 +47,7 @@ type capacityVector struct {
 	Decision []byte    `json:"decision"`
 	Of       []float64 `json:"of"`
 	Waiting  []float64 `json:"waiting,omitempty"`
+	Load     float64   `json:"load,omitempty"`
 }
 
 func makeVectors(t *testing.T) *vectors {
@@ -103,9 +104,9 @@ func makeVectors(t *testing.T) *vectors {
 		v.Changes = append(v.Changes, changeVector{content(frame), routeOf(base)})
 	}
 	for _, c := range []*policy.Capacities{
-		{Of: []float64{0.25, 0.25, 0.25, 0.25}}, {Of: []float64{0.125, 0.5, 0.375, 0}, Waiting: []float64{-1, 0, 300, -299}},
+		{Of: []float64{0.25, 0.25, 0.25, 0.25}}, {Of: []float64{0.125, 0.5, 0.375, 0}, Waiting: []float64{-1, 0, 300, -299}, Load: 0.75},
 	} {
-		v.Limits = append(v.Limits, capacityVector{content(AppendDecision(nil, &Decision{Capacities: c})), c.Of, c.Waiting})
+		v.Limits = append(v.Limits, capacityVector{content(AppendDecision(nil, &Decision{Capacities: c})), c.Of, c.Waiting, c.Load})
 	}
 	return v
 }

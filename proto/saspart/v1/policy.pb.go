@@ -1576,6 +1576,7 @@ type Decision struct {
 	// If the hello allows them. Each partitioner adopts them with its next slide, a late one at once.
 	Capacities    []uint32 `protobuf:"varint,8,rep,packed,name=capacities,proto3" json:"capacities,omitempty"` // of each worker, in 4096ths of the mean capacity; none: keep the earlier ones
 	Waiting       []int32  `protobuf:"zigzag32,9,rep,packed,name=waiting,proto3" json:"waiting,omitempty"`     // with capacities: how many more records than the mean wait in each worker's queue; none: not known
+	Load          uint32   `protobuf:"varint,10,opt,name=load,proto3" json:"load,omitempty"`                   // with capacities: the part of time for which workers were busy in the window, in 4096ths; 0: not known
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1671,6 +1672,13 @@ func (x *Decision) GetWaiting() []int32 {
 		return x.Waiting
 	}
 	return nil
+}
+
+func (x *Decision) GetLoad() uint32 {
+	if x != nil {
+		return x.Load
+	}
+	return 0
 }
 
 // Control changes a running job, on streams that have partitioners. Absent fields change
@@ -2143,7 +2151,7 @@ const file_saspart_v1_policy_proto_rawDesc = "" +
 	"generation\x18\x02 \x01(\x04R\n" +
 	"generation\x12\x1a\n" +
 	"\banalytic\x18\x03 \x01(\bR\banalytic\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\"\x98\x02\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xac\x02\n" +
 	"\bDecision\x12\x16\n" +
 	"\x06window\x18\x01 \x01(\x04R\x06window\x12\x1e\n" +
 	"\n" +
@@ -2157,7 +2165,9 @@ const file_saspart_v1_policy_proto_rawDesc = "" +
 	"\n" +
 	"capacities\x18\b \x03(\rR\n" +
 	"capacities\x12\x18\n" +
-	"\awaiting\x18\t \x03(\x11R\awaiting\"t\n" +
+	"\awaiting\x18\t \x03(\x11R\awaiting\x12\x12\n" +
+	"\x04load\x18\n" +
+	" \x01(\rR\x04load\"t\n" +
 	"\aControl\x12\x17\n" +
 	"\x04rate\x18\x01 \x01(\x01H\x00R\x04rate\x88\x01\x01\x12%\n" +
 	"\vpartitioner\x18\x02 \x01(\tH\x01R\vpartitioner\x88\x01\x01\x12\x10\n" +

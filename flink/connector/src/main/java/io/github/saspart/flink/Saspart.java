@@ -9,20 +9,24 @@ import io.github.saspart.flink.internal.EnvelopePartitioner;
 import io.github.saspart.flink.internal.EnvelopeTypeInfo;
 import io.github.saspart.flink.internal.KeyCodec;
 import io.github.saspart.flink.internal.MergeFunction;
+import io.github.saspart.flink.internal.Merger;
 import io.github.saspart.flink.internal.PartitionOperator;
 import io.github.saspart.flink.internal.Plan;
+import io.github.saspart.flink.internal.StateKeyTypeInfo;
 import java.nio.charset.StandardCharsets;
 import org.apache.flink.api.common.functions.AggregateFunction;
 import org.apache.flink.api.common.functions.RichFunction;
 import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.api.dag.Transformation;
 import org.apache.flink.api.java.functions.KeySelector;
 import org.apache.flink.api.java.tuple.Tuple3;
 import org.apache.flink.api.java.typeutils.TypeExtractor;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.datastream.KeyedStream;
 import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
+import org.apache.flink.streaming.api.transformations.OneInputTransformation;
 import org.apache.flink.util.OutputTag;
 
 /**
@@ -53,9 +57,16 @@ public final class Saspart {
      */
     public static <T, K> SingleOutputStreamOperator<T> partition(
             DataStream<T> stream, KeySelector<T, K> key, SaspartOptions options) {
+        return partition(stream, key, TypeExtractor.getKeySelectorTypes(key, stream.getType()), options);
+    }
+
+    /** As {@link #partition(DataStream, KeySelector, SaspartOptions)}, for keys whose type cannot be derived. */
+    public static <T, K> SingleOutputStreamOperator<T> partition(
+            DataStream<T> stream, KeySelector<T, K> key, TypeInformation<K> keyType, SaspartOptions options) {
+        onlyUse(stream, options);
         Plan plan = new Plan(options, partitioners(stream, options), 0, options.slideMillis(), 1);
         KeySelector<T, K> cleaned = stream.getExecutionEnvironment().clean(key);
-        KeyCodec<K> codec = codec(stream, key, options);
+        KeyCodec<K> codec = codec(stream, keyType, options);
         BareEdge<T, K> edge = new BareEdge<>(cleaned, codec, options.workers());
         return routed(stream, new BarePartitioner<>(plan, cleaned, codec), stream.getType(), options)
                 .partitionCustom(edge, edge)
@@ -90,7 +101,7 @@ public final class Saspart {
             WindowSpec window,
             SaspartOptions options) {
         return aggregate(
-                stream, key, function,
+                stream, key, TypeExtractor.getKeySelectorTypes(key, stream.getType()), function,
                 TypeExtractor.getAggregateFunctionAccumulatorType(function, stream.getType(), null, false),
                 TypeExtractor.getAggregateFunctionReturnType(function, stream.getType(), null, false),
                 window, options);
@@ -100,12 +111,14 @@ public final class Saspart {
      * As {@link #aggregate(DataStream, KeySelector, AggregateFunction, WindowSpec, SaspartOptions)}, for
      * functions whose types cannot be derived.
      *
+     * @param keyType of the keys
      * @param accumulatorType of the function's accumulators
      * @param resultType of its results
      */
     public static <T, K, ACC, OUT> DataStream<Tuple3<K, Long, OUT>> aggregate(
             DataStream<T> stream,
             KeySelector<T, K> key,
+            TypeInformation<K> keyType,
             AggregateFunction<T, ACC, OUT> function,
             TypeInformation<ACC> accumulatorType,
             TypeInformation<OUT> resultType,
@@ -115,8 +128,9 @@ public final class Saspart {
             throw new IllegalArgumentException(
                     options.uid() + ": the aggregate function is a RichFunction, which is not opened; it must be a plain one");
         }
+        Merger.check(function, options.uid());
+        onlyUse(stream, options);
         AggregateFunction<T, ACC, OUT> cleaned = stream.getExecutionEnvironment().clean(function);
-        TypeInformation<K> keyType = TypeExtractor.getKeySelectorTypes(key, stream.getType());
         TypeInformation<Tuple3<K, Long, ACC>> partialType = Types.TUPLE(keyType, Types.LONG, accumulatorType);
         TypeInformation<Tuple3<K, Long, OUT>> outType = Types.TUPLE(keyType, Types.LONG, resultType);
         OutputTag<Tuple3<K, Long, ACC>> partials = new OutputTag<>(options.uid() + "-partials", partialType);
@@ -126,7 +140,7 @@ public final class Saspart {
         KeySelector<T, K> cleanedKey = stream.getExecutionEnvironment().clean(key);
         EnvelopeEdge<T> edge = new EnvelopeEdge<>();
         SingleOutputStreamOperator<Tuple3<K, Long, OUT>> whole = routed(
-                        stream, new EnvelopePartitioner<>(plan, cleanedKey, codec(stream, key, options)),
+                        stream, new EnvelopePartitioner<>(plan, cleanedKey, codec(stream, keyType, options)),
                         new EnvelopeTypeInfo<>(stream.getType()), options)
                 .partitionCustom(edge, edge)
                 .transform(
@@ -135,11 +149,24 @@ public final class Saspart {
                                 plan, cleanedKey, cleaned, keyType, accumulatorType, partials))
                 .uid(options.uid() + "-worker")
                 .setParallelism(options.workers());
+        keepByKey(whole, keyType);
         DataStream<Tuple3<K, Long, ACC>> split = whole.getSideOutput(partials);
         return whole.union(isBytes(keyType)
                 ? merged(split.keyBy(p -> new String((byte[]) p.f0, StandardCharsets.ISO_8859_1), Types.STRING),
                         plan, cleaned, partialType, outType)
                 : merged(split.keyBy(p -> p.f0, keyType), plan, cleaned, partialType, outType));
+    }
+
+    /**
+     * Gives an operator keyed state, although its records come as partitioners send them. It says itself which
+     * key's state it means.
+     */
+    private static <K> void keepByKey(SingleOutputStreamOperator<?> operator, TypeInformation<K> keyType) {
+        OneInputTransformation<?, ?> worker = (OneInputTransformation<?, ?>) operator.getTransformation();
+        worker.setStateKeySelector(record -> {
+            throw new IllegalStateException("the operator finds the key of a record itself");
+        });
+        worker.setStateKeyType(new StateKeyTypeInfo<>(keyType));
     }
 
     /** The output stream of a partitioner. */
@@ -151,8 +178,19 @@ public final class Saspart {
                 .setParallelism(partitioners(stream, options));
     }
 
-    private static <T, K> KeyCodec<K> codec(DataStream<T> stream, KeySelector<T, K> key, SaspartOptions options) {
-        return KeyCodec.of(TypeExtractor.getKeySelectorTypes(key, stream.getType()), options.keyBytes());
+    private static <K> KeyCodec<K> codec(DataStream<?> stream, TypeInformation<K> keyType, SaspartOptions options) {
+        return KeyCodec.of(keyType, options.keyBytes(), stream.getExecutionConfig().getSerializerConfig());
+    }
+
+    /** Fails if the job has a use with the same ids, which Flink would reject with a message about hashes. */
+    private static void onlyUse(DataStream<?> stream, SaspartOptions options) {
+        for (Transformation<?> t : stream.getExecutionEnvironment().getTransformations()) {
+            if ((options.uid() + "-partitioner").equals(t.getUid())) {
+                throw new IllegalArgumentException(
+                        "two uses of Saspart in this job have the uid \"" + options.uid()
+                                + "\"; give each its own by SaspartOptions.builder(..).uid(\"..\")");
+            }
+        }
     }
 
     private static <R, K, ACC, OUT> DataStream<Tuple3<K, Long, OUT>> merged(

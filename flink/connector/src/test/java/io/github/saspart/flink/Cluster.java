@@ -9,6 +9,7 @@ import org.apache.flink.configuration.NettyShuffleEnvironmentOptions;
 import org.apache.flink.configuration.RestOptions;
 import org.apache.flink.configuration.TaskManagerOptions;
 import org.apache.flink.core.execution.SavepointFormatType;
+import org.apache.flink.runtime.checkpoint.CompletedCheckpointStats;
 import org.apache.flink.runtime.jobgraph.JobGraph;
 import org.apache.flink.runtime.jobgraph.SavepointRestoreSettings;
 import org.apache.flink.runtime.jobmaster.JobResult;
@@ -24,17 +25,17 @@ final class Cluster implements AutoCloseable {
 
     /** With read-ahead bounded as routes that change need it. */
     Cluster() throws Exception {
-        this("4kb");
+        this("4kb", "16mb");
     }
 
-    /** With network buffers of this size. */
-    Cluster(String segment) throws Exception {
+    /** With network buffers of this size, and this memory of each TaskManager for RocksDB. */
+    Cluster(String segment, String managed) throws Exception {
         Configuration settings = new Configuration();
         settings.set(RestOptions.BIND_PORT, "0");
         settings.set(TaskManagerOptions.MEMORY_SEGMENT_SIZE, MemorySize.parse(segment));
         settings.set(TaskManagerOptions.NETWORK_MEMORY_MIN, MemorySize.parse("64mb"));
         settings.set(TaskManagerOptions.NETWORK_MEMORY_MAX, MemorySize.parse("64mb"));
-        settings.set(TaskManagerOptions.MANAGED_MEMORY_SIZE, MemorySize.parse("16mb"));
+        settings.set(TaskManagerOptions.MANAGED_MEMORY_SIZE, MemorySize.parse(managed));
         settings.set(NettyShuffleEnvironmentOptions.NETWORK_BUFFERS_PER_CHANNEL, 2);
         cluster = new MiniCluster(new MiniClusterConfiguration.Builder()
                 .setConfiguration(settings)
@@ -59,6 +60,16 @@ final class Cluster implements AutoCloseable {
         if (!result.isSuccess()) {
             throw new IllegalStateException("the job failed", result.getSerializedThrowable().orElse(null));
         }
+    }
+
+    /** Takes a checkpoint of a job, and returns its statistics. */
+    CompletedCheckpointStats checkpoint(JobID job) throws Exception {
+        cluster.triggerCheckpoint(job).get(PATIENCE_SECONDS, TimeUnit.SECONDS);
+        return cluster.getExecutionGraph(job)
+                .get(PATIENCE_SECONDS, TimeUnit.SECONDS)
+                .getCheckpointStatsSnapshot()
+                .getHistory()
+                .getLatestCompletedCheckpoint();
     }
 
     /** Stops a job with a savepoint, and returns where that is. */

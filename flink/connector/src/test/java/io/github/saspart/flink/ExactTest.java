@@ -33,10 +33,11 @@ class ExactTest extends OnCluster {
     private static final WindowSpec SLIDING = WindowSpec.sliding(Duration.ofMillis(300), Duration.ofMillis(100));
 
     /** With a checkpoint at the given interval, in ms, and restarts. */
-    private static StreamExecutionEnvironment environment(Path checkpoints, int everyMillis) {
+    private static StreamExecutionEnvironment environment(Path checkpoints, int everyMillis, String backend) {
         Configuration settings = new Configuration();
         settings.set(CheckpointingOptions.CHECKPOINTS_DIRECTORY, checkpoints.toUri().toString());
-        settings.set(StateBackendOptions.STATE_BACKEND, "hashmap");
+        settings.set(StateBackendOptions.STATE_BACKEND, backend);
+        settings.set(CheckpointingOptions.INCREMENTAL_CHECKPOINTS, true);
         settings.set(RestartStrategyOptions.RESTART_STRATEGY, "fixed-delay");
         settings.set(RestartStrategyOptions.RESTART_STRATEGY_FIXED_DELAY_ATTEMPTS, 3);
         settings.set(RestartStrategyOptions.RESTART_STRATEGY_FIXED_DELAY_DELAY, Duration.ofMillis(10));
@@ -68,7 +69,7 @@ class ExactTest extends OnCluster {
     @MethodSource("routers")
     void everyRouter(String partitioner) throws Exception {
         Numbers numbers = new Numbers(60_000, 500);
-        StreamExecutionEnvironment env = environment(directory, 500);
+        StreamExecutionEnvironment env = environment(directory, 500, "hashmap");
         build(env, numbers, 0, 4, new Throttle(0, 0), partitioner, new Fixtures.SumAndCount(), SLIDING, "sum-" + partitioner);
         cluster.await(cluster.start(env, null));
         Committed.verify("sum-" + partitioner, numbers.expect(new Fixtures.SumAndCount(), SLIDING));
@@ -77,16 +78,16 @@ class ExactTest extends OnCluster {
     /** A subtask fails between checkpoints; what was routed one way may be routed another way then. */
     @ParameterizedTest
     @CsvSource({
-        "hash, false", // nothing is merged but what the failure makes be
-        "dagreedy, false",
-        "dalton-original, false", // several subtasks disagree
-        "table, true", // what is in flight is restored too
-        "dagreedy, true",
+        "hash, false, hashmap", // nothing is merged but what the failure makes be
+        "dagreedy, false, hashmap",
+        "dalton-original, false, rocksdb", // several subtasks disagree
+        "table, true, hashmap", // what is in flight is restored too
+        "dagreedy, true, rocksdb",
     })
-    void aFailure(String partitioner, boolean unaligned) throws Exception {
+    void aFailure(String partitioner, boolean unaligned, String backend) throws Exception {
         Numbers numbers = new Numbers(40_000, 300);
         String sink = "failure-" + partitioner + unaligned;
-        StreamExecutionEnvironment env = environment(directory, 60);
+        StreamExecutionEnvironment env = environment(directory, 60, backend);
         env.getCheckpointConfig().enableUnalignedCheckpoints(unaligned);
         env.getCheckpointConfig().setForceUnalignedCheckpoints(unaligned); // Flink does not vouch for a rescale
         build(env, numbers, 0, 4, new Throttle(20, 12_000), partitioner, new Fixtures.SumAndCount(), SLIDING, sink);
@@ -97,16 +98,18 @@ class ExactTest extends OnCluster {
     /** A sketch this time; partitioners and workers become more, and fewer. */
     @ParameterizedTest
     @CsvSource({
-        "dagreedy, 4, 3, 2, 1",
-        "dagreedy, 4, 6, 1, 2",
-        "hash, 4, 3, 2, 2", // all keys have another worker afterwards
-        "table, 4, 6, 2, 3",
+        "dagreedy, 4, 3, 2, 1, hashmap, rocksdb", // a savepoint does not depend on the backend
+        "dagreedy, 4, 6, 1, 2, rocksdb, hashmap",
+        "hash, 4, 3, 2, 2, hashmap, hashmap", // all keys have another worker afterwards
+        "table, 4, 6, 2, 3, rocksdb, rocksdb",
     })
-    void rescaledFromASavepoint(String partitioner, int workers, int then, int partitioners, int partitionersThen) throws Exception {
+    void rescaledFromASavepoint(
+            String partitioner, int workers, int then, int partitioners, int partitionersThen, String backend, String backendThen)
+            throws Exception {
         Numbers numbers = new Numbers(40_000, 300);
         String sink = "rescale-" + partitioner + then;
         Throttle.reset();
-        StreamExecutionEnvironment env = environment(directory, 100);
+        StreamExecutionEnvironment env = environment(directory, 100, backend);
         build(env, numbers, partitioners, workers, new Throttle(10, 0), partitioner, new Fixtures.Distinct(), SLIDING, sink);
         JobID job = cluster.start(env, null);
         while (Throttle.PASSED.get() < 15_000) {
@@ -116,10 +119,22 @@ class ExactTest extends OnCluster {
         long passed = Throttle.PASSED.get();
         assertTrue(passed < numbers.count, "the job has ended before it was stopped");
 
-        StreamExecutionEnvironment again = environment(directory, 100);
+        StreamExecutionEnvironment again = environment(directory, 100, backendThen);
         build(again, numbers, partitionersThen, then, new Throttle(0, 0), partitioner, new Fixtures.Distinct(), SLIDING, sink);
         cluster.await(cluster.start(again, savepoint));
         Committed.verify(sink, numbers.expect(new Fixtures.Distinct(), SLIDING));
         assertEquals(numbers.count, Throttle.PASSED.get(), "records that passed in both runs");
+    }
+
+    /** Before, workers had their panes in a list. The savepoint has all results until then, too, as no checkpoint was before. */
+    @ParameterizedTest
+    @CsvSource({"4, hashmap", "3, rocksdb"})
+    void aSavepointOfTheFirstConnectorIsRestored(int workers, String backend) throws Exception {
+        Numbers numbers = new Numbers(8_000, 100);
+        String sink = "first-connector-" + workers;
+        StreamExecutionEnvironment env = environment(directory, 100, backend);
+        build(env, numbers, 2, workers, new Throttle(0, 0), "dagreedy", new Fixtures.Distinct(), SLIDING, sink);
+        cluster.await(cluster.start(env, Path.of("src/test/resources/savepoint-0.1.0").toUri().toString()));
+        Committed.verify(sink, numbers.expect(new Fixtures.Distinct(), SLIDING));
     }
 }

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
 import org.apache.flink.api.common.functions.AbstractRichFunction;
@@ -104,5 +105,62 @@ class OptionsTest {
                 env.fromSequence(0, 9), n -> n, new Rich(), WindowSpec.tumbling(Duration.ofSeconds(1)),
                 SaspartOptions.builder("job", 2).build()));
         assertTrue(e.getMessage().contains("RichFunction"), e.getMessage());
+    }
+
+    /** Flink's own windows never ask such a function to merge. */
+    private static class CannotMerge implements AggregateFunction<Long, Long, Long> {
+        private static final long serialVersionUID = 1;
+
+        @Override
+        public Long createAccumulator() {
+            return 0L;
+        }
+
+        @Override
+        public Long add(Long value, Long count) {
+            return count + 1;
+        }
+
+        @Override
+        public Long getResult(Long count) {
+            return count;
+        }
+
+        @Override
+        public Long merge(Long a, Long b) {
+            return null;
+        }
+    }
+
+    private static final class MergeThrows extends CannotMerge {
+        private static final long serialVersionUID = 1;
+
+        @Override
+        public Long merge(Long a, Long b) {
+            throw new UnsupportedOperationException();
+        }
+    }
+
+    @Test
+    void functionsThatCannotMergeAreRefused() {
+        for (AggregateFunction<Long, Long, Long> function : List.of(new CannotMerge(), new MergeThrows())) {
+            StreamExecutionEnvironment env = StreamExecutionEnvironment.getExecutionEnvironment();
+            Exception e = assertThrows(IllegalArgumentException.class, () -> Saspart.aggregate(
+                    env.fromSequence(0, 9), n -> n, function, WindowSpec.tumbling(Duration.ofSeconds(1)),
+                    SaspartOptions.builder("job", 2).build()));
+            assertTrue(e.getMessage().contains(function.getClass().getName()), e.getMessage());
+            assertTrue(e.getMessage().contains("must be mergeable"), e.getMessage());
+        }
+    }
+
+    @Test
+    void aSecondUseNeedsItsOwnUid() {
+        StreamExecutionEnvironment env = StreamExecutionEnvironment.getExecutionEnvironment();
+        SaspartOptions options = SaspartOptions.builder("job", 2).build();
+        Saspart.partition(env.fromSequence(0, 9), n -> n, options);
+        Exception e = assertThrows(
+                IllegalArgumentException.class, () -> Saspart.partition(env.fromSequence(0, 9), n -> n, options));
+        assertTrue(e.getMessage().contains("uid(\"..\")"), e.getMessage());
+        Saspart.partition(env.fromSequence(0, 9), n -> n, SaspartOptions.builder("job", 2).uid("other").build());
     }
 }

@@ -1,21 +1,27 @@
 package io.github.saspart.flink;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.saspart.flink.Fixtures.Numbers;
 import io.github.saspart.flink.Fixtures.Throttle;
 import io.github.saspart.flink.routing.Hashing;
+import java.io.PrintWriter;
+import java.io.StringWriter;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicLongArray;
+import org.apache.flink.api.common.JobID;
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
 import org.apache.flink.api.common.functions.RichMapFunction;
 import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.api.java.functions.KeySelector;
 import org.apache.flink.api.java.tuple.Tuple3;
+import org.apache.flink.configuration.Configuration;
+import org.apache.flink.configuration.RestartStrategyOptions;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.flink.streaming.api.functions.sink.v2.DiscardingSink;
@@ -96,6 +102,67 @@ class ShapesTest extends OnCluster {
                 .addSink(new Committed("bytes-" + partitioner));
         cluster.await(cluster.start(env, null));
         Committed.verify("bytes-" + partitioner, numbers.expect(new Fixtures.SumAndCount(), WINDOW));
+    }
+
+    /** A key as Flink's users write them. */
+    public static final class Named {
+        public String name;
+        public short part;
+
+        public Named() {}
+
+        Named(String name) {
+            this.name = name;
+            part = (short) name.length();
+        }
+
+        @Override
+        public boolean equals(Object other) {
+            return other instanceof Named && name.equals(((Named) other).name) && part == ((Named) other).part;
+        }
+
+        @Override
+        public int hashCode() {
+            return name.hashCode();
+        }
+
+        @Override
+        public String toString() {
+            return name;
+        }
+    }
+
+    /** Keys of a type that Flink knows are written by its serializer. */
+    @ParameterizedTest
+    @ValueSource(strings = {"hash", "pkg"})
+    void objectsAsKeys(String partitioner) throws Exception {
+        Numbers numbers = new Numbers(20_000, 100);
+        StreamExecutionEnvironment env = environment();
+        SaspartOptions options = SaspartOptions.builder("objects", WORKERS).partitioner(partitioner).build();
+        Saspart.aggregate(
+                        numbers.stream(env, new Throttle(0, 0)), number -> new Named(numbers.key(number)),
+                        new Fixtures.SumAndCount(), WINDOW, options)
+                .map(r -> Tuple3.of(r.f0.name, r.f1, r.f2))
+                .returns(Types.TUPLE(Types.STRING, Types.LONG, Types.STRING))
+                .addSink(new Committed("objects-" + partitioner));
+        cluster.await(cluster.start(env, null));
+        Committed.verify("objects-" + partitioner, numbers.expect(new Fixtures.SumAndCount(), WINDOW));
+    }
+
+    @Test
+    void noKeyIsRefusedAsKeyByDoes() throws Exception {
+        Configuration settings = new Configuration();
+        settings.set(RestartStrategyOptions.RESTART_STRATEGY, "none");
+        StreamExecutionEnvironment env = StreamExecutionEnvironment.getExecutionEnvironment(settings);
+        Saspart.partition(
+                        env.fromSequence(0, 9), number -> (String) null, Types.STRING,
+                        SaspartOptions.builder("null", WORKERS).build())
+                .sinkTo(new DiscardingSink<>());
+        JobID job = cluster.start(env, null);
+        Exception e = assertThrows(IllegalStateException.class, () -> cluster.await(job));
+        StringWriter trace = new StringWriter();
+        e.printStackTrace(new PrintWriter(trace));
+        assertTrue(trace.toString().contains("Assigned key must not be null!"), trace.toString());
     }
 
     /** Counts what reducers merge. */

@@ -74,7 +74,7 @@ public final class Throughput {
                         "custom", "keyBy", "partition", "partition-server",
                         "custom-window", "keyBy-window", "aggregate", "aggregate-server");
         Map<String, double[][]> measured = new HashMap<>(); // by way and round: records/s, ns of CPU per record
-        try (Cluster cluster = new Cluster("32kb")) {
+        try (Cluster cluster = new Cluster("32kb", "16mb")) {
             for (int round = -WARM_UPS; round < rounds; round++) {
                 for (String way : ways) {
                     double[] m = run(cluster, way, records, workers);

@@ -20,6 +20,8 @@ import java.util.zip.InflaterInputStream;
 
 /** Turns messages into what the connector works with, and back. Nothing that comes in is trusted. */
 public final class Wire {
+    private static final double CAPACITY_UNIT = 4096; // the mean capacity, and a load of 1
+
     private Wire() {}
 
     /** The route of a message; an {@link IllegalArgumentException} tells why it cannot be followed. */
@@ -105,7 +107,8 @@ public final class Wire {
             parts[w] = Integer.toUnsignedLong(decision.getCapacities(w));
         }
         double[] waiting = decision.getWaitingList().stream().mapToDouble(v -> v).toArray();
-        return new Capacities(parts, waiting.length == 0 ? null : waiting);
+        double load = Math.min(Integer.toUnsignedLong(decision.getLoad()) / CAPACITY_UNIT, 1);
+        return new Capacities(parts, waiting.length == 0 ? null : waiting, load);
     }
 
     /** The decision in a packed one of at most {@code most} bytes. */

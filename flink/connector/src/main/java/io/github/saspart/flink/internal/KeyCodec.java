@@ -1,14 +1,20 @@
 package io.github.saspart.flink.internal;
 
 import io.github.saspart.flink.KeyBytes;
+import java.io.IOException;
 import java.io.Serializable;
+import java.io.UncheckedIOException;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import org.apache.flink.api.common.serialization.SerializerConfig;
 import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
+import org.apache.flink.api.common.typeutils.TypeSerializer;
+import org.apache.flink.core.memory.DataInputDeserializer;
+import org.apache.flink.core.memory.DataOutputSerializer;
 
 /**
  * Writes keys as bytes into a buffer that is reused, so that nothing is allocated per record. Has
@@ -24,9 +30,12 @@ public abstract class KeyCodec<K> implements Serializable {
 
     transient byte[] buffer;
 
-    /** The codec for keys of a type; {@code function} makes the bytes if it is not null. */
+    /**
+     * The codec for keys of a type; {@code function} makes the bytes if it is not null. Without it, types beside strings,
+     * whole numbers and bytes are written by Flink's own serializer, made for this configuration.
+     */
     @SuppressWarnings("unchecked")
-    public static <K> KeyCodec<K> of(TypeInformation<K> type, KeyBytes<?> function) {
+    public static <K> KeyCodec<K> of(TypeInformation<K> type, KeyBytes<?> function, SerializerConfig config) {
         Class<K> of = type.getTypeClass();
         if (function != null) {
             return new ByFunction<>((KeyBytes<K>) function);
@@ -34,15 +43,17 @@ public abstract class KeyCodec<K> implements Serializable {
         if (of == String.class) {
             return (KeyCodec<K>) new OfStrings();
         }
-        if (of == Long.class || of == Integer.class) {
+        if (of == Long.class || of == Integer.class || of == Short.class || of == Byte.class) {
             return (KeyCodec<K>) new OfNumbers();
         }
         if (type.equals(PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO)) {
             return (KeyCodec<K>) new ByFunction<byte[]>(key -> key);
         }
-        throw new IllegalArgumentException(
-                "key: " + type + " has no bytes that are known here; give the options a keyBytes function, or use "
-                        + "String, byte[], Long or Integer keys");
+        if (!type.isKeyType()) {
+            throw new IllegalArgumentException(
+                    "key: Flink has no equality for " + type + "; give the options a keyBytes function, or use another key");
+        }
+        return new BySerializer<>(type.createSerializer(config));
     }
 
     /** Writes the key to the start of {@link #buffer}, and returns how many bytes it has. */
@@ -122,6 +133,42 @@ public abstract class KeyCodec<K> implements Serializable {
                 number = number << 8 | b & 0xff;
             }
             return Long.toString(number).getBytes(StandardCharsets.US_ASCII);
+        }
+    }
+
+    /** As Flink writes them, where equal keys are written alike; people read the key's text. */
+    private static final class BySerializer<K> extends KeyCodec<K> {
+        private static final long serialVersionUID = 1;
+
+        private final TypeSerializer<K> serializer;
+        private transient DataOutputSerializer out;
+
+        BySerializer(TypeSerializer<K> serializer) {
+            this.serializer = serializer;
+        }
+
+        @Override
+        int encode(K key) {
+            if (out == null) {
+                out = new DataOutputSerializer(64);
+            }
+            out.clear();
+            try {
+                serializer.serialize(key, out);
+            } catch (IOException e) {
+                throw new UncheckedIOException("write key " + key, e);
+            }
+            buffer = out.getSharedBuffer();
+            return out.length();
+        }
+
+        @Override
+        byte[] name(byte[] bytes) {
+            try {
+                return String.valueOf(serializer.deserialize(new DataInputDeserializer(bytes))).getBytes(StandardCharsets.UTF_8);
+            } catch (IOException e) {
+                return bytes;
+            }
         }
     }
 }

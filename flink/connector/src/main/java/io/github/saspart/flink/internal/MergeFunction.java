@@ -87,7 +87,7 @@ public final class MergeFunction<R, K, ACC, OUT> extends KeyedProcessFunction<R,
             merged.put(partial.f1, partial);
             return;
         }
-        merged.put(partial.f1, Tuple3.of(before.f0, before.f1, function.merge(before.f2, partial.f2)));
+        merged.put(partial.f1, Tuple3.of(before.f0, before.f1, Merger.merge(function, before.f2, partial.f2, plan.options.uid())));
     }
 
     @Override

@@ -142,6 +142,9 @@ public abstract class PartitionOperator<T, K, OUT> extends AbstractStreamOperato
     @Override
     public final void processElement(StreamRecord<T> record) throws Exception {
         K key = selector.getKey(record.getValue());
+        if (key == null) {
+            throw new NullPointerException("Assigned key must not be null!"); // as keyBy says it
+        }
         long time = record.hasTimestamp() ? record.getTimestamp() : untimed();
         if (time < begins || time >= ends) {
             turn(time);

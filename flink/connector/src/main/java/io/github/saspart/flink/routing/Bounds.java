@@ -8,8 +8,8 @@ import java.util.function.LongPredicate;
  * partition/table has the same rule, with its reasons and sources; docs/algorithms.md describes it.
  *
  * <p>Each worker has a virtual clock, which a record sent to it moves forward by a unit over the worker's
- * capacity. The subtask's own clock moves by a unit with every record. The difference is how far the worker
- * is ahead. A record that puts its worker beyond the bound is late, and overflows to a worker that is not:
+ * capacity. The subtask's own clock moves with every record by what workers that are never idle would do
+ * meanwhile. The difference is how far the worker is ahead. A record that puts its worker beyond the bound is late, and overflows to a worker that is not:
  * at once if its key is split, else when the worker is further ahead than the key has patience. It goes to
  * the least ahead of some candidates, which are drawn from the key's hash. Has one owner, and allocates
  * nothing per record.
@@ -19,9 +19,17 @@ final class Bounds {
     private static final double SLOWEST = 1.0 / 1024; // the least capacity that makes a difference, as a part of the mean
     private static final int FLOOR = 2; // records that a worker may be ahead by, besides the bound
     private static final long FAR = 1L << 45; // how far a worker can be ahead or behind
+    private static final long FURTHEST = 1 << 30; // how far a record moves a worker's clock, at most
+
+    private static final double HEADROOM = 1.1; // by how much busier workers are taken to be than they were
+    private static final double IDLEST = 0.5; // the least that they are taken to be busy
+    private static final double RELAPSE = 8; // windows in which a higher load is forgotten
+    private static final double LEISURE = 0.125; // the part of time for which workers are idle, from which on the bound is tightest
+    private static final double TIGHTEST = 0.2; // the tightest bound, as a part of the one that is set
+    private static final double LEAST_AWAY = 1.4; // the least bound, in records of the mean worker
 
     private static final int SUSPECTS = 1 << 8; // counters
-    private static final int SUSPECT_SHIFT = 64 - 8; // from a mixed hash to its counter
+    private static final int SUSPECT_SHIFT = 64 - 16; // from a mixed hash to its two counters
     private static final int SUSPECT_FROM = 3; // late records from which on a key is suspect
     private static final int SUSPECT_MOST = 128; // late records that count at most, so that former suspects are forgotten
     private static final int FIRST_TARGETS = 2; // candidates of a key at first
@@ -36,11 +44,14 @@ final class Bounds {
     private long[] next; // by worker: its clock, FLOOR records too little; null: nothing is bounded
     private long[] step; // by worker: of a record
     private long now; // the subtask's clock
+    private long pace; // how far a record moves it
+    private double load; // the part of time for which workers are busy, of the busiest of the latest windows
     private long sent; // records sent in this slide
-    private long perSlide; // records sent in a slide, smoothed; 0: unknown
+    private long perSlide; // records sent in a slide, smoothed; 0: unknown, and nothing is bounded
 
     private long bound; // how far a worker may be ahead
-    private long credit; // how far it may be behind
+    private long credit; // how far it may be behind when a record overflows to it
+    private long lag; // how far it may be behind when a record is sent where the route says: the more, the less time workers have
     private final long[] patience = new long[SUSPECT_MOST + 1]; // by a suspect's count: how far its worker may be ahead
 
     // Counters of keys that put workers beyond the bound, as Misra and Gries count.
@@ -60,14 +71,34 @@ final class Bounds {
         measure();
     }
 
-    /** Computes the bound from the records of a slide. */
+    /** Computes the pace from the load, and the bound from the load and the records of a slide. */
     private void measure() {
-        bound = (long) (config.bound * UNIT * perSlide);
-        credit = (long) (config.credit * bound);
+        double busy = load > 0 ? Math.min(Math.max(load * HEADROOM, IDLEST), 1) : 1;
+        pace = (long) (UNIT / busy);
+        double idle = Math.min((1 - busy) / LEISURE, 1);
+        bound = within(
+                Math.max(config.bound * Math.max(TIGHTEST, 1 - idle) * perSlide, LEAST_AWAY * env.workers) * UNIT);
+        credit = within(config.credit * bound);
+        lag = within(Math.max(credit, 1) / idle);
         for (int n = 0; n < patience.length; n++) {
             patience[n] = Math.max(
-                    bound, (long) (config.patience * bound * SUSPECT_FROM / Math.max(n, SUSPECT_FROM)));
+                    bound, within(config.patience * bound * SUSPECT_FROM / Math.max(n, SUSPECT_FROM)));
         }
+    }
+
+    /** Rounds towards 0 what a worker is ahead by, within what it can be. */
+    private static long within(double v) {
+        return (long) Math.min(Math.max(v, -FAR), FAR);
+    }
+
+    /**
+     * Learns the part of time for which workers were busy. A higher load counts at once, a lower one by and by,
+     * so that a job that is idle for a moment stays protected.
+     */
+    private void follow(double now) {
+        double told = now > 0 && now < 1 ? now : 1;
+        load = Math.max(told, load - (load - told) / RELAPSE);
+        measure();
     }
 
     /** Adopts capacities. Those of another number of workers are ignored. */
@@ -79,14 +110,18 @@ final class Bounds {
             next = new long[env.workers];
             step = new long[env.workers];
         }
+        follow(capacities.load());
         double least = SLOWEST / env.workers;
         for (int w = 0; w < next.length; w++) {
             long ahead = next[w] + FLOOR * step[w] - now;
-            step[w] = (long) (UNIT / Math.max(capacities.of(w), least));
+            long before = step[w];
+            step[w] = Math.min(within(UNIT / Math.max(capacities.of(w), least)), FURTHEST);
             if (capacities.hasWaiting()) {
-                ahead = (long) (capacities.waiting(w) / env.subtasks * step[w]);
+                ahead = within(capacities.waiting(w) / env.subtasks * step[w]);
+            } else if (before > 0) { // by as many records as before
+                ahead = within((double) ahead * step[w] / before);
             }
-            next[w] = now + Math.min(Math.max(ahead, -FAR), FAR) - FLOOR * step[w];
+            next[w] = now + ahead - FLOOR * step[w];
         }
     }
 
@@ -121,13 +156,13 @@ final class Bounds {
 
     /** Where a record goes that the route sends to a destination. */
     int keep(long hash, int destination) {
-        if (next == null) {
+        sent++;
+        if (next == null || perSlide == 0) {
             return destination;
         }
-        sent++;
-        now += UNIT;
+        now += pace;
         int worker = Router.worker(destination);
-        next[worker] += step[worker];
+        next[worker] = Math.max(next[worker], now - lag) + step[worker];
         int to = next[worker] > now + bound ? overflow(hash, destination, worker) : destination;
         if (now > FAR) {
             rebase(FAR); // of clocks that are nowhere near far, nothing is taken off
@@ -160,9 +195,14 @@ final class Bounds {
         return to | Router.MERGE;
     }
 
-    /** Counts a late record of a key; the key's counter, which may be another key's. */
+    /** Counts a late record of a key; the key's counter, which may be another key's if both it could have are. */
     private int suspect(long hash) {
-        int s = (int) (hash * Bits.MIX >>> SUSPECT_SHIFT);
+        int at = (int) (hash * Bits.MIX >>> SUSPECT_SHIFT);
+        int s = at % SUSPECTS;
+        int second = at / SUSPECTS;
+        if (suspects[s] != hash && (suspects[second] == hash || counts[second] < counts[s])) {
+            s = second;
+        }
         if (counts[s] == 0) {
             suspects[s] = hash;
             counts[s] = 1;

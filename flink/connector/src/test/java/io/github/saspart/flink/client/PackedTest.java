@@ -71,6 +71,7 @@ class PackedTest {
             Capacities got = Wire.capacities(Decision.parseFrom(c.get("decision").binaryValue()), 4);
             for (int w = 0; w < 4; w++) {
                 assertEquals(c.get("of").get(w).asDouble(), got.of(w), 1e-12);
+                assertEquals(c.path("load").asDouble(), got.load());
                 assertEquals(c.has("waiting"), got.hasWaiting());
                 if (got.hasWaiting()) {
                     assertEquals(c.get("waiting").get(w).asDouble(), got.waiting(w));

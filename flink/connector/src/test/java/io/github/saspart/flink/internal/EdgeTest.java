@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import io.github.saspart.flink.routing.Hashing;
 import java.nio.charset.StandardCharsets;
 import java.util.concurrent.CompletableFuture;
+import org.apache.flink.api.common.serialization.SerializerConfigImpl;
 import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.util.InstantiationUtil;
 import org.junit.jupiter.api.Test;
@@ -15,7 +16,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 /** Edges between partitioners and workers, each by itself. */
 class EdgeTest {
     private static BareEdge<String, String> edge(int workers) {
-        return new BareEdge<>(record -> record, KeyCodec.of(Types.STRING, null), workers);
+        return new BareEdge<>(record -> record, KeyCodec.of(Types.STRING, null, new SerializerConfigImpl()), workers);
     }
 
     private static int channel(BareEdge<String, String> edge, String record, int running) throws Exception {

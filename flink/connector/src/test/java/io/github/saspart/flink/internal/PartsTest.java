@@ -15,12 +15,14 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.List;
 import org.apache.flink.api.common.ExecutionConfig;
+import org.apache.flink.api.common.serialization.SerializerConfigImpl;
 import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.api.common.typeutils.TypeSerializer;
 import org.apache.flink.core.memory.DataInputDeserializer;
 import org.apache.flink.core.memory.DataOutputSerializer;
+import org.apache.flink.api.java.tuple.Tuple2;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -29,7 +31,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 class PartsTest {
 
     private static <K> void encodes(TypeInformation<K> type, K key, byte[] want, String name) {
-        KeyCodec<K> codec = KeyCodec.of(type, null);
+        KeyCodec<K> codec = KeyCodec.of(type, null, new SerializerConfigImpl());
         for (int i = 0; i < 2; i++) { // the buffer is reused
             int n = codec.encode(key);
             byte[] got = Arrays.copyOf(codec.buffer, n);
@@ -45,10 +47,12 @@ class PartsTest {
         }
         encodes(Types.LONG, -2L, new byte[] {-1, -1, -1, -1, -1, -1, -1, -2}, "-2");
         encodes(Types.INT, 258, new byte[] {0, 0, 0, 0, 0, 0, 1, 2}, "258");
+        encodes(Types.SHORT, (short) 258, new byte[] {0, 0, 0, 0, 0, 0, 1, 2}, "258");
+        encodes(Types.TUPLE(Types.STRING, Types.BOOLEAN), Tuple2.of("a", true), new byte[] {2, 'a', 1}, "(a,true)");
         encodes(PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO, new byte[] {65, 66}, new byte[] {65, 66}, "AB");
-        KeyCodec<Double> own = KeyCodec.of(Types.DOUBLE, (Double d) -> d.toString().getBytes(StandardCharsets.UTF_8));
+        KeyCodec<Double> own = KeyCodec.of(Types.DOUBLE, (Double d) -> d.toString().getBytes(StandardCharsets.UTF_8), new SerializerConfigImpl());
         assertEquals(3, own.encode(1.5));
-        Exception none = assertThrows(IllegalArgumentException.class, () -> KeyCodec.of(Types.DOUBLE, null));
+        Exception none = assertThrows(IllegalArgumentException.class, () -> KeyCodec.of(Types.OBJECT_ARRAY(Types.STRING), null, new SerializerConfigImpl()));
         assertTrue(none.getMessage().contains("keyBytes"), none.getMessage());
     }
 

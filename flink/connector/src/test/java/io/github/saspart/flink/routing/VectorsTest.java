@@ -78,7 +78,7 @@ class VectorsTest {
             if (step.has("capacities")) {
                 JsonNode c = step.get("capacities");
                 double[] waiting = c.has("waiting") ? Vectors.reals(c.get("waiting")) : null;
-                ((Limited) router).within(new Capacities(Vectors.reals(c.get("of")), waiting));
+                ((Limited) router).within(new Capacities(Vectors.reals(c.get("of")), waiting, c.path("load").asDouble()));
             }
             if (step.has("follow")) {
                 ((Follower) router).follow(vectors.route(step.get("follow").asText()), step.get("slide").asLong());
