@@ -24,7 +24,7 @@ import (
 )
 
 // attackVariable is how long TestAttack takes.
-const attackVariable = "SASPART_ATTACK"
+const attackVariable = "TEST_ATTACK"
 
 // usage is what a server process uses.
 type usage struct{ resident, goroutines, files, jobs float64 }
