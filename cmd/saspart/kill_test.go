@@ -66,8 +66,8 @@ func kills(t *testing.T) int {
 	return n
 }
 
-// check kills a command at random moments: what it has then is part of an undisturbed run, and
-// what it ends with when it is resumed is the same.
+// check kills a command at random moments. What it leaves must be a part of what an undisturbed
+// run leaves, and all of it once the command is resumed.
 func (k *killable) check(t *testing.T) {
 	whole := filepath.Join(t.TempDir(), "whole")
 	began := time.Now()
