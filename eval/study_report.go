@@ -180,14 +180,16 @@ func prices(results []study.Result) Section {
 	return s
 }
 
-// metricTable has a row per contender, means over the cells.
+// metricTable has a row per contender, means over the cells. A row or value over fewer cells
+// than others says over how many.
 func metricTable(results []study.Result, columns []study.Column) *Table {
 	t := &Table{Head: []string{"partitioner"}}
 	for _, c := range columns {
 		t.Head = append(t.Head, c.Head)
 	}
 	for _, n := range study.Contenders(results) {
-		row, some := []string{n}, false
+		_, own := overCells(results, n, columns[0].Metric)
+		row, some := []string{n + ofCells(own, mostCells(results, columns[0].Metric))}, false
 		for _, c := range columns {
 			over := study.Entry{Values: map[string]study.Estimate{}}
 			v, count := overCells(results, n, c.Metric)
@@ -196,7 +198,7 @@ func metricTable(results []study.Result, columns []study.Column) *Table {
 				some = true
 			}
 			text := over.Text(c.Metric)
-			if count > 0 {
+			if count > 0 && count != own {
 				text += ofCells(count, mostCells(results, c.Metric))
 			}
 			row = append(row, text)

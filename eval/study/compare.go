@@ -158,8 +158,8 @@ func (r *Result) measured() []*Entry {
 	return out
 }
 
-// Decided tells whether the cell is complete, and more than one contender was measured in
-// it: only then is the best one of a cell worth naming.
+// Decided is true of a complete cell in which more than one contender was
+// measured. Only then is the best one worth naming.
 func (r *Result) Decided() bool { return r.Missing == 0 && len(r.measured()) > 1 }
 
 func (r *Result) entry(name string) *Entry {

@@ -92,6 +92,7 @@ func TestIncomplete(t *testing.T) {
 		{"the last seed is missing", map[string]int{"c": 4}, [][]Record{held("a", 50, 51), held("b", 90)}, "incomplete", "Incomplete: 1 of 4 measurements are missing, in 1 of 1 cells."},
 		{"a cell without any", map[string]int{"c": 2, "d": 3}, [][]Record{held("a", 50), held("b", 90)}, "b +80 %", "Incomplete: 3 of 5 measurements are missing, in 1 of 2 cells."},
 		{"two cells, one whole", map[string]int{"c": 2, "d": 2}, [][]Record{held("a", 50), held("b", 90), of("d", held("a", 50))}, "b +80 %", "Incomplete: 1 of 4 measurements are missing, in 1 of 2 cells."},
+		{"two that cannot be told apart", map[string]int{"c": 2}, [][]Record{held("a", 88), held("b", 90)}, "none told apart", ""},
 		{"what failed was made", map[string]int{"c": 2}, [][]Record{held("a", 50), {failed}}, "only a measured", ""},
 		{"records of a contender that is no longer asked for fill no gap", map[string]int{"c": 2}, [][]Record{held("a", 50), held("old", 60)}, "incomplete", "Incomplete: 1 of 3 measurements are missing, in 1 of 1 cells."},
 		{"a study of an older version", nil, [][]Record{held("a", 50), held("b", 90)}, "b +80 %", ""},

@@ -186,7 +186,7 @@ func (r *Result) Winner() string {
 	case len(r.Best) > mostNamed:
 		return fmt.Sprintf("%d not told apart", len(r.Best))
 	}
-	return strings.Join(r.Best, " ? ")
+	return strings.Join(r.Best, " or ")
 }
 
 // Contenders are the names that occur in results, in order.
