@@ -2,8 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -209,21 +207,4 @@ grids:
 	} {
 		t.Run(k.name, k.check)
 	}
-}
-
-// outputs returns the files of a run that do not depend on the clock.
-func outputs(t *testing.T, dir string) map[string]string {
-	out := map[string]string{}
-	err := filepath.WalkDir(filepath.Join(dir, "checkpoints"), func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || d.Name() == "online.json" { // with the clock's times
-			return err
-		}
-		text, err := os.ReadFile(path)
-		out[strings.TrimPrefix(path, dir)] = string(text)
-		return err
-	})
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		t.Fatal(err)
-	}
-	return out
 }
