@@ -40,9 +40,8 @@ func (l *ledger) now() int64 {
 	return l.taken
 }
 
-// jobBytes is the memory that a job is expected to take at most, with two windows that are as
-// full as windows may be, its controller and the analytic one that it is compared with.
-// TestMemoryOfJobs compares it with what jobs take. A job without times takes about a quarter.
+// jobBytes is the memory that a job is expected to take at most: two windows that are as full as
+// windows may be, its controller, and the analytic one. TestMemoryOfJobs compares it with what jobs take. A job without times takes about a quarter.
 func jobBytes(s *reports.Shape) int64 {
 	const (
 		base      = 128 << 10

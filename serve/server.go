@@ -263,13 +263,21 @@ func (s *Server) makeSpace(shape *reports.Shape, host string) (reason string, er
 	if len(s.jobs) >= l.Jobs && !s.evict(s.jobs) {
 		return "jobs", status.Errorf(codes.ResourceExhausted, "%d jobs are attached, the server's limit", len(s.jobs))
 	}
-	bytes := jobBytes(shape)
-	for !s.memory.take(bytes) {
-		if bytes > l.Memory || !s.evict(s.jobs) {
-			return "memory", status.Errorf(codes.ResourceExhausted, "a job of this shape takes about %d MiB; the server has %d MiB for all, of which %d MiB are taken: attach with fewer workers, hot keys or slots, or later", mebi(bytes), mebi(l.Memory), mebi(s.memory.now()))
-		}
+	if bytes := jobBytes(shape); !s.reserve(bytes) {
+		return "memory", status.Errorf(codes.ResourceExhausted, "a job of this shape takes about %d MiB; the server has %d MiB for all, of which %d MiB are taken: attach with fewer workers, hot keys or slots, or later", mebi(bytes), mebi(l.Memory), mebi(s.memory.now()))
 	}
 	return "", nil
+}
+
+// reserve takes memory, if need be that of jobs without streams, which it drops; false if that
+// is not enough. The caller holds the lock.
+func (s *Server) reserve(bytes int64) bool {
+	for !s.memory.take(bytes) {
+		if bytes > s.config.Limits.Memory || !s.evict(s.jobs) {
+			return false
+		}
+	}
+	return true
 }
 
 func mebi(bytes int64) int64 { return (bytes + 1<<20 - 1) >> 20 }

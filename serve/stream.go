@@ -114,7 +114,10 @@ func (s *Server) receive(ps pb.PolicyService_AttachServer, st *stream, hello cha
 	}
 	defer st.from.dismiss()
 	bytes := streamBytes(st.hello)
-	if !s.memory.take(bytes) {
+	s.mu.Lock()
+	reserved := s.reserve(bytes)
+	s.mu.Unlock()
+	if !reserved {
 		return s.refuse(ps.Context(), "memory", codes.ResourceExhausted, fmt.Sprintf("the server has %d MiB for all jobs, of which %d MiB are taken: attach later", mebi(s.config.Limits.Memory), mebi(s.memory.now())))
 	}
 	defer s.memory.give(bytes)

@@ -20,7 +20,9 @@ type trust struct {
 	why     string  // what was wrong with the last window
 	failed  bool    // the last decision was none
 
-	analytic *plan.Waterfill // what analytic routes would do; nil: not yet
+	// analytic knows what analytic routes would do. It has only the windows that are out of
+	// balance, so that others cost nothing; nil: there was none.
+	analytic *plan.Waterfill
 }
 
 // trustBusy is the mean busy ratio below which an imbalance does no harm.
@@ -37,7 +39,6 @@ func (t *trust) see(m *Model, w *policy.Window, r *policy.Route) (lost bool) {
 	if m == nil || t.limit == 0 && t.excess == 0 {
 		return false
 	}
-	worse := t.worse(w, r)
 	busy, n := 0.0, 0
 	for _, b := range w.Busy {
 		if b == b {
@@ -52,7 +53,7 @@ func (t *trust) see(m *Model, w *policy.Window, r *policy.Route) (lost bool) {
 		return t.fine(m)
 	case t.limit > 0 && imbalance > t.limit:
 		t.why = fmt.Sprintf("the imbalance was %.2f, beyond %.2f", imbalance, t.limit)
-	case worse && imbalance > t.excess:
+	case imbalance > t.excess && t.worse(w, r):
 		t.why = fmt.Sprintf("the imbalance was %.2f, and analytic routes would relieve the busiest worker by %.2f", imbalance, t.excess)
 	default:
 		return t.fine(m)
