@@ -186,24 +186,11 @@ func TestKills(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs commands to their end several times")
 	}
-	file := filepath.Join(t.TempDir(), "matrix.yaml")
-	if err := os.WriteFile(file, []byte(`name: small
-partitioners: [hash, waterfill]
-seeds: [1, 2]
-throughput: {warmup: 3, windows: 3, tolerance: 0.1, latency_at: []}
-grids:
-  - set: [task.name=count, source.keys=100, job.workers=2, 'job.costs={record: 1ms}']
-    axes:
-      - name: skew
-        values: [{name: light, set: [source.exponent=0.5]}, {name: heavy, set: [source.exponent=2]}]
-`), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	for _, k := range []killable{
 		{"collect", []string{"collect", "--config", "wordcount-zipf", "--partitioner", "waterfill", "--windows", "70"}, "", windowsIn},
 		{"throughput", lightJob("throughput", "--warmup", "4", "--windows", "4", "--tolerance", "0.05", "--partitioner", "hash,waterfill", "--repeat", "2"), "study.yaml", records},
 		{"stress", []string{"stress", "--config", "zipf-sequence", "--partitioner", "hash,waterfill", "--duration", "40s", "--repeat", "2"}, "study.yaml", records},
-		{"matrix", []string{"matrix", "--file", file}, "study.yaml", records},
+		{"matrix", []string{"matrix", "--file", tinyMatrix(t, "[hash, waterfill]"), "--set", "seeds=[1,2]"}, "study.yaml", records},
 	} {
 		t.Run(k.name, k.check)
 	}
