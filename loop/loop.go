@@ -73,9 +73,9 @@ func (l *Loop) Observe(w *policy.Window) *policy.Window {
 // that ignores the decision lets the controller only watch. Capacities are passed to the job as
 // they are, every time, whether or not there is a route.
 //
-// What waits at the workers, and how busy they are, is told with capacities if the window is the
-// one that has just ended: the length of a queue some windows ago says nothing about now, and
-// where capacities are late no time is to spare.
+// Capacities come with what waits at the workers, and how busy they are, unless metrics are late.
+// The length of a queue some windows ago says nothing about now, and where capacities are late
+// workers have no time to spare.
 func (l *Loop) Decide() policy.Decision {
 	w := l.seen
 	if l.seen = nil; w == nil {

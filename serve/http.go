@@ -29,8 +29,8 @@ type page struct {
 }
 
 // Handler serves /metrics, /healthz, /readyz and the live page. If tokens is not nil, all
-// but the two probes need one that is for any job, as a bearer token or as the password of basic authentication,
-// which browsers ask for. With onlyLoopback, requests must be for a loopback name, so that
+// but the two probes need one that is for any job: as a bearer token, or as the password of
+// basic authentication, which browsers ask for. With onlyLoopback, requests must be for a loopback name, so that
 // pages of other sites cannot read the server through a browser.
 func (s *Server) Handler(tokens func() Tokens, onlyLoopback bool) (http.Handler, error) {
 	files, err := fs.Sub(pageFiles, "page")

@@ -41,7 +41,8 @@ func (l *ledger) now() int64 {
 }
 
 // jobBytes is the memory that a job is expected to take at most: two windows that are as full as
-// windows may be, its controller, and the analytic one. TestMemoryOfJobs compares it with what jobs take. A job without times takes about a quarter.
+// windows may be, its controller, and the analytic one. A job without times takes about a
+// quarter. TestMemoryOfJobs compares the estimate with what jobs take.
 func jobBytes(s *reports.Shape) int64 {
 	const (
 		base      = 128 << 10

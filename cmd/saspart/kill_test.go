@@ -2,8 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -188,42 +186,12 @@ func TestKills(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs commands to their end several times")
 	}
-	file := filepath.Join(t.TempDir(), "matrix.yaml")
-	if err := os.WriteFile(file, []byte(`name: small
-partitioners: [hash, waterfill]
-seeds: [1, 2]
-throughput: {warmup: 3, windows: 3, tolerance: 0.1, latency_at: []}
-grids:
-  - set: [task.name=count, source.keys=100, job.workers=2, 'job.costs={record: 1ms}']
-    axes:
-      - name: skew
-        values: [{name: light, set: [source.exponent=0.5]}, {name: heavy, set: [source.exponent=2]}]
-`), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	for _, k := range []killable{
 		{"collect", []string{"collect", "--config", "wordcount-zipf", "--partitioner", "waterfill", "--windows", "70"}, "", windowsIn},
 		{"throughput", lightJob("throughput", "--warmup", "4", "--windows", "4", "--tolerance", "0.05", "--partitioner", "hash,waterfill", "--repeat", "2"), "study.yaml", records},
 		{"stress", []string{"stress", "--config", "zipf-sequence", "--partitioner", "hash,waterfill", "--duration", "40s", "--repeat", "2"}, "study.yaml", records},
-		{"matrix", []string{"matrix", "--file", file}, "study.yaml", records},
+		{"matrix", []string{"matrix", "--file", tinyMatrix(t, "[hash, waterfill]"), "--set", "seeds=[1,2]"}, "study.yaml", records},
 	} {
 		t.Run(k.name, k.check)
 	}
-}
-
-// outputs returns the files of a run that do not depend on the clock.
-func outputs(t *testing.T, dir string) map[string]string {
-	out := map[string]string{}
-	err := filepath.WalkDir(filepath.Join(dir, "checkpoints"), func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || d.Name() == "online.json" { // with the clock's times
-			return err
-		}
-		text, err := os.ReadFile(path)
-		out[strings.TrimPrefix(path, dir)] = string(text)
-		return err
-	})
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		t.Fatal(err)
-	}
-	return out
 }

@@ -130,7 +130,7 @@ func (b *bounds) measure() {
 	}
 }
 
-// within rounds towards 0 what a worker is ahead by, within what it can be.
+// within rounds towards 0, and keeps how far a worker is ahead or behind within far.
 func within(v float64) int64 {
 	if v != v {
 		return 0

@@ -9,10 +9,10 @@ import java.util.function.LongPredicate;
  *
  * <p>Each worker has a virtual clock, which a record sent to it moves forward by a unit over the worker's
  * capacity. The subtask's own clock moves with every record by what workers that are never idle would do
- * meanwhile. The difference is how far the worker is ahead. A record that puts its worker beyond the bound is late, and overflows to a worker that is not:
- * at once if its key is split, else when the worker is further ahead than the key has patience. It goes to
- * the least ahead of some candidates, which are drawn from the key's hash. Has one owner, and allocates
- * nothing per record.
+ * meanwhile. The difference is how far the worker is ahead. A record that puts its worker beyond the bound is
+ * late. It overflows to another worker: at once if its key is split, else when the worker is further ahead than
+ * the key has patience. It goes to the least ahead of some candidates, which are drawn from the key's hash. Has
+ * one owner, and allocates nothing per record.
  */
 final class Bounds {
     private static final int UNIT = 1 << 12; // how far a record moves the subtask's clock
@@ -86,7 +86,7 @@ final class Bounds {
         }
     }
 
-    /** Rounds towards 0 what a worker is ahead by, within what it can be. */
+    /** Rounds towards 0, and keeps how far a worker is ahead or behind within FAR. */
     private static long within(double v) {
         return (long) Math.min(Math.max(v, -FAR), FAR);
     }
