@@ -104,18 +104,24 @@ flink-test: build ## test the connector and the jobs, then everything on two clu
 flink2-test: ## test the connector and the jobs with Flink 2, four minutes
 	$(MVN) -P flink2 verify
 
-test-long: test flink2-test ## also fuzz every parser for a minute, and all failures and commands on a Flink cluster; half an hour
+test-long: test flink2-test ## also fuzz every parser for a minute, kill commands 30 times each, and all failures and commands on a Flink cluster; half an hour
 	./scripts/fuzz.sh 60s
+ifdef CAN_TRAIN
+	TEST_KILLS=30 $(TORCH) $(GO) test -tags torch ./cmd/saspart -run '^TestKills' -timeout 40m
+else
+	TEST_KILLS=30 $(GO) test ./cmd/saspart -run '^TestKills' -timeout 40m
+endif
 	$(FAULTS)
 	./scripts/flink-e2e.sh $(BIN)
 
 fuzz: ## fuzz every parser for ten minutes each
 	./scripts/fuzz.sh 10m
 
-# Repeats the tests that attack the server, under the race detector.
-ATTACKS := TestSlow|TestSmallJobs|TestPairs|TestAJumped|TestStrangers|TestIdle|TestJobsThat|TestOneHost|TestHTTP|TestLogIs|TestPoison|TestWrong|TestGarbage|TestConnections|TestHalfOpen
+# The tests that attack the server, under the race detector; then an attack that lasts.
+ATTACKS := TestSlow|TestSmallJobs|TestPairs|TestAJumped|TestStrangers|TestIdle|TestJobsThat|TestOneHost|TestHTTP|TestLogIs|TestPoison|TestHuge|TestMemoryIs|TestTokens|TestWrong|TestGarbage|TestConnections|TestHalfOpen
 attack: ## attack the policy server for about ten minutes
-	$(GO) test -race ./serve -run '$(ATTACKS)' -count 10 -timeout 30m
+	$(GO) test -race ./serve -run '$(ATTACKS)' -timeout 30m
+	TEST_ATTACK=10m $(GO) test ./serve -run '^TestAttack$$' -v -timeout 30m
 
 quickstart: setup build ## run jobs on real data, in a few minutes
 	@./scripts/quickstart.sh $(BIN)

@@ -18,6 +18,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/ipc"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 
+	"github.com/saspart/saspart/internal/memtest"
 	"github.com/saspart/saspart/policy"
 )
 
@@ -423,6 +424,7 @@ func FuzzReader(f *testing.F) {
 	f.Add(open.main, open.tail)
 	f.Add(open.main, open.tail[:len(open.tail)-100])
 	f.Fuzz(func(t *testing.T, main, tail []byte) {
+		defer memtest.Limit(t, 1<<29)()
 		r := &Reader{}
 		defer r.Close()
 		if r.begin("main", bytes.NewReader(main), int64(len(main))) != nil {

@@ -26,14 +26,15 @@ type Summary struct {
 	Records  int64         `json:"records"`
 	Duration time.Duration `json:"duration_ns"` // from the first window's start to the last one's end
 
-	OfferedRate   float64       `json:"offered_rate"`   // records/s, mean over the windows
-	ActualRate    float64       `json:"actual_rate"`    // records/s, likewise
-	Backpressured float64       `json:"backpressured"`  // share of the time, likewise
-	FanOut        float64       `json:"fan_out"`        // workers per key, mean over the windows that reduced any
-	Pairs         float64       `json:"pairs"`          // (key, worker) pairs with state, mean over the windows' ends
-	LatencyP99    time.Duration `json:"latency_p99_ns"` // median over the windows with records
-	Busy          Spread        `json:"busy"`           // of the workers' mean busy ratios
-	Routes        int           `json:"routes"`         // different ones that were in force
+	OfferedRate   float64       `json:"offered_rate"`           // records/s, mean over the windows
+	ActualRate    float64       `json:"actual_rate"`            // records/s, likewise
+	Backpressured float64       `json:"backpressured"`          // share of the time, likewise
+	FanOut        float64       `json:"fan_out"`                // workers per key, mean over the windows that reduced any
+	Pairs         float64       `json:"pairs"`                  // (key, worker) pairs with state, mean over the windows' ends
+	LatencyP99    time.Duration `json:"latency_p99_ns"`         // upper median of the windows' 99th percentiles, not a percentile of all records
+	HighestP99    time.Duration `json:"latency_p99_highest_ns"` // of a window
+	Busy          Spread        `json:"busy"`                   // of the workers' mean busy ratios
+	Routes        int           `json:"routes"`                 // different ones that were in force
 
 	Imbalance    Imbalance            `json:"imbalance"`
 	Partitioners []PartitionerSummary `json:"partitioners"` // in order of their first window
@@ -146,6 +147,7 @@ func (s *Summariser) Add(w *policy.Window) {
 	s.pairs.add(float64(w.Pairs))
 	if w.Records > 0 {
 		s.latency = append(s.latency, w.LatencyP99)
+		t.HighestP99 = max(t.HighestP99, w.LatencyP99)
 	}
 	if s.busy == nil {
 		s.busy = make([]mean, t.Workers)

@@ -42,7 +42,7 @@ func TestSummarise(t *testing.T) {
 	want := Summary{
 		Engine: "sim", Seed: 1, Workers: 2, Complete: true, Checked: true,
 		Windows: 3, Episodes: 2, Records: 200, Duration: second(3),
-		OfferedRate: 100, ActualRate: 100, Backpressured: 0.1, FanOut: 2, LatencyP99: second(3), // the upper of two medians
+		OfferedRate: 100, ActualRate: 100, Backpressured: 0.1, FanOut: 2, LatencyP99: second(3), HighestP99: second(3), // the upper of two medians
 		Busy: Spread{Min: 0.4, Mean: 0.55, Max: 0.7}, Routes: 2, // worker 0: (0.5+0.9)/2; worker 1: (0.5+0.3+0.4)/3
 		Imbalance:    Imbalance{Mean: unequal / 3, Last: 0, Series: []float64{0, unequal, 0}},
 		Partitioners: []PartitionerSummary{{"hash", 2, unequal / 2}, {"pkg", 1, 0}},

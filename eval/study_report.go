@@ -25,8 +25,11 @@ func StudyReport(dir, training string) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	results := study.Compare(records)
+	results := info.Results(records)
 	headline, points := verdict(results)
+	if s := study.Incomplete(results); s != "" {
+		headline = s + " So far: " + headline
+	}
 	r := &Report{
 		Title:    "Partitioners compared: " + info.Name,
 		Subtitle: strings.TrimPrefix(info.Description+fmt.Sprintf("; %s, begun %s", info.Version, info.Started.Format("2 January 2006, 15:04 MST")), "; "),
@@ -77,7 +80,7 @@ func winners(results []study.Result) []Section {
 	names := study.Contenders(results)
 	var out []Section
 	for _, k := range []study.Kind{study.Throughput, study.Stress} {
-		s := Section{Heading: "Who holds the most", Text: "The highest rate held without backpressure, as a part of the fluid bound: the sum of the workers' speeds over the cost of a record. Means over seeds with 95 % confidence intervals. Contenders marked * may be the best: they differ from the best by no more than the noise of seeds and search."}
+		s := Section{Heading: "Who holds the most", Text: "The highest rate held without backpressure, as a part of the fluid bound: the sum of the workers' speeds over the cost of a record. Means over seeds with 95 % confidence intervals. Contenders marked * may be the best: they cannot be told apart from the best, by a paired t-test at 95 % of logarithms, seed by seed, beyond the tolerance of the search."}
 		if k == study.Stress {
 			s = Section{Heading: "Who comes through shifts best", Text: "The 99th percentile of latency at a fixed rate while the distribution shifts. Contenders marked * may be the best."}
 		}
@@ -177,21 +180,28 @@ func prices(results []study.Result) Section {
 	return s
 }
 
-// metricTable has a row per contender, means over the cells.
+// metricTable has a row per contender, means over the cells. A row or value over fewer cells
+// than others says over how many.
 func metricTable(results []study.Result, columns []study.Column) *Table {
 	t := &Table{Head: []string{"partitioner"}}
 	for _, c := range columns {
 		t.Head = append(t.Head, c.Head)
 	}
 	for _, n := range study.Contenders(results) {
-		row, some := []string{n}, false
+		_, own := overCells(results, n, columns[0].Metric)
+		row, some := []string{n + ofCells(own, mostCells(results, columns[0].Metric))}, false
 		for _, c := range columns {
 			over := study.Entry{Values: map[string]study.Estimate{}}
-			if v, count := overCells(results, n, c.Metric); count > 0 {
+			v, count := overCells(results, n, c.Metric)
+			if count > 0 {
 				over.Values[c.Metric] = study.Estimate{Mean: v}
 				some = true
 			}
-			row = append(row, over.Text(c.Metric))
+			text := over.Text(c.Metric)
+			if count > 0 && count != own {
+				text += ofCells(count, mostCells(results, c.Metric))
+			}
+			row = append(row, text)
 		}
 		if some {
 			t.Rows = append(t.Rows, row)
@@ -215,13 +225,16 @@ func losses(results []study.Result) Section {
 
 // addRun adds the measurements, the machine, and the command that repeats the study.
 func (r *Report) addRun(dir string, info *study.Info, results []study.Result) error {
-	measurements, failed, took := 0, []string{}, time.Duration(0)
+	measurements, failures, failed, took := 0, 0, []string{}, time.Duration(0)
 	seeds := map[uint64]bool{}
 	for i := range results {
 		for _, e := range results[i].Entries {
 			measurements += len(e.Records)
 			for _, rec := range e.Records {
 				seeds[rec.Seed] = true
+				if rec.Error != "" {
+					failures++
+				}
 				took += rec.Took
 			}
 		}
@@ -234,7 +247,7 @@ func (r *Report) addRun(dir string, info *study.Info, results []study.Result) er
 		{"Time of all measurements, one after the other", took.Round(time.Second).String()}, {"Machine", machine("", info.Host)}}
 	r.Facts = slices.DeleteFunc(r.Facts, func(f Fact) bool { return f.Value == "" })
 	if len(failed) > 0 {
-		r.Facts = append(r.Facts, Fact{"Failed", fmt.Sprint(len(failed))})
+		r.Facts = append(r.Facts, Fact{"Failed", fmt.Sprint(failures)})
 		r.Sections = append(r.Sections, Section{Heading: "What failed", Points: failed})
 	}
 	r.Sections = append(r.Sections, Section{

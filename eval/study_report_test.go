@@ -122,6 +122,51 @@ func TestStudyReport(t *testing.T) {
 	}
 }
 
+// A report of a study that is not complete says so first, and the page counts failures as the
+// command does: by measurement.
+func TestIncompleteReport(t *testing.T) {
+	var records []study.Record
+	for seed := range uint64(2) {
+		records = append(records, measured("even", "hash", seed+1, 300),
+			study.Record{Cell: "even", Kind: study.Throughput, Partitioner: "combine", Seed: seed + 1, Error: "the same error"})
+	}
+	dir := keep(t, records)
+	path := filepath.Join(dir, study.InfoFile)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, append(text, "planned: {even: 8, straggler: 8}\n"...), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	r, err := StudyReport(dir, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Sections[0].Text; !strings.HasPrefix(got, "Incomplete: 12 of 16 measurements are missing, in 2 of 2 cells.") {
+		t.Errorf("the headline is %q", got)
+	}
+	if !slices.Contains(r.Facts, Fact{"Failed", "2"}) {
+		t.Errorf("two measurements failed: %v", r.Facts)
+	}
+	var page strings.Builder
+	if err := r.WriteMarkdown(&page); err != nil || !strings.Contains(page.String(), "| incomplete |") || strings.Contains(page.String(), "among the best") {
+		t.Errorf("%v: a cell that is not complete has a winner:\n%s", err, page.String())
+	}
+}
+
+// A mean over fewer cells than those beside it says so.
+func TestMeansOverDifferentCells(t *testing.T) {
+	records := []study.Record{measured("even", "hash", 1, 300), measured("straggler", "hash", 1, 100), measured("even", "combine", 1, 900)}
+	table := summary(study.Compare(records)).Table
+	if table == nil || !slices.Equal(table.Rows[0], []string{"all cells", "0.200", "0.900 (1 of 2)"}) {
+		t.Errorf("%+v", table)
+	}
+	if rows := metricTable(study.Compare(records), []study.Column{{Head: "held", Metric: "bound_ratio"}}).Rows; rows[1][0] != "combine (1 of 2)" || rows[0][0] != "hash" {
+		t.Errorf("%v", rows)
+	}
+}
+
 func TestVerdict(t *testing.T) {
 	rows := func(held map[string]float64) []study.Result {
 		var records []study.Record

@@ -42,6 +42,26 @@ func overCells(results []study.Result, name, metric string) (value float64, cell
 	return value / max(1, float64(cells)), cells
 }
 
+// mostCells is in how many cells any contender has the metric.
+func mostCells(results []study.Result, metric string) int {
+	n := 0
+	for i := range results {
+		if slices.ContainsFunc(results[i].Entries, func(e study.Entry) bool { _, ok := e.Values[metric]; return ok }) {
+			n++
+		}
+	}
+	return n
+}
+
+// ofCells marks a mean that is over fewer cells than there are: it does not compare with one
+// over all.
+func ofCells(n, all int) string {
+	if n == all {
+		return ""
+	}
+	return fmt.Sprintf(" (%d of %d)", n, all)
+}
+
 // with are the cells with a label.
 func with(results []study.Result, l study.Label) []study.Result {
 	return slices.DeleteFunc(slices.Clone(results), func(r study.Result) bool { return !slices.Contains(r.Labels, l) })
@@ -53,11 +73,12 @@ func summary(results []study.Result) Section {
 	t := &Table{Head: append([]string{"where"}, names...)}
 	row := func(label string, part []study.Result) {
 		cells, some := []string{label}, false
+		most := mostCells(part, "bound_ratio")
 		for _, n := range names {
 			v, count := overCells(part, n, "bound_ratio")
 			text := "-"
 			if count > 0 {
-				text, some = fmt.Sprintf("%.3f", v), true
+				text, some = fmt.Sprintf("%.3f", v)+ofCells(count, most), true
 			}
 			cells = append(cells, text)
 		}
@@ -73,7 +94,7 @@ func summary(results []study.Result) Section {
 	if len(t.Rows) < 3 {
 		return Section{}
 	}
-	return Section{Heading: "In short", Text: "The highest rate held, as a part of the fluid bound. Each row is a mean over the cells with that value.", Table: t}
+	return Section{Heading: "In short", Text: "The highest rate held, as a part of the fluid bound. Each row is a mean over the cells with that value; one over fewer cells than others has their number in parentheses, and does not compare with them.", Table: t}
 }
 
 // defeats are the cells in which another holds more than the learned policy beyond the

@@ -208,19 +208,19 @@ func overall(results []study.Result) []string {
 	alone := map[string]int{}
 	n := 0
 	for i := range results {
-		if len(results[i].Best) == 0 {
+		if !results[i].Decided() {
 			continue
 		}
 		n++
 		for _, b := range results[i].Best {
 			count[b]++
 		}
-		if len(results[i].Best) == 1 && len(results[i].Entries) > 1 {
+		if len(results[i].Best) == 1 {
 			alone[results[i].Best[0]]++
 		}
 	}
 	if n == 0 {
-		return []string{"Nothing could be measured."}
+		return []string{"In no cell are all measurements made, of more than one partitioner."}
 	}
 	names := study.Contenders(results)
 	slices.SortStableFunc(names, func(a, b string) int { return count[b] - count[a] })

@@ -73,8 +73,9 @@ func (l *Loop) Observe(w *policy.Window) *policy.Window {
 // that ignores the decision lets the controller only watch. Capacities are passed to the job as
 // they are, every time, whether or not there is a route.
 //
-// What waits at the workers is told with capacities if the window is the one that has just
-// ended: the length of a queue some windows ago says nothing about now.
+// Capacities come with what waits at the workers, and how busy they are, unless metrics are late.
+// The length of a queue some windows ago says nothing about now, and where capacities are late
+// workers have no time to spare.
 func (l *Loop) Decide() policy.Decision {
 	w := l.seen
 	if l.seen = nil; w == nil {
@@ -89,12 +90,8 @@ func (l *Loop) Decide() policy.Decision {
 		l.ask(n.to, w)
 		n.watch--
 	}
-	if c := d.Capacities; c != nil {
-		told := policy.Capacities{Of: c.Of, Load: policy.Load(w, c.Of), Costs: c.Costs}
-		if l.config.Metrics.Delay == 0 {
-			told.Waiting = policy.Waiting(w, c.Costs)
-		}
-		d.Capacities = &told
+	if c := d.Capacities; c != nil && l.config.Metrics.Delay == 0 {
+		d.Capacities = &policy.Capacities{Of: c.Of, Waiting: policy.Waiting(w, c.Costs), Load: policy.Load(w, c.Of), Costs: c.Costs}
 	}
 	return d
 }

@@ -68,8 +68,8 @@ func Example_builtinPolicy() {
 		}
 	}
 	// Output:
-	// after 10 s, the busiest worker is 0 % above the mean
+	// after 10 s, the busiest worker is 2 % above the mean
 	// after 11 s, the busiest worker is 49 % above the mean
-	// after 20 s, the busiest worker is 0 % above the mean
-	// after 30 s, the busiest worker is 0 % above the mean
+	// after 20 s, the busiest worker is 5 % above the mean
+	// after 30 s, the busiest worker is 6 % above the mean
 }

@@ -37,8 +37,8 @@ type Capacities struct {
 	// negative where fewer wait. The loop fills it in from the window that has just ended; it
 	// is nil where the job does not tell its queues, or tells them late.
 	Waiting []float64
-	// Load is the part of time that workers need for the records that were due in the latest
-	// window that is known, a mean over what they can do; 0: not known. The loop fills it in.
+	// Load is the part of time that workers need for the records that were due in the window that
+	// has just ended, a mean over what they can do; 0: not known. The loop fills it in.
 	Load float64
 	// Costs is what records cost; nil: all the same. Of and Waiting are of records of the
 	// worker's mean cost: a router that does not know costs counts records.

@@ -19,6 +19,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
+
+	"github.com/saspart/saspart/internal/memtest"
 )
 
 var (
@@ -354,6 +356,7 @@ func FuzzMetrics(f *testing.F) {
 	f.Add([]byte("step,seconds,a,b\n1,0.5,1e300,\n2,1,NaN,-Inf\n3,"))
 	f.Add([]byte("step,seconds\n-1,Inf\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
+		defer memtest.Limit(t, 16<<20)()
 		m, err := parseMetrics(text, math.MaxInt64)
 		if err != nil {
 			return

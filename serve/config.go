@@ -35,6 +35,11 @@ type Config struct {
 	// model's routes. A model that causes it decides no more for the job: the last good one
 	// does, or the analytic controller. 0: any imbalance.
 	MaxImbalance float64
+
+	// MaxExcess is the imbalance that no job should have for Warm windows in a row under a
+	// model's routes if analytic routes would relieve the busiest worker by as much. A model that
+	// causes it decides no more, either. 0: any imbalance.
+	MaxExcess float64
 }
 
 // Limits bounds what clients may use.
@@ -50,6 +55,7 @@ type Limits struct {
 	HostConnections int     // of one host
 	Workers         int     // of one job
 	Pairs           int     // workers times hot keys of one job, which the time and memory of decisions grow with
+	Memory          int64   // bytes that jobs and streams are expected to take together
 	Reports         float64 // per second and stream; more are rejected
 	PerSecond       float64 // reports, over all streams of a connection
 }
@@ -66,10 +72,10 @@ type Keepalive struct {
 func Default() Config {
 	return Config{
 		Window:    reports.Default(),
-		Limits:    Limits{Message: 4 << 20, Connections: 4096, Strangers: 256, HTTP: 128, Streams: 16384, PerClient: 256, Jobs: 1024, HostJobs: 256, HostConnections: 1024, Workers: 4096, Pairs: 1 << 27, Reports: 1000, PerSecond: 10000},
+		Limits:    Limits{Message: 4 << 20, Connections: 4096, Strangers: 256, HTTP: 128, Streams: 16384, PerClient: 256, Jobs: 1024, HostJobs: 256, HostConnections: 1024, Workers: 4096, Pairs: 1 << 27, Memory: 8 << 30, Reports: 1000, PerSecond: 10000},
 		Keepalive: Keepalive{Time: 10 * time.Second, Timeout: 5 * time.Second, Idle: 30 * time.Second, Age: 24 * time.Hour},
 		Hello:     5 * time.Second, Linger: time.Minute, Drain: 5 * time.Second, Decide: 250 * time.Millisecond, Warm: 8,
-		KeyDistance: 0.1, MaxImbalance: 2,
+		KeyDistance: 0.1, MaxImbalance: 2, MaxExcess: 0.25,
 	}
 }
 
@@ -89,10 +95,12 @@ func (c *Config) Validate() error {
 		field.Whole("limits.jobs", l.Jobs, 1, 1<<16),
 		field.Whole("limits.workers", l.Workers, 1, policy.MaxWorkers),
 		field.Whole("limits.pairs", l.Pairs, 1, math.MaxInt),
+		field.Check(l.Memory >= 1<<20, "limits.memory", "is %d bytes; it must be at least 1 MiB", l.Memory),
 		field.Finite("limits.reports", l.Reports, 0.1, 1e9),
 		field.Finite("limits.per_second", l.PerSecond, 0.1, 1e9),
 		field.Whole("warm", c.Warm, 0, 1<<16),
 		field.Finite("max_imbalance", c.MaxImbalance, 0, 1e6),
+		field.Finite("max_excess", c.MaxExcess, 0, 1e6),
 		field.Finite("key_distance", c.KeyDistance, 0, math.Sqrt2),
 	}
 	for _, d := range []struct {

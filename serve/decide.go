@@ -118,7 +118,7 @@ func (j *job) decide(l lane) (more bool) {
 	}
 	began := j.server.now()
 	j.loop.Follow(heard)
-	j.judge(w.Window)
+	of, under := j.decider, j.loop.Latest()
 	j.refresh(w.Window)
 	j.loop.Observe(w.Window)
 	d := j.loop.Decide()
@@ -130,7 +130,9 @@ func (j *job) decide(l lane) (more bool) {
 			d.Route = j.loop.Announce(d.Route)
 		}
 	}
-	return j.decided(w, d, j.server.now().Sub(began) > j.server.config.Decide/2)
+	j.decided(w, d)
+	j.judge(w.Window, &of, under) // after the answer, which does not wait for it
+	return j.over(w, j.server.now().Sub(began) > j.server.config.Decide/2)
 }
 
 // next takes the next window to decide on out of the queue, with the latest route that was
@@ -153,9 +155,9 @@ func (j *job) next(l lane) (w *window, heard *policy.Route) {
 	return w, heard
 }
 
-// decided answers a window with its decision, and reports whether there are more windows. A
-// route that comes too late is sent with the next answer.
-func (j *job) decided(w *window, d policy.Decision, long bool) (more bool) {
+// decided answers a window with its decision. A route that comes too late is sent with the
+// next answer.
+func (j *job) decided(w *window, d policy.Decision) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if d.Route != nil {
@@ -166,6 +168,12 @@ func (j *job) decided(w *window, d policy.Decision, long bool) (more bool) {
 		w.answer.Capacities = d.Capacities
 		j.answer(w)
 	}
+}
+
+// over ends the work on a window, and reports whether there are more windows.
+func (j *job) over(w *window, long bool) (more bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	w.Release()
 	j.lane.leave()
 	j.running, j.lane, j.long = nil, nil, long || pairs(&j.shape) > longPairs

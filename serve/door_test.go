@@ -24,7 +24,7 @@ func TestStrangersKeepNobodyOut(t *testing.T) {
 	const token = "0123456789abcdef"
 	config := serve.Default()
 	config.Limits.Connections, config.Limits.Strangers = 2, 20
-	s := start(t, "", config, serve.Options{Token: func() string { return token }})
+	s := start(t, "", config, serve.Options{Tokens: serve.OneToken(token)})
 	for range 50 {
 		conn, err := grpc.NewClient(s.address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 		if err != nil {
@@ -181,7 +181,7 @@ func TestHTTPConnectionsAreBounded(t *testing.T) {
 // However many streams are refused, the log has a bounded number of lines, and says how many
 // it left out.
 func TestLogIsBounded(t *testing.T) {
-	s := start(t, "", serve.Default(), serve.Options{Token: func() string { return "0123456789abcdef" }})
+	s := start(t, "", serve.Default(), serve.Options{Tokens: serve.OneToken("0123456789abcdef")})
 	for range 100 {
 		st := raw(t, s.address)
 		if _, err := st.Recv(); status.Code(err) != codes.Unauthenticated {

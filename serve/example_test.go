@@ -94,6 +94,6 @@ func Example() {
 	fmt.Printf("routes are from the %s; %d windows were answered\n", status.Source, status.Answers)
 	// Output:
 	// after 1 s, the busiest worker is 60 % above the mean
-	// after 20 s, the busiest worker is 6 % above the mean
+	// after 20 s, the busiest worker is 7 % above the mean
 	// routes are from the policy; 20 windows were answered
 }

@@ -294,7 +294,7 @@ func TestConnectionsComeAndGo(t *testing.T) {
 }
 
 func TestHealthAndReflection(t *testing.T) {
-	s := start(t, "", serve.Default(), serve.Options{Token: func() string { return "0123456789abcdef" }, Reflect: true})
+	s := start(t, "", serve.Default(), serve.Options{Tokens: serve.OneToken("0123456789abcdef"), Reflect: true})
 	conn, err := grpc.NewClient(s.address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)

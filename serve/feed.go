@@ -201,7 +201,7 @@ func (f *Feed) Apply(d policy.Decision) error {
 		f.route, f.newest = d.Route, max(f.newest, d.Route.Version)
 	}
 	if d.Capacities != nil { // the server's loop knows what waits now
-		f.capacities = &policy.Capacities{Of: d.Capacities.Of, Load: d.Capacities.Load}
+		f.capacities = &policy.Capacities{Of: d.Capacities.Of}
 	}
 	return nil
 }

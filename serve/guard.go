@@ -2,8 +2,6 @@ package serve
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"net"
 	"strings"
 
@@ -18,33 +16,39 @@ import (
 // what a client sent.
 type guard struct {
 	server *Server
-	token  func() string // nil: none is needed
+	tokens func() Tokens // nil: none is needed
 }
 
 func (g *guard) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	if err := g.check(ss.Context(), info.FullMethod); err != nil {
+	t, err := g.check(ss.Context(), info.FullMethod)
+	if err != nil {
 		return err
+	}
+	if t != nil {
+		ss = &known{ss, context.WithValue(ss.Context(), tokenKey{}, t)}
 	}
 	return handler(srv, ss)
 }
 
 func (g *guard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	if err := g.check(ctx, info.FullMethod); err != nil {
+	if _, err := g.check(ctx, info.FullMethod); err != nil {
 		return nil, err
 	}
 	return handler(ctx, req)
 }
 
-func (g *guard) check(ctx context.Context, method string) error {
-	if g.token == nil || method == healthpb.Health_Check_FullMethodName {
-		return nil
+// check returns the token that was shown; nil: none is needed.
+func (g *guard) check(ctx context.Context, method string) (*Token, error) {
+	if g.tokens == nil || method == healthpb.Health_Check_FullMethodName {
+		return nil, nil
 	}
 	md, _ := metadata.FromIncomingContext(ctx)
-	shown := md.Get("authorization")
-	if len(shown) == 1 && sameToken(bearer(shown[0]), g.token()) {
-		return nil
+	if shown := md.Get("authorization"); len(shown) == 1 {
+		if t := g.tokens().find(bearer(shown[0])); t != nil {
+			return t, nil
+		}
 	}
-	return g.server.refuse(ctx, "token", codes.Unauthenticated, "a bearer token is needed, and none or a wrong one was shown")
+	return nil, g.server.refuse(ctx, "token", codes.Unauthenticated, "a bearer token is needed, and none or a wrong one was shown")
 }
 
 // bearer returns the token of an authorization header, "" if there is none.
@@ -54,12 +58,6 @@ func bearer(header string) string {
 		return ""
 	}
 	return strings.TrimSpace(token)
-}
-
-// sameToken compares tokens in a time that does not depend on them or their lengths.
-func sameToken(shown, token string) bool {
-	a, b := sha256.Sum256([]byte(shown)), sha256.Sum256([]byte(token))
-	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }
 
 // watchedTLS counts and logs failed handshakes, which the gRPC library does not report.

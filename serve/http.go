@@ -28,11 +28,11 @@ type page struct {
 	Jobs       []View  `json:"jobs"` // the first of them by name
 }
 
-// Handler serves /metrics, /healthz, /readyz and the live page. If token is not nil, all
-// but the two probes need it, as a bearer token or as the password of basic authentication,
-// which browsers ask for. With onlyLoopback, requests must be for a loopback name, so that
+// Handler serves /metrics, /healthz, /readyz and the live page. If tokens is not nil, all
+// but the two probes need one that is for any job: as a bearer token, or as the password of
+// basic authentication, which browsers ask for. With onlyLoopback, requests must be for a loopback name, so that
 // pages of other sites cannot read the server through a browser.
-func (s *Server) Handler(token func() string, onlyLoopback bool) (http.Handler, error) {
+func (s *Server) Handler(tokens func() Tokens, onlyLoopback bool) (http.Handler, error) {
 	files, err := fs.Sub(pageFiles, "page")
 	if err != nil {
 		return nil, err
@@ -52,7 +52,7 @@ func (s *Server) Handler(token func() string, onlyLoopback bool) (http.Handler, 
 	closed.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, files, "live.html") })
 	closed.Handle("GET /", http.FileServerFS(files))
 	open.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		if token != nil && !shows(r, token()) {
+		if tokens != nil && !shows(r, tokens()) {
 			s.metrics.refused.WithLabelValues("token").Inc()
 			w.Header().Set("WWW-Authenticate", `Basic realm="saspart"`)
 			http.Error(w, "a token is needed", http.StatusUnauthorized)
@@ -77,13 +77,14 @@ func (s *Server) Handler(token func() string, onlyLoopback bool) (http.Handler, 
 	}), nil
 }
 
-// shows reports whether a request has the token.
-func shows(r *http.Request, token string) bool {
+// shows reports whether a request has a token that is for any job.
+func shows(r *http.Request, tokens Tokens) bool {
 	shown := bearer(r.Header.Get("Authorization"))
 	if _, password, ok := r.BasicAuth(); ok {
 		shown = password
 	}
-	return sameToken(shown, token)
+	t := tokens.find(shown)
+	return t != nil && len(t.Jobs) == 0
 }
 
 // mostShown is how many jobs the live page shows.

@@ -80,7 +80,7 @@ func newJob(s *Server, h *wire.Hello, host string) *job {
 		learn:     policy.NewBlur(s.learn, s.seed),
 	}
 	j.keys = keys{limit: s.config.KeyDistance}
-	j.trust = trust{limit: s.config.MaxImbalance, windows: max(1, s.config.Warm)}
+	j.trust = trust{limit: s.config.MaxImbalance, excess: s.config.MaxExcess, windows: max(1, s.config.Warm)}
 	j.decider = j.deciderOf(choice{model: s.currentModel()})
 	j.loop = loop.New(loop.Config{Workers: h.Shape.Workers, Controller: j.decider.controller, Failed: j.failed})
 	j.assembler.Know(j.loop.Latest())
@@ -197,13 +197,13 @@ func (j *job) hear(r *policy.Route) {
 	}
 }
 
-// judge lets the job lose its trust in the model that decided on the routes of a window.
-func (j *job) judge(w *policy.Window) {
-	m := j.decider.model
-	if j.decider.analytic != "" {
+// judge lets the job lose its trust in the model that decided on the route of a window.
+func (j *job) judge(w *policy.Window, of *decider, r *policy.Route) {
+	m := of.model
+	if of.analytic != "" {
 		m = nil
 	}
-	if !j.trust.see(m, w) {
+	if !j.trust.see(m, w, r) {
 		return
 	}
 	j.server.log.Error("a model decides no more for a job", "job", j.name, "model", m.Name, "digest", short(m.Digest), "why", j.trust.reason())

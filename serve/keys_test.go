@@ -53,6 +53,7 @@ func exposed(t *testing.T, s *running) string {
 func TestJobOfOtherKeys(t *testing.T) {
 	usual, flat := newToy(4).hot, []float64{0.05, 0.04, 0.03, 0.02}
 	config := serve.Default()
+	config.MaxExcess = 0 // the policy has learned nothing
 	s := start(t, "", config, serve.Options{Model: serve.CheckpointModel("mine", sharesOf(4, usual[:4]), learned.Default())})
 	drive := func(j *toy, c *client.Client, hot []float64, windows int) client.Status {
 		t.Helper()
@@ -105,6 +106,7 @@ func TestJobOfOtherKeys(t *testing.T) {
 // Jobs stay with the policy where keys do not matter.
 func TestJobOfAnyKeys(t *testing.T) {
 	config := serve.Default()
+	config.MaxExcess = 0 // the policies have learned nothing
 	unlimited := config
 	unlimited.KeyDistance = 0
 	far := []float64{0.9, 0.05, 0.01, 0.01}

@@ -20,9 +20,9 @@ type metrics struct {
 	rejected *prometheus.CounterVec // reports, by reason
 	unsent   prometheus.Counter
 
-	jobs, streams, model                                        *prometheus.Desc
-	windows, decisions, fallbacks, late, lost, missing, reports *prometheus.Desc
-	imbalance, busy, busyOf, cpu, distance, build               *prometheus.Desc
+	memory, memoryLimit, jobs, streams, model                                       *prometheus.Desc
+	windows, decisions, fallbacks, late, lost, missing, reports                     *prometheus.Desc
+	rate, blocked, fanOut, latencies, imbalance, busy, busyOf, cpu, distance, build *prometheus.Desc
 }
 
 func newMetrics(s *Server) *metrics {
@@ -44,22 +44,28 @@ func newMetrics(s *Server) *metrics {
 		unsent: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "saspart_unsent_decisions_total", Help: "Decisions that were replaced by later ones because their client reads slowly.",
 		}),
-		jobs:      desc("jobs", "Jobs that are attached or have not been dropped yet."),
-		streams:   desc("streams", "Open streams."),
-		model:     desc("model_generation", "Number of models that have decided so far, including the present one.", "model", "digest"),
-		windows:   desc("windows_total", "Windows answered.", "stream_job"),
-		decisions: desc("routes_total", "Windows answered with another route.", "stream_job"),
-		fallbacks: desc("fallbacks_total", "Windows answered by the analytic route, because the model does not fit the job's workers or its keys.", "stream_job", "reason"),
-		late:      desc("late_decisions_total", "Windows answered by the latest route, because the decision took too long.", "stream_job"),
-		lost:      desc("lost_models_total", "Models that decide no more for the job, because its windows under their routes were bad.", "stream_job"),
-		missing:   desc("missing_total", "Subtasks missing from windows.", "stream_job"),
-		reports:   desc("reports_total", "Reports of one subtask for one slide, by fate.", "stream_job", "fate"),
-		imbalance: desc("imbalance", "(largest - mean) / mean of the busy ratios of the last window.", "stream_job"),
-		distance:  desc("key_distance", "Distance of the job's hot keys from those that the model was trained on.", "stream_job"),
-		busy:      desc("busy_ratio", "Busy ratio in the last window.", "stream_job", "worker"),
-		busyOf:    desc("busy_ratios", "Busy ratios of all workers in the last window.", "stream_job"),
-		build:     desc("build_info", "The program; always 1.", "version"),
-		cpu:       desc("cpu_ratio", "Share of the last window that the worker's thread was on a core.", "stream_job", "worker"),
+		jobs:        desc("jobs", "Jobs that are attached or have not been dropped yet."),
+		memory:      desc("memory_bytes", "Memory that attached jobs and streams are expected to take."),
+		memoryLimit: desc("memory_limit_bytes", "Limit of saspart_memory_bytes."),
+		streams:     desc("streams", "Open streams."),
+		model:       desc("model_generation", "Number of models that have decided so far, including the present one.", "model", "digest"),
+		windows:     desc("windows_total", "Windows answered.", "stream_job"),
+		decisions:   desc("routes_total", "Windows answered with another route.", "stream_job"),
+		fallbacks:   desc("fallbacks_total", "Windows answered by the analytic route, because the model does not fit the job's workers or its keys.", "stream_job", "reason"),
+		late:        desc("late_decisions_total", "Windows answered by the latest route, because the decision took too long.", "stream_job"),
+		lost:        desc("lost_models_total", "Models that decide no more for the job, because its windows under their routes were bad.", "stream_job"),
+		missing:     desc("missing_total", "Subtasks missing from windows.", "stream_job"),
+		reports:     desc("reports_total", "Reports of one subtask for one slide, by fate.", "stream_job", "fate"),
+		rate:        desc("records_per_second", "Records sent on in the last window, per second.", "stream_job"),
+		blocked:     desc("blocked_ratio", "Part of the last window in which the source waited for a full queue.", "stream_job"),
+		fanOut:      desc("fan_out", "Workers that held state of a key in the last window, mean over the keys.", "stream_job"),
+		latencies:   desc("latency_seconds", "Time from when a record was due to the end of its work.", "stream_job"),
+		imbalance:   desc("imbalance", "(largest - mean) / mean of the busy ratios of the last window.", "stream_job"),
+		distance:    desc("key_distance", "Distance of the job's hot keys from those that the model was trained on.", "stream_job"),
+		busy:        desc("busy_ratio", "Busy ratio in the last window.", "stream_job", "worker"),
+		busyOf:      desc("busy_ratios", "Busy ratios of all workers in the last window.", "stream_job"),
+		build:       desc("build_info", "The program; always 1.", "version"),
+		cpu:         desc("cpu_ratio", "Share of the last window that the worker's thread was on a core.", "stream_job", "worker"),
 	}
 	m.registry.MustRegister(m.latency, m.refused, m.rejected, m.unsent, m, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -79,7 +85,7 @@ func (m *metrics) answered(j *job, took time.Duration) {
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.jobs, m.streams, m.model, m.windows, m.decisions, m.fallbacks, m.late, m.lost, m.missing, m.reports, m.imbalance, m.busy, m.busyOf, m.build, m.cpu, m.distance} {
+	for _, d := range []*prometheus.Desc{m.memory, m.memoryLimit, m.jobs, m.streams, m.model, m.windows, m.decisions, m.fallbacks, m.late, m.lost, m.missing, m.reports, m.rate, m.blocked, m.fanOut, m.latencies, m.imbalance, m.busy, m.busyOf, m.build, m.cpu, m.distance} {
 		to <- d
 	}
 }
@@ -96,6 +102,8 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 	jobs := m.server.list()
 	model := m.server.currentModel()
 	gauge(m.jobs, float64(len(jobs)))
+	gauge(m.memory, float64(m.server.memory.now()))
+	gauge(m.memoryLimit, float64(m.server.config.Limits.Memory))
 	gauge(m.streams, float64(m.server.streams.Load()))
 	gauge(m.model, float64(model.generation), model.Name, short(model.Digest))
 	for _, j := range jobs {
@@ -115,6 +123,16 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 		count(m.reports, v.Reports.Duplicate, v.Job, "duplicate")
 		if n := len(v.Imbalance); n > 0 {
 			gauge(m.imbalance, v.Imbalance[n-1], v.Job)
+		}
+		if v.Windows > 0 {
+			gauge(m.rate, v.Rate, v.Job)
+			gauge(m.blocked, v.Blocked, v.Job)
+		}
+		if v.FanOut > 0 {
+			gauge(m.fanOut, v.FanOut, v.Job)
+		}
+		if v.latency.count > 0 {
+			to <- v.latency.metric(m.latencies, v.Job)
 		}
 		to <- busyRatios(m.busyOf, &v)
 		for _, w := range shownWorkers(&v) {
@@ -149,6 +167,16 @@ func shownWorkers(v *View) []int {
 	}
 	slices.SortStableFunc(workers, func(a, b int) int { return cmp.Compare(busy(a), busy(b)) })
 	return slices.Delete(workers, mostWorkers/2, len(workers)-mostWorkers/2)
+}
+
+// metric is the latencies of a job as a histogram.
+func (l *latencies) metric(d *prometheus.Desc, job string) prometheus.Metric {
+	buckets, below := map[float64]uint64{}, uint64(0)
+	for i, n := range l.counts {
+		below += n
+		buckets[latencyBound(i)] = below
+	}
+	return prometheus.MustNewConstHistogram(d, l.count, l.sum, buckets, job)
 }
 
 // busyRatios is the histogram of a job's busy ratios.

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -57,13 +57,20 @@ func serveProcess(address string) {
 	m, err := serve.LoadModel(checkpoint.BuiltinName, learned.Default())
 	fail(err)
 	config := serve.Default()
-	config.Limits.Reports, config.Limits.PerSecond = 1e6, 1e6
+	config.Limits.Reports, config.Limits.PerSecond, config.Linger = 1e6, 1e6, 10*time.Second
 	s := serve.New(config, serve.Options{Name: "saspart test", Model: m, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Now: time.Now})
 	l, err := net.Listen("tcp", address)
 	fail(err)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	fmt.Println(l.Addr())
+	pages, err := net.Listen("tcp", "127.0.0.1:0")
+	fail(err)
+	h, err := s.Handler(nil, false)
+	fail(err)
+	web := &http.Server{Handler: h}
+	go func() { _ = web.Serve(pages) }()
+	defer web.Close()
+	fmt.Println(l.Addr(), pages.Addr())
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(l) }()
 	<-ctx.Done()
@@ -77,6 +84,7 @@ func serveProcess(address string) {
 type process struct {
 	*exec.Cmd
 	address string
+	pages   string // address of the live page
 	kill    func()
 }
 
@@ -105,7 +113,9 @@ func startProcess(t testing.TB, address string) *process {
 	if err != nil {
 		t.Fatalf("the server does not start: %v: %v", err, p.Stderr)
 	}
-	p.address = strings.TrimSpace(line)
+	if _, err := fmt.Sscan(line, &p.address, &p.pages); err != nil {
+		t.Fatal(err)
+	}
 	return p
 }
 

@@ -3,12 +3,10 @@ package serve
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"io/fs"
 	"net"
 	"os"
-	"strings"
 	"sync"
 
 	"github.com/saspart/saspart/internal/files"
@@ -88,32 +86,6 @@ func ReadAuthorities(file string) (*x509.CertPool, error) {
 		return nil, fmt.Errorf("certificate authorities: %s holds no certificate in PEM form", file)
 	}
 	return pool, nil
-}
-
-// ReadToken reads a bearer token from a file, without the space around it.
-func ReadToken(file string) (string, error) {
-	text, err := readSecret(file)
-	if err != nil {
-		return "", fmt.Errorf("token: %w", err)
-	}
-	token := strings.TrimSpace(string(text))
-	if len(token) < 16 || strings.ContainsAny(token, " \t\r\n") {
-		return "", errors.New("token: " + file + " must hold one word of at least 16 characters, for example from `openssl rand -hex 32`")
-	}
-	return token, nil
-}
-
-// TokenFile returns a token that is read again when its file has changed. While the file
-// has no token, the previous one stays.
-func TokenFile(file string) (func() string, error) {
-	token := &reloaded[string]{files: []string{file}, read: func() (string, error) { return ReadToken(file) }}
-	if _, err := token.get(); err != nil {
-		return nil, err
-	}
-	return func() string {
-		t, _ := token.get() // the first one could be read, so there is one
-		return t
-	}, nil
 }
 
 // exposed reports whether others than the process and root can read a file with these

@@ -5,6 +5,8 @@ import (
 	"crypto/x509"
 	"math/big"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,9 +17,11 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
 	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	"google.golang.org/grpc/status"
 
+	pb "github.com/saspart/saspart/proto/saspart/v1"
 	"github.com/saspart/saspart/serve"
 )
 
@@ -43,7 +47,7 @@ func TestTokenFile(t *testing.T) {
 		t.Errorf("a token that others can read: %v", err)
 	}
 	put("0123456789abcdef", 0o600, 1)
-	token, err := serve.TokenFile(file)
+	tokens, err := serve.TokenFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +57,7 @@ func TestTokenFile(t *testing.T) {
 		{"it is being written", "", "fedcba9876543210"},
 	} {
 		put(c.text, 0o600, 2+i)
-		if got := token(); got != c.want {
+		if got := tokens(); len(got) != 1 || got[0].Secret != c.want || len(got[0].Jobs) > 0 {
 			t.Errorf("%s: %q, want %q", c.why, got, c.want)
 		}
 	}
@@ -63,6 +67,81 @@ func TestTokenFile(t *testing.T) {
 	}
 	if _, err := serve.ReadToken(pipe); err == nil || !strings.Contains(err.Error(), "regular") {
 		t.Errorf("a pipe: %v", err)
+	}
+}
+
+// A token file is refused where it says something impossible, without telling the token.
+func TestTokenFilesThatAreWrong(t *testing.T) {
+	const secret = "0123456789abcdef"
+	for _, c := range []struct{ why, text, want string }{
+		{"no token", "# none\n\n", "no token"},
+		{"a short token", secret + "\nshort a*\n", ":2: a token has at least 16"},
+		{"a token twice", secret + " a*\n" + secret + " b*\n", ":2: the token was there before"},
+		{"no pattern", secret + " a[\n", `"a[" is no pattern`},
+	} {
+		file := filepath.Join(t.TempDir(), "token")
+		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := serve.TokenFile(file)
+		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), secret) {
+			t.Errorf("%s: %v", c.why, err)
+		}
+		if _, err := serve.ReadToken(file); err == nil {
+			t.Errorf("%s: a client takes it", c.why)
+		}
+	}
+}
+
+// A token is for the jobs that its line names, and for the pages only if it names none.
+func TestTokensAreForJobs(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte("# team, jobs\nfor-one-team-only team-a.* shared\nfor-all-the-jobs\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tokens, err := serve.TokenFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, "", serve.Default(), serve.Options{Tokens: tokens})
+	for _, c := range []struct {
+		token, job string
+		want       codes.Code
+	}{
+		{"for-one-team-only", "team-a.clicks", codes.OK},
+		{"for-one-team-only", "shared", codes.OK},
+		{"for-one-team-only", "shared2", codes.PermissionDenied},
+		{"for-one-team-only", "team-b.clicks", codes.PermissionDenied},
+		{"for-all-the-jobs", "team-b.clicks", codes.OK},
+		{"for-no-job-at-all", "shared3", codes.Unauthenticated},
+	} {
+		conn, err := grpc.NewClient(s.address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+c.token)
+		st, err := pb.NewPolicyServiceClient(conn).Attach(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		say(t, st, hello(newToy(2), c.job), nil)
+		if _, err := st.Recv(); status.Code(err) != c.want {
+			t.Errorf("%s with %s: %v", c.job, c.token, err)
+		}
+	}
+	counted(t, s, `saspart_refused_total{reason="name"} 2`)
+	h, err := s.Handler(tokens, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for token, want := range map[string]int{"for-one-team-only": http.StatusUnauthorized, "for-all-the-jobs": http.StatusOK} {
+		r := httptest.NewRequest(http.MethodGet, "/jobs.json", nil)
+		r.Header.Set("Authorization", "Bearer "+token)
+		w := httptest.NewRecorder()
+		if h.ServeHTTP(w, r); w.Code != want {
+			t.Errorf("the pages with %s: %d", token, w.Code)
+		}
 	}
 }
 

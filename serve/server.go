@@ -30,11 +30,11 @@ import (
 
 // Options are the parts of a server.
 type Options struct {
-	Name  string                           // program and version, told to clients
-	Model *Model                           // decides until SetModel
-	Token func() string                    // that clients must send; nil: none
-	Only  int                              // the only number of workers that jobs may have; 0: any
-	TLS   credentials.TransportCredentials // nil: no encryption
+	Name   string                           // program and version, told to clients
+	Model  *Model                           // decides until SetModel
+	Tokens func() Tokens                    // of which clients must send one; nil: none
+	Only   int                              // the only number of workers that jobs may have; 0: any
+	TLS    credentials.TransportCredentials // nil: no encryption
 	// Reflect says that peers may ask for the protocol by gRPC reflection.
 	Reflect bool
 	Log     *slog.Logger
@@ -70,6 +70,7 @@ type Server struct {
 	streams   atomic.Int64
 	receivers sync.WaitGroup
 	lanes     lanes
+	memory    ledger
 	deciders  sync.WaitGroup
 	draining  chan struct{}
 	drain     sync.Once
@@ -82,11 +83,11 @@ type Server struct {
 func New(config Config, o Options) *Server {
 	s := &Server{
 		config: config, name: o.Name, only: o.Only, learn: o.Learn, seed: o.Seed, log: slog.New(newQuiet(o.Log.Handler())), now: o.Now, watch: o.Watch,
-		lanes: newLanes(), draining: make(chan struct{}), jobs: map[string]*job{}, health: health.NewServer(),
+		lanes: newLanes(), memory: ledger{limit: config.Limits.Memory}, draining: make(chan struct{}), jobs: map[string]*job{}, health: health.NewServer(),
 	}
 	s.metrics = newMetrics(s)
 	s.SetModel(o.Model)
-	guard := &guard{server: s, token: o.Token}
+	guard := &guard{server: s, tokens: o.Tokens}
 	options := []grpc.ServerOption{
 		grpc.ForceServerCodecV2(wire.Codec{}),
 		grpc.MaxRecvMsgSize(config.Limits.Message), grpc.MaxConcurrentStreams(uint32(config.Limits.PerClient)),
@@ -230,13 +231,14 @@ func (s *Server) jobOf(h *wire.Hello, host string) (*job, string, error) {
 		}
 		return old, "", nil
 	}
-	if old == nil {
-		if reason, err := s.makeSpace(host); err != nil {
-			return nil, reason, err
+	if old != nil {
+		if !old.close(func() bool { return len(old.streams) == 0 }) {
+			return nil, "taken", status.Errorf(codes.AlreadyExists, "a job of the name %s is attached by another instance; give this one another name, or end that", h.Job)
 		}
+		s.drop(old)
 	}
-	if old != nil && !old.close(func() bool { return len(old.streams) == 0 }) {
-		return nil, "taken", status.Errorf(codes.AlreadyExists, "a job of the name %s is attached by another instance; give this one another name, or end that", h.Job)
+	if reason, err := s.makeSpace(&h.Shape, host); err != nil {
+		return nil, reason, err
 	}
 	j := newJob(s, h, host)
 	s.jobs[h.Job] = j
@@ -244,9 +246,10 @@ func (s *Server) jobOf(h *wire.Hello, host string) (*job, string, error) {
 	return j, "", nil
 }
 
-// makeSpace makes space for another job of a host. If there are too many, the job is dropped
-// that has been without streams for the longest time, of the host if it has too many.
-func (s *Server) makeSpace(host string) (reason string, err error) {
+// makeSpace makes space for another job of a host. If there are too many, or too little memory,
+// the job is dropped that has been without streams for the longest time, of the host if it
+// has too many.
+func (s *Server) makeSpace(shape *reports.Shape, host string) (reason string, err error) {
 	own := map[string]*job{}
 	for name, j := range s.jobs {
 		if j.host == host {
@@ -260,7 +263,29 @@ func (s *Server) makeSpace(host string) (reason string, err error) {
 	if len(s.jobs) >= l.Jobs && !s.evict(s.jobs) {
 		return "jobs", status.Errorf(codes.ResourceExhausted, "%d jobs are attached, the server's limit", len(s.jobs))
 	}
+	if bytes := jobBytes(shape); !s.reserve(bytes) {
+		return "memory", status.Errorf(codes.ResourceExhausted, "a job of this shape takes about %d MiB; the server has %d MiB for all, of which %d MiB are taken: attach with fewer workers, hot keys or slots, or later", mebi(bytes), mebi(l.Memory), mebi(s.memory.now()))
+	}
 	return "", nil
+}
+
+// reserve takes memory, if need be that of jobs without streams, which it drops; false if that
+// is not enough. The caller holds the lock.
+func (s *Server) reserve(bytes int64) bool {
+	for !s.memory.take(bytes) {
+		if bytes > s.config.Limits.Memory || !s.evict(s.jobs) {
+			return false
+		}
+	}
+	return true
+}
+
+func mebi(bytes int64) int64 { return (bytes + 1<<20 - 1) >> 20 }
+
+// drop removes a job that is closed. The caller holds the lock.
+func (s *Server) drop(j *job) {
+	delete(s.jobs, j.name)
+	s.memory.give(jobBytes(&j.shape))
 }
 
 // evict drops the job that has been without streams for the longest time; false if each has
@@ -276,7 +301,7 @@ func (s *Server) evict(jobs map[string]*job) bool {
 	if oldest == nil || !oldest.close(func() bool { return len(oldest.streams) == 0 }) {
 		return false
 	}
-	delete(s.jobs, oldest.name)
+	s.drop(oldest)
 	s.log.Info("job dropped for another one", "job", oldest.name)
 	return true
 }
@@ -289,7 +314,7 @@ func (s *Server) forget(j *job, any bool) {
 	if s.jobs[j.name] != j || !j.close(idle) {
 		return
 	}
-	delete(s.jobs, j.name)
+	s.drop(j)
 	s.log.Info("job forgotten", "job", j.name)
 }
 

@@ -113,6 +113,14 @@ func (s *Server) receive(ps pb.PolicyService_AttachServer, st *stream, hello cha
 		return s.refuse(ps.Context(), "connections", codes.ResourceExhausted, "the server has as many connections as it may; try again later")
 	}
 	defer st.from.dismiss()
+	bytes := streamBytes(st.hello)
+	s.mu.Lock()
+	reserved := s.reserve(bytes)
+	s.mu.Unlock()
+	if !reserved {
+		return s.refuse(ps.Context(), "memory", codes.ResourceExhausted, fmt.Sprintf("the server has %d MiB for all jobs, of which %d MiB are taken: attach later", mebi(s.config.Limits.Memory), mebi(s.memory.now())))
+	}
+	defer s.memory.give(bytes)
 	close(hello)
 	j, err := s.join(ps.Context(), st, first.GetHello().GetRoute())
 	if err != nil {
@@ -152,6 +160,9 @@ func (s *Server) greet(ctx context.Context, first *pb.AttachRequest, st *stream)
 		return s.refuse(ctx, "workers", codes.ResourceExhausted, fmt.Sprintf("a job of %d workers; this server takes up to %d", h.Shape.Workers, s.config.Limits.Workers))
 	case pairs(&h.Shape) > s.config.Limits.Pairs:
 		return s.refuse(ctx, "pairs", codes.ResourceExhausted, fmt.Sprintf("a job of %d workers with %d hot keys; this server takes up to %d pairs of them: name fewer keys", h.Shape.Workers, h.Shape.HotKeys(), s.config.Limits.Pairs))
+	}
+	if t := tokenOf(ctx); t != nil && !t.allows(h.Job) {
+		return s.refuse(ctx, "name", codes.PermissionDenied, fmt.Sprintf("the token is not for a job of the name %s", h.Job))
 	}
 	if s.only != 0 && h.Shape.Workers != s.only {
 		return s.refuse(ctx, "workers", codes.FailedPrecondition, fmt.Sprintf("a job of %d workers; this server takes jobs of %d only", h.Shape.Workers, s.only))

@@ -97,7 +97,7 @@ func TestStrangersAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := start(t, "", serve.Default(), serve.Options{Token: func() string { return token }, TLS: credentials.NewTLS(secure)})
+	s := start(t, "", serve.Default(), serve.Options{Tokens: serve.OneToken(token), TLS: credentials.NewTLS(secure)})
 	identity := func(a *authority) []tls.Certificate {
 		cert, key := a.issue(t, "job")
 		pair, err := tls.LoadX509KeyPair(cert, key)

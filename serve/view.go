@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
+
 	"github.com/saspart/saspart/internal/sums"
 	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/policy"
@@ -29,12 +31,16 @@ type View struct {
 	KeyDistance  *float64       `json:"key_distance"` // of the job's keys from those trained on; null: unknown, or any fit
 	Reports      reports.Counts `json:"reports"`
 	Rate         float64        `json:"rate"`       // records/s sent on
+	Blocked      float64        `json:"blocked"`    // part of the last window in which the source waited for a full queue
+	FanOut       float64        `json:"fan_out"`    // workers that held state of a key, on average; 0: not measured
 	Imbalance    []float64      `json:"imbalance"`  // of the last windows, the latest last
 	Busy         []*float64     `json:"busy"`       // of each worker, null where it is missing
 	CPU          []*float64     `json:"cpu"`        // share of the window that each worker's thread was on a core, null where it is unknown
 	Version      uint64         `json:"version"`    // of the route in force
 	Hot          []HotView      `json:"hot"`        // the heaviest keys, descending
 	SlotShare    []float64      `json:"slot_share"` // part of the slots at each worker
+
+	latency latencies
 }
 
 // HotView is a heavy key and its route.
@@ -59,8 +65,41 @@ type view struct {
 	cpu                                                         []float64 // 0: unknown
 	hot                                                         []policy.HotKey
 	sent                                                        int64 // records that the shares of hot refer to
-	rate                                                        float64
+	rate, blocked, fanOut                                       float64
+	latency                                                     latencies
 	route                                                       *policy.Route // in force in the last window that reported one
+}
+
+// latencies is a histogram of the latencies of a job's records, over all windows.
+type latencies struct {
+	counts [24]uint64 // in buckets up to latencyBound
+	count  uint64
+	sum    float64 // seconds
+}
+
+// latencyBound is the upper bound of a bucket in seconds: from 16 us to two minutes.
+func latencyBound(bucket int) float64 { return math.Ldexp(1, bucket-16) }
+
+// add counts in the records of a window; h is nil if they were not measured.
+func (l *latencies) add(h *hdrhistogram.Histogram) {
+	if h == nil {
+		return
+	}
+	bucket := 0
+	for _, bar := range h.Distribution() {
+		if bar.Count == 0 {
+			continue
+		}
+		seconds := float64(bar.From+bar.To) / 2 / 1e9
+		for bucket < len(l.counts) && seconds > latencyBound(bucket) {
+			bucket++
+		}
+		if bucket < len(l.counts) {
+			l.counts[bucket] += uint64(bar.Count)
+		}
+		l.count += uint64(bar.Count)
+		l.sum += seconds * float64(bar.Count)
+	}
 }
 
 func newView(workers int) view {
@@ -85,7 +124,8 @@ func (v *view) add(a *reports.Assembled, route *policy.Route) {
 		v.imbalance = append(v.imbalance[:0], v.imbalance[len(v.imbalance)-viewWindows:]...)
 	}
 	v.imbalance = append(v.imbalance, policy.Imbalance(w.Busy))
-	v.rate = w.ActualRate
+	v.rate, v.blocked, v.fanOut = w.ActualRate, w.Backpressured, w.FanOut
+	v.latency.add(a.Latency)
 	copy(v.busy, w.Busy)
 	copy(v.cpu, a.CPU)
 	if len(w.Hot) > 0 {
@@ -107,7 +147,7 @@ func (j *job) current() View {
 	out := View{
 		Job: j.name, Workers: j.shape.Workers, Partitioners: j.shape.Partitioners, Streams: len(j.streams),
 		Model: j.decider.model.Name, Generation: j.decider.model.generation, Analytic: j.decider.analytic, KeyDistance: j.distance,
-		Windows: v.windows, Routes: v.routes, Incomplete: v.incomplete, Fallbacks: v.fallbacks, FarKeys: v.farKeys, Late: v.late, Lost: v.lost, Rate: v.rate,
+		Windows: v.windows, Routes: v.routes, Incomplete: v.incomplete, Fallbacks: v.fallbacks, FarKeys: v.farKeys, Late: v.late, Lost: v.lost, Rate: v.rate, Blocked: v.blocked, FanOut: v.fanOut, latency: v.latency,
 		Reports:   j.assembler.Counts(),
 		Imbalance: slices.Clone(v.imbalance[max(0, len(v.imbalance)-viewWindows):]),
 		Busy:      make([]*float64, len(v.busy)), CPU: make([]*float64, len(v.cpu)), Hot: []HotView{}, SlotShare: make([]float64, j.shape.Workers),

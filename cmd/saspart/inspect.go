@@ -99,7 +99,7 @@ func traceText(file string, s *dataset.Summary) string {
 	line("records", "%s; %s/s due, %s/s sent, %.1f %% of the time blocked", grouped(s.Records),
 		grouped(int64(s.OfferedRate)), grouped(int64(s.ActualRate)), 100*s.Backpressured)
 	line("busy", "%.2f to %.2f, mean %.2f", s.Busy.Min, s.Busy.Max, s.Busy.Mean)
-	line("latency", "p99 %v", s.LatencyP99.Round(10*time.Microsecond))
+	line("latency", "p99 of a window: median %v, highest %v", s.LatencyP99.Round(10*time.Microsecond), s.HighestP99.Round(10*time.Microsecond))
 	line("fan-out", "%.3f workers per key, %s", s.FanOut, plural(s.Routes, "route"))
 	line("imbalance", "mean %.3f, last %.3f", s.Imbalance.Mean, s.Imbalance.Last)
 	t.Flush()

@@ -203,15 +203,15 @@ func (t *tableWatcher) end(summaries []runSummary) error {
 func comparison(summaries []runSummary) string {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(t, "partitioner\twindows\tdue/s\tsent/s\tblocked\tbusy\tbusiest\timbalance\tfan-out\tpairs\tstate\tp99\tCPU s/M\tworkers\treducers\trouting\t\n")
+	fmt.Fprintf(t, "partitioner\twindows\tdue/s\tsent/s\tblocked\tbusy\tbusiest\timbalance\tfan-out\tpairs\tstate\tmedian p99\thighest p99\tCPU s/M\tworkers\treducers\trouting\t\n")
 	for _, s := range summaries {
 		routing := "-" // not measured
 		if s.CPU.Routing > 0 {
 			routing = study.Digits(s.CPU.Routing)
 		}
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%.1f%%\t%.2f\t%.2f\t%.3f\t%.3f\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", s.Partitioner, s.Windows,
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%.1f%%\t%.2f\t%.2f\t%.3f\t%.3f\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", s.Partitioner, s.Windows,
 			grouped(int64(s.OfferedRate)), grouped(int64(s.ActualRate)), 100*s.Backpressured, s.Busy.Mean, s.Busy.Max,
-			s.Imbalance.Mean, s.FanOut, grouped(int64(s.Pairs+0.5)), study.Size(s.Bytes), brief(s.LatencyP99),
+			s.Imbalance.Mean, s.FanOut, grouped(int64(s.Pairs+0.5)), study.Size(s.Bytes), brief(s.LatencyP99), brief(s.HighestP99),
 			study.Digits(s.CPU.Total()), study.Digits(s.CPU.Workers), study.Digits(s.CPU.Reducers), routing)
 	}
 	t.Flush()

@@ -65,6 +65,7 @@ serve/PROTOCOL.md documents the protocol; package serve/client implements it for
 	opts.add(cmd)
 	f.Float64Var(&c.KeyDistance, "key-distance", c.KeyDistance, "how far a job's hot keys may be from those that a shares policy was trained on, from 0 to 1.41; 0: any `distance`")
 	f.Float64Var(&c.MaxImbalance, "max-imbalance", c.MaxImbalance, "a policy whose windows are beyond this `imbalance` 8 times in a row decides no more for the job; 0: any imbalance")
+	f.Float64Var(&c.MaxExcess, "max-excess", c.MaxExcess, "so does a policy with windows beyond this `imbalance` in which analytic routes would relieve the busiest worker by as much; 0: any imbalance")
 	f.IntVar(&c.Limits.Jobs, "max-jobs", c.Limits.Jobs, "at most `N` jobs at a time")
 	f.IntVar(&c.Limits.HostJobs, "max-jobs-per-host", c.Limits.HostJobs, "at most `N` jobs of one host")
 	f.IntVar(&c.Limits.Workers, "max-workers", c.Limits.Workers, "workers of one job, at most `P`")

@@ -35,12 +35,13 @@ func (o *listenOptions) add(cmd *cobra.Command) {
 	f.StringVar(&o.cert, "tls-cert", "", "certificate of both addresses, a PEM `file`")
 	f.StringVar(&o.key, "tls-key", "", "its key, a PEM `file`")
 	f.StringVar(&o.clientCA, "client-ca", "", "certificate authorities of the clients, a PEM `file`")
-	f.StringVar(&o.tokenFile, "token-file", "", "`file` with the token that clients must send")
+	f.StringVar(&o.tokenFile, "token-file", "", "`file` with the tokens of which clients must send one; a line has a token and, if it is for some jobs only, patterns of their names")
 	f.BoolVar(&o.reflect, "grpc-reflection", false, "answer gRPC reflection on addresses that other machines can reach, too")
 	f.BoolVar(&o.insecure, "insecure", false, "listen without TLS on addresses that other machines can reach")
 	f.DurationVar(&c.Window.Deadline, "window-deadline", c.Window.Deadline, "how long a window waits for missing subtasks")
 	f.DurationVar(&c.Decide, "decide-within", c.Decide, "how long a window waits for its decision; then the latest route stays, and the decision's comes with a later answer")
 	f.DurationVar(&c.Drain, "drain", c.Drain, "how long streams may take to end when the server stops")
+	f.Int64Var(&c.Limits.Memory, "max-memory", c.Limits.Memory, "jobs attach as long as all of them are expected to take at most this many `bytes`")
 	f.IntVar(&c.Limits.Message, "max-message", c.Limits.Message, "at most this many `bytes` in one message")
 	f.IntVar(&c.Limits.Connections, "max-connections", c.Limits.Connections, "at most `N` connections with streams of jobs at a time")
 	f.IntVar(&c.Limits.Strangers, "max-strangers", c.Limits.Strangers, "at most `N` connections without one; for more, the oldest is closed")
@@ -56,8 +57,8 @@ func (o *listenOptions) add(cmd *cobra.Command) {
 
 // security is what keeps others out.
 type security struct {
-	token func() string // nil: none is asked for
-	tls   *tls.Config   // nil: in the clear
+	tokens func() serve.Tokens // nil: none is asked for
+	tls    *tls.Config         // nil: in the clear
 }
 
 // listening is where a server can be reached.
@@ -78,9 +79,9 @@ type openServer struct {
 
 // open has a server listen: made of o, with the security that s says.
 func (o *listenOptions) open(s security, with serve.Options) (*openServer, error) {
-	with.Token = s.token
+	with.Tokens = s.tokens
 	with.Reflect = o.reflect || serve.Loopback(o.listen)
-	if s.tls != nil && o.clientCA == "" && s.token == nil {
+	if s.tls != nil && o.clientCA == "" && s.tokens == nil {
 		with.Log.Warn("any peer may attach: connections are encrypted, but there is neither --client-ca nor --token-file")
 	}
 	if s.tls != nil {
@@ -138,7 +139,7 @@ func (o *listenOptions) security() (s security, err error) {
 		}
 	}
 	if o.tokenFile != "" {
-		s.token, err = serve.TokenFile(o.tokenFile)
+		s.tokens, err = serve.TokenFile(o.tokenFile)
 	}
 	return s, err
 }
@@ -150,7 +151,7 @@ func (o *listenOptions) pages(s *serve.Server, secured security, ended chan<- er
 	if err != nil {
 		return "", nil, err
 	}
-	handler, err := s.Handler(secured.token, serve.Loopback(o.http))
+	handler, err := s.Handler(secured.tokens, serve.Loopback(o.http))
 	if err != nil {
 		return "", nil, errors.Join(err, l.Close())
 	}

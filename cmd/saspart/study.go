@@ -100,8 +100,9 @@ func (a *app) runStudy(ctx context.Context, s studied, f *studyFlags) (err error
 		Flink: cluster,
 		Runs:  study.Runs(s.cells, s.contenders, s.seeds), Parallel: s.parallel(f.parallel), Now: a.now,
 	}
+	info := s.info(a)
 	if f.out != "" {
-		if plan.Store, err = study.Create(f.out, s.info(a), f.resume); err != nil {
+		if plan.Store, err = study.Create(f.out, info, f.resume); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, plan.Store.Close()) }()
@@ -121,7 +122,7 @@ func (a *app) runStudy(ctx context.Context, s studied, f *studyFlags) (err error
 	}
 	records, err := plan.Do(ctx)
 	meter.Stop()
-	results := study.Compare(records)
+	results := info.Results(records)
 	if len(records) > 0 {
 		err = errors.Join(err, a.printStudy(f.output, results, records))
 	}
@@ -177,6 +178,7 @@ func (s *studied) info(a *app) study.Info {
 	info := study.Info{
 		Name: s.name, Description: s.about, Command: a.args, Version: buildVersion().String(),
 		Started: a.now(), Host: runlog.ThisHost(), Matrix: s.matrix,
+		Planned: study.Planned(study.Runs(s.cells, s.contenders, s.seeds)),
 	}
 	for _, c := range s.cells {
 		info.Order = append(info.Order, c.Name)

@@ -65,12 +65,10 @@ func TestStressCommand(t *testing.T) {
 	}
 }
 
-func TestMatrixCommand(t *testing.T) {
-	dir := t.TempDir()
-	file := filepath.Join(dir, "m.yaml")
-	text := `
-name: tiny
-partitioners: [hash, waterfill, "saspartitioner:/nowhere"]
+// tinyMatrix writes a matrix file of two cells that are quick to measure.
+func tinyMatrix(t *testing.T, partitioners string) (file string) {
+	file = filepath.Join(t.TempDir(), "tiny.yaml")
+	text := "name: tiny\npartitioners: " + partitioners + `
 throughput: {warmup: 3, windows: 3, tolerance: 0.1, latency_at: []}
 grids:
   - set: [task.name=count, source.keys=100, job.workers=2, 'job.costs={record: 1ms}']
@@ -78,9 +76,15 @@ grids:
       - name: skew
         values: [{name: light, set: [source.exponent=0.5]}, {name: heavy, set: [source.exponent=2]}]
 `
-	if err := os.WriteFile(file, []byte(text), 0o666); err != nil {
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return file
+}
+
+func TestMatrixCommand(t *testing.T) {
+	dir := t.TempDir()
+	file := tinyMatrix(t, `[hash, waterfill, "saspartitioner:/nowhere"]`)
 	out := filepath.Join(dir, "runs")
 	code, table, narration := saspart(t, nil, "matrix", "--file", file, "--out", out)
 	if code != codeFailed || !strings.Contains(narration, "2 of 6 measurements failed; --resume tries them again") || !strings.Contains(table, "saspartitioner:/nowhere failed") {

@@ -21,7 +21,7 @@ import (
 func trainingServerConfig() serve.Config {
 	c := serve.Default()
 	c.Limits.Jobs, c.Linger = 1, 5*time.Second
-	c.MaxImbalance = 0 // the training explores, and has a limit of its own
+	c.MaxImbalance, c.MaxExcess = 0, 0 // the training explores, and has a limit of its own
 	return c
 }
 

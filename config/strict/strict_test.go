@@ -16,6 +16,7 @@ import (
 
 	"github.com/saspart/saspart/config/field"
 	"github.com/saspart/saspart/config/strict"
+	"github.com/saspart/saspart/internal/memtest"
 )
 
 type level string
@@ -387,6 +388,7 @@ func FuzzLoad(f *testing.F) {
 		f.Add([]byte(seed), "list[0].name", "{")
 	}
 	f.Fuzz(func(t *testing.T, text []byte, path, value string) {
+		defer memtest.Limit(t, 64<<20)()
 		v := defaults()
 		if _, err := strict.Load("f.yaml", text, v, strict.Layers{Set: []strict.Override{{Path: path, Value: value, From: "--set"}}}); err != nil {
 			if err.Error() == "" || !strict.IsInvalid(err) {

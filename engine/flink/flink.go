@@ -226,13 +226,13 @@ func (e *Engine) listen(workers int, window time.Duration, o serve.Options) (*se
 	f.Patience, f.Limit = min(f.Patience, window/4), 0
 	c := serve.Default()
 	c.Limits.Jobs, c.Limits.Workers, c.Limits.Message = 1, workers, 32<<20
-	c.MaxImbalance = 0   // the engine's caller decides, whatever comes of it
-	c.Linger = time.Hour // a job that restarts is still the same job
+	c.MaxImbalance, c.MaxExcess = 0, 0 // the engine's caller decides, whatever comes of it
+	c.Linger = time.Hour               // a job that restarts is still the same job
 	c.Window.Deadline = max(c.Window.Deadline, min(window/2, time.Second))
 	c.Drain = time.Second
 	ctx, over := context.WithCancelCause(context.Background())
 	s := &server{feed: serve.NewFeed(ctx, f), at: at, token: rand.Text(), authority: authority, over: over, served: make(chan error, 1)}
-	o.Model, o.Only, o.Token, o.TLS, o.Log, o.Now = s.feed.Model("saspart"), workers, func() string { return s.token }, secret, e.config.Log, e.config.Now
+	o.Model, o.Only, o.Tokens, o.TLS, o.Log, o.Now = s.feed.Model("saspart"), workers, serve.OneToken(s.token), secret, e.config.Log, e.config.Now
 	s.Server = serve.New(c, o)
 	go func() { s.served <- s.Serve(l) }()
 	return s, nil

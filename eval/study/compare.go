@@ -2,6 +2,7 @@ package study
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
 
@@ -58,6 +59,8 @@ type Result struct {
 	Kind    Kind    `json:"kind"`
 	Engine  string  `json:"engine"`
 	Entries []Entry `json:"entries"`
+	// Missing are measurements that were asked for and not yet made. One that failed was made.
+	Missing int `json:"missing,omitempty"`
 	// Best are the contenders that may be the best: more than one where the difference is
 	// within the noise. It is empty without measurements.
 	Best []string `json:"best"`
@@ -91,6 +94,73 @@ func Compare(records []Record) []Result {
 	}
 	return out
 }
+
+// Planned counts the measurements of each cell.
+func Planned(runs []Run) map[string]int {
+	n := map[string]int{}
+	for i := range runs {
+		n[runs[i].Cell.Name]++
+	}
+	return n
+}
+
+// Results compares the records of the study, marks the cells in which measurements are
+// missing, and adds those without any.
+func (i *Info) Results(records []Record) []Result {
+	out := Compare(records)
+	for _, cell := range i.Order {
+		planned, known := i.Planned[cell]
+		if !known {
+			continue
+		}
+		at := slices.IndexFunc(out, func(r Result) bool { return r.Cell == cell })
+		if at < 0 {
+			out = append(out, Result{Cell: cell, Missing: planned})
+			continue
+		}
+		for _, e := range out[at].Entries {
+			if slices.Contains(i.Contenders, e.Partitioner) {
+				planned -= len(e.Records)
+			}
+		}
+		out[at].Missing = max(0, planned)
+	}
+	return out
+}
+
+// Incomplete says how much of a study is missing; it is empty of a complete one.
+func Incomplete(results []Result) string {
+	made, missing, cells := 0, 0, 0
+	for i := range results {
+		for _, e := range results[i].Entries {
+			made += len(e.Records)
+		}
+		if results[i].Missing > 0 {
+			missing += results[i].Missing
+			cells++
+		}
+	}
+	if missing == 0 {
+		return ""
+	}
+	return fmt.Sprintf("Incomplete: %d of %d measurements are missing, in %d of %d cells.", missing, made+missing, cells, len(results))
+}
+
+// measured are the contenders with a value of the metric that decides in the cell.
+func (r *Result) measured() []*Entry {
+	metric, _ := r.Kind.judged()
+	var out []*Entry
+	for i := range r.Entries {
+		if _, ok := r.Entries[i].Values[metric]; ok {
+			out = append(out, &r.Entries[i])
+		}
+	}
+	return out
+}
+
+// Decided is true of a complete cell in which more than one contender was
+// measured. Only then is the best one worth naming.
+func (r *Result) Decided() bool { return r.Missing == 0 && len(r.measured()) > 1 }
 
 func (r *Result) entry(name string) *Entry {
 	if r.Find(name) == nil {
@@ -219,12 +289,7 @@ func (k Kind) Lead(a, b *Entry) (ratio float64, sure bool) {
 // rank finds who may be the best.
 func (r *Result) rank() {
 	metric, more := r.Kind.judged()
-	var in []*Entry
-	for i := range r.Entries {
-		if _, ok := r.Entries[i].Values[metric]; ok {
-			in = append(in, &r.Entries[i])
-		}
-	}
+	in := r.measured()
 	if len(in) == 0 {
 		return
 	}

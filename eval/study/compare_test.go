@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/saspart/saspart/eval/rate"
+	"github.com/saspart/saspart/internal/memtest"
 )
 
 // held makes records of a contender that held so much with seeds 1, 2, ....
@@ -55,11 +56,72 @@ func TestSentence(t *testing.T) {
 		{"a margin in whole percents", Result{Best: []string{"b"}, Margin: 1.8, Entries: make([]Entry, 2)}, "b holds the most, by 80 %"},
 		{"twice as much and more", Result{Kind: Stress, Best: []string{"b"}, Margin: 99, Entries: make([]Entry, 2)}, "b has the lowest latency, by a factor of 99.0"},
 		{"nothing to compare with", Result{Best: []string{"b"}, Entries: make([]Entry, 1)}, ""},
-		{"all are equal", Result{Best: []string{"a", "b"}, Entries: make([]Entry, 2)}, "no difference exceeds the noise"},
-		{"some are equal", Result{Best: []string{"a", "b"}, Entries: make([]Entry, 3)}, "a, b: the differences do not exceed the noise"},
+		{"all are equal", Result{Best: []string{"a", "b"}, Entries: make([]Entry, 2)}, "they cannot be told apart"},
+		{"some are equal", Result{Best: []string{"a", "b"}, Entries: make([]Entry, 3)}, "a, b cannot be told apart"},
+		{"a clear winner of a cell that is not complete", Result{Best: []string{"b"}, Margin: 1.8, Missing: 3, Entries: make([]Entry, 2)}, "no verdict: 3 of the cell's measurements are missing"},
 	} {
+		for i := range c.r.Entries {
+			metric, _ := c.r.Kind.judged()
+			c.r.Entries[i].Values = map[string]Estimate{metric: {Mean: 1, N: 1}}
+		}
 		if got := c.r.Sentence(); got != c.want {
 			t.Errorf("%s: %q, want %q", c.why, got, c.want)
+		}
+	}
+}
+
+// A study that was interrupted says what is missing, and names no winner of cells that are
+// not complete or have a single contender.
+func TestIncomplete(t *testing.T) {
+	of := func(cell string, records []Record) []Record {
+		for i := range records {
+			records[i].Cell = cell
+		}
+		return records
+	}
+	failed := Record{Cell: "c", Kind: Throughput, Partitioner: "b", Seed: 1, Error: "crashed"}
+	for _, c := range []struct {
+		why     string
+		planned map[string]int
+		records [][]Record
+		winner  string // of the first cell
+		says    string
+	}{
+		{"all was measured", map[string]int{"c": 4}, [][]Record{held("a", 50, 51), held("b", 90, 91)}, "b +79 %", ""},
+		{"hash alone of two", map[string]int{"c": 2}, [][]Record{held("a", 50)}, "incomplete", "Incomplete: 1 of 2 measurements are missing, in 1 of 1 cells."},
+		{"the last seed is missing", map[string]int{"c": 4}, [][]Record{held("a", 50, 51), held("b", 90)}, "incomplete", "Incomplete: 1 of 4 measurements are missing, in 1 of 1 cells."},
+		{"a cell without any", map[string]int{"c": 2, "d": 3}, [][]Record{held("a", 50), held("b", 90)}, "b +80 %", "Incomplete: 3 of 5 measurements are missing, in 1 of 2 cells."},
+		{"two cells, one whole", map[string]int{"c": 2, "d": 2}, [][]Record{held("a", 50), held("b", 90), of("d", held("a", 50))}, "b +80 %", "Incomplete: 1 of 4 measurements are missing, in 1 of 2 cells."},
+		{"two that cannot be told apart", map[string]int{"c": 2}, [][]Record{held("a", 88), held("b", 90)}, "none told apart", ""},
+		{"what failed was made", map[string]int{"c": 2}, [][]Record{held("a", 50), {failed}}, "only a measured", ""},
+		{"records of a contender that is no longer asked for fill no gap", map[string]int{"c": 2}, [][]Record{held("a", 50), held("old", 60)}, "incomplete", "Incomplete: 1 of 3 measurements are missing, in 1 of 1 cells."},
+		{"a study of an older version", nil, [][]Record{held("a", 50), held("b", 90)}, "b +80 %", ""},
+	} {
+		info := Info{Order: []string{"c", "d"}, Contenders: []string{"a", "b"}, Planned: c.planned}
+		results := info.Results(slices.Concat(c.records...))
+		if got := results[0].Winner(); got != c.winner {
+			t.Errorf("%s: the winner is %q, want %q", c.why, got, c.winner)
+		}
+		if got := Incomplete(results); got != c.says {
+			t.Errorf("%s: %q, want %q", c.why, got, c.says)
+		}
+	}
+}
+
+// Seeds that all partitioners share are compared in pairs.
+func TestPairedBySeed(t *testing.T) {
+	for _, c := range []struct {
+		why  string
+		a, b []Record
+		sure bool
+	}{
+		{"hash scatters over the seeds, and the other holds far more with each of five", held("hash", 5208, 3137, 6486, 4400, 5600), held("waterfill", 9271, 9271, 9271, 9271, 9271), true},
+		{"three such seeds are too few for the test", held("hash", 5208, 3137, 6486), held("waterfill", 9271, 9271, 9271), false},
+		{"intervals overlap, the difference of each seed is the same", held("hash", 20, 50, 80), held("waterfill", 22, 55, 88), true},
+	} {
+		r := Compare(slices.Concat(c.a, c.b))[0]
+		if _, sure := Throughput.Lead(r.Find("waterfill"), r.Find("hash")); sure != c.sure {
+			t.Errorf("%s: sure is %v", c.why, sure)
 		}
 	}
 }
@@ -122,6 +184,7 @@ func FuzzParseCondition(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
+		defer memtest.Limit(t, 1<<20)()
 		c, err := ParseCondition(text, []string{"a", "b"})
 		if err != nil {
 			return

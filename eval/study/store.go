@@ -36,7 +36,10 @@ type Info struct {
 	Order       []string    `yaml:"order"` // cells, as they were asked for
 	Contenders  []string    `yaml:"partitioners"`
 	Policies    []string    `yaml:"policies,omitempty"` // the checkpoints that contenders follow, each with its digest
-	Matrix      any         `yaml:"matrix,omitempty"`   // the resolved matrix
+	// Planned are the measurements asked for in each cell. A study of an older version has
+	// none, and cannot tell whether it is complete.
+	Planned map[string]int `yaml:"planned,omitempty"`
+	Matrix  any            `yaml:"matrix,omitempty"` // the resolved matrix
 }
 
 // Store is a study's folder:

@@ -28,6 +28,9 @@ func WriteTable(w io.Writer, results []Result) error {
 			results[i].write(&b)
 		}
 	}
+	if s := Incomplete(results); s != "" {
+		fmt.Fprintf(&b, "\n%s --resume measures them.\n", s)
+	}
 	_, err := b.WriteTo(w)
 	return err
 }
@@ -89,10 +92,12 @@ func (r *Result) Sentence() string {
 		what = "has the lowest latency"
 	}
 	switch {
-	case len(r.Best) == 0, len(r.Entries) == 1:
+	case len(r.measured()) < 2:
 		return ""
+	case r.Missing > 0:
+		return fmt.Sprintf("no verdict: %d of the cell's measurements are missing", r.Missing)
 	case len(r.Best) == len(r.Entries):
-		return "no difference exceeds the noise"
+		return "they cannot be told apart"
 	case len(r.Best) == 1 && r.Margin >= 2:
 		return fmt.Sprintf("%s %s, by a factor of %.1f", r.Best[0], what, r.Margin)
 	case len(r.Best) == 1 && r.Margin > 0:
@@ -100,7 +105,7 @@ func (r *Result) Sentence() string {
 	case len(r.Best) == 1:
 		return fmt.Sprintf("%s %s", r.Best[0], what)
 	}
-	return fmt.Sprintf("%s: the differences do not exceed the noise", strings.Join(r.Best, ", "))
+	return strings.Join(r.Best, ", ") + " cannot be told apart"
 }
 
 func percent(v float64) string {
@@ -164,19 +169,24 @@ func (r *Result) Short(name string) string {
 // mostNamed is how many may share the first place by name.
 const mostNamed = 3
 
-// Winner names the best of a cell in a few words, and no winner within the noise.
+// Winner names the best of a cell in a few words. It names none within the noise, of a cell
+// with missing measurements, or without a second contender.
 func (r *Result) Winner() string {
-	switch {
-	case len(r.Best) == 0:
+	switch measured := r.measured(); {
+	case r.Missing > 0:
+		return "incomplete"
+	case len(measured) == 0:
 		return "no measurement"
+	case len(measured) == 1:
+		return "only " + r.Best[0] + " measured"
 	case len(r.Best) == 1 && r.Margin > 0:
 		return fmt.Sprintf("%s +%s", r.Best[0], percent(r.Margin-1))
-	case len(r.Best) == len(r.Entries) && len(r.Best) > 1:
-		return "all within noise"
+	case len(r.Best) == len(r.Entries):
+		return "none told apart"
 	case len(r.Best) > mostNamed:
-		return fmt.Sprintf("%d within noise", len(r.Best))
+		return fmt.Sprintf("%d not told apart", len(r.Best))
 	}
-	return strings.Join(r.Best, " = ")
+	return strings.Join(r.Best, " or ")
 }
 
 // Contenders are the names that occur in results, in order.

@@ -5,6 +5,7 @@
 package files
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -57,24 +58,17 @@ func ReadAll(f fs.File, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info.Size() > limit {
-		return nil, &fs.PathError{Op: "read", Path: info.Name(), Err: fmt.Errorf("it is larger than %d bytes, more than it can need", limit)}
-	}
-	text := make([]byte, 0, info.Size()+1)
-	for { // the file may grow or shrink meanwhile
-		n, err := f.Read(text[len(text):cap(text)])
-		text = text[:len(text)+n]
-		switch {
-		case err == io.EOF:
-			return text, nil
-		case err != nil:
+	var text bytes.Buffer
+	if info.Size() <= limit {
+		text.Grow(int(info.Size()) + bytes.MinRead)
+		if _, err := text.ReadFrom(io.LimitReader(f, limit+1)); err != nil { // the file may grow meanwhile
 			return nil, err
-		case int64(len(text)) > limit:
-			return nil, &fs.PathError{Op: "read", Path: info.Name(), Err: fmt.Errorf("it is larger than %d bytes, more than it can need", limit)}
-		case len(text) == cap(text):
-			text = append(text, 0)[:len(text)]
 		}
 	}
+	if max(info.Size(), int64(text.Len())) > limit {
+		return nil, &fs.PathError{Op: "read", Path: info.Name(), Err: fmt.Errorf("it is larger than %d bytes, more than it can need", limit)}
+	}
+	return text.Bytes(), nil
 }
 
 // Dir is a folder as a file system that has regular files only.

@@ -54,7 +54,7 @@ type Assembled struct {
 
 // Release returns the window's memory for reuse: the window and its lists must not be used
 // any more. A window that is not released belongs to the caller.
-func (a *Assembled) Release() { panes.Put(a.pane) }
+func (a *Assembled) Release() { poolOf(a.pane.shape).Put(a.pane) }
 
 // Complete reports whether every subtask reported every slide.
 func (a *Assembled) Complete() bool { return len(a.Workers)+len(a.Partitioners)+len(a.Reducers) == 0 }
@@ -216,7 +216,7 @@ func (a *Assembler) jump(n uint64) {
 	for _, p := range a.open {
 		if p != nil {
 			a.counts.Skipped++
-			panes.Put(p)
+			poolOf(p.shape).Put(p)
 		}
 	}
 	clear(a.open)

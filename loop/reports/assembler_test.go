@@ -515,3 +515,40 @@ func whole(slide uint64) *Report {
 	}
 	return r
 }
+
+// A window keeps a bounded part of what workers time and realise, however much they report.
+func TestListsAreBounded(t *testing.T) {
+	s := Shape{Workers: 100, Partitioners: 1, Slots: 1 << 12, Slides: 1, Slide: time.Second}
+	a := NewAssembler(s, quick)
+	r := &Report{Partitioners: []Partitioner{{}}}
+	for w := range s.Workers {
+		of := Worker{Index: w}
+		for i := range 2000 {
+			of.Realised = append(of.Realised, Realised{Hash: uint64(i), Count: 1})
+			of.Times.Keys = append(of.Times.Keys, policy.KeyTime{Hash: uint64(i), Records: 1, Total: 1})
+			of.Times.Slots = append(of.Times.Slots, policy.SlotTime{Slot: int32(i), Records: 1, Total: 1})
+		}
+		of.Times.Records, of.Times.Total = 4000, 4000
+		r.Workers = append(r.Workers, of)
+	}
+	if err := a.Add(time.Unix(0, 0), r); err != nil {
+		t.Fatal(err)
+	}
+	w := a.Next(time.Unix(0, 0)).Window
+	keys, slots := 0, 0
+	for i := range w.Times {
+		keys, slots = keys+len(w.Times[i].Keys), slots+len(w.Times[i].Slots)
+	}
+	for _, c := range []struct {
+		what    string
+		n, most int
+	}{
+		{"realised shares", len(w.Realised), mostRealised * s.KeyLimit()},
+		{"times of keys", keys, mostTimedKeys * s.KeyLimit()},
+		{"times of slots", slots, mostTimedSlots * s.Slots},
+	} {
+		if c.n < c.most/2 || c.n > c.most {
+			t.Errorf("%d %s of 200000 are kept; %d may be", c.n, c.what, c.most)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package reports
 import (
 	"cmp"
 	"math"
+	"math/bits"
 	"slices"
 	"sync"
 	"time"
@@ -13,9 +14,12 @@ import (
 	"github.com/saspart/saspart/policy"
 )
 
-// mostRealised is how many realised shares a window keeps per hot key of its shape, so
-// that memory is bounded; those beyond are left out.
-const mostRealised = 64
+// What a window keeps is bounded, and what goes beyond is left out.
+const (
+	mostRealised   = 64 // shares per hot key of the shape
+	mostTimedKeys  = 16 // times per hot key; workers list 8 in all
+	mostTimedSlots = 2  // times per slot
+)
 
 // mostGossip is how many bytes of what partitioners have learned a window keeps; what
 // goes beyond is left out.
@@ -30,6 +34,7 @@ type pane struct {
 	workers  []Worker // what they reported, summed over slides
 	realised []policy.RealisedShare
 	times    []policy.Times // by worker
+	timings  [2]int         // keys and slots in them
 
 	partitioners []Partitioner // summed over slides, without lists
 	routes       []uint64      // versions in force that were reported, each once
@@ -53,12 +58,19 @@ type pane struct {
 	window policy.Window
 }
 
-// panes are reused by all assemblers.
-var panes = sync.Pool{New: func() any { return new(pane) }}
+// panes are reused by all assemblers of jobs of about the same size, so that small jobs do not
+// keep the memory of large ones that have left.
+var panes [bits.UintSize]sync.Pool
+
+// poolOf returns the pool of a shape's panes.
+func poolOf(s *Shape) *sync.Pool { return &panes[bits.Len(uint(s.KeyLimit()))] }
 
 // newPane is a pane without reports.
 func newPane(shape *Shape) *pane {
-	p := panes.Get().(*pane)
+	p, ok := poolOf(shape).Get().(*pane)
+	if !ok {
+		p = new(pane)
+	}
 	subtasks := shape.subtasks()
 	p.shape = shape
 	p.seen, p.got = zeros(p.seen, subtasks*shape.Slides), zeros(p.got, subtasks)
@@ -73,7 +85,7 @@ func newPane(shape *Shape) *pane {
 	}
 	p.longest = zeros(p.longest, shape.Workers)
 	p.realised, p.routes, p.slots, p.timed = p.realised[:0], p.routes[:0], p.slots[:0], p.timed[:0]
-	p.whole, p.changed, p.last, p.version, p.name, p.learns = 0, false, 0, 0, "", false
+	p.whole, p.timings, p.changed, p.last, p.version, p.name, p.learns = 0, [2]int{}, false, 0, 0, "", false
 	p.of = nil
 	p.shares, p.shared = nil, 0 // others may have the shares
 	return p
@@ -98,8 +110,9 @@ func (p *pane) first(subtask, slide int, counts *Counts) bool {
 func (p *pane) add(r *Report, slide int, counts *Counts) {
 	p.of = r.Whole
 	mostShares, mostKeys := mostRealised*p.shape.KeyLimit(), 4*p.shape.KeyLimit()
+	timedKeys, timedSlots := mostTimedKeys*p.shape.KeyLimit(), mostTimedSlots*p.shape.Slots
 	if p.of != nil { // the job bounds its own lists
-		mostShares, mostKeys = math.MaxInt, math.MaxInt/2
+		mostShares, mostKeys, timedKeys, timedSlots = math.MaxInt, math.MaxInt/2, math.MaxInt, math.MaxInt
 	}
 	for i := range r.Workers {
 		w := &r.Workers[i]
@@ -114,8 +127,13 @@ func (p *pane) add(r *Report, slide int, counts *Counts) {
 			p.time(w.Index, w.Latency)
 		}
 		times := w.Times
-		times.Keys = times.Keys[:min(len(times.Keys), max(0, mostKeys-len(p.times[w.Index].Keys)))]
-		p.times[w.Index].Add(&times)
+		of := &p.times[w.Index]
+		keys, slots := len(of.Keys), len(of.Slots)
+		times.Keys = times.Keys[:min(len(times.Keys), max(0, mostKeys-keys), timedKeys-p.timings[0])]
+		times.Slots = times.Slots[:min(len(times.Slots), timedSlots-p.timings[1])]
+		of.Add(&times)
+		p.timings[0] += len(of.Keys) - keys
+		p.timings[1] += len(of.Slots) - slots
 		for _, s := range w.Realised[:min(len(w.Realised), mostShares-len(p.realised))] {
 			p.realised = append(p.realised, policy.RealisedShare{Hash: s.Hash, Worker: w.Index, Count: s.Count})
 		}

@@ -83,21 +83,22 @@ const (
 	relapse   = 8     // windows in which a higher load is forgotten
 	leisure   = 0.125 // the part of time for which workers are idle, from which on the bound is tightest
 	tightest  = 0.2   // the tightest bound, as a part of the one that is set
-	leastAway = 1.5   // the least bound, in records of the mean worker
+	leastAway = 1.4   // the least bound, in records of the mean worker
 
 	chunk = 64 // records that are charged together, a bit for each
 
-	suspectCount = 1 << 8 // counters of suspects
-	suspectShift = 64 - 8 // from a mixed hash to its counter
-	suspectFrom  = 3      // late records from which on a key is suspect
-	suspectMost  = 128    // late records that count at most, so that former suspects are forgotten
-	firstTargets = 2      // candidates of a key at first
-	tries        = 4      // workers that are compared for a record, at most
+	suspectCount = 1 << 8  // counters of suspects
+	suspectShift = 64 - 16 // from a mixed hash to its two counters
+	suspectFrom  = 3       // late records from which on a key is suspect
+	suspectMost  = 128     // late records that count at most, so that former suspects are forgotten
+	firstTargets = 2       // candidates of a key at first
+	tries        = 4       // workers that are compared for a record, at most
 )
 
-// suspect is a key that puts workers beyond the bound. It shares a counter with other keys.
-// As Misra and Gries count, a late record of another key takes one off, and replaces the key at
-// 0.
+// suspect is a key that puts workers beyond the bound. It shares two counters with other keys,
+// and has one of them. As Misra and Gries count, a late record of a key that has none takes one
+// off the lower, and gets that at 0. With one counter, of two heavy keys that share it the
+// lighter would never be known.
 type suspect struct {
 	hash       uint64
 	count      uint8
@@ -129,7 +130,7 @@ func (b *bounds) measure() {
 	}
 }
 
-// within rounds towards 0 what a worker is ahead by, within what it can be.
+// within rounds towards 0, and keeps how far a worker is ahead or behind within far.
 func within(v float64) int64 {
 	if v != v {
 		return 0
@@ -288,7 +289,11 @@ func (r *router) overflow(hash uint64, d partition.Dest) partition.Dest {
 // suspect counts a late record of a key, and returns the key's counter, which may be another
 // key's.
 func (b *bounds) suspect(hash uint64) *suspect {
-	s := &b.suspects[hash*tally.Fib>>suspectShift]
+	at := hash * tally.Fib >> suspectShift
+	s, second := &b.suspects[at%suspectCount], &b.suspects[at/suspectCount]
+	if s.hash != hash && (second.hash == hash || second.count < s.count) {
+		s = second
+	}
 	switch {
 	case s.hash == hash && s.count > 0:
 		s.count = min(s.count+1, suspectMost)

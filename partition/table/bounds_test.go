@@ -5,174 +5,13 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/partition/internal/routertest"
+	"github.com/saspart/saspart/partition/internal/tally"
 	"github.com/saspart/saspart/policy"
 )
-
-// naiveBounds is the twin of bounds, record by record with branches: it is told where the route
-// sends each record of a chunk, and says where it goes. Random numbers and candidates are those
-// of a bounds of its own.
-type naiveBounds struct {
-	bounds
-	suspects map[int]*suspect // by counter
-}
-
-func (n *naiveBounds) chunk(l *layout, hashes []uint64, dst []partition.Dest) {
-	n.now += int64(len(dst)) * n.pace
-	limit := n.now + n.bound
-	ahead := func(w int) int64 { return n.clocks[w].next }
-	least := func(workers ...int) int {
-		best := workers[0]
-		for _, w := range workers {
-			if ahead(w) < ahead(best) || ahead(w) == ahead(best) && w < best {
-				best = w
-			}
-		}
-		return best
-	}
-	var late []int
-	for i, d := range dst {
-		k := &n.clocks[d.Worker()]
-		if behind := n.now - n.lag - k.next; behind > 0 {
-			k.next += behind
-		}
-		if k.next += k.step; k.next > limit {
-			late = append(late, i)
-		}
-	}
-	for _, i := range late {
-		home := dst[i].Worker()
-		if ahead(home) <= limit {
-			continue
-		}
-		n.clocks[home].next = min(ahead(home), n.now+far)
-		at := int(hashes[i] * 0x9e3779b97f4a7c15 >> suspectShift)
-		s := n.suspects[at]
-		if s == nil || s.count == 0 {
-			s = &suspect{hash: hashes[i], candidates: firstTargets}
-			n.suspects[at] = s
-		}
-		count := 0
-		if s.hash == hashes[i] {
-			s.count = min(s.count+1, suspectMost)
-			count = int(s.count)
-		} else {
-			s.count--
-		}
-		split := false
-		for j := range l.entries {
-			split = split || l.entries[j].hash == hashes[i] && l.entries[j].mask > 0
-		}
-		patience := n.config.Patience * suspectFrom / float64(max(count, suspectFrom)) * float64(n.bound)
-		if !split && float64(ahead(home)-n.now) <= max(float64(n.bound), math.Floor(patience)) {
-			continue
-		}
-		tried := func(candidates int) int {
-			var workers []int
-			from := 0
-			if candidates > tries {
-				from = int(n.draw())
-			}
-			for j := range min(tries, candidates) {
-				workers = append(workers, n.candidate(hashes[i], (from+j)%candidates).worker())
-			}
-			return least(workers...)
-		}
-		candidates := firstTargets
-		if count >= suspectFrom {
-			candidates = int(s.candidates)
-		}
-		best := tried(candidates)
-		if ahead(best) > limit && count >= suspectFrom {
-			if candidates < n.config.Candidates {
-				if s.failed++; s.failed == s.candidates {
-					s.candidates, s.failed = s.candidates*2, 0
-				}
-				best = tried(int(s.candidates))
-			} else {
-				workers := []int{int(s.last)}
-				for range 3 {
-					workers = append(workers, int(n.draw()*uint64(len(n.clocks))>>32))
-				}
-				best = least(workers...)
-				s.last = uint16(best)
-			}
-		}
-		if ahead(best) > limit && (count < suspectFrom || ahead(best) >= ahead(home)-n.clocks[home].step) {
-			continue
-		}
-		n.clocks[home].next -= n.clocks[home].step
-		if behind := n.now - n.credit - ahead(best); behind > 0 {
-			n.clocks[best].next += behind
-		}
-		n.clocks[best].next += n.clocks[best].step
-		dst[i] = partition.Dest(best) | partition.Merge
-	}
-}
-
-func TestBoundsEqualTheirNaiveTwin(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		workers := rapid.IntRange(2, 40).Draw(t, "workers")
-		env := routertest.Env(workers)
-		env.Subtasks = rapid.IntRange(1, 3).Draw(t, "subtasks")
-		c := Config{
-			Bound: rapid.SampledFrom([]float64{0.001, 0.02, 0.2}).Draw(t, "bound"), Patience: rapid.Float64Range(1, 9).Draw(t, "patience"),
-			Candidates: rapid.SampledFrom([]int{2, 4, 16}).Draw(t, "candidates"), Credit: rapid.Float64Range(0, 4).Draw(t, "credit"),
-			Decay: rapid.IntRange(1, 9).Draw(t, "decay"),
-		}
-		fast, plain := newRouter(c, env), newRouter(Config{}, env)
-		slow := naiveBounds{bounds: newBounds(c, env), suspects: map[int]*suspect{}}
-		for slide := range int64(rapid.IntRange(1, 6).Draw(t, "slides")) {
-			if rapid.Bool().Draw(t, "new route") {
-				route := routertest.DrawRoute(t, workers)
-				fast.Follow(route, slide)
-				plain.Follow(route, slide)
-				for _, s := range slow.suspects {
-					s.candidates, s.failed = firstTargets, 0
-				}
-			}
-			if rapid.IntRange(0, 3).Draw(t, "capacities") > 0 {
-				told := drawCapacities(t, workers)
-				fast.SetCapacities(told)
-				slow.SetCapacities(told)
-			}
-			hashes := rapid.SliceOfN(routertest.DrawHash(), 0, 300).Draw(t, "batch")
-			for range rapid.IntRange(0, 3).Draw(t, "repeats") {
-				hashes = append(hashes, hashes...)
-			}
-			got, want := make([]partition.Dest, len(hashes)), make([]partition.Dest, len(hashes))
-			fast.Route(routertest.BatchOf(hashes), got)
-			plain.Route(routertest.BatchOf(hashes), want)
-			slow.sent += int64(len(want))
-			for from := 0; slow.clocks != nil && slow.perSlide > 0 && from < len(want); from += chunk {
-				to := min(from+chunk, len(want))
-				slow.chunk(&plain.layout, hashes[from:to], want[from:to])
-			}
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Fatalf("slide %d (-naive +bounds):\n%s", slide, diff)
-			}
-			fast.EndSlide(slide)
-			plain.EndSlide(slide)
-			slow.endSlide()
-		}
-	})
-}
-
-// drawCapacities draws capacities, some of them 0, with or without what waits.
-func drawCapacities(t *rapid.T, workers int) *policy.Capacities {
-	parts := rapid.SliceOfN(rapid.SampledFrom([]float64{0, 0.1, 1, 1, 1, 2}), workers, workers).Draw(t, "parts")
-	parts[0] = 1
-	c := policy.CapacitiesOf(parts)
-	c.Load = rapid.SampledFrom([]float64{0, 0.3, 0.5, 0.8, 0.85, 0.9, 1}).Draw(t, "load")
-	if rapid.Bool().Draw(t, "queues") {
-		c.Waiting = rapid.SliceOfN(rapid.Float64Range(-20, 200), workers, workers).Draw(t, "waiting")
-	}
-	return c
-}
 
 // bounded routes slides of the same batches by a route and capacities, and returns the part of
 // the records that each worker got in the last one, over its capacity.
@@ -275,6 +114,40 @@ func TestBoundsLeaveAFittingRouteAlone(t *testing.T) {
 	}
 	if part := float64(moved) / float64(all); part > 0.01 {
 		t.Errorf("%.4f of the records of equally light keys left their workers", part)
+	}
+}
+
+// Two heavy keys that the route does not know are both known as suspects, also where their first
+// counters are the same.
+func TestSuspectsThatShareACounter(t *testing.T) {
+	const workers = 16
+	counter := func(hash uint64) uint64 { return hash * tally.Fib >> suspectShift % suspectCount }
+	heavy := []uint64{1 << 20}
+	for h := heavy[0] + 1; len(heavy) < 2; h++ {
+		if counter(h) == counter(heavy[0]) {
+			heavy = append(heavy, h)
+		}
+	}
+	env := routertest.Env(workers)
+	env.ExpectedCount = 10_000
+	r := newRouter(Default(), env)
+	r.SetCapacities(policy.CapacitiesOf(slices.Repeat([]float64{1}, workers)))
+	counts := make([]int, workers)
+	hashes, dst := make([]uint64, 500), make([]partition.Dest, 500)
+	for i := range hashes { // 60 and 20 %
+		hashes[i] = uint64(i) * 0x9e3779b97f4a7c15
+		if i%5 < 4 {
+			hashes[i] = heavy[i%5/3]
+		}
+	}
+	for range 20 {
+		r.Route(routertest.BatchOf(hashes), dst)
+		for _, d := range dst {
+			counts[d.Worker()]++
+		}
+	}
+	if most := slices.Max(counts); most > 1000 {
+		t.Errorf("of 10,000 records one of 16 workers gets %d", most)
 	}
 }
 

@@ -1,6 +1,7 @@
 package table
 
 import (
+	"math"
 	"math/bits"
 
 	"github.com/saspart/saspart/partition"
@@ -13,13 +14,14 @@ import (
 type costs struct {
 	slots []uint16 // nil: records cost the same
 	shift uint
-	keys  []policy.KeyCost
-	chunk [chunk]int64 // scratch: the records of a chunk
+	keys  *[costKeys]uint64 // a hash without its last 16 bits, and in these the cost; 0: none
+	chunk [chunk]int64      // scratch: the records of a chunk
 }
 
 const (
 	costKeys  = 1 << 11
 	costShift = 64 - 11
+	costBits  = 8 // policy.CostUnit is 1 << costBits
 )
 
 // set takes over what capacities say; nil: records cost the same.
@@ -30,34 +32,41 @@ func (c *costs) set(from *policy.Costs, workers int) {
 	}
 	c.slots, c.shift = from.Slots, uint(64-bits.TrailingZeros(uint(len(from.Slots))))
 	if c.keys == nil {
-		c.keys = make([]policy.KeyCost, costKeys)
+		c.keys = new([costKeys]uint64)
 	}
-	clear(c.keys)
+	clear(c.keys[:])
 	for _, k := range from.Keys {
-		c.keys[k.Hash*tally.Fib>>costShift] = k
+		c.keys[k.Hash*tally.Fib>>costShift] = k.Hash&^math.MaxUint16 | uint64(k.Cost)
 	}
 }
 
 // of returns the cost of a key's record, in 1/policy.CostUnit.
 func (c *costs) of(hash uint64) int64 {
-	if k := &c.keys[hash*tally.Fib>>costShift]; k.Hash == hash && k.Cost > 0 {
-		return int64(k.Cost)
+	key, cost := c.keys[hash*tally.Fib>>costShift], uint64(c.slots[hash>>(c.shift&63)])
+	// Both compile to a conditional move: which keys are listed is hard to predict.
+	own := key & math.MaxUint16
+	if own == 0 {
+		own = cost
 	}
-	return int64(c.slots[hash>>(c.shift&63)])
+	if (key^hash)>>16 == 0 {
+		cost = own
+	}
+	return int64(cost)
 }
 
 // chargeWork is charge where records differ in cost: it moves the subtask's clock too.
 func (b *bounds) chargeWork(hashes []uint64, dst []partition.Dest) (late uint64) {
 	all := int64(0)
-	for i, h := range hashes {
-		b.costs.chunk[i] = b.costs.of(h)
-		all += b.costs.chunk[i]
+	costs := b.costs.chunk[:len(dst)]
+	for i, h := range hashes[:len(dst)] {
+		costs[i] = b.costs.of(h)
+		all += costs[i]
 	}
 	b.now += all * b.pace / policy.CostUnit
-	limit, least := b.now+b.bound, b.now-b.lag
+	clocks, limit, least := b.clocks, b.now+b.bound, b.now-b.lag
 	for i, d := range dst {
-		k := &b.clocks[d&^partition.Merge]
-		k.next = max(k.next, least) + k.step*b.costs.chunk[i]/policy.CostUnit
+		k := &clocks[d&^partition.Merge]
+		k.next = max(k.next, least) + k.step*costs[i]>>costBits
 		late = late>>1 | uint64(limit-k.next)>>63<<63
 	}
 	return late >> (chunk - uint(len(dst)))
@@ -68,5 +77,5 @@ func (b *bounds) stepOf(k *clock, hash uint64) int64 {
 	if b.costs.slots == nil {
 		return k.step
 	}
-	return k.step * b.costs.of(hash) / policy.CostUnit
+	return k.step * b.costs.of(hash) >> costBits
 }

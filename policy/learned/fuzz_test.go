@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/saspart/saspart/internal/memtest"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/checkpoint"
 )
@@ -55,6 +56,7 @@ func FuzzCheckpoint(f *testing.F) {
 	f.Add([]byte(`{"format":1,"kind":"capacity","capacity":{"inputs":["busy"],"units":1}}`), []byte("\x02\x00\x00\x00\x00\x00\x00\x00{}"))
 	f.Add([]byte(`{"format":1,"kind":"shares","shares":{"workers":1,"mask":[[0]],"hot_keys":1,"hidden":[1]}}`), []byte{})
 	f.Fuzz(func(t *testing.T, manifest, tensors []byte) {
+		defer memtest.Limit(t, 64<<20)()
 		// The digest is made to match: digests have a test of their own.
 		c, err := checkpoint.Read(fstest.MapFS{
 			"manifest.json": {Data: withDigest(manifest, tensors)}, "policy.safetensors": {Data: tensors},

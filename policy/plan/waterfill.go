@@ -85,21 +85,41 @@ func (f *Waterfill) Decide(w *policy.Window, latest *policy.Route) (d policy.Dec
 	if len(w.Counts) != workers || len(w.Busy) != workers {
 		return d
 	}
-	f.loads.Observe(w)
-	if !w.RouteNew {
-		f.speeds.Observe(f.loads.Work(f.work, w), w.Busy)
-	}
+	f.observe(w)
 	d.Capacities = f.loads.Capacities(f.speeds.Capacity(f.work), latest)
 	if w.RouteNew && (f.config.Backlog == 0 || !QueuesTold(w)) {
 		return d
 	}
+	if d.Route = f.relief(w, latest); d.Route != nil {
+		d.Capacities = f.loads.Capacities(f.speeds.Capacity(f.work), d.Route)
+	}
+	return d
+}
+
+// Relieves processes a window and reports whether Waterfill would give up a route, of any
+// controller, for one of its own. The window may be mixed: loads do not depend on routes.
+func (f *Waterfill) Relieves(w *policy.Window, r *policy.Route) bool {
+	if len(w.Counts) != r.Workers || len(w.Busy) != r.Workers {
+		return false
+	}
+	f.observe(w)
+	return f.relief(w, r) != nil
+}
+
+func (f *Waterfill) observe(w *policy.Window) {
+	f.loads.Observe(w)
+	if !w.RouteNew {
+		f.speeds.Observe(f.loads.Work(f.work, w), w.Busy)
+	}
+}
+
+// relief returns a route that relieves the busiest worker by more than the dead band, nil if
+// there is none.
+func (f *Waterfill) relief(w *policy.Window, latest *policy.Route) *policy.Route {
 	p := Begin(f.config.Plan, f.loads, latest)
 	defer p.Done()
 	f.speeds.Capacity(p.In.Capacity)
 	MakeUp(p.In.Capacity, w, f.config.Backlog)
-	noise := Chance(math.Hypot(f.speeds.Deviation(), f.loads.Deviation(workers)), workers)
-	if d.Route = p.Relief(f.config.Gain + f.config.Noise*noise); d.Route != nil {
-		d.Capacities = f.loads.Capacities(f.speeds.Capacity(f.work), d.Route)
-	}
-	return d
+	noise := Chance(math.Hypot(f.speeds.Deviation(), f.loads.Deviation(latest.Workers)), latest.Workers)
+	return p.Relief(f.config.Gain + f.config.Noise*noise)
 }

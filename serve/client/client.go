@@ -264,8 +264,8 @@ func (d *controller) Decide(w *policy.Window, latest *policy.Route) policy.Decis
 	}
 	if limits := d.client.limits.Load(); limits != d.limits {
 		d.limits, out.Capacities = limits, limits.of
-		if limits.window != r.Slide { // what waited at the end of an earlier window says nothing about now
-			out.Capacities = &policy.Capacities{Of: limits.of.Of, Load: limits.of.Load}
+		if limits.window != r.Slide { // what waited, and the load, at the end of an earlier window say nothing about now
+			out.Capacities = &policy.Capacities{Of: limits.of.Of}
 		}
 	}
 	return out

@@ -138,7 +138,7 @@ function draw(card, job) {
   facts(card.querySelector(".facts"), [
     ["workers", number(job.workers)], ["streams", number(job.streams)], ["records/s", number(job.rate)],
     ["windows", number(job.windows)], ["new routes", number(job.routes)], ["route version", number(job.version)],
-    ["fallbacks", number(job.fallbacks)], ["late decisions", number(job.late)], ["lost policies", number(job.lost)], ["incomplete", number(job.incomplete)],
+    ["blocked", `${(100 * job.blocked).toFixed(1)} %`], ["fallbacks", number(job.fallbacks)], ["late decisions", number(job.late)], ["lost policies", number(job.lost)], ["incomplete", number(job.incomplete)],
     ["late reports", number(job.reports.late)], ["imbalance", (job.imbalance.at(-1) ?? 0).toFixed(3)],
   ]);
   drawBusy(card, job);

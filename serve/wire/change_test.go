@@ -8,6 +8,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/saspart/saspart/internal/memtest"
 	"github.com/saspart/saspart/policy"
 )
 
@@ -124,6 +125,7 @@ func FuzzChange(f *testing.F) {
 	f.Add(b)
 	f.Add([]byte{0x3a, 2, 0x10, 12})
 	f.Fuzz(func(t *testing.T, data []byte) {
+		defer memtest.Limit(t, 32<<20)()
 		got, ok := decodeAnswer(data, 4, route())
 		want, err := naiveAnswer(data, 4, route())
 		if ok != (err == nil) {

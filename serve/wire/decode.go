@@ -59,7 +59,7 @@ func (d *decoder) decodeReport(b []byte, r *reports.Report) bool {
 		case 3<<3 | nested:
 			f.bad = !d.decodePartitioner(f.bytes, partitioners.next())
 		case 4<<3 | nested:
-			route = join(route, f.bytes)
+			route, f.bad = join(route, f.bytes)
 		case 5<<3 | nested:
 			f.bad = !d.decodeReducer(f.bytes, reducers.next())
 		}
@@ -85,12 +85,16 @@ func (d *decoder) decodeReport(b []byte, r *reports.Report) bool {
 }
 
 // join is the content of a nested message of which more has come: encoded messages, one
-// after the other, are one message. It is not nil.
-func join(before, more []byte) []byte {
-	if before == nil {
-		return more[:len(more):len(more)]
+// after the other, are one message. It is not nil. Each must be whole: the end of one is not
+// the beginning of the next.
+func join(before, more []byte) (both []byte, bad bool) {
+	f := fields{rest: more}
+	for f.next() {
 	}
-	return append(before, more...)
+	if before == nil {
+		return more[:len(more):len(more)], f.bad
+	}
+	return append(before, more...), f.bad
 }
 
 func (d *decoder) decodeWorker(b []byte, w *reports.Worker) bool {
@@ -308,11 +312,11 @@ func decodeAnswer(b []byte, workers int, base *policy.Route) (*Answer, bool) {
 		case 1<<3 | varint:
 			a.Window = f.value
 		case 3<<3 | nested:
-			route = join(route, f.bytes)
+			route, f.bad = join(route, f.bytes)
 		case 4<<3 | nested: // busy
 			f.bad = len(f.bytes)%8 != 0
 		case 7<<3 | nested:
-			change = join(change, f.bytes)
+			change, f.bad = join(change, f.bytes)
 		case 8<<3 | nested:
 			f.bad = !packed(&c.of, f.bytes)
 		case 8<<3 | varint:

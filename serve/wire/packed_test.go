@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 
+	"github.com/saspart/saspart/internal/memtest"
 	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/policy"
 	pb "github.com/saspart/saspart/proto/saspart/v1"
@@ -210,6 +211,7 @@ func FuzzPacked(f *testing.F) {
 	f.Add(appendReport(nil, report(), packer), appendReport(nil, report(), packer))
 	f.Add([]byte{0x1a, 0, 0x22, 0}, []byte{0x12, 0})
 	f.Fuzz(func(t *testing.T, first, second []byte) {
+		defer memtest.Limit(t, 32<<20)()
 		keys, known := NewKeys(h, 1<<20), naiveKeys(nil)
 		for _, b := range [][]byte{first, second} {
 			want, wrong := naiveReport(b, h, &known)

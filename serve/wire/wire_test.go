@@ -9,6 +9,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/saspart/saspart/internal/memtest"
 	"github.com/saspart/saspart/loop/reports"
 	"github.com/saspart/saspart/policy"
 	pb "github.com/saspart/saspart/proto/saspart/v1"
@@ -231,6 +232,7 @@ func FuzzReport(f *testing.F) {
 	f.Add([]byte{0x12, 0})
 	f.Add([]byte{0x1a, 0, 0x22, 0})
 	f.Fuzz(func(t *testing.T, data []byte) {
+		defer memtest.Limit(t, 32<<20)()
 		h := hello()
 		want, wrong := naiveReport(data, h, nil)
 		b, at := begin(nil, 2)
@@ -259,6 +261,41 @@ func FuzzReport(f *testing.F) {
 			}
 		}); err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+// Whatever a hello says, it is refused, or is a hello that says the same again, and its route
+// is one for its workers.
+func FuzzHello(f *testing.F) {
+	m := WriteHello(hello())
+	m.Route = WriteRoute(route())
+	data, err := proto.Marshal(m)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		defer memtest.Limit(t, 32<<20)()
+		var m pb.Hello
+		if proto.Unmarshal(data, &m) != nil {
+			return
+		}
+		h, err := ReadHello(&m)
+		if err != nil {
+			return
+		}
+		again, err := ReadHello(WriteHello(h))
+		if diff := gocmp.Diff(h, again, equalEmpty); err != nil || diff != "" {
+			t.Fatalf("%v; -want +got:\n%s", err, diff)
+		}
+		if m.GetRoute() == nil {
+			return
+		}
+		if r, err := ReadRoute(m.GetRoute(), h.Shape.Workers); err == nil {
+			if err := r.Validate(); err != nil || r.Workers != h.Shape.Workers {
+				t.Fatalf("a route for %d of %d workers: %v", r.Workers, h.Shape.Workers, err)
+			}
 		}
 	})
 }

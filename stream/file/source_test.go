@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/saspart/saspart/internal/memtest"
 	"github.com/saspart/saspart/stream"
 )
 
@@ -416,6 +417,7 @@ func FuzzCSV(f *testing.F) {
 	}
 	path := filepath.Join(f.TempDir(), "data")
 	f.Fuzz(func(t *testing.T, content []byte, words bool) {
+		defer memtest.Limit(t, 64<<20+4096*len(content))()
 		if kindOf(content) > gzipCSVFile {
 			t.Skip("read by libraries of their own")
 		}
@@ -460,6 +462,7 @@ func FuzzArrow(f *testing.F) {
 	}
 	path := filepath.Join(f.TempDir(), "data")
 	f.Fuzz(func(t *testing.T, content []byte) {
+		defer memtest.Limit(t, 3<<30)()
 		if kindOf(content) <= gzipCSVFile {
 			t.Skip("FuzzCSV reads it")
 		}

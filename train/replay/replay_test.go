@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/saspart/saspart/internal/memtest"
 	"github.com/saspart/saspart/train"
 )
 
@@ -300,6 +301,7 @@ func FuzzRead(f *testing.F) {
 	f.Add(write(f, filled(f, cfg, dims, 5)))
 	f.Add(write(f, filled(f, cfg, dims, 20)))
 	f.Fuzz(func(t *testing.T, data []byte) {
+		defer memtest.Limit(t, 32<<20)()
 		b, err := Read(data, cfg, dims)
 		if err != nil || b.Len() == 0 {
 			return

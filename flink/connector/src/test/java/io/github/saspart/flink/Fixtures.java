@@ -177,6 +177,31 @@ public final class Fixtures {
         }
     }
 
+    /** Counts numbers. */
+    public static class Counting implements AggregateFunction<Long, Long, Long> {
+        private static final long serialVersionUID = 1;
+
+        @Override
+        public Long createAccumulator() {
+            return 0L;
+        }
+
+        @Override
+        public Long add(Long value, Long count) {
+            return count + 1;
+        }
+
+        @Override
+        public Long getResult(Long count) {
+            return count;
+        }
+
+        @Override
+        public Long merge(Long a, Long b) {
+            return a + b;
+        }
+    }
+
     /** A sketch of distinct values: of each of 16 parts of the hashes the longest run of zeros. */
     public static final class Distinct implements AggregateFunction<Long, byte[], String> {
         private static final long serialVersionUID = 1;

@@ -108,23 +108,8 @@ class OptionsTest {
     }
 
     /** Flink's own windows never ask such a function to merge. */
-    private static class CannotMerge implements AggregateFunction<Long, Long, Long> {
+    private static final class MergesToNull extends Fixtures.Counting {
         private static final long serialVersionUID = 1;
-
-        @Override
-        public Long createAccumulator() {
-            return 0L;
-        }
-
-        @Override
-        public Long add(Long value, Long count) {
-            return count + 1;
-        }
-
-        @Override
-        public Long getResult(Long count) {
-            return count;
-        }
 
         @Override
         public Long merge(Long a, Long b) {
@@ -132,7 +117,7 @@ class OptionsTest {
         }
     }
 
-    private static final class MergeThrows extends CannotMerge {
+    private static final class MergeThrows extends Fixtures.Counting {
         private static final long serialVersionUID = 1;
 
         @Override
@@ -141,9 +126,30 @@ class OptionsTest {
         }
     }
 
+    /** Fails for empty accumulators alone, which no real one is. */
+    private static final class NeedsRecords extends Fixtures.Counting {
+        private static final long serialVersionUID = 1;
+
+        @Override
+        public Long merge(Long a, Long b) {
+            if (a + b == 0) {
+                throw new IllegalArgumentException("nothing was counted");
+            }
+            return a + b;
+        }
+    }
+
+    @Test
+    void aFunctionMayRefuseEmptyAccumulators() {
+        StreamExecutionEnvironment env = StreamExecutionEnvironment.getExecutionEnvironment();
+        Saspart.aggregate(
+                env.fromSequence(0, 9), n -> n, new NeedsRecords(), WindowSpec.tumbling(Duration.ofSeconds(1)),
+                SaspartOptions.builder("job", 2).build());
+    }
+
     @Test
     void functionsThatCannotMergeAreRefused() {
-        for (AggregateFunction<Long, Long, Long> function : List.of(new CannotMerge(), new MergeThrows())) {
+        for (AggregateFunction<Long, Long, Long> function : List.of(new MergesToNull(), new MergeThrows())) {
             StreamExecutionEnvironment env = StreamExecutionEnvironment.getExecutionEnvironment();
             Exception e = assertThrows(IllegalArgumentException.class, () -> Saspart.aggregate(
                     env.fromSequence(0, 9), n -> n, function, WindowSpec.tumbling(Duration.ofSeconds(1)),

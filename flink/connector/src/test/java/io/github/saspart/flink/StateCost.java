@@ -6,7 +6,6 @@ import java.time.Duration;
 import java.util.concurrent.atomic.AtomicLong;
 import org.apache.flink.api.common.JobID;
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
-import org.apache.flink.api.common.functions.AggregateFunction;
 import org.apache.flink.api.java.functions.KeySelector;
 import org.apache.flink.configuration.CheckpointingOptions;
 import org.apache.flink.configuration.Configuration;
@@ -81,11 +80,11 @@ public final class StateCost {
         if (way.equals("stock")) {
             numbers.keyBy(key)
                     .window(SlidingEventTimeWindows.of(slide.multipliedBy(slides), slide))
-                    .aggregate(new Counting())
+                    .aggregate(new Fixtures.Counting())
                     .sinkTo(new DiscardingSink<>());
         } else {
             SaspartOptions options = SaspartOptions.builder("state", workers).partitioner("hash").build();
-            Saspart.aggregate(numbers, key, new Counting(), WindowSpec.sliding(slide.multipliedBy(slides), slide), options)
+            Saspart.aggregate(numbers, key, new Fixtures.Counting(), WindowSpec.sliding(slide.multipliedBy(slides), slide), options)
                     .sinkTo(new DiscardingSink<>());
         }
         Waves.ALLOWED.set(1);
@@ -139,31 +138,6 @@ public final class StateCost {
         @Override
         public void cancel() {
             cancelled = true;
-        }
-    }
-
-    /** Counts records. */
-    private static final class Counting implements AggregateFunction<Long, Long, Long> {
-        private static final long serialVersionUID = 1;
-
-        @Override
-        public Long createAccumulator() {
-            return 0L;
-        }
-
-        @Override
-        public Long add(Long value, Long count) {
-            return count + 1;
-        }
-
-        @Override
-        public Long getResult(Long count) {
-            return count;
-        }
-
-        @Override
-        public Long merge(Long a, Long b) {
-            return a + b;
         }
     }
 }

@@ -22,16 +22,16 @@ public final class Merger {
      *     accumulators is no reason: it may never get any.
      */
     public static <ACC> void check(AggregateFunction<?, ACC, ?> function, String uid) {
+        ACC merged;
         try {
-            if (function.merge(function.createAccumulator(), function.createAccumulator()) == null) {
-                throw new IllegalArgumentException(refusal(function, uid, "returns null"));
-            }
+            merged = function.merge(function.createAccumulator(), function.createAccumulator());
         } catch (UnsupportedOperationException e) {
             throw new IllegalArgumentException(refusal(function, uid, "is not supported"), e);
-        } catch (IllegalArgumentException e) {
-            throw e;
         } catch (RuntimeException e) {
-            // Only a real record can tell.
+            return; // only a real record can tell
+        }
+        if (merged == null) {
+            throw new IllegalArgumentException(refusal(function, uid, "returns null"));
         }
     }
 

@@ -9,10 +9,10 @@ import java.util.function.LongPredicate;
  *
  * <p>Each worker has a virtual clock, which a record sent to it moves forward by a unit over the worker's
  * capacity. The subtask's own clock moves with every record by what workers that are never idle would do
- * meanwhile. The difference is how far the worker is ahead. A record that puts its worker beyond the bound is late, and overflows to a worker that is not:
- * at once if its key is split, else when the worker is further ahead than the key has patience. It goes to
- * the least ahead of some candidates, which are drawn from the key's hash. Has one owner, and allocates
- * nothing per record.
+ * meanwhile. The difference is how far the worker is ahead. A record that puts its worker beyond the bound is
+ * late. It overflows to another worker: at once if its key is split, else when the worker is further ahead than
+ * the key has patience. It goes to the least ahead of some candidates, which are drawn from the key's hash. Has
+ * one owner, and allocates nothing per record.
  */
 final class Bounds {
     private static final int UNIT = 1 << 12; // how far a record moves the subtask's clock
@@ -26,10 +26,10 @@ final class Bounds {
     private static final double RELAPSE = 8; // windows in which a higher load is forgotten
     private static final double LEISURE = 0.125; // the part of time for which workers are idle, from which on the bound is tightest
     private static final double TIGHTEST = 0.2; // the tightest bound, as a part of the one that is set
-    private static final double LEAST_AWAY = 1.5; // the least bound, in records of the mean worker
+    private static final double LEAST_AWAY = 1.4; // the least bound, in records of the mean worker
 
     private static final int SUSPECTS = 1 << 8; // counters
-    private static final int SUSPECT_SHIFT = 64 - 8; // from a mixed hash to its counter
+    private static final int SUSPECT_SHIFT = 64 - 16; // from a mixed hash to its two counters
     private static final int SUSPECT_FROM = 3; // late records from which on a key is suspect
     private static final int SUSPECT_MOST = 128; // late records that count at most, so that former suspects are forgotten
     private static final int FIRST_TARGETS = 2; // candidates of a key at first
@@ -86,7 +86,7 @@ final class Bounds {
         }
     }
 
-    /** Rounds towards 0 what a worker is ahead by, within what it can be. */
+    /** Rounds towards 0, and keeps how far a worker is ahead or behind within FAR. */
     private static long within(double v) {
         return (long) Math.min(Math.max(v, -FAR), FAR);
     }
@@ -195,9 +195,14 @@ final class Bounds {
         return to | Router.MERGE;
     }
 
-    /** Counts a late record of a key; the key's counter, which may be another key's. */
+    /** Counts a late record of a key; the key's counter, which may be another key's if both it could have are. */
     private int suspect(long hash) {
-        int s = (int) (hash * Bits.MIX >>> SUSPECT_SHIFT);
+        int at = (int) (hash * Bits.MIX >>> SUSPECT_SHIFT);
+        int s = at % SUSPECTS;
+        int second = at / SUSPECTS;
+        if (suspects[s] != hash && (suspects[second] == hash || counts[second] < counts[s])) {
+            s = second;
+        }
         if (counts[s] == 0) {
             suspects[s] = hash;
             counts[s] = 1;
