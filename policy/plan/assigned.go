@@ -91,20 +91,23 @@ func (p *Planning) Done() {
 	plannings.Put(p)
 }
 
+// excess is what the busiest worker of the latest route has beyond the least that it may have
+// under any route, which is 1.
+func (p *Planning) excess() float64 { return p.busiest(&p.In) - 1 }
+
 // Relief plans a route, and returns it if it relieves the busiest worker of the latest route
-// by more than limit; otherwise it returns nil. The busiest worker of any route has at least
-// 1, so if the latest route is within limit of that, nothing needs to be planned. This is the
-// usual case.
+// by more than limit; otherwise it returns nil. If the excess is within limit, as it usually
+// is, nothing needs to be planned.
 func (p *Planning) Relief(limit float64) *policy.Route {
-	now := p.busiest(&p.In)
-	if now-1 <= limit {
+	now := p.excess()
+	if now <= limit {
 		return nil
 	}
 	next := p.planner.Plan(p.In)
 	if next == p.In.Prev {
 		return nil
 	}
-	if p.weigh(next, &p.In); now-p.busiest(&p.In) <= limit {
+	if p.weigh(next, &p.In); now-p.excess() <= limit {
 		return nil
 	}
 	return next
