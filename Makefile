@@ -190,4 +190,4 @@ deploy-check: $(VENV)/installed ## check the files in deploy/ against the schema
 	$(VENV)/bin/kubernetes-validate --strict --no-warn $(filter-out %/kustomization.yaml,$(wildcard deploy/kubernetes/*.yaml))
 
 clean: ## remove build products; traces and runs stay
-	rm -rf bin dist $(VENV) flink/target* flink/*/target*
+	rm -rf bin dist $(VENV) flink/*/target
