@@ -96,18 +96,21 @@ func (p *Planning) Done() {
 // 1, so if the latest route is within limit of that, nothing needs to be planned. This is the
 // usual case.
 func (p *Planning) Relief(limit float64) *policy.Route {
-	now := p.busiest(&p.In)
-	if now-1 <= limit {
+	if p.busiest(&p.In)-1 <= limit {
 		return nil
 	}
 	next := p.planner.Plan(p.In)
-	if next == p.In.Prev {
-		return nil
-	}
-	if p.weigh(next, &p.In); now-p.busiest(&p.In) <= limit {
+	if next == p.In.Prev || p.Promise(next) <= limit {
 		return nil
 	}
 	return next
+}
+
+// Promise returns by how much a route relieves the busiest worker of the latest route.
+func (p *Planning) Promise(next *policy.Route) float64 {
+	now := p.busiest(&p.In)
+	p.weigh(next, &p.In)
+	return now - p.busiest(&p.In)
 }
 
 // Chance returns the excess over the mean that the busiest of P equal workers seems to have
