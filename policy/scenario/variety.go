@@ -8,9 +8,9 @@ import (
 	"github.com/saspart/saspart/config/field"
 )
 
-// Variety says how a job in closed form varies while a shares policy is trained on it, so that
-// the policy learns what to do at speeds and under keys that it has not seen
-// (docs/learning.md, "A policy that adapts").
+// Variety says how a job in closed form varies while a shares policy is trained on it. The
+// policy learns what to do at speeds and under keys that it has not seen (docs/learning.md, "A
+// policy that adapts").
 type Variety struct {
 	Every    int     `yaml:"every"`    // windows from one draw to the next; 0: the job stays as it is
 	Speeds   float64 `yaml:"speeds"`   // standard deviation of the log of a worker's speed
@@ -56,9 +56,9 @@ func (v *Variety) DrawSpeeds(rng *rand.Rand, own, speeds []float64) {
 	}
 }
 
-// DrawLoads sets hot to a draw of the loads of the heaviest keys, and cold to what each worker
-// gets of the others, which go to workers by hash: in a draw, to any. weights are the loads of
-// all keys. All loads together are 1.
+// DrawLoads sets hot to a draw of the loads of the heaviest keys. It sets cold to what each
+// worker gets of the others: each goes to a worker at random, as by another hash. weights are
+// the loads of all keys. All loads together are 1.
 func (v *Variety) DrawLoads(rng *rand.Rand, weights, hot, cold []float64) {
 	exponent := 1 + v.Exponent*(2*rng.Float64()-1)
 	clear(cold)
