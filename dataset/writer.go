@@ -67,7 +67,7 @@ func Create(path string, m Meta) (*Writer, error) {
 	}
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		if err == nil {
-			err = fmt.Errorf("%s exists; a trace is never overwritten: choose another folder or remove it", path)
+			err = fmt.Errorf("%s exists; a trace is never overwritten: continue it with --resume, choose another folder, or remove it", path)
 		}
 		return nil, fmt.Errorf("create trace: %w", err)
 	}
