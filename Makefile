@@ -25,7 +25,7 @@ TIMED := ./engine ./engine/local
 # Packages with goroutines of their own; their tests run under the race detector.
 CONCURRENT := ./cmd/... ./collect ./engine ./engine/local ./engine/flink/... ./eval/study ./meter ./serve/... ./train/online ./train/setup
 
-.PHONY: help setup libtorch build test test-long fuzz attack vet staticcheck format-check unit quickstart bench-route bench-train bench-learn bench-offline bench-flink bench-flink-state results results-paper laws builtin proto flink flink-test release-snapshot deploy-check clean
+.PHONY: help setup libtorch build test test-long fuzz attack vet staticcheck format-check unit quickstart bench-route bench-train bench-learn bench-offline bench-flink bench-flink-state results results-paper laws builtin proto flink flink-test flink2-test release-snapshot deploy-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -101,7 +101,10 @@ flink-test: build ## test the connector and the jobs, then everything on two clu
 	code=0; ./scripts/flink-e2e.sh $(BIN) short || code=$$?; \
 	wait $$faults || code=$$?; cat $(dir $(BIN))faults.txt; exit $$code
 
-test-long: test ## also fuzz every parser for a minute, kill commands 30 times each, and all failures and commands on a Flink cluster; half an hour
+flink2-test: ## test the connector and the jobs with Flink 2, four minutes
+	$(MVN) -P flink2 verify
+
+test-long: test flink2-test ## also fuzz every parser for a minute, kill commands 30 times each, and all failures and commands on a Flink cluster; half an hour
 	./scripts/fuzz.sh 60s
 ifdef CAN_TRAIN
 	TEST_KILLS=30 $(TORCH) $(GO) test -tags torch ./cmd/saspart -run '^TestKills' -timeout 40m

@@ -197,9 +197,10 @@ func TestTrafficOfSteadyJob(t *testing.T) {
 // A client that is not compact gets whole routes and busy ratios. A compact one gets its
 // first route whole and then changes, and busy ratios only if a partitioner learns from them.
 func TestCompactDecisions(t *testing.T) {
+	const workers = 64 // whose whole routes are large enough to be packed
 	for _, compact := range []bool{false, true} {
 		s := start(t, "", serve.Default(), serve.Options{Model: analytic()})
-		j := newToy(8)
+		j := newToy(workers)
 		stream := raw(t, s.address)
 		h := hello(j, "compact")
 		h.Compact = compact
@@ -236,7 +237,7 @@ func TestCompactDecisions(t *testing.T) {
 			if d.Change != nil {
 				changes++
 			}
-			answer, _, err := wire.ReadResponse(encoded(t, d), 8, base, 1<<20)
+			answer, _, err := wire.ReadResponse(encoded(t, d), workers, base, 1<<20)
 			if err != nil || answer.Err != nil {
 				t.Fatal(err, answer)
 			}

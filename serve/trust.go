@@ -11,7 +11,7 @@ import (
 // for long decides no more: the last good one does, or the analytic controller.
 type trust struct {
 	limit   float64 // imbalance beyond which a window is bad; 0: none
-	excess  float64 // imbalance beyond which it is if analytic routes are better by as much; 0: none
+	excess  float64 // imbalance beyond which a row of them is if analytic routes are better by as much; 0: none
 	windows int     // bad windows in a row that a model may have
 	bad     *Model  // decides no more; nil: none
 	good    *Model  // the last that had as many windows that were not bad; nil: none
@@ -21,7 +21,8 @@ type trust struct {
 	failed  bool    // the last decision was none
 
 	// analytic knows what analytic routes would do. It has only the windows that are out of
-	// balance, so that others cost nothing; nil: there was none.
+	// balance, and plans in the last of a row of them, so that a job that is relieved soon
+	// costs little; nil: there was none.
 	analytic *plan.Waterfill
 }
 
@@ -76,8 +77,9 @@ func (t *trust) fine(m *Model) (lost bool) {
 	return false
 }
 
-// worse processes a window and reports whether an analytic route would relieve the busiest
-// worker under a route by more than excess, beyond what may be chance.
+// worse processes a window and reports whether an analytic route may relieve the busiest
+// worker under a route by more than excess, beyond what may be chance. Before the model is
+// lost, such a route is planned.
 func (t *trust) worse(w *policy.Window, r *policy.Route) bool {
 	if t.excess == 0 {
 		return false
@@ -87,7 +89,7 @@ func (t *trust) worse(w *policy.Window, r *policy.Route) bool {
 		c.Gain = t.excess
 		t.analytic = plan.NewWaterfill(c, r.Workers)
 	}
-	return t.analytic.Relieves(w, r)
+	return t.analytic.Doubts(w, r) && (t.row+1 < t.windows || t.analytic.Relieves(w, r))
 }
 
 // choose returns the model that decides where m is the newest; ok is false if none does.

@@ -91,12 +91,15 @@ func (p *Planning) Done() {
 	plannings.Put(p)
 }
 
+// excess is what the busiest worker of the latest route has beyond the least that it may have
+// under any route, which is 1.
+func (p *Planning) excess() float64 { return p.busiest(&p.In) - 1 }
+
 // Relief plans a route, and returns it if it relieves the busiest worker of the latest route
-// by more than limit; otherwise it returns nil. The busiest worker of any route has at least
-// 1, so if the latest route is within limit of that, nothing needs to be planned. This is the
-// usual case.
+// by more than limit; otherwise it returns nil. If the excess is within limit, as it usually
+// is, nothing needs to be planned.
 func (p *Planning) Relief(limit float64) *policy.Route {
-	if p.busiest(&p.In)-1 <= limit {
+	if p.excess() <= limit {
 		return nil
 	}
 	next := p.planner.Plan(p.In)
@@ -108,9 +111,9 @@ func (p *Planning) Relief(limit float64) *policy.Route {
 
 // Promise returns by how much a route relieves the busiest worker of the latest route.
 func (p *Planning) Promise(next *policy.Route) float64 {
-	now := p.busiest(&p.In)
+	now := p.excess()
 	p.weigh(next, &p.In)
-	return now - p.busiest(&p.In)
+	return now - p.excess()
 }
 
 // Chance returns the excess over the mean that the busiest of P equal workers seems to have

@@ -96,15 +96,22 @@ func (f *Waterfill) Decide(w *policy.Window, latest *policy.Route) (d policy.Dec
 	return d
 }
 
-// Relieves processes a window and reports whether Waterfill would give up a route, of any
-// controller, for one of its own. The window may be mixed: loads do not depend on routes.
-func (f *Waterfill) Relieves(w *policy.Window, r *policy.Route) bool {
+// Doubts processes a window and reports whether the busiest worker under a route, of any
+// controller, has more than the dead band beyond its part, so that there may be a better
+// route. The window may be mixed: loads do not depend on routes.
+func (f *Waterfill) Doubts(w *policy.Window, r *policy.Route) bool {
 	if len(w.Counts) != r.Workers || len(w.Busy) != r.Workers {
 		return false
 	}
 	f.observe(w)
-	return f.relief(w, r) != nil
+	p, limit := f.begin(w, r)
+	defer p.Done()
+	return p.excess() > limit
 }
+
+// Relieves reports whether Waterfill would give up a route for one of its own after a window
+// in which it doubts it.
+func (f *Waterfill) Relieves(w *policy.Window, r *policy.Route) bool { return f.relief(w, r) != nil }
 
 func (f *Waterfill) observe(w *policy.Window) {
 	f.loads.Observe(w)
@@ -116,11 +123,17 @@ func (f *Waterfill) observe(w *policy.Window) {
 // relief returns a route that relieves the busiest worker by more than the dead band, nil if
 // there is none.
 func (f *Waterfill) relief(w *policy.Window, latest *policy.Route) *policy.Route {
-	p := Begin(f.config.Plan, f.loads, latest)
+	p, limit := f.begin(w, latest)
 	defer p.Done()
+	return p.Relief(limit)
+}
+
+// begin starts planning after a window, and returns the dead band.
+func (f *Waterfill) begin(w *policy.Window, latest *policy.Route) (p *Planning, limit float64) {
+	p = Begin(f.config.Plan, f.loads, latest)
 	f.speeds.Capacity(p.In.Capacity)
 	MakeUp(p.In.Capacity, w, f.config.Backlog)
-	return p.Relief(f.config.DeadBand(f.speeds, f.loads, latest.Workers))
+	return p, f.config.DeadBand(f.speeds, f.loads, latest.Workers)
 }
 
 // DeadBand is the relief that a route must exceed: Gain beyond what may be chance.

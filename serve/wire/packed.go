@@ -26,7 +26,7 @@ import (
 // sooner as it is.
 const (
 	packFrom         = 16 << 10
-	packDecisionFrom = 2 << 10
+	packDecisionFrom = 8 << 10
 )
 
 // maxKnown bounds the keys that both ends of a stream know, as a multiple of the keys in a

@@ -26,7 +26,9 @@ import org.apache.flink.api.java.typeutils.TypeExtractor;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.datastream.KeyedStream;
 import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
+import org.apache.flink.streaming.api.operators.ChainingStrategy;
 import org.apache.flink.streaming.api.transformations.OneInputTransformation;
+import org.apache.flink.streaming.api.transformations.PhysicalTransformation;
 import org.apache.flink.util.OutputTag;
 
 /**
@@ -172,8 +174,9 @@ public final class Saspart {
     /** The output stream of a partitioner. */
     private static <T, K, OUT> SingleOutputStreamOperator<OUT> routed(
             DataStream<T> stream, PartitionOperator<T, K, OUT> partitioner, TypeInformation<OUT> type, SaspartOptions options) {
-        return stream
-                .transform(options.uid() + "-partitioner", type, partitioner)
+        SingleOutputStreamOperator<OUT> operator = stream.transform(options.uid() + "-partitioner", type, partitioner);
+        ((PhysicalTransformation<OUT>) operator.getTransformation()).setChainingStrategy(ChainingStrategy.ALWAYS);
+        return operator
                 .uid(options.uid() + "-partitioner")
                 .setParallelism(partitioners(stream, options));
     }

@@ -5,7 +5,6 @@ import java.util.concurrent.TimeUnit;
 import org.apache.flink.api.common.JobID;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.configuration.MemorySize;
-import org.apache.flink.configuration.NettyShuffleEnvironmentOptions;
 import org.apache.flink.configuration.RestOptions;
 import org.apache.flink.configuration.TaskManagerOptions;
 import org.apache.flink.core.execution.SavepointFormatType;
@@ -36,7 +35,7 @@ final class Cluster implements AutoCloseable {
         settings.set(TaskManagerOptions.NETWORK_MEMORY_MIN, MemorySize.parse("64mb"));
         settings.set(TaskManagerOptions.NETWORK_MEMORY_MAX, MemorySize.parse("64mb"));
         settings.set(TaskManagerOptions.MANAGED_MEMORY_SIZE, MemorySize.parse(managed));
-        settings.set(NettyShuffleEnvironmentOptions.NETWORK_BUFFERS_PER_CHANNEL, 2);
+        settings.setString("taskmanager.network.memory.buffers-per-channel", "2"); // as Flink 2 always has it
         cluster = new MiniCluster(new MiniClusterConfiguration.Builder()
                 .setConfiguration(settings)
                 .setNumTaskManagers(2)

@@ -16,14 +16,13 @@ import org.apache.flink.api.java.tuple.Tuple3;
 import org.apache.flink.runtime.state.FunctionInitializationContext;
 import org.apache.flink.runtime.state.FunctionSnapshotContext;
 import org.apache.flink.streaming.api.checkpoint.CheckpointedFunction;
-import org.apache.flink.streaming.api.functions.sink.RichSinkFunction;
 
 /**
  * A sink that shows results once and for all when the checkpoint that they came before is complete:
  * those of an attempt that failed are not among them.
  */
 @SuppressWarnings("deprecation") // the new sinks' committers need far more code
-final class Committed extends RichSinkFunction<Tuple3<String, Long, String>> implements CheckpointedFunction, CheckpointListener {
+final class Committed extends OldSink<Tuple3<String, Long, String>> implements CheckpointedFunction, CheckpointListener {
     private static final long serialVersionUID = 1;
 
     /** By sink and transaction; static as tests are in the same process. */

@@ -6,7 +6,6 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.apache.flink.api.common.functions.AggregateFunction;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
-import org.apache.flink.streaming.api.functions.source.SourceFunction;
 import org.apache.flink.streaming.api.watermark.Watermark;
 import org.junit.jupiter.api.Test;
 
@@ -16,7 +15,7 @@ class IdleTest {
 
     /** Two records, idleness, two records and the watermark that ends both windows. */
     @SuppressWarnings("deprecation") // no other source says when it is idle
-    private static final class Pausing implements SourceFunction<Long> {
+    private static final class Pausing implements OldSource<Long> {
         private static final long serialVersionUID = 1;
 
         @Override

@@ -15,7 +15,6 @@ import org.apache.flink.runtime.checkpoint.TaskStateStats;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.flink.streaming.api.functions.sink.v2.DiscardingSink;
-import org.apache.flink.streaming.api.functions.source.SourceFunction;
 import org.apache.flink.streaming.api.windowing.assigners.SlidingEventTimeWindows;
 
 /**
@@ -105,7 +104,7 @@ public final class StateCost {
 
     /** Sends all numbers from 0, and then the first of them again; each time when it may. */
     @SuppressWarnings("deprecation") // the newer sources need five classes for this
-    private static final class Waves implements SourceFunction<Long> {
+    private static final class Waves implements OldSource<Long> {
         private static final long serialVersionUID = 1;
 
         static final AtomicLong ALLOWED = new AtomicLong();

@@ -19,12 +19,14 @@ import org.apache.flink.api.connector.source.lib.NumberSequenceSource;
 import org.apache.flink.api.java.functions.KeySelector;
 import org.apache.flink.api.java.tuple.Tuple2;
 import org.apache.flink.streaming.api.datastream.DataStream;
+import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.flink.streaming.api.functions.sink.v2.DiscardingSink;
 import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
 import org.apache.flink.streaming.api.operators.ChainingStrategy;
 import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
 import org.apache.flink.streaming.api.watermark.Watermark;
+import org.apache.flink.streaming.api.transformations.PhysicalTransformation;
 import org.apache.flink.streaming.api.windowing.assigners.SlidingEventTimeWindows;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 import org.apache.flink.util.MathUtils;
@@ -139,19 +141,17 @@ public final class Throughput {
                 .build();
         switch (way) {
             case "keyBy":
-                stream.keyBy(key).transform("count", Types.LONG, new Count()).sinkTo(new DiscardingSink<>());
+                counted(stream.keyBy(key), new Count());
                 break;
             case "custom":
-                stream.partitionCustom(new ByHash(), key).transform("count", Types.LONG, new Count()).sinkTo(new DiscardingSink<>());
+                counted(stream.partitionCustom(new ByHash(), key), new Count());
                 break;
             case "partition":
             case "partition-server":
-                Saspart.partition(stream, key, options).transform("count", Types.LONG, new Count()).sinkTo(new DiscardingSink<>());
+                counted(Saspart.partition(stream, key, options), new Count());
                 break;
             case "custom-window":
-                stream.partitionCustom(new ByHash(), key)
-                        .transform("count", Types.LONG, new CountPanes())
-                        .sinkTo(new DiscardingSink<>());
+                counted(stream.partitionCustom(new ByHash(), key), new CountPanes());
                 break;
             case "keyBy-window":
                 stream.keyBy(key)
@@ -172,6 +172,13 @@ public final class Throughput {
         };
     }
 
+    /** Counts a stream by an operator that may be chained to what sends to it, as functions of the DataStream API are. */
+    private static <T> void counted(DataStream<T> stream, OneInputStreamOperator<T, Long> counter) {
+        SingleOutputStreamOperator<Long> counts = stream.transform("count", Types.LONG, counter);
+        ((PhysicalTransformation<Long>) counts.getTransformation()).setChainingStrategy(ChainingStrategy.ALWAYS);
+        counts.sinkTo(new DiscardingSink<>());
+    }
+
     /** Flink's own way to hash keys. */
     private static final class ByHash implements Partitioner<String> {
         private static final long serialVersionUID = 1;
@@ -189,10 +196,6 @@ public final class Throughput {
 
         private long count;
 
-        Count() {
-            setChainingStrategy(ChainingStrategy.ALWAYS); // as every function of the DataStream API is
-        }
-
         @Override
         public void processElement(StreamRecord<Tuple2<String, Long>> record) {
             if (++count % 1_000_000 == 0) {
@@ -207,10 +210,6 @@ public final class Throughput {
         private static final long serialVersionUID = 1;
 
         private transient TreeMap<Long, HashMap<String, long[]>> slides;
-
-        CountPanes() {
-            setChainingStrategy(ChainingStrategy.ALWAYS);
-        }
 
         @Override
         public void open() {

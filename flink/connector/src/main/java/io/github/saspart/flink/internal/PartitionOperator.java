@@ -35,7 +35,6 @@ import org.apache.flink.metrics.Counter;
 import org.apache.flink.runtime.state.StateInitializationContext;
 import org.apache.flink.runtime.state.StateSnapshotContext;
 import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
-import org.apache.flink.streaming.api.operators.ChainingStrategy;
 import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 
@@ -85,7 +84,6 @@ public abstract class PartitionOperator<T, K, OUT> extends AbstractStreamOperato
         this.plan = plan;
         this.selector = selector;
         this.codec = codec;
-        setChainingStrategy(ChainingStrategy.ALWAYS);
     }
 
     @Override

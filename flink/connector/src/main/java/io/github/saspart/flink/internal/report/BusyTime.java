@@ -2,25 +2,26 @@ package io.github.saspart.flink.internal.report;
 
 import java.lang.management.ManagementFactory;
 import java.lang.management.ThreadMXBean;
-import java.lang.reflect.Field;
+import java.util.function.LongSupplier;
 import org.apache.flink.metrics.MetricGroup;
 import org.apache.flink.runtime.metrics.TimerGauge;
 import org.apache.flink.runtime.metrics.groups.InternalOperatorMetricGroup;
 import org.apache.flink.runtime.metrics.groups.TaskIOMetricGroup;
 
 /**
- * What a task did with its time, from the gauges that Flink keeps of it: a task that is neither idle
- * nor kept waiting by its successors is busy. That includes waiting for a core, so the time that its
- * thread was on one is measured too.
+ * What a task did with its time: a task that is neither idle nor kept waiting by its successors is busy. That
+ * includes waiting for a core, so the time that its thread was on one is measured too. Flink's own gauges say
+ * when such a time starts and ends.
  */
 public final class BusyTime {
     private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
-    private static final Field RUNNING_SINCE = runningSince();
 
-    private final TaskIOMetricGroup task;
+    private final Span idling = new Span(System::nanoTime);
+    private final Span softWait = new Span(System::nanoTime); // for buffers that some of the outputs still have
+    private final Span hardWait = new Span(System::nanoTime);
     private final long thread;
 
-    private long at;
+    private long at = System.nanoTime();
     private long idle;
     private long waited;
     private long onCore;
@@ -31,21 +32,23 @@ public final class BusyTime {
 
     /** Measures the task of this operator, whose thread is the current one. */
     public BusyTime(MetricGroup operator) {
-        task = ((InternalOperatorMetricGroup) operator).getTaskIOMetricGroup();
+        TaskIOMetricGroup task = ((InternalOperatorMetricGroup) operator).getTaskIOMetricGroup();
+        task.getIdleTimeMsPerSecond().registerListener(idling);
+        task.getSoftBackPressuredTimePerSecond().registerListener(softWait);
+        task.getHardBackPressuredTimePerSecond().registerListener(hardWait);
         thread = Thread.currentThread().getId();
     }
 
     /** Takes the shares of the time since the last call. */
     public void sample() {
-        long now = System.currentTimeMillis();
-        long idleNow = millis(task.getIdleTimeMsPerSecond(), now);
-        long waitedNow = millis(task.getSoftBackPressuredTimePerSecond(), now)
-                + millis(task.getHardBackPressuredTimePerSecond(), now);
+        long now = System.nanoTime();
+        long idleNow = idling.nanos();
+        long waitedNow = softWait.nanos() + hardWait.nanos();
         long onCoreNow = Math.max(0, THREADS.getThreadCpuTime(thread));
         double passed = Math.max(1, now - at);
         blocked = ratio((waitedNow - waited) / passed);
         busy = ratio(1 - (idleNow - idle + waitedNow - waited) / passed);
-        cpu = ratio((onCoreNow - onCore) / (passed * 1e6));
+        cpu = ratio((onCoreNow - onCore) / passed);
         at = now;
         idle = idleNow;
         waited = waitedNow;
@@ -54,11 +57,7 @@ public final class BusyTime {
 
     /** Time that it has been busy by now, since some beginning, ns. */
     public long busyNanos() {
-        long now = System.currentTimeMillis();
-        return (now - millis(task.getIdleTimeMsPerSecond(), now)
-                        - millis(task.getSoftBackPressuredTimePerSecond(), now)
-                        - millis(task.getHardBackPressuredTimePerSecond(), now))
-                * 1_000_000;
+        return System.nanoTime() - idling.nanos() - softWait.nanos() - hardWait.nanos();
     }
 
     /** Share of the time it was busy. */
@@ -80,29 +79,32 @@ public final class BusyTime {
         return Math.min(Math.max(r, 0), 1);
     }
 
-    /** What a gauge has added up, with the measurement that is still running. */
-    static long millis(TimerGauge gauge, long now) {
-        synchronized (gauge) {
-            long sum = gauge.getAccumulatedCount();
-            if (gauge.isMeasuring()) {
-                try {
-                    sum += Math.max(0, now - RUNNING_SINCE.getLong(gauge));
-                } catch (IllegalAccessException e) {
-                    throw new IllegalStateException("busy time: this version of Flink does not show it", e);
-                }
-            }
-            return sum;
-        }
-    }
+    /** Adds up the times that a gauge measures, with the one that has not ended. */
+    static final class Span implements TimerGauge.StartStopListener {
+        private final LongSupplier clock; // ns
+        private long sum;
+        private long since;
+        private boolean running;
 
-    private static Field runningSince() {
-        try {
-            Field field = TimerGauge.class.getDeclaredField("currentUpdateTS");
-            field.setAccessible(true);
-            return field;
-        } catch (NoSuchFieldException e) {
-            throw new IllegalStateException(
-                    "busy time: this version of Flink measures it otherwise; the connector is made for Flink 1.20", e);
+        Span(LongSupplier clock) {
+            this.clock = clock;
+        }
+
+        @Override
+        public synchronized void markStart() {
+            since = clock.getAsLong();
+            running = true;
+        }
+
+        @Override
+        public synchronized void markEnd() {
+            sum = nanos();
+            running = false;
+        }
+
+        /** The sum, ns. */
+        synchronized long nanos() {
+            return running ? sum + Math.max(0, clock.getAsLong() - since) : sum;
         }
     }
 }

@@ -1,20 +1,27 @@
 package io.github.saspart.flink.internal.report;
 
+import org.apache.flink.configuration.ConfigOption;
+import org.apache.flink.configuration.ConfigOptions;
 import org.apache.flink.configuration.Configuration;
-import org.apache.flink.configuration.NettyShuffleEnvironmentOptions;
 import org.apache.flink.runtime.execution.Environment;
 import org.apache.flink.runtime.io.network.partition.consumer.InputGate;
 
 /** How full the buffers in front of a task are. */
 public final class Queue {
+    // Settings of Flink 1; Flink 2 always has what is the default here.
+    private static final ConfigOption<Integer> PER_CHANNEL =
+            ConfigOptions.key("taskmanager.network.memory.buffers-per-channel").intType().defaultValue(2);
+    private static final ConfigOption<Integer> PER_GATE =
+            ConfigOptions.key("taskmanager.network.memory.floating-buffers-per-gate").intType().defaultValue(8);
+
     private final InputGate[] gates;
     private final double room; // buffers
 
     public Queue(Environment environment) {
         gates = environment.getAllInputGates();
         Configuration settings = environment.getTaskManagerInfo().getConfiguration();
-        int each = settings.get(NettyShuffleEnvironmentOptions.NETWORK_BUFFERS_PER_CHANNEL);
-        int shared = settings.get(NettyShuffleEnvironmentOptions.NETWORK_EXTRA_BUFFERS_PER_GATE);
+        int each = settings.get(PER_CHANNEL);
+        int shared = settings.get(PER_GATE);
         int buffers = 0;
         for (InputGate gate : gates) {
             buffers += gate.getNumberOfInputChannels() * each + shared;

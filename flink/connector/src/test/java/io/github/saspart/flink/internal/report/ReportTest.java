@@ -35,20 +35,26 @@ class ReportTest {
         assertNull(latencies.take(), "they are counted anew");
     }
 
-    /** A gauge returns completed measurements; the current one is added, also past the gauge's updates. */
+    /** What a gauge measures is added up, with the time that has not ended, also past the gauge's updates. */
     @Test
-    void gaugesAreReadWhileTheyMeasure() {
+    void gaugesAreFollowedWhileTheyMeasure() {
         ManualClock clock = new ManualClock(1_000_000_000); // at 0 a gauge takes itself for stopped
         TimerGauge gauge = new TimerGauge(clock);
-        assertEquals(0, BusyTime.millis(gauge, clock.absoluteTimeMillis()));
         gauge.markStart();
+        clock.advanceTime(7, TimeUnit.MILLISECONDS);
+        BusyTime.Span span = new BusyTime.Span(clock::relativeTimeNanos);
+        gauge.registerListener(span);
+        assertEquals(0, span.nanos(), "it counts from where it begins, in the middle of a measurement");
         clock.advanceTime(30, TimeUnit.MILLISECONDS);
-        assertEquals(30, BusyTime.millis(gauge, clock.absoluteTimeMillis()), "it is still measuring");
+        assertEquals(30_000_000, span.nanos(), "it is still measuring");
         gauge.update();
         clock.advanceTime(12, TimeUnit.MILLISECONDS);
-        assertEquals(42, BusyTime.millis(gauge, clock.absoluteTimeMillis()), "it has been updated in between");
+        assertEquals(42_000_000, span.nanos(), "it has been updated in between");
         gauge.markEnd();
         clock.advanceTime(50, TimeUnit.MILLISECONDS);
-        assertEquals(42, BusyTime.millis(gauge, clock.absoluteTimeMillis()), "it has stopped");
+        assertEquals(42_000_000, span.nanos(), "it has stopped");
+        gauge.markStart();
+        clock.advanceTime(1, TimeUnit.MILLISECONDS);
+        assertEquals(43_000_000, span.nanos(), "it has begun again");
     }
 }
