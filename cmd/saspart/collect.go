@@ -62,6 +62,7 @@ undisturbed run writes.`,
 	opts.experiment.short(cmd, "windows", "collect.windows", "n", "stop after this many metric windows")
 	opts.experiment.short(cmd, "duration", "collect.duration", "duration", "stop after this much of the job's time")
 	opts.experiment.short(cmd, "episodes", "collect.episodes", "n", "stop after this many episodes")
+	opts.experiment.loads(cmd)
 	cmd.Flags().StringVar(&opts.out, "out", opts.out, "`folder` for the trace")
 	cmd.Flags().BoolVar(&opts.resume, "resume", false, "continue the trace of an interrupted run")
 	cmd.MarkFlagsMutuallyExclusive("windows", "duration")
@@ -144,6 +145,7 @@ func (a *app) runCollect(ctx context.Context, opts collectOptions) (err error) {
 	if trace.writer == nil {
 		return err
 	}
+	a.hint(sum.Summary())
 	// The summary is printed also if the run did not reach its end.
 	return errors.Join(err, a.printCollected(path, sum.Summary(), err == nil || errors.Is(err, context.Canceled), opts.output))
 }
@@ -158,6 +160,18 @@ func (a *app) printCollected(path string, s dataset.Summary, closed bool, output
 	return a.print(output, collected{Trace: path, Bytes: info.Size(), Summary: s}, fmt.Sprintf("%s, %s in %s\nimbalance mean %.3f, last %.3f\ntrace %s (%.1f MB)\n",
 		plural(s.Windows, "window"), plural(int(s.Records), "record"), plural(s.Episodes, "episode"),
 		s.Imbalance.Mean, s.Imbalance.Last, path, float64(info.Size())/1e6))
+}
+
+// hint tells a user whose job shows nothing about partitioning what to set.
+func (a *app) hint(s dataset.Summary) {
+	const idle, hopeless = 0.05, 0.5
+	switch {
+	case s.Records == 0:
+	case s.Busy.Max < idle:
+		a.narrate("hint: the workers are idle, at most %.1f %% busy: offer them more (--load 0.8), or records that cost more (job.costs)", 100*s.Busy.Max)
+	case s.Backpressured > hopeless:
+		a.narrate("hint: the source was blocked %.0f %% of the time: offer less (--load 0.8), or see how much each partitioner holds (saspart throughput)", 100*s.Backpressured)
+	}
 }
 
 // leftOut counts the rows that the sources of a command's jobs skipped (on_bad_row: skip).
