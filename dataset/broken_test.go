@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -456,6 +457,10 @@ func TestFlippedBits(t *testing.T) {
 		w.Slots = []int64{int64(i), 1, 2, 3}
 	}
 	closed, open := imageOf(t, smallMeta, windows, true), imageOf(t, smallMeta, windows, false)
+	whole, _, err := closed.read()
+	if err != nil {
+		t.Fatal(err)
+	}
 	flips := 20_000
 	if testing.Short() {
 		flips = 1_000
@@ -477,7 +482,10 @@ func TestFlippedBits(t *testing.T) {
 		if len(got) > len(windows) || complete && len(got) < len(windows) {
 			t.Fatalf("bit %d: %d windows, complete %v", bit, len(got), complete)
 		}
-		if diff := sameWindows(got, windows[:len(got)]); diff != "" {
+		if reflect.DeepEqual(got, whole[:len(got)]) {
+			continue
+		}
+		if diff := sameWindows(got, windows[:len(got)]); diff != "" { // NaNs and empty lists may be of another form
 			t.Fatalf("bit %d of byte %d of %d is flipped, and the windows are others:\n%s", bit%8, bit/8, len(part), diff)
 		}
 	}

@@ -45,7 +45,8 @@ type Writer struct {
 	group []row // windows in the tail and not yet in the trace
 	bytes int   // their size before compression
 	count int64
-	err   error // the first failure; nothing is written after it
+	kept  []uint32 // checksums of the windows that a resumed trace has
+	err   error    // the first failure; nothing is written after it
 	done  func() error
 }
 
@@ -66,32 +67,20 @@ func Create(path string, m Meta) (*Writer, error) {
 	}
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		if err == nil {
-			err = fmt.Errorf("%s exists; a trace is never overwritten: choose another folder or remove it", path)
+			err = fmt.Errorf("%s exists; a trace is never overwritten: continue it with --resume, choose another folder, or remove it", path)
 		}
 		return nil, fmt.Errorf("create trace: %w", err)
 	}
 	// The trace gets its name once its header is in it, so that whatever has the
 	// name of a trace can be opened. A tail that lies there has lost its trace.
-	tail, err := os.Create(path + TailExt)
+	main, tail := path+".new", path+TailExt
+	w, err := create(path, main, tail, m)
 	if err != nil {
 		return nil, fmt.Errorf("create trace: %w", err)
 	}
-	main, err := os.Create(path + ".new")
-	if err != nil {
-		tail.Close()
-		os.Remove(tail.Name())
-		return nil, fmt.Errorf("create trace: %w", err)
+	if err := files.Rename(main, path); err != nil {
+		return nil, errors.Join(fmt.Errorf("create trace: %w", err), w.main.file.Close(), w.tail.file.Close(), os.Remove(main), os.Remove(tail))
 	}
-	w, err := newWriter(path, main, tail, m)
-	if err == nil {
-		err = files.Rename(main.Name(), path)
-	}
-	if err != nil {
-		main.Close()
-		tail.Close()
-		return nil, errors.Join(fmt.Errorf("create trace: %w", err), os.Remove(main.Name()), os.Remove(tail.Name()))
-	}
-	w.done = func() error { return os.Remove(tail.Name()) }
 	return w, nil
 }
 
@@ -141,7 +130,15 @@ func (w *Writer) Write(win *policy.Window) error {
 	if err != nil {
 		return fmt.Errorf("write trace %s: window %d: %w", w.name, w.count, err)
 	}
-	if err := w.write(row{Window: *win, Index: w.count}, size); err != nil {
+	next := row{Window: *win, Index: w.count}
+	if w.count < w.Kept() {
+		if err := w.compare(next); err != nil {
+			return fmt.Errorf("resume trace %s: window %d: %w", w.name, w.count, err)
+		}
+		w.count++
+		return nil
+	}
+	if err := w.write(next, size); err != nil {
 		w.err = fmt.Errorf("write trace %s: window %d: %w; what came before it is kept", w.name, w.count, err)
 		return w.err
 	}
@@ -184,17 +181,22 @@ func (w *Writer) endGroup() error {
 
 // put writes rows as one batch.
 func (w *Writer) put(write func(arrow.Record) error, to *sink, rows ...row) error {
-	for i := range rows {
-		for j, c := range w.cols {
-			c.put(w.builder.Field(j), &rows[i])
-		}
-	}
-	rec := withChecks(w.schema, w.builder.NewRecord())
+	rec := w.batch(rows...)
 	defer rec.Release()
 	if err := write(rec); err != nil {
 		return err
 	}
 	return to.flush()
+}
+
+// batch returns rows as one batch.
+func (w *Writer) batch(rows ...row) arrow.Record {
+	for i := range rows {
+		for j, c := range w.cols {
+			c.put(w.builder.Field(j), &rows[i])
+		}
+	}
+	return withChecks(w.schema, w.builder.NewRecord())
 }
 
 // Close finishes the file, after which other programs can read it, and removes

@@ -60,7 +60,7 @@ Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 interrupted,
 	root.SetErr(a.err)
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.calibrateCommand(), a.collectCommand(), a.configCommand(), a.doctorCommand(), a.flinkCommand(), a.inspectCommand(), a.lawsCommand(), a.matrixCommand(), a.reportCommand(), a.runCommand(), a.serveCommand(), a.stressCommand(), a.throughputCommand(), a.trainOfflineCommand(), a.trainOnlineCommand(), a.versionCommand())
+	root.AddCommand(a.calibrateCommand(), a.collectCommand(), a.configCommand(), a.diagnoseCommand(), a.doctorCommand(), a.flinkCommand(), a.inspectCommand(), a.lawsCommand(), a.matrixCommand(), a.reportCommand(), a.runCommand(), a.serveCommand(), a.stressCommand(), a.throughputCommand(), a.trainOfflineCommand(), a.trainOnlineCommand(), a.versionCommand())
 	group(root)
 	a.trackStart(root)
 	return root

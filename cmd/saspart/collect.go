@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -27,6 +29,7 @@ type collectOptions struct {
 	out        string
 	engine     string
 	single     bool // one partitioner was named: it replaces the experiment's behaviours
+	resume     bool
 	output     string
 	flink      flinkFlags
 }
@@ -41,9 +44,13 @@ every complete window stays. The experiment's collect section says how much is r
 and under which behaviours: for instance several with different exploration rates, which
 alternate by episode.
 
-The trace is DIR/NAME-PARTITIONER-SEED.arrow. It is never overwritten.`,
+The trace is DIR/NAME-PARTITIONER-SEED.arrow. It is never overwritten. --resume continues the
+trace of a run that was interrupted or killed, also with other limits: the job is simulated
+from its beginning, and windows that the trace has are compared. The trace is then what an
+undisturbed run writes.`,
 		Example: `  saspart collect --config wordcount-zipf --partitioner dalton-offline
   saspart collect --config drift --windows 500 --seed 7 --out traces
+  saspart collect --config drift --windows 500 --seed 7 --out traces --resume
   saspart collect --config flights-tdigest --engine local --duration 30s
   saspart collect --config wordcount-zipf --engine flink --flink http://127.0.0.1:8081 --windows 100`,
 		Args: noArgs,
@@ -55,7 +62,9 @@ The trace is DIR/NAME-PARTITIONER-SEED.arrow. It is never overwritten.`,
 	opts.experiment.short(cmd, "windows", "collect.windows", "n", "stop after this many metric windows")
 	opts.experiment.short(cmd, "duration", "collect.duration", "duration", "stop after this much of the job's time")
 	opts.experiment.short(cmd, "episodes", "collect.episodes", "n", "stop after this many episodes")
+	opts.experiment.loads(cmd)
 	cmd.Flags().StringVar(&opts.out, "out", opts.out, "`folder` for the trace")
+	cmd.Flags().BoolVar(&opts.resume, "resume", false, "continue the trace of an interrupted run")
 	cmd.MarkFlagsMutuallyExclusive("windows", "duration")
 	engineFlag(cmd, &opts.engine, experiment.Engines()...)
 	opts.flink.add(cmd)
@@ -114,6 +123,11 @@ func (a *app) runCollect(ctx context.Context, opts collectOptions) (err error) {
 	}
 	path := tracePath(opts.out, e, meta.Partitioner)
 	trace := &lazyTrace{path: path, meta: meta}
+	if opts.resume {
+		if err := a.resumeTrace(trace, opts.engine); err != nil {
+			return err
+		}
+	}
 	sum := dataset.NewSummariser(meta)
 	meter := a.progress("collect", "windows", expectedWindows(e, run.Config))
 	run.Sink = trace
@@ -131,6 +145,7 @@ func (a *app) runCollect(ctx context.Context, opts collectOptions) (err error) {
 	if trace.writer == nil {
 		return err
 	}
+	a.hint(sum.Summary())
 	// The summary is printed also if the run did not reach its end.
 	return errors.Join(err, a.printCollected(path, sum.Summary(), err == nil || errors.Is(err, context.Canceled), opts.output))
 }
@@ -145,6 +160,18 @@ func (a *app) printCollected(path string, s dataset.Summary, closed bool, output
 	return a.print(output, collected{Trace: path, Bytes: info.Size(), Summary: s}, fmt.Sprintf("%s, %s in %s\nimbalance mean %.3f, last %.3f\ntrace %s (%.1f MB)\n",
 		plural(s.Windows, "window"), plural(int(s.Records), "record"), plural(s.Episodes, "episode"),
 		s.Imbalance.Mean, s.Imbalance.Last, path, float64(info.Size())/1e6))
+}
+
+// hint tells a user whose job shows nothing about partitioning what to set.
+func (a *app) hint(s dataset.Summary) {
+	const idle, hopeless = 0.05, 0.5
+	switch {
+	case s.Records == 0:
+	case s.Busy.Max < idle:
+		a.narrate("hint: the workers are idle, at most %.1f %% busy: offer them more (--load 0.8), or records that cost more (job.costs)", 100*s.Busy.Max)
+	case s.Backpressured > hopeless:
+		a.narrate("hint: the source was blocked %.0f %% of the time: offer less (--load 0.8), or see how much each partitioner holds (saspart throughput)", 100*s.Backpressured)
+	}
 }
 
 // leftOut counts the rows that the sources of a command's jobs skipped (on_bad_row: skip).
@@ -194,6 +221,41 @@ func (t *lazyTrace) Close() error {
 		return nil
 	}
 	return t.writer.Close()
+}
+
+// resumeTrace opens a trace that has the run's first windows.
+func (a *app) resumeTrace(t *lazyTrace, engine string) (err error) {
+	if experiment.RealTime(engine) {
+		return usagef("--resume: a job on the engine %s never has the same windows again; collect into another folder, and train from both traces", engine)
+	}
+	if _, err := os.Stat(t.path); errors.Is(err, fs.ErrNotExist) {
+		return usagef("--resume: there is no trace %s to continue; leave the flag out", t.path)
+	}
+	if t.writer, err = dataset.Resume(t.path, func(m dataset.Meta) error { return sameRun(m, t.meta) }); err == nil {
+		a.narrate("%s has %s; they are simulated again", t.path, plural(int(t.writer.Kept()), "window"))
+	}
+	return err
+}
+
+// sameRun returns an error if traces with the given metadata do not have the same windows, as far
+// as both go.
+func sameRun(old, now dataset.Meta) error {
+	configs := make([]map[string]any, 2)
+	for i, m := range []*dataset.Meta{&old, &now} {
+		if err := yaml.Unmarshal([]byte(m.Config), &configs[i]); err != nil {
+			return fmt.Errorf("read its configuration: %w", err)
+		}
+		if limits, ok := configs[i]["collect"].(map[string]any); ok {
+			for _, name := range []string{"windows", "duration", "episodes"} {
+				delete(limits, name)
+			}
+		}
+		m.Config, m.Created = "", ""
+	}
+	if old != now || !reflect.DeepEqual(configs[0], configs[1]) {
+		return usagef("it is of another configuration, seed or engine than this run: give the flags that it was collected with (saspart inspect shows them), or another --out")
+	}
+	return nil
 }
 
 // traceMeta describes the run in its trace. It has no time and no path in it: the

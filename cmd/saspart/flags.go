@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -8,9 +9,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/saspart/saspart/config"
+	"github.com/saspart/saspart/config/field"
 	"github.com/saspart/saspart/config/nearest"
 	"github.com/saspart/saspart/config/strict"
 	"github.com/saspart/saspart/configs"
+	"github.com/saspart/saspart/eval/rate"
+	"github.com/saspart/saspart/stream"
 )
 
 // choice is the value of a flag that takes one of several words.
@@ -72,6 +76,8 @@ func complete(cmd *cobra.Command, flag string, words []string) {
 type experimentFlags struct {
 	config    string
 	overrides []strict.Override
+	input     bool    // the records are those of a file that was named
+	part      float64 // of the fluid bound, which the rate is set to; 0: the rate as it is
 }
 
 // add adds --config, --seed and --set.
@@ -79,6 +85,11 @@ func (f *experimentFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&f.config, "config", "c", "", "experiment `file`, or the name of a ready one (saspart config list)")
 	complete(cmd, "config", configs.Names())
 	f.short(cmd, "seed", "seed", "N", "seed of all randomness")
+	cmd.Flags().Var(&inputFlag{f: f}, "input", "read the records from this CSV, Arrow or Parquet `file`; without --config the job counts them by key, at 0.5 ms each")
+	f.short(cmd, "key", "source.file.key", "column", "column of the input with the key")
+	cmd.Flags().Var(&payloadFlag{f: f}, "payload", "`columns` of the input that the task reads, separated by commas")
+	f.short(cmd, "task", "task.name", "name", "what is computed for each key: count, wordcount or tdigest")
+	complete(cmd, "task", stream.TaskNames())
 	cmd.Flags().Var(&setFlag{f}, "set", "set a value of the experiment, for example job.workers=16 (repeatable)")
 }
 
@@ -101,7 +112,62 @@ func (f *experimentFlags) short(cmd *cobra.Command, name, path, metavar, usage s
 
 // load resolves the experiment.
 func (f *experimentFlags) load(a *app) (*config.Experiment, *strict.Origins, error) {
-	return config.Load(f.config, a.env, f.overrides)
+	if f.input && f.config == "" {
+		f.fallback("task.name", stream.TaskCount, "the default with --input")
+		f.fallback("job.costs.record", "500us", "the default with --input")
+	}
+	e, origins, err := config.Load(f.config, a.env, f.overrides)
+	if err == nil && f.part != 0 {
+		if err = field.In("--load", field.Finite("", f.part, 0, 10)); err == nil {
+			err = rate.Offer(e, f.part)
+		}
+	}
+	return e, origins, err
+}
+
+// fallback sets the value at path unless a flag does.
+func (f *experimentFlags) fallback(path, value, from string) {
+	if !slices.ContainsFunc(f.overrides, func(o strict.Override) bool { return o.Path == path }) {
+		f.override(path, value, from)
+	}
+}
+
+// loads adds --load.
+func (f *experimentFlags) loads(cmd *cobra.Command) {
+	cmd.Flags().Float64Var(&f.part, "load", 0, "set the rate to this `part` of what the workers can do (the fluid bound); 0: the experiment's rate")
+}
+
+// inputFlag makes a file the source of an experiment.
+type inputFlag struct {
+	f    *experimentFlags
+	path string
+}
+
+func (i *inputFlag) String() string { return i.path }
+func (i *inputFlag) Type() string   { return "file" }
+func (i *inputFlag) Set(path string) error {
+	i.path, i.f.input = path, true
+	i.f.override("source.kind", stream.KindFile, "--input "+path)
+	i.f.override("source.file.path", path, "--input "+path)
+	return nil
+}
+
+// payloadFlag sets the columns of a file's payload.
+type payloadFlag struct {
+	f       *experimentFlags
+	columns string
+}
+
+func (p *payloadFlag) String() string { return p.columns }
+func (p *payloadFlag) Type() string   { return "columns" }
+func (p *payloadFlag) Set(columns string) error {
+	p.columns = columns
+	text, err := json.Marshal(strings.Split(columns, ",")) // which is YAML too
+	if err != nil {
+		return err
+	}
+	p.f.override("source.file.payload", string(text), "--payload "+columns)
+	return nil
 }
 
 // setFlag collects --set path=value.

@@ -26,6 +26,7 @@ type runOptions struct {
 	engine       string
 	results      string // file for the reduced results; empty: none
 	warmup       int    // windows that are shown, but not summed up
+	hints        bool   // tell the user of jobs that show nothing
 	output       string
 	server       serverOptions
 	flink        flinkFlags
@@ -36,7 +37,7 @@ type runOptions struct {
 const runWindows = "30"
 
 func (a *app) runCommand() *cobra.Command {
-	var opts runOptions
+	opts := runOptions{hints: true}
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run a job under one or several partitioners and show each window",
@@ -64,6 +65,7 @@ then replaces FILE. It has complete windows only.`,
 	opts.experiment.policies(cmd)
 	opts.experiment.short(cmd, "windows", "collect.windows", "n", "stop after this many metric windows (default "+runWindows+"); 0: when the source ends")
 	opts.experiment.short(cmd, "duration", "collect.duration", "duration", "stop after this much of the job's time")
+	opts.experiment.loads(cmd)
 	cmd.Flags().StringVar(&opts.results, "results", "", "write the reduced results to this CSV `file`")
 	cmd.Flags().IntVar(&opts.warmup, "warmup", 0, "`windows` at the beginning that are not counted")
 	cmd.MarkFlagsMutuallyExclusive("windows", "duration")
@@ -208,6 +210,9 @@ func (a *app) runOne(ctx context.Context, e *config.Experiment, opts runOptions,
 		err = errors.Join(err, sink.results.close(err == nil || errors.Is(err, context.Canceled)))
 	}
 	s := sink.summary()
+	if opts.hints {
+		a.hint(s.Summary)
+	}
 	s.Complete = err == nil
 	s.Imbalance.Series = nil // the windows were shown
 	return s, err

@@ -30,7 +30,7 @@ func lightRun(more ...string) []string {
 
 func TestRunText(t *testing.T) {
 	code, out, narration := saspart(t, nil, lightRun("--windows", "4", "--warmup", "2", "--partitioner", "hash,waterfill", "--set", "job.work_ratio=9000")...)
-	if code != codeOK || narration != "" {
+	if code != codeOK || strings.Count(narration, "\n") != 1 || !strings.HasPrefix(narration, "hint: the source was blocked 86 %") {
 		t.Fatalf("exit code %d, stderr %q", code, narration)
 	}
 	golden(t, "run.txt", out)

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/saspart/saspart/dataset"
 	"github.com/saspart/saspart/policy"
 )
@@ -153,6 +155,40 @@ func TestCollectLimits(t *testing.T) {
 		if code, stdout, narration := saspart(t, nil, args...); code != codeOK || !strings.HasPrefix(stdout, c.want) {
 			t.Errorf("%v: exit code %d, %s%s", c.args, code, stdout, narration)
 		}
+	}
+}
+
+// A collection is resumed with the same job, and with any limits.
+func TestCollectResume(t *testing.T) {
+	out, whole := t.TempDir(), t.TempDir()
+	name := "wordcount-zipf-hash-1.arrow"
+	at := func(dir string, more ...string) []string {
+		return light(append([]string{"--partitioner", "hash", "--out", dir}, more...)...)
+	}
+	for _, c := range []struct {
+		why  string
+		args []string
+		code int
+		says string
+	}{
+		{"no trace yet", at(out, "--resume"), codeUsage, "there is no trace"},
+		{"the first part", at(out, "--windows", "3"), codeOK, ""},
+		{"without --resume", at(out, "--windows", "9"), codeFailed, "continue it with --resume"},
+		{"another seed has another trace", at(out, "--seed", "2", "--resume"), codeUsage, "there is no trace"},
+		{"another job", at(out, "--set", "job.workers=9", "--resume"), codeUsage, "another configuration"},
+		{"a job in real time", at(out, "--engine", "local", "--resume"), codeUsage, "never has the same windows"},
+		{"more windows", at(out, "--windows", "9", "--resume"), codeOK, "has 3 windows"},
+		{"undisturbed", at(whole, "--windows", "9"), codeOK, ""},
+	} {
+		code, _, narration := saspart(t, nil, c.args...)
+		if code != c.code || !strings.Contains(narration, c.says) {
+			t.Errorf("%s: exit code %d\n%s", c.why, code, narration)
+		}
+	}
+	got, _, complete := windows(t, filepath.Join(out, name))
+	want, _, _ := windows(t, filepath.Join(whole, name))
+	if diff := cmp.Diff(want, got); diff != "" || !complete || len(got) != 9 {
+		t.Errorf("%d windows, complete %v:\n%s", len(got), complete, diff)
 	}
 }
 

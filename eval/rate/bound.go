@@ -1,6 +1,7 @@
 package rate
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -76,6 +77,24 @@ func BoundsOf(e *config.Experiment, c *checkpoint.Checkpoint, from, to int) (Bou
 		return Bounds{}, fmt.Errorf("bounds: %w", err)
 	}
 	return b, nil
+}
+
+// Offer sets an experiment's rate to a part of the fluid bound at its start.
+func Offer(e *config.Experiment, load float64) error {
+	b, err := BoundsOf(e, nil, 0, 1)
+	if err != nil {
+		return err
+	}
+	return b.offer(e, load)
+}
+
+// offer sets the rate to a part of the fluid bound.
+func (b *Bounds) offer(e *config.Experiment, load float64) error {
+	if b.Fluid == 0 {
+		return errors.New("what the workers can do is not known, because they are native or a record costs nothing; set the rate (load: 0 and rate.rate)")
+	}
+	e.Rate.Kind, e.Rate.Rate, e.Rate.Stages = stream.RateFixed, load*b.Fluid, nil
+	return nil
 }
 
 // meanSpeeds are the workers' mean speeds over windows.

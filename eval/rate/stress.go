@@ -93,10 +93,9 @@ func Stress(ctx context.Context, s Subject, c StressConfig, heap func() uint64, 
 		return nil, err
 	}
 	if c.Load > 0 {
-		if bounds.Fluid == 0 {
-			return nil, errors.New("stress: what native workers can do is not known; set the rate (load: 0 and rate.rate)")
+		if err := bounds.offer(&e, c.Load); err != nil {
+			return nil, fmt.Errorf("stress: %w", err)
 		}
-		e.Rate.Kind, e.Rate.Rate, e.Rate.Stages = stream.RateFixed, c.Load*bounds.Fluid, nil
 	}
 	g := &strain{res: &Stressed{Bounds: bounds}, timer: &RouteTimer{}, cpu: NewCPUMeter(&e, s.Engine), warmup: c.Warmup, heap: heap, each: each, latency: hdrhistogram.New(1000, 1e14, 2)}
 	if err := s.run(ctx, &e, windows, g, experiment.Options{Latency: g.observe}, g.timer); err != nil {
