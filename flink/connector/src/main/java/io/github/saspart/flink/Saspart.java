@@ -8,12 +8,14 @@ import io.github.saspart.flink.internal.EnvelopeEdge;
 import io.github.saspart.flink.internal.EnvelopePartitioner;
 import io.github.saspart.flink.internal.EnvelopeTypeInfo;
 import io.github.saspart.flink.internal.KeyCodec;
-import io.github.saspart.flink.internal.MergeFunction;
+import io.github.saspart.flink.internal.MergeOperator;
 import io.github.saspart.flink.internal.Merger;
+import io.github.saspart.flink.internal.PartialsOperator;
 import io.github.saspart.flink.internal.PartitionOperator;
 import io.github.saspart.flink.internal.Plan;
 import io.github.saspart.flink.internal.StateKeyTypeInfo;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import org.apache.flink.api.common.functions.AggregateFunction;
 import org.apache.flink.api.common.functions.RichFunction;
 import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
@@ -66,7 +68,8 @@ public final class Saspart {
     public static <T, K> SingleOutputStreamOperator<T> partition(
             DataStream<T> stream, KeySelector<T, K> key, TypeInformation<K> keyType, SaspartOptions options) {
         onlyUse(stream, options);
-        Plan plan = new Plan(options, partitioners(stream, options), 0, options.slideMillis(), 1);
+        Plan plan = new Plan(
+                options, partitioners(stream, options), 0, WindowSpec.tumbling(Duration.ofMillis(options.slideMillis())));
         KeySelector<T, K> cleaned = stream.getExecutionEnvironment().clean(key);
         KeyCodec<K> codec = codec(stream, keyType, options);
         BareEdge<T, K> edge = new BareEdge<>(cleaned, codec, options.workers());
@@ -85,7 +88,7 @@ public final class Saspart {
      * with all records, under every partitioner. This holds if workers fail while checkpoints are
      * enabled, and if the job is restored with another number of subtasks. A record is late if a
      * watermark has ended its slide before it arrives. It is then dropped and counted in {@code
-     * numLateRecordsDropped}, also for windows that have not ended. The results are never marked idle.
+     * numLateRecordsDropped}, also for windows that have not ended. While all sources are idle, so are the results.
      *
      * <p>A key and window can be divided into two results only by late records in two cases. One is a
      * source that was idle and resumes behind the others' watermarks, under partitioners that decide in
@@ -136,8 +139,7 @@ public final class Saspart {
         TypeInformation<Tuple3<K, Long, ACC>> partialType = Types.TUPLE(keyType, Types.LONG, accumulatorType);
         TypeInformation<Tuple3<K, Long, OUT>> outType = Types.TUPLE(keyType, Types.LONG, resultType);
         OutputTag<Tuple3<K, Long, ACC>> partials = new OutputTag<>(options.uid() + "-partials", partialType);
-        Plan plan = new Plan(
-                options, partitioners(stream, options), options.reducers(), window.slideMillis(), window.slides());
+        Plan plan = new Plan(options, partitioners(stream, options), options.reducers(), window);
 
         KeySelector<T, K> cleanedKey = stream.getExecutionEnvironment().clean(key);
         EnvelopeEdge<T> edge = new EnvelopeEdge<>();
@@ -152,11 +154,17 @@ public final class Saspart {
                 .uid(options.uid() + "-worker")
                 .setParallelism(options.workers());
         keepByKey(whole, keyType);
-        DataStream<Tuple3<K, Long, ACC>> split = whole.getSideOutput(partials);
+        OutputTag<Tuple3<Integer, Integer, Long>> idleness =
+                new OutputTag<>(options.uid() + "-idleness", Types.TUPLE(Types.INT, Types.INT, Types.LONG));
+        SingleOutputStreamOperator<Tuple3<K, Long, ACC>> split = chained(whole.getSideOutput(partials)
+                .transform(options.uid() + "-partials", partialType, new PartialsOperator<>(idleness)))
+                .uid(options.uid() + "-partials")
+                .setParallelism(options.workers());
+        DataStream<Tuple3<Integer, Integer, Long>> idle = split.getSideOutput(idleness).broadcast();
         return whole.union(isBytes(keyType)
                 ? merged(split.keyBy(p -> new String((byte[]) p.f0, StandardCharsets.ISO_8859_1), Types.STRING),
-                        plan, cleaned, partialType, outType)
-                : merged(split.keyBy(p -> p.f0, keyType), plan, cleaned, partialType, outType));
+                        idle, plan, cleaned, partialType, outType)
+                : merged(split.keyBy(p -> p.f0, keyType), idle, plan, cleaned, partialType, outType));
     }
 
     /**
@@ -174,11 +182,15 @@ public final class Saspart {
     /** The output stream of a partitioner. */
     private static <T, K, OUT> SingleOutputStreamOperator<OUT> routed(
             DataStream<T> stream, PartitionOperator<T, K, OUT> partitioner, TypeInformation<OUT> type, SaspartOptions options) {
-        SingleOutputStreamOperator<OUT> operator = stream.transform(options.uid() + "-partitioner", type, partitioner);
-        ((PhysicalTransformation<OUT>) operator.getTransformation()).setChainingStrategy(ChainingStrategy.ALWAYS);
-        return operator
+        return chained(stream.transform(options.uid() + "-partitioner", type, partitioner))
                 .uid(options.uid() + "-partitioner")
                 .setParallelism(partitioners(stream, options));
+    }
+
+    /** Has an operator run in the tasks of its producer, where its parallelism allows it. */
+    private static <T> SingleOutputStreamOperator<T> chained(SingleOutputStreamOperator<T> operator) {
+        ((PhysicalTransformation<T>) operator.getTransformation()).setChainingStrategy(ChainingStrategy.ALWAYS);
+        return operator;
     }
 
     private static <K> KeyCodec<K> codec(DataStream<?> stream, TypeInformation<K> keyType, SaspartOptions options) {
@@ -198,14 +210,15 @@ public final class Saspart {
 
     private static <R, K, ACC, OUT> DataStream<Tuple3<K, Long, OUT>> merged(
             KeyedStream<Tuple3<K, Long, ACC>, R> split,
+            DataStream<Tuple3<Integer, Integer, Long>> idle,
             Plan plan,
             AggregateFunction<?, ACC, OUT> function,
             TypeInformation<Tuple3<K, Long, ACC>> partialType,
             TypeInformation<Tuple3<K, Long, OUT>> outType) {
         String name = plan.options().uid() + "-reducer";
         return split
-                .process(new MergeFunction<>(plan, function, partialType), outType)
-                .name(name)
+                .connect(idle)
+                .transform(name, outType, new MergeOperator<R, K, ACC, OUT>(plan, function, partialType))
                 .uid(name)
                 .setParallelism(plan.options().reducers());
     }

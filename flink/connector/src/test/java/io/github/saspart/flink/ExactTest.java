@@ -75,6 +75,26 @@ class ExactTest extends OnCluster {
         Committed.verify("sum-" + partitioner, numbers.expect(new Fixtures.SumAndCount(), SLIDING));
     }
 
+    /** Windows as Flink assigns them; the expected results are those of its own assigner. */
+    @ParameterizedTest
+    @CsvSource({
+        "300, 100, 30, dagreedy", // an offset
+        "300, 100, -30, table",
+        "250, 100, 0, dagreedy", // no multiple of the slide: panes of 50
+        "250, 100, 70, dalton-original", // and an offset
+        "70, 110, 25, wchoices", // records between windows
+        "110, 110, 109, dagreedy", // tumbling
+    })
+    void everyWindow(int size, int slide, int offset, String partitioner) throws Exception {
+        Numbers numbers = new Numbers(40_000, 300);
+        String sink = "window-" + size + "-" + slide + "-" + offset;
+        WindowSpec window = WindowSpec.sliding(Duration.ofMillis(size), Duration.ofMillis(slide), Duration.ofMillis(offset));
+        StreamExecutionEnvironment env = environment(directory, 100, "hashmap");
+        build(env, numbers, 0, 4, new Throttle(20, 12_000), partitioner, new Fixtures.SumAndCount(), window, sink);
+        cluster.await(cluster.start(env, null));
+        Committed.verify(sink, numbers.expect(new Fixtures.SumAndCount(), window));
+    }
+
     /** A subtask fails between checkpoints; what was routed one way may be routed another way then. */
     @ParameterizedTest
     @CsvSource({

@@ -14,6 +14,9 @@ import org.apache.flink.api.connector.source.lib.NumberSequenceSource;
 import org.apache.flink.api.java.functions.KeySelector;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
+import org.apache.flink.streaming.api.windowing.assigners.SlidingEventTimeWindows;
+import org.apache.flink.streaming.api.windowing.assigners.WindowAssigner;
+import org.apache.flink.streaming.api.windowing.windows.TimeWindow;
 
 /** Streams, aggregate functions and their single-threaded results for tests. */
 public final class Fixtures {
@@ -81,11 +84,14 @@ public final class Fixtures {
         /** Those of the numbers below {@code end}. */
         <ACC, OUT> Map<String, OUT> expect(AggregateFunction<Long, ACC, OUT> function, WindowSpec window, long end) {
             Map<String, TreeMap<Long, ACC>> windows = new HashMap<>();
+            WindowAssigner<Object, TimeWindow> flinks = SlidingEventTimeWindows.of(
+                    Duration.ofMillis(window.panes() * window.paneMillis()),
+                    Duration.ofMillis(window.step() * window.paneMillis()),
+                    Duration.ofMillis(window.offsetMillis()));
             for (long n = 0; n < end; n++) {
                 TreeMap<Long, ACC> of = windows.computeIfAbsent(key(n), k -> new TreeMap<>());
-                long slide = Math.floorDiv(time(n), window.slideMillis());
-                for (long last = slide + 1; last <= slide + window.slides(); last++) {
-                    long at = last * window.slideMillis();
+                for (TimeWindow in : flinks.assignWindows(n, time(n), null)) {
+                    long at = in.getEnd();
                     of.put(at, function.add(n, of.containsKey(at) ? of.get(at) : function.createAccumulator()));
                 }
             }

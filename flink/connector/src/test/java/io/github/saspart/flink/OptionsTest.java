@@ -57,19 +57,30 @@ class OptionsTest {
     }
 
     @Test
-    void windowsAreMultiplesOfTheirSlides() {
+    void windowsArePanes() {
         WindowSpec window = WindowSpec.sliding(Duration.ofSeconds(3), Duration.ofMillis(500));
-        assertEquals(500, window.slideMillis());
-        assertEquals(6, window.slides());
-        assertEquals(1, WindowSpec.tumbling(Duration.ofMillis(7)).slides());
+        assertEquals(500, window.paneMillis());
+        assertEquals(6, window.panes());
+        assertEquals(1, window.step());
+        assertEquals(1, WindowSpec.tumbling(Duration.ofMillis(7)).panes());
+        WindowSpec other = WindowSpec.sliding(Duration.ofMillis(1000), Duration.ofMillis(300), Duration.ofMillis(-1));
+        assertEquals(100, other.paneMillis());
+        assertEquals(10, other.panes());
+        assertEquals(3, other.step());
+        assertEquals(299, other.offsetMillis());
         for (Duration[] bad : new Duration[][] {
-            {Duration.ofMillis(1000), Duration.ofMillis(300)}, // no multiple
+            {Duration.ofDays(300), Duration.ofMillis(7)}, // 2^32 panes
             {Duration.ofNanos(1500), Duration.ofNanos(500)}, // finer than Flink's time
             {Duration.ZERO, Duration.ZERO},
             {Duration.ofMillis(-5), Duration.ofMillis(5)},
         }) {
             Exception e = assertThrows(IllegalArgumentException.class, () -> WindowSpec.sliding(bad[0], bad[1]));
             assertTrue(e.getMessage().startsWith("window: "), e.getMessage());
+        }
+        for (Duration bad : new Duration[] {Duration.ofMillis(7), Duration.ofMillis(-7), Duration.ofNanos(1)}) {
+            Exception e = assertThrows(
+                    IllegalArgumentException.class, () -> WindowSpec.tumbling(Duration.ofMillis(7), bad), bad.toString());
+            assertTrue(e.getMessage().startsWith("window: offset is "), e.getMessage());
         }
     }
 

@@ -38,7 +38,6 @@ import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
 import org.apache.flink.streaming.api.operators.Triggerable;
 import org.apache.flink.streaming.api.watermark.Watermark;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
-import org.apache.flink.streaming.runtime.watermarkstatus.WatermarkStatus;
 import org.apache.flink.util.OutputTag;
 
 /**
@@ -193,13 +192,16 @@ public final class CombineOperator<T, K, ACC, OUT> extends AbstractStreamOperato
         }
         long time = record.getTimestamp();
         if (time < begins || time >= ends) {
-            slide = Slides.of(time, plan.length);
-            begins = slide * plan.length;
+            slide = plan.times.of(time);
+            begins = plan.times.begin(slide);
             ends = begins + plan.length;
         }
         if (slide < next) {
             lateRecords.inc();
             return;
+        }
+        if (plan.windowEnd(slide) >= slide + plan.slides) {
+            return; // it is between two windows
         }
         T value = envelope.value;
         meter.begin(value);
@@ -223,42 +225,30 @@ public final class CombineOperator<T, K, ACC, OUT> extends AbstractStreamOperato
         setCurrentKey(new StateKey<>(groups.code(hash), hash, key));
         state.put(slide, accumulator);
         if (isNew) {
-            timers.registerEventTimeTimer(VoidNamespace.INSTANCE, lastMilli(Math.max(slide, next)));
+            timers.registerEventTimeTimer(VoidNamespace.INSTANCE, plan.times.lastMilli(plan.windowEnd(Math.max(slide, next))));
         }
-    }
-
-    /** The last ms of a slide, which is the time of results of windows that end with it; before the end of time. */
-    private long lastMilli(long of) {
-        return of >= Long.MAX_VALUE / plan.length - 1 ? Long.MAX_VALUE - 1 : (of + 1) * plan.length - 1;
     }
 
     @Override
     public void processWatermark(Watermark mark) throws Exception {
-        long last = Slides.ended(mark.getTimestamp(), plan.length);
+        long last = plan.times.ended(mark.getTimestamp());
         if (last < next) {
             super.processWatermark(mark);
             return;
         }
         panes.flush();
         super.processWatermark(mark); // ends windows, in order
-        if (ending < last) {
+        if (ending < plan.windowEnd(last - plan.step + 1)) {
             keys = 0;
         }
         next = last + 1;
         board.forget(next - plan.slides + 1);
     }
 
-    /**
-     * Is not forwarded. A reducer would not wait for this worker while it seems idle, although the worker
-     * may be behind the others and not know yet that there are records again.
-     */
-    @Override
-    public void processWatermarkStatus(WatermarkStatus status) {}
-
     /** Ends a key's window: hands its result on, and drops the pane that no later window has. */
     @Override
     public void onEventTime(InternalTimer<StateKey<K>, VoidNamespace> timer) throws Exception {
-        long last = Slides.of(timer.getTimestamp(), plan.length);
+        long last = plan.times.of(timer.getTimestamp());
         long first = last - plan.slides + 1;
         if (last != ending) {
             verdict = board.verdict(first, last);
@@ -275,17 +265,17 @@ public final class CombineOperator<T, K, ACC, OUT> extends AbstractStreamOperato
         for (Map.Entry<Long, ACC> pane : window) {
             long slide = pane.getKey();
             if (first <= slide && slide <= last) {
-                joined = join(joined, pane.getValue(), slide > first);
+                joined = join(joined, pane.getValue(), slide >= first + plan.step);
             }
-            if (slide > first) {
-                again = Math.max(slide, last + 1);
+            if (slide >= first + plan.step) {
+                again = plan.windowEnd(Math.max(slide, last + 1));
             } else {
                 state.remove(slide);
             }
         }
         window.clear();
-        if (again < Slides.LAST && lastMilli(again) > timer.getTimestamp()) {
-            timers.registerEventTimeTimer(VoidNamespace.INSTANCE, lastMilli(again));
+        if (again < Slides.LAST && plan.times.lastMilli(again) > timer.getTimestamp()) {
+            timers.registerEventTimeTimer(VoidNamespace.INSTANCE, plan.times.lastMilli(again));
         }
         if (joined != null) {
             emit(timer.getKey(), timer.getTimestamp(), joined);

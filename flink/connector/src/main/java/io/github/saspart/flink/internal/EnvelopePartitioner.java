@@ -110,7 +110,7 @@ public final class EnvelopePartitioner<T, K> extends PartitionOperator<T, K, Env
 
     @Override
     public void processWatermark(Watermark mark) throws Exception {
-        long ended = Slides.ended(mark.getTimestamp(), plan.length);
+        long ended = plan.times.ended(mark.getTimestamp());
         if (ended >= ledger.closed()) {
             tell(ledger.close(ended));
         }

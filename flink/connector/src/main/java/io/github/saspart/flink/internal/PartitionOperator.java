@@ -186,7 +186,7 @@ public abstract class PartitionOperator<T, K, OUT> extends AbstractStreamOperato
 
     /** Goes to the slide of a time, and begins it if it is later than all before. */
     private void turn(long time) {
-        long slide = Slides.of(time, plan.length);
+        long slide = plan.times.of(time);
         if (slide > newest) {
             long now = now();
             long begun = Math.min(slide, now + MOST_AHEAD);
@@ -199,7 +199,7 @@ public abstract class PartitionOperator<T, K, OUT> extends AbstractStreamOperato
                 inbox.take(Math.max(begun, now), new Taker(begun));
             }
         }
-        begins = slide * plan.length;
+        begins = plan.times.begin(slide);
         ends = begins + plan.length;
         late = !enter(slide);
     }
@@ -211,7 +211,7 @@ public abstract class PartitionOperator<T, K, OUT> extends AbstractStreamOperato
 
     /** The slide of the clock. */
     private long now() {
-        return Slides.of(System.currentTimeMillis(), plan.length);
+        return plan.times.of(System.currentTimeMillis());
     }
 
     /** Lets {@link #catchUp} be called between two records. On any thread. */
@@ -232,7 +232,7 @@ public abstract class PartitionOperator<T, K, OUT> extends AbstractStreamOperato
         if (newest == Slides.FIRST || !(router instanceof Follower)) {
             return;
         }
-        long left = (newest + 2) * plan.length - System.currentTimeMillis();
+        long left = plan.times.begin(newest + 2) - System.currentTimeMillis();
         if (left >= 0) { // it may come to be behind
             if (inbox.canCatchUp()) {
                 Background.THREAD.after(left + 1, this::catchUpSoon);

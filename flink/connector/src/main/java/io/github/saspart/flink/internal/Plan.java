@@ -1,10 +1,12 @@
 package io.github.saspart.flink.internal;
 
 import io.github.saspart.flink.SaspartOptions;
+import io.github.saspart.flink.WindowSpec;
 import io.github.saspart.flink.client.Attachment;
 import io.github.saspart.flink.client.Listener;
 import io.github.saspart.flink.client.Server;
 import io.github.saspart.flink.internal.report.Reporter;
+import io.github.saspart.flink.internal.split.Slides;
 import io.github.saspart.flink.routing.Env;
 import io.github.saspart.flink.routing.Route;
 import io.github.saspart.v1.Hello;
@@ -25,21 +27,29 @@ public final class Plan implements Serializable {
     final int reducers; // 0: nothing is aggregated
     final long length; // of a slide, ms
     final int slides; // in an aggregation window
+    final int step; // slides from an aggregation window to the next
+    final Slides times;
 
     /**
      * Holds the plan.
      *
      * @param partitioners how many partitioner subtasks there are
      * @param reducers how many reducer subtasks there are; 0: records are not aggregated
-     * @param length of a slide, ms
-     * @param slides in an aggregation window
+     * @param window of the aggregation; its panes are the slides
      */
-    public Plan(SaspartOptions options, int partitioners, int reducers, long length, int slides) {
+    public Plan(SaspartOptions options, int partitioners, int reducers, WindowSpec window) {
         this.options = options;
         this.partitioners = partitioners;
         this.reducers = reducers;
-        this.length = length;
-        this.slides = slides;
+        this.length = window.paneMillis();
+        this.slides = window.panes();
+        this.step = window.step();
+        this.times = new Slides(length, window.offsetMillis());
+    }
+
+    /** The last slide of the first aggregation window that ends with a slide or later. */
+    long windowEnd(long slide) {
+        return slide + Math.floorMod(slides - 1 - slide, step);
     }
 
     /** The job's options. */

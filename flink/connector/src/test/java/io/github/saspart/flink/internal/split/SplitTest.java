@@ -42,15 +42,15 @@ class SplitTest {
 
     @Test
     void slidesAreNumbered() {
-        assertEquals(0, Slides.of(99, 100));
-        assertEquals(1, Slides.of(100, 100));
-        assertEquals(-1, Slides.of(-1, 100), "before the epoch");
-        assertTrue(Slides.of(Long.MIN_VALUE, 1) > Slides.FIRST);
-        assertTrue(Slides.of(Long.MAX_VALUE, 1) < Slides.LAST);
-        assertEquals(-1, Slides.ended(98, 100), "a record at 99 may come");
-        assertEquals(0, Slides.ended(99, 100));
-        assertEquals(Slides.LAST, Slides.ended(Long.MAX_VALUE, 100));
-        assertTrue(Slides.ended(Long.MIN_VALUE, 100) <= Slides.of(Long.MIN_VALUE, 100));
+        assertEquals(0, new Slides(100, 0).of(99));
+        assertEquals(1, new Slides(100, 0).of(100));
+        assertEquals(-1, new Slides(100, 0).of(-1), "before the epoch");
+        assertTrue(new Slides(1, 0).of(Long.MIN_VALUE) > Slides.FIRST);
+        assertTrue(new Slides(1, 0).of(Long.MAX_VALUE) < Slides.LAST);
+        assertEquals(-1, new Slides(100, 0).ended(98), "a record at 99 may come");
+        assertEquals(0, new Slides(100, 0).ended(99));
+        assertEquals(Slides.LAST, new Slides(100, 0).ended(Long.MAX_VALUE));
+        assertTrue(new Slides(100, 0).ended(Long.MIN_VALUE) <= new Slides(100, 0).of(Long.MIN_VALUE));
     }
 
     /** Beside each key's worker by both routes. */
