@@ -17,7 +17,7 @@ type Mask struct {
 
 // MaskConfig chooses the form of the mask.
 type MaskConfig struct {
-	Spread    int  `yaml:"spread"`    // number of heaviest keys that may use every worker
+	Spread    int  `yaml:"spread"`    // number of heaviest keys that may use every worker; at least 1 for a policy that adapts and is trained on a job
 	TrueHot   int  `yaml:"true_hot"`  // keys in the mask; 0 derives the number from the key distribution
 	Reach     int  `yaml:"reach"`     // least number of workers of a key, and all hot keys are in the mask; 0: as the key's weight has it
 	Published bool `yaml:"published"` // derive the number as the published code does, faults included

@@ -224,6 +224,9 @@ func (b *onlineBuild) describePolicy() {
 	if b.Experiment.Fluid.Model == fluid.ReferenceModel {
 		mask.TrueHot = hot
 	}
+	if b.Training.Observation == policy.AdaptiveObservation {
+		mask.Spread = max(mask.Spread, 1) // so that work can go from any worker to any other
+	}
 	m := policy.NewMask(shares, workers, mask)
 	b.policy.Shares = &checkpoint.SharesSpec{
 		Workers: m.Workers, Mask: m.Keys, HotKeys: hot, KeyShares: shares,
