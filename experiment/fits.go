@@ -7,7 +7,6 @@ import (
 	"github.com/saspart/saspart/partition/table"
 	"github.com/saspart/saspart/policy/checkpoint"
 	"github.com/saspart/saspart/policy/plan"
-	"github.com/saspart/saspart/stream"
 )
 
 // fits returns an error if the experiment's policy is of the shares action and was trained on
@@ -25,11 +24,11 @@ func fits(e *config.Experiment) error {
 	if followed.Shares == nil || len(followed.Shares.KeyShares) == 0 {
 		return nil // any keys suit it, or it does not say which do
 	}
-	keys, _, err := sampleKeys(e, stream.NewArrivals(e.Rate, 0, 1, e.Seed).RateAt(0))
+	model, err := Fluid(e) // what a policy for this job is trained on
 	if err != nil {
 		return err
 	}
-	trained, own := followed.Shares.KeyShares, keys.Weights()
+	trained, own := followed.Shares.KeyShares, model.Keys.Weights()
 	own = own[:min(len(own), len(trained))]
 	if from := plan.KeyDistance(trained, own); from > c.KeyDistance {
 		return fmt.Errorf("checkpoint %s was trained on other keys, the heaviest of which was %.0f %% of the records, where that of %s is %.0f %%: the distance over the heaviest %d is %.2f, and may be %.2f (partitioner.saspartitioner.key_distance; 0: any). Train a policy for these keys, or use a capacity checkpoint, which fits any",
