@@ -105,6 +105,7 @@ func newSettings(setup *Setup) (*settings, error) {
 			return nil, err
 		}
 		source.File.Path = path
+		source.File.Delimiter = string(source.File.Comma())
 	}
 	j := &setup.Config
 	state := func(cost time.Duration) int64 { return int64(float64(cost.Nanoseconds())*j.StateScale() + 0.5) }

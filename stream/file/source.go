@@ -1,4 +1,4 @@
-// Package file has the sources that read records from files: CSV, Arrow IPC and Parquet.
+// Package file has the sources that read records from files: CSV, JSON Lines, Arrow IPC and Parquet.
 package file
 
 import (
