@@ -11,6 +11,7 @@ import (
 
 	"github.com/saspart/saspart/config/field"
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
 )
 
 // Ranking is the time for which a key keeps its rank. The shares action identifies keys by
@@ -31,6 +32,9 @@ type TransitionConfig struct {
 	HotKeys int               `yaml:"hot_keys"` // keys ranked, heaviest first; the mask takes the true hot ones of them
 	Mask    policy.MaskConfig `yaml:"mask"`     // how the mask is made from the traces, where the caller names none
 	Rank    Ranking           `yaml:"rank"`     // episode or window
+	// Observation is adaptive or published. What an adaptive one says of workers and keys is
+	// estimated from the windows of the episode, as a controller estimates it.
+	Observation policy.ObservationForm `yaml:"observation"`
 	// Published takes the published system's conventions, faults included: actions in [0, 1],
 	// the last window of an episode terminal, and its observation of equal counts.
 	Published bool    `yaml:"published"`
@@ -45,7 +49,7 @@ type TransitionConfig struct {
 // episodes.
 func DefaultTransitions() TransitionConfig {
 	return TransitionConfig{
-		HotKeys: 10, Mask: policy.DefaultMask(), Rank: ByEpisode, P0: policy.DefaultP0,
+		HotKeys: 10, Mask: policy.DefaultMask(), Rank: ByEpisode, Observation: policy.AdaptiveObservation, P0: policy.DefaultP0,
 		Inside: 0.8, HeldOut: 0.1, MemoryMB: 1024,
 	}
 }
@@ -54,6 +58,7 @@ func DefaultTransitions() TransitionConfig {
 func (c *TransitionConfig) Validate() error {
 	return errors.Join(
 		field.Check(c.Rank == ByEpisode || c.Rank == ByWindow, "rank", "is %q; it must be %s or %s", c.Rank, ByEpisode, ByWindow),
+		c.Observation.Validate(c.Published),
 		field.Whole("hot_keys", c.HotKeys, 1, 1<<12),
 		field.In("mask", c.Mask.Validate()),
 		field.Finite("p0", c.P0, 1e-6, 1e6),
@@ -66,10 +71,12 @@ func (c *TransitionConfig) Validate() error {
 // Load configures the loading of transitions. Do loads them.
 type Load struct {
 	Config TransitionConfig
-	Files  []string     // traces (Glob); the result does not depend on their order
-	Mask   *policy.Mask // the mask to use, for instance that of the checkpoint trained on; nil: from the traces
-	Seed   uint64       // of the split into training and held-out episodes
-	Dir    string       // where the file is that holds what memory may not; "" is the system's folder for such files
+	Files  []string // traces (Glob); the result does not depend on their order
+	// For is the policy that is to learn from them, for instance that of a checkpoint: its mask
+	// and its observation count. nil: a new one, whose mask follows from the traces.
+	For  *checkpoint.SharesSpec
+	Seed uint64 // of the split into training and held-out episodes
+	Dir  string // where the file is that holds what memory may not; "" is the system's folder for such files
 	// Watch, if not nil, is called after every window read with the number read so
 	// far and that of all, 0 until it is known: every trace is read twice.
 	Watch func(read, all int64)
@@ -77,8 +84,7 @@ type Load struct {
 
 // Transitions is what traces hold for learning off-line (docs/algorithms.md,
 // "Offline data"). A transition is two windows of an episode, one right after the other.
-// The observation and the next one, [O] with O = 2P, are policy.Observation of the two
-// windows. The action, [A], is policy.Shares.Action: the workers of the second window's hot
+// The observation and the next one, [O], are policy.Observation of the two windows. The action, [A], is policy.Shares.Action: the workers of the second window's hot
 // records. The reward is policy.Reward of the second window. The last transition of an
 // episode is truncated.
 //
@@ -94,7 +100,9 @@ type Load struct {
 type Transitions struct {
 	Workers int
 	Mask    policy.Mask
-	Shares  []float64 // mean share of the records of each rank, descending; what the mask was made from
+	// Spec is what a policy of these transitions is made for, without its network. KeyShares are
+	// the mean shares of the records of each rank, which the mask was made from.
+	Spec    checkpoint.SharesSpec
 	Train   *Store
 	HeldOut *Store // empty where no episode could be spared
 	Windows int64  // read
@@ -189,7 +197,11 @@ func (l Load) Do(ctx context.Context) (*Transitions, error) {
 	if err := l.Config.Validate(); err != nil {
 		return nil, fmt.Errorf("transitions: %w", err)
 	}
-	s := &survey{config: &l.Config, given: l.Mask, watch: l.Watch}
+	s := &survey{config: &l.Config, watch: l.Watch}
+	if l.For != nil {
+		given := l.For.AsMask()
+		s.given = &given
+	}
 	if err := s.read(ctx, distinct(l.Files)); err != nil {
 		return nil, err
 	}
@@ -198,7 +210,14 @@ func (l Load) Do(ctx context.Context) (*Transitions, error) {
 		return nil, err
 	}
 	t := &Transitions{
-		Workers: s.workers, Mask: mask, Shares: s.meanShares(), Windows: s.windows, Episodes: len(s.episodes),
+		Workers: s.workers, Mask: mask, Windows: s.windows, Episodes: len(s.episodes),
+		Spec: checkpoint.SharesSpec{
+			Workers: s.workers, Mask: mask.Keys, HotKeys: max(l.Config.HotKeys, len(mask.Keys)), KeyShares: s.meanShares(),
+			Observation: l.Config.Observation, Published: l.Config.Published,
+		},
+	}
+	if l.For != nil {
+		t.Spec = *l.For
 	}
 	out := s.split(l.Config.HeldOut, l.Seed)
 	for _, held := range out {
@@ -253,7 +272,8 @@ func (t *Transitions) openStores(s *survey, out []bool, l *Load) (err error) {
 			rows[0] += e.windows - 1
 		}
 	}
-	w := Widths{Obs: policy.Observation{}.Size(s.workers), Act: t.Mask.Pairs()}
+	o := t.Spec.Observes()
+	w := Widths{Obs: o.Size(), Act: t.Mask.Pairs()}
 	spill := int64(rows[0]+rows[1])*int64(w.bytes()) > int64(l.Config.MemoryMB)<<20
 	open := func(rows int) (*Store, error) {
 		if spill {

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/learned"
 )
 
 // builder reads the traces the second time. It makes transitions of pairs of windows and
@@ -17,7 +18,7 @@ type builder struct {
 	survey  *survey
 	out     []bool // by episode: held out
 	into    *Transitions
-	observe policy.Observation
+	view    *learned.SharesView // of the episode
 	skipped Skipped
 	stats   tallies
 	seen    int64
@@ -33,8 +34,7 @@ type builder struct {
 	rank     map[uint64]int         // of the masked keys now
 	told     map[uint64]bool        // masked keys whose workers the window names
 	realised []policy.RealisedShare // of the second window, with what its route tells
-	counts   []float64              // scratch
-	obs      [2][]float64           // scratch
+	obs      [2][]float32           // of the pair of windows
 	act      []float64              // scratch
 }
 
@@ -42,13 +42,11 @@ func newBuilder(c *TransitionConfig, s *survey, t *Transitions, out []bool) *bui
 	w := t.Train.Widths()
 	b := &builder{
 		config: c, survey: s, out: out, into: t, episode: -1,
-		observe: policy.Observation{Published: c.Published},
-		stats:   newTallies(w),
-		row:     newRow(w),
-		shares:  policy.Shares{Mask: t.Mask},
-		wide:    make([][]bool, len(t.Mask.Keys)),
-		rank:    map[uint64]int{}, told: map[uint64]bool{},
-		counts: make([]float64, t.Workers),
+		stats:  newTallies(w),
+		row:    newRow(w),
+		shares: policy.Shares{Mask: t.Mask},
+		wide:   make([][]bool, len(t.Mask.Keys)),
+		rank:   map[uint64]int{}, told: map[uint64]bool{},
 	}
 	for rank, row := range t.Mask.Keys {
 		b.wide[rank] = make([]bool, t.Workers)
@@ -78,6 +76,7 @@ func (b *builder) read(ctx context.Context, watch func(read, all int64)) error {
 					return err
 				}
 				b.episode++
+				b.view = learned.NewSharesView(&b.into.Spec, nil, learned.Default())
 				last = w.Episode
 			}
 			left--
@@ -133,6 +132,7 @@ func (b *builder) window(w *policy.Window) error {
 	}
 	prev := b.prev
 	b.prev = w
+	b.obs[0], b.obs[1] = b.obs[1], b.observed(b.obs[0][:0], w)
 	if prev == nil {
 		return nil
 	}
@@ -146,7 +146,7 @@ func (b *builder) window(w *policy.Window) error {
 			return err
 		}
 	}
-	b.make(prev, w)
+	b.make(w)
 	return nil
 }
 
@@ -246,17 +246,21 @@ func (b *builder) outside() bool {
 	return in < b.config.Inside*all
 }
 
-// make makes the transition from prev to w.
-func (b *builder) make(prev, w *policy.Window) {
-	b.made = true
-	for i, win := range []*policy.Window{prev, w} {
-		for j, c := range win.Counts {
-			b.counts[j] = float64(c)
-		}
-		b.obs[i] = b.observe.Of(b.obs[i][:0], b.counts, win.Busy)
+// observed appends what a policy observes of a window to dst.
+func (b *builder) observed(dst []float32, w *policy.Window) []float32 {
+	ranked := b.survey.episodes[b.episode].hot
+	if b.config.Rank == ByWindow {
+		ranked = rankedKeys(w.Hot, b.config.HotKeys)
 	}
-	narrow(b.row.Obs, b.obs[0])
-	narrow(b.row.Next, b.obs[1])
+	b.view.ObserveRanked(w, ranked)
+	return b.view.Observation(dst, w)
+}
+
+// make makes the transition that ends with w.
+func (b *builder) make(w *policy.Window) {
+	b.made = true
+	copy(b.row.Obs, b.obs[0])
+	copy(b.row.Next, b.obs[1])
 	b.act = b.shares.Action(b.act[:0], b.realised)
 	if !b.config.Published {
 		for i, a := range b.act {

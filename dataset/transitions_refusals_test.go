@@ -66,7 +66,7 @@ func TestTransitionRefusals(t *testing.T) {
 		{"no hot keys", []string{cold}, nil, []string{cold, "no key"}},
 		{"an engine that does not measure busy ratios", []string{blind}, nil, []string{blind, "window 1", "busy"}},
 	} {
-		tr, err := Load{Config: handConfig(), Files: c.files, Mask: c.mask}.Do(context.Background())
+		tr, err := Load{Config: handConfig(), Files: c.files, For: policyFor(c.mask)}.Do(context.Background())
 		if err == nil {
 			t.Errorf("%s: %d transitions were made", c.why, tr.Train.Len())
 			continue

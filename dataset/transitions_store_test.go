@@ -67,7 +67,8 @@ func TestStores(t *testing.T) {
 		config := DefaultTransitions()
 		config.HotKeys, config.Inside, config.Mask.TrueHot = 4, 0, 3
 		config.Rank = rapid.SampledFrom([]Ranking{ByEpisode, ByWindow}).Draw(rt, "rank")
-		config.Published = rapid.Bool().Draw(rt, "published")
+		config.Observation = rapid.SampledFrom([]policy.ObservationForm{policy.AdaptiveObservation, policy.PublishedObservation}).Draw(rt, "observation")
+		config.Published = config.Observation == policy.PublishedObservation && rapid.Bool().Draw(rt, "published")
 		config.HeldOut = rapid.Float64Range(0, 0.9).Draw(rt, "held out")
 		l := Load{Config: config, Files: files, Seed: rapid.Uint64().Draw(rt, "seed")}
 		memory, err := l.Do(context.Background())

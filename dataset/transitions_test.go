@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/checkpoint"
 )
 
 // Hashes of the keys of hand-made traces.
@@ -35,9 +36,17 @@ func at(hash uint64, worker int, count int64) policy.RealisedShare {
 // handConfig has a mask of the two heaviest keys at both workers.
 func handConfig() TransitionConfig {
 	c := DefaultTransitions()
-	c.HotKeys, c.HeldOut = 3, 0
+	c.HotKeys, c.HeldOut, c.Observation = 3, 0, policy.PublishedObservation
 	c.Mask = policy.MaskConfig{TrueHot: 2, Spread: 2}
 	return c
+}
+
+// policyFor is a policy of a mask; nil if that is.
+func policyFor(m *policy.Mask) *checkpoint.SharesSpec {
+	if m == nil {
+		return nil
+	}
+	return &checkpoint.SharesSpec{Workers: m.Workers, Mask: m.Keys, HotKeys: 3}
 }
 
 func put(t testing.TB, m Meta, windows ...*policy.Window) string {
@@ -120,7 +129,7 @@ func TestGolden(t *testing.T) {
 			t.Errorf("%s: %d workers, %d windows, %d episodes, %d held out, skipped %+v", c.why, tr.Workers, tr.Windows, tr.Episodes, tr.HeldOut.Len(), tr.Skipped)
 		}
 		// Half of C's error is another key's: 12 - 2 of 100.
-		if diff := cmp.Diff([]float64{0.6, 0.3, 0.1}, tr.Shares, cmpopts.EquateApprox(0, 1e-12)); diff != "" {
+		if diff := cmp.Diff([]float64{0.6, 0.3, 0.1}, tr.Spec.KeyShares, cmpopts.EquateApprox(0, 1e-12)); diff != "" {
 			t.Errorf("%s: shares of the ranks:\n%s", c.why, diff)
 		}
 		if (tr.Train.file != nil) != (c.memory == 0) {
@@ -176,7 +185,7 @@ func TestPairs(t *testing.T) {
 		// A first worker that never reported would leave no transition; the last two
 		// windows make one in any case, and a gap before them.
 		c.want.Gap++
-		tr, err := Load{Config: config, Files: []string{path}, Mask: c.mask}.Do(context.Background())
+		tr, err := Load{Config: config, Files: []string{path}, For: policyFor(c.mask)}.Do(context.Background())
 		if c.mask != nil && c.want.Outside > 0 {
 			if err == nil || !strings.Contains(err.Error(), "2 with hot keys at workers outside the mask; give mask") {
 				t.Errorf("%s: error %v", c.why, err)
@@ -251,7 +260,7 @@ func TestRanks(t *testing.T) {
 		if got := all(t, tr.Train).Act; !slices.Equal(got, c.want) {
 			t.Errorf("by %s: actions %v, want %v", c.rank, got, c.want)
 		}
-		if diff := cmp.Diff(c.shares, tr.Shares, cmpopts.EquateApprox(0, 1e-12)); diff != "" {
+		if diff := cmp.Diff(c.shares, tr.Spec.KeyShares, cmpopts.EquateApprox(0, 1e-12)); diff != "" {
 			t.Errorf("by %s: shares:\n%s", c.rank, diff)
 		}
 	}
@@ -278,7 +287,7 @@ func TestMask(t *testing.T) {
 		{"made from the mean shares", smallMeta, nil, derived},
 		{"the caller's goes first", smallMeta, &given, given},
 	} {
-		tr := load(t, Load{Config: config, Files: []string{put(t, c.meta, windows...)}, Mask: c.given})
+		tr := load(t, Load{Config: config, Files: []string{put(t, c.meta, windows...)}, For: policyFor(c.given)})
 		if diff := cmp.Diff(c.want, tr.Mask); diff != "" {
 			t.Errorf("%s:\n%s", c.why, diff)
 		}

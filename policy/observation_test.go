@@ -31,7 +31,8 @@ func TestObservation(t *testing.T) {
 		{"equal thirds: rounding is no spread", false, []float64{0.1, 0.1, 0.1}, []float64{0, 0, 0}, []float64{1, 1, 1, 0, 0, 0}},
 		{"nothing happened", false, []float64{0, 0}, []float64{0, 0}, []float64{1, 1, 0, 0}},
 	} {
-		got := policy.Observation{Published: tc.published}.Of(nil, tc.counts, tc.busy)
+		o := policy.Observation{Published: tc.published}
+		got := o.Of(nil, &policy.Seen{Counts: tc.counts, Busy: tc.busy})
 		if diff := cmp.Diff(tc.want, got, near); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tc.why, diff)
 		}
@@ -40,9 +41,42 @@ func TestObservation(t *testing.T) {
 	// (36-1)/(5 sqrt 35) + 1 = 7/sqrt(35) + 1 = 2.18, clipped; the others 1 - 1/(5 sqrt 35).
 	counts := make([]float64, 36)
 	counts[0] = 36
-	got := policy.Observation{}.Of(nil, counts, nil)
+	got := new(policy.Observation).Of(nil, &policy.Seen{Counts: counts})
 	if want := 1 - 1/(5*math.Sqrt(35)); got[0] != 2 || math.Abs(got[1]-want) > 1e-12 {
 		t.Errorf("one worker has all: %v and %v, want 2 and %v", got[0], got[1], want)
+	}
+}
+
+// What an adaptive observation adds, worked by hand: two workers, one of which is twice as slow;
+// loads 0.3 and 0.1 that no action moves; a key of 0.4 (trained 0.3) on both workers, and one of
+// 0.2 (trained 0.25) on the second.
+func TestAdaptiveObservation(t *testing.T) {
+	o := policy.Observation{Mask: policy.Mask{Workers: 2, Keys: [][]uint16{{0, 1}, {1}}}, Trained: []float64{0.3, 0.25}}
+	log2 := math.Ln2
+	seen := policy.Seen{Counts: []float64{3, 3}, Busy: []float64{0.5, 0.25}, Log: []float64{7 + log2, 7}, Fixed: []float64{0.3, 0.1}, Keys: []float64{0.4, 0.2}}
+	want := []float64{1, 1, 0.5, 0.25, 2 * log2, -2 * log2, 8 * 0.1, -8 * 0.1, 8 * 0.1 / 2, -8 * 0.05}
+	if diff := cmp.Diff(want, o.Of(nil, &seen), near); diff != "" || o.Size() != len(want) {
+		t.Errorf("size %d (-want +got):\n%s", o.Size(), diff)
+	}
+	seen.Keys = seen.Keys[:1] // the second key is not there
+	want[9] = -8 * 0.25
+	if diff := cmp.Diff(want, o.Of(nil, &seen), near); diff != "" {
+		t.Errorf("without the second key (-want +got):\n%s", diff)
+	}
+	for _, c := range []struct {
+		why       string
+		form      policy.ObservationForm
+		published bool
+		ok        bool
+	}{
+		{"ours", policy.AdaptiveObservation, false, true},
+		{"the published one, with its faults", policy.PublishedObservation, true, true},
+		{"the published code has no adaptive one", policy.AdaptiveObservation, true, false},
+		{"no such form", "adaptiv", false, false},
+	} {
+		if err := c.form.Validate(c.published); (err == nil) != c.ok {
+			t.Errorf("%s: %v", c.why, err)
+		}
 	}
 }
 
@@ -87,7 +121,7 @@ func TestObservationAndRewardProperties(t *testing.T) {
 		n := rapid.IntRange(1, 70).Draw(t, "workers")
 		counts := rapid.SliceOfN(rapid.Float64Range(0, 1e9), n, n).Draw(t, "counts")
 		busy := rapid.SliceOfN(rapid.OneOf(rapid.Float64Range(0, 3), rapid.Just(math.NaN())), n, n).Draw(t, "busy")
-		for i, v := range (policy.Observation{}).Of(nil, counts, busy) {
+		for i, v := range new(policy.Observation).Of(nil, &policy.Seen{Counts: counts, Busy: busy}) {
 			if !(v >= 0 && v <= 2) {
 				t.Fatalf("observation[%d] = %v", i, v)
 			}

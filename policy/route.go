@@ -74,10 +74,13 @@ func (r *Route) SharesOf(hash uint64, to []float64) (workers int) {
 func HashRoute(workers int) *Route {
 	r := &Route{Workers: workers, Slots: make([]uint16, SlotCount(workers))}
 	for i := range r.Slots {
-		r.Slots[i] = uint16(i % workers)
+		r.Slots[i] = uint16(HashWorker(i, workers))
 	}
 	return r
 }
+
+// HashWorker returns the worker of a slot under HashRoute.
+func HashWorker(slot, workers int) int { return slot % workers }
 
 // indexes holds memory for Validate.
 var indexes = sync.Pool{New: func() any { return new(hashtable.Table[int32]) }}

@@ -63,7 +63,7 @@ func TestReferenceEnv(t *testing.T) {
 		{64, 0.92, 1.61, 0.005},
 	} {
 		e := NewReferenceEnv(referenceSpeeds(t, tc.workers), false)
-		obs, action := make([]float64, 2*tc.workers), constant(e.mask.Pairs(), 1)
+		obs, action := make([]float64, 2*tc.workers), constant(e.observation.Mask.Pairs(), 1)
 		if got, _, _ := e.Step(action, obs); math.Abs(got-tc.ones) > tc.slop {
 			t.Errorf("%d workers, all ones: imbalance %.4f, want %v", tc.workers, got, tc.ones)
 		}
@@ -90,7 +90,7 @@ func TestReferenceEnv(t *testing.T) {
 func TestReferenceEnvStep(t *testing.T) {
 	e := NewReferenceEnv([]float64{10, 5}, false)
 	e.counts = []float64{10}
-	e.mask = policy.NewMask(e.counts, 2, policy.MaskConfig{TrueHot: 1})
+	e.observation.Mask = policy.NewMask(e.counts, 2, policy.MaskConfig{TrueHot: 1})
 	obs := make([]float64, 4)
 	imbalance, reward, _ := e.Step([]float64{0.75, 0.25}, obs)
 	if diff := cmp.Diff([]float64{1.2, 0.8, 0.63, 0.42}, obs, nearly); diff != "" {
@@ -111,7 +111,7 @@ func TestReferenceFluid(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := policy.Shares{Mask: e.mask, Hot: job.config.Keys.Keys()}
+		s := policy.Shares{Mask: e.observation.Mask, Hot: job.config.Keys.Keys()}
 		obs, action := make([]float64, 2*workers), make([]float64, s.Dim())
 		rng := rand.New(rand.NewPCG(7, 7))
 		for range 20 {
@@ -364,7 +364,7 @@ func BenchmarkFluidStep(b *testing.B) {
 	for _, p := range []int{8, 64} {
 		b.Run(fmt.Sprintf("reference/P=%d", p), func(b *testing.B) {
 			e := NewReferenceEnv(referenceSpeeds(b, p), false)
-			action, obs := constant(e.mask.Pairs(), 0.5), make([]float64, 2*p)
+			action, obs := constant(e.observation.Mask.Pairs(), 0.5), make([]float64, 2*p)
 			b.ReportAllocs()
 			for b.Loop() {
 				e.Step(action, obs)

@@ -43,13 +43,15 @@ func NewReferenceEnv(speeds []float64, published bool) *ReferenceEnv {
 		counts: d, speeds: speeds,
 		loads: make([]float64, p), time: make([]float64, p), busy: make([]float64, p),
 	}
-	e.mask = policy.NewMask(d, p, policy.MaskConfig{TrueHot: len(d)})
-	e.observation.Published = published
+	e.observation = policy.Observation{Mask: policy.NewMask(d, p, policy.MaskConfig{TrueHot: len(d)}), Published: published}
 	for i, n := range d {
 		e.names, e.hot = append(e.names, fmt.Sprintf("rank %d", i)), append(e.hot, n/all)
 	}
 	return e
 }
+
+// Known is true: speeds and keys stay.
+func (e *ReferenceEnv) Known() bool { return true }
 
 // Delay is 0: measurements are never late.
 func (e *ReferenceEnv) Delay() int { return 0 }
@@ -60,13 +62,13 @@ func (e *ReferenceEnv) Reset() {}
 // Step takes an action, a number in [0, 1] per pair of the mask, and sets obs to the
 // next observation, 2P numbers. The source is never backpressured.
 func (e *ReferenceEnv) Step(action, obs []float64) (imbalance, reward, backpressured float64) {
-	e.mask.Loads(e.loads, e.counts, action)
+	e.observation.Mask.Loads(e.loads, e.counts, action)
 	ratio := 0.42 * float64(len(e.speeds))
 	for w, load := range e.loads {
 		e.time[w] = load / e.speeds[w]
 		e.busy[w] = e.time[w] * ratio
 	}
-	e.observation.Of(obs[:0], e.time, e.busy)
+	e.observation.Of(obs[:0], &policy.Seen{Counts: e.time, Busy: e.busy})
 	return policy.Imbalance(e.time), policy.Reward(policy.Perf(e.time), policy.DefaultP0), 0
 }
 

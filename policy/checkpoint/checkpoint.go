@@ -75,8 +75,11 @@ type SharesSpec struct {
 	Mask      [][]uint16 `json:"mask"`                 // by rank of the key: its workers, ascending (see Mask)
 	HotKeys   int        `json:"hot_keys"`             // keys named in routes, those past the mask's evenly spread
 	KeyShares []float64  `json:"key_shares,omitempty"` // by rank: each hot key's part of the records it was trained on
-	Published bool       `json:"published"`            // observations as published (see Observation)
-	Hidden    []int      `json:"hidden"`               // widths of the hidden layers
+	// Observation is the form of the network's inputs. None, as in what an older version has
+	// written, is the published one; the adaptive one needs key_shares of the mask's keys.
+	Observation policy.ObservationForm `json:"observation,omitempty"`
+	Published   bool                   `json:"published"` // equal record counts observed as published (see Observation)
+	Hidden      []int                  `json:"hidden"`    // widths of the hidden layers
 }
 
 // CapacitySpec is what a capacity policy was made for.
@@ -176,6 +179,13 @@ func (s *SharesSpec) validate() error {
 			}
 		}
 	}
+	switch s.Observation {
+	case "", policy.PublishedObservation:
+	case policy.AdaptiveObservation:
+		errs = append(errs, field.Check(len(s.KeyShares) >= len(s.Mask), "key_shares", "has %d keys; an adaptive observation needs the %d of the mask", len(s.KeyShares), len(s.Mask)))
+	default:
+		errs = append(errs, field.Errorf("observation", "is %q; it must be %s or %s", s.Observation, policy.AdaptiveObservation, policy.PublishedObservation))
+	}
 	for i, v := range s.KeyShares {
 		errs = append(errs, field.Finite(fmt.Sprintf("key_shares[%d]", i), v, 0, 1))
 	}
@@ -214,6 +224,15 @@ func (s *CapacitySpec) Network(tensors []network.Tensor) (*network.GRU, error) {
 // AsMask is the spec's as a Mask.
 func (s *SharesSpec) AsMask() policy.Mask { return policy.Mask{Workers: s.Workers, Keys: s.Mask} }
 
+// Observes is what the policy observes.
+func (s *SharesSpec) Observes() policy.Observation {
+	o := policy.Observation{Mask: s.AsMask(), Published: s.Published}
+	if s.Observation == policy.AdaptiveObservation {
+		o.Trained = s.KeyShares[:len(s.Mask)]
+	}
+	return o
+}
+
 // size is how many inputs and parameters the described network has.
 func (c *Checkpoint) size() (inputs, parameters int) {
 	if c.Kind == KindCapacity {
@@ -224,10 +243,10 @@ func (c *Checkpoint) size() (inputs, parameters int) {
 		}
 		return i, parameters
 	}
-	mask := c.Shares.AsMask()
-	inputs = policy.Observation{}.Size(c.Shares.Workers)
+	o := c.Shares.Observes()
+	inputs = o.Size()
 	in := inputs
-	for _, width := range append(slices.Clone(c.Shares.Hidden), 2*mask.Pairs()) {
+	for _, width := range append(slices.Clone(c.Shares.Hidden), 2*o.Mask.Pairs()) {
 		parameters += (in + 1) * width
 		in = width
 	}
@@ -247,7 +266,7 @@ func (c *Checkpoint) Network() error {
 
 // Network makes the network of a shares policy.
 func (s *SharesSpec) Network(tensors []network.Tensor) (*network.MLP, error) {
-	mask := s.AsMask()
+	o := s.Observes()
 	if len(tensors) != 2*len(s.Hidden)+2 {
 		return nil, fmt.Errorf("network: %d tensors for %d hidden layers; a weight and a bias for each and for the last are needed", len(tensors), len(s.Hidden))
 	}
@@ -256,7 +275,7 @@ func (s *SharesSpec) Network(tensors []network.Tensor) (*network.MLP, error) {
 			return nil, err
 		}
 	}
-	return network.NewMLP(tensors, policy.Observation{}.Size(s.Workers), mask.Pairs())
+	return network.NewMLP(tensors, o.Size(), o.Mask.Pairs())
 }
 
 // FitsJob reports what keeps a checkpoint from deciding for a job of P workers; nil

@@ -103,7 +103,7 @@ func (a *Adaptive) Decide(w *policy.Window, latest *policy.Route) (d policy.Deci
 	ready := false
 	for i := range a.members {
 		// Every member sees every window, so that each knows the keys when it is chosen.
-		if a.members[i].observe(w) {
+		if a.members[i].view.Observe(w) {
 			ready = true
 		}
 	}
@@ -111,7 +111,7 @@ func (a *Adaptive) Decide(w *policy.Window, latest *policy.Route) (d policy.Deci
 		a.current = a.nearest()
 		d.Route = a.members[a.current].follow(w, latest)
 	}
-	d.Capacities = a.members[0].capacities(w, cmp.Or(d.Route, latest)) // all members measure alike
+	d.Capacities = a.members[0].view.Capacities(w, cmp.Or(d.Route, latest)) // all members measure alike
 	return d
 }
 

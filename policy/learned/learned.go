@@ -12,7 +12,7 @@ import (
 )
 
 // Config is how a learned policy's decisions become routes. A policy of the shares action
-// reads only Load.
+// plans nothing: it reads Load and, if it adapts, Gain and Noise.
 type Config = plan.Routing
 
 // Default smoothes loads, plans and rests as waterfill does.

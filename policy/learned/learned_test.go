@@ -102,7 +102,7 @@ func TestLearnedSharesRoute(t *testing.T) {
 	if r == nil {
 		t.Fatal("no route")
 	}
-	x := policy.Observation{}.Of(nil, []float64{float64(w.Counts[0]), float64(w.Counts[1]), float64(w.Counts[2])}, w.Busy)
+	x := new(policy.Observation).Of(nil, &policy.Seen{Counts: []float64{float64(w.Counts[0]), float64(w.Counts[1]), float64(w.Counts[2])}, Busy: w.Busy})
 	for i := range x {
 		x[i] = (x[i] - float64(c.Normalisation.Mean[i])) * float64(c.Normalisation.Scale[i])
 	}
@@ -147,6 +147,79 @@ func TestLearnedSharesFewKeys(t *testing.T) {
 	}
 	if r := f.Decide(hotWindow(3, 1, 0, 1000), policy.HashRoute(3)).Route; r == nil || len(r.Keys) != 1 || r.Validate() != nil {
 		t.Errorf("with one hot key the route is %+v", r)
+	}
+}
+
+// adaptiveView is a view of a job of two workers, the first of which is half as fast, with a key
+// of 0.4 on both workers, one of 0.3 past the mask, and 0.3 in the slots, 0.2 of it at the first.
+func adaptiveView(t *testing.T, config Config) *SharesView {
+	t.Helper()
+	v := NewSharesView(&checkpoint.SharesSpec{
+		Workers: 2, Mask: [][]uint16{{0, 1}}, HotKeys: 2, KeyShares: []float64{0.5, 0.3}, Observation: policy.AdaptiveObservation,
+	}, nil, config)
+	n := policy.SlotCount(2)
+	w := &policy.Window{
+		Counts: []int64{500e6, 500e6}, Busy: []float64{0.8, 0.4}, Records: 1e9, Slots: make([]int64, n),
+		Hot: []policy.HotKey{{Name: "a", Hash: 1, Count: 400e6}, {Name: "b", Hash: 1 << 63, Count: 300e6}},
+	}
+	for s := range w.Slots {
+		w.Slots[s] = int64(1e8 / float64(n/2))
+		if s%2 == 0 {
+			w.Slots[s] *= 2
+		}
+	}
+	for _, h := range w.Hot {
+		w.Slots[policy.SlotOf(h.Hash, n)] += h.Count
+	}
+	for range 5 {
+		if !v.Observe(w) {
+			t.Fatal("no decision is possible")
+		}
+	}
+	want := []float64{1, 1, 0.8, 0.4, 2 * math.Ln2, -2 * math.Ln2, 8 * 0.05, -8 * 0.05, 8 * -0.1 / 2}
+	for i, x := range v.Observation(nil, w) {
+		if math.Abs(float64(x)-want[i]) > 1e-3 {
+			t.Fatalf("number %d of the observation is %v, want %v", i, x, want[i])
+		}
+	}
+	return v
+}
+
+// TestAdaptiveRests: with the loads of adaptiveView, a route that gives the first worker the part s
+// of the masked key gives it a load of 0.35 + 0.4 s, which takes twice the time of the second's.
+// At s = 0 its time is 0.70 and the second's 0.65: the busiest has 1.05 of what it would have in
+// balance, 2/3 of a time of 1.
+func TestAdaptiveRests(t *testing.T) {
+	route := func(v *SharesView, s float64) *policy.Route {
+		r, err := v.Route([]float64{s, 1 - s})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	certain, eager := Default(), Default()
+	certain.Noise = 0
+	eager.Gain, eager.Noise = 0, 0
+	doubtful := Default()
+	doubtful.Noise = 1e6
+	for _, c := range []struct {
+		why          string
+		config       Config
+		latest, next float64
+		rests        bool
+	}{
+		{"from an even spread it is a relief of 0.6", Default(), 0.5, 0, false},
+		{"and back a burden", Default(), 0, 0.5, true},
+		{"0.01 of the key is a relief of 0.012, less than chance", Default(), 0.01, 0, true},
+		{"which counts where estimates are certain", certain, 0.01, 0, false},
+		{"0.003 of it is one of 0.0036, below the gain", certain, 0.003, 0, true},
+		{"which counts without a dead band", eager, 0.003, 0, false},
+		{"nothing counts beyond doubt", doubtful, 0.5, 0, true},
+	} {
+		v := adaptiveView(t, c.config)
+		if got := v.Rests(route(v, c.latest), route(v, c.next)); got != c.rests {
+			t.Errorf("%s: rests: %v", c.why, got)
+		}
 	}
 }
 

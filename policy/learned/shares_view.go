@@ -12,33 +12,46 @@ import (
 
 // SharesView adapts a running job to a shares policy: it turns windows into observations,
 // and actions into routes. Masks know keys by rank only, so that a policy does not depend on
-// the keys it was trained on. SharesView ranks the job's hot keys by their smoothed counts. It
-// must not be used concurrently.
+// the keys it was trained on. SharesView ranks the job's hot keys by their smoothed counts, or
+// has them ranked by the caller. It must not be used concurrently.
 type SharesView struct {
 	spec        *checkpoint.SharesSpec
 	norm        *checkpoint.Normalisation
+	config      Config
 	observation policy.Observation
 	loads       *plan.Loads
+	speeds      *plan.Speeds
 	ranks       ranks
 
-	keys           []plan.KeyLoad
-	slots          []float64
-	counts, values []float64 // scratch: record counts; the observation
-	shares         policy.Shares
+	keys   []plan.KeyLoad
+	slots  []float64
+	seen   policy.Seen
+	values []float64 // scratch: the observation
+	shares policy.Shares
 }
 
 // NewSharesView returns a view of a job without known keys. spec and norm are those of the
 // policy's checkpoint.
-func NewSharesView(spec *checkpoint.SharesSpec, norm *checkpoint.Normalisation, load plan.LoadConfig) *SharesView {
+func NewSharesView(spec *checkpoint.SharesSpec, norm *checkpoint.Normalisation, config Config) *SharesView {
+	numbers := func(n int) []float64 { return make([]float64, n) }
+	p := spec.Workers
 	return &SharesView{
-		spec: spec, norm: norm, observation: policy.Observation{Published: spec.Published}, loads: plan.NewLoads(load),
-		ranks: ranks{most: spec.HotKeys}, counts: make([]float64, spec.Workers),
+		spec: spec, norm: norm, config: config, observation: spec.Observes(),
+		loads: plan.NewLoads(config.Load), speeds: plan.NewSpeeds(plan.DefaultSpeed(), p), ranks: ranks{most: spec.HotKeys},
+		seen: policy.Seen{Counts: numbers(p), Log: numbers(p), Fixed: numbers(p), Keys: numbers(len(spec.Mask))},
 	}
 }
 
 // Observe processes a window and reports whether the policy can decide on it. It cannot if
 // the window has another number of workers or is mixed, or before the first hot key.
-func (v *SharesView) Observe(w *policy.Window) bool {
+func (v *SharesView) Observe(w *policy.Window) bool { return v.observe(w, v.ranks.update) }
+
+// ObserveRanked is Observe for a caller that ranks the hot keys itself.
+func (v *SharesView) ObserveRanked(w *policy.Window, hot []policy.HotKey) bool {
+	return v.observe(w, func(keys []plan.KeyLoad) { v.ranks.set(hot, keys) })
+}
+
+func (v *SharesView) observe(w *policy.Window, rank func(keys []plan.KeyLoad)) bool {
 	if !v.Fits(w) {
 		return false
 	}
@@ -46,8 +59,9 @@ func (v *SharesView) Observe(w *policy.Window) bool {
 	if w.RouteNew {
 		return false
 	}
+	v.speeds.Observe(v.work(w), w.Busy)
 	v.keys, v.slots = v.loads.Estimate(v.keys, v.slots, v.spec.Workers)
-	v.ranks.update(v.keys)
+	rank(v.keys)
 	return len(v.ranks.order) > 0
 }
 
@@ -60,9 +74,15 @@ func (v *SharesView) Fits(w *policy.Window) bool {
 // must not change the slice.
 func (v *SharesView) Ranked() []plan.KeyLoad { return v.ranks.order }
 
-// Observation appends the normalised observation of a window to dst.
+// Observation appends the normalised observation of a window to dst. The window is the last
+// one observed.
 func (v *SharesView) Observation(dst []float32, w *policy.Window) []float32 {
-	v.values = v.observation.Of(v.values[:0], v.work(w), w.Busy)
+	v.seen.Counts, v.seen.Busy = v.work(w), w.Busy
+	if v.observation.Trained != nil {
+		v.speeds.Slowness(v.seen.Log)
+		v.distribute()
+	}
+	v.values = v.observation.Of(v.values[:0], &v.seen)
 	from := len(dst)
 	for _, x := range v.values {
 		dst = append(dst, float32(x))
@@ -71,13 +91,46 @@ func (v *SharesView) Observation(dst []float32, w *policy.Window) []float32 {
 	return dst
 }
 
+// distribute sets the loads of the mask's keys, and what each worker has whatever they do: its
+// slots without hot keys, and an even part of the hot keys past the mask.
+func (v *SharesView) distribute() {
+	fixed, n := v.seen.Fixed, len(v.slots)
+	of := func(slot int) int { return policy.HashWorker(slot*policy.SlotCount(len(fixed))/n, len(fixed)) }
+	clear(fixed)
+	clear(v.seen.Keys)
+	for s, load := range v.slots {
+		fixed[of(s)] += load
+	}
+	even := 0.0
+	for rank, k := range v.ranks.order {
+		fixed[of(policy.SlotOf(k.Hash, n))] -= k.Load
+		if rank < len(v.seen.Keys) {
+			v.seen.Keys[rank] = k.Load
+		} else {
+			even += k.Load / float64(len(fixed))
+		}
+	}
+	for w := range fixed {
+		fixed[w] = max(0, fixed[w]) + even
+	}
+}
+
 // work returns the work that each worker finished in a window, in records of mean cost. It is
 // valid until the next call.
 func (v *SharesView) work(w *policy.Window) []float64 {
-	for i, n := range v.loads.Work(v.counts, w) {
-		v.counts[i] = max(0, n)
+	for i, n := range v.loads.Work(v.seen.Counts, w) {
+		v.seen.Counts[i] = max(0, n)
 	}
-	return v.counts
+	return v.seen.Counts
+}
+
+// Capacities returns the measured capacities for route r; nil if the window is of another
+// number of workers.
+func (v *SharesView) Capacities(w *policy.Window, r *policy.Route) *policy.Capacities {
+	if !v.Fits(w) {
+		return nil
+	}
+	return v.loads.Capacities(v.speeds.Capacity(make([]float64, len(w.Counts))), r)
 }
 
 // Mask returns the mask of the present hot keys: the first ranks of the policy's mask, if
@@ -99,9 +152,27 @@ func (v *SharesView) Route(action []float64) (*policy.Route, error) {
 	return v.shares.Route(action[:v.shares.Dim()])
 }
 
-// Moved returns the part of the records that next, a route from Route, sends to other workers
+// settled is the dead band of a policy that observes as published: a new route must move a
+// larger part of the records.
+const settled = 0.002
+
+// Rests reports whether the job should stay with its latest route rather than follow next, a
+// route from Route. As published, next must move enough records. To a policy that adapts apply
+// waterfill's rules: next must relieve the busiest worker by more than the estimates of speeds
+// and loads may be wrong.
+func (v *SharesView) Rests(latest, next *policy.Route) bool {
+	if v.observation.Trained == nil {
+		return v.moved(latest, next) <= settled
+	}
+	p := plan.Begin(v.config.Plan, v.loads, latest)
+	defer p.Done()
+	v.speeds.Capacity(p.In.Capacity)
+	return p.Promise(next) <= v.config.DeadBand(v.speeds, v.loads, latest.Workers)
+}
+
+// moved returns the part of the records that next, a route from Route, sends to other workers
 // than the route before, by the loads of the hot keys.
-func (v *SharesView) Moved(before, next *policy.Route) float64 {
+func (v *SharesView) moved(before, next *policy.Route) float64 {
 	now := make(map[uint64]*policy.KeyRoute, len(before.Keys))
 	for i := range before.Keys {
 		now[before.Keys[i].Hash] = &before.Keys[i]
@@ -195,6 +266,22 @@ func (r *ranks) update(keys []plan.KeyLoad) {
 		for j := i; j > 0 && r.order[j].Load > rankSticky*r.order[j-1].Load; j-- {
 			r.order[j], r.order[j-1] = r.order[j-1], r.order[j]
 		}
+	}
+}
+
+// set takes the given keys in their order, with the loads that are known of them.
+func (r *ranks) set(hot []policy.HotKey, keys []plan.KeyLoad) {
+	r.index = emptied(r.index)
+	for i := range keys {
+		r.index[keys[i].Hash] = int32(i)
+	}
+	r.order = r.order[:0]
+	for _, h := range hot[:min(r.most, len(hot))] {
+		k := plan.KeyLoad{Hash: h.Hash, Name: h.Name}
+		if at, ok := r.index[h.Hash]; ok {
+			k.Load = keys[at].Load
+		}
+		r.order = append(r.order, k)
 	}
 }
 

@@ -99,18 +99,21 @@ func (p *Planning) excess() float64 { return p.busiest(&p.In) - 1 }
 // by more than limit; otherwise it returns nil. If the excess is within limit, as it usually
 // is, nothing needs to be planned.
 func (p *Planning) Relief(limit float64) *policy.Route {
-	now := p.excess()
-	if now <= limit {
+	if p.excess() <= limit {
 		return nil
 	}
 	next := p.planner.Plan(p.In)
-	if next == p.In.Prev {
-		return nil
-	}
-	if p.weigh(next, &p.In); now-p.excess() <= limit {
+	if next == p.In.Prev || p.Promise(next) <= limit {
 		return nil
 	}
 	return next
+}
+
+// Promise returns by how much a route relieves the busiest worker of the latest route.
+func (p *Planning) Promise(next *policy.Route) float64 {
+	now := p.excess()
+	p.weigh(next, &p.In)
+	return now - p.excess()
 }
 
 // Chance returns the excess over the mean that the busiest of P equal workers seems to have

@@ -255,6 +255,15 @@ func (s *Speeds) Capacity(dst []float64) []float64 {
 	return dst
 }
 
+// Slowness sets dst[w] to the log of the busy time that worker w takes for a unit of work, on any
+// scale, and returns dst.
+func (s *Speeds) Slowness(dst []float64) []float64 {
+	for w, l := range s.log {
+		dst[w] = -l
+	}
+	return dst
+}
+
 // Deviation returns the standard deviation of a typical estimate's error, in the log: 0.05
 // means that a capacity is off by about 5 %. It is the median over the workers that have been
 // measured, so that unmeasured and idle workers do not hide the precision of the others.

@@ -133,6 +133,10 @@ func (f *Waterfill) begin(w *policy.Window, latest *policy.Route) (p *Planning, 
 	p = Begin(f.config.Plan, f.loads, latest)
 	f.speeds.Capacity(p.In.Capacity)
 	MakeUp(p.In.Capacity, w, f.config.Backlog)
-	noise := Chance(math.Hypot(f.speeds.Deviation(), f.loads.Deviation(latest.Workers)), latest.Workers)
-	return p, f.config.Gain + f.config.Noise*noise
+	return p, f.config.DeadBand(f.speeds, f.loads, latest.Workers)
+}
+
+// DeadBand is the relief that a route must exceed: Gain beyond what may be chance.
+func (c *Routing) DeadBand(s *Speeds, l *Loads, workers int) float64 {
+	return c.Gain + c.Noise*Chance(math.Hypot(s.Deviation(), l.Deviation(workers)), workers)
 }

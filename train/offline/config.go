@@ -5,6 +5,7 @@ import (
 
 	"github.com/saspart/saspart/config/field"
 	"github.com/saspart/saspart/dataset"
+	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/train"
 )
 
@@ -37,7 +38,7 @@ func Reference() Config {
 		Schedule: Schedule{Updates: 50_000, LogEvery: 100, CheckpointEvery: 2500},
 		Learner:  train.Reference(), Data: dataset.DefaultTransitions(),
 	}
-	c.Data.Published = true
+	c.Data.Published, c.Data.Observation = true, policy.PublishedObservation
 	return c
 }
 

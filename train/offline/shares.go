@@ -49,7 +49,7 @@ func newSharesLearner(c *Config, data *dataset.Transitions, seed uint64) (*share
 			l.normal.Scale = append(l.normal.Scale, 1/s)
 		}
 	}
-	l.Trainer, err = shares.New(c.Learner, data.Mask, c.Data.P0, seed)
+	l.Trainer, err = shares.New(c.Learner, data.Spec.Observes(), c.Data.P0, seed)
 	return l, err
 }
 
@@ -69,12 +69,10 @@ func (l *sharesLearner) estimate() (train.Estimates, error) {
 
 // Checkpoint implements learner.
 func (l *sharesLearner) Checkpoint() *checkpoint.Checkpoint {
+	spec := l.data.Spec
+	spec.Hidden = l.config.Learner.Hidden
 	return &checkpoint.Checkpoint{
-		Format: checkpoint.Format, Kind: checkpoint.KindShares, Normalisation: l.normal,
-		Shares: &checkpoint.SharesSpec{
-			Workers: l.data.Workers, Mask: l.data.Mask.Keys, HotKeys: max(l.config.Data.HotKeys, len(l.data.Mask.Keys)),
-			KeyShares: l.data.Shares, Published: l.config.Data.Published, Hidden: l.config.Learner.Hidden,
-		},
+		Format: checkpoint.Format, Kind: checkpoint.KindShares, Normalisation: l.normal, Shares: &spec,
 		Tensors: slices.Clone(l.Policy()),
 	}
 }

@@ -144,8 +144,8 @@ func (b *background) publish() error {
 	}
 	err := s.checkpoint.Network()
 	if spec := s.checkpoint.Shares; err == nil && spec != nil {
-		mask := policy.Mask{Workers: spec.Workers, Keys: spec.Mask}
-		s.sampler, err = network.NewSampler(s.checkpoint.Tensors, policy.Observation{}.Size(spec.Workers), mask.Pairs())
+		o := spec.Observes()
+		s.sampler, err = network.NewSampler(s.checkpoint.Tensors, o.Size(), o.Mask.Pairs())
 	}
 	if err != nil {
 		return fmt.Errorf("the trained policy cannot act: %w", err)

@@ -28,6 +28,9 @@ type Model interface {
 	// Step runs a window under an action, a number in [0,1] per pair of the mask, and
 	// sets obs to what is observed.
 	Step(action, obs []float64) (imbalance, reward, backpressured float64)
+	// Known reports whether a decision could know the speeds and keys of the window that the
+	// last Step measured.
+	Known() bool
 	encoding.BinaryMarshaler
 	encoding.BinaryUnmarshaler
 }
@@ -103,8 +106,8 @@ func (e *closedFormEnv) Act(explore bool) error {
 // Step implements Env.
 func (e *closedFormEnv) Step(context.Context) error {
 	r := &e.result
-	r.Clean = true
 	r.Imbalance, r.Reward, r.Backpressured = e.model.Step(e.action, e.obs)
+	r.Clean = e.model.Known() // else it says nothing of the policy
 	return nil
 }
 
@@ -118,7 +121,7 @@ func (e *closedFormEnv) Observe(learn bool) (StepResult, error) {
 		r.Clean = false // measured before the episode
 		return r, nil
 	}
-	if !learn || r.check() != nil {
+	if !learn || !r.Clean || r.check() != nil {
 		return r, nil // the loop reports what is not finite
 	}
 	d := e.past[at%len(e.past)]

@@ -7,6 +7,7 @@ import (
 
 	"github.com/saspart/saspart/config/field"
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/scenario"
 	"github.com/saspart/saspart/train"
 	"github.com/saspart/saspart/train/capacity"
 	"github.com/saspart/saspart/train/replay"
@@ -29,8 +30,13 @@ type Config struct {
 	Parallel         int              `yaml:"parallel"`         // jobs explored at the same time, on fluid and sim
 
 	HotKeys   int     `yaml:"hot_keys"`  // keys that a new policy knows, heaviest first; the mask covers the true hot keys among them
-	Published bool    `yaml:"published"` // observations as in the published code, including its faults
 	P0        float64 `yaml:"p0"`        // performance that earns reward 0
+	Published bool    `yaml:"published"` // observations as in the published code, including its faults
+	// Observation is adaptive or published. With --checkpoint, that of the checkpoint is used, and
+	// fluid's model of SaSPartitioner's environment, which never changes, is always observed as
+	// published.
+	Observation policy.ObservationForm `yaml:"observation"`
+	Vary        scenario.Variety       `yaml:"vary"` // how a job in closed form varies, if observations are adaptive
 
 	Replay  replay.Config `yaml:"replay"`
 	Safety  Safety        `yaml:"safety"`
@@ -47,12 +53,11 @@ type EvaluationConfig struct {
 	Settle  int `yaml:"settle"`  // first windows, which do not count: the policy is still leaving the previous route
 }
 
-// Default are our settings. The replay holds only the last 1,000 windows: after a shift of
-// keys or speeds, the policy needs about as many windows to forget the old ones. With the
-// published 100,000 it needs a hundred times as many.
+// Default are our settings. The replay holds 20,000 windows: with fewer it holds too few draws
+// of speeds and keys.
 func Default() Config {
 	recent := replay.Default()
-	recent.Capacity = 1000
+	recent.Capacity = 20_000
 	capacity := capacity.DefaultRecurrent()
 	capacity.Algorithm = train.SACN // no CQL: exploration corrects values that are too high
 	return Config{
@@ -60,7 +65,7 @@ func Default() Config {
 		UpdatesPerWindow: 1, LearningStarts: 100, OfflineShare: 0.5, Episode: 128,
 		Evaluate:        EvaluationConfig{Every: 100, Windows: 128, Settle: 4},
 		CheckpointEvery: 1000, LogEvery: 100, Parallel: 1,
-		HotKeys: 10, P0: policy.DefaultP0,
+		HotKeys: 10, P0: policy.DefaultP0, Observation: policy.AdaptiveObservation, Vary: scenario.DefaultVariety(),
 		Replay: recent, Safety: DefaultSafety(), Learner: train.DefaultOnline(),
 		Capacity: capacity,
 	}
@@ -72,7 +77,8 @@ func Default() Config {
 func Reference() Config {
 	c := Default()
 	c.Windows, c.CheckpointEvery = 50_000, 1000
-	c.Published, c.Replay, c.Learner = true, replay.Default(), train.ReferenceOnline()
+	c.Published, c.Observation, c.Vary.Every = true, policy.PublishedObservation, 0
+	c.Replay, c.Learner = replay.Default(), train.ReferenceOnline()
 	return c
 }
 
@@ -103,6 +109,8 @@ func (c *Config) Validate() error {
 		field.Whole("parallel", c.Parallel, 1, 1024),
 		field.Whole("hot_keys", c.HotKeys, 1, 1<<12),
 		field.Finite("p0", c.P0, 1e-6, 1e6),
+		c.Observation.Validate(c.Published),
+		field.In("vary", c.Vary.Validate()),
 		field.In("replay", c.Replay.Validate()),
 		field.In("safety", c.Safety.Validate()),
 		field.In("learner", c.Learner.Validate()),

@@ -142,7 +142,7 @@ func clock() func() time.Time {
 // quick is a configuration for tests.
 func quick() Config {
 	c := Default()
-	c.TargetImbalance, c.LearningStarts = 0, 10
+	c.TargetImbalance, c.LearningStarts, c.Vary.Every = 0, 10, 0
 	c.Evaluate = EvaluationConfig{Every: 20, Windows: 5, Settle: 1}
 	c.CheckpointEvery, c.LogEvery, c.Episode = 50, 10, 16
 	return c

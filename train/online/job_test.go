@@ -10,7 +10,7 @@ import (
 	"github.com/saspart/saspart/engine/fluid"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/checkpoint"
-	"github.com/saspart/saspart/policy/plan"
+	"github.com/saspart/saspart/policy/learned"
 	"github.com/saspart/saspart/train/replay"
 )
 
@@ -32,7 +32,7 @@ func jobLoop(t *testing.T, dir string, c Config) *Training {
 	config, open := fluidJob(t, func(c *fluid.Config) { c.Noise = 0.05 })
 	mask := policy.NewMask(config.Keys.Weights()[:4], 4, policy.MaskConfig{TrueHot: 3})
 	s := learner(newClimber(mask, 7), 200)
-	env := NewSharesEnv(SharesJob{Open: open, Spec: s.Template.Shares, Loads: plan.DefaultLoad(), P0: c.P0, Agent: s, Safety: c.Safety})
+	env := NewSharesEnv(SharesJob{Open: open, Spec: s.Template.Shares, Config: learned.Default(), P0: c.P0, Agent: s, Safety: c.Safety})
 	t.Cleanup(func() {
 		if err := env.Close(); err != nil {
 			t.Error(err)
@@ -114,7 +114,7 @@ func TestCredit(t *testing.T) {
 		agent := &noting{climber: newClimber(mask, 5)}
 		spec := &checkpoint.SharesSpec{Workers: 2, Mask: mask.Keys, HotKeys: 2, Hidden: []int{1}}
 		env := NewSharesEnv(SharesJob{
-			Open: func() (Job, error) { return job, nil }, Spec: spec, Loads: plan.DefaultLoad(), P0: policy.DefaultP0, Agent: agent, Safety: DefaultSafety(),
+			Open: func() (Job, error) { return job, nil }, Spec: spec, Config: learned.Default(), P0: policy.DefaultP0, Agent: agent, Safety: DefaultSafety(),
 		})
 		if err := env.Reset(); err != nil {
 			t.Fatal(err)
@@ -158,7 +158,7 @@ func TestMissingWorkers(t *testing.T) {
 	mask := policy.Mask{Workers: 2, Keys: [][]uint16{{0, 1}}}
 	s := learner(newClimber(mask, 1), 10)
 	env := NewSharesEnv(SharesJob{
-		Open: func() (Job, error) { return &stuck{}, nil }, Spec: s.Template.Shares, Loads: plan.DefaultLoad(), P0: 1, Agent: s, Safety: DefaultSafety(),
+		Open: func() (Job, error) { return &stuck{}, nil }, Spec: s.Template.Shares, Config: learned.Default(), P0: 1, Agent: s, Safety: DefaultSafety(),
 	})
 	c := quick()
 	l := &Training{Config: c, Learner: s, Envs: []Env{env}, EvalEnv: env, Dir: t.TempDir(), Now: clock()}

@@ -24,6 +24,7 @@ func TestResumeIsExact(t *testing.T) {
 		{"between two evaluations", 1, func(*Config) {}, 73, 160},
 		{"before the learning starts", 1, func(*Config) {}, 5, 120},
 		{"three jobs", 3, func(*Config) {}, 60, 150},
+		{"speeds and keys that vary", 2, func(c *Config) { c.Vary.Every = 5 }, 64, 160},
 		{"within bounds", 1, func(c *Config) { c.Safety = Safety{MaxStep: 0.1, MaxImbalance: 0.4} }, 71, 160},
 	} {
 		t.Run(tc.why, func(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/checkpoint"
 	"github.com/saspart/saspart/policy/learned"
-	"github.com/saspart/saspart/policy/plan"
 	"github.com/saspart/saspart/train/replay"
 )
 
@@ -16,7 +15,7 @@ type SharesJob struct {
 	Open   func() (Job, error) // starts the job, under a partitioner that follows routes
 	Spec   *checkpoint.SharesSpec
 	Normal *checkpoint.Normalisation // nil: observations as they are
-	Loads  plan.LoadConfig
+	Config learned.Config            // as for serving the policy
 	P0     float64
 	Agent  SharesAgent
 	Safety Safety
@@ -51,13 +50,7 @@ type announced struct {
 	action []float64 // in [0,1], of the keys known then
 }
 
-const (
-	maxWait = 8 // windows
-	// minMove is the part of the records that a route of the most likely action must move
-	// to be announced, as when a policy serves. Without it a job at rest would get a
-	// nearly equal route in every window.
-	minMove = 0.002
-)
+const maxWait = 8 // windows
 
 // NewSharesEnv makes the Env of a job, which starts with the first episode.
 func NewSharesEnv(c SharesJob) Env {
@@ -74,7 +67,7 @@ func (e *sharesEnv) Reset() error {
 	if e.job != nil {
 		return nil
 	}
-	e.view = learned.NewSharesView(e.Spec, e.Normal, e.Loads)
+	e.view = learned.NewSharesView(e.Spec, e.Normal, e.Config)
 	return e.start(e.Open, nil)
 }
 
@@ -105,7 +98,7 @@ func (e *sharesEnv) Act(explore bool) error {
 	if err != nil {
 		return err
 	}
-	if !explore && e.view.Moved(e.inForce(), next) <= minMove {
+	if !explore && e.view.Rests(e.inForce(), next) {
 		e.limits.last = last
 		return nil
 	}

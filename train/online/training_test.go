@@ -29,7 +29,7 @@ func fluidLoop(t *testing.T, dir string, c Config, parallel int) *Training {
 	l := &Training{Config: c, Learner: s, Dir: dir, Now: clock()}
 	for i := range parallel + 1 {
 		config.Seed = uint64(i)
-		m, err := fluid.NewSharesEnv(config, mask, 4, false, c.P0)
+		m, err := fluid.NewSharesEnv(config, fluid.SharesConfig{Observation: policy.Observation{Mask: mask}, HotKeys: 4, P0: c.P0, Vary: c.Vary})
 		if err != nil {
 			t.Fatal(err)
 		}

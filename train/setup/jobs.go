@@ -63,7 +63,7 @@ func (b *onlineBuild) env(i int, s online.Safety) (online.Env, error) {
 			return nil, err
 		}
 		return online.NewClosedFormEnv(model, b.shares, b.policy.Normalisation, s)
-	case b.mask.Pairs() == 0:
+	case len(b.policy.Shares.Mask) == 0:
 		return nil, usagef("the mask is empty: no key of the experiment is heavy enough to be split; set mask.true_hot")
 	}
 	open, err := b.open(i)
@@ -71,7 +71,7 @@ func (b *onlineBuild) env(i int, s online.Safety) (online.Env, error) {
 		return nil, err
 	}
 	return online.NewSharesEnv(online.SharesJob{
-		Open: open, Spec: b.policy.Shares, Normal: b.policy.Normalisation, Loads: b.Experiment.Partitioner.SaSPartitioner.Load,
+		Open: open, Spec: b.policy.Shares, Normal: b.policy.Normalisation, Config: b.Experiment.Partitioner.SaSPartitioner.Config,
 		P0: b.Training.P0, Agent: b.shares, Safety: s,
 	}), nil
 }
@@ -124,5 +124,7 @@ func (b *onlineBuild) sharesModel(i int) (online.Model, error) {
 	}
 	c := b.model
 	c.Seed += uint64(i)
-	return fluid.NewSharesEnv(c, b.mask, b.policy.Shares.HotKeys, b.Training.Published, b.Training.P0)
+	return fluid.NewSharesEnv(c, fluid.SharesConfig{
+		Observation: b.policy.Shares.Observes(), HotKeys: b.policy.Shares.HotKeys, P0: b.Training.P0, Vary: b.Training.Vary,
+	})
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/saspart/saspart/train/online"
 )
 
-func newShares(train.Config, policy.Mask, float64, uint64) (online.SharesTrainer, error) {
+func newShares(train.Config, policy.Observation, float64, uint64) (online.SharesTrainer, error) {
 	return nil, train.ErrUnavailable
 }
 

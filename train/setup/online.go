@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"github.com/saspart/saspart/experiment"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/checkpoint"
+	"github.com/saspart/saspart/policy/scenario"
 	"github.com/saspart/saspart/train"
 	"github.com/saspart/saspart/train/capacity"
 	"github.com/saspart/saspart/train/online"
@@ -41,7 +43,7 @@ type Online struct {
 func (c *Online) RealTime() bool { return experiment.RealTime(c.Engine) || c.Engine == Served }
 
 // SharesTrainers makes a trainer of the shares action with fresh networks.
-type SharesTrainers func(c train.Config, mask policy.Mask, p0 float64, seed uint64) (online.SharesTrainer, error)
+type SharesTrainers func(c train.Config, o policy.Observation, p0 float64, seed uint64) (online.SharesTrainer, error)
 
 // CapacityTrainers makes a trainer of the capacity action. Its policy starts as that of
 // a checkpoint, or as a fixed smoothing if there is none.
@@ -71,7 +73,6 @@ type onlineBuild struct {
 	model    fluid.Config           // the job in closed form
 	start    *checkpoint.Checkpoint // to start from; nil: from scratch
 	policy   checkpoint.Checkpoint  // what is saved, without tensors
-	mask     policy.Mask            // of the shares action
 	shares   online.SharesAgent
 	capacity online.CapacityAgent
 }
@@ -113,12 +114,19 @@ func (b *onlineBuild) closes(c io.Closer) { b.training.closers = append(b.traini
 
 // sharesLearner makes the learner of the shares action.
 func (b *onlineBuild) sharesLearner(ctx context.Context) error {
+	if b.Experiment.Fluid.Model == fluid.ReferenceModel && b.Engine == ClosedForm {
+		b.Training.Observation = policy.PublishedObservation
+	}
 	b.describePolicy()
-	trainer, err := b.NewShares(b.Training.Learner, b.mask, b.Training.P0, b.Seed)
+	if b.Training.Observation == policy.PublishedObservation {
+		b.Training.Vary = scenario.Variety{} // it could not tell draws apart
+	}
+	o := b.policy.Shares.Observes()
+	trainer, err := b.NewShares(b.Training.Learner, o, b.Training.P0, b.Seed)
 	if err != nil {
 		return err
 	}
-	dims := train.Dims{Obs: policy.Observation{}.Size(b.mask.Workers), Act: b.mask.Pairs()}
+	dims := train.Dims{Obs: o.Size(), Act: o.Mask.Pairs()}
 	l := &online.SharesLearner{
 		Trainer: trainer, Replay: replay.New(b.Training.Replay, dims), RecordedShare: b.Training.OfflineShare, Template: b.policy,
 	}
@@ -205,8 +213,8 @@ func (b *onlineBuild) describePolicy() {
 	}
 	if from := b.start; from != nil {
 		b.policy.Shares, b.policy.Normalisation, b.policy.Parent = from.Shares, from.Normalisation, b.Checkpoint
-		b.mask = policy.Mask{Workers: from.Shares.Workers, Keys: from.Shares.Mask}
 		b.Training.Published, b.Training.Learner.Hidden = from.Shares.Published, from.Shares.Hidden
+		b.Training.Observation = cmp.Or(from.Shares.Observation, policy.PublishedObservation)
 		return
 	}
 	weights := b.model.Keys.Weights()
@@ -215,9 +223,9 @@ func (b *onlineBuild) describePolicy() {
 	if b.Experiment.Fluid.Model == fluid.ReferenceModel {
 		mask.TrueHot = hot
 	}
-	b.mask = policy.NewMask(shares, b.Experiment.Job.Workers, mask)
+	m := policy.NewMask(shares, b.Experiment.Job.Workers, mask)
 	b.policy.Shares = &checkpoint.SharesSpec{
-		Workers: b.mask.Workers, Mask: b.mask.Keys, HotKeys: hot, KeyShares: shares,
-		Published: b.Training.Published, Hidden: b.Training.Learner.Hidden,
+		Workers: m.Workers, Mask: m.Keys, HotKeys: hot, KeyShares: shares,
+		Observation: b.Training.Observation, Published: b.Training.Published, Hidden: b.Training.Learner.Hidden,
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/saspart/saspart/train/shares"
 )
 
-func newShares(c train.Config, mask policy.Mask, p0 float64, seed uint64) (online.SharesTrainer, error) {
-	return shares.New(c, mask, p0, seed)
+func newShares(c train.Config, o policy.Observation, p0 float64, seed uint64) (online.SharesTrainer, error) {
+	return shares.New(c, o, p0, seed)
 }
 
 func newCapacity(c capacity.RecurrentConfig, from *checkpoint.Checkpoint, seed uint64) (online.CapacityTrainer, error) {

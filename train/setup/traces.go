@@ -57,14 +57,15 @@ func (b *onlineBuild) recordedTransitions(ctx context.Context, l *online.SharesL
 		return err
 	}
 	c := dataset.DefaultTransitions()
-	c.HotKeys, c.P0, c.Published, c.HeldOut = b.policy.Shares.HotKeys, b.Training.P0, b.Training.Published, 0
-	data, err := b.transitions(ctx, dataset.Load{Config: c, Files: files, Mask: &b.mask, Seed: b.Seed})
+	c.HotKeys, c.P0, c.HeldOut = b.policy.Shares.HotKeys, b.Training.P0, 0
+	c.Published, c.Observation = b.Training.Published, b.Training.Observation
+	data, err := b.transitions(ctx, dataset.Load{Config: c, Files: files, For: b.policy.Shares, Seed: b.Seed})
 	if err != nil {
 		return err
 	}
 	b.closes(data)
-	if data.Workers != b.mask.Workers {
-		return usagef("the traces have %d workers, the experiment %d", data.Workers, b.mask.Workers)
+	if data.Workers != b.policy.Shares.Workers {
+		return usagef("the traces have %d workers, the experiment %d", data.Workers, b.policy.Shares.Workers)
 	}
 	text, err := json.Marshal(data.Stats)
 	if err != nil {

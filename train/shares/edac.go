@@ -24,7 +24,7 @@ func (t *Trainer) edac(b *batch) {
 	q := t.critic.Differentiable(b.s, a).View(n, rows)
 	alike := similarity(tensor.Gradients(q, true, a)[0])
 	t.note(runlog.LossDiversity, alike.Item())
-	loss := t.tdLoss(t.valued(q, b.a), y, b).Add(alike.Scale(t.cfg.EDAC.Diversity))
+	loss := t.tdLoss(t.valued(q, b.s, b.a), y, b).Add(alike.Scale(t.cfg.EDAC.Diversity))
 	t.stepCritics(loss)
 	t.improve(t.policy(b.s), b)
 	t.critic.Follow(t.cfg.Tau)

@@ -149,6 +149,95 @@ func naiveLoads(mask policy.Mask, model []float64, act []float32) []float64 {
 	return x
 }
 
+// naiveAdaptive are the loads of an action by a model, where workers are slow, have fixed and keys
+// have loads.
+func naiveAdaptive(mask policy.Mask, model, slow, fixed, keys []float64, act []float32) []float64 {
+	x, from, total := make([]float64, mask.Workers), 0, 0.0
+	for rank, row := range mask.Keys {
+		sum := 0.0
+		for i := range row {
+			sum += float64(act[from+i]+1) / 2
+		}
+		for i, w := range row {
+			x[w] += model[from+i] * keys[rank] * float64(act[from+i]+1) / 2 / sum
+		}
+		from += len(row)
+	}
+	for w := range x {
+		x[w] = slow[w] * (x[w] + model[from+w]*fixed[w])
+		total += x[w]
+	}
+	for w := range x {
+		x[w] /= total
+	}
+	return x
+}
+
+// TestAdaptiveLoads: critics turn an adaptive observation back into the speeds and loads that it
+// was made of, for one action of each state and for several, and find what is wrong with them.
+func TestAdaptiveLoads(t *testing.T) {
+	o := policy.Observation{Mask: threeWorkers, Trained: []float64{0.4, 0.25, 0.1}}
+	cfg := small(train.SACN)
+	cfg.Batch, cfg.LoadsRate = 64, 0.02
+	tr, err := New(cfg, o, policy.DefaultP0, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	truth := []float64{1, 1, 1, 1, 1, 1, 1.3, 0.7, 1}
+	ones := []float64{1, 1, 1, 1, 1, 1, 1, 1, 1}
+	draw := func(rng *rand.Rand) (slow, fixed, keys []float64, obs []float32) {
+		slow, fixed, keys = make([]float64, 3), make([]float64, 3), make([]float64, 3)
+		seen := policy.Seen{Counts: make([]float64, 3), Busy: make([]float64, 3), Log: make([]float64, 3), Fixed: fixed, Keys: keys}
+		rest := 1.0
+		for i := range 3 {
+			seen.Log[i] = 0.5*rng.NormFloat64() - 3
+			slow[i] = math.Exp(seen.Log[i])
+			keys[i] = o.Trained[i] * (0.7 + 0.4*rng.Float64())
+			rest -= keys[i]
+		}
+		for w, part := range []float64{0.5, 0.3, 0.2} {
+			fixed[w] = rest * part
+		}
+		for _, v := range o.Of(nil, &seen) {
+			obs = append(obs, float32(v))
+		}
+		return slow, fixed, keys, obs
+	}
+	size := o.Size()
+	rng := rand.New(rand.NewPCG(7, 7))
+	check := func(model []float64, within float64) {
+		t.Helper()
+		defer tr.s.Free()
+		tr.loads.begin(&tr.s)
+		slow, fixed, keys, obs := draw(rng)
+		acts := naive.Random(rng, 12)
+		s := tr.s.Data(obs, 1, size)
+		several := tr.loads.of(s, tr.s.Data(acts, 1, 2, 6)).Floats()
+		one := tr.loads.of(s, tr.s.Data(acts[6:], 1, 6)).Floats()
+		for i := range 2 {
+			for w, want := range naiveAdaptive(threeWorkers, model, slow, fixed, keys, acts[6*i:6*i+6]) {
+				naive.CloseTo(t, "load", float64(several[3*i+w]), want, within)
+				if i == 1 {
+					naive.CloseTo(t, "load of one action", float64(one[w]), want, within)
+				}
+			}
+		}
+	}
+	check(ones, 1e-4)
+	trained(t, tr, sourceFunc(func(_ *rand.Rand, b *train.Batch) {
+		for i := range b.Reward {
+			slow, fixed, keys, obs := draw(rng)
+			copy(b.Obs[size*i:], obs)
+			act := b.Act[6*i : 6*i+6]
+			copy(act, naive.Random(rng, 6))
+			for w, x := range naiveAdaptive(threeWorkers, truth, slow, fixed, keys, act) {
+				b.Next[size*i+3+w] = float32(x)
+			}
+		}
+	}), 1500)
+	check(truth, 0.02)
+}
+
 // TestLoadsAreFound: from windows of unequal workers, with noise on their busy ratios, the loads
 // are those that the windows were made with, and g is the reward that they earn.
 func TestLoadsAreFound(t *testing.T) {
@@ -169,7 +258,7 @@ func TestLoadsAreFound(t *testing.T) {
 	defer tr.s.Free()
 	tr.loads.begin(&tr.s)
 	a := tr.s.Data(acts, 3, 6)
-	got, g := tr.loads.of(a).Floats(), tr.loads.reward(a).Floats()
+	got, g := tr.loads.of(a, a).Floats(), tr.loads.reward(a, a).Floats()
 	for i := range 3 {
 		act := acts[6*i : 6*i+6]
 		for w, want := range naiveLoads(threeWorkers, truth, act) {
@@ -190,7 +279,7 @@ func TestLoadsLearnFaster(t *testing.T) {
 		mask := env.Mask()
 		cfg := small(train.SACN)
 		cfg.Batch, cfg.Gamma, cfg.ActorRate, cfg.CriticRate, cfg.LoadsRate = 64, 0, 1e-3, 3e-3, rate
-		tr, err := New(cfg, mask, policy.DefaultP0, 1)
+		tr, err := New(cfg, policy.Observation{Mask: mask}, policy.DefaultP0, 1)
 		if err != nil {
 			t.Fatal(err)
 		}

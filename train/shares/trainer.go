@@ -62,16 +62,16 @@ type batch struct {
 	w             tensor.Tensor // [B] importance weights
 }
 
-// New makes a trainer for the shares action of a mask, with fresh networks; rewards are
-// policy.Reward's with p0. With Config.LoadsRate above 0 the critics know how an action becomes
-// loads; observations then are policy.Observation's as they are. Everything random follows from
-// seed.
-func New(cfg train.Config, mask policy.Mask, p0 float64, seed uint64) (*Trainer, error) {
-	t, err := newTrainer(cfg, train.Dims{Obs: policy.Observation{}.Size(mask.Workers), Act: mask.Pairs()}, seed)
+// New makes a trainer for the shares action of an observation's mask, with fresh networks;
+// rewards are policy.Reward's with p0. With Config.LoadsRate above 0 the critics know how an
+// action becomes loads; observations then are as they are, without a normalisation. Everything
+// random follows from seed.
+func New(cfg train.Config, o policy.Observation, p0 float64, seed uint64) (*Trainer, error) {
+	t, err := newTrainer(cfg, train.Dims{Obs: o.Size(), Act: o.Mask.Pairs()}, seed)
 	if err != nil || cfg.LoadsRate == 0 || !cfg.Algorithm.Values() {
 		return t, err
 	}
-	t.loads = newLoads(mask, p0)
+	t.loads = newLoads(o, p0)
 	for _, last := range t.critic.Layout[len(t.critic.Layout)-2:] {
 		clear(last.Data)
 	}
@@ -163,19 +163,21 @@ func (t *Trainer) learn() (err error) {
 }
 
 // q are the critics' values of actions [B,A] or [B,M,A] at states [B,O]: [N,B] or [N,B,M].
-func (t *Trainer) q(s, a tensor.Tensor) tensor.Tensor { return t.valued(t.critic.Forward(s, a), a) }
+func (t *Trainer) q(s, a tensor.Tensor) tensor.Tensor { return t.valued(t.critic.Forward(s, a), s, a) }
 
 // slowQ are the target critics' values: constants.
-func (t *Trainer) slowQ(s, a tensor.Tensor) tensor.Tensor { return t.valued(t.critic.Target(s, a), a) }
+func (t *Trainer) slowQ(s, a tensor.Tensor) tensor.Tensor {
+	return t.valued(t.critic.Target(s, a), s, a)
+}
 
-// valued turns the networks' output [N,..,1] for actions [..,A] into values [N,..].
-func (t *Trainer) valued(y, a tensor.Tensor) tensor.Tensor {
+// valued turns the networks' output [N,..,1] for actions [..,A] at states [B,O] into values [N,..].
+func (t *Trainer) valued(y, s, a tensor.Tensor) tensor.Tensor {
 	shape := a.Shape()
 	y = y.View(append([]int{t.cfg.Critics}, shape[:len(shape)-1]...)...)
 	if t.loads == nil {
 		return y
 	}
-	return y.Add(t.loads.reward(a))
+	return y.Add(t.loads.reward(s, a))
 }
 
 // v is V [B] at states [B,O].

@@ -30,7 +30,7 @@ func small(a train.Algorithm) train.Config {
 
 func fresh(t testing.TB, cfg train.Config, seed uint64) *Trainer {
 	t.Helper()
-	tr, err := New(cfg, threeWorkers, policy.DefaultP0, seed)
+	tr, err := New(cfg, policy.Observation{Mask: threeWorkers}, policy.DefaultP0, seed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -266,10 +266,10 @@ func TestRestoreRefusesOtherNetworks(t *testing.T) {
 func TestNewRefuses(t *testing.T) {
 	bad := train.Default()
 	bad.Critics = 0
-	if _, err := New(bad, threeWorkers, 0.6, 1); err == nil || !strings.Contains(err.Error(), "critics: is 0") {
+	if _, err := New(bad, policy.Observation{Mask: threeWorkers}, 0.6, 1); err == nil || !strings.Contains(err.Error(), "critics: is 0") {
 		t.Errorf("no critics: %v", err)
 	}
-	if _, err := New(train.Default(), policy.Mask{Workers: 2}, 0.6, 1); err == nil {
+	if _, err := New(train.Default(), policy.Observation{Mask: policy.Mask{Workers: 2}}, 0.6, 1); err == nil {
 		t.Error("no action: no error")
 	}
 }
