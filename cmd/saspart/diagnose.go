@@ -35,7 +35,7 @@ func (a *app) diagnoseCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "diagnose FILE --key COLUMN",
 		Short: "Tell whether the keys of a file are skewed, and which partitioner would help",
-		Long: `Counts the keys of a CSV, Arrow or Parquet file, in bounded memory: the heaviest ones by name,
+		Long: `Counts the keys of a CSV, JSON Lines, Arrow or Parquet file, in bounded memory: the heaviest ones by name,
 and how unequal workers would be if keys went by hash. Then it simulates a keyed count of the
 file's first records on P equal workers under several partitioners, each offered as much as
 the workers can do, and shows what part of that each one holds, how many workers a key has,

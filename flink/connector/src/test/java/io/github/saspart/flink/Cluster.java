@@ -35,6 +35,7 @@ final class Cluster implements AutoCloseable {
         settings.set(TaskManagerOptions.NETWORK_MEMORY_MIN, MemorySize.parse("64mb"));
         settings.set(TaskManagerOptions.NETWORK_MEMORY_MAX, MemorySize.parse("64mb"));
         settings.set(TaskManagerOptions.MANAGED_MEMORY_SIZE, MemorySize.parse(managed));
+        settings.setString("metrics.reporter.shown.factory.class", Shown.class.getName());
         settings.setString("taskmanager.network.memory.buffers-per-channel", "2"); // as Flink 2 always has it
         cluster = new MiniCluster(new MiniClusterConfiguration.Builder()
                 .setConfiguration(settings)

@@ -12,6 +12,8 @@ import io.github.saspart.v1.Control;
 import io.github.saspart.v1.Decision;
 import io.github.saspart.v1.Hello;
 import io.github.saspart.v1.KeyRoute;
+import io.github.saspart.v1.Model;
+import io.github.saspart.v1.Notice;
 import io.github.saspart.v1.PartitionerReport;
 import io.github.saspart.v1.Report;
 import io.github.saspart.v1.Role;
@@ -23,6 +25,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
@@ -59,7 +62,8 @@ class ServerTest extends OnCluster {
         }
     }
 
-    private static StreamExecutionEnvironment job(Numbers numbers, int port, Throttle throttle, String partitioner, String sink) {
+    private static StreamExecutionEnvironment job(
+            Numbers numbers, int port, Throttle throttle, String partitioner, String sink, int staleAfterSeconds) {
         StreamExecutionEnvironment env = StreamExecutionEnvironment.getExecutionEnvironment();
         env.getConfig().setAutoWatermarkInterval(20);
         env.setParallelism(2);
@@ -68,7 +72,7 @@ class ServerTest extends OnCluster {
                 .partitioner(partitioner)
                 .reducers(REDUCERS)
                 .server("127.0.0.1:" + port)
-                .staleAfter(Duration.ofSeconds(1))
+                .staleAfter(Duration.ofSeconds(staleAfterSeconds))
                 .control(new Heard())
                 .offered(subtask -> 1234)
                 .latency(true)
@@ -109,7 +113,7 @@ class ServerTest extends OnCluster {
         Heard.ALL.clear();
         FakeServer server = new FakeServer(0);
         int port = server.port();
-        JobID job = cluster.start(job(numbers, port, new Throttle(2, 0), "table", "attached"), null);
+        JobID job = cluster.start(job(numbers, port, new Throttle(2, 0), "table", "attached", 1), null);
         try {
             FakeServer.await("all subtasks attach", () -> server.hellos.size() >= WORKERS + PARTITIONERS + REDUCERS);
             checkHellos(server);
@@ -121,9 +125,20 @@ class ServerTest extends OnCluster {
             server.say(decision(Decision.newBuilder().addBusy(0.5))); // of one worker
             server.say(route(5, WORKERS));
             server.awaitPartitioners(PARTITIONERS, "the route is followed", p -> p.getRouteVersion() == 5);
+            assertEquals(List.of(5L, 5L), Shown.of(job, "saspart-partitioner", "routeVersion"));
+            assertEquals(List.of(1L, 1L), Shown.of(job, "saspart-partitioner", "splitKeys"));
+            assertEquals(List.of("server", "server"), Shown.of(job, "saspart-partitioner", "decidedBy"));
+            server.say(AttachResponse.newBuilder()
+                    .setNotice(Notice.newBuilder().setKind(Notice.Kind.KIND_MODEL).setModel(Model.newBuilder().setAnalytic(true)))
+                    .build());
+            FakeServer.await(
+                    "routes are analytic",
+                    () -> Shown.of(job, "saspart-partitioner", "decidedBy").equals(List.of("analytic", "analytic")));
             server.say(route(4, WORKERS)); // too late
             server.say(control(Control.newBuilder().setRate(77).setPartitioner("{\"name\":\"dagreedy\"}")));
             server.awaitPartitioners(PARTITIONERS, "the partitioner is switched", p -> p.getPartitioner().equals("dagreedy"));
+            assertEquals(List.of("dagreedy", "dagreedy"), Shown.of(job, "saspart-partitioner", "decidedBy"));
+            assertEquals(List.of(0L, 0L), Shown.of(job, "saspart-partitioner", "splitKeys"));
             server.say(control(Control.newBuilder().setEnd(true).setPartitioner("{\"name\":\"dagredy\"}"))); // is none
             server.say(control(Control.newBuilder().setPartitioner("{\"name\":\"table\"}")));
             server.awaitPartitioners(
@@ -133,7 +148,9 @@ class ServerTest extends OnCluster {
         } finally {
             server.close();
         }
-        Thread.sleep(1500); // after one second the job is alone
+        FakeServer.await(
+                "the job continues without the server",
+                () -> Shown.of(job, "saspart-partitioner", "decidedBy").equals(List.of("wchoices", "wchoices")));
         try (FakeServer again = new FakeServer(port)) {
             FakeServer.await("partitioners attach again", () -> partitioners(again).size() >= PARTITIONERS);
             for (Hello h : partitioners(again)) {
@@ -145,7 +162,11 @@ class ServerTest extends OnCluster {
             Throttle.off();
             cluster.await(job);
         }
-        Committed.verify("attached", numbers.expect(new Fixtures.SumAndCount(), WINDOW));
+        Map<String, String> expected = numbers.expect(new Fixtures.SumAndCount(), WINDOW);
+        Committed.verify("attached", expected);
+        long merged = Shown.sum(job, "saspart-reducer", "mergedResults");
+        assertEquals(expected.size(), Shown.sum(job, "saspart-worker", "bypassedResults") + merged, "results of workers and of reducers");
+        assertTrue(Shown.sum(job, "saspart-worker", "partialResults") > merged, "reducers merge");
         assertEquals(numbers.count, Throttle.PASSED.get(), "records that passed: the job must not have been restarted");
     }
 
@@ -215,7 +236,7 @@ class ServerTest extends OnCluster {
         Numbers numbers = new Numbers(100_000, 300);
         Throttle.reset();
         try (FakeServer server = new FakeServer(0)) {
-            JobID job = cluster.start(job(numbers, server.port(), new Throttle(2, 0), "table", "limited"), null);
+            JobID job = cluster.start(job(numbers, server.port(), new Throttle(2, 0), "table", "limited", 600), null);
             FakeServer.await("all subtasks attach", () -> server.hellos.size() >= WORKERS + PARTITIONERS + REDUCERS);
             server.say(route(5, WORKERS));
             server.awaitPartitioners(PARTITIONERS, "the route is followed", p -> p.getRouteVersion() == 5);
@@ -234,6 +255,9 @@ class ServerTest extends OnCluster {
                 long[] records = lastRecords(server);
                 return records[3] > 0.6 * LongStream.of(records).sum();
             });
+            assertTrue(Shown.sum(job, "saspart-partitioner", "overflowedRecords") > 0, "records overflow to worker 3");
+            FakeServer.await("two thirds are sent to one of four", () -> Shown.of(job, "saspart-partitioner", "imbalance").stream()
+                    .allMatch(v -> Math.abs((double) v - 1.67) < 0.4));
             server.say(decision(Decision.newBuilder().setChange(RouteChange.newBuilder().setVersion(8).setBase(7))));
             FakeServer.await(
                     "partitioners attach again for a route that they know",
@@ -271,7 +295,7 @@ class ServerTest extends OnCluster {
         Numbers numbers = new Numbers(100_000, 300);
         Throttle.reset();
         try (FakeServer server = new FakeServer(0)) {
-            JobID job = cluster.start(job(numbers, server.port(), new Throttle(2, 0), "dalton-metrics", "shares"), null);
+            JobID job = cluster.start(job(numbers, server.port(), new Throttle(2, 0), "dalton-metrics", "shares", 600), null);
             server.awaitPartitioners(PARTITIONERS, "partitioners share", p -> p.getShare().size() > 20);
             PartitionerReport[] last = new PartitionerReport[PARTITIONERS];
             server.reports.forEach(r -> r.getPartitionersList().forEach(p -> last[p.getIndex()] = p));

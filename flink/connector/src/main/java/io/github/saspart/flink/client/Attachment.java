@@ -30,7 +30,8 @@ import org.slf4j.LoggerFactory;
  * on the background thread.
  */
 public final class Attachment implements AutoCloseable {
-    private static final Logger LOG = LoggerFactory.getLogger(Attachment.class);
+    private static final Logger LOGGER = LoggerFactory.getLogger(Attachment.class);
+    private static final Sparing LOG = new Sparing(LOGGER, System::currentTimeMillis); // of the background thread
     private static final Metadata.Key<String> AUTHORIZATION =
             Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
 
@@ -96,7 +97,7 @@ public final class Attachment implements AutoCloseable {
         }
         long window = Long.divideUnsigned(report.getSlide(), hello.getShape().getSlides());
         if (freshness.reported(System.currentTimeMillis(), window)) {
-            tell("policy server " + server.address() + " does not answer; " + hello.getJob() + " continues without it");
+            tell("policy server {} does not answer; {} continues without it", server.address(), hello.getJob());
             listener.alone(true);
         }
         if (queue.size() == MOST_REPORTS) {
@@ -109,11 +110,11 @@ public final class Attachment implements AutoCloseable {
     }
 
     /** Logs a warning, which need not come from every worker too. */
-    private void tell(String what) {
+    private void tell(String format, Object... args) {
         if (hello.getSubtasks(0).getRole() == Role.ROLE_PARTITIONER) {
-            LOG.warn(what);
+            LOG.warn(format, args);
         } else {
-            LOG.debug(what);
+            LOGGER.debug(format, args);
         }
     }
 
@@ -194,6 +195,7 @@ public final class Attachment implements AutoCloseable {
                     complained = false;
                     LOG.info("attached to policy server {}: model {} {}", server.address(),
                             response.getWelcome().getModel().getName(), response.getWelcome().getModel().getReason());
+                    listener.model(response.getWelcome().getModel());
                     send();
                     return;
                 case DECISION:
@@ -212,6 +214,9 @@ public final class Attachment implements AutoCloseable {
                 case NOTICE:
                     Notice notice = response.getNotice();
                     LOG.info("policy server {}: {}", server.address(), notice.getText());
+                    if (notice.hasModel()) {
+                        listener.model(notice.getModel());
+                    }
                     if (packer != null && notice.getKind() == Notice.Kind.KIND_REJECTED) {
                         packer.forget();
                     }
@@ -261,7 +266,7 @@ public final class Attachment implements AutoCloseable {
             stream = null;
             if (!closed) {
                 if (!complained) {
-                    tell("not attached to policy server " + server.address() + ": " + why + "; trying again");
+                    tell("not attached to policy server {}: {}; trying again", server.address(), why);
                 }
                 complained = true;
                 Background.THREAD.after(backOff.next(), Attachment.this::attach);

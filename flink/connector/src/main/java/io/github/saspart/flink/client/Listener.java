@@ -3,6 +3,7 @@ package io.github.saspart.flink.client;
 import io.github.saspart.flink.routing.Capacities;
 import io.github.saspart.flink.routing.Route;
 import io.github.saspart.v1.Control;
+import io.github.saspart.v1.Model;
 import java.util.List;
 
 /** Receives what a partitioner subtask has to adopt. Called on the background thread. */
@@ -21,6 +22,9 @@ public interface Listener {
 
     /** What the server's owner wants. */
     void control(Control control);
+
+    /** What decides at the server. */
+    void model(Model model);
 
     /** The server has fallen silent, or is back. */
     void alone(boolean alone);

@@ -24,6 +24,8 @@ import org.apache.flink.api.java.functions.KeySelector;
 import org.apache.flink.api.java.tuple.Tuple3;
 import org.apache.flink.api.java.tuple.Tuple5;
 import org.apache.flink.metrics.Counter;
+import org.apache.flink.metrics.Gauge;
+import org.apache.flink.metrics.MetricGroup;
 import org.apache.flink.runtime.state.KeyGroupRangeAssignment;
 import org.apache.flink.runtime.state.StateInitializationContext;
 import org.apache.flink.runtime.state.StateSnapshotContext;
@@ -93,7 +95,9 @@ public final class CombineOperator<T, K, ACC, OUT> extends AbstractStreamOperato
     private transient List<Map.Entry<Long, ACC>> window; // of the key whose window ends
 
     private transient long keys; // with a window that ended with slide {@code ending}
-    private transient long bypassed; // since the last report
+    private transient Counter bypassed;
+    private transient Counter partial; // results
+    private transient long reported; // of those that bypassed
     private transient WorkerMeter<T> meter;
 
     /**
@@ -155,6 +159,10 @@ public final class CombineOperator<T, K, ACC, OUT> extends AbstractStreamOperato
         timers = getInternalTimerService("windows", VoidNamespaceSerializer.INSTANCE, this);
         takeOver();
         lateRecords = getMetricGroup().counter("numLateRecordsDropped");
+        MetricGroup metrics = Plan.metrics(getMetricGroup());
+        bypassed = metrics.counter("bypassedResults");
+        partial = metrics.counter("partialResults");
+        metrics.gauge("stateKeys", (Gauge<Long>) () -> keys);
         meter = new WorkerMeter<>(
                 plan, worker, work, true, getMetricGroup(), getContainingTask().getEnvironment(), mailbox, this::complete);
     }
@@ -299,9 +307,10 @@ public final class CombineOperator<T, K, ACC, OUT> extends AbstractStreamOperato
             work.emit(worker, accumulator);
         }
         if (verdict.merges(key.hash)) {
+            partial.inc();
             output.collect(partials, new StreamRecord<>(Tuple3.of(key.key, lastMilli + 1, accumulator), lastMilli));
         } else {
-            bypassed++;
+            bypassed.inc();
             output.collect(new StreamRecord<>(Tuple3.of(key.key, lastMilli + 1, function.getResult(accumulator)), lastMilli));
         }
     }
@@ -318,8 +327,8 @@ public final class CombineOperator<T, K, ACC, OUT> extends AbstractStreamOperato
     }
 
     private void complete(WorkerReport.Builder report) {
-        report.setBypassed(bypassed).setStateKeys(keys);
-        bypassed = 0;
+        report.setBypassed(bypassed.getCount() - reported).setStateKeys(keys);
+        reported = bypassed.getCount();
         long[] split = panes.takeSplit(MOST_REALISED * Math.max(64, 4 * plan.options.workers()));
         for (int i = 0; i < split.length; i += 2) {
             report.addRealised(RealisedShare.newBuilder().setHash(split[i]).setCount(split[i + 1]));

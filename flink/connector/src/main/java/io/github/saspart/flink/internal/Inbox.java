@@ -6,6 +6,7 @@ import io.github.saspart.flink.routing.Capacities;
 import io.github.saspart.flink.routing.Options;
 import io.github.saspart.flink.routing.Route;
 import io.github.saspart.v1.Control;
+import io.github.saspart.v1.Model;
 import java.util.List;
 import java.util.Map;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonProcessingException;
@@ -27,6 +28,8 @@ final class Inbox implements Listener {
     private final Runnable arrived;
 
     private volatile boolean full;
+    private volatile boolean unattended;
+    private volatile String controller = "none"; // while the server answers
     private Timed<Route> route; // these are guarded by this
     private Timed<Options> partitioner;
     private Capacities capacities;
@@ -166,7 +169,18 @@ final class Inbox implements Listener {
     @Override
     public synchronized void alone(boolean alone) {
         this.alone = alone;
+        unattended = alone;
         full = true;
+    }
+
+    @Override
+    public void model(Model model) {
+        controller = model.getAnalytic() ? "analytic" : "server";
+    }
+
+    /** What decides about keys: the server's model, its analytic routes, wchoices without an answer; none yet. */
+    String decides() {
+        return unattended ? "wchoices" : controller;
     }
 
     @Override

@@ -14,6 +14,7 @@ import org.apache.flink.api.common.state.MapStateDescriptor;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.api.java.tuple.Tuple3;
+import org.apache.flink.metrics.Counter;
 import org.apache.flink.streaming.api.functions.KeyedProcessFunction;
 import org.apache.flink.util.Collector;
 
@@ -38,6 +39,7 @@ public final class MergeFunction<R, K, ACC, OUT> extends KeyedProcessFunction<R,
     private transient int reducer;
     private transient Count keys;
     private transient Count pairs;
+    private transient Counter results;
     private transient Reporter reporter;
 
     /** A reducer of this plan, of partial results of this type. */
@@ -55,6 +57,7 @@ public final class MergeFunction<R, K, ACC, OUT> extends KeyedProcessFunction<R,
         reducer = getRuntimeContext().getTaskInfo().getIndexOfThisSubtask();
         keys = new Count();
         pairs = new Count();
+        results = Plan.metrics(getRuntimeContext().getMetricGroup()).counter("mergedResults");
         BusyTime time = new BusyTime(getRuntimeContext().getMetricGroup());
         if (work != null) {
             work.open(time::busyNanos);
@@ -96,6 +99,7 @@ public final class MergeFunction<R, K, ACC, OUT> extends KeyedProcessFunction<R,
         Tuple3<K, Long, ACC> whole = merged.get(end);
         merged.remove(end);
         keys.add(1);
+        results.inc();
         out.collect(Tuple3.of(whole.f0, end, function.getResult(whole.f2)));
     }
 

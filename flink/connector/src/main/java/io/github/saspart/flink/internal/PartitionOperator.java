@@ -6,6 +6,7 @@ import io.github.saspart.flink.client.Wire;
 import io.github.saspart.flink.internal.report.BusyTime;
 import io.github.saspart.flink.internal.report.Count;
 import io.github.saspart.flink.internal.report.Observer;
+import io.github.saspart.flink.internal.report.PartitionMetrics;
 import io.github.saspart.flink.internal.report.Reporter;
 import io.github.saspart.flink.internal.split.Slides;
 import io.github.saspart.flink.routing.Capacities;
@@ -68,6 +69,7 @@ public abstract class PartitionOperator<T, K, OUT> extends AbstractStreamOperato
     private transient Observer observer; // null without a server
     private transient Reporter reporter;
     private transient Counter lateRecords;
+    private transient PartitionMetrics metrics;
 
     transient long newest; // the latest slide that has begun
     private transient long begins; // of the slide of the last record, ms; it ends before ends
@@ -79,6 +81,7 @@ public abstract class PartitionOperator<T, K, OUT> extends AbstractStreamOperato
     private transient volatile long turned; // when another route or router came in force, ms
     private transient volatile String name; // of the partitioner
     private transient volatile boolean learns; // the partitioner, from busy ratios
+    private transient volatile boolean follows; // the partitioner, routes
 
     PartitionOperator(Plan plan, KeySelector<T, K> selector, KeyCodec<K> codec) {
         this.plan = plan;
@@ -119,6 +122,9 @@ public abstract class PartitionOperator<T, K, OUT> extends AbstractStreamOperato
         sent = new Count();
         lateRecords = getMetricGroup().counter("numLateRecordsDropped");
         inbox = new Inbox(subtask, plan.options.control(), this::catchUpSoon);
+        metrics = new PartitionMetrics(
+                Plan.metrics(getMetricGroup()), plan.options.workers(), () -> follows ? inbox.decides() : name);
+        showRoute();
         BusyTime time = new BusyTime(getMetricGroup());
         reporter = plan.reporter(
                 Role.ROLE_PARTITIONER, subtask, getContainingTask().getEnvironment().getJobID(), route, inbox, mailbox,
@@ -159,6 +165,7 @@ public abstract class PartitionOperator<T, K, OUT> extends AbstractStreamOperato
             observer.see(hash, bytes, length);
         }
         sent.add(1);
+        metrics.sent(Router.worker(destination));
         send(record, hash, destination);
     }
 
@@ -188,6 +195,7 @@ public abstract class PartitionOperator<T, K, OUT> extends AbstractStreamOperato
                 if (begun > 0) {
                     router.endSlide(begun - 1);
                 }
+                metrics.endSlide(router instanceof Limited ? ((Limited) router).takeOverflowed() : 0);
                 inbox.take(Math.max(begun, now), new Taker(begun));
             }
         }
@@ -293,8 +301,14 @@ public abstract class PartitionOperator<T, K, OUT> extends AbstractStreamOperato
 
         private void turned() {
             turned = System.currentTimeMillis();
+            showRoute();
             changed(slide);
         }
+    }
+
+    private void showRoute() {
+        long split = follows && route != null ? route.keys().stream().filter(k -> k.size() > 1).count() : 0;
+        metrics.route(routeVersion, split);
     }
 
     private void makeRouter() {
@@ -303,6 +317,7 @@ public abstract class PartitionOperator<T, K, OUT> extends AbstractStreamOperato
                 getRuntimeContext().getTaskInfo().getNumberOfParallelSubtasks()));
         name = options.name;
         learns = router instanceof Learner;
+        follows = router instanceof Follower;
         routeVersion = 0;
         if (newest > 0) {
             router.endSlide(newest - 1);

@@ -14,6 +14,7 @@ import io.github.saspart.v1.Subtasks;
 import java.io.Serializable;
 import org.apache.flink.api.common.JobID;
 import org.apache.flink.api.common.operators.MailboxExecutor;
+import org.apache.flink.metrics.MetricGroup;
 
 /** A job's options and size, for all of its subtasks. */
 public final class Plan implements Serializable {
@@ -50,6 +51,11 @@ public final class Plan implements Serializable {
     Env env(int subtask, int subtasks) {
         return new Env(
                 options.workers(), subtask, subtasks, length * 1_000_000, slides, options.metricSlides(), options.seed());
+    }
+
+    /** The group of an operator's metrics. */
+    static MetricGroup metrics(MetricGroup operator) {
+        return operator.addGroup("saspart");
     }
 
     /** The number of hash slots that are counted. */

@@ -4,6 +4,7 @@ import io.github.saspart.flink.client.Listener;
 import io.github.saspart.flink.routing.Capacities;
 import io.github.saspart.flink.routing.Route;
 import io.github.saspart.v1.Control;
+import io.github.saspart.v1.Model;
 import java.util.List;
 
 /** Listens for subtasks that take nothing up: workers and reducers. */
@@ -25,6 +26,9 @@ enum Silent implements Listener {
 
     @Override
     public void control(Control control) {}
+
+    @Override
+    public void model(Model model) {}
 
     @Override
     public void alone(boolean alone) {}

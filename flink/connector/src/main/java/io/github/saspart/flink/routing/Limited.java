@@ -8,4 +8,7 @@ public interface Limited {
      * of the whole job; each subtask takes its equal part of it.
      */
     void within(Capacities capacities);
+
+    /** How many records went to another worker than the route's for the capacities' sake, since the last call. */
+    long takeOverflowed();
 }

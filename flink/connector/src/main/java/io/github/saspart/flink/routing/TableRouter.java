@@ -30,6 +30,7 @@ final class TableRouter implements Router, Follower, Limited, Unattended {
     private final Options options;
     private final Env env;
     private final Bounds bounds;
+    private long overflowed;
 
     private Layout layout;
     private Placed[] placed; // by entry, null if free: what the next marks depend on
@@ -65,7 +66,12 @@ final class TableRouter implements Router, Follower, Limited, Unattended {
     @Override
     public int route(long hash, byte[] key, int offset, int length) {
         if (alone == null) {
-            return bounds.keep(hash, layout.route(hash) | scattered);
+            int destination = layout.route(hash) | scattered;
+            int kept = bounds.keep(hash, destination);
+            if (Router.worker(kept) != Router.worker(destination)) {
+                overflowed++;
+            }
+            return kept;
         }
         int entry = layout.find(hash);
         if (entry < 0 || !placed[entry].named) {
@@ -92,6 +98,13 @@ final class TableRouter implements Router, Follower, Limited, Unattended {
         if (alone == null) {
             bounds.within(capacities);
         }
+    }
+
+    @Override
+    public long takeOverflowed() {
+        long n = overflowed;
+        overflowed = 0;
+        return n;
     }
 
     /** Whether the route splits a key. */
