@@ -9,9 +9,9 @@ import (
 	"github.com/saspart/saspart/policy/plan"
 )
 
-// fits returns an error if the experiment's policy is of the shares action and was trained on
-// other keys than those of its source: it has learned where to send a key of each rank, for
-// keys of the weights that it was trained on.
+// fits returns an error if the experiment's policy is a shares policy that was trained on other
+// keys than those of its source. Such a policy has learned where to send a key of each rank, for
+// keys of certain weights.
 func fits(e *config.Experiment) error {
 	c := &e.Partitioner.SaSPartitioner
 	if e.Partitioner.Name != "saspartitioner" || c.KeyDistance == 0 || c.Pool != "" || c.Checkpoint == table.Untrained {

@@ -49,9 +49,9 @@ func (h HotKeys) MarshalYAML() (any, error) {
 // Validate reports an impossible number.
 func (h HotKeys) Validate() error { return field.Whole("hot_keys", int(h), 0, mostHotKeys) }
 
-// Of returns how many keys are hot of those with the given parts of the records, in descending
-// order, and the sum of the squared parts of all others. rest is that of the keys that are not
-// given.
+// Of returns how many keys are hot, and the sum of the squared parts of the records that all
+// others have. d has the parts of the heaviest keys, in descending order, rest the sum of the
+// squared parts of the keys that are not in d.
 func (h HotKeys) Of(d []float64, rest float64, workers int) (hot int, past float64) {
 	hot, past = len(d), rest
 	for hot > 0 {
@@ -65,8 +65,8 @@ func (h HotKeys) Of(d []float64, rest float64, workers int) (hot int, past float
 	return hot, past
 }
 
-// HashExcess estimates by what part of the mean load the fullest of P workers is beyond it,
-// because keys go to workers by hash; squares is the sum of the squared parts of the records
+// HashExcess estimates the excess of the fullest of P workers over the mean load, as a part of
+// it, where keys go to workers by hash. squares is the sum of the squared parts of the records
 // that these keys have. A worker's load then has the variance squares/P about a mean of 1/P, and
 // the largest of P normal deviates is about sqrt(2 ln P) standard deviations.
 func HashExcess(squares float64, workers int) float64 {

@@ -331,6 +331,15 @@ func (a *app) openRun(out string, resume bool, info runlog.Info, text []byte, do
 	return runlog.Create(out, info, text, metrics)
 }
 
+// knows says how many keys the shares policy in a folder knows; "" for other policies.
+func knows(folder string) string {
+	c, err := checkpoint.Load(folder)
+	if err != nil || c.Shares == nil {
+		return ""
+	}
+	return fmt.Sprintf("the policy knows %s, and divides %d of them over %s\n", plural(c.Shares.HotKeys, "hot key"), len(c.Shares.Mask), plural(c.Shares.Workers, "worker"))
+}
+
 func (a *app) printTrained(opts trainOfflineOptions, o offline.Outcome) error {
 	best, err := checkpoint.Find(opts.out)
 	if err != nil {
@@ -356,6 +365,6 @@ func (a *app) printTrained(opts trainOfflineOptions, o offline.Outcome) error {
 		}
 		text += fmt.Sprintf("\nimbalance %s at best %s", on, number(*o.Best))
 	}
-	text += fmt.Sprintf("\ncheckpoint %s\ntry it: saspart run --partitioner saspartitioner --checkpoint %s\n", best, opts.out)
+	text += "\n" + knows(best) + fmt.Sprintf("checkpoint %s\ntry it: saspart run --partitioner saspartitioner --checkpoint %s\n", best, opts.out)
 	return a.print(opts.output, trained{Run: opts.out, Checkpoint: best, Outcome: o}, text)
 }

@@ -312,6 +312,7 @@ func (a *app) printOnline(opts trainOnlineOptions, c *setup.Online, o online.Out
 		fmt.Fprintf(&b, "safety: %s to the last good route, %s shortened\n", plural(int(o.Returns), "return"), plural(int(o.Limited), "step"))
 	}
 	if best != "" {
+		b.WriteString(knows(best))
 		fmt.Fprintf(&b, "checkpoint %s\ntry it: saspart run --config %s --partitioner saspartitioner --checkpoint %s\n", best, opts.experiment, opts.out)
 	}
 	return a.print(opts.output, learnedOnline{Run: opts.out, Checkpoint: best, Outcome: o}, b.String())

@@ -104,6 +104,21 @@ func TestTrainOnline(t *testing.T) {
 	}
 }
 
+// TestTrainOnlineAdapts: draws of speeds and keys are resumed too. The summary says how many hot
+// keys a policy has; too few are warned of.
+func TestTrainOnlineAdapts(t *testing.T) {
+	dir := t.TempDir()
+	resumesExactly(t, dir, "--config", "wordcount-zipf")
+	few := append(tiny("--config", "wordcount-zipf"), "--engine", "fluid", "--max-windows", "20")
+	for keys, warned := range map[string]bool{"auto": false, "3": true} {
+		code, stdout, narration := saspart(t, nil, append(few, "--set", "hot_keys="+keys, "--out", filepath.Join(dir, keys))...)
+		want := "knows " + strings.Replace(keys, "auto", "10", 1) + " hot keys, and divides 2 of them over 8 workers"
+		if code != codeOK || !strings.Contains(stdout, want) || strings.Contains(narration, "With hot_keys: auto there would be 10") != warned {
+			t.Errorf("%s hot keys: exit code %d\n%s%s", keys, code, stdout, narration)
+		}
+	}
+}
+
 // TestTrainOnlineJobs: every engine and both actions, from a checkpoint and traces.
 func TestTrainOnlineJobs(t *testing.T) {
 	dir := t.TempDir()

@@ -6,9 +6,9 @@ import (
 )
 
 // Guard is a controller that follows a policy, and Waterfill while the policy is clearly worse.
-// The policy sees every window. It no longer decides once analytic routes would have relieved
-// the busiest worker by more than the excess in guardWindows windows in a row, and decides
-// again when its routes are estimated to be at most half as bad.
+// The policy sees every window. Waterfill decides once its routes would have relieved the
+// busiest worker by more than the excess in guardWindows windows in a row. The policy decides
+// again when it proposes a route that is at most half as bad.
 type Guard struct {
 	policy   policy.Controller
 	doubt    plan.Doubt

@@ -233,5 +233,5 @@ func (b *onlineBuild) describePolicy() {
 		Observation: b.Training.Observation, Published: b.Training.Published, Hidden: b.Training.Learner.Hidden,
 	}
 	needed, _ := policy.AutoHotKeys.Of(weights, 0, workers)
-	b.tellHotKeys(b.policy.Shares, past, needed)
+	b.checkHotKeys(b.policy.Shares, past, needed)
 }
