@@ -210,7 +210,10 @@ func TestRefusals(t *testing.T) {
 		{"a tag twice", func() error { _, err := Create(filepath.Join(dir, "u"), info(), nil, []string{"a", "a"}); return err }, []string{"twice"}},
 		{"a tag that is a column already", func() error { _, err := Create(filepath.Join(dir, "v"), info(), nil, []string{"step"}); return err }, []string{"step"}},
 		{"no run to resume", func() error { _, err := Resume(dir, Resumed{At: start, Step: 1}, tags); return err }, []string{dir, "no run"}},
-		{"a damaged run.yaml", func() error { _, err := Resume(holds("y", InfoFile, "seed: [1\n"), Resumed{At: start, Step: 1}, tags); return err }, []string{InfoFile, "line 1"}},
+		{"a damaged run.yaml", func() error {
+			_, err := Resume(holds("y", InfoFile, "seed: [1\n"), Resumed{At: start, Step: 1}, tags)
+			return err
+		}, []string{InfoFile, "line 1"}},
 		{"other tags", func() error { _, err := Resume(other.dir, Resumed{At: start, Step: 1}, tags[:1]); return err }, []string{MetricsFile, LossCritic, Imbalance}},
 		{"an unknown tag", func() error { return other.Log(5, start, map[string]float64{"losses/critik": 1}) }, []string{"losses/critik", LossCritic}},
 		{"a step back", func() error { return other.Log(4, start, nil) }, []string{"step 4 follows step 5"}},
@@ -317,7 +320,7 @@ func TestKill(t *testing.T) {
 		if m.Rows() < kept || m.Rows() > kept+1 {
 			t.Errorf("killed after %d rows, %d are there", kept, m.Rows())
 		}
-		r, err := Resume(dir, Resumed{At: after(0), Step: int64(kept/2)}, tags)
+		r, err := Resume(dir, Resumed{At: after(0), Step: int64(kept / 2)}, tags)
 		if err != nil {
 			t.Fatal(err)
 		}
