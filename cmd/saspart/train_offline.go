@@ -64,10 +64,11 @@ traces may be of any partitioners and of different numbers of workers. With --sc
 in place of --data it learns on synthetic scenarios of your own laws of noise and change,
 by gradients through a model of the job (docs/algorithms.md, "The scenarios").
 
---resume continues a run that was interrupted or killed from its last checkpoint. The
-run then ends with the same policy, bit for bit, as an uninterrupted one.`,
+--resume continues a run that was interrupted or killed from its last checkpoint, with the
+flags that it was begun with; only --steps and --threads may be others. The run then ends
+with the same policy, bit for bit, as an uninterrupted one.`,
 		Example: `  saspart train-offline --data 'traces/*.arrow' --out runs/first --config wordcount-zipf
-  saspart train-offline --data 'traces/*.arrow' --out runs/first --resume
+  saspart train-offline --out runs/first --resume
   saspart train-offline --data 'traces/*.arrow' --out runs/clone --algo bc --steps 2000
   saspart train-offline --data 'traces/*.arrow' --out runs/paper --train-config reference
   saspart train-offline --data 'traces/*.arrow' --out runs/any --action capacity --checkpoint builtin
@@ -94,6 +95,7 @@ run then ends with the same policy, bit for bit, as an uninterrupted one.`,
 	algorithmFlag(cmd, &algo, func(train.Algorithm) bool { return true }, train.Model)
 	outputFlag(cmd, &opts.output, "text", "json")
 	require(cmd, "out")
+	a.resumable(cmd, runlog.InfoFile, "steps", "threads")
 	cmd.MarkFlagsOneRequired("data", "scenarios")
 	cmd.MarkFlagsMutuallyExclusive("data", "scenarios")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -324,7 +326,10 @@ func (a *app) trainOffline(ctx context.Context, opts trainOfflineOptions, c *set
 // steps. It completes info with what all runs have in common.
 func (a *app) openRun(out string, resume bool, info runlog.Info, text []byte, done uint64, metrics []string) (*runlog.Run, error) {
 	if _, err := os.Stat(filepath.Join(out, runlog.InfoFile)); resume && err == nil {
-		return runlog.Resume(out, int64(done), a.now(), metrics)
+		if err := sameConfiguration(out, text); err != nil {
+			return nil, err
+		}
+		return runlog.Resume(out, runlog.Resumed{At: a.now(), Step: int64(done), Command: a.args}, metrics)
 	}
 	info.Name, info.Command, info.Version = filepath.Base(out), a.args, buildVersion().String()
 	info.Started, info.Host = a.now(), runlog.ThisHost()

@@ -78,7 +78,7 @@ func TestTrainOnlineCapacity(t *testing.T) {
 		t.Errorf("with fewer jobs: exit code %d\n%s%s", code, stdout, narration)
 	}
 	code, stdout, narration := saspart(t, nil, append(args, "--max-windows", "80", "--set", "fluid.delay=3")...)
-	if code != codeFailed || !strings.Contains(narration, "use the experiment that the training was on") {
+	if code != codeUsage || !strings.Contains(narration, "--set fluid.delay is 2 and 3") {
 		t.Errorf("with another delay: exit code %d\n%s%s", code, stdout, narration)
 	}
 }
