@@ -85,7 +85,7 @@ with the same policy, bit for bit, as an uninterrupted one.`,
 	flags.StringVar(&opts.checkpoint, "checkpoint", "", "with --action capacity: start from this checkpoint or training run, a `folder`, or builtin")
 	flags.StringVarP(&opts.experiment, "config", "c", "", "experiment to roll the policy out on, a `file` or the name of a ready one")
 	complete(cmd, "config", configs.Names())
-	flags.Uint64Var(&opts.seed, "seed", opts.seed, "seed of all randomness")
+	flags.Uint64Var(&opts.seed, "seed", opts.seed, "seed `N` of all randomness")
 	settings := &experimentFlags{}
 	flags.Var(&setFlag{settings}, "set", "set a value of the training configuration, for example learner.gamma=0.9 (repeatable)")
 	settings.short(cmd, "steps", "updates", "n", "stop after this many updates")

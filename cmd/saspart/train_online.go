@@ -99,7 +99,7 @@ reaching the target exits with 4.`,
 	flags.StringSliceVar(&opts.data, "data", nil, "further traces to learn from, a `glob`")
 	flags.StringVar(&opts.out, "out", "", "`folder` of the run, for example runs/second")
 	flags.BoolVar(&opts.resume, "resume", false, "continue from the run's last checkpoint")
-	flags.Uint64Var(&opts.seed, "seed", opts.seed, "seed of the training's randomness")
+	flags.Uint64Var(&opts.seed, "seed", opts.seed, "seed `N` of the training's randomness")
 	settings := &experimentFlags{}
 	flags.Var(&setFlag{settings}, "set", "set a value of the training or the experiment, for example learner.gamma=0.9 (repeatable)")
 	settings.short(cmd, "target-imbalance", "target_imbalance", "x", "stop when no window of an evaluation is above it")
