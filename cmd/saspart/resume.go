@@ -21,8 +21,8 @@ import (
 // resumable has --resume take the flags that --out was begun with, or resumed with last. Flags that
 // are given again must be the same, except for those named: they change how much is done, and
 // nothing that was measured or learned before. Each path of --set counts as a flag of its own,
-// "set path". file is where the folder has its command line; the one that results replaces
-// app.args, which are recorded.
+// "set path". file is the file of the folder that has its command line. The command line of both
+// together replaces app.args, and so is what the folder records next.
 func (a *app) resumable(cmd *cobra.Command, file string, free ...string) {
 	unkept := []string{"out", "resume", "output", "require"} // how it is shown and judged this time
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {

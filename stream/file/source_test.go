@@ -241,7 +241,7 @@ func TestForms(t *testing.T) {
 	}
 }
 
-// bzipped is what bzip2 makes of the rows of TestForms; Go's library only reads it.
+// bzipped are the rows of TestForms, compressed by bzip2, which Go's library only reads.
 const bzipped = "\x42\x5a\x68\x39\x31\x41\x59\x26\x53\x59\x85\x82\xc0\x5f\x00\x00\x07\x59\x80\x00\x10\x00\x04\x38\x80\x30\x08\x01\x00\x20\x00\x22\x00\x36\xa1\x00\x30\xa2\xf3\x92\x07\x19\xa3\xc5\xdc\x91\x4e\x14\x24\x21\x60\xb0\x17\xc0"
 
 // nested is a table with the rows of TestForms in structs, and one that is null.
