@@ -29,9 +29,11 @@ const (
 
 // TransitionConfig configures how traces become transitions of the `shares` action.
 type TransitionConfig struct {
-	HotKeys int               `yaml:"hot_keys"` // keys ranked, heaviest first; the mask takes the true hot ones of them
-	Mask    policy.MaskConfig `yaml:"mask"`     // how the mask is made from the traces, where the caller names none
-	Rank    Ranking           `yaml:"rank"`     // episode or window
+	// HotKeys is how many keys are ranked, heaviest first; the mask takes the true hot ones of
+	// them. auto is at most as many as the traces tell the workers of.
+	HotKeys policy.HotKeys    `yaml:"hot_keys"`
+	Mask    policy.MaskConfig `yaml:"mask"` // how the mask is made from the traces, where the caller names none
+	Rank    Ranking           `yaml:"rank"` // episode or window
 	// Observation is adaptive or published. What an adaptive one says of workers and keys is
 	// estimated from the windows of the episode, as a controller estimates it.
 	Observation policy.ObservationForm `yaml:"observation"`
@@ -45,11 +47,11 @@ type TransitionConfig struct {
 	MemoryMB  int     `yaml:"memory_mb"`  // transitions that take more are kept in a file
 }
 
-// DefaultTransitions has ten hot keys, ranked per episode, and holds out a tenth of the
-// episodes.
+// DefaultTransitions has as many hot keys as are needed, ranked per episode, and holds out a
+// tenth of the episodes.
 func DefaultTransitions() TransitionConfig {
 	return TransitionConfig{
-		HotKeys: 10, Mask: policy.DefaultMask(), Rank: ByEpisode, Observation: policy.AdaptiveObservation, P0: policy.DefaultP0,
+		Mask: policy.DefaultMask(), Rank: ByEpisode, Observation: policy.AdaptiveObservation, P0: policy.DefaultP0,
 		Inside: 0.8, HeldOut: 0.1, MemoryMB: 1024,
 	}
 }
@@ -59,7 +61,7 @@ func (c *TransitionConfig) Validate() error {
 	return errors.Join(
 		field.Check(c.Rank == ByEpisode || c.Rank == ByWindow, "rank", "is %q; it must be %s or %s", c.Rank, ByEpisode, ByWindow),
 		c.Observation.Validate(c.Published),
-		field.Whole("hot_keys", c.HotKeys, 1, 1<<12),
+		c.HotKeys.Validate(),
 		field.In("mask", c.Mask.Validate()),
 		field.Finite("p0", c.P0, 1e-6, 1e6),
 		field.Finite("inside", c.Inside, 0, 1),
@@ -102,7 +104,11 @@ type Transitions struct {
 	Mask    policy.Mask
 	// Spec is what a policy of these transitions is made for, without its network. KeyShares are
 	// the mean shares of the records of each rank, which the mask was made from.
-	Spec    checkpoint.SharesSpec
+	Spec checkpoint.SharesSpec
+	// Past is at most the sum of the squared shares of the keys that are not hot, and Needed how
+	// many would be by policy.AutoHotKeys.
+	Past    float64
+	Needed  int
 	Train   *Store
 	HeldOut *Store // empty where no episode could be spared
 	Windows int64  // read
@@ -205,14 +211,15 @@ func (l Load) Do(ctx context.Context) (*Transitions, error) {
 	if err := s.read(ctx, distinct(l.Files)); err != nil {
 		return nil, err
 	}
+	s.choose()
 	mask, err := s.mask()
 	if err != nil {
 		return nil, err
 	}
 	t := &Transitions{
-		Workers: s.workers, Mask: mask, Windows: s.windows, Episodes: len(s.episodes),
+		Workers: s.workers, Mask: mask, Windows: s.windows, Episodes: len(s.episodes), Past: s.past, Needed: s.needed,
 		Spec: checkpoint.SharesSpec{
-			Workers: s.workers, Mask: mask.Keys, HotKeys: max(l.Config.HotKeys, len(mask.Keys)), KeyShares: s.meanShares(),
+			Workers: s.workers, Mask: mask.Keys, HotKeys: max(s.hot, len(mask.Keys)), KeyShares: s.meanShares(),
 			Observation: l.Config.Observation, Published: l.Config.Published,
 		},
 	}

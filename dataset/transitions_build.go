@@ -167,7 +167,7 @@ func (b *builder) usable(prev, w *policy.Window) bool {
 	// A controller that decides after prev knows the ranks of then.
 	b.shares.Hot = b.survey.episodes[b.episode].hot
 	if b.config.Rank == ByWindow {
-		b.shares.Hot = rankedKeys(prev.Hot, b.config.HotKeys)
+		b.shares.Hot = rankedKeys(prev.Hot, b.survey.hot)
 	}
 	if len(b.shares.Hot) < len(b.shares.Mask.Keys) {
 		b.skipped.Few++
@@ -250,7 +250,7 @@ func (b *builder) outside() bool {
 func (b *builder) observed(dst []float32, w *policy.Window) []float32 {
 	ranked := b.survey.episodes[b.episode].hot
 	if b.config.Rank == ByWindow {
-		ranked = rankedKeys(w.Hot, b.config.HotKeys)
+		ranked = rankedKeys(w.Hot, b.survey.hot)
 	}
 	b.view.ObserveRanked(w, ranked)
 	return b.view.Observation(dst, w)

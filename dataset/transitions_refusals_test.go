@@ -96,7 +96,7 @@ func TestTransitionConfig(t *testing.T) {
 		t.Fatalf("the default: %v", err)
 	}
 	for path, f := range map[string]func(c *TransitionConfig){
-		"hot_keys":    func(c *TransitionConfig) { c.HotKeys = 0 },
+		"hot_keys":    func(c *TransitionConfig) { c.HotKeys = -1 },
 		"rank":        func(c *TransitionConfig) { c.Rank = "day" },
 		"mask.spread": func(c *TransitionConfig) { c.Mask.Spread = -1 },
 		"p0":          func(c *TransitionConfig) { c.P0 = 0 },

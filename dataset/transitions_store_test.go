@@ -34,7 +34,11 @@ func randomTrace(rt *rapid.T, workers int) []*policy.Window {
 				w.Hot = append(w.Hot, policy.HotKey{Hash: uint64(k + 1), Count: n})
 				w.Records += n
 				for p := range workers {
-					if c := rng.Int64N(n/int64(workers) + 1); c > 0 {
+					c := rng.Int64N(n/int64(workers) + 1)
+					if p == k%workers {
+						c = max(c, 1) // a key with records but without workers would be left out
+					}
+					if c > 0 {
 						w.Realised = append(w.Realised, policy.RealisedShare{Hash: uint64(k + 1), Worker: p, Count: c})
 						w.Counts[p] += c
 					}
@@ -145,7 +149,7 @@ func checkNaive(rt *rapid.T, tr *Transitions, traces [][]*policy.Window, c Trans
 	slices.Sort(got)
 	slices.Sort(rewards)
 	if !slices.Equal(got, rewards) {
-		rt.Fatalf("rewards %v, want %v", got, rewards)
+		rt.Fatalf("rewards %v, want %v; left out: %v, mask %v", got, rewards, tr.Skipped, tr.Mask)
 	}
 	if tr.Episodes != episodes {
 		rt.Fatalf("%d episodes, want %d", tr.Episodes, episodes)

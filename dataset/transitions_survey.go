@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/saspart/saspart/internal/sums"
@@ -24,6 +25,10 @@ type survey struct {
 	windows  int64
 	episodes []episode
 	shares   []float64 // by rank: sum over the windows of the share of the records
+	told     int       // of keys, the workers of which an episode tells: the fewest of those that do; 0: none does
+	hot      int       // keys ranked
+	needed   int       // that auto would rank
+	past     float64   // sum of the squared shares of the others
 	counted  float64   // windows with records: the weight of shares
 }
 
@@ -170,10 +175,33 @@ func (s *survey) meanShares() []float64 {
 	return d
 }
 
+// choose sets the number of hot keys, once all traces are read.
+func (s *survey) choose() {
+	d := s.meanShares()
+	rest := 0.0
+	if n := len(d); n > 0 {
+		rest = max(0, 1-sums.Of(d)) * d[n-1] // lighter keys than the lightest
+	}
+	s.needed, _ = policy.AutoHotKeys.Of(d, rest, s.workers)
+	most := s.config.HotKeys
+	if most == policy.AutoHotKeys && s.told > 0 && s.told < s.needed {
+		most = policy.HotKeys(s.told)
+	}
+	s.hot, s.past = most.Of(d, rest, s.workers)
+	s.shares = s.shares[:min(len(s.shares), s.hot)]
+	for i := range s.episodes {
+		e := &s.episodes[i]
+		e.hot = e.hot[:min(len(e.hot), s.hot)]
+	}
+}
+
 // endEpisode adds an episode's tally, if it has windows.
 func (s *survey) endEpisode(t *rankTally) {
 	if t.windows == 0 {
 		return
+	}
+	if t.told > 0 && (s.told == 0 || t.told < s.told) {
+		s.told = t.told
 	}
 	if s.config.Rank == ByEpisode {
 		s.episodes[len(s.episodes)-1].hot = t.ranked()
@@ -195,6 +223,7 @@ type rankTally struct {
 	counted float64 // windows with records
 	keys    map[uint64]*tallied
 	byRank  []float64 // where ranks are by the window
+	told    int       // most keys that a window tells the workers of
 }
 
 // tallied is a key's sum of shares over the windows that name it.
@@ -205,6 +234,7 @@ type tallied struct {
 
 func (t *rankTally) add(w *policy.Window) {
 	t.windows++
+	t.told = max(t.told, told(w))
 	all := float64(sums.Of(w.Slots))
 	if len(w.Slots) == 0 {
 		all = float64(w.Records)
@@ -214,7 +244,7 @@ func (t *rankTally) add(w *policy.Window) {
 	}
 	t.counted++
 	if t.config.Rank == ByWindow {
-		for rank, k := range rankedKeys(w.Hot, t.config.HotKeys) {
+		for rank, k := range rankedKeys(w.Hot, t.most()) {
 			if rank == len(t.byRank) {
 				t.byRank = append(t.byRank, 0)
 			}
@@ -240,7 +270,33 @@ func (t *rankTally) sorted() []*tallied {
 	all := slices.SortedFunc(maps.Values(t.keys), func(a, b *tallied) int {
 		return cmp.Or(cmp.Compare(b.share, a.share), cmp.Compare(a.key.Hash, b.key.Hash))
 	})
-	return all[:min(len(all), t.config.HotKeys)]
+	return all[:min(len(all), t.most())]
+}
+
+// most is how many keys can be hot.
+func (t *rankTally) most() int {
+	if t.config.HotKeys == policy.AutoHotKeys {
+		return math.MaxInt
+	}
+	return int(t.config.HotKeys)
+}
+
+// told is how many keys a window tells the workers of.
+func told(w *policy.Window) int {
+	n := 0
+	for i, r := range w.Realised { // sorted by key
+		if i == 0 || r.Hash != w.Realised[i-1].Hash {
+			n++
+		}
+	}
+	if w.Route != nil && !w.RouteNew {
+		for i := range w.Route.Keys {
+			if len(w.Route.Keys[i].Workers) == 1 {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 func (t *rankTally) ranked() []policy.HotKey {

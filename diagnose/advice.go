@@ -16,8 +16,8 @@ type Trial struct {
 	Pairs       float64 `json:"pairs"`   // (key, worker) pairs with state
 }
 
-// Partitioners count as equally good whose rates differ by no more than near, and as equally
-// dear whose state differs by no more than a part of alike.
+// Two partitioners are equally good if their rates differ by at most near. They are equally dear
+// if their state differs by at most the part alike.
 const (
 	near  = 0.02
 	alike = 0.05
@@ -27,8 +27,8 @@ const (
 // does not pay for merging.
 const enough = 0.9
 
-// Advice recommends a partitioner for a stream, in a sentence or two: of those that hold the
-// most, one with little state, the first of equals.
+// Advice recommends a partitioner for a stream, in a sentence or two. Among the partitioners that
+// hold the most it takes the one with the least state, and among equals the first.
 func Advice(s Skew, trials []Trial) string {
 	at := slices.IndexFunc(trials, func(t Trial) bool { return t.Partitioner == "hash" })
 	if at < 0 || len(trials) < 2 {

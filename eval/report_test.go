@@ -100,7 +100,7 @@ func TestTrainingReport(t *testing.T) {
 	}
 	for _, want := range []string{
 		"Training wordcount-zipf", "saspart v0.1.0", "A CPU &lt;fast&gt; &amp; cheap, 2 CPUs, 7.5 GB", "40000 in 3m40s, 182 per second",
-		"--data &#39;traces/wordcount zipf*.arrow&#39; --out runs/wordcount-zipf --seed 7\n", "tensorboard --logdir ", "algorithm: cql", "a &amp; b &lt; c", "mine/own",
+		"--data &#39;traces/wordcount zipf*.arrow&#39; --out runs/wordcount-zipf-again --seed 7\n", "tensorboard --logdir ", "algorithm: cql", "a &amp; b &lt; c", "mine/own",
 		"Best rollout", "Values in the batches",
 	} {
 		if !strings.Contains(page, want) {

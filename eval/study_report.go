@@ -251,8 +251,8 @@ func (r *Report) addRun(dir string, info *study.Info, results []study.Result) er
 		r.Sections = append(r.Sections, Section{Heading: "What failed", Points: failed})
 	}
 	r.Sections = append(r.Sections, Section{
-		Heading: "Run it again", Text: "The first command repeats the study, with another folder to write to; the second writes this page again.",
-		Code: quoted(info.Command...) + "\nsaspart report " + quoted(filepath.Clean(dir)),
+		Heading: "Run it again", Text: "The first command repeats the study in another folder; the second writes this page again.",
+		Code: quoted(elsewhere(info.Command)...) + "\nsaspart report " + quoted(filepath.Clean(dir)),
 	})
 	if info.Matrix == nil {
 		return nil

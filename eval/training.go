@@ -204,11 +204,26 @@ func number(v float64) string {
 	return strconv.FormatFloat(v, 'g', 4, 64)
 }
 
+// elsewhere is a command line that writes to another folder: a run's own is refused.
+func elsewhere(command []string) []string {
+	const more = "-again"
+	command = slices.Clone(command)
+	for i, word := range command {
+		switch {
+		case strings.HasPrefix(word, "--out="):
+			command[i] += more
+		case word == "--out" && i+1 < len(command):
+			command[i+1] += more
+		}
+	}
+	return command
+}
+
 // again says how to repeat the run and how to look at it.
 func again(dir string, info *runlog.Info) Section {
 	return Section{
 		Heading: "Run it again",
-		Text:    "The first command repeats the training, with another folder to write to; the second shows its curves live.",
-		Code:    strings.TrimPrefix(quoted(info.Command...)+"\ntensorboard --logdir "+quoted(filepath.Clean(dir)), "\n"),
+		Text:    "The first command repeats the training in another folder; the second shows its curves live.",
+		Code:    strings.TrimPrefix(quoted(elsewhere(info.Command)...)+"\ntensorboard --logdir "+quoted(filepath.Clean(dir)), "\n"),
 	}
 }

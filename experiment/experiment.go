@@ -57,8 +57,12 @@ type Options struct {
 // Open starts the job of e on the named engine under the partitioner s. Closing the job closes
 // its sources.
 //
-// Two jobs of an equal experiment on sim give the same windows.
+// Two jobs of an equal experiment on sim give the same windows. A shares policy that was trained
+// on other keys is an error.
 func Open(e *config.Experiment, name string, s partition.Scheme, o Options) (Job, error) {
+	if err := fits(e); err != nil {
+		return nil, err
+	}
 	if name == Flink {
 		return openFlink(e, s, o)
 	}

@@ -17,8 +17,9 @@ type Mask struct {
 
 // MaskConfig chooses the form of the mask.
 type MaskConfig struct {
-	Spread    int  `yaml:"spread"`    // number of heaviest keys that may use every worker
+	Spread    int  `yaml:"spread"`    // number of heaviest keys that may use every worker; at least 1 for a policy that adapts and is trained on a job
 	TrueHot   int  `yaml:"true_hot"`  // keys in the mask; 0 derives the number from the key distribution
+	Reach     int  `yaml:"reach"`     // least number of workers of a key, and all hot keys are in the mask; 0: as the key's weight has it
 	Published bool `yaml:"published"` // derive the number as the published code does, faults included
 }
 
@@ -27,7 +28,7 @@ func DefaultMask() MaskConfig { return MaskConfig{} }
 
 // Validate reports impossible values by their path.
 func (c *MaskConfig) Validate() error {
-	return errors.Join(field.Whole("spread", c.Spread, 0, MaxWorkers), field.Whole("true_hot", c.TrueHot, 0, 1<<20))
+	return errors.Join(field.Whole("spread", c.Spread, 0, MaxWorkers), field.Whole("true_hot", c.TrueHot, 0, 1<<20), field.Whole("reach", c.Reach, 0, MaxWorkers))
 }
 
 // NewMask builds the mask for hot keys on P workers. d has the keys' probabilities on any
@@ -40,10 +41,14 @@ func (c *MaskConfig) Validate() error {
 //	workers of key i: floor(cs[i]) .. min(P, ceil(cs[i+1])) - 1
 //
 // A key whose part at the end of the line is empty (d[i] = 0) gets the last worker; in the
-// published code it has none.
+// published code it has none. A key with fewer than Reach workers gets those to both sides as
+// well.
 func NewMask(d []float64, workers int, c MaskConfig) Mask {
 	hot := c.TrueHot
-	if hot == 0 {
+	switch {
+	case hot == 0 && c.Reach > 0:
+		hot = len(d)
+	case hot == 0:
 		hot = TrueHot(d, workers, c.Published)
 	}
 	hot = min(hot, len(d))
@@ -59,8 +64,12 @@ func NewMask(d []float64, workers int, c MaskConfig) Mask {
 		if total > 0 {
 			cs += d[i] / total * float64(workers)
 		}
-		end := min(workers, int(math.Ceil(cs)))
-		m.Keys[i] = span(first, max(end, first+1))
+		end := max(min(workers, int(math.Ceil(cs))), first+1)
+		if reach := min(c.Reach, workers); end-first < reach {
+			first = min(max(0, first-(reach-(end-first))/2), workers-reach)
+			end = first + reach
+		}
+		m.Keys[i] = span(first, end)
 	}
 	return m
 }

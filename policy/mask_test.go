@@ -63,6 +63,9 @@ func TestMaskOptions(t *testing.T) {
 		{"the boundary at 1.5 makes them share worker 1", []float64{1, 1}, 3, policy.MaskConfig{TrueHot: 2}, [][]uint16{{0, 1}, {1, 2}}},
 		{"a spread key has every worker, the rest divide the whole line", []float64{8, 1, 1}, 2, policy.MaskConfig{TrueHot: 3, Spread: 1}, [][]uint16{{0, 1}, {0}, {1}}},
 		{"a key without weight still has a worker", []float64{1, 0}, 2, policy.MaskConfig{TrueHot: 2}, [][]uint16{{0, 1}, {1}}},
+		{"a reach widens to both sides, and puts all keys into the mask", []float64{4, 3, 1}, 4, policy.MaskConfig{Reach: 3}, [][]uint16{{0, 1, 2}, {1, 2, 3}, {1, 2, 3}}},
+		{"or only the true hot ones", []float64{4, 3, 1}, 4, policy.MaskConfig{Reach: 1, TrueHot: 1}, [][]uint16{{0, 1, 2, 3}}},
+		{"a reach beyond the workers is all of them", []float64{1, 1}, 2, policy.MaskConfig{Reach: 9}, [][]uint16{{0, 1}, {0, 1}}},
 		{"no more true hot keys than keys", []float64{1}, 2, policy.MaskConfig{TrueHot: 5}, [][]uint16{{0, 1}}},
 	} {
 		if diff := cmp.Diff(tc.want, policy.NewMask(tc.d, tc.p, tc.c).Keys); diff != "" {
@@ -78,12 +81,12 @@ func TestMaskProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := rapid.IntRange(1, 257).Draw(t, "workers")
 		d := stream.ZipfPMF(rapid.IntRange(1, 40).Draw(t, "keys"), rapid.Float64Range(0, 3).Draw(t, "exponent"))
-		c := policy.MaskConfig{Spread: rapid.IntRange(0, 5).Draw(t, "spread"), TrueHot: rapid.IntRange(0, 50).Draw(t, "hot")}
+		c := policy.MaskConfig{Spread: rapid.IntRange(0, 5).Draw(t, "spread"), TrueHot: rapid.IntRange(0, 50).Draw(t, "hot"), Reach: rapid.IntRange(0, 4).Draw(t, "reach")}
 		m := policy.NewMask(d, p, c)
 		covered := make([]bool, p)
 		for i, ws := range m.Keys {
-			if len(ws) == 0 {
-				t.Fatalf("key %d has no worker", i)
+			if len(ws) < min(max(c.Reach, 1), p) {
+				t.Fatalf("key %d has the workers %v", i, ws)
 			}
 			for j, w := range ws {
 				if int(w) >= p || j > 0 && w <= ws[j-1] {
@@ -100,7 +103,7 @@ func TestMaskProperties(t *testing.T) {
 				t.Fatalf("worker %d of %d serves no key", w, p)
 			}
 		}
-		if n, most := m.Pairs(), min(c.Spread, len(m.Keys))*p+p+2*len(m.Keys); n > most {
+		if n, most := m.Pairs(), min(c.Spread, len(m.Keys))*p+p+(2+c.Reach)*len(m.Keys); n > most {
 			t.Fatalf("%d pairs, more than %d", n, most)
 		}
 	})
@@ -110,7 +113,7 @@ func TestMaskConfigValidate(t *testing.T) {
 	if c := policy.DefaultMask(); c.Validate() != nil {
 		t.Errorf("the default does not validate: %v", c.Validate())
 	}
-	for _, c := range []policy.MaskConfig{{Spread: -1}, {TrueHot: -1}} {
+	for _, c := range []policy.MaskConfig{{Spread: -1}, {TrueHot: -1}, {Reach: -1}} {
 		if c.Validate() == nil {
 			t.Errorf("%+v validates", c)
 		}

@@ -34,6 +34,10 @@ const (
 	PublishedObservation ObservationForm = "published"
 )
 
+// IsZero keeps the published form out of manifests: older versions, which know no other, can
+// then read them.
+func (f ObservationForm) IsZero() bool { return f == "" || f == PublishedObservation }
+
 // Validate reports an impossible form; published is Observation.Published.
 func (f ObservationForm) Validate(published bool) error {
 	return errors.Join(

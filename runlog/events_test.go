@@ -112,7 +112,7 @@ func TestTensorBoard(t *testing.T) {
 		log(t, r, step, float64(step), map[string]float64{LossCritic: 1 / float64(step), Imbalance: 2})
 	}
 	r.Close()
-	again, err := Resume(dir, 20, after(100), tags)
+	again, err := Resume(dir, Resumed{At: after(100), Step: 20}, tags)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,6 +48,8 @@ type Info struct {
 type Resumed struct {
 	At   time.Time `yaml:"at"`
 	Step int64     `yaml:"step"` // of the checkpoint
+	// Command is what does all of it: the program and its arguments without --resume.
+	Command []string `yaml:"command,omitempty"`
 }
 
 // Run writes to a run's folder. It is for one goroutine at a time.
@@ -95,16 +97,16 @@ func (r *Run) create(config []byte, tags []string) (err error) {
 	return r.writeInfo() // which makes the folder a run
 }
 
-// Resume continues the run in dir from a checkpoint of the given step: rows of later
-// steps are removed, also in TensorBoard.
-func Resume(dir string, step int64, at time.Time, tags []string) (*Run, error) {
+// Resume continues the run in dir from a checkpoint: rows of later steps are removed, also in
+// TensorBoard.
+func Resume(dir string, from Resumed, tags []string) (*Run, error) {
 	info, err := ReadInfo(dir)
 	if err != nil {
 		return nil, err
 	}
-	info.Resumed = append(info.Resumed, Resumed{At: at, Step: step})
-	r := &Run{dir: dir, info: *info, since: at}
-	if err := r.resume(step, at, tags); err != nil {
+	info.Resumed = append(info.Resumed, from)
+	r := &Run{dir: dir, info: *info, since: from.At}
+	if err := r.resume(from.Step, from.At, tags); err != nil {
 		return nil, errors.Join(fmt.Errorf("resume run %s: %w", dir, err), r.Close())
 	}
 	return r, nil

@@ -79,11 +79,11 @@ func TestRun(t *testing.T) {
 	if _, err := Create(dir, info(), nil, tags); err == nil || !strings.Contains(err.Error(), "resume it") {
 		t.Errorf("a second run in the folder: %v", err)
 	}
-	if _, err := Resume(dir, 20, after(1000), tags); err == nil || !strings.Contains(err.Error(), "another process") {
+	if _, err := Resume(dir, Resumed{At: after(1000), Step: 20}, tags); err == nil || !strings.Contains(err.Error(), "another process") {
 		t.Errorf("a run that goes on is resumed: %v", err)
 	}
 	killed(t, r)
-	again, err := Resume(dir, 20, after(1000), tags)
+	again, err := Resume(dir, Resumed{At: after(1000), Step: 20}, tags)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,9 +209,12 @@ func TestRefusals(t *testing.T) {
 		{"a tag that CSV does not bear", func() error { _, err := Create(filepath.Join(dir, "t"), info(), nil, []string{"a,b"}); return err }, []string{`"a,b"`}},
 		{"a tag twice", func() error { _, err := Create(filepath.Join(dir, "u"), info(), nil, []string{"a", "a"}); return err }, []string{"twice"}},
 		{"a tag that is a column already", func() error { _, err := Create(filepath.Join(dir, "v"), info(), nil, []string{"step"}); return err }, []string{"step"}},
-		{"no run to resume", func() error { _, err := Resume(dir, 1, start, tags); return err }, []string{dir, "no run"}},
-		{"a damaged run.yaml", func() error { _, err := Resume(holds("y", InfoFile, "seed: [1\n"), 1, start, tags); return err }, []string{InfoFile, "line 1"}},
-		{"other tags", func() error { _, err := Resume(other.dir, 1, start, tags[:1]); return err }, []string{MetricsFile, LossCritic, Imbalance}},
+		{"no run to resume", func() error { _, err := Resume(dir, Resumed{At: start, Step: 1}, tags); return err }, []string{dir, "no run"}},
+		{"a damaged run.yaml", func() error {
+			_, err := Resume(holds("y", InfoFile, "seed: [1\n"), Resumed{At: start, Step: 1}, tags)
+			return err
+		}, []string{InfoFile, "line 1"}},
+		{"other tags", func() error { _, err := Resume(other.dir, Resumed{At: start, Step: 1}, tags[:1]); return err }, []string{MetricsFile, LossCritic, Imbalance}},
 		{"an unknown tag", func() error { return other.Log(5, start, map[string]float64{"losses/critik": 1}) }, []string{"losses/critik", LossCritic}},
 		{"a step back", func() error { return other.Log(4, start, nil) }, []string{"step 4 follows step 5"}},
 	} {
@@ -244,7 +247,7 @@ func TestResumeWithoutMetrics(t *testing.T) {
 		if err := os.WriteFile(r.Path(MetricsFile), []byte(left), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		again, err := Resume(dir, 0, after(9), tags)
+		again, err := Resume(dir, Resumed{At: after(9), Step: 0}, tags)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -317,7 +320,7 @@ func TestKill(t *testing.T) {
 		if m.Rows() < kept || m.Rows() > kept+1 {
 			t.Errorf("killed after %d rows, %d are there", kept, m.Rows())
 		}
-		r, err := Resume(dir, int64(kept/2), after(0), tags)
+		r, err := Resume(dir, Resumed{At: after(0), Step: int64(kept / 2)}, tags)
 		if err != nil {
 			t.Fatal(err)
 		}

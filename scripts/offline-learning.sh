@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Does offline learning pay? Records wordcount-zipf under its exploring bandits. Trains a
-# policy from the trace and, as the control, clones the recorded behaviour, with three
+# policy with published observations from the trace and, as the control, clones the recorded behaviour, with three
 # seeds each. Runs both on the same job for 10 episodes of 64 windows, beside the bandit
 # and the partitioners without training. The first argument is the saspart binary, the
 # others are seeds of the job (default 1): its keys, its speeds and its records.
@@ -22,7 +22,7 @@ for job in "$@"; do
 	for algo in cql bc; do
 		for seed in 1 2 3; do
 			"$saspart" train-offline --data "$out/*.arrow" --config wordcount-zipf --out "$out/$algo-$seed" \
-				--algo "$algo" --seed "$seed" >/dev/null 2>&1
+				--algo "$algo" --seed "$seed" --set data.observation=published >/dev/null 2>&1
 			echo "job $job: $algo, seed $seed"
 			episodes --seed "$job" --partitioner saspartitioner --checkpoint "$out/$algo-$seed"
 		done

@@ -80,7 +80,7 @@ func newJob(s *Server, h *wire.Hello, host string) *job {
 		learn:     policy.NewBlur(s.learn, s.seed),
 	}
 	j.keys = keys{limit: s.config.KeyDistance}
-	j.trust = trust{limit: s.config.MaxImbalance, excess: s.config.MaxExcess, windows: max(1, s.config.Warm)}
+	j.trust = trust{limit: s.config.MaxImbalance, doubt: plan.Doubt{Excess: s.config.MaxExcess}, windows: max(1, s.config.Warm)}
 	j.decider = j.deciderOf(choice{model: s.currentModel()})
 	j.loop = loop.New(loop.Config{Workers: h.Shape.Workers, Controller: j.decider.controller, Failed: j.failed})
 	j.assembler.Know(j.loop.Latest())

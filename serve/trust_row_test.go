@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/plan"
 )
 
 // An imbalance that analytic routes would not relieve is not the model's fault.
@@ -21,7 +22,7 @@ func TestTrustBlamesModelsOnly(t *testing.T) {
 		{"beyond the limit, whatever routes would do", func(r *rand.Rand) int { return r.IntN(workers) }, true, 0.5},
 	} {
 		random, m, route := rand.New(rand.NewPCG(1, 2)), &Model{}, policy.HashRoute(workers)
-		trusted := trust{limit: c.limit, excess: 0.25, windows: 8}
+		trusted := trust{limit: c.limit, doubt: plan.Doubt{Excess: 0.25}, windows: 8}
 		lost := 0
 		for step := range 200 {
 			w := &policy.Window{Step: step, Records: 1000 * workers, Counts: make([]int64, workers), Busy: make([]float64, workers)}

@@ -78,7 +78,9 @@ type FileConfig struct {
 	Split     string   `yaml:"split"`      // none: a record per row; words: a record per word of the key column, with the word as key and, without a payload column, as sentence
 	Loop      bool     `yaml:"loop"`       // start again at the end
 	OnBadRow  string   `yaml:"on_bad_row"` // error: stop; skip: leave the row out and count it
-	Delimiter string   `yaml:"delimiter"`  // CSV: between the fields, one character
+	Delimiter string   `yaml:"delimiter"`  // CSV: between the fields, one character; \t: a tab
+	Header    bool     `yaml:"header"`     // CSV: the first line names the columns; false: their names are 1, 2, ...
+	Comment   string   `yaml:"comment"`    // CSV: lines that start with this character are left out; empty: none
 }
 
 // Values of FileConfig's KeyType, Split and OnBadRow.
@@ -103,7 +105,7 @@ func DefaultSource() SourceConfig {
 		Kind: KindZipf, Keys: 10_000, Exponent: 1.5,
 		Sequence:  SequenceConfig{Exponents: []float64{1, 1.5, 2}, Interval: 30 * time.Second},
 		Drift:     DriftConfig{Low: 0.001, High: 0.03, Period: time.Minute},
-		File:      FileConfig{KeyType: KeyBytes, Split: SplitNone, OnBadRow: BadRowError, Delimiter: ","},
+		File:      FileConfig{KeyType: KeyBytes, Split: SplitNone, OnBadRow: BadRowError, Delimiter: ",", Header: true},
 		Sentences: SentenceConfig{Words: 8, Most: 80, Vocabulary: 1000, Exponent: 1},
 		Values:    ValueConfig{PerRecord: 8, Mean: 100, Between: 20, Within: 10},
 	}
@@ -177,7 +179,7 @@ func (c *DriftConfig) validate() error {
 }
 
 func (c *FileConfig) validate() error {
-	r, n := utf8.DecodeRuneInString(c.Delimiter)
+	comma, comment := c.Comma(), c.CommentMark()
 	return errors.Join(
 		field.Check(c.Path != "", "path", "is empty; name the file to read"),
 		field.Check(c.Key != "", "key", "is empty; name the column of the key"),
@@ -185,9 +187,28 @@ func (c *FileConfig) validate() error {
 		field.OneOf("split", c.Split, SplitNone, SplitWords),
 		field.OneOf("on_bad_row", c.OnBadRow, BadRowError, BadRowSkip),
 		field.Check(c.Split != SplitWords || c.KeyType != KeyInteger, "key_type", "is integer, but split makes words the keys; set key_type: bytes"),
-		field.Check(n > 0 && n == len(c.Delimiter) && !strings.ContainsRune("\ufffd\"\n\r", r),
-			"delimiter", "is %q; it must be one character other than a quote or a line break", c.Delimiter),
+		field.Check(comma != 0, "delimiter", "is %q; it must be one character other than a quote or a line break, or \\t for a tab", c.Delimiter),
+		field.Check(c.Comment == "" || comment != 0 && comment != comma, "comment", "is %q; it must be one character other than the delimiter, a quote or a line break", c.Comment),
 	)
+}
+
+// Comma is the delimiter; 0 if it is impossible.
+func (c *FileConfig) Comma() rune {
+	if c.Delimiter == `\t` {
+		return '\t'
+	}
+	return character(c.Delimiter)
+}
+
+// CommentMark is the character that comments start with; 0 if there is none or it is impossible.
+func (c *FileConfig) CommentMark() rune { return character(c.Comment) }
+
+// character is the single character of s, if CSV can have it between fields; else 0.
+func character(s string) rune {
+	if r, n := utf8.DecodeRuneInString(s); n > 0 && n == len(s) && !strings.ContainsRune("\ufffd\"\n\r", r) {
+		return r
+	}
+	return 0
 }
 
 // validatePayload checks the columns against what the task reads.

@@ -62,7 +62,7 @@ func TestSourceValidate(t *testing.T) {
 		{"no key", "file.key: is empty; name the column", inFile(func(c *FileConfig) { c.Key = "" })},
 		{"unknown split", `file.split: is "word"; did you mean "words"?`, inFile(func(c *FileConfig) { c.Split = "word" })},
 		{"unknown key type", `file.key_type: is "int"; did you mean`, inFile(func(c *FileConfig) { c.KeyType = "int" })},
-		{"unknown treatment of bad rows", `file.on_bad_row: is "ignore"; did you mean`, inFile(func(c *FileConfig) { c.OnBadRow = "ignore" })},
+		{"unknown treatment of bad rows", `file.on_bad_row: is "ignore"; known are`, inFile(func(c *FileConfig) { c.OnBadRow = "ignore" })},
 		{"words are not integers", "file.key_type: is integer, but split", inFile(func(c *FileConfig) { c.Split, c.KeyType = SplitWords, KeyInteger })},
 		{"delimiter of two characters", `file.delimiter: is "||"`, inFile(func(c *FileConfig) { c.Delimiter = "||" })},
 		{"no delimiter", `file.delimiter: is ""`, inFile(func(c *FileConfig) { c.Delimiter = "" })},

@@ -9,12 +9,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"go.uber.org/goleak"
 
 	"github.com/saspart/saspart/config/field"
@@ -269,4 +272,21 @@ func TestInterruptedCommand(t *testing.T) {
 	if code != codeInterrupted || out.Len() > 0 {
 		t.Errorf("exit code %d, stdout %q; want 3 and nothing", code, out.String())
 	}
+}
+
+// What help shows behind a flag says what it takes, not the type in Go that holds it.
+func TestFlagPlaceholders(t *testing.T) {
+	var check func(cmd *cobra.Command)
+	check = func(cmd *cobra.Command) {
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			name, usage := pflag.UnquoteUsage(f)
+			if strings.Contains(usage, "`") || slices.Contains([]string{"int", "ints", "float", "floats", "uint", "string", "strings", "value"}, name) {
+				t.Errorf("%s --%s %s: %s", cmd.CommandPath(), f.Name, name, usage)
+			}
+		})
+		for _, c := range cmd.Commands() {
+			check(c)
+		}
+	}
+	check((&app{}).root())
 }

@@ -57,7 +57,7 @@ func TestBadInput(t *testing.T) {
 		{"a folder", input(dir), codeFailed, []string{dir, "is not a regular file"}},
 		{"a wrong key column", input(good, "--set", "source.file.key=kye"), codeFailed, []string{`no column "kye"; did you mean "key"?`}},
 		{"a wrong payload column", input(good, "--set", "source.file.payload=[valeu]"), codeFailed, []string{`no column "valeu"; did you mean "value"?`}},
-		{"a truncated gzip file", input(write("cut.csv.gz", zipped.Bytes()[:zipped.Len()-12])), codeFailed, []string{"cut.csv.gz", "gzip data end early"}},
+		{"a truncated gzip file", input(write("cut.csv.gz", zipped.Bytes()[:zipped.Len()-12])), codeFailed, []string{"cut.csv.gz", "compressed data end early"}},
 		{"a truncated Arrow file", input(write("cut.arrow", arrow[:len(arrow)*9/10])), codeFailed, []string{"cut.arrow", "truncated"}},
 		{"NaN values", input(write("nan.csv", []byte("key,value\na,1\nb,NaN\n"))), codeFailed, []string{`nan.csv: line 3, column "value": NaN is not a finite number`}},
 		{"a key column of mixed types", input(mixed, "--set", "source.file.key_type=integer"), codeFailed, []string{`mixed.csv: line 3, column "key": "N17" is not a whole number`}},

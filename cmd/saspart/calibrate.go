@@ -35,8 +35,8 @@ is over the repeats; a wide range means that the machine had other load.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runCalibrate(cmd.Context(), opts) },
 	}
 	opts.experiment.add(cmd)
-	cmd.Flags().IntVar(&opts.repeats, "repeats", opts.repeats, "number of repeats")
-	cmd.Flags().IntVar(&opts.records, "records", opts.records, "number of the source's records to measure with")
+	cmd.Flags().IntVar(&opts.repeats, "repeats", opts.repeats, "repeat this many `times`")
+	cmd.Flags().IntVar(&opts.records, "records", opts.records, "measure with this `number` of the source's records")
 	outputFlag(cmd, &opts.output, "yaml", "json")
 	return cmd
 }

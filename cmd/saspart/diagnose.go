@@ -27,15 +27,16 @@ type diagnoseOptions struct {
 	workers      int
 	records      int64
 	partitioners []string
+	job          string // on Flink
 	output       string
 }
 
 func (a *app) diagnoseCommand() *cobra.Command {
 	opts := diagnoseOptions{workers: 8, records: 4_000_000, partitioners: []string{"hash", "combine", "wchoices", "fish", "waterfill", "saspartitioner"}}
 	cmd := &cobra.Command{
-		Use:   "diagnose FILE --key COLUMN",
-		Short: "Tell whether the keys of a file are skewed, and which partitioner would help",
-		Long: `Counts the keys of a CSV, Arrow or Parquet file, in bounded memory: the heaviest ones by name,
+		Use:   "diagnose FILE --key COLUMN | http://CLUSTER",
+		Short: "Tell whether the keys of a file, or a job on Flink, are skewed, and what would help",
+		Long: `Counts the keys of a CSV, JSON Lines, Arrow or Parquet file, in bounded memory: the heaviest ones by name,
 and how unequal workers would be if keys went by hash. Then it simulates a keyed count of the
 file's first records on P equal workers under several partitioners, each offered as much as
 the workers can do, and shows what part of that each one holds, how many workers a key has,
@@ -43,21 +44,32 @@ and how many (key, worker) pairs have state. It ends with a recommendation.
 
 Only the first --records rows are read, and parts have the error of a sample of that size
 if the file has more. The simulation needs no costs: a record takes the same time anywhere.
-To try other jobs, use saspart run or throughput with the same --input and --key.`,
+To try other jobs, use saspart run or throughput with the same --input and --key.
+
+Given the address of a Flink cluster's REST interface, it judges a running job by the metrics that
+Flink has of it: how unequal the subtasks of each operator are in records and busy time. It reads
+only, and the job need not know saspart.`,
 		Example: `  saspart diagnose clicks.csv --key user
   saspart diagnose clicks.parquet --key user --workers 64
-  saspart diagnose clicks.csv --key user --set source.file.delimiter=';' -o json`,
+  saspart diagnose clicks.csv --key user --set source.file.delimiter=';' -o json
+  saspart diagnose http://127.0.0.1:8081`,
 		Args: cobra.ExactArgs(1),
 	}
 	opts.experiment.short(cmd, "key", "source.file.key", "column", "column with the key")
-	require(cmd, "key")
 	cmd.Flags().Var(&setFlag{&opts.experiment}, "set", "set a value of the experiment, for example source.file.split=words (repeatable)")
 	cmd.Flags().IntVar(&opts.workers, "workers", opts.workers, "`number` of workers")
 	cmd.Flags().Int64Var(&opts.records, "records", opts.records, "read this many `rows` at most; 0: all")
 	cmd.Flags().StringSliceVar(&opts.partitioners, "partitioner", opts.partitioners, "try these partitioners, by `name`")
 	complete(cmd, "partitioner", append(registry.Names(), combined))
+	cmd.Flags().StringVar(&opts.job, "job", "", "`id` of the job on Flink, if several run")
 	outputFlag(cmd, &opts.output, "text", "json")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if isCluster(args[0]) {
+			return a.diagnoseFlink(cmd.Context(), args[0], opts.job, opts.output)
+		}
+		if !cmd.Flags().Changed("key") {
+			return usagef("--key is missing: name the column with the key")
+		}
 		return a.runDiagnose(cmd.Context(), args[0], opts)
 	}
 	return cmd

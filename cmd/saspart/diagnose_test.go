@@ -53,7 +53,7 @@ func TestDiagnoseRefuses(t *testing.T) {
 		args []string
 		want string
 	}{
-		{"no key", []string{path}, `"key" not set`},
+		{"no key", []string{path}, "--key is missing"},
 		{"another column", []string{path, "--key", "usr"}, `did you mean "user"?`},
 		{"no file", []string{path + "x", "--key", "user"}, "no such file"},
 		{"a folder", []string{filepath.Dir(path), "--key", "user"}, "not a regular file"},

@@ -108,7 +108,11 @@ func flagError(cmd *cobra.Command, err error) error {
 			known = append(known, f.Name)
 		}
 	})
-	return usagef("%w; did you mean --%s?", err, nearest.Nearest(missing.GetSpecifiedName(), known))
+	near := nearest.Nearest(missing.GetSpecifiedName(), known)
+	if near == "" {
+		return &usageError{err}
+	}
+	return usagef("%w; did you mean --%s?", err, near)
 }
 
 // noArgs refuses arguments.

@@ -85,7 +85,7 @@ func (f *experimentFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&f.config, "config", "c", "", "experiment `file`, or the name of a ready one (saspart config list)")
 	complete(cmd, "config", configs.Names())
 	f.short(cmd, "seed", "seed", "N", "seed of all randomness")
-	cmd.Flags().Var(&inputFlag{f: f}, "input", "read the records from this CSV, Arrow or Parquet `file`; without --config the job counts them by key, at 0.5 ms each")
+	cmd.Flags().Var(&inputFlag{f: f}, "input", "read the records from this CSV, JSON Lines, Arrow or Parquet `file`; without --config the job counts them by key, at 0.5 ms each")
 	f.short(cmd, "key", "source.file.key", "column", "column of the input with the key")
 	cmd.Flags().Var(&payloadFlag{f: f}, "payload", "`columns` of the input that the task reads, separated by commas")
 	f.short(cmd, "task", "task.name", "name", "what is computed for each key: count, wordcount or tdigest")

@@ -45,7 +45,7 @@ first.`,
 	f := cmd.Flags()
 	f.IntVar(&config.Port, "port", config.Port, "`port` of the REST interface and the web page; 0: any free port")
 	f.IntVar(&config.TaskManagers, "taskmanagers", config.TaskManagers, "TaskManagers, `n` processes")
-	f.IntVar(&config.TaskSlots, "slots", config.TaskSlots, "task slots of each TaskManager; together at least as `many` as a job has workers")
+	f.IntVar(&config.TaskSlots, "slots", config.TaskSlots, "`slots` for tasks of each TaskManager; together at least as many as a job has workers")
 	f.IntVar(&config.Heap, "heap", config.Heap, "`MiB` of heap for the work of each TaskManager")
 	f.DurationVar(&config.Patience, "wait", config.Patience, "how long to wait for the cluster, not counting the download of Flink")
 	return cmd

@@ -29,20 +29,23 @@ type inspectOptions struct {
 func (a *app) inspectCommand() *cobra.Command {
 	var opts inspectOptions
 	cmd := &cobra.Command{
-		Use:   "inspect FILE",
+		Use:   "inspect FILE...",
 		Short: "Show a trace, or a checkpoint and how it was trained",
 		Long: `Reads a trace and shows its contents. A trace whose run was killed is read up to its
 last complete window; --repair closes it, so that other programs can read it too.
 The format is documented in dataset/FORMAT.md.
 
 Given the folder of a checkpoint or of a training run, or builtin, it shows the policy:
-what it decides, how it was trained and from what, and how good it was.`,
+what it decides, how it was trained and from what, and how good it was.
+
+Of several files each is shown, also after one that cannot be read; JSON is one object per file.`,
 		Example: `  saspart inspect traces/wordcount-zipf-dalton-offline-1.arrow
+  saspart inspect traces/*.arrow
   saspart inspect -o json traces/drift-pkg-7.arrow | jq .imbalance.mean
   saspart inspect builtin`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usagef("%s takes one trace or checkpoint, but got %d arguments", cmd.CommandPath(), len(args))
+			if len(args) == 0 {
+				return usagef("%s takes a trace or a checkpoint, or several", cmd.CommandPath())
 			}
 			return nil
 		},
@@ -51,13 +54,29 @@ what it decides, how it was trained and from what, and how good it was.`,
 	cmd.Flags().BoolVar(&opts.repair, "repair", false, "first close the trace if its run was killed")
 	outputFlag(cmd, &opts.output, "text", "json")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		opts.file = args[0]
-		if info, err := os.Stat(opts.file); err == nil && info.IsDir() || errors.Is(err, fs.ErrNotExist) && opts.file == checkpoint.BuiltinName {
-			return a.inspectCheckpoint(opts)
+		var errs []error
+		for i, file := range args {
+			if i > 0 && opts.output == "text" {
+				fmt.Fprintln(a.out)
+			}
+			opts.file = file
+			err := a.inspectOne(cmd.Context(), opts)
+			errs = append(errs, err)
+			if errors.Is(err, context.Canceled) {
+				break
+			}
 		}
-		return a.runInspect(cmd.Context(), opts)
+		return errors.Join(errs...)
 	}
 	return cmd
+}
+
+// inspectOne shows a trace or a checkpoint.
+func (a *app) inspectOne(ctx context.Context, opts inspectOptions) error {
+	if info, err := os.Stat(opts.file); err == nil && info.IsDir() || errors.Is(err, fs.ErrNotExist) && opts.file == checkpoint.BuiltinName {
+		return a.inspectCheckpoint(opts)
+	}
+	return a.runInspect(ctx, opts)
 }
 
 func (a *app) runInspect(ctx context.Context, opts inspectOptions) (err error) {

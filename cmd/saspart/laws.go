@@ -50,9 +50,9 @@ ones to train on (training). docs/algorithms.md describes the settings of a law.
 	flags := cmd.Flags()
 	flags.StringVar(&opts.checkpoint, "checkpoint", opts.checkpoint, "checkpoint or training run of a capacity policy, a `folder`, or builtin")
 	scenariosFlag(cmd, &opts.scenarios)
-	flags.IntSliceVar(&opts.workers, "workers", opts.workers, "numbers of workers")
-	flags.IntVar(&opts.count, "count", opts.count, "scenarios of a law with up to 8 workers; in inverse proportion fewer with more, but at least 24")
-	flags.Uint64Var(&opts.seed, "seed", opts.seed, "seed of the first scenario")
+	flags.IntSliceVar(&opts.workers, "workers", opts.workers, "`numbers` of workers")
+	flags.IntVar(&opts.count, "count", opts.count, "`scenarios` of a law with up to 8 workers; in inverse proportion fewer with more, but at least 24")
+	flags.Uint64Var(&opts.seed, "seed", opts.seed, "seed `N` of the first scenario")
 	outputFlag(cmd, &opts.output, "text", "json", "markdown")
 	return cmd
 }

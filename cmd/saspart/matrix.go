@@ -26,13 +26,14 @@ func (a *app) matrixCommand() *cobra.Command {
 the best of each cell and its margin, and no winner within the noise. Every measurement
 is kept in the run's folder as it is made. A measurement that fails becomes a row with
 the error, and the others continue. --resume continues a study that was interrupted or
-killed, and repeats failed measurements.
+killed, with the flags that it was begun with, and repeats failed measurements. It may have other
+partitioners and seeds (--set).
 
 A matrix file names partitioners, seeds and grids. A grid is an experiment, settings in
 the form of --set, and axes whose values are settings too. There are ready ones: smoke
 takes two minutes, paper half an hour on two processors.`,
 		Example: `  saspart matrix --file smoke --out runs/smoke
-  saspart matrix --file configs/matrix/paper.yaml --out runs/paper --resume
+  saspart matrix --out runs/paper --resume
   saspart matrix --file paper --out runs/quick --set 'seeds=[1]' --require 'waterfill/bound>=0.9'`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runMatrix(cmd.Context(), opts) },
@@ -42,6 +43,7 @@ takes two minutes, paper half an hour on two processors.`,
 	cmd.Flags().Var(&setFlag{&opts.settings}, "set", "set a value of the matrix, for example engine=local (repeatable)")
 	opts.study.add(cmd, "`folder` of the results, for example runs/smoke")
 	require(cmd, "file", "out")
+	a.resumable(cmd, study.InfoFile, append(studyBudget, "set partitioners", "set seeds")...)
 	return cmd
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/saspart/saspart/partition"
 	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/policy"
+	"github.com/saspart/saspart/policy/learned"
 )
 
 type runOptions struct {
@@ -190,12 +191,14 @@ func (a *app) runOne(ctx context.Context, e *config.Experiment, opts runOptions,
 		report = sink.results.add
 	}
 	var left leftOut
+	var guard *learned.Guard
 	run := collect.Run{
 		Config: runLimits(e), Workers: e.Job.Workers, Seed: e.Seed, Metrics: e.Job.Metrics, Sink: sink, Controller: decides,
 		Open: func(s partition.Scheme) (engine.Job, error) {
 			if experiment.RealTime(opts.engine) { // elsewhere two runs print the same
 				s.NewRouter = sink.routing.Wrap(s.NewRouter, a.now)
 			}
+			guard, _ = s.Controller.(*learned.Guard)
 			return experiment.Open(e, opts.engine, s, experiment.Options{Results: report, Flink: cluster, Skipped: left.add})
 		},
 	}
@@ -203,6 +206,9 @@ func (a *app) runOne(ctx context.Context, e *config.Experiment, opts runOptions,
 	res, err := run.Do(ctx)
 	show.done()
 	left.tell(a)
+	if guard != nil && guard.Windows > 0 {
+		a.narrate("in %s waterfill decided, as the policy was clearly worse; partitioner.saspartitioner.max_excess=0 follows it all the same", plural(guard.Windows, "window"))
+	}
 	if res.Ended {
 		a.narrate("the source has ended after %s", plural(res.Windows, "window"))
 	}

@@ -171,7 +171,7 @@ func readResults(t *testing.T, file string) map[string]string {
 // slide by half a second.
 func oddInput(t *testing.T, n int, rate float64) (file string, want map[string]string) {
 	t.Helper()
-	keys := []string{"", "plain", "two words", "comma,quote\"", "line\nbreak", "\xff\xfe", "\x00", `back\slash`, "ключ", "'", "plain", "plain"}
+	keys := []string{"one", "plain", "two words", "comma,quote\"", "line\nbreak", "\xff\xfe", "\x00", `back\slash`, "ключ", "'", "plain", "plain"}
 	task, err := stream.NewTask(stream.TaskConfig{Name: stream.TaskWordcount})
 	if err != nil {
 		t.Fatal(err)

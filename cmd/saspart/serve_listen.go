@@ -51,8 +51,8 @@ func (o *listenOptions) add(cmd *cobra.Command) {
 	f.DurationVar(&c.Keepalive.Age, "max-age", c.Keepalive.Age, "close connections after this long, so that jobs show their tokens again; 0: never")
 	f.IntVar(&c.Limits.Streams, "max-streams", c.Limits.Streams, "at most `N` streams at a time, over all connections")
 	f.IntVar(&c.Limits.PerClient, "max-streams-per-client", c.Limits.PerClient, "at most `N` streams on one connection")
-	f.Float64Var(&c.Limits.Reports, "max-reports", c.Limits.Reports, "at most this many reports per second and stream")
-	f.Float64Var(&c.Limits.PerSecond, "max-reports-per-client", c.Limits.PerSecond, "at most this many reports per second over all streams of a connection")
+	f.Float64Var(&c.Limits.Reports, "max-reports", c.Limits.Reports, "at most this many `reports/s` on a stream")
+	f.Float64Var(&c.Limits.PerSecond, "max-reports-per-client", c.Limits.PerSecond, "at most this many `reports/s` over all streams of a connection")
 }
 
 // security is what keeps others out.

@@ -37,6 +37,7 @@ its source hardly waits. Memory is that of the whole process.`,
 		Args: noArgs,
 	}
 	opts.add(cmd, "run")
+	a.resumable(cmd, study.InfoFile, studyBudget...)
 	flags := cmd.Flags()
 	flags.Float64Var(&opts.stress.Load, "load", opts.stress.Load, "the rate, as a `part` of the fluid bound; 0: the experiment's own")
 	flags.Float64Var(&opts.rate, "rate", 0, "the rate, in `records/s`")

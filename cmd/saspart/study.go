@@ -31,12 +31,16 @@ type studyFlags struct {
 func (f *studyFlags) add(cmd *cobra.Command, out string) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.out, "out", "", out)
-	flags.BoolVar(&f.resume, "resume", false, "continue the study in --out: measure what is missing or failed")
+	flags.BoolVar(&f.resume, "resume", false, "continue the study in --out, with the flags that it was begun with: measure what is missing or failed")
 	flags.IntVar(&f.parallel, "parallel", 0, "`jobs` measured at a time; 0: one per processor on sim, one on local and flink or when memory is measured")
 	flags.StringArrayVar(&f.require, "require", nil, "exit with 4 unless this `condition` is met, for example 'saspartitioner/hash>=2' (repeatable)")
 	outputFlag(cmd, &f.output, "table", "json", "csv")
 	f.flink.add(cmd)
 }
+
+// studyBudget are the flags of a study that may change when it is resumed: what is measured, and
+// where and how much at a time, but not how.
+var studyBudget = []string{"partitioner", "repeat", "parallel", "flink", "jar", "flink-listen"}
 
 // studied is a study that is to be run.
 type studied struct {

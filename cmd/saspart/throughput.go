@@ -40,6 +40,7 @@ intervals after ±, and names no best partitioner within the noise.`,
 		Args: noArgs,
 	}
 	opts.add(cmd, "measure")
+	a.resumable(cmd, study.InfoFile, studyBudget...)
 	flags := cmd.Flags()
 	flags.IntVar(&opts.rate.Warmup, "warmup", opts.rate.Warmup, "metric `windows` before those measured, at each rate")
 	flags.IntVar(&opts.rate.Windows, "windows", opts.rate.Windows, "metric `windows` measured, at each rate")

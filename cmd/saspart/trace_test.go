@@ -312,6 +312,36 @@ func TestInspect(t *testing.T) {
 	}
 }
 
+// Of several files each is shown, also after one that is none.
+func TestInspectSeveral(t *testing.T) {
+	dir := t.TempDir()
+	first, second := filepath.Join(dir, "a.arrow"), filepath.Join(dir, "b.arrow")
+	demoTrace(t, first, true)
+	demoTrace(t, second, true)
+	code, out, narration := saspart(t, nil, "inspect", first, filepath.Join(dir, "none"), second, "builtin")
+	if code != codeFailed || !strings.Contains(narration, "none: no such file") {
+		t.Errorf("exit code %d\n%s", code, narration)
+	}
+	for _, want := range []string{first, second, "checkpoint"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("nothing about %s in\n%s", want, out)
+		}
+	}
+	_, out, _ = saspart(t, nil, "inspect", "-o", "json", first, second)
+	n := 0
+	for d := json.NewDecoder(strings.NewReader(out)); ; n++ {
+		var s dataset.Summary
+		if err := d.Decode(&s); err == io.EOF {
+			break
+		} else if err != nil || s.Windows != 100 {
+			t.Fatalf("%v, %+v", err, s)
+		}
+	}
+	if n != 2 {
+		t.Errorf("%d objects for 2 traces", n)
+	}
+}
+
 func TestInspectRefuses(t *testing.T) {
 	dir := t.TempDir()
 	whole := filepath.Join(dir, "whole.arrow")
@@ -345,7 +375,7 @@ func TestInspectRefuses(t *testing.T) {
 			t.Errorf("%s: exit code %d, %s\n%s", c.why, code, narration, stdout)
 		}
 	}
-	for _, args := range [][]string{{"inspect"}, {"inspect", whole, whole}, {"inspect", whole, "-o", "xml"}} {
+	for _, args := range [][]string{{"inspect"}, {"inspect", whole, "-o", "xml"}} {
 		if code, _, narration := saspart(t, nil, args...); code != codeUsage {
 			t.Errorf("%v: exit code %d, %s", args, code, narration)
 		}

@@ -64,10 +64,11 @@ traces may be of any partitioners and of different numbers of workers. With --sc
 in place of --data it learns on synthetic scenarios of your own laws of noise and change,
 by gradients through a model of the job (docs/algorithms.md, "The scenarios").
 
---resume continues a run that was interrupted or killed from its last checkpoint. The
-run then ends with the same policy, bit for bit, as an uninterrupted one.`,
+--resume continues a run that was interrupted or killed from its last checkpoint, with the
+flags that it was begun with; only --steps and --threads may be others. The run then ends
+with the same policy, bit for bit, as an uninterrupted one.`,
 		Example: `  saspart train-offline --data 'traces/*.arrow' --out runs/first --config wordcount-zipf
-  saspart train-offline --data 'traces/*.arrow' --out runs/first --resume
+  saspart train-offline --out runs/first --resume
   saspart train-offline --data 'traces/*.arrow' --out runs/clone --algo bc --steps 2000
   saspart train-offline --data 'traces/*.arrow' --out runs/paper --train-config reference
   saspart train-offline --data 'traces/*.arrow' --out runs/any --action capacity --checkpoint builtin
@@ -84,7 +85,7 @@ run then ends with the same policy, bit for bit, as an uninterrupted one.`,
 	flags.StringVar(&opts.checkpoint, "checkpoint", "", "with --action capacity: start from this checkpoint or training run, a `folder`, or builtin")
 	flags.StringVarP(&opts.experiment, "config", "c", "", "experiment to roll the policy out on, a `file` or the name of a ready one")
 	complete(cmd, "config", configs.Names())
-	flags.Uint64Var(&opts.seed, "seed", opts.seed, "seed of all randomness")
+	flags.Uint64Var(&opts.seed, "seed", opts.seed, "seed `N` of all randomness")
 	settings := &experimentFlags{}
 	flags.Var(&setFlag{settings}, "set", "set a value of the training configuration, for example learner.gamma=0.9 (repeatable)")
 	settings.short(cmd, "steps", "updates", "n", "stop after this many updates")
@@ -94,6 +95,7 @@ run then ends with the same policy, bit for bit, as an uninterrupted one.`,
 	algorithmFlag(cmd, &algo, func(train.Algorithm) bool { return true }, train.Model)
 	outputFlag(cmd, &opts.output, "text", "json")
 	require(cmd, "out")
+	a.resumable(cmd, runlog.InfoFile, "steps", "threads")
 	cmd.MarkFlagsOneRequired("data", "scenarios")
 	cmd.MarkFlagsMutuallyExclusive("data", "scenarios")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -324,11 +326,23 @@ func (a *app) trainOffline(ctx context.Context, opts trainOfflineOptions, c *set
 // steps. It completes info with what all runs have in common.
 func (a *app) openRun(out string, resume bool, info runlog.Info, text []byte, done uint64, metrics []string) (*runlog.Run, error) {
 	if _, err := os.Stat(filepath.Join(out, runlog.InfoFile)); resume && err == nil {
-		return runlog.Resume(out, int64(done), a.now(), metrics)
+		if err := sameConfiguration(out, text); err != nil {
+			return nil, err
+		}
+		return runlog.Resume(out, runlog.Resumed{At: a.now(), Step: int64(done), Command: a.args}, metrics)
 	}
 	info.Name, info.Command, info.Version = filepath.Base(out), a.args, buildVersion().String()
 	info.Started, info.Host = a.now(), runlog.ThisHost()
 	return runlog.Create(out, info, text, metrics)
+}
+
+// knows says how many keys the shares policy in a folder knows; "" for other policies.
+func knows(folder string) string {
+	c, err := checkpoint.Load(folder)
+	if err != nil || c.Shares == nil {
+		return ""
+	}
+	return fmt.Sprintf("the policy knows %s, and divides %d of them over %s\n", plural(c.Shares.HotKeys, "hot key"), len(c.Shares.Mask), plural(c.Shares.Workers, "worker"))
 }
 
 func (a *app) printTrained(opts trainOfflineOptions, o offline.Outcome) error {
@@ -356,6 +370,6 @@ func (a *app) printTrained(opts trainOfflineOptions, o offline.Outcome) error {
 		}
 		text += fmt.Sprintf("\nimbalance %s at best %s", on, number(*o.Best))
 	}
-	text += fmt.Sprintf("\ncheckpoint %s\ntry it: saspart run --partitioner saspartitioner --checkpoint %s\n", best, opts.out)
+	text += "\n" + knows(best) + fmt.Sprintf("checkpoint %s\ntry it: saspart run --partitioner saspartitioner --checkpoint %s\n", best, opts.out)
 	return a.print(opts.output, trained{Run: opts.out, Checkpoint: best, Outcome: o}, text)
 }

@@ -64,8 +64,9 @@ On fluid (the job in closed form) and sim, runs are reproducible. On local and f
 job runs on the wall clock and never waits for the learner, which runs beside it. There,
 a route may move only a tenth of the hot keys' records at a time, and after a bad window
 the last good route returns (safety, which --set changes).
---resume continues a run that was interrupted or killed from its last checkpoint. On
-fluid it ends with the same policy, bit for bit, as an uninterrupted run. Elsewhere the
+--resume continues a run that was interrupted or killed from its last checkpoint, with the
+flags that it was begun with; only those of how long it takes, of threads and of addresses may be
+others. On fluid it ends with the same policy, bit for bit, as an uninterrupted run. Elsewhere the
 learner resumes and the job restarts.
 
 With --listen the job runs in another process, which attaches as it would to saspart
@@ -80,6 +81,7 @@ leaves, the training waits for it or for another one. --http serves the live pag
 (job.workers=16); no name is in both. With --target-imbalance, a run that ends without
 reaching the target exits with 4.`,
 		Example: `  saspart train-online --config reference-8 --engine fluid --out runs/r8
+  saspart train-online --out runs/r8 --resume
   saspart train-online --config straggler --engine sim --checkpoint runs/first --out runs/second
   saspart train-online --config wordcount-zipf --engine sim --data 'traces/*.arrow' --out runs/mixed
   saspart train-online --config straggler --engine sim --action capacity --checkpoint builtin --out runs/cap
@@ -97,7 +99,7 @@ reaching the target exits with 4.`,
 	flags.StringSliceVar(&opts.data, "data", nil, "further traces to learn from, a `glob`")
 	flags.StringVar(&opts.out, "out", "", "`folder` of the run, for example runs/second")
 	flags.BoolVar(&opts.resume, "resume", false, "continue from the run's last checkpoint")
-	flags.Uint64Var(&opts.seed, "seed", opts.seed, "seed of the training's randomness")
+	flags.Uint64Var(&opts.seed, "seed", opts.seed, "seed `N` of the training's randomness")
 	settings := &experimentFlags{}
 	flags.Var(&setFlag{settings}, "set", "set a value of the training or the experiment, for example learner.gamma=0.9 (repeatable)")
 	settings.short(cmd, "target-imbalance", "target_imbalance", "x", "stop when no window of an evaluation is above it")
@@ -113,6 +115,7 @@ reaching the target exits with 4.`,
 	opts.flink.add(cmd)
 	outputFlag(cmd, &opts.output, "text", "json")
 	require(cmd, "config", "out")
+	a.resumable(cmd, runlog.InfoFile, "max-windows", "max-time", "target-imbalance", "parallel", "threads", "flink", "jar", "flink-listen", "listen", "wait")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		learner := "learner"
 		if opts.action == checkpoint.KindCapacity {
@@ -312,6 +315,7 @@ func (a *app) printOnline(opts trainOnlineOptions, c *setup.Online, o online.Out
 		fmt.Fprintf(&b, "safety: %s to the last good route, %s shortened\n", plural(int(o.Returns), "return"), plural(int(o.Limited), "step"))
 	}
 	if best != "" {
+		b.WriteString(knows(best))
 		fmt.Fprintf(&b, "checkpoint %s\ntry it: saspart run --config %s --partitioner saspartitioner --checkpoint %s\n", best, opts.experiment, opts.out)
 	}
 	return a.print(opts.output, learnedOnline{Run: opts.out, Checkpoint: best, Outcome: o}, b.String())

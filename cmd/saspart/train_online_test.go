@@ -78,7 +78,7 @@ func TestTrainOnlineCapacity(t *testing.T) {
 		t.Errorf("with fewer jobs: exit code %d\n%s%s", code, stdout, narration)
 	}
 	code, stdout, narration := saspart(t, nil, append(args, "--max-windows", "80", "--set", "fluid.delay=3")...)
-	if code != codeFailed || !strings.Contains(narration, "use the experiment that the training was on") {
+	if code != codeUsage || !strings.Contains(narration, "--set fluid.delay is 2 and 3") {
 		t.Errorf("with another delay: exit code %d\n%s%s", code, stdout, narration)
 	}
 }
@@ -101,6 +101,21 @@ func TestTrainOnline(t *testing.T) {
 	code, _, narration = saspart(t, nil, "run", "--config", "reference-8", "--set", "rate.rate=2000", "--windows", "3", "--partitioner", "saspartitioner", "--pool", dir)
 	if code != codeOK {
 		t.Errorf("run with a pool: exit code %d\n%s", code, narration)
+	}
+}
+
+// TestTrainOnlineAdapts: draws of speeds and keys are resumed too. The summary says how many hot
+// keys a policy has; too few are warned of.
+func TestTrainOnlineAdapts(t *testing.T) {
+	dir := t.TempDir()
+	resumesExactly(t, dir, "--config", "wordcount-zipf")
+	few := append(tiny("--config", "wordcount-zipf"), "--engine", "fluid", "--max-windows", "20")
+	for keys, warned := range map[string]bool{"auto": false, "3": true} {
+		code, stdout, narration := saspart(t, nil, append(few, "--set", "hot_keys="+keys, "--out", filepath.Join(dir, keys))...)
+		want := "knows " + strings.Replace(keys, "auto", "10", 1) + " hot keys, and divides 2 of them over 8 workers"
+		if code != codeOK || !strings.Contains(stdout, want) || strings.Contains(narration, "With hot_keys: auto there would be 10") != warned {
+			t.Errorf("%s hot keys: exit code %d\n%s%s", keys, code, stdout, narration)
+		}
 	}
 }
 

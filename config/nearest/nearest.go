@@ -6,25 +6,31 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/agext/levenshtein"
 )
 
 // Nearest returns the element of known with the fewest edits from name, ignoring case; of
-// several the first. It is empty if known is.
+// several the first. It is empty if all are so far that name is no mistyped one of them: more
+// than two edits, or than a third of the letters. A beginning of three letters is near enough.
 func Nearest(name string, known []string) string {
-	best, least := "", -1
+	best, least := "", max(2, utf8.RuneCountInString(name)/3)+1
 	for _, k := range known {
-		d := levenshtein.Distance(strings.ToLower(name), strings.ToLower(k), nil)
-		if least < 0 || d < least {
+		if d := levenshtein.Distance(strings.ToLower(name), strings.ToLower(k), nil); d < least {
 			best, least = k, d
+		}
+	}
+	if best == "" && len(name) >= 3 {
+		if at := slices.IndexFunc(known, func(k string) bool { return strings.HasPrefix(k, name) }); at >= 0 {
+			return known[at]
 		}
 	}
 	return best
 }
 
-// Explain is the second half of an error about an unknown name: the nearest known name, and
-// all of them sorted, as in
+// Explain is the second half of an error about an unknown name: the nearest known name, if one
+// is near, and all of them sorted, as in
 //
 //	did you mean "hash"? known are cam, hash, pkg
 func Explain(name string, known []string) string {
@@ -32,5 +38,9 @@ func Explain(name string, known []string) string {
 		return "none is known"
 	}
 	sorted := slices.Sorted(slices.Values(known))
-	return fmt.Sprintf("did you mean %q? known are %s", Nearest(name, sorted), strings.Join(sorted, ", "))
+	all := "known are " + strings.Join(sorted, ", ")
+	if near := Nearest(name, sorted); near != "" {
+		return fmt.Sprintf("did you mean %q? %s", near, all)
+	}
+	return all
 }

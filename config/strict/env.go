@@ -45,7 +45,11 @@ func (d *decoder) environment(layers Layers) []Override {
 			d.unusable(name, fmt.Sprintf("could mean %s; write two underscores between the levels", strings.Join(fits, " or ")))
 			continue
 		default:
-			d.unusable(name, fmt.Sprintf("sets nothing; did you mean %s?", nearest.Nearest(name, known)))
+			problem := "sets nothing"
+			if near := nearest.Nearest(name, known); near != "" {
+				problem += fmt.Sprintf("; did you mean %s?", near)
+			}
+			d.unusable(name, problem)
 			continue
 		}
 		out = append(out, o)

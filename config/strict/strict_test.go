@@ -152,7 +152,7 @@ func TestLoadErrors(t *testing.T) {
 		{why: "a setting of another block is found there", file: "workers: 3\nwait: 3s",
 			want: `a.yaml:2: wait: is not a setting; did you mean "inner.wait"?`},
 		{why: "a hidden field is no setting", file: "hidden: 1",
-			want: `a.yaml:1: hidden: is not a setting; did you mean "inner"? known are inner, limits, list, name, numbers, on, optional, seed, small, workers`},
+			want: `a.yaml:1: hidden: is not a setting; known are inner, limits, list, name, numbers, on, optional, seed, small, workers`},
 		{why: "given twice", file: "workers: 1\nname: x\nworkers: 2",
 			want: `a.yaml:3: workers: is given twice, first on line 1; remove one`},
 		{why: "given twice inside a free block", file: "inner:\n  extra: {a: {b: 1, b: 2}}",

@@ -17,6 +17,7 @@ import (
 	"github.com/saspart/saspart/partition/registry"
 	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/stream"
+	"github.com/saspart/saspart/stream/file"
 )
 
 // Setup is everything a job is made of.
@@ -100,11 +101,16 @@ type costs struct {
 func newSettings(setup *Setup) (*settings, error) {
 	source := setup.Source
 	if source.Kind == stream.KindFile {
-		path, err := filepath.Abs(source.File.Path) // the job has another working directory
+		at, err := file.Locate(source.File.Path)
+		if err != nil {
+			return nil, err
+		}
+		path, err := filepath.Abs(at) // the job has another working directory
 		if err != nil {
 			return nil, err
 		}
 		source.File.Path = path
+		source.File.Delimiter = string(source.File.Comma())
 	}
 	j := &setup.Config
 	state := func(cost time.Duration) int64 { return int64(float64(cost.Nanoseconds())*j.StateScale() + 0.5) }

@@ -184,7 +184,7 @@ func FuzzParseCondition(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		defer memtest.Limit(t, 1<<20)()
+		defer memtest.Limit(t, 8<<20)()
 		c, err := ParseCondition(text, []string{"a", "b"})
 		if err != nil {
 			return

@@ -41,6 +41,9 @@ var conditionForm = regexp.MustCompile(`^([^<>=]+)(>=|<=|>|<)([^<>=]+)$`)
 
 // ParseCondition reads a condition about the given contenders.
 func ParseCondition(text string, contenders []string) (Condition, error) {
+	if len(text) > mostCondition {
+		return Condition{}, fmt.Errorf("a condition of %d bytes; at most %d are possible", len(text), mostCondition)
+	}
 	m := conditionForm.FindStringSubmatch(text)
 	if m == nil {
 		return Condition{}, fmt.Errorf("%q is no condition; write for example saspartitioner/hash>=2 or waterfill.p99<=50ms", text)
@@ -64,6 +67,9 @@ func ParseCondition(text string, contenders []string) (Condition, error) {
 	}
 	return c, nil
 }
+
+// mostCondition bounds a condition, in bytes: each slash in it may be a division.
+const mostCondition = 1 << 10
 
 // parseSide reads an operand or a ratio of two. Names of checkpoints have slashes too:
 // the first way of reading it that makes sense counts.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -194,4 +195,36 @@ func FuzzRead(f *testing.F) {
 			t.Fatalf("%d MiB were allocated", n>>20)
 		}
 	})
+}
+
+// Parquet compressed as LZ4_RAW, by PyArrow, is read; the library itself does not know it.
+func TestLZ4Raw(t *testing.T) {
+	data, err := os.ReadFile("testdata/lz4_raw.parquet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := OpenParquet(bytes.NewReader(data), int64(len(data)), []string{"v"}, Limits{Fields: 10, Batch: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	next := int64(0)
+	for {
+		batch, err := p.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range batch.Column(0).(*array.Int64).Int64Values() {
+			if v != next {
+				t.Fatalf("row %d is %d", next, v)
+			}
+			next++
+		}
+	}
+	if next != 200 {
+		t.Errorf("%d rows of 200", next)
+	}
 }

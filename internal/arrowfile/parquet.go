@@ -18,6 +18,7 @@ import (
 	"github.com/apache/arrow/go/v17/parquet/pqarrow"
 	"github.com/golang/snappy"
 	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
 )
 
 // parquetRows is how many rows of a Parquet file are decoded at a time.
@@ -329,6 +330,7 @@ func (c *compact) skip(kind byte, depth int) {
 // boundCodecs makes the Parquet library decode pages into the memory that their headers
 // claim, and no more. It has one set of codecs for the whole program.
 var boundCodecs = sync.OnceFunc(func() {
+	compress.RegisterCodec(lz4Raw, boundCodec{nil, lz4Raw})
 	for _, of := range []compress.Compression{compress.Codecs.Snappy, compress.Codecs.Gzip, compress.Codecs.Brotli, compress.Codecs.Zstd} {
 		if codec, err := compress.GetCodec(of); err == nil {
 			compress.RegisterCodec(of, boundCodec{codec, of})
@@ -336,9 +338,12 @@ var boundCodecs = sync.OnceFunc(func() {
 	}
 })
 
+// lz4Raw is LZ4 blocks without frames, which the library does not know.
+const lz4Raw = compress.Compression(7)
+
 type boundCodec struct {
-	compress.Codec
-	of compress.Compression
+	compress.Codec // nil: it only decodes
+	of             compress.Compression
 }
 
 // Decode implements compress.Codec: dst has the length that src must have when decoded.
@@ -350,6 +355,15 @@ func (c boundCodec) Decode(dst, src []byte) []byte {
 			panic("a compressed page is longer than its header says")
 		}
 		return c.Codec.Decode(dst, src)
+	case lz4Raw:
+		n, err := lz4.UncompressBlock(src, dst)
+		if err != nil {
+			panic(err)
+		}
+		if n != len(dst) {
+			panic("a compressed page is shorter than its header says")
+		}
+		return dst
 	case compress.Codecs.Zstd:
 		d, err := zstd.NewReader(bytes.NewReader(src), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(uint64(max(len(dst), 8<<20))))
 		if err != nil {

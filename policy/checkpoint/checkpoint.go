@@ -77,7 +77,7 @@ type SharesSpec struct {
 	KeyShares []float64  `json:"key_shares,omitempty"` // by rank: each hot key's part of the records it was trained on
 	// Observation is the form of the network's inputs. None, as in what an older version has
 	// written, is the published one; the adaptive one needs key_shares of the mask's keys.
-	Observation policy.ObservationForm `json:"observation,omitempty"`
+	Observation policy.ObservationForm `json:"observation,omitzero"`
 	Published   bool                   `json:"published"` // equal record counts observed as published (see Observation)
 	Hidden      []int                  `json:"hidden"`    // widths of the hidden layers
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/policy/internal/toy"
 	"github.com/saspart/saspart/policy/network"
 )
@@ -78,6 +79,20 @@ func TestCheckpointRoundTrip(t *testing.T) {
 		}
 		if entries, err := os.ReadDir(filepath.Dir(wrote)); err != nil || len(entries) != 1 {
 			t.Errorf("beside the checkpoint there is %v, %v", entries, err)
+		}
+	}
+}
+
+// A published observation is not written, as older versions do not know of others.
+func TestObservationInManifest(t *testing.T) {
+	for form, written := range map[policy.ObservationForm]bool{"": false, policy.PublishedObservation: false, policy.AdaptiveObservation: true} {
+		c := sharesCheckpoint()
+		c.Shares.Observation, c.Normalisation = form, nil
+		o := c.Shares.Observes()
+		c.Tensors = toy.MLPTensors(rand.New(rand.NewPCG(5, 5)), o.Size(), o.Mask.Pairs(), 5)
+		manifest, _ := saved(t, c)
+		if bytes.Contains(manifest, []byte(`"observation"`)) != written {
+			t.Errorf("%q: the manifest is\n%s", form, manifest)
 		}
 	}
 }

@@ -113,6 +113,14 @@ func (f *Waterfill) Doubts(w *policy.Window, r *policy.Route) bool {
 // in which it doubts it.
 func (f *Waterfill) Relieves(w *policy.Window, r *policy.Route) bool { return f.relief(w, r) != nil }
 
+// Burdens estimates by how much route next would burden the busiest worker of the latest route,
+// after a window that Waterfill has decided on.
+func (f *Waterfill) Burdens(w *policy.Window, latest, next *policy.Route) float64 {
+	p, _ := f.begin(w, latest)
+	defer p.Done()
+	return -p.Promise(next)
+}
+
 func (f *Waterfill) observe(w *policy.Window) {
 	f.loads.Observe(w)
 	if !w.RouteNew {

@@ -70,6 +70,9 @@ func naiveReport(b []byte, h *Hello, known *naiveKeys) (*reports.Report, error) 
 				}
 			}
 			ok = ok && to.Times.Validate(s.Slots) == nil
+			if x.Records == 0 {
+				to.Times = policy.Times{} // no record was timed
+			}
 		}
 		r.Workers = append(r.Workers, to)
 	}

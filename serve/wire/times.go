@@ -144,5 +144,9 @@ func (r *rawTimes) into(to *policy.Times, s *reports.Shape) error {
 	if !ok {
 		return fmt.Errorf("times: a count of records or ns is negative, or more than %d, alone or together", int64(maxCount))
 	}
-	return to.Validate(s.Slots)
+	if err := to.Validate(s.Slots); err != nil || to.Records > 0 {
+		return err
+	}
+	*to = policy.Times{Keys: to.Keys[:0], Slots: to.Slots[:0]} // no record was timed
+	return nil
 }

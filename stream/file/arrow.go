@@ -3,10 +3,12 @@ package file
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/bitutil"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 
 	"github.com/saspart/saspart/internal/arrowfile"
@@ -80,38 +82,93 @@ func emptyBatch(schema *arrow.Schema) arrow.Record {
 
 // bind looks the columns up in a batch.
 func (a *arrowRows) bind(batch arrow.Record) error {
-	var names []string
-	for _, f := range batch.Schema().Fields() {
-		names = append(names, f.Name)
-	}
-	i, err := column(names, a.columns.key)
+	c, err := columnIn(batch, a.columns.key)
 	if err != nil {
 		return err
 	}
-	if a.key = textsOf(batch.Column(i)); a.key == nil {
-		return fmt.Errorf("column %q has type %s; a key must be of one type out of text, bytes, whole numbers, booleans, dates and times: cast the column", names[i], batch.Column(i).DataType())
+	if a.key = textsOf(c); a.key == nil {
+		return fmt.Errorf("column %q has type %s; a key must be of one type out of text, bytes, numbers, booleans, dates and times: cast the column", a.columns.key, c.DataType())
 	}
 	if a.columns.text != "" {
-		if i, err = column(names, a.columns.text); err != nil {
+		if c, err = columnIn(batch, a.columns.text); err != nil {
 			return err
 		}
-		if a.text = textsOf(batch.Column(i)); a.text == nil {
-			return fmt.Errorf("column %q has type %s; sentences must be text: cast the column", names[i], batch.Column(i).DataType())
+		if a.text = textsOf(c); a.text == nil {
+			return fmt.Errorf("column %q has type %s; sentences must be text: cast the column", a.columns.text, c.DataType())
 		}
 	}
 	a.numbers = a.numbers[:0]
 	for _, name := range a.columns.numbers {
-		if i, err = column(names, name); err != nil {
+		if c, err = columnIn(batch, name); err != nil {
 			return err
 		}
-		n := floatsOf(batch.Column(i))
+		n := floatsOf(c)
 		if n == nil {
-			return fmt.Errorf("column %q has type %s; values must be numbers: cast the column", name, batch.Column(i).DataType())
+			return fmt.Errorf("column %q has type %s; values must be numbers: cast the column", name, c.DataType())
 		}
 		a.numbers = append(a.numbers, n)
 	}
 	a.at, a.length = 0, int(batch.NumRows())
 	return nil
+}
+
+// columnIn finds a column by name, or, of a value in a struct, by names joined by dots.
+func columnIn(batch arrow.Record, name string) (arrow.Array, error) {
+	var names []string
+	for _, f := range batch.Schema().Fields() {
+		names = append(names, f.Name)
+	}
+	columns, rest := batch.Columns(), name
+	for fields := batch.Schema().Fields(); ; {
+		at := slices.IndexFunc(fields, func(f arrow.Field) bool { return f.Name == rest })
+		if at >= 0 {
+			if len(columns) == len(names) && rest == name {
+				_, err := column(names, name)
+				return columns[at], err
+			}
+			return columns[at], nil
+		}
+		outer, inner, nested := strings.Cut(rest, ".")
+		at = slices.IndexFunc(fields, func(f arrow.Field) bool { return f.Name == outer })
+		if !nested || at < 0 {
+			break
+		}
+		s, ok := columns[at].(*array.Struct)
+		if !ok {
+			break
+		}
+		columns = nil
+		for i := range s.NumField() {
+			columns = append(columns, within(s, s.Field(i)))
+		}
+		fields, rest = s.DataType().(*arrow.StructType).Fields(), inner
+	}
+	_, err := column(names, name)
+	return nil, err
+}
+
+// within is a field of a struct, null where the struct is.
+func within(s *array.Struct, field arrow.Array) arrow.Array {
+	if s.NullN() == 0 {
+		return field
+	}
+	data := field.Data()
+	valid := memory.NewResizableBuffer(memory.DefaultAllocator)
+	valid.Resize(int(bitutil.BytesForBits(int64(s.Len()))))
+	nulls := 0
+	for i := range s.Len() {
+		ok := s.IsValid(i) && field.IsValid(i)
+		bitutil.SetBitTo(valid.Bytes(), i, ok)
+		if !ok {
+			nulls++
+		}
+	}
+	if data.Offset() != 0 {
+		return field // parts of arrays are not read from files
+	}
+	buffers := slices.Clone(data.Buffers())
+	buffers[0] = valid
+	return array.MakeFromData(array.NewData(data.DataType(), data.Len(), buffers, data.Children(), nulls, 0))
 }
 
 // next implements rows.
@@ -204,7 +261,7 @@ func textsOf(column arrow.Array) texts {
 		get = func(i int) string { return string(c.Value(i)) }
 	case *array.Int8, *array.Int16, *array.Int32, *array.Int64,
 		*array.Uint8, *array.Uint16, *array.Uint32, *array.Uint64,
-		*array.Boolean, *array.Date32, *array.Date64,
+		*array.Boolean, *array.Date32, *array.Date64, *array.Decimal128, *array.Decimal256, *array.Float32, *array.Float64,
 		*array.Time32, *array.Time64, *array.Timestamp:
 		get = column.ValueStr
 	default:

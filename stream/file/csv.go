@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/saspart/saspart/stream"
 )
@@ -18,13 +19,15 @@ type csvRows struct {
 	key     int
 	text    int // -1: no sentences
 	numbers []int
+	words   bool     // the key is split: without words there is no record
+	first   []string // a row that was read as the header and is none; nil: there is none, or it was given
 }
 
 // newCSV reads the header line.
 func newCSV(r io.Reader, cfg stream.FileConfig, cols columns) (*csvRows, error) {
-	c := &csvRows{r: csv.NewReader(r), columns: cols, text: -1}
+	c := &csvRows{r: csv.NewReader(r), columns: cols, text: -1, words: cfg.Split == stream.SplitWords}
 	c.r.ReuseRecord = true
-	c.r.Comma, _ = utf8.DecodeRuneInString(cfg.Delimiter)
+	c.r.Comma, c.r.Comment = cfg.Comma(), cfg.CommentMark()
 	header, err := c.r.Read()
 	if err == io.EOF {
 		return nil, errors.New("is empty; at least a header line and a row are needed")
@@ -33,8 +36,14 @@ func newCSV(r io.Reader, cfg stream.FileConfig, cols columns) (*csvRows, error) 
 		return nil, c.broken(fmt.Errorf("header: %w", err))
 	}
 	header[0] = strings.TrimPrefix(header[0], "\ufeff") // spreadsheets write a byte order mark
+	if !cfg.Header {
+		c.first = slices.Clone(header)
+		for i := range header {
+			header[i] = strconv.Itoa(i + 1)
+		}
+	}
 	if c.key, err = column(header, cols.key); err != nil {
-		return nil, err
+		return nil, joined(err, header, cfg.Comma())
 	}
 	if cols.text != "" {
 		if c.text, err = column(header, cols.text); err != nil {
@@ -53,14 +62,19 @@ func newCSV(r io.Reader, cfg stream.FileConfig, cols columns) (*csvRows, error) 
 
 // next implements rows.
 func (c *csvRows) next(r *row, wanted bool) error {
-	fields, err := c.r.Read()
+	fields, err := c.first, error(nil)
+	if c.first = nil; fields == nil {
+		fields, err = c.r.Read()
+	}
 	if err != nil {
 		return c.failed(err, len(fields))
 	}
 	if !wanted {
 		return nil
 	}
-	r.key = fields[c.key]
+	if r.key = fields[c.key]; r.key == "" && !c.words {
+		return &badRow{c.place(c.columns.key), "is empty, as a missing value is written"}
+	}
 	if c.text >= 0 {
 		r.text = fields[c.text]
 	}
@@ -94,13 +108,27 @@ func (c *csvRows) place(column string) string {
 	return fmt.Sprintf("line %d, column %q", line, column)
 }
 
+// joined adds what the header looks like if its columns seem to be separated by another
+// delimiter.
+func joined(err error, header []string, comma rune) error {
+	if len(header) > 1 {
+		return err
+	}
+	for _, other := range []string{",", ";", "\t", "|"} {
+		if strings.Contains(header[0], other) && other != string(comma) {
+			return fmt.Errorf("%w; the header is a single column with %q in it: set source.file.delimiter to that", err, other)
+		}
+	}
+	return err
+}
+
 // broken adds the position to an error of the data below the CSV.
 func (c *csvRows) broken(err error) error {
 	var parse *csv.ParseError
 	if errors.As(err, &parse) {
 		return err
 	}
-	return fmt.Errorf("byte %d of the text: %w", c.r.InputOffset(), gzipError(err))
+	return fmt.Errorf("byte %d of the text: %w", c.r.InputOffset(), unpackError(err))
 }
 
 // close implements rows.

@@ -3,7 +3,6 @@ package file
 import (
 	"bufio"
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -19,16 +18,18 @@ import (
 
 // format is a file whose format is known from its content.
 type format struct {
-	kind fileKind
-	file *os.File
-	size int64
+	kind   fileKind
+	packed *packing // nil: it is not compressed
+	old    bool     // lines end with CR alone, as on Macs before 2001
+	file   *os.File
+	size   int64
 }
 
 type fileKind int
 
 const (
 	csvFile fileKind = iota
-	gzipCSVFile
+	jsonFile
 	arrowFile
 	arrowStream
 	parquetFile
@@ -36,7 +37,6 @@ const (
 
 // The first bytes of the formats.
 const (
-	gzipMagic    = "\x1f\x8b"
 	arrowMagic   = "ARROW1"
 	streamMagic  = "\xff\xff\xff\xff" // the continuation marker of an Arrow IPC message
 	parquetMagic = "PAR1"
@@ -57,22 +57,23 @@ func detect(file *os.File) (*format, error) {
 	if err != nil {
 		return nil, err
 	}
-	if f.kind = kindOf(head); f.kind != gzipCSVFile {
-		return f, f.check(head)
+	if f.packed = packingOf(head); f.packed != nil {
+		unpacked, err := f.text()
+		if err != nil {
+			return nil, err
+		}
+		defer unpacked.Close()
+		if head, err = sniff(unpacked); err != nil {
+			return nil, unpackError(err)
+		}
+		switch {
+		case len(head) == 0:
+			return nil, fmt.Errorf("is empty once decompressed (%s); at least a header line and a row are needed", f.packed.name)
+		case packingOf(head) != nil || kindOf(head) > jsonFile:
+			return nil, fmt.Errorf("is compressed (%s), and so is what is in it, or it is no text; decompress it first", f.packed.name)
+		}
 	}
-	unzipped, err := gzip.NewReader(bufio.NewReader(f.reader()))
-	if err != nil {
-		return nil, gzipError(err)
-	}
-	if head, err = sniff(unzipped); err != nil {
-		return nil, gzipError(err)
-	}
-	if len(head) == 0 {
-		return nil, errors.New("is empty once unzipped; at least a header line and a row are needed")
-	}
-	if kindOf(head) != csvFile {
-		return nil, errors.New("is gzipped twice or not a gzipped CSV file; unzip it first (gunzip)")
-	}
+	f.kind, f.old = kindOf(head), bytes.IndexByte(head, '\r') >= 0 && bytes.IndexByte(head, '\n') < 0
 	return f, f.check(head)
 }
 
@@ -80,18 +81,26 @@ func kindOf(head []byte) fileKind {
 	for _, m := range []struct {
 		magic string
 		kind  fileKind
-	}{{gzipMagic, gzipCSVFile}, {arrowMagic, arrowFile}, {streamMagic, arrowStream}, {parquetMagic, parquetFile}} {
+	}{{arrowMagic, arrowFile}, {streamMagic, arrowStream}, {parquetMagic, parquetFile}} {
 		if bytes.HasPrefix(head, []byte(m.magic)) {
 			return m.kind
 		}
+	}
+	if text := bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\ufeff")), " \t\r\n"); len(text) > 0 && text[0] == '{' {
+		return jsonFile
 	}
 	return csvFile
 }
 
 // check refuses binary data that is none of the formats, which would be read as CSV.
 func (f *format) check(head []byte) error {
-	if (f.kind == csvFile || f.kind == gzipCSVFile) && bytes.IndexByte(head, 0) >= 0 {
-		return errors.New("is binary, but neither Arrow IPC nor Parquet nor gzip; convert it to one of them or to CSV")
+	switch {
+	case f.kind > jsonFile:
+		return nil
+	case bytes.HasPrefix(head, []byte("\xfd7zXZ")):
+		return errors.New("is compressed with xz, which is not read; decompress it first (xz -d), or use gzip, zstd or bzip2")
+	case bytes.IndexByte(head, 0) >= 0:
+		return errors.New("is binary, but neither Arrow IPC nor Parquet nor compressed text (gzip, zstd, bzip2); convert it to one of them, to CSV or to JSON Lines")
 	}
 	return nil
 }
@@ -112,26 +121,72 @@ func (f *format) reader() *io.SectionReader { return io.NewSectionReader(f.file,
 // open starts to read the rows.
 func (f *format) open(cfg stream.FileConfig, cols columns) (rows, error) {
 	switch f.kind {
-	case csvFile:
-		return newCSV(bufio.NewReaderSize(f.reader(), 1<<16), cfg, cols)
-	case gzipCSVFile:
-		unzipped, err := gzip.NewReader(bufio.NewReaderSize(f.reader(), 1<<16))
-		if err != nil {
-			return nil, gzipError(err)
-		}
-		return newCSV(unzipped, cfg, cols)
 	case parquetFile:
 		return openArrow(f.reader(), openParquet, cols)
+	case arrowFile, arrowStream:
+		return openArrow(f.reader(), openIPC, cols)
 	}
-	return openArrow(f.reader(), openIPC, cols)
+	text, err := f.text()
+	if err != nil {
+		return nil, err
+	}
+	var r rows
+	if f.kind == jsonFile {
+		r, err = newJSON(text, cols)
+	} else {
+		r, err = newCSV(text, cfg, cols)
+	}
+	if err != nil {
+		text.Close()
+		return nil, err
+	}
+	return closing{r, text}, nil
 }
 
-// gzipError explains an error of gzipped data.
-func gzipError(err error) error {
-	if errors.Is(err, io.ErrUnexpectedEOF) || err == io.EOF {
-		return fmt.Errorf("the gzip data end early (%w): the file is truncated; copy or download it again", err)
+// closing closes what the rows are read from with them.
+type closing struct {
+	rows
+	text io.Closer
+}
+
+func (c closing) close() {
+	c.rows.close()
+	_ = c.text.Close() // it was only read
+}
+
+// text reads the file from its start as text: decompressed, and with line ends of today.
+func (f *format) text() (io.ReadCloser, error) {
+	in := bufio.NewReaderSize(f.reader(), 1<<16)
+	if f.packed == nil && !f.old {
+		return io.NopCloser(in), nil
 	}
-	return fmt.Errorf("the gzip data are damaged (%w); copy or download the file again", err)
+	text := io.NopCloser(in)
+	if f.packed != nil {
+		var err error
+		if text, err = f.packed.open(in); err != nil {
+			return nil, unpackError(err)
+		}
+	}
+	if f.old {
+		return struct {
+			io.Reader
+			io.Closer
+		}{lineFeeds{text}, text}, nil
+	}
+	return text, nil
+}
+
+// lineFeeds reads CR as LF.
+type lineFeeds struct{ from io.Reader }
+
+func (l lineFeeds) Read(p []byte) (int, error) {
+	n, err := l.from.Read(p)
+	for i, b := range p[:n] {
+		if b == '\r' {
+			p[i] = '\n'
+		}
+	}
+	return n, err
 }
 
 // column finds a column among names.

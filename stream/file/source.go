@@ -1,4 +1,4 @@
-// Package file has the sources that read records from files: CSV, Arrow IPC and Parquet.
+// Package file has the sources that read records from files: CSV, JSON Lines, Arrow IPC and Parquet.
 package file
 
 import (
@@ -98,7 +98,11 @@ func columnsFor(c *stream.FileConfig, kind stream.Payload) columns {
 }
 
 func openFile(cfg stream.FileConfig, cols columns, subtask, subtasks int) (*fileSource, error) {
-	file, err := files.Open(cfg.Path)
+	at, err := Locate(cfg.Path)
+	if err != nil {
+		return nil, err
+	}
+	file, err := files.Open(at)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("source: %s: no such file; a relative path starts at the working directory", cfg.Path)

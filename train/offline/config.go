@@ -38,7 +38,7 @@ func Reference() Config {
 		Schedule: Schedule{Updates: 50_000, LogEvery: 100, CheckpointEvery: 2500},
 		Learner:  train.Reference(), Data: dataset.DefaultTransitions(),
 	}
-	c.Data.Published, c.Data.Observation = true, policy.PublishedObservation
+	c.Data.HotKeys, c.Data.Published, c.Data.Observation = 10, true, policy.PublishedObservation
 	return c
 }
 

@@ -29,9 +29,9 @@ type Config struct {
 	LogEvery         int              `yaml:"log_every"`        // windows that a row of metrics averages
 	Parallel         int              `yaml:"parallel"`         // jobs explored at the same time, on fluid and sim
 
-	HotKeys   int     `yaml:"hot_keys"`  // keys that a new policy knows, heaviest first; the mask covers the true hot keys among them
-	P0        float64 `yaml:"p0"`        // performance that earns reward 0
-	Published bool    `yaml:"published"` // observations as in the published code, including its faults
+	HotKeys   policy.HotKeys `yaml:"hot_keys"`  // keys that a new policy knows, heaviest first, or auto; the mask covers the true hot keys among them
+	P0        float64        `yaml:"p0"`        // performance that earns reward 0
+	Published bool           `yaml:"published"` // observations as in the published code, including its faults
 	// Observation is adaptive or published. With --checkpoint, that of the checkpoint is used, and
 	// fluid's model of SaSPartitioner's environment, which never changes, is always observed as
 	// published.
@@ -65,7 +65,7 @@ func Default() Config {
 		UpdatesPerWindow: 1, LearningStarts: 100, OfflineShare: 0.5, Episode: 128,
 		Evaluate:        EvaluationConfig{Every: 100, Windows: 128, Settle: 4},
 		CheckpointEvery: 1000, LogEvery: 100, Parallel: 1,
-		HotKeys: 10, P0: policy.DefaultP0, Observation: policy.AdaptiveObservation, Vary: scenario.DefaultVariety(),
+		P0: policy.DefaultP0, Observation: policy.AdaptiveObservation, Vary: scenario.DefaultVariety(),
 		Replay: recent, Safety: DefaultSafety(), Learner: train.DefaultOnline(),
 		Capacity: capacity,
 	}
@@ -77,7 +77,7 @@ func Default() Config {
 func Reference() Config {
 	c := Default()
 	c.Windows, c.CheckpointEvery = 50_000, 1000
-	c.Published, c.Observation, c.Vary.Every = true, policy.PublishedObservation, 0
+	c.HotKeys, c.Published, c.Observation, c.Vary.Every = 10, true, policy.PublishedObservation, 0
 	c.Replay, c.Learner = replay.Default(), train.ReferenceOnline()
 	return c
 }
@@ -107,7 +107,7 @@ func (c *Config) Validate() error {
 		field.Whole("checkpoint_every", c.CheckpointEvery, 1, math.MaxInt32),
 		field.Whole("log_every", c.LogEvery, 1, math.MaxInt32),
 		field.Whole("parallel", c.Parallel, 1, 1024),
-		field.Whole("hot_keys", c.HotKeys, 1, 1<<12),
+		c.HotKeys.Validate(),
 		field.Finite("p0", c.P0, 1e-6, 1e6),
 		c.Observation.Validate(c.Published),
 		field.In("vary", c.Vary.Validate()),

@@ -91,6 +91,7 @@ func (c *Offline) Build(ctx context.Context, o Options) (t *offline.Training, er
 		if err != nil {
 			return nil, err
 		}
+		o.checkHotKeys(&t.Data.Spec, t.Data.Past, t.Data.Needed)
 		if e := c.Experiment; e != nil && e.Job.Workers != t.Data.Workers {
 			err := usagef("experiment %s has %d workers, the traces have %d: the policy can't be rolled out on it", e.Name, e.Job.Workers, t.Data.Workers)
 			return nil, errors.Join(err, t.Data.Close())

@@ -218,14 +218,20 @@ func (b *onlineBuild) describePolicy() {
 		return
 	}
 	weights := b.model.Keys.Weights()
-	hot := min(b.Training.HotKeys, len(weights))
+	workers := b.Experiment.Job.Workers
+	hot, past := b.Training.HotKeys.Of(weights, 0, workers)
 	shares, mask := weights[:hot], b.Experiment.Mask
 	if b.Experiment.Fluid.Model == fluid.ReferenceModel {
 		mask.TrueHot = hot
 	}
-	m := policy.NewMask(shares, b.Experiment.Job.Workers, mask)
+	if b.Training.Observation == policy.AdaptiveObservation {
+		mask.Spread = max(mask.Spread, 1) // so that work can go from any worker to any other
+	}
+	m := policy.NewMask(shares, workers, mask)
 	b.policy.Shares = &checkpoint.SharesSpec{
 		Workers: m.Workers, Mask: m.Keys, HotKeys: hot, KeyShares: shares,
 		Observation: b.Training.Observation, Published: b.Training.Published, Hidden: b.Training.Learner.Hidden,
 	}
+	needed, _ := policy.AutoHotKeys.Of(weights, 0, workers)
+	b.checkHotKeys(b.policy.Shares, past, needed)
 }

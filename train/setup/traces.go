@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/saspart/saspart/dataset"
+	"github.com/saspart/saspart/policy"
 	"github.com/saspart/saspart/train/online"
 	"github.com/saspart/saspart/train/recording"
 	"github.com/saspart/saspart/train/replay"
@@ -57,7 +58,7 @@ func (b *onlineBuild) recordedTransitions(ctx context.Context, l *online.SharesL
 		return err
 	}
 	c := dataset.DefaultTransitions()
-	c.HotKeys, c.P0, c.HeldOut = b.policy.Shares.HotKeys, b.Training.P0, 0
+	c.HotKeys, c.P0, c.HeldOut = policy.HotKeys(b.policy.Shares.HotKeys), b.Training.P0, 0
 	c.Published, c.Observation = b.Training.Published, b.Training.Observation
 	data, err := b.transitions(ctx, dataset.Load{Config: c, Files: files, For: b.policy.Shares, Seed: b.Seed})
 	if err != nil {

@@ -28,6 +28,7 @@ final class CsvFile implements Closeable {
     private final int key;
     private final int text; // -1: no sentences
     private final int[] numbers;
+    private List<String> first; // a row that was read as the header and is none; null: there is none, or it was given
 
     /** What a source takes from a row. */
     static final class Row {
@@ -45,7 +46,7 @@ final class CsvFile implements Closeable {
     /** Opens the file and reads its header line. */
     CsvFile(FileConfig config, Payload payload) throws IOException {
         this.config = config;
-        reader = new CsvReader(open(), config.delimiter);
+        reader = new CsvReader(open(), config.delimiter, config.comment);
         try {
             List<String> header = reader.next();
             if (header == null) {
@@ -53,7 +54,15 @@ final class CsvFile implements Closeable {
             }
             // Spreadsheets write a byte order mark.
             header.set(0, header.get(0).replaceFirst("^\u00ef\u00bb\u00bf", ""));
-            header.replaceAll(name -> new String(bytes(name), StandardCharsets.UTF_8));
+            if (config.header) {
+                header.replaceAll(name -> new String(bytes(name), StandardCharsets.UTF_8));
+            }
+            if (!config.header) {
+                first = List.copyOf(header);
+                for (int i = 0; i < header.size(); i++) {
+                    header.set(i, String.valueOf(i + 1));
+                }
+            }
             columns = header.size();
             key = column(header, config.key);
             text = payload == Payload.TEXT && !config.payload.isEmpty() ? column(header, config.payload.get(0)) : -1;
@@ -78,9 +87,10 @@ final class CsvFile implements Closeable {
      * @throws CsvReader.BadRow for a row that can be left out
      */
     Row next(boolean wanted) throws IOException, CsvReader.BadRow {
-        List<String> fields;
+        List<String> fields = first;
+        first = null;
         try {
-            fields = reader.next();
+            fields = fields == null ? reader.next() : fields;
         } catch (IOException e) {
             throw explained(e);
         }
@@ -92,6 +102,9 @@ final class CsvFile implements Closeable {
         }
         if (!wanted) {
             return new Row(null, "", NO_VALUES);
+        }
+        if (!config.splitsWords && fields.get(key).isEmpty()) {
+            throw bad(config.key, "is empty, as a missing value is written");
         }
         byte[] name = bytes(config.integerKeys ? integer(fields.get(key)) : fields.get(key));
         String sentence = text < 0 ? "" : new String(bytes(fields.get(text)), StandardCharsets.UTF_8);
@@ -129,6 +142,12 @@ final class CsvFile implements Closeable {
             String magic = new String(head, StandardCharsets.ISO_8859_1);
             if (magic.startsWith("ARROW1") || magic.startsWith("\u00ff\u00ff\u00ff\u00ff") || magic.startsWith("PAR1")) {
                 throw error("is Arrow or Parquet, which jobs on Flink do not read; convert it to CSV");
+            }
+            if (magic.startsWith("\u0028\u00b5\u002f\u00fd") || magic.startsWith("BZh") || magic.startsWith("\u00fd7zXZ")) {
+                throw error("is compressed with zstd, bzip2 or xz, which jobs on Flink do not read; compress it with gzip");
+            }
+            if (magic.stripLeading().startsWith("{")) {
+                throw error("is JSON, which jobs on Flink do not read; convert it to CSV");
             }
             if (magic.indexOf(0) >= 0) {
                 throw error("is binary; convert it to CSV");

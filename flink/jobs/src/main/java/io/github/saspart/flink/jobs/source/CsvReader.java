@@ -16,6 +16,7 @@ final class CsvReader implements Closeable {
 
     private final InputStream in;
     private final int delimiter;
+    private final int comment; // 0: none
     private final List<String> fields = new ArrayList<>();
     private final StringBuilder field = new StringBuilder();
     private int peeked = END;
@@ -23,9 +24,10 @@ final class CsvReader implements Closeable {
     private long line = 1; // of the next byte
     private long rowLine; // where the row began
 
-    CsvReader(InputStream in, char delimiter) {
+    CsvReader(InputStream in, char delimiter, char comment) {
         this.in = new BufferedInputStream(in, 1 << 16);
         this.delimiter = delimiter;
+        this.comment = comment;
     }
 
     /** A row that is no CSV; the rows after it can be read. */
@@ -39,7 +41,10 @@ final class CsvReader implements Closeable {
 
     /** The fields of the next row, valid until the next call; null after the last. */
     List<String> next() throws IOException, BadRow {
-        while (peek() == '\n') {
+        while (peek() == '\n' || comment != 0 && peek() == comment) {
+            while (peek() != '\n' && peek() != END) {
+                take();
+            }
             take();
         }
         if (peek() == END) {

@@ -6,7 +6,7 @@ import java.io.Serializable;
 import java.util.List;
 
 /**
- * Where records are read from and which columns matter: CSV with a header line, also gzipped. The file
+ * Where records are read from and which columns matter: CSV, also gzipped. The file
  * has to be at the same path on every TaskManager that has a source.
  */
 public final class FileConfig implements Serializable {
@@ -31,6 +31,10 @@ public final class FileConfig implements Serializable {
     public final boolean skipsBadRows;
     /** Between the fields. */
     public final char delimiter;
+    /** The first line names the columns; false: their names are 1, 2, ... */
+    public final boolean header;
+    /** Lines that start with it are left out; 0: none. */
+    public final char comment;
 
     FileConfig(Settings s, Payload reads) {
         path = s.text("path", "");
@@ -55,11 +59,17 @@ public final class FileConfig implements Serializable {
         }
         loop = s.flag("loop", false);
         skipsBadRows = isSecond(s, "on_bad_row", "error", "skip");
-        String between = s.text("delimiter", ",");
-        if (between.length() != 1 || between.charAt(0) >= 128 || "\"\n\r".contains(between)) {
-            s.problem("delimiter", "is \"" + between + "\"; it must be one ASCII character other than a quote or a line break");
+        delimiter = character(s, "delimiter", s.text("delimiter", ","));
+        header = s.flag("header", true);
+        String mark = s.text("comment", "");
+        comment = mark.isEmpty() ? 0 : character(s, "comment", mark);
+    }
+
+    private static char character(Settings s, String name, String value) {
+        if (value.length() != 1 || value.charAt(0) >= 128 || "\"\n\r".contains(value)) {
+            s.problem(name, "is \"" + value + "\"; it must be one ASCII character other than a quote or a line break");
         }
-        delimiter = between.isEmpty() ? ',' : between.charAt(0);
+        return value.isEmpty() ? 0 : value.charAt(0);
     }
 
     /** Whether a setting has the second of two values; the first is the default. */
