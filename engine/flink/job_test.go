@@ -233,7 +233,10 @@ func TestRates(t *testing.T) {
 	if err := j.Close(); err != nil {
 		t.Error(err)
 	}
-	got := f.job().rates
+	fake := f.job()
+	fake.mu.Lock() // the job may be in its last slide still
+	got := slices.Clone(fake.rates)
+	fake.mu.Unlock()
 	seen := slices.Compact(slices.Clone(got))
 	if !slices.Equal(seen, []float64{100, 300, 50}) {
 		t.Errorf("rates were %v", got)

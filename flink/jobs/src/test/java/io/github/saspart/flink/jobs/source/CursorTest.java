@@ -49,7 +49,7 @@ class CursorTest {
         Path file = dir.resolve("words.csv");
         Files.writeString(file, "n,line\n1,to be or not\n2,\n3,\"that, is the \"\"question\"\"\"\n4,x\n5,whether 'tis nobler\n");
         Map<String, Object> words = Map.of("path", file.toString(), "key", "line", "split", "words", "loop", true);
-        Map<String, Object> rows = Map.of("path", file.toString(), "key", "line", "payload", List.of("n"));
+        Map<String, Object> rows = Map.of("path", file.toString(), "key", "line", "payload", List.of("n"), "on_bad_row", "skip");
         List<StreamPlan> plans = List.of(
                 plan(Map.of("kind", "zipf", "keys", 50), Payload.TEXT, 2, 1000, false, 0),
                 plan(Map.of("kind", "zipf", "keys", 50), Payload.VALUES, 3, 1000, true, 200),
