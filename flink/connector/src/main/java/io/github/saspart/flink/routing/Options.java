@@ -248,6 +248,7 @@ public final class Options implements Serializable {
             spread = (int) s.whole("spread", 0, 0, Route.MAX_WORKERS);
             trueHot = (int) s.whole("true_hot", 0, 0, 1 << 20);
             published = s.flag("published", false);
+            s.whole("reach", 0, 0, 0); // masks of light keys are for learned policies, which the server follows
         }
     }
 }
